@@ -1,0 +1,19 @@
+//! The words of mcpolicy, in reading order: an [`entry::Entry`] is what a client was told to start, its
+//! [`identity`] is what it would run or contact, a [`finding::Finding`] is what is worth telling about it, and
+//! [`report::v1`] is how that leaves the machine.
+//!
+//! This crate is pure: no file, network, clock, environment or thread. Whatever depends on the world is an argument.
+
+pub mod entry;
+pub mod finding;
+pub mod fingerprint;
+pub mod identity;
+pub mod limits;
+pub mod redact;
+pub mod report;
+pub mod risk;
+pub mod secret;
+pub mod sensitive;
+
+#[cfg(test)]
+mod testing;

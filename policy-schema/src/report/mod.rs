@@ -1,0 +1,3 @@
+//! How results leave the machine. A wire format is a frozen copy: it shares no type with the working code but words.
+
+pub mod v1;

@@ -1,0 +1,316 @@
+//! `report/v1`: the contract with whoever reads our reports. Members may be added; none changes or leaves.
+//!
+//! Every text in here is redacted: values of environment variables and headers, URL user information and queries,
+//! and arguments that look like secrets appear as `<secret:KIND:FINGERPRINT>`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Inert, Scope, Transport};
+use crate::finding::Severity;
+
+/// The value of [`Report::schema`].
+pub const SCHEMA: &str = "mcpolicy/report/v1";
+
+/// What one scan found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Report {
+    /// Always `mcpolicy/report/v1`.
+    pub schema: String,
+    /// Who wrote it.
+    pub agent: Agent,
+    /// Which machine, as far as the scan may say.
+    pub host: Host,
+    /// What was scanned and how.
+    pub scan: Scan,
+    /// Counts.
+    pub summary: Summary,
+    /// One per declaration, ordered by user, path and position.
+    pub entries: Vec<Entry>,
+    /// Every configuration file that was looked at and exists.
+    pub sources: Vec<Source>,
+    /// What is worth telling, the gravest first.
+    pub findings: Vec<Finding>,
+    /// What could not be read or judged, and why.
+    pub coverage: Vec<Gap>,
+}
+
+/// The program that made a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Agent {
+    /// Always `mcpolicy`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// Facts of the machine. A scan of a given home or root says nothing of the live machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Host {
+    /// Host name; absent with `--home` and `--file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// `linux`, `macos` or `windows`: whose paths were looked for.
+    pub os: String,
+    /// Version of the operating system, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
+    /// Processor architecture of a live scan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
+}
+
+/// What was scanned and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Scan {
+    /// `machine`, `own-home`, `home`, `root`, `file` or `project`.
+    pub mode: String,
+    /// Directory of the checkout, with `project` only; code scanning needs paths relative to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// Start, RFC 3339 in UTC.
+    pub started_at: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Users whose homes were read.
+    pub users: Vec<String>,
+    /// Directories visited by the walk.
+    pub directories_walked: u64,
+    /// Files opened.
+    pub files_read: u64,
+    /// Which key made the fingerprints of secrets: `file` (given) or `ephemeral` (of this run only).
+    pub fingerprint_key: String,
+}
+
+/// Counts of a report.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Summary {
+    /// All entries.
+    pub entries: u64,
+    /// Entries that at least one client would load.
+    pub live: u64,
+    /// Entries that no client loads as written.
+    pub inert: u64,
+    /// Entries that are running now.
+    pub running: u64,
+    /// Different fingerprints.
+    pub distinct: u64,
+    /// Files with at least one entry.
+    pub sources: u64,
+    /// Findings per severity.
+    pub findings: SeverityCounts,
+    /// Coverage gaps.
+    pub gaps: u64,
+}
+
+/// Findings per severity.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct SeverityCounts {
+    /// Number of critical findings.
+    pub critical: u64,
+    /// Number of high findings.
+    pub high: u64,
+    /// Number of medium findings.
+    pub medium: u64,
+    /// Number of low findings.
+    pub low: u64,
+    /// Number of informational findings.
+    pub info: u64,
+}
+
+/// One server declaration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Entry {
+    /// Stable within this report; findings refer to it.
+    pub id: String,
+    /// The name under which the client lists it.
+    pub name: String,
+    /// Whose location the file is.
+    pub client: String,
+    /// Who would load it as written.
+    pub readers: Vec<Reader>,
+    /// Scope of the declaration.
+    pub scope: Scope,
+    /// The user whose home it is in; absent for machine-wide files and checkouts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Where it is declared.
+    pub source: Location,
+    /// JSON Pointer of the entry in its file.
+    pub key_path: String,
+    /// How the client talks to it.
+    pub transport: Transport,
+    /// What it would run or contact.
+    pub identity: Identity,
+    /// What is run, redacted.
+    pub command: Option<String>,
+    /// With what arguments, redacted.
+    pub args: Vec<String>,
+    /// What is contacted, redacted.
+    pub url: Option<String>,
+    /// Names of environment variables, sorted.
+    pub env_keys: Vec<String>,
+    /// Names of HTTP headers, sorted.
+    pub header_keys: Vec<String>,
+    /// Values of environment variables and headers, as kind and fingerprint only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<RedactedValue>,
+    /// Working directory, redacted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Names of other members that change what runs or what is allowed, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
+    /// The entry's own off switch is set.
+    pub disabled: bool,
+    /// A process of this entry runs now; absent where processes were not looked at.
+    pub running: Option<bool>,
+    /// Why no reader loads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inert: Option<Inert>,
+    /// Unkeyed SHA-256 over the non-secret parts and names; equal on all machines.
+    pub fingerprint: String,
+    /// The project directory that a local-scope entry belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+}
+
+/// A client that would load an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Reader {
+    /// Id of the client.
+    pub client: String,
+    /// The setting on which it depends, absent if it always reads the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setting: Option<String>,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Location {
+    /// Path of the file. Bytes that are not UTF-8 appear as U+FFFD.
+    pub path: String,
+    /// Line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Column in Unicode scalar values, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// First byte of the entry in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<u64>,
+    /// The byte after its last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
+}
+
+/// What an entry would run or contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Identity {
+    /// `npm`, `pypi`, `oci`, `git`, `url`, `bridge`, `executable`, `script`, `opaque`, `builtin` or another ecosystem.
+    pub kind: String,
+    /// Package, image, URL or path, redacted, for example `npm:@playwright/mcp`.
+    pub name: String,
+    /// Version, tag or digest as asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether the version is exact.
+    pub pinned: bool,
+}
+
+/// A value that must not be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct RedactedValue {
+    /// `env` or `header`.
+    pub r#in: String,
+    /// Name of the variable or header.
+    pub name: String,
+    /// Kind of the value, for example `github-token-classic`, `reference`, `literal`.
+    pub kind: String,
+    /// Keyed fingerprint of the value; absent for references and empty values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+}
+
+/// A configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Source {
+    /// Path of the file.
+    pub path: String,
+    /// Whose location it is.
+    pub client: String,
+    /// Which clients read it.
+    pub readers: Vec<Reader>,
+    /// Scope of the file.
+    pub scope: Scope,
+    /// The user whose home it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// `read`, `unparseable`, `refused` or `unreadable`.
+    pub state: String,
+    /// Size in bytes, where it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// SHA-256 of the bytes, keyed like the fingerprints of secrets, since a file can be guessed from a plain digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Number of entries.
+    pub entries: u64,
+}
+
+/// Something worth telling.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Finding {
+    /// Stable code; docs/findings.md says what it means and what to do.
+    pub code: String,
+    /// Its weight.
+    pub severity: Severity,
+    /// What was seen.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// Id of the entry, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// Name of the entry, for reading without a join.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The user concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Where it was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+}
+
+/// Something that could not be read or judged: counted, never silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Gap {
+    /// Stable kind, for example `unreadable`, `walk-budget`, `remote-host`.
+    pub kind: String,
+    /// What was passed over and why.
+    pub reason: String,
+    /// Where, if it is one place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How many things were passed over.
+    pub count: u64,
+    /// The user concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Whether servers may have been missed that a scan on this machine should see (`--strict-coverage` counts these).
+    pub partial: bool,
+}

@@ -1,0 +1,217 @@
+//! Variables that change what runs, where packages come from, or where traffic goes.
+
+use super::Context;
+use crate::entry::Entry;
+use crate::finding::{Finding, FindingCode, Severity};
+use crate::identity::Identity;
+
+/// Variables by which a linker or interpreter loads code that the command does not name.
+const LOADERS: &[&str] = &[
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "LD_AUDIT",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "NODE_EXTRA_CA_CERTS",
+    "BUN_OPTIONS",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PYTHONHOME",
+    "PYTHONUSERBASE",
+    "PYTHONBREAKPOINT",
+    "PYTHONEXECUTABLE",
+    "UV_PYTHON",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERLLIB",
+    "RUBYOPT",
+    "RUBYLIB",
+    "GEM_PATH",
+    "GEM_HOME",
+    "BUNDLE_GEMFILE",
+    "BASH_ENV",
+    "ENV",
+    "ZDOTDIR",
+    "PROMPT_COMMAND",
+    "SHELLOPTS",
+    "GIT_SSH_COMMAND",
+    "GIT_SSH",
+    "GIT_ASKPASS",
+    "GIT_EXEC_PATH",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_CONFIG_GLOBAL",
+    "JAVA_TOOL_OPTIONS",
+    "_JAVA_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "CLASSPATH",
+    "DOTNET_STARTUP_HOOKS",
+    "CORECLR_PROFILER_PATH",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
+    "LUA_INIT",
+    "LUA_PATH",
+    "GCONV_PATH",
+    "GOFLAGS",
+    "RUSTC_WRAPPER",
+    "npm_config_script_shell",
+    "npm_config_node_options",
+    "npm_config_prefix",
+    "DENO_DIR",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "CONTAINER_HOST",
+    "OPENSSL_CONF",
+    "SSLKEYLOGFILE",
+    "EDITOR",
+    "PAGER",
+];
+
+/// Variables that move the place packages come from, or the file that says so.
+const REGISTRIES: &[&str] = &[
+    "npm_config_registry",
+    "npm_config_userconfig",
+    "npm_config_globalconfig",
+    "yarn_registry",
+    "yarn_npm_registry_server",
+    "bun_config_registry",
+    "uv_index_url",
+    "uv_default_index",
+    "uv_extra_index_url",
+    "uv_index",
+    "uv_find_links",
+    "uv_config_file",
+    "pip_index_url",
+    "pip_extra_index_url",
+    "pip_find_links",
+    "pip_config_file",
+    "pip_trusted_host",
+    "goproxy",
+    "gonosumdb",
+    "gonosumcheck",
+    "gosumdb",
+    "goprivate",
+    "cargo_registry_default",
+    "nuget_packages",
+    "deno_registry",
+    "npm_registry",
+    "jsr_url",
+    "npm_config_strict_ssl",
+];
+
+pub(super) fn assess(entry: &Entry, identity: &Identity, context: &Context<'_>, findings: &mut Vec<Finding>) {
+    for value in entry.env.iter().chain(&identity.argument_env) {
+        variable(&value.name, value.value.expose(), context, findings);
+    }
+    for registry in &identity.registries {
+        findings.push(Finding::new(
+            FindingCode::RegistryOverride,
+            format!("an argument takes packages from {}", context.redactor.url(registry)),
+        ));
+    }
+    for flag in identity.runner_args.iter().map(crate::sensitive::Sensitive::expose) {
+        if matches!(
+            flag.split('=').next(),
+            Some("--userconfig" | "--globalconfig" | "--config-file" | "--configfile")
+        ) {
+            findings.push(Finding::new(
+                FindingCode::RegistryOverride,
+                "an argument names another configuration of the package manager",
+            ));
+        }
+    }
+}
+
+fn variable(name: &str, value: &str, context: &Context<'_>, findings: &mut Vec<Finding>) {
+    if value.is_empty() {
+        return;
+    }
+    let shown = context.redactor.name(name);
+    let lower = name.to_ascii_lowercase();
+    if lower == "path" {
+        // Real entries set PATH so that a graphical client finds npx; it still decides which npx that is.
+        findings.push(
+            Finding::new(
+                FindingCode::LoaderVariable,
+                format!("the variable {shown} decides which programs are found"),
+            )
+            .weighing(Severity::High),
+        );
+    } else if lower == "home" || lower == "userprofile" {
+        findings.push(
+            Finding::new(
+                FindingCode::LoaderVariable,
+                format!("the variable {shown} moves the files that configure the runner"),
+            )
+            .weighing(Severity::Medium),
+        );
+    } else if lower.starts_with("dyld_") || LOADERS.iter().any(|loader| loader.eq_ignore_ascii_case(name)) {
+        let finding = Finding::new(
+            FindingCode::LoaderVariable,
+            format!("the variable {shown} can load other code into the server"),
+        );
+        findings.push(if is_harmless(&lower, value) { finding.weighing(Severity::Info) } else { finding });
+    } else if REGISTRIES.contains(&lower.as_str())
+        || (lower.starts_with("npm_config_") && lower.ends_with(":registry"))
+    {
+        findings.push(Finding::new(
+            FindingCode::RegistryOverride,
+            format!("the variable {shown} changes where packages come from"),
+        ));
+    } else if matches!(
+        lower.as_str(),
+        "http_proxy"
+            | "https_proxy"
+            | "all_proxy"
+            | "npm_config_proxy"
+            | "npm_config_https_proxy"
+            | "ftp_proxy"
+    ) {
+        findings.push(Finding::new(
+            FindingCode::ProxyOverride,
+            format!("the variable {shown} sends the server's traffic through a proxy"),
+        ));
+    } else if lower == "node_tls_reject_unauthorized" && value == "0" {
+        findings.push(
+            Finding::new(
+                FindingCode::ProxyOverride,
+                format!("the variable {shown} switches the check of certificates off"),
+            )
+            .weighing(Severity::High),
+        );
+    }
+}
+
+/// Whether the value of a variable decides what code runs, and is the same wherever the entry is.
+pub(crate) fn decides(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower.starts_with("dyld_")
+        || REGISTRIES.contains(&lower.as_str())
+        || LOADERS.iter().any(|loader| loader.eq_ignore_ascii_case(name))
+}
+
+/// `NODE_OPTIONS=--max-old-space-size=4096` and its like load nothing.
+fn is_harmless(lower: &str, value: &str) -> bool {
+    const FLAGS: &[&str] = &[
+        "--max-old-space-size",
+        "--max_old_space_size",
+        "--no-warnings",
+        "--no-deprecation",
+        "--enable-source-maps",
+        "--trace-warnings",
+        "--dns-result-order",
+        "--use-system-ca",
+        "--max-http-header-size",
+        "--unhandled-rejections",
+        "--disable-warning",
+    ];
+    let memory = |flag: &str| {
+        flag.starts_with("-Xmx") || flag.starts_with("-Xms") || flag.starts_with("-Dfile.encoding=")
+    };
+    match lower {
+        "node_options" => {
+            value.split_whitespace().all(|flag| FLAGS.contains(&flag.split('=').next().unwrap_or(flag)))
+        }
+        "java_tool_options" | "_java_options" | "jdk_java_options" => value.split_whitespace().all(memory),
+        _ => false,
+    }
+}
