@@ -1,0 +1,141 @@
+//! What the program knows of one client. A new client is one file in `adapters/`, its fixtures and one registry line.
+
+use mcpolicy_schema::entry::{ClientId, Entry, Scope, Transport};
+use mcpolicy_schema::finding::Finding;
+
+use crate::codec::Parsed;
+use crate::location::Location;
+use crate::node::{Node, Span};
+use crate::servers;
+
+/// A variable that moves a client's files.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name, without `$`.
+    pub name: &'static str,
+    /// Where the client looks when it is not set, as a template; empty if nowhere.
+    pub default: &'static str,
+}
+
+/// The facts of a client that are plain data.
+#[derive(Debug)]
+pub struct About {
+    /// Stable id, as in docs/clients.md.
+    pub id: ClientId,
+    /// What the vendor calls it.
+    pub name: &'static str,
+    /// How common it is judged to be on corporate laptops; 1 is first. Decides who owns a shared file.
+    pub rank: u8,
+    /// Where it looks.
+    pub locations: &'static [Location],
+    /// Variables that move its files.
+    pub variables: &'static [Variable],
+    /// File names of its executables, without `.exe`; matched in any case.
+    pub processes: &'static [&'static str],
+    /// Command-line flags that switch its permission questions or sandbox off.
+    pub bypass_flags: &'static [&'static str],
+    /// What it takes an entry with a URL and no transport word for.
+    pub untyped_url: Transport,
+    /// Where the facts come from: version tested, source or documentation read.
+    pub evidence: &'static str,
+    /// What a reader of docs/clients.md should know.
+    pub notes: &'static str,
+}
+
+impl About {
+    /// Defaults to build a client from: `About { id: …, ..About::NONE }`.
+    pub const NONE: Self = Self {
+        id: "",
+        name: "",
+        rank: 99,
+        locations: &[],
+        variables: &[],
+        processes: &[],
+        bypass_flags: &[],
+        untyped_url: Transport::Http,
+        evidence: "",
+        notes: "",
+    };
+}
+
+/// A server found in a tree, before it is normalised.
+#[derive(Debug, Clone)]
+pub struct Found<'d> {
+    /// The name under which the client lists it.
+    pub name: String,
+    /// JSON Pointer of the entry.
+    pub key_path: String,
+    /// What stands there.
+    pub node: &'d Node<'d>,
+    /// Bytes of the whole member or list item.
+    pub span: Span,
+    /// Scope, where it is another than the file's.
+    pub scope: Option<Scope>,
+    /// The project that a local-scope entry belongs to.
+    pub project: Option<String>,
+}
+
+/// Whether a client loads an entry as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// It does.
+    Yes,
+    /// Only with this setting.
+    IfSetting(&'static str),
+    /// It does not, and why.
+    No(&'static str),
+}
+
+/// Another place that a file names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lead {
+    /// A project directory that the client remembers, as an absolute path.
+    Project(String),
+    /// A directory with a plugin of this client: its `<plugin>` templates apply.
+    Plugin(String),
+    /// Work on another machine or in a container, which this scan cannot see: kind of the gap and what it names.
+    Elsewhere {
+        /// `remote-host`, `devcontainer`, `container`, `docker-gateway`, `extension-servers` …
+        kind: &'static str,
+        /// What is named, for people.
+        what: String,
+    },
+}
+
+/// A finding about a setting rather than about an entry.
+#[derive(Debug, Clone)]
+pub struct SettingFinding {
+    /// What was found.
+    pub finding: Finding,
+    /// Byte offset of the setting in the text.
+    pub offset: usize,
+}
+
+/// One client. Everything but [`ClientAdapter::about`] has a default that suits most of them.
+pub trait ClientAdapter: Sync {
+    /// The plain facts.
+    fn about(&self) -> &'static About;
+
+    /// The servers that the client takes from this file.
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        servers::under_keys(&doc.root, at.keys)
+    }
+
+    /// Whether it loads this entry as written. The caller has already settled keys and dialect.
+    fn loads(&self, entry: &Entry, at: &Location) -> Load {
+        let _ = (entry, at);
+        Load::Yes
+    }
+
+    /// Other places that this file names.
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        let _ = (at, doc);
+        Vec::new()
+    }
+
+    /// Settings worth telling (automatic approval, weakening of a managed policy).
+    fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
+        let _ = (at, doc);
+        Vec::new()
+    }
+}

@@ -1,0 +1,29 @@
+//! Amazon Q Developer, since renamed Kiro. Documentation read, not run.
+
+use crate::adapter::{About, ClientAdapter};
+use crate::location::{Location, UNIX};
+
+/// Amazon Q Developer.
+pub(super) struct Adapter;
+
+const ABOUT: About = About {
+    id: "amazon-q",
+    name: "Amazon Q Developer CLI / IDE (rebranded Kiro)",
+    rank: 27,
+    locations: &[
+        Location::user("~/.aws/amazonq/mcp.json"),
+        Location::user("~/.aws/amazonq/cli-agents/*.json"),
+        Location::user("~/.aws/amazonq/agents/default.json").on(UNIX),
+    ],
+    processes: &["q", "qchat"],
+    bypass_flags: &["--trust-all-tools"],
+    evidence: "docs docs.aws.amazon.com qdev-mcp; source snyk/agent-scan",
+    notes: "Its registry and off switch are in the vendor's console.",
+    ..About::NONE
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+}

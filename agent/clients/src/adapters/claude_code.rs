@@ -1,0 +1,195 @@
+//! Claude Code. Facts tested on 2.1.329 and 2.1.197, Linux.
+
+use mcpolicy_schema::entry::{Entry, Scope, Transport};
+use mcpolicy_schema::finding::{FindingCode, Severity};
+
+use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Variable};
+use crate::codec::{Dialect, Parsed};
+use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::node::{Node, escape};
+use crate::servers;
+use crate::setting;
+
+/// Claude Code.
+pub(super) struct Adapter;
+
+const PROJECT: &str = "<project>/.mcp.json";
+const USER: &str = "~/.claude.json";
+
+const ABOUT: About = About {
+    id: "claude-code",
+    name: "Claude Code",
+    rank: 1,
+    locations: &[
+        Location::user(USER).json(Dialect::STRICT),
+        // If it exists it is the configuration and ~/.claude.json is ignored.
+        Location::user("~/.claude/.config.json").json(Dialect::STRICT),
+        Location::user("~/.claude-custom-oauth.json").json(Dialect::STRICT),
+        // Inside the directory, not beside it.
+        Location::user("$CLAUDE_CONFIG_DIR?/.claude.json").json(Dialect::STRICT),
+        Location::user("$CLAUDE_CONFIG_DIR?/.config.json").json(Dialect::STRICT),
+        Location::user("$CLAUDE_CONFIG_DIR/settings.json").json(Dialect::STRICT).no_servers(),
+        Location::user("$CLAUDE_CONFIG_DIR/settings.local.json").json(Dialect::STRICT).no_servers(),
+        Location::project(PROJECT).json(Dialect::STRICT),
+        Location::project("<project>/.claude/settings.json").json(Dialect::STRICT).no_servers(),
+        Location::project("<project>/.claude/settings.local.json").json(Dialect::STRICT).no_servers(),
+        Location::plugin("$CLAUDE_CONFIG_DIR/plugins/installed_plugins.json")
+            .json(Dialect::STRICT)
+            .no_servers(),
+        Location::plugin("$CLAUDE_CONFIG_DIR/plugins/known_marketplaces.json")
+            .json(Dialect::STRICT)
+            .no_servers(),
+        Location::plugin("<plugin>/.mcp.json").json(Dialect::STRICT).keys(&["/mcpServers", ""]),
+        Location::plugin("<plugin>/.claude-plugin/plugin.json").json(Dialect::STRICT),
+        Location::managed("/etc/claude-code/managed-mcp.json").json(Dialect::STRICT).on(LINUX),
+        Location::managed("/etc/claude-code/managed-settings.json")
+            .json(Dialect::STRICT)
+            .on(LINUX)
+            .keys(MANAGED),
+        Location::managed("/etc/claude-code/managed-settings.d/*.json")
+            .json(Dialect::STRICT)
+            .on(LINUX)
+            .keys(MANAGED),
+        Location::managed("/Library/Application Support/ClaudeCode/managed-mcp.json")
+            .json(Dialect::STRICT)
+            .on(MACOS),
+        Location::managed("/Library/Application Support/ClaudeCode/managed-settings.json")
+            .json(Dialect::STRICT)
+            .on(MACOS)
+            .keys(MANAGED),
+        Location::managed("/Library/Application Support/ClaudeCode/managed-settings.d/*.json")
+            .json(Dialect::STRICT)
+            .on(MACOS)
+            .keys(MANAGED),
+        Location::managed("%PROGRAMFILES%/ClaudeCode/managed-mcp.json").json(Dialect::STRICT).on(WINDOWS),
+        Location::managed("%PROGRAMFILES%/ClaudeCode/managed-settings.json")
+            .json(Dialect::STRICT)
+            .on(WINDOWS)
+            .keys(MANAGED),
+        Location::managed("%PROGRAMFILES%/ClaudeCode/managed-settings.d/*.json")
+            .json(Dialect::STRICT)
+            .on(WINDOWS)
+            .keys(MANAGED),
+    ],
+    variables: &[Variable { name: "CLAUDE_CONFIG_DIR", default: "~/.claude" }],
+    processes: &["claude"],
+    bypass_flags: &["--dangerously-skip-permissions", "--permission-mode=bypassPermissions"],
+    untyped_url: Transport::Unknown,
+    evidence: "tested 2.1.329 and 2.1.197 on Linux",
+    notes: "`.mcp.json` counts in the working directory and in every parent; `claude -p` starts it unasked. A server also comes from `--mcp-config`, from the front matter of agent files, from connectors of the account, and on macOS and Windows from the managed domain `com.anthropic.claudecode` and the registry. Backups below `~/.claude/backups` keep removed servers.",
+};
+
+const MANAGED: &[&str] = &["/managedMcpServers"];
+
+/// Names that the client keeps for itself; entries of that name are skipped.
+const RESERVED: &[&str] = &["workspace", "claude-in-chrome", "computer-use", "__proto__"];
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        // A plugin's .mcp.json may be the bare map of servers.
+        if at.keys.contains(&"") {
+            return servers::wrapped_or_bare(&doc.root);
+        }
+        // A project's may not, but a flat file is one wrapping away from being live.
+        if at.path == PROJECT {
+            return servers::wrapped_or_bare(&doc.root);
+        }
+        let mut found = servers::under_keys(&doc.root, at.keys);
+        if at.scope == Scope::User && !at.keys.is_empty() {
+            found.extend(local_servers(&doc.root));
+        }
+        found
+    }
+
+    fn loads(&self, entry: &Entry, at: &Location) -> Load {
+        if entry.malformed.is_some() {
+            // Tested: a bad entry is skipped, the others are loaded.
+            Load::No("the entry has not the shape that the client takes")
+        } else if entry.url.is_none() && entry.command.is_none() {
+            Load::No("the entry has neither a command nor a URL")
+        } else if entry.declared_type.is_none() && entry.command.is_none() {
+            Load::No("an entry with a URL needs a type")
+        } else if at.path == PROJECT && !entry.key_path.starts_with("/mcpServers/") {
+            // Tested: a flat map is an error in a project file.
+            Load::No("a project file needs mcpServers")
+        } else if RESERVED.contains(&entry.name.as_str()) {
+            Load::No("the name is reserved by the client")
+        } else if at.keys == MANAGED && entry.transport == Transport::Stdio {
+            Load::No("managedMcpServers takes http and sse only")
+        } else {
+            Load::Yes
+        }
+    }
+
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        let projects = doc.root.get("projects").map_or(&[][..], Node::members);
+        let projects = projects.iter().map(|m| Lead::Project(m.key.to_string()));
+        if at.path.ends_with("installed_plugins.json") {
+            return installed_plugins(doc);
+        }
+        if at.path.ends_with("known_marketplaces.json") {
+            // For a directory marketplace the servers come from the source directory, not from the cache.
+            let sources = doc.root.members().iter().filter_map(|m| m.value.pointer("/source/path")?.as_str());
+            return sources.map(|p| Lead::Plugin(p.to_owned())).collect();
+        }
+        projects.collect()
+    }
+
+    fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
+        let mut out = Vec::new();
+        if at.scope == Scope::Managed || at.scope == Scope::Plugin {
+            return out;
+        }
+        if let Some(node) = setting::is_on(&doc.root, "enableAllProjectMcpServers") {
+            let message = "enableAllProjectMcpServers approves every server that a repository brings";
+            out.push(setting::found(FindingCode::AutoApproval, message, node));
+        }
+        if let Some(node) = doc.root.get("enabledMcpjsonServers").filter(|n| !n.items().is_empty()) {
+            // Named one by one, and in an untrusted folder a repository's own list was not obeyed.
+            let message = "enabledMcpjsonServers approves project servers by name";
+            out.push(setting::weighing(FindingCode::AutoApproval, Severity::Info, message, node));
+        }
+        let allowed = doc.root.pointer("/permissions/allow").map_or(&[][..], Node::items);
+        for node in allowed.iter().filter(|rule| rule.as_str().is_some_and(is_wide)) {
+            let message = "a permission rule approves every tool of a server";
+            out.push(setting::weighing(FindingCode::AutoApproval, Severity::Medium, message, node));
+        }
+        if let Some(node) = setting::is_word(&doc.root, "permissions.defaultMode", "bypassPermissions") {
+            let message = "permissions.defaultMode bypassPermissions switches all permission questions off";
+            out.push(setting::weighing(FindingCode::PermissionBypass, Severity::High, message, node));
+        }
+        out
+    }
+}
+
+/// `plugins.<name>[].installPath` of the index.
+pub(super) fn installed_plugins(doc: &Parsed<'_>) -> Vec<Lead> {
+    let plugins = doc.root.get("plugins").map_or(&[][..], Node::members).iter();
+    let paths = plugins.flat_map(|p| p.value.items()).filter_map(|i| i.get("installPath")?.as_str());
+    paths.map(|p| Lead::Plugin(p.to_owned())).collect()
+}
+
+/// Whether a permission rule covers every tool of a server, or of all servers.
+fn is_wide(rule: &str) -> bool {
+    rule.strip_prefix("mcp__").is_some_and(|rest| rest.contains('*') || !rest.contains("__"))
+}
+
+/// `projects.<path>.mcpServers`: servers of the user for one project.
+fn local_servers<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
+    let mut out = Vec::new();
+    for project in root.get("projects").map_or(&[][..], Node::members) {
+        let key_path = format!("/projects/{}/mcpServers", escape(&project.key));
+        for table in servers::tables_at(&project.value, "/mcpServers") {
+            out.extend(servers::of_table(table, &key_path).into_iter().map(|found| Found {
+                scope: Some(Scope::Local),
+                project: Some(project.key.to_string()),
+                ..found
+            }));
+        }
+    }
+    out
+}

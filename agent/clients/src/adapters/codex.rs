@@ -1,0 +1,101 @@
+//! Codex: CLI, editor extension and desktop share one configuration. Tested codex-cli 0.169.0.
+
+use mcpolicy_schema::entry::{Entry, Scope};
+use mcpolicy_schema::finding::{FindingCode, Severity};
+
+use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Variable};
+use crate::codec::{Format, Parsed};
+use crate::location::{Location, UNIX, WINDOWS};
+use crate::node::Node;
+use crate::servers;
+use crate::setting;
+
+/// Codex.
+pub(super) struct Adapter;
+
+const KEYS: &[&str] = &["/mcp_servers"];
+/// A plugin's file is wrapped in `mcpServers` or is the bare map.
+const EITHER: &[&str] = &["/mcpServers", ""];
+
+const fn user(path: &'static str) -> Location {
+    Location::user(path).format(Format::Toml).keys(KEYS)
+}
+
+const fn managed(path: &'static str) -> Location {
+    Location::managed(path).format(Format::Toml).keys(KEYS)
+}
+
+const ABOUT: About = About {
+    id: "codex",
+    name: "Codex (CLI, IDE extension, desktop)",
+    rank: 2,
+    locations: &[
+        user("$CODEX_HOME/config.toml"),
+        // Profiles, chosen by --profile.
+        user("$CODEX_HOME/*.config.toml"),
+        Location::project("<project>/.codex/config.toml").format(Format::Toml).keys(KEYS),
+        managed("/etc/codex/config.toml").on(UNIX),
+        managed("%PROGRAMDATA%/OpenAI/Codex/config.toml").on(WINDOWS),
+        // Managed defaults: they add servers and switch others off.
+        managed("/etc/codex/managed_config.toml").on(UNIX),
+        user("$CODEX_HOME/managed_config.toml").on(WINDOWS),
+        // Its mcp_servers are identities that are allowed, not servers.
+        Location::managed("/etc/codex/requirements.toml").format(Format::Toml).on(UNIX).no_servers(),
+        Location::managed("%PROGRAMDATA%/OpenAI/Codex/requirements.toml")
+            .format(Format::Toml)
+            .on(WINDOWS)
+            .no_servers(),
+        // <marketplace>/<plugin>/<version>.
+        Location::plugin("$CODEX_HOME/plugins/cache/*/*/*/.mcp.json").keys(EITHER),
+    ],
+    variables: &[Variable { name: "CODEX_HOME", default: "~/.codex" }],
+    processes: &["codex"],
+    bypass_flags: &["--dangerously-bypass-approvals-and-sandbox", "--yolo"],
+    evidence: "tested codex-cli 0.169.0 on Linux; source openai/codex and docs for macOS and Windows",
+    notes: "A project's file counts only where the project is trusted. One invalid entry stops the whole client. A plugin counts only if `[plugins]` enables it. Servers also come from `-c`, from the macOS domain `com.openai.codex` and from the organisation's cloud layers.",
+    ..About::NONE
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        if at.keys == EITHER {
+            servers::wrapped_or_bare(&doc.root)
+        } else {
+            servers::under_keys(&doc.root, at.keys)
+        }
+    }
+
+    fn loads(&self, entry: &Entry, at: &Location) -> Load {
+        if at.scope == Scope::Plugin {
+            Load::Yes
+        } else if entry.command.is_none() && entry.url.is_none() {
+            Load::No("Codex does not start with an entry that has neither a command nor a URL")
+        } else if entry.member("bearer_token").is_some() {
+            Load::No("Codex does not start with a bearer token written into an entry")
+        } else {
+            Load::Yes
+        }
+    }
+
+    /// `[projects."<path>"]`: the directories whose trust was asked for.
+    fn leads(&self, _: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        let projects = doc.root.get("projects").map_or(&[][..], Node::members);
+        projects.iter().map(|project| Lead::Project(project.key.to_string())).collect()
+    }
+
+    fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
+        if at.keys != KEYS || at.scope == Scope::Managed {
+            return Vec::new();
+        }
+        let unasked = setting::is_word(&doc.root, "approval_policy", "never");
+        let open = setting::is_word(&doc.root, "sandbox_mode", "danger-full-access");
+        let message = "approval_policy never with sandbox_mode danger-full-access: nothing is asked and nothing confined";
+        let both = unasked.filter(|_| open.is_some()).into_iter();
+        both.map(|node| setting::weighing(FindingCode::PermissionBypass, Severity::High, message, node))
+            .collect()
+    }
+}

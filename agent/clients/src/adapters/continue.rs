@@ -1,0 +1,49 @@
+//! Continue, extension and `cn` CLI. Tested cn 1.5.47.
+
+use crate::adapter::{About, ClientAdapter, Lead, Variable};
+use crate::codec::{Dialect, Format, Parsed};
+use crate::location::Location;
+use crate::node::Node;
+use crate::servers;
+
+/// Continue.
+pub(super) struct Adapter;
+
+const ABOUT: About = About {
+    id: "continue",
+    name: "Continue (extension and cn CLI)",
+    rank: 24,
+    locations: &[
+        Location::user("$CONTINUE_GLOBAL_DIR/config.yaml").format(Format::Yaml).or_list(),
+        // The deprecated file of the extension.
+        Location::user("$CONTINUE_GLOBAL_DIR/config.json")
+            .json(Dialect::JSONC)
+            .keys(&["/experimental/modelContextProtocolServers"])
+            .or_list(),
+        Location::user("$CONTINUE_GLOBAL_DIR/mcpServers/*").format(Format::YamlOrJson).or_list(),
+        Location::project("<project>/.continue/mcpServers/*").format(Format::YamlOrJson).or_list(),
+    ],
+    variables: &[Variable { name: "CONTINUE_GLOBAL_DIR", default: "~/.continue" }],
+    processes: &["cn"],
+    evidence: "tested cn 1.5.47; source stacklok/toolhive; docs continuedev/continue",
+    notes: "cn 1.5.47 loaded `config.yaml` only; the extension's documentation names the directories. The extension's processes count for its editor. Blocks of the hub (`uses:`) are fetched: a gap.",
+    ..About::NONE
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        let found = servers::under_keys(&doc.root, at.keys);
+        let count = found.iter().filter(|f| is_reference(f.node)).count();
+        let what = format!("blocks of a hub that are fetched: {count}");
+        if count == 0 { Vec::new() } else { vec![Lead::Elsewhere { kind: "hub-blocks", what }] }
+    }
+}
+
+/// `- uses: owner/block`: a server, but what it starts is not in the file; it is inventoried and named as a gap.
+fn is_reference(node: &Node<'_>) -> bool {
+    node.get("uses").is_some() && !servers::looks_like_entry(node)
+}

@@ -1,0 +1,71 @@
+//! GitHub Copilot CLI. Tested 1.0.102.
+
+use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
+use crate::codec::{Dialect, Parsed};
+use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::node::Node;
+use crate::servers;
+
+/// GitHub Copilot CLI.
+pub(super) struct Adapter;
+
+/// A plugin's file is wrapped in `mcpServers` or is the bare map.
+const EITHER: &[&str] = &["/mcpServers", ""];
+
+const ABOUT: About = About {
+    id: "copilot-cli",
+    name: "GitHub Copilot CLI",
+    rank: 6,
+    locations: &[
+        Location::user("$COPILOT_HOME/mcp-config.json").json(Dialect::JSONC),
+        Location::user("$COPILOT_HOME/config.json").json(Dialect::JSONC).no_servers(),
+        // The file is Claude Code's and many others' too; `.mcp.json` won where both were there.
+        Location::project("<project>/.mcp.json").shared(),
+        Location::project("<project>/.github/mcp.json"),
+        // <marketplace>/<plugin>, or _direct/<plugin>.
+        Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.mcp.json").keys(EITHER),
+        Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.github/mcp.json").keys(EITHER),
+        Location::plugin("$COPILOT_HOME/installed-plugins/*/*/plugin.json"),
+        Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.github/plugin/plugin.json"),
+        Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.claude-plugin/plugin.json"),
+        // Tested: a comment or trailing comma in it and nothing starts.
+        Location::managed("/etc/github-copilot/managed-settings.json")
+            .json(Dialect::STRICT)
+            .on(LINUX)
+            .no_servers(),
+        Location::managed("/Library/Application Support/GitHubCopilot/managed-settings.json")
+            .on(MACOS)
+            .no_servers(),
+        Location::managed("%PROGRAMFILES%/GitHubCopilot/managed-settings.json").on(WINDOWS).no_servers(),
+    ],
+    variables: &[Variable { name: "COPILOT_HOME", default: "~/.copilot" }],
+    processes: &["copilot"],
+    bypass_flags: &["--allow-all-tools", "--allow-all", "--yolo"],
+    evidence: "tested 1.0.102 on Linux; docs docs.github.com; public plugin documentation for the plugin files",
+    notes: "Project servers start in trusted folders only. Disabling a server writes its name into `settings.json`, not into the entry. The flag `--additional-mcp-config` brings others. The managed settings may also come from the macOS domain `com.github.copilot` and the Windows registry.",
+    ..About::NONE
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        if at.keys == EITHER {
+            servers::wrapped_or_bare(&doc.root)
+        } else {
+            servers::under_keys(&doc.root, at.keys)
+        }
+    }
+
+    /// `config.json` lists the folders that the user trusts, in either spelling.
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        if !at.path.ends_with("/config.json") {
+            return Vec::new();
+        }
+        let lists = ["trusted_folders", "trustedFolders"].into_iter().filter_map(|key| doc.root.get(key));
+        let folders = lists.flat_map(Node::items).filter_map(Node::as_str);
+        folders.map(|folder| Lead::Project(folder.to_owned())).collect()
+    }
+}

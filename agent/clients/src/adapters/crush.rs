@@ -1,0 +1,46 @@
+//! Crush. Source read, not run.
+
+use crate::adapter::{About, ClientAdapter, Variable};
+use crate::codec::Format;
+use crate::location::{Location, UNIX, WINDOWS};
+
+/// Crush.
+pub(super) struct Adapter;
+
+const KEYS: &[&str] = &["/mcp"];
+
+const ABOUT: About = About {
+    id: "crush",
+    name: "Crush",
+    rank: 26,
+    locations: &[
+        // Bash programs that call `mcp add`: they cannot be read, only run.
+        Location::user("$XDG_CONFIG_HOME/crush/crushrc").format(Format::Shell).no_servers(),
+        Location::project("<project>/.crushrc").format(Format::Shell).no_servers(),
+        Location::project("<project>/crushrc").format(Format::Shell).no_servers(),
+        Location::user("$XDG_CONFIG_HOME/crush/crush.json").keys(KEYS),
+        Location::user("$CRUSH_GLOBAL_CONFIG?/crush.json").keys(KEYS),
+        Location::user("$CRUSH_GLOBAL_CONFIG?/crushrc").format(Format::Shell).no_servers(),
+        Location::user("$XDG_DATA_HOME/crush/crush.json").on(UNIX).keys(KEYS),
+        Location::user("%LOCALAPPDATA%/crush/crush.json").on(WINDOWS).keys(KEYS),
+        Location::user("$CRUSH_GLOBAL_DATA?/crush.json").keys(KEYS),
+        Location::project("<project>/.crush.json").keys(KEYS),
+        Location::project("<project>/crush.json").keys(KEYS),
+        Location::managed("/etc/crush/crush.json").on(UNIX).keys(KEYS),
+    ],
+    variables: &[
+        Variable { name: "CRUSH_GLOBAL_CONFIG", default: "" },
+        Variable { name: "CRUSH_GLOBAL_DATA", default: "" },
+    ],
+    processes: &["crush"],
+    bypass_flags: &["--yolo"],
+    evidence: "source charmbracelet/crush (internal/config, docs/config)",
+    notes: "Values in the JSON files may run commands (`$(…)`). The managed file has the lowest priority.",
+    ..About::NONE
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+}

@@ -1,0 +1,99 @@
+//! Cursor. Read in the shipped code of @cursor/sdk 1.0.32; the editor itself was not run.
+
+use mcpolicy_schema::finding::{FindingCode, Severity};
+
+use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding};
+use crate::codec::{Dialect, Parsed};
+use crate::editor;
+use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::node::Node;
+use crate::servers;
+use crate::setting;
+
+/// Cursor.
+pub(super) struct Adapter;
+
+/// A plugin's file is wrapped in `mcpServers` or is the bare map.
+const EITHER: &[&str] = &["/mcpServers", ""];
+const IMPORT: &str = "import of Claude plugins";
+
+const fn plugin(path: &'static str) -> Location {
+    Location::plugin(path).json(Dialect::RECOVERING)
+}
+
+const ABOUT: About = About {
+    id: "cursor",
+    name: "Cursor",
+    rank: 3,
+    locations: &[
+        Location::user("~/.cursor/mcp.json").json(Dialect::RECOVERING),
+        Location::project("<project>/.cursor/mcp.json").json(Dialect::RECOVERING),
+        // Linked in by hand, or fetched as <marketplace>/<plugin>/<commit>.
+        plugin("~/.cursor/plugins/local/*/.mcp.json").keys(EITHER),
+        plugin("~/.cursor/plugins/local/*/mcp.json").keys(EITHER),
+        plugin("~/.cursor/plugins/local/*/.cursor-plugin/plugin.json"),
+        plugin("~/.cursor/plugins/cache/*/*/*/.mcp.json").keys(EITHER),
+        plugin("~/.cursor/plugins/cache/*/*/*/mcp.json").keys(EITHER),
+        plugin("~/.cursor/plugins/cache/*/*/*/.cursor-plugin/plugin.json"),
+        plugin("~/.claude/plugins/installed_plugins.json").no_servers().shared_if(IMPORT),
+        plugin("<plugin>/.mcp.json").keys(EITHER).shared_if(IMPORT),
+        plugin("<plugin>/.claude-plugin/plugin.json").shared_if(IMPORT),
+        Location::user("~/.cursor/permissions.json").json(Dialect::RECOVERING).no_servers(),
+        Location::user("~/.cursor/cli-config.json").json(Dialect::RECOVERING).no_servers(),
+        Location::project("<project>/.cursor/permissions.json").json(Dialect::RECOVERING).no_servers(),
+        Location::project("<project>/.cursor/cli.json").json(Dialect::RECOVERING).no_servers(),
+        editor::workspaces("$XDG_CONFIG_HOME/Cursor/User/workspaceStorage/*/workspace.json", LINUX),
+        editor::workspaces(
+            "~/Library/Application Support/Cursor/User/workspaceStorage/*/workspace.json",
+            MACOS,
+        ),
+        editor::workspaces("%APPDATA%/Cursor/User/workspaceStorage/*/workspace.json", WINDOWS),
+    ],
+    processes: &["cursor", "cursor-agent", "cursor helper (plugin)"],
+    bypass_flags: &["--force", "--approve-mcps"],
+    evidence: "code of @cursor/sdk 1.0.32; docs and public sources for plugins and permissions",
+    notes: "Extensions register servers by `vscode.cursor.mcp.registerServer()`, without a file. In the code read, one entry that its schema refuses makes the whole file count for nothing. Without `args` the command is split as a shell would. Team servers and cloud agents leave no file.",
+    ..About::NONE
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        if at.keys == EITHER {
+            servers::wrapped_or_bare(&doc.root)
+        } else {
+            servers::under_keys(&doc.root, at.keys)
+        }
+    }
+
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        if at.path.ends_with("/installed_plugins.json") {
+            super::claude_code::installed_plugins(doc)
+        } else {
+            editor::leads(at, doc)
+        }
+    }
+
+    fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
+        let list = if at.path.ends_with("/permissions.json") {
+            doc.root.get("mcpAllowlist")
+        } else if at.path.ends_with("/cli-config.json") || at.path.ends_with("/cli.json") {
+            doc.root.pointer("/permissions/allow")
+        } else {
+            None
+        };
+        // `server:tool` in one file, `Mcp(server:tool)` in the other; `*` stands for any server or tool.
+        let wide = |node: &&Node<'_>| {
+            let rule = node.as_str().unwrap_or("");
+            let rule = rule.strip_prefix("Mcp(").and_then(|r| r.strip_suffix(')')).unwrap_or(rule);
+            rule.starts_with("*:") || rule == "*" || (rule.ends_with(":*") && !rule.contains('('))
+        };
+        let message = "a permission rule approves every tool of a server";
+        let wide = list.map_or(&[][..], Node::items).iter().filter(wide);
+        wide.map(|node| setting::weighing(FindingCode::AutoApproval, Severity::Medium, message, node))
+            .collect()
+    }
+}

@@ -1,0 +1,105 @@
+//! Gemini CLI. Tested 0.61.0.
+
+use mcpolicy_schema::finding::FindingCode;
+
+use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding, Variable};
+use crate::codec::{Dialect, Parsed};
+use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::node::{Node, Value};
+use crate::servers;
+use crate::setting;
+use mcpolicy_schema::entry::{Scope, Transport};
+
+/// Gemini CLI.
+pub(super) struct Adapter;
+
+const ABOUT: About = About {
+    id: "gemini-cli",
+    name: "Gemini CLI",
+    rank: 7,
+    locations: &[
+        Location::user("$GEMINI_CLI_HOME/.gemini/settings.json").json(Dialect::COMMENTS),
+        Location::user("$GEMINI_CLI_HOME/.gemini/trustedFolders.json").json(Dialect::COMMENTS).no_servers(),
+        Location::user("$GEMINI_CLI_HOME/.gemini/projects.json").json(Dialect::COMMENTS).no_servers(),
+        Location::project("<project>/.gemini/settings.json").json(Dialect::COMMENTS),
+        Location::plugin("$GEMINI_CLI_HOME/.gemini/extensions/*/gemini-extension.json"),
+        Location::managed("/etc/gemini-cli/settings.json").json(Dialect::COMMENTS).on(LINUX),
+        Location::managed("/etc/gemini-cli/system-defaults.json").json(Dialect::COMMENTS).on(LINUX),
+        Location::managed("/Library/Application Support/GeminiCli/settings.json")
+            .json(Dialect::COMMENTS)
+            .on(MACOS),
+        Location::managed("/Library/Application Support/GeminiCli/system-defaults.json")
+            .json(Dialect::COMMENTS)
+            .on(MACOS),
+        Location::managed("%PROGRAMDATA%/gemini-cli/settings.json").json(Dialect::COMMENTS).on(WINDOWS),
+        Location::managed("%PROGRAMDATA%/gemini-cli/system-defaults.json")
+            .json(Dialect::COMMENTS)
+            .on(WINDOWS),
+    ],
+    variables: &[Variable { name: "GEMINI_CLI_HOME", default: "~" }],
+    processes: &["gemini"],
+    bypass_flags: &["--yolo", "--approval-mode=yolo"],
+    // `url` is SSE, `httpUrl` is streamable HTTP.
+    untyped_url: Transport::Sse,
+    evidence: "tested 0.61.0 on Linux; source google-gemini/gemini-cli for macOS and Windows",
+    notes: "In an untrusted folder no server starts. `mcp.serverCommand` is a server outside `mcpServers`. An empty or not overlapping `mcp.allowed` of the user or of a trusted project switches the managed allowlist off; so do `GEMINI_CLI_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names`.",
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        let mut found = servers::under_keys(&doc.root, at.keys);
+        if at.scope != Scope::Plugin && !at.keys.is_empty() {
+            found.extend(server_command(doc));
+        }
+        found
+    }
+
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        remembered(at, doc)
+    }
+
+    fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
+        // Tested: the lists are intersected and an empty intersection means that everything may start, so a cloned
+        // repository can switch the managed policy off.
+        let message = "mcp.allowed outside the managed settings can switch the managed allowlist off";
+        allowed(at, doc)
+            .map(|node| setting::found(FindingCode::ManagedPolicyWeakened, message, node))
+            .collect()
+    }
+}
+
+/// `mcp.serverCommand`, one command line. Tested: it is started, under the name `mcp`.
+fn server_command<'d>(doc: &'d Parsed<'d>) -> Option<Found<'d>> {
+    let mcp = doc.root.get("mcp")?;
+    let member = mcp.members().iter().rev().find(|m| m.key == "serverCommand")?;
+    matches!(&member.value.value, Value::String(text) if !text.trim().is_empty()).then(|| Found {
+        name: "mcp".to_owned(),
+        key_path: "/mcp/serverCommand".to_owned(),
+        node: &member.value,
+        span: member.span(),
+        scope: None,
+        project: None,
+    })
+}
+
+/// `mcp.allowed` in a file of the user or of a project.
+pub(super) fn allowed<'d>(at: &Location, doc: &'d Parsed<'d>) -> impl Iterator<Item = &'d Node<'d>> {
+    let theirs = matches!(at.scope, Scope::User | Scope::Project) && !at.keys.is_empty();
+    theirs.then(|| doc.root.pointer("/mcp/allowed")).flatten().into_iter()
+}
+
+/// Folders of `trustedFolders.json` (path: level of trust) and `projects.json` (`projects`: path: short name).
+pub(super) fn remembered(at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+    let folders = if at.path.ends_with("/trustedFolders.json") {
+        doc.root.members()
+    } else if at.path.ends_with("/projects.json") {
+        doc.root.get("projects").map_or(&[][..], Node::members)
+    } else {
+        &[]
+    };
+    folders.iter().map(|folder| Lead::Project(folder.key.to_string())).collect()
+}

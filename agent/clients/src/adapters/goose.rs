@@ -1,0 +1,34 @@
+//! Goose. Documentation read, not run.
+
+use crate::adapter::{About, ClientAdapter};
+use crate::codec::Format;
+use crate::location::{Location, UNIX, WINDOWS};
+
+/// Goose.
+pub(super) struct Adapter;
+
+/// Extensions of type `builtin` and `platform` are code of the client itself.
+const KEYS: &[&str] = &["/extensions"];
+
+const ABOUT: About = About {
+    id: "goose",
+    name: "Goose",
+    rank: 25,
+    locations: &[
+        Location::user("$XDG_CONFIG_HOME/goose/config.yaml").format(Format::Yaml).on(UNIX).keys(KEYS),
+        Location::user("%APPDATA%/Block/goose/config/config.yaml")
+            .format(Format::Yaml)
+            .on(WINDOWS)
+            .keys(KEYS),
+    ],
+    processes: &["goose", "goosed"],
+    evidence: "docs block.github.io/goose; source stacklok/toolhive, add-mcp 2.4.0",
+    notes: "The list that `GOOSE_ALLOWLIST` names is looked at when an extension is installed, not when it starts.",
+    ..About::NONE
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+}

@@ -1,0 +1,41 @@
+//! Kiro, editor and CLI. Documentation read, not run.
+
+use crate::adapter::{About, ClientAdapter, Lead};
+use crate::codec::Parsed;
+use crate::editor;
+use crate::location::{LINUX, Location, MACOS, WINDOWS};
+
+/// Kiro.
+pub(super) struct Adapter;
+
+const ABOUT: About = About {
+    id: "kiro",
+    name: "Kiro (IDE and CLI)",
+    rank: 21,
+    locations: &[
+        Location::user("~/.kiro/settings/mcp.json"),
+        Location::user("~/.kiro/agents/*.json"),
+        Location::project("<project>/.kiro/settings/mcp.json"),
+        editor::workspaces("$XDG_CONFIG_HOME/Kiro/User/workspaceStorage/*/workspace.json", LINUX),
+        editor::workspaces(
+            "~/Library/Application Support/Kiro/User/workspaceStorage/*/workspace.json",
+            MACOS,
+        ),
+        editor::workspaces("%APPDATA%/Kiro/User/workspaceStorage/*/workspace.json", WINDOWS),
+    ],
+    processes: &["kiro", "kiro-cli"],
+    bypass_flags: &["--trust-all-tools"],
+    evidence: "docs kiro.dev mcp/configuration; source stacklok/toolhive",
+    notes: "The project file wins over the user's. A registry of the organisation may rule instead; it is not in a file.",
+    ..About::NONE
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        editor::leads(at, doc)
+    }
+}

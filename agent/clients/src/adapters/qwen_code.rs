@@ -1,0 +1,51 @@
+//! Qwen Code, a relative of the Gemini CLI. Tested 0.24.4 and 0.15.10.
+
+use mcpolicy_schema::finding::{FindingCode, Severity};
+
+use super::gemini_cli;
+use crate::adapter::{About, ClientAdapter, Lead, SettingFinding};
+use crate::codec::Parsed;
+use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::setting;
+
+/// Qwen Code.
+pub(super) struct Adapter;
+
+const ABOUT: About = About {
+    id: "qwen-code",
+    name: "Qwen Code",
+    rank: 22,
+    locations: &[
+        Location::user("~/.qwen/settings.json"),
+        Location::user("$QWEN_HOME?/settings.json"),
+        Location::user("~/.qwen/trustedFolders.json").no_servers(),
+        Location::project("<project>/.qwen/settings.json"),
+        Location::plugin("~/.qwen/extensions/*/qwen-extension.json"),
+        Location::managed("/etc/qwen-code/settings.json").on(LINUX),
+        Location::managed("/Library/Application Support/QwenCode/settings.json").on(MACOS),
+        Location::managed("%PROGRAMDATA%/qwen-code/settings.json").on(WINDOWS),
+    ],
+    variables: &[crate::adapter::Variable { name: "QWEN_HOME", default: "" }],
+    processes: &["qwen"],
+    bypass_flags: &["--yolo", "--approval-mode=yolo"],
+    evidence: "tested 0.24.4 and 0.15.10 on Linux; bundle read for macOS and Windows",
+    notes: "The managed allowlist compares names. It holds against user settings, but `QWEN_CODE_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names` replace it. `.mcp.json` is not read.",
+    ..About::NONE
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        gemini_cli::remembered(at, doc)
+    }
+
+    fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
+        // Tested 0.24.4: without effect on the managed list. Other versions of the same code let it through.
+        let message = "mcp.allowed outside the managed settings; versions of this code have let it replace the managed list";
+        let code = FindingCode::ManagedPolicyWeakened;
+        gemini_cli::allowed(at, doc).map(|n| setting::weighing(code, Severity::Medium, message, n)).collect()
+    }
+}

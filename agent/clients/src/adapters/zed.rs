@@ -1,0 +1,84 @@
+//! Zed. Source read, not run.
+
+use mcpolicy_schema::finding::{FindingCode, Severity};
+
+use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding};
+use crate::codec::{Dialect, Format, Parsed};
+use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::node::Node;
+use crate::servers;
+use crate::setting;
+
+/// Zed.
+pub(super) struct Adapter;
+
+const KEYS: &[&str] = &["/context_servers"];
+
+const fn extension(path: &'static str) -> Location {
+    Location::plugin(path).format(Format::Toml).no_servers()
+}
+
+const ABOUT: About = About {
+    id: "zed",
+    name: "Zed",
+    rank: 23,
+    locations: &[
+        Location::user("$XDG_CONFIG_HOME/zed/settings.json").json(Dialect::JSONC).on(LINUX).keys(KEYS),
+        // Not below Library, as some tools have it.
+        Location::user("~/.config/zed/settings.json").json(Dialect::JSONC).on(MACOS).keys(KEYS),
+        Location::user("%APPDATA%/Zed/settings.json").json(Dialect::JSONC).on(WINDOWS).keys(KEYS),
+        Location::project("<project>/.zed/settings.json").json(Dialect::JSONC).keys(KEYS),
+        extension("$XDG_DATA_HOME/zed/extensions/installed/*/extension.toml").on(LINUX),
+        extension("~/Library/Application Support/Zed/extensions/installed/*/extension.toml").on(MACOS),
+        extension("%LOCALAPPDATA%/Zed/extensions/installed/*/extension.toml").on(WINDOWS),
+    ],
+    processes: &["zed", "zed-editor"],
+    evidence: "source zed-industries/zed (crates/paths); source add-mcp 2.4.0 for the project's key",
+    notes: "An extension's manifest names its servers, but its code says how they start: such servers are reported as a gap. Projects that Zed remembers are in a database that is not read.",
+    ..About::NONE
+};
+
+impl ClientAdapter for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        let mut found = servers::under_keys(&doc.root, at.keys);
+        found.retain(|f| !is_of_extension(f.node));
+        found
+    }
+
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        if at.format != Format::Toml {
+            let found = servers::under_keys(&doc.root, at.keys).into_iter();
+            let what = |f: Found<'_>| format!("server {} of an extension", f.name);
+            let gaps = found.filter(|f| is_of_extension(f.node)).map(what);
+            return gaps.map(|what| Lead::Elsewhere { kind: "extension-servers", what }).collect();
+        }
+        let servers = doc.root.get("context_servers").map_or(&[][..], Node::members);
+        let extension = doc.root.get("id").and_then(Node::as_str).unwrap_or("without id");
+        let gap = |name: &str| Lead::Elsewhere {
+            kind: "extension-servers",
+            what: format!("server {name} of the extension {extension}"),
+        };
+        servers.iter().map(|server| gap(&server.key)).collect()
+    }
+
+    fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
+        if at.keys.is_empty() {
+            return Vec::new();
+        }
+        // The second is what the first was migrated to in 2026.
+        let older = setting::is_on(&doc.root, "agent.always_allow_tool_actions");
+        let newer = setting::is_word(&doc.root, "agent.tool_permissions.default", "allow");
+        let message = "the agent's settings approve every tool call";
+        let on = older.or(newer).into_iter();
+        on.map(|node| setting::weighing(FindingCode::AutoApproval, Severity::High, message, node)).collect()
+    }
+}
+
+/// An entry that only keeps the settings of a server whose command an extension's code gives.
+fn is_of_extension(entry: &Node<'_>) -> bool {
+    entry.get("source").and_then(Node::as_str) == Some("extension") && !servers::looks_like_entry(entry)
+}
