@@ -1,0 +1,76 @@
+//! What a report says of the machine itself.
+
+use crate::machine::Machine;
+
+const MAX_BYTES: u64 = 64 << 10;
+
+/// Facts about the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Its name, where it has one.
+    pub hostname: Option<String>,
+    /// `linux`, `macos` or `windows`.
+    pub os: &'static str,
+    /// The system's version, in its own words.
+    pub os_version: Option<String>,
+    /// The processor's family, as `x86_64`.
+    pub arch: &'static str,
+}
+
+/// The facts of a machine. Of a folder only what its `etc/hostname` and `etc/os-release` say.
+pub fn facts(machine: &Machine) -> HostFacts {
+    let text = |path: &str| {
+        machine.read_system(path, MAX_BYTES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let release = || ["/etc/os-release", "/usr/lib/os-release"].into_iter().find_map(text);
+    let version = release().as_deref().and_then(pretty_name);
+    let (hostname, os_version) = if machine.is_live() {
+        let from_system = || sysinfo::System::long_os_version().ok();
+        (sysinfo::System::host_name().ok(), version.or_else(from_system))
+    } else {
+        (text("/etc/hostname").and_then(|text| first_line(&text)), version)
+    };
+    HostFacts { hostname, os: std::env::consts::OS, os_version, arch: std::env::consts::ARCH }
+}
+
+/// `PRETTY_NAME` of an os-release file.
+fn pretty_name(release: &str) -> Option<String> {
+    let value = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    clean(value.trim().trim_matches(['"', '\'']))
+}
+
+/// The first line that is no comment.
+fn first_line(text: &str) -> Option<String> {
+    clean(text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?)
+}
+
+/// An image's files may hold anything: no commands for a terminal, no novels.
+fn clean(text: &str) -> Option<String> {
+    let text: String = text.chars().filter(|c| !c.is_control()).take(255).collect();
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_speaks_for_itself() {
+        let root = tempfile::tempdir().expect("temporary directory");
+        std::fs::create_dir(root.path().join("etc")).expect("etc");
+        let write =
+            |name: &str, text: &str| std::fs::write(root.path().join("etc").join(name), text).expect("file");
+        let machine = Machine::at_root(root.path());
+        assert_eq!(facts(&machine).hostname, None);
+        assert_eq!(facts(&machine).os_version, None);
+        write("hostname", "# comment\n\nbuild\u{1b}[2J-7\n");
+        write("os-release", "NAME=x\nPRETTY_NAME=\"Debian 12\"\n");
+        assert_eq!(facts(&machine).hostname.as_deref(), Some("build[2J-7"));
+        assert_eq!(facts(&machine).os_version.as_deref(), Some("Debian 12"));
+    }
+
+    #[test]
+    fn the_live_machine_has_a_name() {
+        assert!(facts(&Machine::live()).hostname.is_some_and(|name| !name.is_empty()));
+    }
+}

@@ -1,0 +1,18 @@
+//! The operating system. The only crate with conditions on the OS and with unsafe code; it knows nothing of policy.
+//!
+//! One directory per capability, with one file per system. What is common to the systems stands in `mod.rs`.
+
+pub mod environment;
+pub mod filesystems;
+pub mod host;
+pub mod machine;
+pub mod priority;
+pub mod processes;
+pub mod protected;
+pub mod users;
+
+pub use environment::Environment;
+pub use host::HostFacts;
+pub use machine::{DirEntry, FileKind, Machine, Owner, ReadError, Resolved, Snapshot};
+pub use processes::Process;
+pub use users::{Home, HomeLayout};

@@ -1,0 +1,90 @@
+//! Accounts of a Linux machine, from the files in its `etc`. Lines are taken for hostile: an image's are anybody's.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{Home, HomeLayout, unlisted_homes};
+use crate::machine::{FileKind, Machine};
+
+/// More than any real list: 100,000 accounts.
+const MAX_BYTES: u64 = 16 << 20;
+/// Where people's numbers begin unless `etc/login.defs` says otherwise.
+const FIRST_UID: u32 = 1000;
+const NOBODY: [u32; 2] = [65534, u32::MAX];
+
+/// An account that a line names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) name: String,
+    pub(super) uid: u32,
+    pub(super) home: PathBuf,
+}
+
+/// Homes of root and of people with an account, then directories below `/home` that have none.
+pub(super) fn homes(machine: &Machine) -> Vec<Home> {
+    let first_uid = first_uid(&machine.read_system("/etc/login.defs", MAX_BYTES).unwrap_or_default());
+    let accounts = accounts(machine);
+    let people = accounts.into_iter().filter(|account| is_person(account, first_uid));
+    let mut homes: Vec<Home> = people.filter_map(|account| home_of(machine, account)).collect();
+    let known: BTreeSet<PathBuf> = homes.iter().map(|home| home.path.clone()).collect();
+    homes.extend(unlisted_homes(machine, Path::new("/home"), &known, first_uid));
+    homes
+}
+
+/// The name of the account with this number.
+pub(super) fn name_of(machine: &Machine, uid: u32) -> Option<String> {
+    accounts(machine).into_iter().find(|account| account.uid == uid).map(|account| account.name)
+}
+
+fn accounts(machine: &Machine) -> Vec<Account> {
+    parse(&machine.read_system("/etc/passwd", MAX_BYTES).unwrap_or_default())
+}
+
+fn is_person(account: &Account, first_uid: u32) -> bool {
+    let nobody = account.name == "nobody" || NOBODY.contains(&account.uid);
+    (account.uid == 0 || account.uid >= first_uid) && !nobody
+}
+
+fn home_of(machine: &Machine, account: Account) -> Option<Home> {
+    let Account { name, uid, home } = account;
+    // everything is below `/`: as somebody's home it would make every file his own
+    if home.parent().is_none() && uid != 0 {
+        return None;
+    }
+    let at = machine.resolve(&home).ok()?;
+    let home_is_directory = machine.kind(&at.path) == Some(FileKind::Directory);
+    let layout = HomeLayout::Linux;
+    home_is_directory.then_some(Home { user: name, uid: Some(uid), path: home, layout, within_wsl: None })
+}
+
+/// The lines `name:password:uid:gid:comment:home:shell` that make sense; the others are passed over.
+pub(super) fn parse(text: &[u8]) -> Vec<Account> {
+    text.split(|byte| *byte == b'\n').filter_map(parse_line).collect()
+}
+
+fn parse_line(line: &[u8]) -> Option<Account> {
+    let line = std::str::from_utf8(line).ok()?;
+    let fields: Vec<&str> = line.split(':').collect();
+    let [name, _, uid, _, _, home, _] = fields[..] else { return None };
+    // `+name` and `-name` are for NIS; a control character would play tricks on terminals
+    let odd_name = name.is_empty() || name.starts_with(['+', '-', '#']) || name.contains(char::is_control);
+    let digits_only = !uid.is_empty() && uid.bytes().all(|byte| byte.is_ascii_digit());
+    let odd_home = !home.starts_with('/') || home.contains(char::is_control);
+    if odd_name || !digits_only || odd_home {
+        return None;
+    }
+    // written once for each home, `/home/a/` and `/home/a` are one
+    let home: PathBuf = Path::new(home).components().collect();
+    Some(Account { name: name.to_owned(), uid: uid.parse().ok()?, home })
+}
+
+/// `UID_MIN` of login.defs.
+pub(super) fn first_uid(login_defs: &[u8]) -> u32 {
+    let text = String::from_utf8_lossy(login_defs);
+    let value = text.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some("UID_MIN")).then(|| words.next()).flatten()?.parse().ok()
+    });
+    // zero would make people of all the daemons
+    value.filter(|uid| *uid > 0).unwrap_or(FIRST_UID)
+}
