@@ -1,0 +1,57 @@
+//! The command line: one file a command.
+
+mod scan;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use mcpolicy_platform::environment::Environment;
+
+/// Inventory of the MCP servers that AI clients on this machine are set up to start.
+#[derive(Debug, Parser)]
+#[command(name = "mcpolicy", version, about, propagate_version = true, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read every MCP configuration and report each server, who would load it and what is risky about it
+    ///
+    /// Changes nothing, starts nothing and uses no network. Exit codes: 0 done; 1 findings at or above --fail-on;
+    /// 2 wrong usage or the report could not be written; 3 with --strict-coverage, something could not be read.
+    Scan(scan::Options),
+}
+
+/// Exit codes, stable: detection scripts live on them.
+pub mod exit {
+    /// Done.
+    pub const OK: u8 = 0;
+    /// Findings at or above `--fail-on`.
+    pub const FINDINGS: u8 = 1;
+    /// Wrong usage, or the answer could not be given.
+    pub const USAGE: u8 = 2;
+    /// With `--strict-coverage`: something could not be read.
+    pub const PARTIAL: u8 = 3;
+}
+
+/// Runs the command line. Errors are said on standard error, with what to do.
+pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
+    let result = match arguments.command {
+        Command::Scan(options) => scan::run(&options, environment),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&format!("mcpolicy: {error:#}"));
+            ExitCode::from(exit::USAGE)
+        }
+    }
+}
+
+/// Says something on standard error; a closed one is nobody's loss.
+fn complain(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

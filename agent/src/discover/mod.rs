@@ -1,0 +1,335 @@
+//! Host and registry of adapters to sources: fixed locations, the walk of each home, and whatever the files found
+//! lead to (remembered projects with their parents, plugins).
+//!
+//! Discovery is a worklist: the pipeline takes a batch of sources, reads them, and hands back the leads.
+
+pub mod elsewhere;
+pub mod index;
+pub mod prune;
+pub mod source;
+pub mod unknown;
+pub mod variables;
+pub mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use mcpolicy_clients::adapter::{ClientAdapter, Lead};
+use mcpolicy_clients::adapters;
+use mcpolicy_clients::location::Os;
+use mcpolicy_clients::template::{self, Layout, Pattern, component_matches};
+use mcpolicy_platform::machine::{Machine, ReadError};
+use mcpolicy_schema::entry::Scope;
+
+use crate::gap::Gap;
+use index::ProjectIndex;
+use source::{Reading, Source};
+
+/// A home with what its templates are expanded by.
+#[derive(Debug, Clone)]
+pub struct HomeContext {
+    /// The user's name.
+    pub user: String,
+    /// The user's number, where the system has such.
+    pub uid: Option<u32>,
+    /// Paths and variables.
+    pub layout: Layout,
+}
+
+/// Whether discovery may leave the homes: a live scan and a root may, `--home` may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The homes only.
+    Homes,
+    /// The whole machine.
+    Machine,
+}
+
+/// Longest path that a system takes (`PATH_MAX` of Linux), in bytes. A remembered one may be of any length, and each
+/// of its parents would be looked into.
+const MAX_PATH: usize = 4096;
+
+/// The worklist.
+pub struct Discovery<'m> {
+    machine: &'m Machine,
+    homes: &'m [HomeContext],
+    reach: Reach,
+    indexes: BTreeMap<Os, ProjectIndex>,
+    /// Found and not yet taken.
+    waiting: BTreeMap<PathBuf, Source>,
+    /// Paths already taken; a source is read once.
+    taken: BTreeSet<PathBuf>,
+    /// Project and plugin directories already looked into, per home.
+    visited: BTreeSet<(Option<usize>, PathBuf)>,
+    gaps: Vec<Gap>,
+}
+
+impl<'m> Discovery<'m> {
+    /// An empty worklist for these homes.
+    pub fn new(machine: &'m Machine, homes: &'m [HomeContext], reach: Reach) -> Self {
+        let systems: BTreeSet<Os> = homes.iter().map(|h| h.layout.os).collect();
+        let indexes = systems.into_iter().map(|os| (os, ProjectIndex::new(os))).collect();
+        Self {
+            machine,
+            homes,
+            reach,
+            indexes,
+            waiting: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            visited: BTreeSet::new(),
+            gaps: Vec::new(),
+        }
+    }
+
+    /// The project files of homes of this layout.
+    pub fn index(&mut self, os: Os) -> &ProjectIndex {
+        self.indexes.entry(os).or_insert_with(|| ProjectIndex::new(os))
+    }
+
+    /// Adds the fixed locations of all homes and, with [`Reach::Machine`], of the machine.
+    pub fn add_fixed(&mut self, os: Os) {
+        for (at, home) in self.homes.iter().enumerate() {
+            for reading in readings(home.layout.os, |scope| scope != Scope::Managed) {
+                for pattern in template::expand(reading.adapter.about(), reading.location.path, &home.layout)
+                {
+                    self.add_pattern(&pattern, Some(at), reading);
+                }
+            }
+            self.add_project(&home.layout.home, Some(at));
+            self.gaps.extend(elsewhere::gaps(self.machine, home, at));
+        }
+        if self.reach == Reach::Machine {
+            let layout = Layout { os, home: PathBuf::new(), variables: BTreeMap::new() };
+            for reading in readings(os, |scope| scope == Scope::Managed) {
+                for pattern in template::expand(reading.adapter.about(), reading.location.path, &layout) {
+                    self.add_pattern(&pattern, None, reading);
+                }
+            }
+        }
+    }
+
+    /// Adds one file with its readers.
+    pub fn add(&mut self, source: Source) {
+        if self.taken.contains(&source.path) {
+            return;
+        }
+        match self.waiting.get_mut(&source.path) {
+            Some(known) => {
+                known.join(&source.readings);
+                known.home = known.home.or(source.home);
+            }
+            None => {
+                self.waiting.insert(source.path.clone(), source);
+            }
+        }
+    }
+
+    /// Adds what the walk of a home saw.
+    pub fn add_walked(&mut self, walked: &walk::Walked, home: usize) {
+        for (host_path, readings) in &walked.files {
+            let path = self.machine.machine_path(host_path);
+            for (reading, _) in readings {
+                self.add(Source::new(path.clone(), Some(home), *reading));
+            }
+        }
+        for host_path in &walked.linked {
+            self.add_linked(&self.machine.machine_path(host_path), home);
+        }
+    }
+
+    /// A link to a directory is not walked through. If it stands for a client's folder in a project, the project is
+    /// looked into (a repository can commit such a link); otherwise the directory itself is, and unless the walk
+    /// comes there by another way, the rest of it is a gap.
+    fn add_linked(&mut self, link: &Path, home: usize) {
+        if let Some(parent) = link.parent() {
+            self.add_project(parent, Some(home));
+        }
+        self.add_project(link, Some(home));
+        let walked = self.machine.resolve(link).is_ok_and(|target| {
+            let place = &self.homes[home].layout.home;
+            target.path.starts_with(place) && !target.path.ancestors().any(|a| prune::is_pruned(a, place))
+        });
+        if !walked {
+            let reason =
+                "a link to a directory that the walk does not enter; only its own project files were read";
+            self.gaps.push(Gap::at("linked-directory", reason, link).of_home(Some(home)));
+        }
+    }
+
+    /// Adds the project files that a directory has, by one listing of it.
+    pub fn add_project(&mut self, directory: &Path, home: Option<usize>) {
+        if !self.visited.insert((home, directory.to_owned())) {
+            return;
+        }
+        let os = home.map_or(Os::Linux, |at| self.homes[at].layout.os);
+        let names: BTreeSet<String> = match self.machine.list(directory) {
+            Ok(entries) => entries.iter().map(|e| e.name.to_string_lossy().to_lowercase()).collect(),
+            Err(ReadError::NotFound | ReadError::NotRegular(_)) => return,
+            Err(ReadError::LeavesScope { .. }) => return self.note_outside(directory, home),
+            Err(error) => {
+                self.gaps.push(Gap::at("unreadable", error.to_string(), directory).of_home(home));
+                return;
+            }
+        };
+        let index = self.indexes.entry(os).or_insert_with(|| ProjectIndex::new(os));
+        let possible: Vec<_> = index
+            .below_project()
+            .filter(|(_, rest)| names.contains(&rest.split('/').next().unwrap_or_default().to_lowercase()))
+            .map(|(reading, _)| reading)
+            .collect();
+        for reading in possible {
+            if let Some(pattern) = template::below(reading.location.path, "<project>", directory) {
+                self.add_pattern(&pattern, home, reading);
+            }
+        }
+    }
+
+    /// Adds a remembered project and all its parents: Claude Code reads `.mcp.json` in every parent directory, and
+    /// others look up to the root of the repository.
+    pub fn add_remembered(&mut self, directory: &Path, home: Option<usize>) {
+        if directory.as_os_str().len() > MAX_PATH {
+            let reason = "a client remembers a path that is too long to exist";
+            self.gaps.push(Gap::beyond("outside-scope", reason, None).of_home(home));
+            return;
+        }
+        for parent in directory.ancestors() {
+            if self.visited.contains(&(home, parent.to_owned())) {
+                break;
+            }
+            let inside = home.is_some_and(|at| parent.starts_with(&self.homes[at].layout.home));
+            if self.reach == Reach::Homes && !inside {
+                break;
+            }
+            self.add_project(parent, home);
+        }
+    }
+
+    /// Follows what a file named.
+    pub fn add_lead(
+        &mut self,
+        lead: &Lead,
+        adapter: &'static dyn ClientAdapter,
+        home: Option<usize>,
+        from: &Path,
+    ) {
+        match lead {
+            Lead::Project(path) => {
+                if let Some(path) = self.absolute(path, home) {
+                    self.note_if_outside(&path, home);
+                    self.add_remembered(&path, home);
+                }
+            }
+            Lead::Plugin(path) => {
+                if let Some(path) = self.absolute(path, home) {
+                    self.add_plugin(&path, adapter, home);
+                }
+            }
+            Lead::Elsewhere { kind, what } => {
+                // Several clients of one family say the same of a file; equal gaps are told once.
+                self.gaps.push(Gap::beyond(kind, what.clone(), Some(from)).of_home(home));
+            }
+        }
+    }
+
+    fn absolute(&self, path: &str, home: Option<usize>) -> Option<PathBuf> {
+        let path = match (path.strip_prefix('~'), home) {
+            (Some(rest), Some(at)) => self.homes[at].layout.home.join(rest.trim_start_matches('/')),
+            _ => PathBuf::from(path),
+        };
+        (path.is_absolute() || is_windows_absolute(&path)).then_some(path)
+    }
+
+    /// A remembered project outside of the homes that alone are scanned is a gap if it is there at all.
+    fn note_if_outside(&mut self, path: &Path, home: Option<usize>) {
+        if self.reach == Reach::Homes && !self.is_inside(path) {
+            self.note_outside(path, home);
+        }
+    }
+
+    fn is_inside(&self, path: &Path) -> bool {
+        self.homes.iter().any(|h| path.starts_with(&h.layout.home))
+    }
+
+    fn note_outside(&mut self, path: &Path, home: Option<usize>) {
+        let reason = "a client looks here, outside of what is scanned";
+        self.gaps.push(Gap::beyond("outside-scope", reason, Some(path)).of_home(home));
+    }
+
+    fn add_plugin(&mut self, directory: &Path, adapter: &'static dyn ClientAdapter, home: Option<usize>) {
+        for location in adapter.about().locations {
+            if let Some(pattern) = template::below(location.path, "<plugin>", directory) {
+                self.add_pattern(&pattern, home, Reading { adapter, location });
+            }
+        }
+    }
+
+    /// Adds the files that exist for a pattern.
+    fn add_pattern(&mut self, pattern: &Pattern, home: Option<usize>, reading: Reading) {
+        if self.reach == Reach::Homes && !self.is_inside(&pattern.base) {
+            return self.note_outside(&pattern.base, home);
+        }
+        let mut places = vec![pattern.base.clone()];
+        for component in &pattern.rest {
+            let matching: Vec<_> = places.iter().map(|place| self.matching(place, component, home)).collect();
+            places = matching.into_iter().flatten().collect();
+        }
+        for path in places {
+            if self.machine.kind(&path).is_some() {
+                self.add(Source::new(path, home, reading));
+            }
+        }
+    }
+
+    /// The entries of a directory that fit a component with a wildcard. A directory that cannot be listed is a gap.
+    fn matching(&mut self, directory: &Path, component: &str, home: Option<usize>) -> Vec<PathBuf> {
+        if !component.contains('*') {
+            return vec![directory.join(component)];
+        }
+        match self.machine.list(directory) {
+            Ok(entries) => {
+                let fitting =
+                    entries.iter().filter(|e| component_matches(component, &e.name.to_string_lossy()));
+                fitting.map(|e| directory.join(&e.name)).collect()
+            }
+            Err(ReadError::NotFound | ReadError::NotRegular(_)) => Vec::new(),
+            Err(error) => {
+                self.gaps.push(Gap::at("unreadable", error.to_string(), directory).of_home(home));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The next batch to read, in order of their paths; empty when there is nothing left.
+    pub fn take(&mut self) -> Vec<Source> {
+        let batch = std::mem::take(&mut self.waiting);
+        self.taken.extend(batch.keys().cloned());
+        batch.into_values().collect()
+    }
+
+    /// Whether a path was already handed out.
+    pub fn is_taken(&self, path: &Path) -> bool {
+        self.taken.contains(path)
+    }
+
+    /// Gaps met so far.
+    pub fn take_gaps(&mut self) -> Vec<Gap> {
+        std::mem::take(&mut self.gaps)
+    }
+}
+
+/// All readings on a system whose scope fits, without project and plugin templates.
+fn readings(os: Os, fits: impl Fn(Scope) -> bool) -> Vec<Reading> {
+    let all = adapters::ALL.iter().copied();
+    all.flat_map(|adapter| {
+        adapter.about().locations.iter().map(move |location| Reading { adapter, location })
+    })
+    .filter(|r| r.location.os.contains(&os) && fits(r.location.scope) && !r.location.path.starts_with('<'))
+    .collect()
+}
+
+/// `C:\…` as remembered by clients of a Windows home.
+fn is_windows_absolute(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let bytes = text.as_bytes();
+    bytes.len() > 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && matches!(bytes[2], b'\\' | b'/')
+}

@@ -1,0 +1,201 @@
+//! The bounded parallel walk of a home: which files may be configurations, and what was passed over.
+//!
+//! Only names are looked at; nothing is opened. Links are not followed, other and network file systems not entered,
+//! `.gitignore` not obeyed (it is written by whoever wrote the repository).
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use ignore::{DirEntry, WalkBuilder, WalkState};
+use mcpolicy_platform::filesystems;
+
+use super::index::ProjectIndex;
+use super::prune;
+use super::source::Reading;
+use super::unknown;
+
+/// What bounds a walk.
+pub struct Bounds<'a> {
+    /// The home as it is called on this host.
+    pub home: &'a Path,
+    /// Time after which no further directory is entered.
+    pub budget: Duration,
+    /// Number of threads.
+    pub threads: usize,
+    /// Folders that may not be touched (macOS privacy prompts).
+    pub protected: &'a [PathBuf],
+    /// Told now and then how many directories have been visited.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// What one walk saw. Paths are those of this host.
+#[derive(Default)]
+pub struct Walked {
+    /// Project files of known clients, with the project of each reading.
+    pub files: Vec<(PathBuf, Vec<(Reading, PathBuf)>)>,
+    /// Files of unknown origin that are worth a look.
+    pub candidates: Vec<PathBuf>,
+    /// Links to directories: they are not walked through.
+    pub linked: Vec<PathBuf>,
+    /// Directories visited.
+    pub directories: u64,
+    /// Directories that the time budget left out.
+    pub over_budget: u64,
+    /// Other file systems that were not entered.
+    pub other_filesystems: Vec<PathBuf>,
+    /// Protected folders that were not entered.
+    pub protected: Vec<PathBuf>,
+    /// Directories that could not be listed.
+    pub unreadable: Vec<PathBuf>,
+}
+
+enum Seen {
+    File(PathBuf, Vec<(Reading, PathBuf)>),
+    Candidate(PathBuf),
+    Linked(PathBuf),
+    OtherFilesystem(PathBuf),
+    Protected(PathBuf),
+    Unreadable(PathBuf),
+}
+
+struct Counters {
+    directories: AtomicU64,
+    over_budget: AtomicU64,
+}
+
+/// Walks a home.
+pub fn walk(index: &ProjectIndex, bounds: &Bounds<'_>) -> Walked {
+    let counters = Counters { directories: AtomicU64::new(0), over_budget: AtomicU64::new(0) };
+    // A budget beyond what the clock can count is none at all.
+    let start = Instant::now();
+    let deadline =
+        start.checked_add(bounds.budget).unwrap_or(start + Duration::from_secs(u64::from(u32::MAX)));
+    let device = filesystems::device_of(bounds.home);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let counters = &counters;
+        scope.spawn(move || {
+            let walker = builder(bounds.home, bounds.threads).build_parallel();
+            walker.run(|| {
+                let sender = sender.clone();
+                let visit = Visit { index, bounds, device, deadline, counters };
+                Box::new(move |entry| visit.entry(entry, &sender))
+            });
+        });
+        collect(&receiver, counters)
+    })
+}
+
+/// The walker as it is set up; the benchmark's bare walk uses the same.
+pub fn builder(home: &Path, threads: usize) -> WalkBuilder {
+    let mut builder = WalkBuilder::new(home);
+    builder.standard_filters(false).follow_links(false).threads(threads);
+    builder
+}
+
+fn collect(receiver: &std::sync::mpsc::Receiver<Seen>, counters: &Counters) -> Walked {
+    let mut walked = Walked::default();
+    for seen in receiver {
+        match seen {
+            Seen::File(path, readings) => walked.files.push((path, readings)),
+            Seen::Candidate(path) => walked.candidates.push(path),
+            Seen::Linked(path) => walked.linked.push(path),
+            Seen::OtherFilesystem(path) => walked.other_filesystems.push(path),
+            Seen::Protected(path) => walked.protected.push(path),
+            Seen::Unreadable(path) => walked.unreadable.push(path),
+        }
+    }
+    walked.directories = counters.directories.load(Ordering::Relaxed);
+    walked.over_budget = counters.over_budget.load(Ordering::Relaxed);
+    // Threads finish in any order; reports must be the same twice.
+    walked.files.sort_by(|a, b| a.0.cmp(&b.0));
+    for list in [&mut walked.candidates, &mut walked.linked, &mut walked.other_filesystems] {
+        list.sort();
+    }
+    walked.protected.sort();
+    walked.unreadable.sort();
+    walked
+}
+
+struct Visit<'a> {
+    index: &'a ProjectIndex,
+    bounds: &'a Bounds<'a>,
+    device: Option<u64>,
+    deadline: Instant,
+    counters: &'a Counters,
+}
+
+impl Visit<'_> {
+    fn entry(&self, entry: Result<DirEntry, ignore::Error>, sender: &Sender<Seen>) -> WalkState {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                if let Some(path) = path_of(&error) {
+                    let _ = sender.send(Seen::Unreadable(path));
+                }
+                return WalkState::Continue;
+            }
+        };
+        if entry.file_type().is_some_and(|kind| kind.is_dir()) {
+            return self.directory(&entry, sender);
+        }
+        if entry.path_is_symlink() && entry.path().is_dir() {
+            let _ = sender.send(Seen::Linked(entry.path().to_owned()));
+        }
+        self.file(entry.path(), sender);
+        WalkState::Continue
+    }
+
+    fn directory(&self, entry: &DirEntry, sender: &Sender<Seen>) -> WalkState {
+        let path = entry.path();
+        if entry.depth() > 0 {
+            if prune::is_pruned(path, self.bounds.home) {
+                return WalkState::Skip;
+            }
+            if self.bounds.protected.iter().any(|p| p == path) {
+                let _ = sender.send(Seen::Protected(path.to_owned()));
+                return WalkState::Skip;
+            }
+            if filesystems::device_of(path) != self.device {
+                let _ = sender.send(Seen::OtherFilesystem(path.to_owned()));
+                return WalkState::Skip;
+            }
+        }
+        if Instant::now() >= self.deadline {
+            self.counters.over_budget.fetch_add(1, Ordering::Relaxed);
+            return WalkState::Skip;
+        }
+        let count = self.counters.directories.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_multiple_of(1024) {
+            (self.bounds.progress)(count);
+        }
+        // A directory that bears the name of a configuration is reported like a file of that name.
+        self.known(path, sender);
+        WalkState::Continue
+    }
+
+    fn known(&self, path: &Path, sender: &Sender<Seen>) -> bool {
+        let readings = self.index.readings(path);
+        let known = !readings.is_empty();
+        if known {
+            let _ = sender.send(Seen::File(path.to_owned(), readings));
+        }
+        known
+    }
+
+    fn file(&self, path: &Path, sender: &Sender<Seen>) {
+        if !self.known(path, sender) && unknown::is_candidate(path, self.bounds.home) {
+            let _ = sender.send(Seen::Candidate(path.to_owned()));
+        }
+    }
+}
+
+fn path_of(error: &ignore::Error) -> Option<PathBuf> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path.clone()),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
+        _ => None,
+    }
+}

@@ -1,0 +1,291 @@
+//! What a scan stands on: which machine, whose homes, which variables move clients' files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use mcpolicy_clients::adapter::About;
+use mcpolicy_clients::adapters;
+use mcpolicy_clients::location::Os;
+use mcpolicy_clients::template::{self, Layout};
+use mcpolicy_platform::environment::Environment;
+use mcpolicy_platform::host;
+use mcpolicy_platform::machine::{Machine, Owner, ReadError};
+use mcpolicy_platform::processes::{self, Process};
+use mcpolicy_platform::users::{self, Home, HomeLayout};
+use mcpolicy_schema::entry::Position;
+use mcpolicy_schema::finding::{Finding, FindingCode};
+
+use crate::discover::source::Source;
+use crate::discover::variables::{self, Values};
+use crate::discover::{HomeContext, Reach};
+use crate::gap::Gap;
+use crate::inventory::FileFinding;
+use crate::pipeline::{Ground, Plan, has_location, reading_for};
+use crate::running;
+
+/// Largest shell start file that is read, in bytes.
+const MAX_START_FILE: u64 = 1024 * 1024;
+
+/// What the user asked to scan.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// Every user of this machine if privileged, else the caller's home.
+    Live,
+    /// These homes and nothing else.
+    Homes(Vec<PathBuf>),
+    /// A folder taken as the root of a machine.
+    Root(PathBuf),
+    /// One file as one client reads it, perhaps as if it lay elsewhere.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Id of the client.
+        client: String,
+        /// The path by which its location is chosen.
+        as_path: Option<PathBuf>,
+    },
+    /// A checkout.
+    Project(PathBuf),
+}
+
+/// Why there is nothing to stand on. Each is a mistake of the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum GroundError {
+    /// A directory that was named is not there.
+    #[error("{0} is not a directory; name an existing one")]
+    NotADirectory(PathBuf),
+    /// A file that was named is not there.
+    #[error("{0} is not there; name an existing file")]
+    NoFile(PathBuf),
+    /// The client id is unknown.
+    #[error("no client has the id {0:?}; docs/clients.md lists the ids")]
+    UnknownClient(String),
+    /// The path given by `--as` is none at which the client looks.
+    #[error("{client} has no location that ends like {path}; docs/clients.md lists them")]
+    NoLocation {
+        /// Id of the client.
+        client: String,
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// The caller has no home.
+    #[error("the home of the caller is not known; set HOME, or name a home with --home")]
+    NoHome,
+}
+
+/// Lays the ground for a target. `os` says whose paths to look for in homes and roots given by hand.
+///
+/// # Errors
+/// A target that is not there.
+pub fn lay(target: &Target, os: Option<Os>, environment: &Environment) -> Result<Ground, GroundError> {
+    match target {
+        Target::Live => live(environment),
+        Target::Homes(paths) => given_homes(paths, os.unwrap_or_else(host_os)),
+        Target::Root(root) => root_of(root, os),
+        Target::File { path, client, as_path } => file(path, client, as_path.as_deref(), os),
+        Target::Project(directory) => project(directory, os.unwrap_or_else(host_os)),
+    }
+}
+
+/// The system that this program runs on.
+pub fn host_os() -> Os {
+    match host::facts(&Machine::live()).os {
+        "macos" => Os::Macos,
+        "windows" => Os::Windows,
+        _ => Os::Linux,
+    }
+}
+
+/// Folders of a home that must not be touched without full disk access; none but on a live macOS.
+pub fn protected(host_home: &Path, os: Os) -> Vec<PathBuf> {
+    if os != Os::Macos || host_os() != Os::Macos || mcpolicy_platform::protected::has_full_disk_access() {
+        return Vec::new();
+    }
+    mcpolicy_platform::protected::protected_folders(host_home, HomeLayout::Macos)
+}
+
+fn empty(mode: &'static str, machine: Machine, reach: Reach, os: Os, plan: Plan) -> Ground {
+    Ground {
+        mode,
+        machine,
+        homes: Vec::new(),
+        reach,
+        os,
+        plan,
+        gaps: Vec::new(),
+        findings: Vec::new(),
+        processes: None,
+    }
+}
+
+fn live(environment: &Environment) -> Result<Ground, GroundError> {
+    let machine = Machine::live();
+    let privileged = users::is_privileged();
+    let homes = if privileged {
+        users::all_homes(&machine)
+    } else {
+        vec![users::own_home(environment).ok_or(GroundError::NoHome)?]
+    };
+    let mode = if privileged { "machine" } else { "own-home" };
+    let mut ground = empty(mode, machine, Reach::Machine, host_os(), Plan::Homes);
+    let processes = processes::processes();
+    for home in &homes {
+        let mut values =
+            if privileged { of_clients(&processes, home) } else { of_caller(environment, &home.path) };
+        ground.add_home(home, &mut values);
+        for container in processes::containers_mounting(&home.path) {
+            let gap = Gap::beyond(
+                "container",
+                format!("a container sees this home: {container}"),
+                Some(&home.path),
+            );
+            ground.gaps.push(gap.of_home(Some(ground.homes.len() - 1)));
+        }
+    }
+    if ground.os != Os::Linux {
+        let reason = "policies in managed preferences or the registry are not read by a scan";
+        ground.gaps.push(Gap::beyond("managed-preferences", reason, None));
+    }
+    ground.processes = Some(processes);
+    Ok(ground)
+}
+
+fn given_homes(paths: &[PathBuf], os: Os) -> Result<Ground, GroundError> {
+    let mut homes = paths.iter().map(|p| directory(p)).collect::<Result<Vec<_>, _>>()?;
+    homes.sort();
+    homes.dedup();
+    let machine = Machine::live().within(homes.clone());
+    let mut ground = empty("home", machine, Reach::Homes, os, Plan::Homes);
+    for path in homes {
+        let user = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let home = Home { user, uid: None, path, layout: layout_of(os), within_wsl: None };
+        ground.add_home(&home, &mut Values::new());
+    }
+    Ok(ground)
+}
+
+fn root_of(root: &Path, os: Option<Os>) -> Result<Ground, GroundError> {
+    let root = directory(root)?;
+    let machine = Machine::at_root(&root);
+    let homes = users::all_homes(&machine);
+    let os = os.unwrap_or(Os::Linux);
+    let mut ground = empty("root", machine, Reach::Machine, os, Plan::Homes);
+    for home in &homes {
+        ground.add_home(home, &mut Values::new());
+    }
+    Ok(ground)
+}
+
+fn project(path: &Path, os: Os) -> Result<Ground, GroundError> {
+    let path = directory(path)?;
+    let machine = Machine::live().within(vec![path.clone()]);
+    let mut ground = empty("project", machine, Reach::Homes, os, Plan::Project(path.clone()));
+    let layout = Layout { os, home: path, variables: BTreeMap::new() };
+    ground.homes.push(HomeContext { user: String::new(), uid: None, layout });
+    Ok(ground)
+}
+
+fn file(path: &Path, client: &str, as_path: Option<&Path>, os: Option<Os>) -> Result<Ground, GroundError> {
+    let path = std::path::absolute(path).map_err(|_| GroundError::NoFile(path.to_owned()))?;
+    let machine = Machine::live();
+    if machine.kind(&path).is_none() {
+        return Err(GroundError::NoFile(path));
+    }
+    let reading = reading_for(client, as_path.unwrap_or(&path));
+    let reading = reading.ok_or_else(|| GroundError::UnknownClient(client.to_owned()))?;
+    if let Some(given) = as_path.filter(|p| !has_location(client, p)) {
+        return Err(GroundError::NoLocation { client: client.to_owned(), path: given.to_owned() });
+    }
+    let source = Source::new(path, None, reading);
+    Ok(empty("file", machine, Reach::Homes, os.unwrap_or_else(host_os), Plan::File(Box::new(source))))
+}
+
+fn directory(path: &Path) -> Result<PathBuf, GroundError> {
+    let absolute = std::fs::canonicalize(path).map_err(|_| GroundError::NotADirectory(path.to_owned()))?;
+    if absolute.is_dir() { Ok(absolute) } else { Err(GroundError::NotADirectory(path.to_owned())) }
+}
+
+fn layout_of(os: Os) -> HomeLayout {
+    match os {
+        Os::Linux => HomeLayout::Linux,
+        Os::Macos => HomeLayout::Macos,
+        Os::Windows => HomeLayout::Windows,
+    }
+}
+
+fn abouts() -> impl Iterator<Item = &'static About> {
+    adapters::ALL.iter().map(|a| a.about())
+}
+
+/// The caller's environment, for a scan of the caller's own home.
+fn of_caller(environment: &Environment, home: &Path) -> Values {
+    let mut values = Values::new();
+    for name in template::variable_names(abouts()) {
+        if let Some(value) = environment.get(name) {
+            variables::take(&mut values, name, value, home);
+        }
+    }
+    values
+}
+
+/// The environment of the user's running clients; only the variables that move files are looked at.
+fn of_clients(all: &[Process], home: &Home) -> Values {
+    let names = template::variable_names(abouts());
+    let mut values = Values::new();
+    for client in running::clients(all).iter().filter(|c| home.uid.is_some() && c.process.uid == home.uid) {
+        for (name, value) in processes::environment_of(client.process.pid, &names) {
+            variables::take(&mut values, &name, &value, &home.path);
+        }
+    }
+    values
+}
+
+impl Ground {
+    /// Adds a home, with the values that its shell start files give.
+    fn add_home(&mut self, home: &Home, values: &mut Values) {
+        let at = self.homes.len();
+        let names = template::variable_names(abouts());
+        self.read_start_files(home, at, &names, values);
+        let os = match home.layout {
+            HomeLayout::Linux => Os::Linux,
+            HomeLayout::Macos => Os::Macos,
+            HomeLayout::Windows => Os::Windows,
+        };
+        let layout = Layout { os, home: home.path.clone(), variables: std::mem::take(values) };
+        self.homes.push(HomeContext { user: home.user.clone(), uid: home.uid, layout });
+    }
+
+    fn read_start_files(&mut self, home: &Home, at: usize, names: &BTreeSet<&str>, values: &mut Values) {
+        let owner = Owner { uid: home.uid, home: home.path.clone() };
+        for path in self.start_files(home) {
+            let text = match self.machine.read(&path, Some(&owner), MAX_START_FILE) {
+                Ok(snapshot) => String::from_utf8_lossy(&snapshot.bytes).into_owned(),
+                Err(ReadError::NotFound) => continue,
+                Err(error) => {
+                    let reason = format!("a start file of a shell was not read: {error}");
+                    self.gaps.push(Gap::at("unreadable", reason, &path).of_home(Some(at)));
+                    continue;
+                }
+            };
+            for computed in variables::of_start_file(&text, names, &home.path, values) {
+                let message =
+                    format!("{} is computed here; where its client looks is not known", computed.name);
+                let finding = Finding::new(FindingCode::ConfigDirUnresolved, message.clone());
+                let position = Position { line: computed.line, column: 1 };
+                self.findings.push((path.clone(), Some(at), FileFinding { finding, position }));
+                self.gaps.push(Gap::at("config-dir-unresolved", message, &path).of_home(Some(at)));
+            }
+        }
+    }
+
+    /// The start files by name, and those in folders that shells and sessions read whole.
+    fn start_files(&self, home: &Home) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> =
+            variables::START_FILES.iter().map(|name| home.path.join(name)).collect();
+        for folder in variables::START_FOLDERS.iter().map(|name| home.path.join(name)) {
+            let entries = self.machine.list(&folder).unwrap_or_default();
+            files.extend(entries.iter().map(|e| folder.join(&e.name)));
+        }
+        files
+    }
+}

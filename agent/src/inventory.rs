@@ -1,0 +1,305 @@
+//! A source and its bytes to entries, readers and findings. Pure: the same bytes give the same inventory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mcpolicy_clients::adapter::{Found, Lead, Load};
+use mcpolicy_clients::codec::{self, Format, Parsed, decode};
+use mcpolicy_clients::location::Role;
+use mcpolicy_clients::node::{LineIndex, Span, Value};
+use mcpolicy_clients::{normalise, servers};
+use mcpolicy_schema::entry::{Entry, Inert, Position, Reader};
+use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
+
+use crate::discover::source::{Reading, Source};
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Parsed, and at least one reader takes it.
+    Read,
+    /// Parsed, but every reader refuses the whole file.
+    Refused,
+    /// Not valid in its format.
+    Unparseable,
+    /// A program; not evaluated.
+    NotEvaluable,
+}
+
+impl State {
+    /// The word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Refused => "refused",
+            Self::Unparseable => "unparseable",
+            Self::NotEvaluable => "not-evaluable",
+        }
+    }
+}
+
+/// A finding about the file rather than about an entry.
+#[derive(Debug, Clone)]
+pub struct FileFinding {
+    /// What was found.
+    pub finding: Finding,
+    /// Where in the file.
+    pub position: Position,
+}
+
+/// What one file holds.
+#[derive(Debug)]
+pub struct FileInventory {
+    /// What became of the file.
+    pub state: State,
+    /// Its entries, in order of the text.
+    pub entries: Vec<Entry>,
+    /// Findings about the file and its settings.
+    pub findings: Vec<FileFinding>,
+    /// Other places that it names, with the index into `Source::readings` of who follows them.
+    pub leads: Vec<(usize, Lead)>,
+}
+
+/// Most duplicate keys of one file that are told one by one.
+const MAX_DUPLICATES_TOLD: usize = 20;
+
+/// Most settings of one file that are told one by one; more of them say nothing new.
+const MAX_SETTINGS_TOLD: usize = 200;
+
+/// Takes the inventory of one file.
+pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
+    let start = Position { line: 1, column: 1 };
+    let format = format_of(source);
+    if format == Format::Shell {
+        let message = format!("{} runs this file as a program", source.owner().adapter.about().name);
+        return failed(State::NotEvaluable, FindingCode::NotEvaluable, message, start);
+    }
+    let decoded = match decode::decode(bytes) {
+        Ok(decoded) => decoded,
+        Err(error) => {
+            return failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, start);
+        }
+    };
+    let lines = LineIndex::new(&decoded.text);
+    let parsed = codec::parse(format, &source.path.to_string_lossy(), &decoded.text);
+    let mut parsed = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let position = lines.position(error.offset);
+            return failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, position);
+        }
+    };
+    parsed.leniencies.bom |= decoded.leniencies.bom;
+    parsed.leniencies.utf16 |= decoded.leniencies.utf16;
+    let shadowed =
+        if parsed.duplicates.is_empty() { Vec::new() } else { running_ends(servers::shadowed(&parsed.root)) };
+    let reader = FileReader { source, parsed: &parsed, lines: &lines, skipped: decoded.skipped, shadowed };
+    reader.inventory()
+}
+
+fn failed(state: State, code: FindingCode, message: String, position: Position) -> FileInventory {
+    let findings = vec![FileFinding { finding: Finding::new(code, message), position }];
+    FileInventory { state, entries: Vec::new(), findings, leads: Vec::new() }
+}
+
+/// The owner's format; a reader whose parser recovers from errors makes the file worth recovering.
+fn format_of(source: &Source) -> Format {
+    let own = source.owner().location.format;
+    if !matches!(own, Format::Json(_)) {
+        return own;
+    }
+    let recovering = source.readings.iter().map(|r| r.location.format);
+    recovering.into_iter().find(|f| matches!(f, Format::Json(d) if d.recovers)).unwrap_or(own)
+}
+
+/// Why a reader refuses the whole file.
+fn refusal(reading: &Reading, parsed: &Parsed<'_>) -> Option<&'static str> {
+    match reading.location.format {
+        Format::Json(dialect) => dialect.refusal(parsed.leniencies),
+        _ if parsed.leniencies.utf16 => Some("the file is UTF-16; the client reads UTF-8"),
+        _ => None,
+    }
+}
+
+/// Lets each span end where the furthest one up to it ends, so that one look-up tells whether any of them covers a
+/// place: with 100,000 duplicates, each entry must not ask each of them.
+fn running_ends(mut spans: Vec<Span>) -> Vec<Span> {
+    let mut furthest = 0;
+    for span in &mut spans {
+        furthest = furthest.max(span.end);
+        span.end = furthest;
+    }
+    spans
+}
+
+struct FileReader<'d> {
+    source: &'d Source,
+    parsed: &'d Parsed<'d>,
+    lines: &'d LineIndex<'d>,
+    skipped: usize,
+    /// What earlier duplicates of keys hold, in order of the text; each ends where the furthest so far ends.
+    shadowed: Vec<Span>,
+}
+
+/// A found server with those who found it, as indices into the readings.
+struct Merged<'d> {
+    found: Found<'d>,
+    by: Vec<usize>,
+}
+
+impl<'d> FileReader<'d> {
+    fn inventory(&self) -> FileInventory {
+        let refusals: Vec<_> = self.source.readings.iter().map(|r| refusal(r, self.parsed)).collect();
+        let all_refuse = refusals.iter().all(Option::is_some);
+        let mut findings = self.file_findings(refusals[0]);
+        findings.extend(self.settings());
+        let leads = self.leads();
+        let entries: Vec<Entry> = self.merged().iter().map(|m| self.entry(m, &refusals)).collect();
+        let state = if all_refuse { State::Refused } else { State::Read };
+        FileInventory { state, entries, findings, leads }
+    }
+
+    /// Servers of all readers, each declaration once, and what stands under keys that nobody reads.
+    fn merged(&self) -> Vec<Merged<'d>> {
+        let mut merged: BTreeMap<(u32, String), Merged<'d>> = BTreeMap::new();
+        for (at, reading) in self.source.readings.iter().enumerate() {
+            for found in reading.adapter.servers(reading.location, self.parsed) {
+                let key = (found.span.start, found.key_path.clone());
+                merged.entry(key).or_insert_with(|| Merged { found, by: Vec::new() }).by.push(at);
+            }
+        }
+        let read: Vec<&str> =
+            self.source.readings.iter().flat_map(|r| r.location.keys.iter().copied()).collect();
+        for found in servers::under_unread_keys(&self.parsed.root, &read) {
+            let key = (found.span.start, found.key_path.clone());
+            merged.entry(key).or_insert_with(|| Merged { found, by: Vec::new() });
+        }
+        merged.into_values().collect()
+    }
+
+    fn entry(&self, merged: &Merged<'_>, refusals: &[Option<&'static str>]) -> Entry {
+        // The owner names the client, unless only others read this key.
+        let owner = merged.by.first().map_or(self.source.owner(), |at| &self.source.readings[*at]);
+        let about = owner.adapter.about();
+        let context = normalise::Context {
+            client: about.id,
+            scope: owner.location.scope,
+            untyped_url: about.untyped_url,
+            lines: self.lines,
+        };
+        let mut entry = normalise::entry(&merged.found, context);
+        entry.span = entry.span.start + self.skipped..entry.span.end + self.skipped;
+        for at in &merged.by {
+            let reading = &self.source.readings[*at];
+            if refusals[*at].is_none()
+                && let Some(reader) = self.reader(reading, &entry, &merged.found)
+                && !entry.readers.iter().any(|r| r.client == reader.client)
+            {
+                entry.readers.push(reader);
+            }
+        }
+        if self.is_overridden(&merged.found) {
+            entry.readers.clear();
+            entry.inert = Some(Inert::Overridden);
+        } else if entry.readers.is_empty() {
+            entry.inert = Some(match merged.by.as_slice() {
+                [] => Inert::KeyNotRead,
+                by if by.iter().all(|at| refusals[*at].is_some()) => Inert::FileRefused,
+                _ => Inert::EntryRefused,
+            });
+        }
+        entry
+    }
+
+    /// Of two declarations at one key path the client takes the last; the earlier ones stay in sight but are not live.
+    fn is_overridden(&self, found: &Found<'_>) -> bool {
+        let before = self.shadowed.partition_point(|span| span.start <= found.span.start);
+        before.checked_sub(1).is_some_and(|at| self.shadowed[at].end >= found.span.end)
+    }
+
+    fn reader(&self, reading: &Reading, entry: &Entry, found: &Found<'_>) -> Option<Reader> {
+        let in_list = found.key_path.rsplit('/').next().is_some_and(|k| k.parse::<usize>().is_ok());
+        if in_list
+            && !reading.location.list
+            && entry.name != found.key_path.rsplit('/').next().unwrap_or_default()
+        {
+            return None;
+        }
+        let of_role = match reading.location.role {
+            Role::ReadsIf(setting) => Some(setting),
+            Role::Own | Role::Reads => None,
+        };
+        let client = reading.adapter.about().id;
+        match reading.adapter.loads(entry, reading.location) {
+            Load::Yes => Some(Reader { client, setting: of_role }),
+            Load::IfSetting(setting) => Some(Reader { client, setting: of_role.or(Some(setting)) }),
+            Load::No(_) => None,
+        }
+    }
+
+    fn file_findings(&self, owner_refuses: Option<&'static str>) -> Vec<FileFinding> {
+        let mut out = Vec::new();
+        let mut tell =
+            |finding, offset| out.push(FileFinding { finding, position: self.lines.position(offset) });
+        if let Some(damage) = &self.parsed.damage {
+            tell(Finding::new(FindingCode::DamagedConfig, damage.message.clone()), damage.offset);
+        }
+        if let Some(why) = owner_refuses {
+            tell(Finding::new(FindingCode::FileRefused, why), 0);
+        }
+        if let Some((what, offset)) = self.unexpected_shape() {
+            tell(Finding::new(FindingCode::UnexpectedShape, what), offset);
+        }
+        if let Some(offset) = self.parsed.deep {
+            tell(Finding::new(FindingCode::DeepNesting, "a value is nested deeper than 128 levels"), offset);
+        }
+        for duplicate in self.parsed.duplicates.iter().take(MAX_DUPLICATES_TOLD) {
+            let message = "a key stands twice in one object; the client takes the last";
+            tell(Finding::new(FindingCode::DuplicateKey, message), duplicate.span.start as usize);
+        }
+        let untold = self.parsed.duplicates.len().saturating_sub(MAX_DUPLICATES_TOLD);
+        if untold > 0 {
+            let message = format!("{untold} more keys stand twice in this file");
+            let offset = self.parsed.duplicates[MAX_DUPLICATES_TOLD].span.start as usize;
+            tell(Finding::new(FindingCode::DuplicateKey, message).weighing(Severity::Low), offset);
+        }
+        out
+    }
+
+    /// A top that is no map, or something else than a map or list where the owner keeps its servers.
+    fn unexpected_shape(&self) -> Option<(&'static str, usize)> {
+        let root = &self.parsed.root;
+        if !root.is_object() {
+            return Some(("the top of the file is not a map", root.span.start as usize));
+        }
+        let tables = self.source.owner().location.keys.iter().filter_map(|key| root.pointer(key));
+        let odd = tables
+            .into_iter()
+            .find(|t| !matches!(t.value, Value::Object(_) | Value::Array(_) | Value::Null))?;
+        Some(("the table of servers is not a map", odd.span.start as usize))
+    }
+
+    fn settings(&self) -> Vec<FileFinding> {
+        let mut told = BTreeSet::new();
+        let mut out: Vec<FileFinding> = Vec::new();
+        for reading in &self.source.readings {
+            for setting in reading.adapter.settings(reading.location, self.parsed) {
+                let key = (setting.offset, setting.finding.code, setting.finding.message.clone());
+                if told.insert(key) && out.len() < MAX_SETTINGS_TOLD {
+                    let position = self.lines.position(setting.offset);
+                    out.push(FileFinding { finding: setting.finding, position });
+                }
+            }
+        }
+        out
+    }
+
+    fn leads(&self) -> Vec<(usize, Lead)> {
+        let leads = self
+            .source
+            .readings
+            .iter()
+            .enumerate()
+            .map(|(at, r)| (at, r.adapter.leads(r.location, self.parsed)));
+        leads.flat_map(|(at, leads)| leads.into_iter().map(move |lead| (at, lead))).collect()
+    }
+}

@@ -1,0 +1,17 @@
+//! The pipeline of mcpolicy, one module a stage:
+//!
+//! ```text
+//! discover -> read -> inventory (parse, normalise) -> assess -> report -> output
+//! ```
+
+pub mod assess;
+pub mod cli;
+pub mod discover;
+pub mod gap;
+pub mod ground;
+pub mod inventory;
+pub mod output;
+pub mod pipeline;
+pub mod read;
+pub mod report;
+pub mod running;

@@ -1,0 +1,371 @@
+//! The sentence: discover, read, take inventory, assess, report. Nothing is written, started or contacted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mcpolicy_clients::codec;
+use mcpolicy_clients::location::Os;
+use mcpolicy_platform::machine::{Machine, Owner, ReadError};
+use mcpolicy_platform::processes::Process;
+use mcpolicy_schema::finding::{Finding, FindingCode};
+use mcpolicy_schema::redact::Redactor;
+
+use crate::assess::{Assessed, assess};
+use crate::discover::source::{Reading, Source};
+use crate::discover::{Discovery, HomeContext, Reach, elsewhere, unknown, walk};
+use crate::gap::Gap;
+use crate::inventory::{self, FileFinding, FileInventory};
+use crate::read::{self, Read};
+use crate::running;
+
+/// What is scanned: the ground on which discovery works.
+pub struct Ground {
+    /// `machine`, `own-home`, `home`, `root`, `file` or `project`.
+    pub mode: &'static str,
+    /// The folder that is taken for the machine.
+    pub machine: Machine,
+    /// Whose homes.
+    pub homes: Vec<HomeContext>,
+    /// How far discovery may go.
+    pub reach: Reach,
+    /// Whose machine-wide paths.
+    pub os: Os,
+    /// What to look at.
+    pub plan: Plan,
+    /// Gaps and findings met while the ground was laid.
+    pub gaps: Vec<Gap>,
+    /// Findings about homes as such.
+    pub findings: Vec<(PathBuf, Option<usize>, FileFinding)>,
+    /// The process table of a live scan.
+    pub processes: Option<Vec<Process>>,
+}
+
+/// What to look at.
+pub enum Plan {
+    /// Fixed locations, remembered projects and a walk of each home.
+    Homes,
+    /// One checkout: its project files only.
+    Project(PathBuf),
+    /// One file, as one client reads it.
+    File(Box<Source>),
+}
+
+/// What bounds a scan.
+pub struct Bounds<'a> {
+    /// Time for the walk of each home.
+    pub walk_budget: Duration,
+    /// Threads of the walk.
+    pub threads: usize,
+    /// Told now and then how many directories have been visited.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// A source with what became of it.
+pub struct SourceResult {
+    /// The file and its readers.
+    pub source: Source,
+    /// What became of it, as a word of the report.
+    pub state: &'static str,
+    /// Size in bytes, where it was read.
+    pub bytes: Option<u64>,
+    /// Keyed digest of the bytes.
+    pub digest: Option<String>,
+    /// Findings about the file.
+    pub findings: Vec<FileFinding>,
+}
+
+/// All that a scan found, before it becomes a report.
+#[derive(Default)]
+pub struct Outcome {
+    /// Files that exist.
+    pub sources: Vec<SourceResult>,
+    /// Their entries.
+    pub entries: Vec<Assessed>,
+    /// Findings about processes.
+    pub processes: Vec<running::ProcessFinding>,
+    /// What was passed over.
+    pub gaps: Vec<Gap>,
+    /// Directories visited by walks.
+    pub directories: u64,
+    /// Files opened.
+    pub files_read: u64,
+}
+
+/// Scans.
+pub fn scan(ground: &Ground, bounds: &Bounds<'_>, redactor: &Redactor) -> Outcome {
+    let mut scan = Scan { ground, redactor, outcome: Outcome::default() };
+    let mut discovery = Discovery::new(&ground.machine, &ground.homes, ground.reach);
+    let candidates = scan.discover(&mut discovery, bounds);
+    scan.read_all(&mut discovery);
+    scan.read_candidates(&candidates, &mut discovery);
+    let mut outcome = scan.outcome;
+    outcome.gaps.extend(discovery.take_gaps());
+    if let Some(processes) = &ground.processes {
+        outcome.processes = running::look(processes, &mut outcome.entries, redactor);
+    }
+    outcome.gaps.sort();
+    outcome.gaps.dedup();
+    outcome
+}
+
+/// A file of unknown origin and the home it lies in.
+type Candidate = (PathBuf, usize);
+
+struct Scan<'g> {
+    ground: &'g Ground,
+    redactor: &'g Redactor,
+    outcome: Outcome,
+}
+
+impl Scan<'_> {
+    fn discover(&mut self, discovery: &mut Discovery<'_>, bounds: &Bounds<'_>) -> Vec<Candidate> {
+        match &self.ground.plan {
+            Plan::File(source) => {
+                discovery.add((**source).clone());
+                Vec::new()
+            }
+            Plan::Project(directory) => {
+                discovery.add_project(directory, Some(0));
+                self.walk_home(discovery, 0, bounds)
+            }
+            Plan::Homes => {
+                discovery.add_fixed(self.ground.os);
+                (0..self.ground.homes.len()).flat_map(|at| self.walk_home(discovery, at, bounds)).collect()
+            }
+        }
+    }
+
+    fn walk_home(&mut self, discovery: &mut Discovery<'_>, at: usize, bounds: &Bounds<'_>) -> Vec<Candidate> {
+        let home = &self.ground.homes[at];
+        let host_home = self.ground.machine.host_path(&home.layout.home);
+        if mcpolicy_platform::filesystems::is_network(&host_home) {
+            let reason = "the home is on a network file system; only fixed and remembered places were read";
+            self.outcome
+                .gaps
+                .push(Gap::at("network-file-system", reason, &home.layout.home).of_home(Some(at)));
+            return Vec::new();
+        }
+        let protected = crate::ground::protected(&host_home, home.layout.os);
+        let limits = walk::Bounds {
+            home: &host_home,
+            budget: bounds.walk_budget,
+            threads: bounds.threads,
+            protected: &protected,
+            progress: bounds.progress,
+        };
+        let walked = walk::walk(discovery.index(home.layout.os), &limits);
+        discovery.add_walked(&walked, at);
+        self.outcome.directories += walked.directories;
+        self.note_walk(&walked, at);
+        walked.candidates.iter().map(|path| (self.ground.machine.machine_path(path), at)).collect()
+    }
+
+    fn note_walk(&mut self, walked: &walk::Walked, at: usize) {
+        let machine = &self.ground.machine;
+        let mut note = |gap: Gap| self.outcome.gaps.push(gap.of_home(Some(at)));
+        if walked.over_budget > 0 {
+            let reason =
+                "the time for the walk ran out; these directories and what is below them were not visited";
+            note(
+                Gap::at("walk-budget", reason, &self.ground.homes[at].layout.home).times(walked.over_budget),
+            );
+        }
+        for path in &walked.other_filesystems {
+            note(Gap::at(
+                "other-file-system",
+                "another file system is mounted here",
+                &machine.machine_path(path),
+            ));
+        }
+        for path in &walked.protected {
+            let reason = "protected by the system's privacy rules; give full disk access to scan it";
+            note(Gap::at("protected-folder", reason, &machine.machine_path(path)));
+        }
+        for path in &walked.unreadable {
+            note(Gap::at("unreadable", "the directory cannot be listed", &machine.machine_path(path)));
+        }
+    }
+
+    /// Reads batch after batch until no file leads to another.
+    fn read_all(&mut self, discovery: &mut Discovery<'_>) {
+        loop {
+            let batch = discovery.take();
+            if batch.is_empty() {
+                return;
+            }
+            for source in batch {
+                if let Some(taken) = self.read_one(&source) {
+                    for (at, lead) in &taken.leads {
+                        let adapter = source.readings[*at].adapter;
+                        discovery.add_lead(lead, adapter, source.home, &source.path);
+                    }
+                    self.keep(source, taken);
+                }
+            }
+        }
+    }
+
+    /// Reads a source; `None` if it is absent or failed.
+    fn read_one(&mut self, source: &Source) -> Option<Taken> {
+        let owner = source.home.map(|at| self.owner(at));
+        match read::read(&self.ground.machine, &source.path, owner.as_ref()) {
+            Read::Absent => None,
+            Read::Failed(failure) => {
+                self.outcome.gaps.push(failure.gap.of_home(source.home));
+                let findings = failure.finding.into_iter().map(at_start).collect();
+                self.outcome.sources.push(SourceResult {
+                    source: source.clone(),
+                    state: "unreadable",
+                    bytes: None,
+                    digest: None,
+                    findings,
+                });
+                None
+            }
+            Read::Snapshot(snapshot, findings) => {
+                self.outcome.files_read += 1;
+                let mut taken = inventory::take(source, &snapshot.bytes);
+                taken.findings.extend(findings.into_iter().map(at_start));
+                let bytes = snapshot.bytes.len() as u64;
+                let digest = self.redactor.digest(&snapshot.bytes);
+                Some(Taken { bytes, digest, leads: std::mem::take(&mut taken.leads), inventory: taken })
+            }
+        }
+    }
+
+    fn owner(&self, at: usize) -> Owner {
+        let home = &self.ground.homes[at];
+        Owner { uid: home.uid, home: home.layout.home.clone() }
+    }
+
+    fn keep(&mut self, source: Source, taken: Taken) {
+        let home = source.home.and_then(|at| self.ground.homes[at].layout.home.to_str());
+        let at = self.outcome.sources.len();
+        if taken.inventory.state == inventory::State::NotEvaluable {
+            let gap =
+                Gap::beyond("not-evaluable", "a program: its servers are not known", Some(&source.path));
+            self.outcome.gaps.push(gap.of_home(source.home));
+        }
+        if taken.inventory.state == inventory::State::Unparseable {
+            let gap =
+                Gap::at("unparseable", "the file cannot be parsed: its servers are not known", &source.path);
+            self.outcome.gaps.push(gap.of_home(source.home));
+        }
+        for entry in &taken.inventory.entries {
+            self.outcome
+                .gaps
+                .extend(elsewhere::of_entry(entry, &source.path).map(|gap| gap.of_home(source.home)));
+        }
+        if taken.inventory.findings.iter().any(|f| f.finding.code == FindingCode::DeepNesting) {
+            let reason = "a value nested too deep was not looked into";
+            self.outcome.gaps.push(Gap::at("deep-nesting", reason, &source.path).of_home(source.home));
+        }
+        let entries = taken.inventory.entries.into_iter().map(|entry| assess(entry, at, home, self.redactor));
+        self.outcome.entries.extend(entries);
+        self.outcome.sources.push(SourceResult {
+            source,
+            state: taken.inventory.state.as_str(),
+            bytes: Some(taken.bytes),
+            digest: Some(taken.digest),
+            findings: taken.inventory.findings,
+        });
+    }
+
+    /// Files of unknown origin count only if they declare something launchable; otherwise they are nobody's business.
+    fn read_candidates(&mut self, candidates: &[Candidate], discovery: &mut Discovery<'_>) {
+        for (path, home) in candidates {
+            if discovery.is_taken(path) {
+                continue;
+            }
+            let reading = Reading { adapter: &unknown::UnknownClient, location: unknown::location_for(path) };
+            let source = Source::new(path.clone(), Some(*home), reading);
+            let owner = self.owner(*home);
+            let snapshot = match self.ground.machine.read(path, Some(&owner), unknown::MAX_BYTES) {
+                Ok(snapshot) => snapshot,
+                Err(ReadError::TooLarge { .. }) => {
+                    let reason = "too large for a file of an unknown client; not looked into";
+                    self.outcome.gaps.push(Gap::beyond("too-large", reason, Some(path)).of_home(Some(*home)));
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            self.outcome.files_read += 1;
+            if !unknown::may_declare_servers(&snapshot.bytes) {
+                continue;
+            }
+            let mut taken = inventory::take(&source, &snapshot.bytes);
+            taken.entries.retain(|entry| entry.inert.is_none());
+            if !taken.entries.is_empty() {
+                let digest = self.redactor.digest(&snapshot.bytes);
+                let bytes = snapshot.bytes.len() as u64;
+                self.keep(source, Taken { bytes, digest, leads: Vec::new(), inventory: taken });
+            }
+        }
+    }
+}
+
+/// A file that was read.
+struct Taken {
+    bytes: u64,
+    digest: String,
+    leads: Vec<(usize, mcpolicy_clients::adapter::Lead)>,
+    inventory: FileInventory,
+}
+
+fn at_start(finding: Finding) -> FileFinding {
+    FileFinding { finding, position: mcpolicy_schema::entry::Position { line: 1, column: 1 } }
+}
+
+/// The counts of entries by source.
+pub fn entries_by_source(entries: &[Assessed]) -> BTreeMap<usize, u64> {
+    let mut counts = BTreeMap::new();
+    for entry in entries {
+        *counts.entry(entry.source).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// The reading of one client for a file given by hand: the location whose template ends like the path, else the
+/// client's first that holds servers.
+pub fn reading_for(client: &str, path: &Path) -> Option<Reading> {
+    if client == mcpolicy_schema::entry::UNKNOWN_CLIENT {
+        return Some(Reading { adapter: &unknown::UnknownClient, location: unknown::location_for(path) });
+    }
+    let adapter = mcpolicy_clients::adapters::by_id(client)?;
+    let locations = adapter.about().locations;
+    // The first of equally good ones: adapters list the usual place before plugins.
+    let fitting = locations.iter().rev().filter_map(|l| Some((fit(l.path, path)?, l)));
+    let best = fitting.max_by_key(|(length, _)| *length).map(|(_, l)| l);
+    let with_servers = || locations.iter().find(|l| !l.keys.is_empty() && same_format(l.format, path));
+    let location = best.or_else(with_servers).or_else(|| locations.iter().find(|l| !l.keys.is_empty()))?;
+    Some(Reading { adapter, location })
+}
+
+/// Whether a client has a location that ends like a path.
+pub fn has_location(client: &str, path: &Path) -> bool {
+    let adapter = mcpolicy_clients::adapters::by_id(client);
+    adapter.is_none_or(|a| a.about().locations.iter().any(|l| fit(l.path, path).is_some()))
+}
+
+/// How many trailing components of a template fit a path; `None` if not even the file's name does.
+fn fit(template: &str, path: &Path) -> Option<usize> {
+    let wanted: Vec<&str> =
+        template.split('/').filter(|c| !c.starts_with(['<', '$', '%', '~']) && !c.is_empty()).collect();
+    let given: Vec<_> = path.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
+    let matching = wanted.iter().rev().zip(given.iter().rev());
+    let fits = matching.take_while(|(w, g)| mcpolicy_clients::template::component_matches(w, g)).count();
+    (fits > 0 && (fits == wanted.len() || fits == given.len())).then_some(fits)
+}
+
+fn same_format(format: codec::Format, path: &Path) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    match format {
+        codec::Format::Json(_) => matches!(extension, "json" | "jsonc" | "json5"),
+        codec::Format::Toml => extension == "toml",
+        codec::Format::Yaml => matches!(extension, "yaml" | "yml"),
+        codec::Format::YamlOrJson => matches!(extension, "yaml" | "yml" | "json"),
+        codec::Format::Xml => extension == "xml",
+        codec::Format::Shell => false,
+    }
+}

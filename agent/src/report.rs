@@ -1,0 +1,299 @@
+//! What was found to `report/v1`: the only place where working types become the frozen ones, and where everything
+//! that came from a configuration passes the redactor.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use mcpolicy_platform::host;
+use mcpolicy_schema::entry::{Entry, NamedValue, Position, Reader};
+use mcpolicy_schema::finding::{Finding, Severity};
+use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::report::v1;
+
+use crate::assess::Assessed;
+use crate::discover::source::Reading;
+use crate::gap::Gap;
+use crate::pipeline::{Ground, Outcome, Plan, SourceResult, entries_by_source};
+
+/// Facts of the run that are not in the outcome.
+pub struct Run {
+    /// Start, RFC 3339 in UTC.
+    pub started_at: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// `file` or `ephemeral`.
+    pub fingerprint_key: &'static str,
+}
+
+/// Builds the report.
+pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor) -> v1::Report {
+    let builder = Builder { ground, outcome, redactor };
+    let order = builder.order();
+    let entries: Vec<v1::Entry> =
+        order.iter().enumerate().map(|(n, at)| builder.entry(n, &outcome.entries[*at])).collect();
+    let findings = builder.findings(&order);
+    let coverage: Vec<v1::Gap> =
+        ground.gaps.iter().chain(&outcome.gaps).map(|gap| builder.gap(gap)).collect();
+    let sources = builder.sources();
+    let users = ground.homes.iter().map(|h| h.user.clone()).filter(|u| !u.is_empty()).collect();
+    v1::Report {
+        schema: v1::SCHEMA.to_owned(),
+        agent: v1::Agent { name: "mcpolicy".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        host: builder.host(),
+        scan: v1::Scan {
+            mode: ground.mode.to_owned(),
+            root: builder.root(),
+            started_at: run.started_at.clone(),
+            duration_ms: run.duration_ms,
+            users,
+            directories_walked: outcome.directories,
+            files_read: outcome.files_read,
+            fingerprint_key: run.fingerprint_key.to_owned(),
+        },
+        summary: summary(&entries, &findings, &sources, &coverage),
+        entries,
+        sources,
+        findings,
+        coverage,
+    }
+}
+
+struct Builder<'a> {
+    ground: &'a Ground,
+    outcome: &'a Outcome,
+    redactor: &'a Redactor,
+}
+
+impl Builder<'_> {
+    /// Entries by user, path and position.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.outcome.entries.len()).collect();
+        order.sort_by_key(|at| {
+            let item = &self.outcome.entries[*at];
+            let source = &self.outcome.sources[item.source].source;
+            (source.home, &source.path, item.entry.span.start, &item.entry.key_path)
+        });
+        order
+    }
+
+    /// The checkout that was scanned.
+    fn root(&self) -> Option<String> {
+        match &self.ground.plan {
+            Plan::Project(directory) => Some(self.path(directory)),
+            Plan::Homes | Plan::File(_) => None,
+        }
+    }
+
+    fn path(&self, path: &Path) -> String {
+        self.redactor.name(&path.to_string_lossy())
+    }
+
+    fn user(&self, home: Option<usize>) -> Option<String> {
+        home.map(|at| self.ground.homes[at].user.clone()).filter(|user| !user.is_empty())
+    }
+
+    fn host(&self) -> v1::Host {
+        let os = self.ground.os.as_str().to_owned();
+        if !matches!(self.ground.mode, "machine" | "own-home" | "root") {
+            return v1::Host { hostname: None, os, os_version: None, arch: None };
+        }
+        let facts = host::facts(&self.ground.machine);
+        let arch = self.ground.machine.is_live().then(|| facts.arch.to_owned());
+        v1::Host { hostname: facts.hostname, os, os_version: facts.os_version, arch }
+    }
+
+    fn entry(&self, number: usize, item: &Assessed) -> v1::Entry {
+        let entry = &item.entry;
+        let source = &self.outcome.sources[item.source].source;
+        v1::Entry {
+            id: entry_id(number),
+            name: self.redactor.name(&entry.name),
+            client: entry.client.to_owned(),
+            readers: entry.readers.iter().map(reader).collect(),
+            scope: entry.scope,
+            user: self.user(source.home),
+            source: v1::Location {
+                start: Some(entry.span.start as u64),
+                end: Some(entry.span.end as u64),
+                ..self.location(&source.path, Some(&entry.position))
+            },
+            key_path: self.redactor.name(&entry.key_path),
+            transport: entry.transport,
+            identity: v1::Identity {
+                kind: item.identity.kind.as_str().to_owned(),
+                name: self.redactor.text(&item.identity.name),
+                version: item.identity.version.as_deref().map(|v| self.redactor.text(v)),
+                pinned: item.identity.pinned,
+            },
+            command: entry.command.as_ref().map(|c| self.redactor.text(c.expose())),
+            args: self.redactor.args(&entry.args),
+            url: entry.url.as_ref().map(|u| self.redactor.url(u.expose())),
+            env_keys: self.names(&entry.env),
+            header_keys: self.names(&entry.headers),
+            values: self.values(entry),
+            cwd: entry.cwd.as_ref().map(|c| self.redactor.text(c.expose())),
+            members: self.names(&entry.members),
+            disabled: entry.disabled,
+            running: item.running,
+            inert: entry.inert,
+            fingerprint: item.fingerprint.clone(),
+            project: entry.project.as_deref().map(|p| self.redactor.name(p)),
+        }
+    }
+
+    fn names(&self, values: &[NamedValue]) -> Vec<String> {
+        let names: BTreeSet<String> = values.iter().map(|v| self.redactor.name(&v.name)).collect();
+        names.into_iter().collect()
+    }
+
+    fn values(&self, entry: &Entry) -> Vec<v1::RedactedValue> {
+        let all = entry.env.iter().map(|v| ("env", v)).chain(entry.headers.iter().map(|v| ("header", v)));
+        all.map(|(place, value)| {
+            let (kind, fingerprint) = self.redactor.value(&value.name, value.value.expose());
+            v1::RedactedValue {
+                r#in: place.to_owned(),
+                name: self.redactor.name(&value.name),
+                kind,
+                fingerprint,
+            }
+        })
+        .collect()
+    }
+
+    fn location(&self, path: &Path, position: Option<&Position>) -> v1::Location {
+        v1::Location {
+            path: self.path(path),
+            line: position.map(|p| p.line),
+            column: position.map(|p| p.column),
+            start: None,
+            end: None,
+        }
+    }
+
+    fn finding(&self, finding: &Finding, source: Option<v1::Location>, user: Option<String>) -> v1::Finding {
+        v1::Finding {
+            code: finding.code.as_str().to_owned(),
+            severity: finding.severity,
+            message: finding.message.clone(),
+            remedy: finding.code.remedy().to_owned(),
+            entry: None,
+            name: None,
+            user,
+            source,
+        }
+    }
+
+    /// All findings, the gravest first, then in order of the entries.
+    fn findings(&self, order: &[usize]) -> Vec<v1::Finding> {
+        let mut out = Vec::new();
+        for (number, at) in order.iter().enumerate() {
+            let item = &self.outcome.entries[*at];
+            let source = &self.outcome.sources[item.source].source;
+            let place = self.location(&source.path, Some(&item.entry.position));
+            for finding in &item.findings {
+                out.push(v1::Finding {
+                    entry: Some(entry_id(number)),
+                    name: Some(self.redactor.name(&item.entry.name)),
+                    ..self.finding(finding, Some(place.clone()), self.user(source.home))
+                });
+            }
+        }
+        for result in &self.outcome.sources {
+            for file in &result.findings {
+                let place = self.location(&result.source.path, Some(&file.position));
+                out.push(self.finding(&file.finding, Some(place), self.user(result.source.home)));
+            }
+        }
+        for (path, home, file) in &self.ground.findings {
+            let place = self.location(path, Some(&file.position));
+            out.push(self.finding(&file.finding, Some(place), self.user(*home)));
+        }
+        for process in &self.outcome.processes {
+            let home = self.ground.homes.iter().position(|h| h.uid.is_some() && h.uid == process.uid);
+            out.push(self.finding(&process.finding, None, self.user(home)));
+        }
+        out.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)));
+        out
+    }
+
+    fn sources(&self) -> Vec<v1::Source> {
+        let counts = entries_by_source(&self.outcome.entries);
+        let source = |(at, result): (usize, &SourceResult)| {
+            let owner = result.source.owner();
+            v1::Source {
+                path: self.path(&result.source.path),
+                client: owner.adapter.about().id.to_owned(),
+                readers: source_readers(&result.source.readings),
+                scope: owner.location.scope,
+                user: self.user(result.source.home),
+                state: result.state.to_owned(),
+                bytes: result.bytes,
+                digest: result.digest.clone(),
+                entries: counts.get(&at).copied().unwrap_or(0),
+            }
+        };
+        let mut sources: Vec<v1::Source> = self.outcome.sources.iter().enumerate().map(source).collect();
+        sources.sort_by(|a, b| (&a.user, &a.path).cmp(&(&b.user, &b.path)));
+        sources
+    }
+
+    fn gap(&self, gap: &Gap) -> v1::Gap {
+        v1::Gap {
+            kind: gap.kind.to_owned(),
+            reason: self.redactor.text(&gap.reason),
+            path: gap.path.as_deref().map(|p| self.path(p)),
+            count: gap.count,
+            user: self.user(gap.home),
+            partial: gap.partial,
+        }
+    }
+}
+
+fn entry_id(number: usize) -> String {
+    format!("e{}", number + 1)
+}
+
+fn reader(reader: &Reader) -> v1::Reader {
+    v1::Reader { client: reader.client.to_owned(), setting: reader.setting.map(str::to_owned) }
+}
+
+fn source_readers(readings: &[Reading]) -> Vec<v1::Reader> {
+    let mut out: Vec<v1::Reader> = Vec::new();
+    for reading in readings {
+        let setting = match reading.location.role {
+            mcpolicy_clients::location::Role::ReadsIf(setting) => Some(setting.to_owned()),
+            _ => None,
+        };
+        let client = reading.adapter.about().id;
+        if !out.iter().any(|r| r.client == client) {
+            out.push(v1::Reader { client: client.to_owned(), setting });
+        }
+    }
+    out
+}
+
+fn summary(
+    entries: &[v1::Entry],
+    findings: &[v1::Finding],
+    sources: &[v1::Source],
+    gaps: &[v1::Gap],
+) -> v1::Summary {
+    let distinct: BTreeSet<&str> = entries.iter().map(|e| e.fingerprint.as_str()).collect();
+    let of = |severity: Severity| findings.iter().filter(|f| f.severity == severity).count() as u64;
+    v1::Summary {
+        entries: entries.len() as u64,
+        live: entries.iter().filter(|e| e.inert.is_none()).count() as u64,
+        inert: entries.iter().filter(|e| e.inert.is_some()).count() as u64,
+        running: entries.iter().filter(|e| e.running == Some(true)).count() as u64,
+        distinct: distinct.len() as u64,
+        sources: sources.iter().filter(|s| s.entries > 0).count() as u64,
+        findings: v1::SeverityCounts {
+            critical: of(Severity::Critical),
+            high: of(Severity::High),
+            medium: of(Severity::Medium),
+            low: of(Severity::Low),
+            info: of(Severity::Info),
+        },
+        gaps: gaps.len() as u64,
+    }
+}

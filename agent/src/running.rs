@@ -1,0 +1,220 @@
+//! Which entries run now, and what clients run that no file declares. Looks at the process table; starts nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mcpolicy_clients::adapter::ClientAdapter;
+use mcpolicy_clients::adapters;
+use mcpolicy_platform::processes::Process;
+use mcpolicy_schema::entry::{Entry, Position, Scope, Transport};
+use mcpolicy_schema::finding::{Finding, FindingCode};
+use mcpolicy_schema::identity::{self, Kind};
+use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::sensitive::Sensitive;
+
+use crate::assess::Assessed;
+
+/// A finding about a process.
+#[derive(Debug)]
+pub struct ProcessFinding {
+    /// What was found.
+    pub finding: Finding,
+    /// The user of the process.
+    pub uid: Option<u32>,
+}
+
+/// A process that is a client.
+pub struct RunningClient<'p> {
+    /// The process.
+    pub process: &'p Process,
+    /// Which client.
+    pub adapter: &'static dyn ClientAdapter,
+}
+
+/// The processes that are clients, by the names of their executables. Node programs carry theirs in the second word
+/// of the command line.
+pub fn clients(processes: &[Process]) -> Vec<RunningClient<'_>> {
+    let found = processes
+        .iter()
+        .filter_map(|process| client_of(process).map(|adapter| RunningClient { process, adapter }));
+    found.collect()
+}
+
+fn client_of(process: &Process) -> Option<&'static dyn ClientAdapter> {
+    let exe = process.exe.as_deref().map(stem);
+    let first = process.args.first().map(|a| stem(Path::new(a)));
+    let interpreter =
+        exe.as_deref().is_some_and(|e| matches!(e, "node" | "bun" | "deno" | "python3" | "python"));
+    let script = process.args.get(1).filter(|_| interpreter).map(|a| stem(Path::new(a)));
+    let names = [Some(stem(Path::new(&process.name))), exe, first, script];
+    let names: Vec<String> = names.into_iter().flatten().collect();
+    adapters::ALL
+        .iter()
+        .copied()
+        .find(|a| a.about().processes.iter().any(|p| names.iter().any(|name| name.eq_ignore_ascii_case(p))))
+}
+
+/// The file name without what systems put behind it.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let name = name.rsplit(['\\', '/']).next().unwrap_or_default();
+    [".exe", ".js", ".mjs", ".cjs", ".cmd"]
+        .iter()
+        .find_map(|s| name.strip_suffix(s))
+        .unwrap_or(name)
+        .to_owned()
+}
+
+/// Marks the entries that run and returns what is worth telling about processes.
+pub fn look(processes: &[Process], assessed: &mut [Assessed], redactor: &Redactor) -> Vec<ProcessFinding> {
+    let clients = clients(processes);
+    let children = below_clients(processes, &clients);
+    let mut findings: Vec<ProcessFinding> = clients.iter().flat_map(|c| of_flags(c, redactor)).collect();
+    for item in assessed.iter_mut() {
+        item.running = Some(children.iter().any(|(child, _)| runs(child, &item.entry)));
+    }
+    for (child, client) in &children {
+        let declared = assessed.iter().any(|item| runs(child, &item.entry));
+        if !declared && let Some(finding) = undeclared(child, client, redactor) {
+            findings.push(ProcessFinding { finding, uid: child.uid });
+        }
+    }
+    findings
+}
+
+/// Processes below a client: its children and, since launchers such as npx stay in between, their children.
+fn below_clients<'p>(
+    processes: &'p [Process],
+    clients: &'p [RunningClient<'p>],
+) -> Vec<(&'p Process, &'p RunningClient<'p>)> {
+    let by_pid: BTreeMap<u32, &RunningClient<'_>> = clients.iter().map(|c| (c.process.pid, c)).collect();
+    let parents: BTreeMap<u32, u32> = processes.iter().filter_map(|p| Some((p.pid, p.parent?))).collect();
+    let mut out = Vec::new();
+    for process in processes.iter().filter(|p| !by_pid.contains_key(&p.pid)) {
+        let parent = process.parent;
+        let grandparent = parent.and_then(|p| parents.get(&p).copied());
+        if let Some(client) =
+            parent.and_then(|p| by_pid.get(&p)).or_else(|| grandparent.and_then(|g| by_pid.get(&g)))
+        {
+            out.push((process, *client));
+        }
+    }
+    out
+}
+
+/// Whether a process was started from an entry: the same arguments behind the same command, or behind the launcher
+/// that took the command's place (`npm exec` for npx, an interpreter for a script).
+fn runs(process: &Process, entry: &Entry) -> bool {
+    let Some(command) = &entry.command else { return false };
+    let command = stem(Path::new(command.expose()));
+    let wanted: Vec<&str> = entry.args.iter().map(Sensitive::expose).collect();
+    let Some(head) = process.args.len().checked_sub(wanted.len()).filter(|_| !command.is_empty()) else {
+        return titled(process, &command, &wanted);
+    };
+    let (before, tail) = process.args.split_at(head);
+    let same_tail = tail.iter().map(String::as_str).eq(wanted.iter().copied());
+    let by_command = before.iter().any(|word| stem(Path::new(word)) == command)
+        || process.exe.as_deref().is_some_and(|exe| stem(exe) == command);
+    let by_launcher = command == "npx" && before.iter().any(|word| stem(Path::new(word)).starts_with("npx"));
+    (same_tail && !before.is_empty() && (by_command || by_launcher)) || titled(process, &command, &wanted)
+}
+
+/// npm gives its processes a title of one word: `npm exec @scope/package args`.
+fn titled(process: &Process, command: &str, wanted: &[&str]) -> bool {
+    let title = process.args.join(" ");
+    let plain: Vec<&str> = wanted.iter().copied().filter(|a| !matches!(*a, "-y" | "--yes")).collect();
+    command == "npx" && !plain.is_empty() && title.trim_end() == format!("npm exec {}", plain.join(" "))
+}
+
+/// What the command line of a client says: switched-off checks and servers given by flags.
+fn of_flags(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<ProcessFinding> {
+    let about = client.adapter.about();
+    let process = client.process;
+    let words: Vec<&str> = process.args.iter().map(String::as_str).collect();
+    let mut out = Vec::new();
+    let mut tell = |code, message: String| {
+        out.push(ProcessFinding { finding: Finding::new(code, message), uid: process.uid });
+    };
+    for flag in about.bypass_flags {
+        let (name, value) = flag.split_once('=').map_or((*flag, None), |(n, v)| (n, Some(v)));
+        let joined = words.contains(flag);
+        let apart = value.is_some_and(|v| words.windows(2).any(|w| w[0] == name && w[1] == v));
+        if joined || apart {
+            tell(
+                FindingCode::PermissionBypass,
+                format!("{} (process {}) runs with {flag}", about.name, process.pid),
+            );
+        }
+    }
+    for (at, word) in words.iter().enumerate() {
+        let value = |prefix: &str| {
+            word.strip_prefix(prefix)
+                .or_else(|| words.get(at + 1).copied().filter(|_| *word == prefix.trim_end_matches('=')))
+        };
+        if let Some(config) = value("--mcp-config=").or_else(|| value("--additional-mcp-config=")) {
+            let shown = if config.trim_start().starts_with('{') {
+                "inline JSON".to_owned()
+            } else {
+                redactor.text(config)
+            };
+            let message = format!(
+                "{} (process {}) was given servers by {}: {shown}",
+                about.name,
+                process.pid,
+                word.split('=').next().unwrap_or_default()
+            );
+            tell(FindingCode::UndeclaredServer, message);
+        }
+        let setting = words.get(at + 1).filter(|_| matches!(*word, "-c" | "--config"));
+        if let Some(name) = setting.and_then(|s| s.strip_prefix("mcp_servers.")) {
+            let name = redactor.name(name.split(['.', '=']).next().unwrap_or_default());
+            let message =
+                format!("{} (process {}) was given the server {name} by {word}", about.name, process.pid);
+            tell(FindingCode::UndeclaredServer, message);
+        }
+    }
+    out
+}
+
+/// A child that looks like an MCP server and stands in no file. Clients also start shells, git and search tools: only
+/// what names MCP, or was fetched by a package runner, is told.
+fn undeclared(process: &Process, client: &RunningClient<'_>, redactor: &Redactor) -> Option<Finding> {
+    let (command, args) = process.args.split_first()?;
+    let entry = Entry {
+        name: String::new(),
+        client: client.adapter.about().id,
+        readers: Vec::new(),
+        scope: Scope::User,
+        key_path: String::new(),
+        position: Position { line: 1, column: 1 },
+        span: 0..0,
+        transport: Transport::Stdio,
+        declared_type: None,
+        command: Some(Sensitive::new(command.as_str())),
+        args: args.iter().map(|a| Sensitive::new(a.as_str())).collect(),
+        url: None,
+        env: Vec::new(),
+        headers: Vec::new(),
+        cwd: None,
+        disabled: false,
+        inert: None,
+        members: Vec::new(),
+        malformed: None,
+        project: None,
+    };
+    let identity = identity::identify(&entry);
+    let fetched = matches!(identity.kind, Kind::Npm | Kind::Pypi | Kind::Oci | Kind::Bridge | Kind::Git);
+    let says_mcp = process.args.iter().any(|a| a.to_ascii_lowercase().contains("mcp"));
+    if !fetched && !says_mcp {
+        return None;
+    }
+    let shown = redactor.args(&entry.args).join(" ");
+    let message = format!(
+        "{} (process {}) runs {} {shown} (process {}), which stands in no file",
+        client.adapter.about().name,
+        client.process.pid,
+        redactor.text(command),
+        process.pid
+    );
+    Some(Finding::new(FindingCode::UndeclaredServer, message))
+}

@@ -1,0 +1,20 @@
+//! One test binary that drives the real executable on fake machines.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
+
+mod corpus;
+mod coverage;
+#[cfg(unix)]
+mod generated;
+#[cfg(unix)]
+mod hostile;
+mod house;
+#[cfg(unix)]
+mod live;
+mod options;
+mod real_clients;
+mod secrets;
+
+// `generated`, `hostile` and `live` make links, pipes and modes: they run on Unix only.
+
+/// The program under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_mcpolicy");

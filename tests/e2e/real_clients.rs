@@ -1,0 +1,167 @@
+//! Real clients from the npm registry write their own configuration by `mcp add`; the scan finds exactly that.
+//!
+//! The clients run in a throw-away home, in name spaces of their own: no network, and nothing where their
+//! machine-wide policies would be.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use mcpolicy_tests::{report_of, run, workspace};
+use serde_json::Value;
+
+struct Client {
+    package: &'static str,
+    /// Shell lines, run in the project.
+    adds: &'static [&'static str],
+    /// Name, client, scope, command or URL, file below the home.
+    wanted: &'static [(&'static str, &'static str, &'static str, &'static str, &'static str)],
+}
+
+const CLIENTS: &[Client] = &[
+    Client {
+        // The release that npm picks on Node 20; 2.1.329 needs Node 22 and writes the same form.
+        package: "@anthropic-ai/claude-code@2.1.197",
+        adds: &[
+            "claude mcp add -s user cc-user -e TOKEN=planted-secret-1 -- npx -y pkg-user@1.0.0",
+            "claude mcp add -s local cc-local -- uvx pkg-local",
+            "claude mcp add -s project cc-project -- node ./s.js",
+            "claude mcp add -s user --transport http cc-http https://cc.example.com/mcp --header 'Authorization: Bearer planted-secret-2'",
+            "claude mcp add -s user --transport sse cc-sse https://cc.example.com/sse",
+        ],
+        wanted: &[
+            ("cc-user", "claude-code", "user", "npx", ".claude.json"),
+            ("cc-local", "claude-code", "local", "uvx", ".claude.json"),
+            ("cc-project", "claude-code", "project", "node", "proj/.mcp.json"),
+            ("cc-http", "claude-code", "user", "https://cc.example.com/mcp", ".claude.json"),
+            ("cc-sse", "claude-code", "user", "https://cc.example.com/sse", ".claude.json"),
+        ],
+    },
+    Client {
+        package: "@openai/codex@0.169.0",
+        adds: &[
+            "codex mcp add cx-stdio --env KEY=planted-secret-3 -- npx -y pkg-codex",
+            "codex mcp add cx-http --url https://cx.example.com/mcp",
+        ],
+        wanted: &[
+            ("cx-stdio", "codex", "user", "npx", ".codex/config.toml"),
+            ("cx-http", "codex", "user", "https://cx.example.com/mcp", ".codex/config.toml"),
+        ],
+    },
+    Client {
+        package: "@google/gemini-cli@0.61.0",
+        adds: &[
+            "gemini mcp add --scope user gm-user npx -y pkg-gemini",
+            "gemini mcp add gm-project node s.js",
+            "gemini mcp add --scope user -t http gm-http https://gm.example.com/mcp",
+        ],
+        wanted: &[
+            ("gm-user", "gemini-cli", "user", "npx", ".gemini/settings.json"),
+            ("gm-project", "gemini-cli", "project", "node", "proj/.gemini/settings.json"),
+            ("gm-http", "gemini-cli", "user", "https://gm.example.com/mcp", ".gemini/settings.json"),
+        ],
+    },
+    Client {
+        package: "@qwen-code/qwen-code@0.15.10",
+        adds: &[
+            "qwen mcp add --scope user qw-user npx -y pkg-qwen",
+            "qwen mcp add --scope project qw-project node s.js",
+        ],
+        wanted: &[
+            ("qw-user", "qwen-code", "user", "npx", ".qwen/settings.json"),
+            ("qw-project", "qwen-code", "project", "node", "proj/.qwen/settings.json"),
+        ],
+    },
+    Client {
+        package: "@github/copilot@1.0.102",
+        adds: &["copilot mcp add gh-stdio -- npx -y pkg-copilot"],
+        wanted: &[("gh-stdio", "copilot-cli", "user", "npx", ".copilot/mcp-config.json")],
+    },
+    Client {
+        package: "opencode-ai@1.18.33",
+        adds: &["opencode mcp add oc-stdio -- npx -y pkg-opencode"],
+        wanted: &[("oc-stdio", "opencode", "user", "npx", ".config/opencode/opencode.jsonc")],
+    },
+];
+
+/// Where machine-wide policies of these clients would be.
+const POLICY_FOLDERS: &str =
+    "/etc/claude-code /etc/codex /etc/gemini-cli /etc/qwen-code /etc/github-copilot /etc/opencode";
+
+fn installed() -> PathBuf {
+    let prefix = workspace().join("target/real-clients");
+    let packages: Vec<&str> = CLIENTS.iter().map(|c| c.package).collect();
+    let stamp = prefix.join("installed");
+    #[allow(clippy::disallowed_methods, reason = "a file of the test itself")]
+    if std::fs::read_to_string(&stamp).is_ok_and(|s| s == packages.join("\n")) {
+        return prefix;
+    }
+    std::fs::create_dir_all(&prefix).unwrap();
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(&prefix).args(&packages);
+    assert!(
+        npm.stdin(Stdio::null()).status().expect("npm is installed").success(),
+        "npm could not install the clients"
+    );
+    std::fs::write(stamp, packages.join("\n")).unwrap();
+    prefix
+}
+
+/// Runs the clients' own commands in a home of their own.
+fn configure(home: &Path, prefix: &Path) {
+    let lines: Vec<&str> = CLIENTS.iter().flat_map(|c| c.adds.iter().copied()).collect();
+    let script = format!(
+        "set -e\nfor d in {POLICY_FOLDERS}; do if [ -d $d ]; then mount -t tmpfs none $d; fi; done\ncd \"$HOME/proj\"\n{}\n",
+        lines.join("\n")
+    );
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", prefix.join("node_modules/.bin").display());
+    let output = Command::new("unshare")
+        .args(["--mount", "--net", "bash", "-c", &script])
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", path)
+        .env("DISABLE_AUTOUPDATER", "1")
+        .stdin(Stdio::null())
+        .output()
+        .expect("unshare runs");
+    let said =
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "a client failed: {said}");
+}
+
+#[test]
+#[ignore = "installs six real clients from the npm registry and needs root; .ci/run runs it"]
+fn real_clients_write_what_the_scan_then_finds() {
+    let prefix = installed();
+    let directory = tempfile::tempdir().unwrap();
+    let home = directory.path().canonicalize().unwrap();
+    std::fs::create_dir(home.join("proj")).unwrap();
+    assert!(
+        Command::new("git").args(["init", "-q"]).current_dir(home.join("proj")).status().unwrap().success()
+    );
+    configure(&home, &prefix);
+    let output =
+        run(Path::new(crate::BINARY), &home, &["scan", "--home", home.to_str().unwrap(), "--format", "json"]);
+    let report = report_of(&output);
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let found: BTreeSet<_> = report["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| {
+            let what = if e["command"].is_string() { text(&e["command"]) } else { text(&e["url"]) };
+            let path = text(&e["source"]["path"]);
+            let below = path.strip_prefix(home.to_str().unwrap()).unwrap_or(&path).trim_start_matches('/');
+            (text(&e["name"]), text(&e["client"]), text(&e["scope"]), what, below.to_owned())
+        })
+        .collect();
+    let wanted: BTreeSet<_> = CLIENTS
+        .iter()
+        .flat_map(|c| c.wanted)
+        .map(|w| (w.0.to_owned(), w.1.to_owned(), w.2.to_owned(), w.3.to_owned(), w.4.to_owned()))
+        .collect();
+    assert_eq!(found, wanted);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("planted-secret"), "a secret was shown");
+    let live = report["entries"].as_array().unwrap().iter().all(|e| e.get("inert").is_none());
+    assert!(live, "what a client wrote itself is live");
+}
