@@ -132,3 +132,19 @@ fn a_remembered_project_outside_the_home_is_no_link() {
     assert_eq!(texts(&report, "entries", "/name"), ["out"]);
     assert!(!texts(&report, "findings", "/code").contains(&"symlink-leaves-home".to_owned()));
 }
+
+#[test]
+fn plugins_of_a_directory_marketplace_are_read_and_files_that_they_name_are_a_gap() {
+    let machine = TestMachine::new(crate::BINARY);
+    let market = machine.home().join(".cache/market");
+    machine.file(".cache/market/plugins/kit/.mcp.json", r#"{"kit":{"command":"x"}}"#);
+    machine.file(
+        ".cache/market/plugins/other/.claude-plugin/plugin.json",
+        r#"{"name":"o","mcpServers":"./servers.json"}"#,
+    );
+    let known = format!(r#"{{"m":{{"source":{{"source":"directory","path":"{}"}}}}}}"#, market.display());
+    machine.file(".claude/plugins/known_marketplaces.json", known);
+    let report = machine.scan(&[]);
+    assert_eq!(texts(&report, "entries", "/name"), ["kit"]);
+    assert!(kinds(&report).contains(&"plugin-file".to_owned()));
+}

@@ -41,6 +41,9 @@ const ABOUT: About = About {
             .no_servers(),
         Location::plugin("<plugin>/.mcp.json").json(Dialect::STRICT).keys(&["/mcpServers", ""]),
         Location::plugin("<plugin>/.claude-plugin/plugin.json").json(Dialect::STRICT),
+        // A directory marketplace: its plugins stand in folders of the source.
+        Location::plugin("<plugin>/plugins/*/.mcp.json").json(Dialect::STRICT).keys(&["/mcpServers", ""]),
+        Location::plugin("<plugin>/plugins/*/.claude-plugin/plugin.json").json(Dialect::STRICT),
         Location::managed("/etc/claude-code/managed-mcp.json").json(Dialect::STRICT).on(LINUX),
         Location::managed("/etc/claude-code/managed-settings.json")
             .json(Dialect::STRICT)
@@ -126,6 +129,9 @@ impl ClientAdapter for Adapter {
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        if at.path.ends_with("plugin.json") {
+            return servers_in_other_files(&doc.root);
+        }
         let projects = doc.root.get("projects").map_or(&[][..], Node::members);
         let projects = projects.iter().map(|m| Lead::Project(m.key.to_string()));
         if at.path.ends_with("installed_plugins.json") {
@@ -192,4 +198,14 @@ fn local_servers<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
         }
     }
     out
+}
+
+/// A plugin may name a file, or a list of files, in place of its servers; what they hold is not known here.
+fn servers_in_other_files(manifest: &Node<'_>) -> Vec<Lead> {
+    let named = manifest.get("mcpServers").filter(|n| !n.is_object());
+    let lead = |_| Lead::Elsewhere {
+        kind: "plugin-file",
+        what: "a plugin names other files for its servers, which are not followed".to_owned(),
+    };
+    named.map(lead).into_iter().collect()
 }
