@@ -158,10 +158,17 @@ fn given_homes(paths: &[PathBuf], os: Os) -> Result<Ground, GroundError> {
     let mut ground = empty("home", machine, Reach::Homes, os, Plan::Homes);
     for path in homes {
         let user = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let home = Home { user, uid: None, path, layout: layout_of(os), within_wsl: None };
+        let home = Home { user, uid: owner_of(&path), path, layout: layout_of(os), within_wsl: None };
         ground.add_home(&home, &mut Values::new());
     }
     Ok(ground)
+}
+
+/// The user that a directory belongs to: who could read what lies in it.
+fn owner_of(path: &Path) -> Option<u32> {
+    let place = path.to_string_lossy().into_owned();
+    let names = ["HOME", "USERPROFILE"].map(|name| (name.to_owned(), place.clone()));
+    users::own_home(&Environment::from_iter(names)).and_then(|home| home.uid)
 }
 
 fn root_of(root: &Path, os: Option<Os>) -> Result<Ground, GroundError> {
@@ -181,7 +188,7 @@ fn project(path: &Path, os: Os) -> Result<Ground, GroundError> {
     let machine = Machine::live().within(vec![path.clone()]);
     let mut ground = empty("project", machine, Reach::Homes, os, Plan::Project(path.clone()));
     let layout = Layout { os, home: path, variables: BTreeMap::new() };
-    ground.homes.push(HomeContext { user: String::new(), uid: None, layout });
+    ground.homes.push(HomeContext { user: String::new(), uid: owner_of(&layout.home), layout });
     Ok(ground)
 }
 

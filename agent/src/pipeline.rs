@@ -102,7 +102,9 @@ pub fn scan(ground: &Ground, bounds: &Bounds<'_>, redactor: &Redactor) -> Outcom
     let mut outcome = scan.outcome;
     outcome.gaps.extend(discovery.take_gaps());
     if let Some(processes) = &ground.processes {
-        outcome.processes = running::look(processes, &mut outcome.entries, redactor);
+        let sources = &outcome.sources;
+        let uid_of = |item: &Assessed| sources[item.source].source.home.and_then(|at| ground.homes[at].uid);
+        outcome.processes = running::look(processes, &mut outcome.entries, &uid_of, redactor);
     }
     outcome.gaps.sort();
     outcome.gaps.dedup();
@@ -196,7 +198,9 @@ impl Scan<'_> {
             }
             for source in batch {
                 if let Some(taken) = self.read_one(&source) {
-                    for (at, lead) in &taken.leads {
+                    // A file given by hand is read alone.
+                    let alone = matches!(self.ground.plan, Plan::File(_));
+                    for (at, lead) in taken.leads.iter().filter(|_| !alone) {
                         let adapter = source.readings[*at].adapter;
                         discovery.add_lead(lead, adapter, source.home, &source.path);
                     }

@@ -1,6 +1,6 @@
 //! Which entries run now, and what clients run that no file declares. Looks at the process table; starts nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use mcpolicy_clients::adapter::ClientAdapter;
@@ -65,17 +65,31 @@ fn stem(path: &Path) -> String {
         .to_owned()
 }
 
-/// Marks the entries that run and returns what is worth telling about processes.
-pub fn look(processes: &[Process], assessed: &mut [Assessed], redactor: &Redactor) -> Vec<ProcessFinding> {
+/// Marks the entries that run and returns what is worth telling about processes. `uid_of` is the user of an entry's
+/// home: a process counts only for entries of its own user, and for machine-wide ones.
+pub fn look(
+    processes: &[Process],
+    assessed: &mut [Assessed],
+    uid_of: &dyn Fn(&Assessed) -> Option<u32>,
+    redactor: &Redactor,
+) -> Vec<ProcessFinding> {
     let clients = clients(processes);
     let children = below_clients(processes, &clients);
     let mut findings: Vec<ProcessFinding> = clients.iter().flat_map(|c| of_flags(c, redactor)).collect();
+    let mut declared: BTreeSet<u32> = BTreeSet::new();
     for item in assessed.iter_mut() {
-        item.running = Some(children.iter().any(|(child, _)| runs(child, &item.entry)));
+        let uid = uid_of(item);
+        let of_user = |child: &Process| uid.is_none() || child.uid.is_none() || child.uid == uid;
+        let running = children.iter().filter(|(child, _)| of_user(child) && runs(child, &item.entry));
+        let running: Vec<u32> = running.map(|(child, _)| child.pid).collect();
+        item.running = Some(!running.is_empty());
+        declared.extend(running);
     }
     for (child, client) in &children {
-        let declared = assessed.iter().any(|item| runs(child, &item.entry));
-        if !declared && let Some(finding) = undeclared(child, client, redactor) {
+        // What a declared server starts (uvx its Python, npx its Node) is part of it.
+        let part_of_declared =
+            declared.contains(&child.pid) || child.parent.is_some_and(|p| declared.contains(&p));
+        if !part_of_declared && let Some(finding) = undeclared(child, client, redactor) {
             findings.push(ProcessFinding { finding, uid: child.uid });
         }
     }
@@ -112,7 +126,9 @@ fn runs(process: &Process, entry: &Entry) -> bool {
         return titled(process, &command, &wanted);
     };
     let (before, tail) = process.args.split_at(head);
-    let same_tail = tail.iter().map(String::as_str).eq(wanted.iter().copied());
+    // Without arguments any process of the same program would fit: it must have none either.
+    let same_tail = (!wanted.is_empty() || before.len() == 1)
+        && tail.iter().map(String::as_str).eq(wanted.iter().copied());
     let by_command = before.iter().any(|word| stem(Path::new(word)) == command)
         || process.exe.as_deref().is_some_and(|exe| stem(exe) == command);
     let by_launcher = command == "npx" && before.iter().any(|word| stem(Path::new(word)).starts_with("npx"));

@@ -313,3 +313,35 @@ fn an_output_that_is_a_pipe_or_a_link_is_written_through() {
     use std::os::unix::fs::FileTypeExt;
     assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
 }
+
+#[test]
+fn a_clients_folder_that_links_out_of_the_home_is_a_gap() {
+    let machine = machine();
+    fs::create_dir_all(machine.root().join("out")).unwrap();
+    fs::write(machine.root().join("out/mcp.json"), SERVER).unwrap();
+    std::os::unix::fs::symlink(machine.root().join("out"), machine.home().join(".cursor")).unwrap();
+    let report = machine.scan(&[]);
+    assert!(texts(&report, "coverage", "/kind").contains(&"outside-scope".to_owned()));
+}
+
+#[test]
+fn a_hard_linked_file_of_the_user_is_read() {
+    let machine = machine();
+    let path = machine.file(".cursor/mcp.json", SERVER);
+    fs::hard_link(&path, machine.home().join("backup")).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(texts(&machine.scan(&[]), "entries", "/name").contains(&"odd".to_owned()));
+}
+
+#[test]
+fn a_plugin_in_a_walked_folder_keeps_its_plugin_reader() {
+    let machine = machine();
+    let plugin = machine.file("plug/.mcp.json", r#"{"bare":{"command":"x"}}"#);
+    let index =
+        format!(r#"{{"plugins":{{"p":[{{"installPath":"{}"}}]}}}}"#, plugin.parent().unwrap().display());
+    machine.file(".claude/plugins/installed_plugins.json", index);
+    let report = machine.scan(&[]);
+    let entry = report["entries"].as_array().unwrap().iter().find(|e| e["name"] == "bare").unwrap().clone();
+    assert_eq!(entry["readers"][0]["client"], "claude-code", "{entry}");
+}

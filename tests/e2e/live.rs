@@ -55,7 +55,7 @@ npx_like() { exec -a npx /bin/bash -c 'sleep 30; :' "$@"; }
 (exec -a uvx /bin/bash -c 'sleep 30; :' undeclared-mcp) &
 sleep 30
 X
-    (cd /home/dev && exec -a claude ./claude run.sh --dangerously-skip-permissions --mcp-config '{"mcpServers":{"x":{"env":{"K":"Planted99999"}}}}') >/dev/null 2>&1 &
+    (cd /home/dev && exec setpriv --reuid 1000 --regid 1000 --clear-groups /home/dev/claude run.sh --dangerously-skip-permissions --mcp-config '{"mcpServers":{"x":{"env":{"K":"Planted99999"}}}}') >/dev/null 2>&1 &
     sleep 0.5
 "#;
 

@@ -18,6 +18,7 @@ use mcpolicy_clients::adapter::{ClientAdapter, Lead};
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::location::Os;
 use mcpolicy_clients::template::{self, Layout, Pattern, component_matches};
+use mcpolicy_platform::filesystems;
 use mcpolicy_platform::machine::{Machine, ReadError};
 use mcpolicy_schema::entry::Scope;
 
@@ -62,6 +63,8 @@ pub struct Discovery<'m> {
     /// Project and plugin directories already looked into, per home.
     visited: BTreeSet<(Option<usize>, PathBuf)>,
     gaps: Vec<Gap>,
+    /// Folders behind a privacy prompt.
+    protected: Vec<PathBuf>,
 }
 
 impl<'m> Discovery<'m> {
@@ -69,7 +72,10 @@ impl<'m> Discovery<'m> {
     pub fn new(machine: &'m Machine, homes: &'m [HomeContext], reach: Reach) -> Self {
         let systems: BTreeSet<Os> = homes.iter().map(|h| h.layout.os).collect();
         let indexes = systems.into_iter().map(|os| (os, ProjectIndex::new(os))).collect();
+        let protected =
+            |h: &HomeContext| crate::ground::protected(&machine.host_path(&h.layout.home), h.layout.os);
         Self {
+            protected: homes.iter().flat_map(protected).collect(),
             machine,
             homes,
             reach,
@@ -161,6 +167,9 @@ impl<'m> Discovery<'m> {
         if !self.visited.insert((home, directory.to_owned())) {
             return;
         }
+        if self.is_barred(directory, home) {
+            return;
+        }
         let os = home.map_or(Os::Linux, |at| self.homes[at].layout.os);
         let names: BTreeSet<String> = match self.machine.list(directory) {
             Ok(entries) => entries.iter().map(|e| e.name.to_string_lossy().to_lowercase()).collect(),
@@ -174,7 +183,11 @@ impl<'m> Discovery<'m> {
         let index = self.indexes.entry(os).or_insert_with(|| ProjectIndex::new(os));
         let possible: Vec<_> = index
             .below_project()
-            .filter(|(_, rest)| names.contains(&rest.split('/').next().unwrap_or_default().to_lowercase()))
+            .filter(|(_, rest)| {
+                let first = rest.split('/').next().unwrap_or_default().to_lowercase();
+                names.contains(&first)
+                    || (first.contains('*') && names.iter().any(|n| component_matches(&first, n)))
+            })
             .map(|(reading, _)| reading)
             .collect();
         for reading in possible {
@@ -192,7 +205,7 @@ impl<'m> Discovery<'m> {
             self.gaps.push(Gap::beyond("outside-scope", reason, None).of_home(home));
             return;
         }
-        for parent in directory.ancestors() {
+        for parent in directory.ancestors().take_while(|p| !p.as_os_str().is_empty()) {
             if self.visited.contains(&(home, parent.to_owned())) {
                 break;
             }
@@ -232,7 +245,8 @@ impl<'m> Discovery<'m> {
     }
 
     fn absolute(&self, path: &str, home: Option<usize>) -> Option<PathBuf> {
-        let path = match (path.strip_prefix('~'), home) {
+        let in_home = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let path = match (in_home, home) {
             (Some(rest), Some(at)) => self.homes[at].layout.home.join(rest.trim_start_matches('/')),
             _ => PathBuf::from(path),
         };
@@ -244,6 +258,23 @@ impl<'m> Discovery<'m> {
         if self.reach == Reach::Homes && !self.is_inside(path) {
             self.note_outside(path, home);
         }
+    }
+
+    /// Places that must not be touched: folders behind a privacy prompt, and network file systems outside of the homes,
+    /// which may not answer. Each is a gap.
+    fn is_barred(&mut self, path: &Path, home: Option<usize>) -> bool {
+        let (kind, reason) = if self.protected.iter().any(|p| path.starts_with(p)) {
+            ("protected-folder", "protected by the system's privacy rules; give full disk access to scan it")
+        } else if home.is_some()
+            && !self.is_inside(path)
+            && filesystems::is_network(&self.machine.host_path(path))
+        {
+            ("network-file-system", "a client looks here, on a network file system")
+        } else {
+            return false;
+        };
+        self.gaps.push(Gap::at(kind, reason, path).of_home(home));
+        true
     }
 
     fn is_inside(&self, path: &Path) -> bool {
@@ -265,6 +296,9 @@ impl<'m> Discovery<'m> {
 
     /// Adds the files that exist for a pattern.
     fn add_pattern(&mut self, pattern: &Pattern, home: Option<usize>, reading: Reading) {
+        if self.is_barred(&pattern.base, home) {
+            return;
+        }
         if self.reach == Reach::Homes && !self.is_inside(&pattern.base) {
             return self.note_outside(&pattern.base, home);
         }
@@ -276,6 +310,9 @@ impl<'m> Discovery<'m> {
         for path in places {
             if self.machine.kind(&path).is_some() {
                 self.add(Source::new(path, home, reading));
+            } else if let Err(ReadError::LeavesScope { .. }) = self.machine.resolve(&path) {
+                // A client's folder that is a link out of what is scanned.
+                self.note_outside(&path, home);
             }
         }
     }
@@ -299,11 +336,17 @@ impl<'m> Discovery<'m> {
         }
     }
 
-    /// The next batch to read, in order of their paths; empty when there is nothing left.
+    /// The next batch to read, in order of their paths; empty when there is nothing left. Project files come last: what
+    /// the others lead to may add readers to them, and a file is read once.
     pub fn take(&mut self) -> Vec<Source> {
-        let batch = std::mem::take(&mut self.waiting);
-        self.taken.extend(batch.keys().cloned());
-        batch.into_values().collect()
+        let waiting = std::mem::take(&mut self.waiting);
+        let is_project = |s: &Source| s.owner().location.scope == Scope::Project;
+        let only_projects = waiting.values().all(is_project);
+        let (now, later) = waiting.into_iter().partition(|(_, s)| only_projects || !is_project(s));
+        self.waiting = later;
+        let now: BTreeMap<PathBuf, Source> = now;
+        self.taken.extend(now.keys().cloned());
+        now.into_values().collect()
     }
 
     /// Whether a path was already handed out.
