@@ -10,9 +10,3 @@ pub const MAX_DEPTH: usize = 128;
 
 /// Most nodes that YAML aliases may expand to in one file ("billion laughs").
 pub const MAX_ALIAS_NODES: usize = 100_000;
-
-/// Longest text, in characters, that one cell of a human or CSV report shows of one value.
-pub const MAX_SHOWN_CHARS: usize = 400;
-
-/// Most symbolic links followed to resolve one path, as Linux does (`path_resolution(7)`).
-pub const MAX_SYMLINKS: usize = 40;
