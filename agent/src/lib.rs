@@ -5,6 +5,7 @@
 //! ```
 
 pub mod assess;
+pub mod authoring;
 pub mod cli;
 pub mod discover;
 pub mod gap;

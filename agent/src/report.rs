@@ -50,6 +50,7 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
             files_read: outcome.files_read,
             fingerprint_key: run.fingerprint_key.to_owned(),
         },
+        policy: None,
         summary: summary(&entries, &findings, &sources, &coverage),
         entries,
         sources,
@@ -137,6 +138,7 @@ impl Builder<'_> {
             running: item.running,
             inert: entry.inert,
             fingerprint: item.fingerprint.clone(),
+            judged: None,
             project: entry.project.as_deref().map(|p| self.redactor.name(p)),
         }
     }
@@ -295,5 +297,6 @@ fn summary(
             info: of(Severity::Info),
         },
         gaps: gaps.len() as u64,
+        verdicts: None,
     }
 }

@@ -4,16 +4,24 @@
 //!
 //! This crate is pure: no file, network, clock, environment or thread. Whatever depends on the world is an argument.
 
+pub mod document;
 pub mod entry;
+pub mod evaluate;
 pub mod finding;
 pub mod fingerprint;
 pub mod identity;
 pub mod limits;
+pub mod policy;
 pub mod redact;
 pub mod report;
+pub mod requirement;
+pub mod revocations;
 pub mod risk;
 pub mod secret;
 pub mod sensitive;
+pub mod signed;
+pub mod trust;
+pub mod verdict;
 
 #[cfg(test)]
 mod testing;

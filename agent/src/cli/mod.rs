@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod policy;
 mod scan;
 
 use std::process::ExitCode;
@@ -22,6 +23,9 @@ enum Command {
     /// Changes nothing, starts nothing and uses no network. Exit codes: 0 done; 1 findings at or above --fail-on;
     /// 2 wrong usage or the report could not be written; 3 with --strict-coverage, something could not be read.
     Scan(scan::Options),
+    /// Write, test, sign and publish a policy
+    #[command(subcommand)]
+    Policy(policy::Command),
 }
 
 /// Exit codes, stable: detection scripts live on them.
@@ -40,6 +44,7 @@ pub mod exit {
 pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
     let result = match arguments.command {
         Command::Scan(options) => scan::run(&options, environment),
+        Command::Policy(command) => policy::run(&command),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -58,6 +58,7 @@ pub(super) fn entry(id: usize, name: &str, user: Option<&str>) -> Entry {
         disabled: false,
         running: Some(false),
         inert: None,
+        judged: None,
         fingerprint: format!("{:064x}", id + 0xabc),
         project: None,
     }
@@ -242,6 +243,7 @@ fn report(entries: Vec<Entry>, findings: Vec<Finding>, coverage: Vec<Gap>) -> Re
             files_read: 61,
             fingerprint_key: "ephemeral".to_owned(),
         },
+        policy: None,
         summary: Summary {
             entries: entries.len() as u64,
             live: entries.iter().filter(|e| e.inert.is_none()).count() as u64,
@@ -256,6 +258,7 @@ fn report(entries: Vec<Entry>, findings: Vec<Finding>, coverage: Vec<Gap>) -> Re
                 low: of("low"),
                 info: of("info"),
             },
+            verdicts: None,
             gaps: coverage.len() as u64,
         },
         sources: vec![

@@ -14,6 +14,7 @@ mod wrapper;
 
 use std::fmt;
 
+use crate::document::Ecosystem;
 use crate::entry::{Entry, NamedValue, Transport};
 use crate::sensitive::Sensitive;
 use wrapper::Inside;
@@ -95,6 +96,16 @@ pub struct Identity {
     pub runner: Option<String>,
     /// Programs before it that only forward, outermost first: `cmd /c`, `env`, `sh -c`, `sudo` …
     pub wrappers: Vec<String>,
+    /// The wrappers' programs as written, outermost first, for those who judge where they lie. Raw.
+    pub wrapper_programs: Vec<String>,
+    /// For each wrapper its arguments other than `NAME=value` and the words that only say "run this" (`/c`, `-c`).
+    pub wrapper_args: Vec<Vec<Sensitive>>,
+    /// The ecosystem of a package or bridge.
+    pub ecosystem: Option<Ecosystem>,
+    /// The program of the package that is run, where the arguments name it apart (`npx --package P BIN`).
+    pub bin: Option<String>,
+    /// Why a program may read the text otherwise than it was read here; such an entry is never allowed.
+    pub ambiguous: Option<&'static str>,
     /// Arguments that reach the server itself.
     pub server_args: Vec<Sensitive>,
     /// Arguments that the runner takes for itself (its flags, without the package).
@@ -130,6 +141,11 @@ impl Identity {
             inline_code: false,
             runner: None,
             wrappers: Vec::new(),
+            wrapper_programs: Vec::new(),
+            wrapper_args: Vec::new(),
+            ecosystem: None,
+            bin: None,
+            ambiguous: None,
             server_args: Vec::new(),
             runner_args: Vec::new(),
             extra_packages: Vec::new(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::{Inert, Scope, Transport};
 use crate::finding::Severity;
+use crate::verdict::{DecidedBy, Verdict};
 
 /// The value of [`Report::schema`].
 pub const SCHEMA: &str = "mcpolicy/report/v1";
@@ -23,6 +24,9 @@ pub struct Report {
     pub host: Host,
     /// What was scanned and how.
     pub scan: Scan,
+    /// The policy by which the entries were judged; absent in a plain inventory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyInForce>,
     /// Counts.
     pub summary: Summary,
     /// One per declaration, ordered by user, path and position.
@@ -105,6 +109,87 @@ pub struct Summary {
     pub findings: SeverityCounts,
     /// Coverage gaps.
     pub gaps: u64,
+    /// Entries per verdict; absent in a plain inventory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdicts: Option<VerdictCounts>,
+}
+
+/// The policy by which entries were judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct PolicyInForce {
+    /// Its name.
+    pub name: String,
+    /// Its sequence; absent for an unsigned draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// Whether its signatures were verified against the trust root. A draft is not signed.
+    pub signed: bool,
+    /// SHA-256 of its body, 64 hex digits.
+    pub sha256: String,
+    /// Its mode on this machine.
+    pub mode: String,
+    /// The machine's ring, where it is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<String>,
+    /// Sequence of the revocations that were applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations: Option<u64>,
+    /// `fresh`, `stale` or `expired`; absent for a draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staleness: Option<String>,
+}
+
+/// Entries per verdict.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct VerdictCounts {
+    /// Number of allowed entries.
+    pub allow: u64,
+    /// Number of denied entries.
+    pub deny: u64,
+    /// Number of entries that could not be judged.
+    pub unknown: u64,
+}
+
+/// What the policy says of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Judged {
+    /// Allow, deny or unknown.
+    pub verdict: Verdict,
+    /// Which list decided.
+    pub decided_by: DecidedBy,
+    /// Id of the rule, exception, grant or revocation that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Finding code of the reason, where it is not allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The reason in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Version to which an unpinned entry would be rewritten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
+    /// Rules that are offered instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<String>,
+    /// Rules that were asked and did not admit it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<TriedRule>,
+}
+
+/// A rule that was asked and did not admit an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct TriedRule {
+    /// Its id.
+    pub rule: String,
+    /// Finding code of the first condition that failed.
+    pub reason: String,
+    /// The same in words.
+    pub detail: String,
 }
 
 /// Findings per severity.
@@ -176,6 +261,9 @@ pub struct Entry {
     pub inert: Option<Inert>,
     /// Unkeyed SHA-256 over the non-secret parts and names; equal on all machines.
     pub fingerprint: String,
+    /// What the policy says of it; absent in a plain inventory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
     /// The project directory that a local-scope entry belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,

@@ -1,0 +1,4 @@
+//! The life of a policy in its repository: reading and checking what administrators write, signing, publishing,
+//! comparing. Used by the `policy` commands only; the agent on a laptop never writes a policy.
+
+pub mod source;

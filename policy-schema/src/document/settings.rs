@@ -1,0 +1,267 @@
+//! `[policy]`: what holds for all rules.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::rule::ToolClass;
+
+/// What is done with verdicts. Verdicts do not depend on it; actions do.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, std::default::Default,
+)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Mode {
+    /// Nothing outside our own state is written.
+    Observe,
+    /// As observe, and people are told.
+    Warn,
+    /// What was there at the first scan stays until `grace_until`; anything new or changed is enforced.
+    Hold,
+    /// All layers act.
+    #[default]
+    Enforce,
+}
+
+/// The verdict on what no rule names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Default {
+    /// No match is deny.
+    #[default]
+    Deny,
+    /// No match is allow; loosens, so it needs two signatures.
+    Allow,
+}
+
+/// Which files may be runners (npx, uvx, docker …).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Runners {
+    /// One that the user can write (Homebrew, a version manager) is only a finding.
+    #[default]
+    Any,
+    /// One that the user can write is denied.
+    System,
+}
+
+/// What members that no adapter knows mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum UnknownMembers {
+    /// A finding.
+    #[default]
+    Report,
+    /// Deny, unless the rule names them.
+    Deny,
+}
+
+/// What is done about an allowed package whose only fault is its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum OnVersion {
+    /// It is treated as any other denied entry.
+    #[default]
+    Deny,
+    /// It is rewritten to the version that the rule names.
+    Pin,
+}
+
+/// What is done about a file that cannot be parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Unparseable {
+    /// It is reported.
+    #[default]
+    Report,
+    /// It is taken away after 10 s unchanged; never a file that holds client state.
+    QuarantineFile,
+}
+
+/// What is done about denied servers that run already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Processes {
+    /// They are reported.
+    #[default]
+    Report,
+    /// They are stopped after a grace.
+    Stop,
+}
+
+/// Who writes a client's own managed configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum NativeOwner {
+    /// The agent writes, watches and repairs it.
+    #[default]
+    Agent,
+    /// MDM writes it; the agent only verifies.
+    Mdm,
+    /// Nobody. Loosens, so it needs two signatures.
+    Off,
+}
+
+/// What a native policy does about rules that the client cannot express.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Expressible {
+    /// Only what can be expressed is allowed.
+    #[default]
+    Closed,
+    /// Only denials and locks are written.
+    Open,
+}
+
+/// The native policy of one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Native {
+    /// Who writes it.
+    #[serde(default)]
+    pub owner: NativeOwner,
+    /// What becomes of rules that the client cannot express.
+    #[serde(default)]
+    pub inexpressible: Expressible,
+}
+
+/// Package registries that count as the default ones; naming any other is an override and refused. URLs as runners
+/// take them (`https://registry.example.com/`); host names for images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Registries {
+    /// For npx and its like.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub npm: Vec<String>,
+    /// Indexes for uvx and pipx.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pypi: Vec<String>,
+    /// Sources for dotnet tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dotnet: Vec<String>,
+}
+
+/// How much a new policy may remove at once from one machine without [`Settings::acknowledge_breaking`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct MaxNewRemovals {
+    /// At most this many entries.
+    pub entries: u32,
+    /// At most this share of the allowed entries, 0 to 100.
+    pub percent: u8,
+}
+
+impl std::default::Default for MaxNewRemovals {
+    fn default() -> Self {
+        Self { entries: 5, percent: 30 }
+    }
+}
+
+/// When a policy that could not be refreshed counts as old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Staleness {
+    /// Hours without a verified head until it is reported as stale.
+    pub stale_after_hours: u32,
+    /// Days without a verified head until it is expired.
+    pub expired_after_days: u32,
+}
+
+impl std::default::Default for Staleness {
+    fn default() -> Self {
+        Self { stale_after_hours: 72, expired_after_days: 30 }
+    }
+}
+
+/// `[policy]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Settings {
+    /// Name of the policy, shown to people.
+    pub name: String,
+    /// Whom developers ask: an address, a channel or a URL.
+    pub contact: String,
+    /// What is done with verdicts.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Last day on which hold mode leaves what was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "json-schema", schemars(with = "Option<String>"))]
+    pub grace_until: Option<Date>,
+    /// The verdict on what no rule names.
+    #[serde(default)]
+    pub default: Default,
+    /// The denylist is ignored. Loosens, so it needs two signatures.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_denylist: bool,
+    /// Revocations are ignored. Loosens, so it needs two signatures.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_revocations: bool,
+    /// What members of an entry mean that no adapter knows.
+    #[serde(default)]
+    pub unknown_members: UnknownMembers,
+    /// What an allowed package with a wrong version gets.
+    #[serde(default)]
+    pub on_version: OnVersion,
+    /// What an unparseable file gets.
+    #[serde(default)]
+    pub unparseable: Unparseable,
+    /// What denied servers that run already get.
+    #[serde(default)]
+    pub processes: Processes,
+    /// Where a client has a per-entry off switch, it is used instead of removing the entry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prefer_disable: bool,
+    /// Whether runners that the user can write count.
+    #[serde(default)]
+    pub runners: Runners,
+    /// Directories besides the system's in which a runner may lie; `~` is the user's home, `*` one component,
+    /// `**` any number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runner_roots: Vec<String>,
+    /// The `PATH` in which a bare command is looked for when no client runs, per system (`linux`, `macos`, `windows`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub search_path: BTreeMap<String, Vec<String>>,
+    /// The default package registries.
+    #[serde(default)]
+    pub registries: Registries,
+    /// Variables that every rule allows: name and value pattern.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// The class of tools that no rule lists.
+    #[serde(default)]
+    pub unlisted_tools: ToolClass,
+    /// How much may be removed at once.
+    #[serde(default)]
+    pub max_new_removals: MaxNewRemovals,
+    /// A word to the fleet that this policy removes much, and why; lifts `max_new_removals`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledge_breaking: Option<String>,
+    /// When the policy counts as old.
+    #[serde(default)]
+    pub staleness: Staleness,
+    /// Native policies by client id; `default` for all others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub native: BTreeMap<String, Native>,
+    /// The Linux gate holds readers until a file is checked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gate: bool,
+    /// The oldest revision of the MCP specification that servers should meet, for example `2025-06-18`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp_spec: Option<String>,
+}
