@@ -27,6 +27,12 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// Whether generated documents are to be written anew.
+#[allow(clippy::disallowed_methods, reason = "the test's own parameter")]
+pub fn regenerating() -> bool {
+    std::env::var_os("MCPOLICY_REGENERATE").is_some()
+}
+
 /// Says something in the test's output.
 #[allow(clippy::print_stderr, reason = "tests speak to the person who runs them")]
 pub fn say(text: &str) {
