@@ -48,10 +48,11 @@ struct Generation {
     files: Files,
 }
 
-/// Digests of the files, as they lie there.
+/// The roots, and the digests of the other documents, as they lie there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Files {
-    roots: Vec<Sha256Hex>,
+    /// Small, and without them nothing else can be verified: so they stand in both states.
+    roots: Vec<String>,
     head: Option<Sha256Hex>,
     statement: Option<Sha256Hex>,
     body: Option<Sha256Hex>,
@@ -63,7 +64,7 @@ impl Files {
     fn of(kept: &Kept) -> Self {
         let digest = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(Sha256Hex::of);
         Self {
-            roots: kept.roots.iter().map(|root| Sha256Hex::of(root)).collect(),
+            roots: kept.roots.iter().map(|root| String::from_utf8_lossy(root).into_owned()).collect(),
             head: digest(&kept.head),
             statement: digest(&kept.statement),
             body: digest(&kept.body),
@@ -79,10 +80,10 @@ impl Files {
         enforced(self) == enforced(other)
     }
 
-    fn all(&self) -> impl Iterator<Item = Sha256Hex> + '_ {
+    fn all(&self) -> impl Iterator<Item = Sha256Hex> {
         let single =
             [self.head, self.statement, self.body, self.revocations_statement, self.revocations_body];
-        self.roots.iter().copied().chain(single.into_iter().flatten())
+        single.into_iter().flatten()
     }
 }
 
@@ -198,9 +199,8 @@ impl<D: Disk> Store<D> {
     fn write_documents(&mut self, kept: &Kept) -> Result<(), StoreError> {
         let single =
             [&kept.head, &kept.statement, &kept.body, &kept.revocations_statement, &kept.revocations_body];
-        let all = kept.roots.iter().chain(single.into_iter().flatten());
         let mut written = false;
-        for bytes in all {
+        for bytes in single.into_iter().flatten() {
             let digest = Sha256Hex::of(bytes);
             if self.document(digest).is_none() {
                 self.put(&name_of(digest), bytes)?;
@@ -250,7 +250,7 @@ impl<D: Disk> Store<D> {
     fn kept(&self, files: &Files) -> Kept {
         let file = |digest: Option<Sha256Hex>| digest.and_then(|digest| self.document(digest));
         Kept {
-            roots: files.roots.iter().filter_map(|digest| self.document(*digest)).collect(),
+            roots: files.roots.iter().map(|root| root.clone().into_bytes()).collect(),
             head: file(files.head),
             statement: file(files.statement),
             body: file(files.body),
