@@ -13,6 +13,7 @@ pub mod ground;
 pub mod inventory;
 pub mod output;
 pub mod pipeline;
+pub mod policy_store;
 pub mod read;
 pub mod report;
 pub mod running;

@@ -14,6 +14,7 @@ mod live;
 mod options;
 mod real_clients;
 mod secrets;
+mod signing;
 
 // `generated`, `hostile` and `live` make links, pipes and modes: they run on Unix only.
 
