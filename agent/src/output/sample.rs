@@ -74,6 +74,8 @@ pub(super) fn finding(code: FindingCode, entry: Option<&Entry>, message: &str) -
         name: entry.map(|e| e.name.clone()),
         user: entry.and_then(|e| e.user.clone()),
         source: entry.map(|e| Location { start: None, end: None, ..e.source.clone() }),
+        verdict: None,
+        judged: None,
     }
 }
 
