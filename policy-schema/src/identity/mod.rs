@@ -7,6 +7,7 @@ pub(crate) mod command;
 mod container;
 mod interpreter;
 mod packages;
+mod provisional;
 pub(crate) mod spec;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::fmt;
 use crate::document::Ecosystem;
 use crate::entry::{Entry, NamedValue, Transport};
 use crate::sensitive::Sensitive;
+pub use provisional::{git_key, image_key, python_name};
 use wrapper::Inside;
 
 /// Wrappers in wrappers that are looked through; real entries have at most three.
