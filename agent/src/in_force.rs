@@ -60,15 +60,12 @@ impl InForce {
 
     /// How a report names it. `ring` is the machine's.
     pub fn about(&self, ring: Option<&str>) -> PolicyInForce {
-        let document = self.policy.document();
-        let of_ring = document.ring.iter().find(|known| Some(known.name.as_str()) == ring);
-        let mode = of_ring.and_then(|known| known.mode).unwrap_or(document.policy.mode);
         PolicyInForce {
-            name: document.policy.name.clone(),
+            name: self.policy.document().policy.name.clone(),
             sequence: self.sequence,
             signed: self.sequence.is_some(),
             sha256: self.sha256.clone(),
-            mode: word(mode).to_owned(),
+            mode: word(self.policy.mode(ring)).to_owned(),
             ring: ring.map(str::to_owned),
             revocations: self.revocations_sequence,
             staleness: self.staleness.map(str::to_owned),

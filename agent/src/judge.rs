@@ -8,10 +8,8 @@ use jiff::Timestamp;
 use mcpolicy_clients::location::Os;
 use mcpolicy_platform::machine::Account;
 use mcpolicy_platform::users::{self, Groups};
-use mcpolicy_schema::document::{IdentityMatcher, PolicyDocument};
 use mcpolicy_schema::evaluate::{Context, Device, Facts, Subject, System, evaluate};
 use mcpolicy_schema::fingerprint;
-use mcpolicy_schema::identity::{Identity, Kind};
 use mcpolicy_schema::revocations::Revoked;
 use mcpolicy_schema::verdict::Judgement;
 
@@ -65,11 +63,13 @@ impl<'a> Judge<'a> {
             groups: Vec::new(),
             dweller: Dweller { home: None, os: ground.os, account: Account::default() },
         };
+        let (policy, any_digest) = (&terms.in_force.policy, revokes_digests(terms.in_force));
         let resolver = Resolver::new(resolve::Ground {
             machine: &ground.machine,
             has_files: !matches!(ground.plan, Plan::File(_)),
             processes: ground.processes.as_deref(),
-            search_path: &terms.in_force.policy.document().policy.search_path,
+            search_path: &policy.document().policy.search_path,
+            wants_digest: Box::new(move |path| any_digest || policy.wants_digest(path)),
         });
         let ring = ring_of(&terms, &people);
         Self { terms, ground, people, nobody, ring, resolver, nothing: BTreeSet::new() }
@@ -121,7 +121,6 @@ impl<'a> Judge<'a> {
             dweller: &person.dweller,
             directory,
             running,
-            digests: wants_digest(self.terms.in_force, subject.identity),
         };
         let facts = self.resolver.facts(&asked);
         evaluate(&self.terms.in_force.policy, subject, &self.context(person, &facts))
@@ -197,18 +196,8 @@ fn ring_of(terms: &Terms<'_>, people: &[Person]) -> Option<String> {
     first.map(|ring| ring.name.clone()).or(by_share)
 }
 
-/// Whether some rule or revocation asks for the digest of what this would run.
-fn wants_digest(in_force: &InForce, identity: &Identity) -> bool {
+/// Whether digests of files are revoked: then any file may be meant.
+fn revokes_digests(in_force: &InForce) -> bool {
     let revoked = in_force.revocations.iter().flat_map(|list| &list.document().revocation);
-    if revoked.into_iter().any(|line| matches!(line.revoked, Revoked::Sha256(_))) {
-        return true;
-    }
-    let document: &PolicyDocument = in_force.policy.document();
-    let rules = document.rule.iter().map(|rule| &rule.identity);
-    rules.chain(document.deny.iter().map(|deny| &deny.identity)).any(|matcher| match matcher {
-        IdentityMatcher::Executable(_) => matches!(identity.kind, Kind::Executable | Kind::Bridge),
-        IdentityMatcher::Script(_) => identity.kind == Kind::Script,
-        IdentityMatcher::Url(url) => url.listener.is_some() && identity.kind == Kind::Url,
-        _ => false,
-    })
+    revoked.into_iter().any(|line| matches!(line.revoked, Revoked::Sha256(_)))
 }

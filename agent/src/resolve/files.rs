@@ -41,14 +41,19 @@ impl<'a> Files<'a> {
     }
 
     /// What is known of the regular file at an absolute path.
-    pub(super) fn facts(&mut self, path: &Path, account: &Account, digest: bool) -> Option<FileFacts> {
+    pub(super) fn facts(
+        &mut self,
+        path: &Path,
+        account: &Account,
+        wants_digest: &dyn Fn(&str) -> bool,
+    ) -> Option<FileFacts> {
         let key = (path.to_owned(), account.uid);
         if !self.known.contains_key(&key) {
             let facts = self.look(path, account);
             self.known.insert(key.clone(), facts);
         }
         let mut facts = self.known.get(&key)?.clone()?;
-        if digest {
+        if wants_digest(&facts.path) || wants_digest(&facts.real_path) {
             facts.sha256 = self.digest(Path::new(&facts.real_path));
         }
         Some(facts)

@@ -39,6 +39,8 @@ pub struct Ground<'a> {
     pub processes: Option<&'a [Process]>,
     /// Search paths by system (`linux`, `macos`, `windows`), where the policy gives them.
     pub search_path: &'a BTreeMap<String, Vec<String>>,
+    /// Whether the digest of the file at a path is wanted.
+    pub wants_digest: Box<dyn Fn(&str) -> bool + 'a>,
 }
 
 /// The user for whom a client would start the entry.
@@ -64,8 +66,6 @@ pub struct Asked<'a> {
     pub directory: Option<&'a Path>,
     /// The file that a process of it runs, where that is known better than by looking for it.
     pub running: Option<&'a Path>,
-    /// Whether the digests of its files are wanted.
-    pub digests: bool,
 }
 
 /// Finds facts, each path looked at once.
@@ -97,9 +97,13 @@ impl<'a> Resolver<'a> {
         self.files.take_gaps()
     }
 
+    fn file(&mut self, path: &Path, asked: &Asked<'_>) -> Option<FileFacts> {
+        self.files.facts(path, &asked.dweller.account, &self.ground.wants_digest)
+    }
+
     fn program(&mut self, asked: &Asked<'_>) -> Option<FileFacts> {
         if let Some(file) = asked.running {
-            return self.files.facts(file, &asked.dweller.account, asked.digests);
+            return self.file(file, asked);
         }
         let program = asked.identity.program.as_str();
         let path = if is_bare(program, asked.dweller.os) {
@@ -108,12 +112,12 @@ impl<'a> Resolver<'a> {
         } else {
             place(program, asked)?
         };
-        self.files.facts(&path, &asked.dweller.account, asked.digests)
+        self.file(&path, asked)
     }
 
     fn script(&mut self, asked: &Asked<'_>) -> Option<FileFacts> {
         let path = place(script_of(asked.identity)?, asked)?;
-        self.files.facts(&path, &asked.dweller.account, asked.digests)
+        self.file(&path, asked)
     }
 
     /// The owner of the listening socket: only the live machine has one.
@@ -125,7 +129,7 @@ impl<'a> Resolver<'a> {
         };
         let port = risk::loopback_port(target?)?;
         let owner = self.listeners.entry(port).or_insert_with(|| sockets::listening_executable(port)).clone();
-        self.files.facts(&owner?, &asked.dweller.account, asked.digests)
+        self.file(&owner?, asked)
     }
 
     /// Where a bare command is looked for: what the entry itself says, else what the running client has, else the
