@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use mcpolicy_clients::location::Os;
 use mcpolicy_platform::machine::Account;
 use mcpolicy_platform::users::{self, Groups};
-use mcpolicy_schema::evaluate::{Context, Device, Facts, Subject, System, evaluate};
+use mcpolicy_schema::evaluate::{Context, Device, Facts, Subject, System, evaluate, notices};
+use mcpolicy_schema::finding::Finding;
 use mcpolicy_schema::fingerprint;
 use mcpolicy_schema::revocations::Revoked;
-use mcpolicy_schema::verdict::Judgement;
+use mcpolicy_schema::verdict::{Judgement, Reason};
 
 use crate::discover::HomeContext;
 use crate::in_force::InForce;
@@ -87,7 +88,10 @@ impl<'a> Judge<'a> {
             let directory = resolve::directory_of(&item.entry, source);
             let subject =
                 Subject { entry: &item.entry, identity: &item.identity, fingerprint: &item.fingerprint };
-            item.judgement = Some(self.judgement(&subject, source.home, directory.as_deref(), None));
+            let (judgement, notices) = self.judgement(&subject, source.home, directory.as_deref(), None);
+            let notices = notices.into_iter().map(|notice| Finding::new(notice.code, notice.detail));
+            item.findings.extend(notices);
+            item.judgement = Some(judgement);
         }
         for process in &mut outcome.processes {
             if let Some(server) = &process.undeclared {
@@ -104,16 +108,17 @@ impl<'a> Judge<'a> {
         let place = home.and_then(|at| self.people.get(at)).and_then(|person| person.home.as_deref());
         let fingerprint = fingerprint::of(&server.entry, &server.identity, place);
         let subject = Subject { entry: &server.entry, identity: &server.identity, fingerprint: &fingerprint };
-        self.judgement(&subject, home, server.directory.as_deref(), server.file.as_deref())
+        self.judgement(&subject, home, server.directory.as_deref(), server.file.as_deref()).0
     }
 
+    /// The judgement, and what is worth telling though it changes none.
     fn judgement(
         &mut self,
         subject: &Subject<'_>,
         home: Option<usize>,
         directory: Option<&Path>,
         running: Option<&Path>,
-    ) -> Judgement {
+    ) -> (Judgement, Vec<Reason>) {
         let person = home.and_then(|at| self.people.get(at)).unwrap_or(&self.nobody);
         let asked = Asked {
             entry: subject.entry,
@@ -123,7 +128,8 @@ impl<'a> Judge<'a> {
             running,
         };
         let facts = self.resolver.facts(&asked);
-        evaluate(&self.terms.in_force.policy, subject, &self.context(person, &facts))
+        let context = self.context(person, &facts);
+        (evaluate(&self.terms.in_force.policy, subject, &context), notices(subject, &context))
     }
 
     fn context<'c>(&'c self, person: &'c Person, facts: &'c Facts) -> Context<'c> {

@@ -24,7 +24,7 @@ enum Command {
     /// Changes nothing, starts nothing and uses no network. With --policy or --draft each server is judged as well.
     /// Exit codes: 0 done; 1 findings at or above --fail-on, or a verdict at or above --fail-on-verdict; 2 wrong usage,
     /// a policy that was refused, or no report; 3 with --strict-coverage, something could not be read.
-    Scan(scan::Options),
+    Scan(Box<scan::Options>),
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
     Policy(policy::Command),

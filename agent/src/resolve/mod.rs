@@ -164,7 +164,8 @@ fn is_at_home(os: Os) -> bool {
 
 /// A program that is looked for in `PATH`.
 fn is_bare(program: &str, os: Os) -> bool {
-    !program.is_empty() && !program.contains('/') && !(os == Os::Windows && program.contains(['\\', ':']))
+    let marks: &[char] = if os == Os::Windows { &['/', '\\', ':'] } else { &['/'] };
+    !program.is_empty() && !program.contains(marks)
 }
 
 /// The file that an interpreter is given, where the text names one.
@@ -199,7 +200,8 @@ fn place(text: &str, asked: &Asked<'_>) -> Option<PathBuf> {
         }
         None => asked.directory?.to_owned(),
     };
-    Some(directory.join(path))
+    // `./x` is `x`; `..` stays, since what is above depends on links
+    Some(directory.join(path).components().collect())
 }
 
 /// A text that is a path as it stands. What a client or shell would expand first is not, and neither is `~`: most

@@ -129,7 +129,11 @@ fn a_relative_command_is_taken_from_where_the_client_starts_it() {
     let mut relative = entry("./bin/server", &[]);
     assert_eq!(fake.facts(&relative, None), Facts::default());
     let facts = fake.facts(&relative, Some("/work/shop"));
-    assert_eq!(facts.program.unwrap().real_path, "/work/shop/bin/server");
+    let program = facts.program.unwrap();
+    assert_eq!(
+        (program.path.as_str(), program.real_path.as_str()),
+        ("/work/shop/bin/server", "/work/shop/bin/server")
+    );
     relative.cwd = Some("/srv".into());
     let facts = fake.facts(&relative, Some("/work/shop"));
     assert_eq!(facts.program.unwrap().real_path, "/srv/bin/server");
