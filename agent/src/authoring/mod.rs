@@ -1,4 +1,5 @@
 //! The life of a policy in its repository: reading and checking what administrators write, signing, publishing,
 //! comparing. Used by the `policy` commands only; the agent on a laptop never writes a policy.
 
+pub mod signer;
 pub mod source;
