@@ -393,3 +393,82 @@ fn the_ring_of_the_machine_is_told_with_its_mode() {
     let report = scan_root(&machine, &draft(&machine, rings), &["--device-id", "laptop-1"]);
     assert_eq!((&report["policy"]["ring"], &report["policy"]["mode"]), (&json!("pilot"), &json!("warn")));
 }
+
+/// A live machine in name spaces of its own, with a program that listens on port 3000.
+#[cfg(unix)]
+fn with_listener(rules: &str) -> Option<Value> {
+    if !crate::live::can_isolate() {
+        return None;
+    }
+    let machine = TestMachine::new(crate::BINARY);
+    let urls = json!({"mcpServers": {
+        "local": {"url": "http://127.0.0.1:3000/mcp"},
+        "silent": {"url": "http://127.0.0.1:3001/mcp"},
+    }});
+    machine.file(".cursor/mcp.json", urls.to_string());
+    let draft = draft(&machine, rules);
+    let script = format!(
+        r#"
+        python3 -c 'import socket,time
+s=socket.socket(); s.bind(("0.0.0.0",3000)); s.listen(); print("ready",flush=True); time.sleep(30)' > /root/ready &
+        for i in $(seq 100); do grep -q ready /root/ready && break; sleep 0.05; done
+        $MCPOLICY scan --format json --draft {}
+        kill %1"#,
+        draft.display()
+    );
+    Some(crate::live::isolated(&machine, &script))
+}
+
+#[cfg(unix)]
+fn python() -> Option<PathBuf> {
+    let which = std::process::Command::new("sh").args(["-c", "command -v python3"]).output().ok()?;
+    PathBuf::from(String::from_utf8(which.stdout).ok()?.trim()).canonicalize().ok()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_loopback_url_is_allowed_only_by_the_program_that_listens() {
+    let Some(python) = python() else {
+        mcpolicy_tests::say("skipped: python3 is not installed");
+        return;
+    };
+    let rule = |listener: &str| {
+        let url = |port: u16| {
+            format!(
+                "[[rule]]\nid = \"r{port}\"\nidentity.url = {{ url = \"http://127.0.0.1:{port}/mcp\"{listener} }}\n"
+            )
+        };
+        url(3000) + &url(3001)
+    };
+    let listener = format!(", listener = {{ path = \"{}\" }}", python.display());
+    let Some(report) = with_listener(&rule(&listener)) else { return };
+    assert_eq!(verdict(&report, "local"), is("allow", ""));
+    assert_ne!(verdict(&report, "silent").0, "allow", "nobody listens there");
+    let report = with_listener(&rule(", listener = { path = \"/usr/local/bin/other\" }")).unwrap();
+    assert_ne!(verdict(&report, "local").0, "allow");
+    let report = with_listener(&rule("")).unwrap();
+    assert_eq!(verdict(&report, "local"), is("deny", "loopback-unbound"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_server_that_runs_undeclared_is_judged_by_its_command_line() {
+    if !crate::live::can_isolate() {
+        return;
+    }
+    let machine = TestMachine::new(crate::BINARY);
+    machine.file(".claude.json", "{}");
+    let draft = draft(&machine, "");
+    let scan =
+        format!("{}\n$MCPOLICY scan --format json --draft {}", crate::live::FAKE_CLIENT, draft.display());
+    let report = crate::live::isolated(&machine, &scan);
+    let findings = report["findings"].as_array().unwrap();
+    let running =
+        findings.iter().find(|f| f["message"].as_str().unwrap().contains("undeclared-mcp")).unwrap();
+    assert_eq!(
+        (&running["code"], &running["judged"]["verdict"]),
+        (&json!("undeclared-server"), &json!("deny"))
+    );
+    let refused = findings.iter().find(|f| f["verdict"] == "deny" && f.get("entry").is_none()).unwrap();
+    assert!(refused["message"].as_str().unwrap().contains("by the UNSIGNED draft, not allowed"), "{refused}");
+}

@@ -43,7 +43,9 @@ enum FailOnVerdict {
 impl Judging {
     /// The policy that was asked for. What fails a check is refused whole, and nothing is judged.
     pub(super) fn in_force(&self, now: Timestamp) -> anyhow::Result<Option<InForce>> {
-        let _ = now;
+        if let (Some(folder), Some(root)) = (&self.policy, &self.trust_root) {
+            return InForce::verified(folder, root, now).map(Some);
+        }
         if let Some(draft) = &self.draft {
             return InForce::draft(draft).map(Some);
         }
