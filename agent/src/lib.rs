@@ -15,6 +15,7 @@ pub mod inventory;
 pub mod judge;
 pub mod output;
 pub mod pipeline;
+pub mod policy_store;
 pub mod read;
 pub mod report;
 pub mod resolve;

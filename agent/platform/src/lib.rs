@@ -2,6 +2,7 @@
 //!
 //! One directory per capability, with one file per system. What is common to the systems stands in `mod.rs`.
 
+pub mod durable;
 pub mod environment;
 pub mod filesystems;
 pub mod host;

@@ -6,6 +6,8 @@
     reason = "this crate is for tests only"
 )]
 
+pub mod signing;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
