@@ -1,4 +1,4 @@
-//! `scan --draft`: every entry of a machine judged by a policy.
+//! `scan --draft` and `scan --policy`: every entry of a machine judged by a policy.
 
 use std::path::{Path, PathBuf};
 
@@ -392,6 +392,150 @@ fn the_ring_of_the_machine_is_told_with_its_mode() {
     let rings = "[[ring]]\nname = \"pilot\"\nusers = [\"dev\"]\nmode = \"warn\"\n[[ring]]\nname = \"rest\"\npercent = 100\n";
     let report = scan_root(&machine, &draft(&machine, rings), &["--device-id", "laptop-1"]);
     assert_eq!((&report["policy"]["ring"], &report["policy"]["mode"]), (&json!("pilot"), &json!("warn")));
+}
+
+/// A published folder with a policy that allows `package-7@1.0.0`, and the trust root beside it.
+struct Published {
+    folder: PathBuf,
+    root: PathBuf,
+}
+
+/// `age` hours ago everything was signed; `knobs` changes the body.
+fn publish(machine: &TestMachine, age: i64, knobs: impl FnOnce(&mut Value)) -> Published {
+    use mcpolicy_tests::signing as s;
+    let issued = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(age);
+    let root = s::signed(&s::root(1, issued), &s::ROOT[..2]);
+    let body = s::body_with("package-7", knobs);
+    let list = s::revocations_body("package-6");
+    let mut head = s::head(7, issued, s::current(7, &body));
+    head.revocations = Some(s::current(3, &list));
+    let folder = machine.root().join("published");
+    std::fs::create_dir_all(&folder).unwrap();
+    let statement = s::signed(&s::statement(7, issued, &body), &s::POLICY[..2]);
+    let revocations = s::signed(&s::revocations_statement(3, issued, &list), &s::EMERGENCY);
+    for (name, bytes) in [
+        ("root.1.json", &root),
+        ("head.json", &s::signed(&head, &s::ONLINE[..1])),
+        ("policy.7.json", &statement),
+        ("policy.7.body", &body),
+        ("revocations.3.json", &revocations),
+        ("revocations.3.body", &list),
+    ] {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    let pinned = machine.root().join("trusted-root.json");
+    std::fs::write(&pinned, root).unwrap();
+    Published { folder, root: pinned }
+}
+
+fn machine_for_published() -> TestMachine {
+    let machine = TestMachine::new(crate::BINARY);
+    let servers = json!({"mcpServers": {"good": npx("package-7@1.0.0"), "bad": npx("left-pad-mcp@1.0.0")}});
+    machine.file(".cursor/mcp.json", servers.to_string());
+    machine
+}
+
+fn scan_published(machine: &TestMachine, published: &Published, format: &str) -> std::process::Output {
+    let (home, folder) = (machine.home(), published.folder.to_str().unwrap());
+    let root = published.root.to_str().unwrap();
+    machine.run(&[
+        "scan",
+        "--home",
+        home.to_str().unwrap(),
+        "--format",
+        format,
+        "--policy",
+        folder,
+        "--trust-root",
+        root,
+    ])
+}
+
+#[test]
+fn a_published_policy_judges_with_its_sequence_and_age() {
+    let machine = machine_for_published();
+    let published = publish(&machine, 1, |_| {});
+    let report = report_of(&scan_published(&machine, &published, "json"));
+    assert_eq!(verdict(&report, "good"), is("allow", ""));
+    assert_eq!(verdict(&report, "bad"), is("deny", "not-allowed"));
+    let policy = &report["policy"];
+    assert_eq!((&policy["sequence"], &policy["signed"]), (&json!(7), &json!(true)));
+    assert_eq!((&policy["revocations"], &policy["staleness"]), (&json!(3), &json!("fresh")));
+    assert_eq!(policy.get("notices"), None);
+    for format in FORMATS {
+        let text = String::from_utf8(scan_published(&machine, &published, format).stdout).unwrap();
+        assert!(!text.contains("UNSIGNED") && !text.contains("unsigned=1"), "{format}");
+    }
+    let line = String::from_utf8(scan_published(&machine, &published, "mdm").stdout).unwrap();
+    assert!(line.ends_with(" verdicts=allow:1,deny:1,unknown:0 policy=fleet@7 unsigned=0\n"), "{line}");
+}
+
+#[test]
+fn a_published_folder_in_which_any_byte_was_changed_is_refused_whole() {
+    let machine = machine_for_published();
+    let names = ["head.json", "policy.7.json", "policy.7.body", "revocations.3.json", "revocations.3.body"];
+    for name in names {
+        let published = publish(&machine, 1, |_| {});
+        let file = published.folder.join(name);
+        #[allow(clippy::disallowed_methods, reason = "a file of the test itself")]
+        let bytes = std::fs::read(&file).unwrap();
+        let changed = if name.ends_with(".json") {
+            mcpolicy_tests::signing::tampered(&bytes)
+        } else {
+            String::from_utf8(bytes).unwrap().replace("package", "paCkage").into_bytes()
+        };
+        std::fs::write(&file, changed).unwrap();
+        let output = scan_published(&machine, &published, "json");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}: {errors}");
+        assert!(output.stdout.is_empty() && errors.contains("nothing was judged"), "{name}: {errors}");
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(scan_published(&machine, &published, "json").status.code(), Some(2), "{name} is gone");
+    }
+}
+
+#[test]
+fn a_policy_of_another_root_is_refused() {
+    let machine = machine_for_published();
+    let published = publish(&machine, 1, |_| {});
+    use mcpolicy_tests::signing as s;
+    let mut other = s::root(1, jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1));
+    other.roles.root = s::role(&[41, 42], 2);
+    other.roles.online = s::role(&[43], 1);
+    std::fs::write(&published.root, s::signed(&other, &[41, 42])).unwrap();
+    let output = scan_published(&machine, &published, "json");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    // a folder without anything to verify is no policy either
+    std::fs::write(&published.root, "{}").unwrap();
+    assert_eq!(scan_published(&machine, &published, "json").status.code(), Some(2));
+}
+
+#[test]
+fn a_trust_root_from_the_policys_own_folder_is_told() {
+    let machine = machine_for_published();
+    let published = publish(&machine, 1, |_| {});
+    let own = Published { root: published.folder.join("root.1.json"), folder: published.folder };
+    let text = String::from_utf8(scan_published(&machine, &own, "human").stdout).unwrap();
+    assert!(text.contains("the trust root was taken from the policy's own folder"), "{text}");
+}
+
+#[test]
+fn age_is_told_and_an_expired_policy_allows_nothing_new() {
+    let machine = machine_for_published();
+    let knobs = |stale: u32, expired: u32| {
+        move |body: &mut Value| {
+            body["policy"]["staleness"] = json!({"stale_after_hours": stale, "expired_after_days": expired});
+        }
+    };
+    let report = report_of(&scan_published(&machine, &publish(&machine, 30, knobs(24, 30)), "json"));
+    assert_eq!(report["policy"]["staleness"], "stale");
+    assert_eq!(verdict(&report, "good"), is("allow", ""));
+    assert!(report["policy"]["notices"][0].as_str().unwrap().starts_with("STALE: "));
+    let report = report_of(&scan_published(&machine, &publish(&machine, 30, knobs(12, 1)), "json"));
+    assert_eq!(report["policy"]["staleness"], "expired");
+    assert_eq!(verdict(&report, "good"), is("deny", "policy-expired"));
+    assert!(report["policy"]["notices"][0].as_str().unwrap().starts_with("EXPIRED: "));
 }
 
 /// A live machine in name spaces of its own, with a program that listens on port 3000.
