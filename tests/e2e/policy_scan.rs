@@ -565,7 +565,12 @@ s=socket.socket(); s.bind(("0.0.0.0",3000)); s.listen(); print("ready",flush=Tru
 
 #[cfg(unix)]
 fn python() -> Option<PathBuf> {
-    let which = std::process::Command::new("sh").args(["-c", "command -v python3"]).output().ok()?;
+    // the search path of the isolated machine
+    let which = std::process::Command::new("sh")
+        .args(["-c", "command -v python3"])
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .output()
+        .ok()?;
     PathBuf::from(String::from_utf8(which.stdout).ok()?.trim()).canonicalize().ok()
 }
 
@@ -607,12 +612,9 @@ fn a_server_that_runs_undeclared_is_judged_by_its_command_line() {
         format!("{}\n$MCPOLICY scan --format json --draft {}", crate::live::FAKE_CLIENT, draft.display());
     let report = crate::live::isolated(&machine, &scan);
     let findings = report["findings"].as_array().unwrap();
-    let running =
-        findings.iter().find(|f| f["message"].as_str().unwrap().contains("undeclared-mcp")).unwrap();
-    assert_eq!(
-        (&running["code"], &running["judged"]["verdict"]),
-        (&json!("undeclared-server"), &json!("deny"))
-    );
+    let says = |f: &&Value| f["message"].as_str().unwrap().contains("undeclared-mcp");
+    let running = findings.iter().filter(says).find(|f| f["code"] == "undeclared-server").unwrap();
+    assert_eq!(running["judged"]["verdict"], "deny");
     let refused = findings.iter().find(|f| f["verdict"] == "deny" && f.get("entry").is_none()).unwrap();
     assert!(refused["message"].as_str().unwrap().contains("by the UNSIGNED draft, not allowed"), "{refused}");
 }

@@ -198,7 +198,8 @@ fn no_secret_of_any_client_leaves_in_any_output() {
     let draft = crate::policy_scan::draft(&machine, DRAFT);
     let draft = draft.to_str().unwrap();
     let formats = ["human", "json", "csv", "sarif", "mdm", "html"];
-    let runs = formats.iter().flat_map(|format| [(*format, &[][..]), (*format, &["--draft", draft][..])]);
+    let with_draft = ["--draft", draft];
+    let runs = formats.iter().flat_map(|format| [(*format, &[][..]), (*format, &with_draft[..])]);
     let judged = report_of(&machine.run(&[
         "scan",
         "--root",
