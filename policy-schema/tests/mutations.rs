@@ -1,6 +1,8 @@
 //! Every byte of an allowed entry counts: changed, removed, or joined by another, it either leaves the entry allowed
 //! for a reason that is stated here, or it does not leave it allowed.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 
 use mcpolicy_schema::entry::{Entry, NamedValue, Position, Reader, Scope, Transport};
@@ -125,11 +127,14 @@ fn judge(policy: &Policy, entry: &Entry) -> bool {
 }
 
 /// Every text of an entry, by a name, with a way to replace it.
-type Part = (String, String, Box<dyn Fn(&mut Entry, &str)>);
+type Setter = Box<dyn Fn(&mut Entry, &str)>;
+
+/// Name, text and setter of a text.
+type Part = (String, String, Setter);
 
 fn parts(entry: &Entry) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
-    let mut add = |name: String, text: &str, set: Box<dyn Fn(&mut Entry, &str)>| {
+    let mut add = |name: String, text: &str, set: Setter| {
         parts.push((name, text.to_owned(), set));
     };
     if let Some(command) = &entry.command {
