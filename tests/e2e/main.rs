@@ -12,6 +12,7 @@ mod house;
 #[cfg(unix)]
 mod live;
 mod options;
+mod policy_scan;
 mod real_clients;
 mod secrets;
 mod signing;

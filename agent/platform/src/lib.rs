@@ -10,10 +10,11 @@ pub mod machine;
 pub mod priority;
 pub mod processes;
 pub mod protected;
+pub mod sockets;
 pub mod users;
 
 pub use environment::Environment;
 pub use host::HostFacts;
-pub use machine::{DirEntry, FileKind, Machine, Owner, ReadError, Resolved, Snapshot};
+pub use machine::{Account, DirEntry, FileKind, Machine, Owner, Program, ReadError, Resolved, Snapshot};
 pub use processes::Process;
 pub use users::{Home, HomeLayout};
