@@ -1,4 +1,14 @@
 //! The life of a policy in its repository: reading and checking what administrators write, signing, publishing,
 //! comparing. Used by the `policy` commands only; the agent on a laptop never writes a policy.
 
+pub mod as_client;
+pub mod check;
+pub mod compare;
+mod covers;
+pub mod markdown;
+mod place;
+pub mod present;
+pub mod problem;
 pub mod source;
+pub mod table;
+pub mod words;
