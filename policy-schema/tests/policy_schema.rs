@@ -1,6 +1,8 @@
 //! The published JSON Schemas of the policy and of the revocations list are those that the types make. An editor checks
 //! `policy.toml` with the first while it is written, so it must refuse what the agent refuses.
 
+#![allow(clippy::unwrap_used, reason = "this file is a test")]
+
 use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::revocations::RevocationsDocument;
 
