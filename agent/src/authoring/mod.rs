@@ -9,6 +9,7 @@ pub mod markdown;
 mod place;
 pub mod present;
 pub mod problem;
+pub mod signer;
 pub mod source;
 pub mod table;
 pub mod words;
