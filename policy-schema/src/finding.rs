@@ -214,6 +214,96 @@ codes! {
     LinkLocalUrl "link-local-url" Critical "link-local or metadata address"
         "The URL points at a link-local or cloud-metadata address, which hands out credentials."
         "Remove the entry.";
+    NotAllowed "not-allowed" High "no rule allows it"
+        "No rule of the policy is about what this entry would run or contact, and the policy denies what it does not name."
+        "Use an approved server, or ask for this one: the policy's contact is shown beside the finding.";
+    Impersonation "impersonation" Critical "an approved name for something else"
+        "The entry bears the usual name of an approved server but would run or contact something else. Whoever reads only names takes it for the approved one."
+        "Remove the entry. If it is yours, find out who or what changed it, and set the approved server up anew.";
+    Denylisted "denylisted" High "on the denylist"
+        "The policy denies this package, image, address or program by name, whatever else would allow it."
+        "Remove the entry; the policy names the reason and, where there is one, what to use instead.";
+    Revoked "revoked" Critical "revoked"
+        "An emergency revocation takes this server, rule, digest, device, user or group off the allowlist at once."
+        "Remove the entry and ask the security team what happened; credentials that the server held may have to be replaced.";
+    VersionNotAllowed "version-not-allowed" Medium "version outside the rule"
+        "The server is approved, but the entry asks for no version, for a tag, or for a range or digest that may resolve to something that was not reviewed."
+        "Name one of the approved versions (for an image its digest) in the entry.";
+    RunnerNotAllowed "runner-not-allowed" High "started by another runner"
+        "The server is approved, but not with this runner or interpreter, or the runner is a file outside the places where runners may lie."
+        "Start it with a runner that the rule names, by its bare name.";
+    RunnerUserWritable "runner-user-writable" Low "runner that the user can replace"
+        "The package runner or interpreter lies where the user, and so any program of the user, can replace it."
+        "Install it with the system's package manager, or accept it: most version managers work this way.";
+    RunnerArgumentNotAllowed "runner-argument-not-allowed" High "argument of the runner not allowed"
+        "An argument of the package runner, container engine or interpreter is not one that the rule names. Such arguments can change what is run: another registry, a mount, another daemon."
+        "Remove the argument, or ask for it to be added to the rule.";
+    ExtraPackageNotAllowed "extra-package-not-allowed" High "further code beside the server"
+        "The entry loads a package, module or entry point beside the approved server."
+        "Remove the additional package.";
+    ProgramNotAllowed "program-not-allowed" High "another program of the package"
+        "The entry installs the approved package but then starts a program of another name."
+        "Start the package's own program, or have the other one added to `bins` of the rule.";
+    ArgumentNotAllowed "argument-not-allowed" Medium "argument not allowed"
+        "An argument is not one that the rule allows, or one that it demands is missing."
+        "Use the arguments that the rule names.";
+    EnvironmentNotAllowed "environment-not-allowed" High "variable not allowed"
+        "The entry sets a variable that the rule does not name, or gives it a value that the rule does not admit."
+        "Remove the variable, or ask for it to be added to the rule.";
+    HeaderNotAllowed "header-not-allowed" Medium "header not allowed"
+        "The entry sends a header that the rule does not name, or with a value that the rule does not admit."
+        "Remove the header, or ask for it to be added to the rule.";
+    ReferenceNotAllowed "reference-not-allowed" High "refers to something foreign"
+        "A value of the entry takes in a variable, file or command that has nothing to do with this server: another service's credential would be sent to it."
+        "Refer only to the variable that belongs to this server, or ask for the reference to be added to the rule.";
+    MemberNotAllowed "member-not-allowed" High "member that brings code or environment"
+        "The entry has a member that adds programs, variables or files (`envFile`, `dev`, a header helper), and the rule does not name it."
+        "Remove the member.";
+    UnknownMember "unknown-member" Low "member that nobody knows"
+        "The entry has a member whose meaning is not known, so it may change what runs."
+        "Remove it if the client does not need it; tell us if it does.";
+    WorkingDirectoryNotAllowed "working-directory-not-allowed" High "working directory not allowed"
+        "The entry sets a working directory that the rule does not name. Package runners and interpreters take code from it first."
+        "Remove the working directory.";
+    WrapperNotAllowed "wrapper-not-allowed" High "started through a wrapper"
+        "The approved server is started through a shell or another program that the rule does not name as a wrapper, or with arguments that it does not name."
+        "Start the server directly.";
+    OutsideRule "outside-rule" Medium "allowed, but not here"
+        "A rule allows this server for other clients, scopes, transports, users, groups, devices or rings."
+        "Use it where the rule allows it, or ask for the rule to be widened.";
+    TargetNotAllowed "target-not-allowed" High "bridge to somewhere else"
+        "The bridge is approved, but not towards this remote server."
+        "Point it to an approved remote server.";
+    QueryNotAllowed "query-not-allowed" Medium "query parameter not allowed"
+        "The URL has a query parameter that the rule does not name, or with a value that it does not admit."
+        "Remove the parameter, or ask for it to be added to the rule.";
+    NonCanonicalUrl "non-canonical-url" High "URL that programs read differently"
+        "The URL has user information, a fragment, a trailing dot, an odd spelling of its host or path: two programs may contact two different servers."
+        "Write the URL in its plain form.";
+    LoopbackUnbound "loopback-unbound" Medium "a local port that anybody can answer"
+        "A URL of this machine says nothing about which program answers. It matches no rule by the URL alone."
+        "Ask for a rule that binds the URL to the program that listens.";
+    PrivateAddress "private-address" Medium "address of a private network"
+        "The URL leads into a private network. Only a rule that names the address allows it."
+        "Ask for a rule that names it.";
+    DigestNotAllowed "digest-not-allowed" High "not the file that was reviewed"
+        "The file at the approved path has another digest than the rule names, or the path leads elsewhere by a link that the user can change."
+        "Install the approved version of the program again.";
+    AmbiguousEntry "ambiguous-entry" High "entry that programs read differently"
+        "The entry can be read in more than one way, and the readings do not run the same thing. The worst one counts."
+        "Write the entry in its plain form: one command, its arguments as a list of texts, or one URL.";
+    UnresolvableIdentity "unresolvable-identity" High "a variable decides what runs"
+        "A variable decides which program is run or which server is contacted, so the entry cannot be held against a rule."
+        "Write the program, package or address out.";
+    RemediationOverdue "remediation-overdue" High "approval ran out"
+        "The server was approved on condition that something be put right, and the deadline has passed."
+        "Ask the owner of the rule; the server is denied until the rule says that it was done.";
+    PolicyExpired "policy-expired" Medium "not allowed before the policy expired"
+        "The policy has not been renewed for too long. What it allowed on this machine stays allowed; anything new is denied."
+        "Connect to the network so that the agent can fetch the current policy.";
+    MissingFact "missing-fact" Medium "could not be judged"
+        "A rule would allow the entry if a fact were known that this run could not find out: the path, the digest or the owner of a port. It counts as not allowed."
+        "Run the scan on the machine itself, with the rights to read the file.";
 }
 
 impl Serialize for FindingCode {

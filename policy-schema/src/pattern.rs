@@ -1,0 +1,178 @@
+//! Patterns of a policy: literal text, `*` for any text without `/`, `**` for any text, `{home}` for the user's home.
+
+/// A compiled pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Home,
+    /// Any text without a path separator.
+    Segment,
+    /// Any text.
+    Anything,
+}
+
+/// The text that stands for the user's home.
+const HOME: &str = "{home}";
+
+impl Pattern {
+    /// Compiles a pattern. Every text is one: there is no way to write it wrong.
+    pub(crate) fn new(text: &str) -> Self {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let (part, length) = match () {
+                () if rest.starts_with(HOME) => (Part::Home, HOME.len()),
+                () if rest.starts_with("**") => (Part::Anything, 2),
+                () if first == '*' => (Part::Segment, 1),
+                () => {
+                    literal.push(first);
+                    rest = &rest[first.len_utf8()..];
+                    continue;
+                }
+            };
+            if !literal.is_empty() {
+                parts.push(Part::Literal(std::mem::take(&mut literal)));
+            }
+            parts.push(part);
+            rest = &rest[length..];
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        Self { parts }
+    }
+
+    /// Whether it is `*` or `**` alone: any text at all.
+    pub(crate) fn is_any(&self) -> bool {
+        matches!(self.parts.as_slice(), [Part::Segment | Part::Anything])
+    }
+
+    /// Whether any part of it is free.
+    pub(crate) fn has_wildcard(&self) -> bool {
+        self.parts.iter().any(|p| matches!(p, Part::Segment | Part::Anything))
+    }
+
+    /// Whether it may stand for a flag: its first part is literal and starts with a dash.
+    fn is_flag(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Literal(text)) if text.starts_with('-'))
+    }
+
+    /// Whether a text is meant, as a value: of a variable, a header, a query parameter.
+    pub(crate) fn admits_value(&self, text: &str, home: Option<&str>) -> bool {
+        if self.is_any() {
+            return true;
+        }
+        // A wildcard below a directory must not be walked out of.
+        !(self.has_wildcard() && has_parent_component(text)) && self.matches(text, home)
+    }
+
+    /// Whether a text is meant, as an argument. A wildcard never stands for a flag that the pattern does not name:
+    /// the server would read it as one.
+    pub(crate) fn admits_argument(&self, text: &str, home: Option<&str>) -> bool {
+        let smuggled = self.has_wildcard() && !self.is_flag() && text.starts_with('-') && text != "-";
+        !smuggled && !text.contains(['\0', '\n', '\r']) && self.admits_value(text, home)
+    }
+
+    fn matches(&self, text: &str, home: Option<&str>) -> bool {
+        matches_parts(&self.parts, text, home.map(|h| h.trim_end_matches(['/', '\\'])))
+    }
+}
+
+fn matches_parts(parts: &[Part], text: &str, home: Option<&str>) -> bool {
+    let Some((part, rest)) = parts.split_first() else { return text.is_empty() };
+    match part {
+        Part::Literal(literal) => {
+            text.strip_prefix(literal.as_str()).is_some_and(|after| matches_parts(rest, after, home))
+        }
+        Part::Home => home
+            .filter(|home| !home.is_empty())
+            .and_then(|home| text.strip_prefix(home))
+            .filter(|after| after.is_empty() || after.starts_with(['/', '\\', ':', ',']))
+            .is_some_and(|after| matches_parts(rest, after, home)),
+        Part::Segment | Part::Anything => {
+            // Where the next literal begins; a pattern has a handful of parts, so trying each place is cheap.
+            let free = *part == Part::Anything;
+            let end = if free { text.len() } else { text.find(['/', '\\']).unwrap_or(text.len()) };
+            if rest.is_empty() {
+                return end == text.len();
+            }
+            let mut at = 0;
+            loop {
+                if matches_parts(rest, &text[at..], home) {
+                    return true;
+                }
+                match text[at..end].chars().next() {
+                    Some(c) => at += c.len_utf8(),
+                    None => return false,
+                }
+            }
+        }
+    }
+}
+
+/// Whether a path in the text goes up: `..` between separators.
+pub(crate) fn has_parent_component(text: &str) -> bool {
+    text.split(['/', '\\', ':', '=', ',']).any(|part| part == "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value(pattern: &str, text: &str) -> bool {
+        Pattern::new(pattern).admits_value(text, Some("/home/jane"))
+    }
+
+    #[test]
+    fn a_pattern_without_wildcards_is_the_text() {
+        assert!(value("/workspace", "/workspace"));
+        assert!(!value("/workspace", "/workspace/"));
+        assert!(!value("/workspace", "/Workspace"));
+    }
+
+    #[test]
+    fn one_star_stays_in_its_segment_and_two_do_not() {
+        assert!(value("/a/*", "/a/b"));
+        assert!(!value("/a/*", "/a/b/c"));
+        assert!(value("/a/**", "/a/b/c"));
+        assert!(value("--max-old-space-size=*", "--max-old-space-size=4096"));
+    }
+
+    #[test]
+    fn a_wildcard_cannot_be_walked_out_of() {
+        assert!(!value("/a/**", "/a/../etc"));
+        assert!(!value("{home}/**", "/home/jane/.."));
+        assert!(!value("--root=/a/**", "--root=/a/../b"));
+    }
+
+    #[test]
+    fn home_is_a_whole_directory_name() {
+        assert!(value("{home}/x", "/home/jane/x"));
+        assert!(!value("{home}*", "/home/janet"));
+        assert!(!Pattern::new("{home}/x").admits_value("/x", None));
+    }
+
+    #[test]
+    fn a_wildcard_argument_is_no_flag() {
+        let any = Pattern::new("*");
+        assert!(any.admits_argument("/repo", None));
+        assert!(!any.admits_argument("--upload-pack=sh", None));
+        assert!(Pattern::new("--port=*").admits_argument("--port=1", None));
+        assert!(!Pattern::new("*").admits_argument("a\nb", None));
+    }
+
+    proptest! {
+        #[test]
+        fn every_literal_admits_itself_and_nothing_else(a in "[a-z/.=-]{0,12}", b in "[a-z/.=-]{0,12}") {
+            prop_assert!(Pattern::new(&a).admits_value(&a, None));
+            prop_assert_eq!(Pattern::new(&a).admits_value(&b, None), a == b);
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Reading a document into its compiled form, with everything that is wrong in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::index::{Index, plain_name};
+use super::rule::{Compiled, Meant};
+use super::{Fault, Policy, key, runner, versions};
+use crate::document::{ExecutableMatcher, IdentityMatcher, ImageMatcher, Mode, PolicyDocument, Rule, SCHEMA};
+use crate::requirement::Admits;
+
+/// Longest pattern, path or name in a policy, in bytes.
+const MAX_TEXT: usize = 4096;
+
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, place: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Fault { place: place.into(), message: message.into() });
+    }
+}
+
+pub(super) fn compile(document: PolicyDocument) -> Result<Policy, Vec<Fault>> {
+    let mut faults = Faults(Vec::new());
+    settings(&document, &mut faults);
+    ids(&document, &mut faults);
+    let rules: Vec<Compiled> =
+        document.rule.iter().enumerate().filter_map(|(at, r)| rule(&document, at, r, &mut faults)).collect();
+    let denied: Vec<Meant> = document
+        .deny
+        .iter()
+        .enumerate()
+        .filter_map(|(at, deny)| {
+            let place = format!("/deny/{at}");
+            identity(&place, &deny.identity, true, &mut faults);
+            meant(&place, &deny.identity, &mut faults)
+        })
+        .collect();
+    lists(&document, &mut faults);
+    if !faults.0.is_empty() {
+        return Err(faults.0);
+    }
+    let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, rule) in document.rule.iter().enumerate() {
+        for name in rule.names.iter().map(|n| plain_name(n)).collect::<BTreeSet<_>>() {
+            by_name.entry(name).or_default().push(at);
+        }
+    }
+    let mut by_fingerprint: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, exception) in document.exception.iter().enumerate() {
+        by_fingerprint.entry(exception.fingerprint.clone()).or_default().push(at);
+    }
+    Ok(Policy {
+        allow_index: Index::new(document.rule.iter().map(|r| &r.identity)),
+        deny_index: Index::new(document.deny.iter().map(|d| &d.identity)),
+        roots: runner::Roots::new(&document.policy.runner_roots),
+        pinned: pinned(&document),
+        rules,
+        denied,
+        by_name,
+        by_fingerprint,
+        document,
+    })
+}
+
+/// File names of programs and scripts that some rule names by digest.
+fn pinned(document: &PolicyDocument) -> BTreeSet<String> {
+    let base = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or(path).to_ascii_lowercase();
+    let all = document.rule.iter().map(|r| &r.identity).chain(document.deny.iter().map(|d| &d.identity));
+    all.filter_map(|matcher| match matcher {
+        IdentityMatcher::Executable(m) => (!m.sha256.is_empty()).then(|| base(&m.path)),
+        IdentityMatcher::Script(m) => (!m.sha256.is_empty()).then(|| base(&m.path)),
+        IdentityMatcher::Url(m) => m.listener.as_ref().map(|l| base(&l.path)),
+        _ => None,
+    })
+    .collect()
+}
+
+fn settings(document: &PolicyDocument, faults: &mut Faults) {
+    let policy = &document.policy;
+    if document.schema != SCHEMA {
+        faults.add("/schema", format!("write `{SCHEMA}`"));
+    }
+    for (place, text) in [("/policy/name", &policy.name), ("/policy/contact", &policy.contact)] {
+        if text.trim().is_empty() {
+            faults.add(place, "say something: it is what developers are shown");
+        }
+    }
+    if policy.mode == Mode::Hold && policy.grace_until.is_none() {
+        faults.add("/policy/mode", "hold mode needs `grace_until`, the last day of the grace");
+    }
+    if policy.max_new_removals.percent > 100 {
+        faults.add("/policy/max_new_removals/percent", "a share lies between 0 and 100");
+    }
+    let staleness = &policy.staleness;
+    if u64::from(staleness.stale_after_hours) > u64::from(staleness.expired_after_days) * 24 {
+        faults.add("/policy/staleness", "a policy cannot expire before it is stale");
+    }
+    for system in policy.search_path.keys() {
+        if !matches!(system.as_str(), "linux" | "macos" | "windows") {
+            faults.add(format!("/policy/search_path/{system}"), "systems are linux, macos and windows");
+        }
+    }
+    for (at, root) in policy.runner_roots.iter().enumerate() {
+        if !is_absolute(root) {
+            faults.add(format!("/policy/runner_roots/{at}"), "write an absolute path, or one below `~`");
+        }
+    }
+    names("/policy/env", policy.env.keys(), faults);
+}
+
+fn ids(document: &PolicyDocument, faults: &mut Faults) {
+    let rules =
+        document.rule.iter().map(|r| &r.id).enumerate().map(|(at, id)| (format!("/rule/{at}/id"), id));
+    let denies =
+        document.deny.iter().map(|d| &d.id).enumerate().map(|(at, id)| (format!("/deny/{at}/id"), id));
+    let exceptions = document
+        .exception
+        .iter()
+        .map(|e| &e.id)
+        .enumerate()
+        .map(|(at, id)| (format!("/exception/{at}/id"), id));
+    let mut seen = BTreeSet::new();
+    for (place, id) in rules.chain(denies).chain(exceptions) {
+        let well_made = !id.is_empty()
+            && id.len() <= 100
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if !well_made {
+            faults.add(&place, "an id has letters, digits, `-`, `_` and `.` only, at most 100");
+        }
+        if !seen.insert(id) {
+            faults.add(
+                place,
+                format!("the id `{id}` is taken; ids are unique among rules, denials and exceptions"),
+            );
+        }
+    }
+    let known: BTreeSet<&String> = document.rule.iter().map(|r| &r.id).collect();
+    let offers = document.rule.iter().enumerate().map(|(at, r)| (format!("/rule/{at}"), &r.alternatives));
+    let offers = offers
+        .chain(document.deny.iter().enumerate().map(|(at, d)| (format!("/deny/{at}"), &d.alternatives)));
+    for (place, list) in offers {
+        for (at, id) in list.iter().enumerate().filter(|(_, id)| !known.contains(id)) {
+            faults.add(format!("{place}/alternatives/{at}"), format!("there is no rule `{id}` to offer"));
+        }
+    }
+}
+
+fn rule(document: &PolicyDocument, at: usize, rule: &Rule, faults: &mut Faults) -> Option<Compiled> {
+    let place = format!("/rule/{at}");
+    identity(&place, &rule.identity, false, faults);
+    names(&format!("{place}/env"), rule.env.keys(), faults);
+    names(&format!("{place}/headers"), rule.headers.keys(), faults);
+    let texts = rule.args.positional.iter().chain(&rule.args.optional).chain(&rule.args.required);
+    if texts.chain(&rule.runner_args).any(|t| t.len() > MAX_TEXT || t.is_empty()) {
+        faults.add(format!("{place}/args"), format!("an argument has 1 to {MAX_TEXT} bytes"));
+    }
+    if rule.args.positional.iter().rev().skip(1).any(|p| p == super::words::REST) {
+        faults.add(format!("{place}/args/positional"), "`...` can only stand last");
+    }
+    match Compiled::new(rule, &document.policy.env, &document.policy.registries) {
+        Ok(compiled) => {
+            pin(&place, rule, &compiled, faults);
+            Some(compiled)
+        }
+        Err((member, message)) => {
+            faults.add(format!("{place}/identity/{}/{member}", kind(&rule.identity)), message);
+            None
+        }
+    }
+}
+
+fn pin(place: &str, rule: &Rule, compiled: &Compiled, faults: &mut Faults) {
+    let Some(pin) = &rule.pin else { return };
+    let fits = match (&rule.identity, versions(&compiled.meant)) {
+        (IdentityMatcher::Oci(image), _) => image.digests.contains(pin),
+        (IdentityMatcher::Git(git), _) => git.commits.contains(pin),
+        (_, Some(versions)) => versions.admits(Some(pin)) == Admits::All,
+        _ => false,
+    };
+    if !fits {
+        faults.add(
+            format!("{place}/pin"),
+            "the rule does not allow this very version, so nothing could be pinned to it",
+        );
+    }
+}
+
+fn meant(place: &str, matcher: &IdentityMatcher, faults: &mut Faults) -> Option<Meant> {
+    match Meant::new(matcher) {
+        Ok(meant) => Some(meant),
+        Err((member, message)) => {
+            faults.add(format!("{place}/identity/{}/{member}", kind(matcher)), message);
+            None
+        }
+    }
+}
+
+/// What is wrong with the identity of a rule apart from versions and URLs. A denial may be wide, an allowance not.
+fn identity(place: &str, matcher: &IdentityMatcher, denies: bool, faults: &mut Faults) {
+    let place = format!("{place}/identity/{}", kind(matcher));
+    match matcher {
+        IdentityMatcher::Npm(m)
+        | IdentityMatcher::Pypi(m)
+        | IdentityMatcher::Dotnet(m)
+        | IdentityMatcher::Go(m)
+        | IdentityMatcher::Deno(m) => {
+            if m.package.is_empty() || m.package.contains(char::is_whitespace) || m.package.len() > MAX_TEXT {
+                faults.add(format!("{place}/package"), "write the package's name in its registry");
+            }
+        }
+        IdentityMatcher::Oci(m) => image(&place, m, denies, faults),
+        IdentityMatcher::Git(m) => {
+            if key::of_matcher(matcher).is_none() {
+                faults.add(format!("{place}/repository"), "write `https://host/owner/repository`");
+            }
+            for (at, commit) in m.commits.iter().enumerate() {
+                if commit != "*" && !crate::identity::spec::is_commit(commit) {
+                    faults.add(format!("{place}/commits/{at}"), "write the full commit hash, or `*`");
+                }
+            }
+            if m.commits.is_empty() && !denies {
+                faults.add(format!("{place}/commits"), "name the commits that were reviewed, or `*` for any");
+            }
+        }
+        IdentityMatcher::Bridge(m) => {
+            if m.package.is_empty() {
+                faults
+                    .add(format!("{place}/package"), "write the package's name, or the path of the program");
+            }
+            if m.targets.is_empty() && !m.approved_targets && !denies {
+                faults.add(
+                    &place,
+                    "a bridge needs `targets` or `approved_targets = true`: it is what it leads to",
+                );
+            }
+        }
+        IdentityMatcher::Executable(m) => executable(&place, m, faults),
+        IdentityMatcher::Script(m) => {
+            if !is_absolute(&m.path) && !m.path.starts_with("-m ") {
+                faults.add(format!("{place}/path"), "write an absolute path, one below `~`, or `-m module`");
+            }
+            digests(&format!("{place}/sha256"), &m.sha256, faults);
+        }
+        IdentityMatcher::Url(m) => {
+            if let Some(listener) = &m.listener {
+                executable(&format!("{place}/listener"), listener, faults);
+            }
+        }
+        IdentityMatcher::Opaque(m) => {
+            if m.argv.is_empty() {
+                faults.add(format!("{place}/argv"), "write the command, word by word");
+            }
+        }
+        IdentityMatcher::Builtin(_) | IdentityMatcher::Any {} => {}
+    }
+}
+
+fn image(place: &str, image: &ImageMatcher, denies: bool, faults: &mut Faults) {
+    if crate::identity::image_key(&image.image).is_none() {
+        faults.add(format!("{place}/image"), "write registry and repository, without tag or digest");
+    }
+    for (at, digest) in image.digests.iter().enumerate() {
+        if !digest.strip_prefix("sha256:").is_some_and(is_sha256) {
+            faults.add(
+                format!("{place}/digests/{at}"),
+                "a digest is `sha256:` and 64 hex digits, in lower case",
+            );
+        }
+    }
+    if image.digests.is_empty() && image.tags.is_empty() && !denies {
+        faults.add(place, "name `digests` that were reviewed (or `tags`, which their owner can move)");
+    }
+}
+
+fn executable(place: &str, executable: &ExecutableMatcher, faults: &mut Faults) {
+    if !is_absolute(&executable.path) {
+        faults.add(format!("{place}/path"), "write an absolute path, or one below `~`");
+    }
+    digests(&format!("{place}/sha256"), &executable.sha256, faults);
+}
+
+fn digests(place: &str, digests: &[String], faults: &mut Faults) {
+    for (at, _) in digests.iter().enumerate().filter(|(_, d)| !is_sha256(d)) {
+        faults.add(format!("{place}/{at}"), "a SHA-256 has 64 hex digits, in lower case");
+    }
+}
+
+/// 64 hex digits in lower case: one spelling only, since they are compared as text.
+pub(crate) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+fn is_absolute(path: &str) -> bool {
+    let drive = path.as_bytes().get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"));
+    let absolute = path.starts_with('/') || path.starts_with("~/") || drive || path.starts_with("\\\\");
+    absolute && !crate::pattern::has_parent_component(path) && path.len() <= MAX_TEXT
+}
+
+fn names<'a>(place: &str, names: impl Iterator<Item = &'a String>, faults: &mut Faults) {
+    for name in names {
+        if name.is_empty() || name.contains(['=', '\0', ' ', ':', '*', '?']) {
+            faults.add(format!("{place}/{name}"), "a name stands for itself; wildcards are for values");
+        }
+    }
+}
+
+fn lists(document: &PolicyDocument, faults: &mut Faults) {
+    for (at, exception) in document.exception.iter().enumerate() {
+        if !exception.fingerprint.strip_prefix("sha256:").is_some_and(is_sha256) {
+            faults.add(
+                format!("/exception/{at}/fingerprint"),
+                "write the fingerprint that reports show, `sha256:` and 64 hex digits",
+            );
+        }
+        for (member, text) in [("owner", &exception.owner), ("ticket", &exception.ticket)] {
+            if text.trim().is_empty() {
+                faults.add(format!("/exception/{at}/{member}"), "an exception has an owner and a ticket");
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    let mut share = 0u32;
+    for (at, ring) in document.ring.iter().enumerate() {
+        share += u32::from(ring.percent);
+        if ring.name.is_empty() || !names.insert(&ring.name) {
+            faults.add(format!("/ring/{at}/name"), "each ring has a name of its own");
+        }
+        if share > 100 {
+            faults.add(format!("/ring/{at}/percent"), "the shares of all rings add up to more than 100");
+        }
+        if ring.mode == Some(Mode::Hold) && document.policy.grace_until.is_none() {
+            faults.add(format!("/ring/{at}/mode"), "hold mode needs the policy's `grace_until`");
+        }
+    }
+    for (at, rule) in document.rule.iter().enumerate() {
+        for (n, ring) in rule.rings.iter().enumerate().filter(|(_, ring)| !names.contains(ring)) {
+            faults.add(format!("/rule/{at}/rings/{n}"), format!("there is no ring `{ring}`"));
+        }
+    }
+}
+
+/// The member of `identity` in which a matcher stands.
+pub(crate) fn kind(matcher: &IdentityMatcher) -> &'static str {
+    match matcher {
+        IdentityMatcher::Npm(_) => "npm",
+        IdentityMatcher::Pypi(_) => "pypi",
+        IdentityMatcher::Dotnet(_) => "dotnet",
+        IdentityMatcher::Go(_) => "go",
+        IdentityMatcher::Deno(_) => "deno",
+        IdentityMatcher::Oci(_) => "oci",
+        IdentityMatcher::Git(_) => "git",
+        IdentityMatcher::Url(_) => "url",
+        IdentityMatcher::Bridge(_) => "bridge",
+        IdentityMatcher::Executable(_) => "executable",
+        IdentityMatcher::Script(_) => "script",
+        IdentityMatcher::Opaque(_) => "opaque",
+        IdentityMatcher::Builtin(_) => "builtin",
+        IdentityMatcher::Any {} => "any",
+    }
+}

@@ -1,0 +1,174 @@
+//! Lists of words that may be given: the arguments of a server, of a runner, of a wrapper.
+
+use crate::pattern::Pattern;
+use crate::sensitive::Sensitive;
+
+/// A word, or a flag with its value, that may be given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    words: Vec<Pattern>,
+    /// A flag and its value written as one word with `=`.
+    joined: Option<Pattern>,
+}
+
+impl Group {
+    /// Reads `--flag`, `--flag=value` or `--flag value`.
+    pub(crate) fn new(text: &str) -> Self {
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let joined = match words.as_slice() {
+            [flag, value] if flag.starts_with("--") => Some(Pattern::new(&format!("{flag}={value}"))),
+            _ => None,
+        };
+        Self { words: words.into_iter().map(Pattern::new).collect(), joined }
+    }
+
+    /// How many words at the start of these the group takes, `None` if it does not fit.
+    fn take(&self, words: &[Sensitive], home: Option<&str>) -> Option<usize> {
+        let first = words.first()?;
+        if self.joined.as_ref().is_some_and(|p| p.admits_argument(first.expose(), home)) {
+            return Some(1);
+        }
+        let fits = self.words.len() <= words.len()
+            && !self.words.is_empty()
+            && self.words.iter().zip(words).all(|(p, w)| p.admits_argument(w.expose(), home));
+        fits.then_some(self.words.len())
+    }
+}
+
+/// What may stand in a list of words.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Words {
+    positional: Vec<Pattern>,
+    /// After the positional ones anything may follow.
+    open: bool,
+    required: Vec<Group>,
+    optional: Vec<Group>,
+}
+
+/// Why a list of words is not admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// The word at this index, from 0.
+    Word(usize),
+    /// Fewer positional words than the rule has.
+    TooFew,
+    /// A required one is not there; as the rule writes it, by its index.
+    Required(usize),
+}
+
+/// The last positional pattern that lets anything follow.
+pub(crate) const REST: &str = "...";
+
+impl Words {
+    pub(crate) fn new(positional: &[String], required: &[String], optional: &[String]) -> Self {
+        let open = positional.last().is_some_and(|last| last == REST);
+        let count = positional.len() - usize::from(open);
+        Self {
+            positional: positional[..count].iter().map(|p| Pattern::new(p)).collect(),
+            open,
+            required: required.iter().map(|g| Group::new(g)).collect(),
+            optional: optional.iter().map(|g| Group::new(g)).collect(),
+        }
+    }
+
+    /// Whether every word has its place. The words that a pattern with a wildcard took are given to `free`, since
+    /// what is free may refer to a secret.
+    pub(crate) fn admit<'w>(
+        &self,
+        words: &'w [Sensitive],
+        home: Option<&str>,
+        free: &mut Vec<&'w Sensitive>,
+    ) -> Result<(), Unfit> {
+        let mut seen = vec![false; self.required.len()];
+        let mut next = 0;
+        let mut at = 0;
+        while at < words.len() {
+            let word = &words[at];
+            let positional = self.positional.get(next);
+            let literal = positional.filter(|p| !p.has_wildcard());
+            if literal.is_some_and(|p| p.admits_argument(word.expose(), home)) {
+                (next, at) = (next + 1, at + 1);
+                continue;
+            }
+            if let Some(taken) = self.option(&words[at..], home, &mut seen) {
+                free.extend(&words[at..at + taken]);
+                at += taken;
+                continue;
+            }
+            if positional.is_some_and(|p| p.admits_argument(word.expose(), home)) {
+                free.push(word);
+                (next, at) = (next + 1, at + 1);
+                continue;
+            }
+            if self.open && next == self.positional.len() {
+                free.push(word);
+                at += 1;
+                continue;
+            }
+            return Err(Unfit::Word(at));
+        }
+        if next < self.positional.len() {
+            return Err(Unfit::TooFew);
+        }
+        match seen.iter().position(|seen| !seen) {
+            Some(missing) => Err(Unfit::Required(missing)),
+            None => Ok(()),
+        }
+    }
+
+    fn option(&self, words: &[Sensitive], home: Option<&str>, seen: &mut [bool]) -> Option<usize> {
+        for (group, seen) in self.required.iter().zip(seen) {
+            if let Some(taken) = group.take(words, home) {
+                *seen = true;
+                return Some(taken);
+            }
+        }
+        self.optional.iter().find_map(|group| group.take(words, home))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(words: &[&str]) -> Vec<String> {
+        words.iter().map(|w| (*w).to_owned()).collect()
+    }
+
+    fn admit(words: &Words, given: &[&str]) -> Result<(), Unfit> {
+        let given: Vec<Sensitive> = given.iter().map(|w| Sensitive::new(*w)).collect();
+        words.admit(&given, Some("/home/jane"), &mut Vec::new())
+    }
+
+    #[test]
+    fn an_absent_list_admits_no_argument() {
+        assert_eq!(admit(&Words::default(), &[]), Ok(()));
+        assert_eq!(admit(&Words::default(), &["x"]), Err(Unfit::Word(0)));
+    }
+
+    #[test]
+    fn positional_arguments_stand_in_order_and_all_are_there() {
+        let words = Words::new(&strings(&["--repository", "*"]), &[], &[]);
+        assert_eq!(admit(&words, &["--repository", "/w"]), Ok(()));
+        assert_eq!(admit(&words, &["--repository"]), Err(Unfit::TooFew));
+        assert_eq!(admit(&words, &["/w", "--repository"]), Err(Unfit::Word(0)));
+        assert_eq!(admit(&words, &["--repository", "/w", "/x"]), Err(Unfit::Word(2)));
+        assert_eq!(admit(&words, &["--repository", "--upload-pack=sh"]), Err(Unfit::Word(1)));
+    }
+
+    #[test]
+    fn options_stand_anywhere_and_required_ones_must_be_there() {
+        let words = Words::new(&strings(&["mcp"]), &strings(&["--read-only"]), &strings(&["--port *"]));
+        assert_eq!(admit(&words, &["--port", "80", "mcp", "--read-only"]), Ok(()));
+        assert_eq!(admit(&words, &["mcp", "--read-only", "--port=80"]), Ok(()));
+        assert_eq!(admit(&words, &["mcp"]), Err(Unfit::Required(0)));
+        assert_eq!(admit(&words, &["mcp", "--read-only", "--port"]), Err(Unfit::Word(2)));
+    }
+
+    #[test]
+    fn only_three_dots_let_anything_follow() {
+        let words = Words::new(&strings(&["run", "..."]), &[], &[]);
+        assert_eq!(admit(&words, &["run", "a", "--b"]), Ok(()));
+        assert_eq!(admit(&words, &["a"]), Err(Unfit::Word(0)));
+    }
+}

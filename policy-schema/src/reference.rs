@@ -1,0 +1,161 @@
+//! What a client would put into a value: variables, files, answers to prompts. The union of the clients' dialects, so
+//! that no reading is missed.
+
+/// Something that a value refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reference<'a> {
+    /// A variable of the environment.
+    Variable(&'a str),
+    /// A question to the user, or the client's secret store under the user's control.
+    Prompt,
+    /// A directory or name that the client itself knows; no secret and not the author's choice.
+    Place,
+    /// A file, command or anything else that is read: `file:~/.token`, `command:…`.
+    Other(&'a str),
+}
+
+/// Variables that name places.
+const PLACES: &[&str] = &[
+    "workspaceFolder",
+    "workspaceRoot",
+    "workspaceFolderBasename",
+    "userHome",
+    "pathSeparator",
+    "/",
+    "cwd",
+    "HOME",
+    "USERPROFILE",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "USER",
+    "USERNAME",
+    "PWD",
+    "TMPDIR",
+    "CLAUDE_PLUGIN_ROOT",
+    "CLAUDE_PROJECT_DIR",
+    "CLAUDE_PLUGIN_DATA",
+    "extensionPath",
+    "__dirname",
+];
+
+/// Everything that a value refers to, in order.
+pub(crate) fn of(text: &str) -> Vec<Reference<'_>> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['$', '{', '%', '`']) {
+        let here = &rest[at..];
+        let (reference, length) = one(here);
+        found.extend(reference);
+        rest = &here[length..];
+    }
+    found
+}
+
+/// The reference at the start of a text that starts with `$`, `{`, `%` or a backtick, and how much of it is used.
+fn one(text: &str) -> (Option<Reference<'_>>, usize) {
+    if let Some(inner) = text.strip_prefix("${") {
+        let inner = inner.trim_start_matches('{');
+        let start = text.len() - inner.len();
+        let end = inner.find('}').unwrap_or(inner.len());
+        // A default may refer to more: `${A:-${B}}`.
+        let used = inner[..end].find(":-").unwrap_or(end);
+        return (Some(named(&inner[..end])), start + used);
+    }
+    if let Some(inner) = text.strip_prefix("$(") {
+        let end = inner.find(')').unwrap_or(inner.len());
+        return (Some(Reference::Other("a command")), 2 + end);
+    }
+    if text.starts_with('`') {
+        return (Some(Reference::Other("a command")), 1);
+    }
+    if let Some(inner) = text.strip_prefix('$') {
+        let inner = inner.strip_prefix("env:").unwrap_or(inner);
+        let start = text.len() - inner.len();
+        let end = variable_length(inner);
+        return (is_variable(&inner[..end]).then(|| variable(&inner[..end])), start + end);
+    }
+    if let Some(inner) = text.strip_prefix('%') {
+        let end = variable_length(inner);
+        let closed = inner[end..].starts_with('%') && is_variable(&inner[..end]);
+        return (closed.then(|| variable(&inner[..end])), 1 + end + usize::from(closed));
+    }
+    // opencode: `{env:NAME}`, `{file:PATH}`.
+    let inner = &text[1..];
+    for prefix in ["env:", "file:"] {
+        if inner.starts_with(prefix) {
+            let end = inner.find('}').unwrap_or(inner.len());
+            return (Some(named(&inner[..end])), 1 + end);
+        }
+    }
+    (None, 1)
+}
+
+/// What stands between braces: `NAME`, `NAME:-default`, `env:NAME`, `input:id`, `secrets.NAME`, `file:PATH`.
+fn named(inner: &str) -> Reference<'_> {
+    let inner = inner.trim();
+    let inner = inner.strip_prefix("env:").or_else(|| inner.strip_prefix("env.")).unwrap_or(inner);
+    if ["input:", "promptString:", "secrets.", "secret:", "inputs.", "user_config."]
+        .iter()
+        .any(|p| inner.starts_with(p))
+    {
+        return Reference::Prompt;
+    }
+    if ["file:", "command:", "config:", "cmd:", "keychain:"].iter().any(|p| inner.starts_with(p)) {
+        return Reference::Other(inner);
+    }
+    let name = inner.split(":-").next().unwrap_or(inner);
+    // `workspaceFolder:name`
+    let base = name.split(':').next().unwrap_or(name);
+    if PLACES.contains(&base) { Reference::Place } else { Reference::Variable(name) }
+}
+
+fn variable(name: &str) -> Reference<'_> {
+    if PLACES.contains(&name) { Reference::Place } else { Reference::Variable(name) }
+}
+
+fn variable_length(text: &str) -> usize {
+    text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
+}
+
+/// Without braces only names in capitals count: `pa$sword` is a password.
+fn is_variable(name: &str) -> bool {
+    name.len() > 1
+        && !name.as_bytes()[0].is_ascii_digit()
+        && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dialect_is_seen() {
+        let variable = |text| assert_eq!(of(text), [Reference::Variable("API_KEY")], "{text}");
+        for text in [
+            "${API_KEY}",
+            "Bearer ${API_KEY}",
+            "${env:API_KEY}",
+            "${API_KEY:-x}",
+            "$API_KEY",
+            "%API_KEY%",
+            "{env:API_KEY}",
+            "$env:API_KEY",
+        ] {
+            variable(text);
+        }
+        assert_eq!(of("${input:key}"), [Reference::Prompt]);
+        assert_eq!(of("${{ secrets.KEY }}"), [Reference::Prompt]);
+        assert_eq!(of("${workspaceFolder}/x"), [Reference::Place]);
+        assert_eq!(of("{file:~/.token}"), [Reference::Other("file:~/.token")]);
+        assert_eq!(of("$(cat ~/.token)"), [Reference::Other("a command")]);
+        assert_eq!(of("${A:-${B}}"), [Reference::Variable("A"), Reference::Variable("B")]);
+        assert_eq!(of("${A} ${B}"), [Reference::Variable("A"), Reference::Variable("B")]);
+    }
+
+    #[test]
+    fn text_that_only_looks_like_a_reference_is_none() {
+        for text in ["pa$sword", "100%", "a%20b", "{}", "{\"a\":1}", "$", "%%", "$5"] {
+            assert!(of(text).is_empty(), "{text}");
+        }
+    }
+}

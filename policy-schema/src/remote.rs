@@ -1,0 +1,275 @@
+//! Remote URLs as a client would contact them: parsed by the WHATWG rules, and refused unless written canonically,
+//! because two programs that canonicalise differently may contact two different hosts.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+/// Where an address lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Anywhere.
+    Public,
+    /// This machine.
+    Loopback,
+    /// The link, or the metadata service of a cloud.
+    LinkLocal,
+    /// A private network.
+    Private,
+}
+
+/// A canonical remote URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remote {
+    /// Scheme, host and port: `https://mcp.example.com`, the default port left out.
+    pub(crate) origin: String,
+    /// Path without the last slash; empty for the root.
+    pub(crate) path: String,
+    /// Query parameters as written.
+    pub(crate) query: Vec<(String, String)>,
+    /// Where the host lies.
+    pub(crate) reach: Reach,
+}
+
+/// Why a text is no URL that can be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// A variable decides where it leads.
+    Unresolvable,
+    /// Not an `http`, `https`, `ws` or `wss` URL.
+    NotRemote,
+    /// It has user information, a fragment, or is written otherwise than a client would contact it.
+    NonCanonical,
+}
+
+impl Remote {
+    /// Reads a URL.
+    pub(crate) fn read(text: &str) -> Result<Self, Unfit> {
+        let (before_query, query) = text.split_once('?').map_or((text, None), |(b, q)| (b, Some(q)));
+        if has_variable(before_query) {
+            return Err(Unfit::Unresolvable);
+        }
+        // WHATWG drops tabs and newlines and trims blanks; others do not.
+        if !text.bytes().all(|b| b.is_ascii_graphic()) || text.contains(['#', '\\']) {
+            return Err(Unfit::NonCanonical);
+        }
+        let parsed = Url::parse(text).map_err(|_| Unfit::NotRemote)?;
+        if !matches!(parsed.scheme(), "http" | "https" | "ws" | "wss") {
+            return Err(Unfit::NotRemote);
+        }
+        let (Some(host), "", None) = (parsed.host(), parsed.username(), parsed.password()) else {
+            return Err(Unfit::NonCanonical);
+        };
+        let host_text = parsed.host_str().unwrap_or_default();
+        let port = parsed.port().map(|p| format!(":{p}")).unwrap_or_default();
+        let origin = format!("{}://{host_text}{port}", parsed.scheme());
+        let path = trimmed(parsed.path());
+        if host_text.ends_with('.') || written(before_query) != Some(format!("{origin}{path}")) {
+            return Err(Unfit::NonCanonical);
+        }
+        let query = query.filter(|q| !q.is_empty()).map(pairs).unwrap_or_default();
+        Ok(Self { origin, path: path.to_owned(), query, reach: reach(&host) })
+    }
+
+    /// Scheme, host, port and path.
+    pub(crate) fn key(&self) -> String {
+        format!("{}{}", self.origin, self.path)
+    }
+}
+
+/// The canonical form of a URL, to offer in its place. Without user information, query and fragment.
+pub(crate) fn canonical(text: &str) -> Option<String> {
+    let parsed = Url::parse(text.trim()).ok()?;
+    let host = parsed.host_str()?.trim_end_matches('.');
+    let port = parsed.port().map(|p| format!(":{p}")).unwrap_or_default();
+    Some(format!("{}://{host}{port}{}", parsed.scheme(), trimmed(parsed.path())))
+}
+
+/// The text as written but for host case, default port and one last slash, which every program takes alike.
+fn written(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let authority = authority.to_ascii_lowercase();
+    let default_port = if matches!(scheme, "https" | "wss") { ":443" } else { ":80" };
+    let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
+    Some(format!("{scheme}://{authority}{}", trimmed(path)))
+}
+
+fn trimmed(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
+}
+
+fn pairs(query: &str) -> Vec<(String, String)> {
+    let pair = |part: &str| {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        (name.to_owned(), value.to_owned())
+    };
+    query.split('&').map(pair).collect()
+}
+
+/// Whether some client would replace a part of the text.
+pub(crate) fn has_variable(text: &str) -> bool {
+    !crate::reference::of(text).is_empty() || text.contains("${") || text.contains("{{")
+}
+
+fn reach(host: &Host<&str>) -> Reach {
+    match host {
+        Host::Ipv4(address) => reach_v4(*address),
+        Host::Ipv6(address) => reach_v6(*address),
+        Host::Domain(name) => reach_name(name),
+    }
+}
+
+fn reach_v4(address: Ipv4Addr) -> Reach {
+    // Metadata services outside 169.254.0.0/16: Alibaba Cloud, Oracle Cloud, Azure's wire server.
+    const METADATA: [[u8; 4]; 3] = [[100, 100, 100, 200], [192, 0, 0, 192], [168, 63, 129, 16]];
+    let octets = address.octets();
+    let shared = octets[0] == 100 && (64..128).contains(&octets[1]);
+    match () {
+        // 0.0.0.0 reaches the machine itself.
+        () if address.is_loopback() || octets[0] == 0 => Reach::Loopback,
+        () if address.is_link_local() || METADATA.contains(&octets) => Reach::LinkLocal,
+        () if address.is_private() || shared || address.is_multicast() || address.is_broadcast() => {
+            Reach::Private
+        }
+        () => Reach::Public,
+    }
+}
+
+fn reach_v6(address: Ipv6Addr) -> Reach {
+    let segments = address.segments();
+    // AWS's metadata service has a unique-local address.
+    if segments == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] {
+        return Reach::LinkLocal;
+    }
+    if address.is_loopback() || address.is_unspecified() {
+        return Reach::Loopback;
+    }
+    // IPv4 in IPv6: mapped, compatible, NAT64 (RFC 6052), 6to4 (RFC 3056).
+    let low = |at: usize| {
+        let [a, b] = segments[at].to_be_bytes();
+        let [c, d] = segments[at + 1].to_be_bytes();
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match segments {
+        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => reach_v4(low(6)),
+        [0x2002, ..] => reach_v4(low(1)),
+        [first, ..] if first & 0xffc0 == 0xfe80 => Reach::LinkLocal,
+        [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xff00 == 0xff00 => Reach::Private,
+        [first, ..] if first & 0xffc0 == 0xfec0 => Reach::Private,
+        _ => Reach::Public,
+    }
+}
+
+fn reach_name(name: &str) -> Reach {
+    const METADATA: [&str; 4] =
+        ["metadata.google.internal", "metadata", "instance-data", "instance-data.ec2.internal"];
+    // Names by which a container or virtual machine calls the machine it runs on.
+    const HOST: [&str; 6] = [
+        "localhost.localdomain",
+        "ip6-localhost",
+        "ip6-loopback",
+        "host.docker.internal",
+        "gateway.docker.internal",
+        "host.containers.internal",
+    ];
+    let last = name.rsplit('.').next().unwrap_or(name);
+    match () {
+        () if last == "localhost" || HOST.contains(&name) => Reach::Loopback,
+        () if METADATA.contains(&name) => Reach::LinkLocal,
+        // A name without a dot, or of a domain that only local resolvers know.
+        () if last == name || matches!(last, "local" | "internal" | "lan" | "home" | "intranet" | "corp") => {
+            Reach::Private
+        }
+        () if name.ends_with(".home.arpa") => Reach::Private,
+        () => Reach::Public,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<String, Unfit> {
+        Remote::read(text).map(|r| r.key())
+    }
+
+    #[test]
+    fn default_port_host_case_and_one_slash_make_no_difference() {
+        for text in [
+            "https://mcp.example/mcp",
+            "https://MCP.Example/mcp",
+            "https://mcp.example:443/mcp/",
+            "https://mcp.example/mcp?",
+        ] {
+            assert_eq!(read(text).as_deref(), Ok("https://mcp.example/mcp"), "{text}");
+        }
+        assert_eq!(read("https://mcp.example").as_deref(), Ok("https://mcp.example"));
+    }
+
+    #[test]
+    fn whatever_two_programs_may_read_differently_is_not_canonical() {
+        for text in [
+            "https://user@mcp.example/mcp",
+            "https://mcp.example@evil.example/mcp",
+            "https://mcp.example/mcp#x",
+            "https://mcp.example./mcp",
+            "https://mcp\u{3002}example/mcp",
+            "https://mcp.example\t.evil.example/mcp",
+            " https://mcp.example/mcp",
+            "https://mcp.example/a/../mcp",
+            "https://mcp.example\\@evil.example/mcp",
+            "HTTPS://mcp.example/mcp",
+            "https:/mcp.example/mcp",
+            "https:mcp.example/mcp",
+            "https://0x7f.1/mcp",
+            "https://2130706433/mcp",
+            "https://mcp.example:0443/mcp",
+        ] {
+            assert_eq!(read(text), Err(Unfit::NonCanonical), "{text}");
+        }
+        assert_eq!(read("//mcp.example/mcp"), Err(Unfit::NotRemote));
+        assert_eq!(read("file:///etc/passwd"), Err(Unfit::NotRemote));
+        assert_eq!(read("https://${HOST}/mcp"), Err(Unfit::Unresolvable));
+    }
+
+    #[test]
+    fn addresses_of_this_machine_the_link_and_private_networks_are_told_apart() {
+        let reach = |text: &str| Remote::read(text).map(|r| r.reach);
+        for text in [
+            "http://127.0.0.1:3000/mcp",
+            "http://127.8.8.8/",
+            "http://localhost:1/",
+            "http://mcp.localhost/",
+            "http://[::1]:8080/mcp",
+            "http://[::ffff:7f00:1]/mcp",
+            "http://0.0.0.0:3000/mcp",
+            "http://[::]/mcp",
+            "http://host.docker.internal:3000/sse",
+            "ws://127.0.0.1/ws",
+        ] {
+            assert_eq!(reach(text), Ok(Reach::Loopback), "{text}");
+        }
+        for text in [
+            "http://169.254.169.254/latest",
+            "http://[fe80::1]/",
+            "http://[fd00:ec2::254]/",
+            "http://metadata.google.internal/",
+            "http://100.100.100.200/",
+            "http://[::ffff:a9fe:a9fe]/",
+        ] {
+            assert_eq!(reach(text), Ok(Reach::LinkLocal), "{text}");
+        }
+        for text in [
+            "http://10.1.2.3/",
+            "http://192.168.0.1/",
+            "http://[fd12::1]/",
+            "http://wiki/",
+            "http://x.local/",
+        ] {
+            assert_eq!(reach(text), Ok(Reach::Private), "{text}");
+        }
+        assert_eq!(reach("https://8.8.8.8/"), Ok(Reach::Public));
+    }
+}
