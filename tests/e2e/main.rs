@@ -12,6 +12,7 @@ mod house;
 mod live;
 mod options;
 mod policy_authoring;
+mod policy_signing;
 mod real_clients;
 mod secrets;
 

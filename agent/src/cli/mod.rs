@@ -44,7 +44,7 @@ pub mod exit {
 pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
     let result = match arguments.command {
         Command::Scan(options) => scan::run(&options, environment),
-        Command::Policy(command) => policy::run(&command),
+        Command::Policy(command) => policy::run(&command, environment),
     };
     match result {
         Ok(code) => ExitCode::from(code),
