@@ -25,7 +25,7 @@ enum Command {
     Scan(scan::Options),
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
-    Policy(policy::Command),
+    Policy(Box<policy::Command>),
 }
 
 /// Exit codes, stable: detection scripts live on them.

@@ -39,7 +39,7 @@ pub(super) fn check(document: &PolicyDocument, options: &Options, problems: &mut
                 problems.push(problem.help("set done = true when it is put right, or remove the rule"));
             }
             Some(open) => {
-                soon(open.deadline, today, &place, &format!("the remediation of {}", rule.id), problems)
+                soon(open.deadline, today, &place, &format!("the remediation of {}", rule.id), problems);
             }
             None => {}
         }

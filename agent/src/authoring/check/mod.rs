@@ -51,8 +51,6 @@ pub const CODES: &[(&str, &str)] = &[
     ("env-overlap", "two patterns hold for one variable"),
     ("powerful-variable", "any value of a variable that decides what runs"),
     ("unknown-client", "a rule names a client that no adapter knows"),
-    ("unknown-rule", "alternatives name a rule that is not there"),
-    ("unknown-ring", "a rule names a ring that is not there"),
     ("spec-outdated", "a rule meets only an older revision of the MCP specification"),
     ("remediation-overdue", "a rule denies since its remediation deadline"),
     ("ends-soon", "something ends within 30 days"),
