@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 
 mod corpus;
+mod corpus_verdicts;
 mod coverage;
 #[cfg(unix)]
 mod generated;
