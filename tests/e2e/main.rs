@@ -12,6 +12,8 @@ mod house;
 #[cfg(unix)]
 mod live;
 mod options;
+mod policy_authoring;
+mod policy_signing;
 mod policy_scan;
 mod real_clients;
 mod secrets;

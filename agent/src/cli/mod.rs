@@ -27,7 +27,7 @@ enum Command {
     Scan(Box<scan::Options>),
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
-    Policy(policy::Command),
+    Policy(Box<policy::Command>),
 }
 
 /// Exit codes, stable: detection scripts live on them.
@@ -46,7 +46,7 @@ pub mod exit {
 pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
     let result = match arguments.command {
         Command::Scan(options) => scan::run(&options, environment),
-        Command::Policy(command) => policy::run(&command),
+        Command::Policy(command) => policy::run(&command, environment),
     };
     match result {
         Ok(code) => ExitCode::from(code),

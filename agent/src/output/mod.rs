@@ -11,7 +11,7 @@ mod human;
 mod json;
 mod mdm;
 mod sarif;
-mod text;
+pub(crate) mod text;
 mod view;
 
 #[cfg(test)]

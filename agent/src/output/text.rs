@@ -21,7 +21,7 @@ pub(super) fn is_unseen(c: char) -> bool {
 }
 
 /// The text with every unseen character written out as `\u{1b}`.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     let mut marks = 0;
     if !text.chars().any(|c| needs_escape(c, &mut marks)) {
         return Cow::Borrowed(text);
@@ -48,7 +48,7 @@ fn needs_escape(c: char, marks: &mut usize) -> bool {
 }
 
 /// Columns of a text that [`visible`] has passed. Ambiguous characters count as one column.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(|c| c.width().unwrap_or(0)).sum() }
 }
 
