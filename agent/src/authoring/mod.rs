@@ -1,4 +1,7 @@
 //! The life of a policy in its repository: reading and checking what administrators write, signing, publishing,
 //! comparing. Used by the `policy` commands only; the agent on a laptop never writes a policy.
 
+pub mod fleet;
+pub mod reports;
 pub mod source;
+pub mod stored;
