@@ -2,6 +2,8 @@
 //! comparing. Used by the `policy` commands only; the agent on a laptop never writes a policy.
 
 pub mod fleet;
+pub(crate) mod markdown;
 pub mod reports;
 pub mod source;
+pub mod simulate;
 pub mod stored;

@@ -8,10 +8,10 @@ mod csv;
 pub mod findings_doc;
 mod html;
 mod human;
-mod json;
+pub(crate) mod json;
 mod mdm;
 mod sarif;
-mod text;
+pub(crate) mod text;
 mod view;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ const MAX_MARKS: usize = 2;
 
 /// Whether a character acts on the terminal or cannot be seen: controls, bidirectional overrides, zero-width and
 /// filler characters, spaces that are not the space, tags and variation selectors.
-pub(super) fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{1680}'
@@ -21,7 +21,7 @@ pub(super) fn is_unseen(c: char) -> bool {
 }
 
 /// The text with every unseen character written out as `\u{1b}`.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     let mut marks = 0;
     if !text.chars().any(|c| needs_escape(c, &mut marks)) {
         return Cow::Borrowed(text);
@@ -48,12 +48,12 @@ fn needs_escape(c: char, marks: &mut usize) -> bool {
 }
 
 /// Columns of a text that [`visible`] has passed. Ambiguous characters count as one column.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(|c| c.width().unwrap_or(0)).sum() }
 }
 
 /// The greatest part of the text that fits, in bytes; at least one character.
-pub(super) fn fit(text: &str, columns: usize) -> usize {
+pub(crate) fn fit(text: &str, columns: usize) -> usize {
     let mut used = 0;
     for (at, c) in text.char_indices() {
         used += c.width().unwrap_or(0);
@@ -65,7 +65,7 @@ pub(super) fn fit(text: &str, columns: usize) -> usize {
 }
 
 /// The text cut to some columns, with an ellipsis where it was cut.
-pub(super) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+pub(crate) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
@@ -74,7 +74,7 @@ pub(super) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
 }
 
 /// The text cut in its middle: the end of a path says more than its start.
-pub(super) fn cut_middle(text: &str, columns: usize) -> Cow<'_, str> {
+pub(crate) fn cut_middle(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns || columns < 8 {
         return cut(text, columns);
     }
