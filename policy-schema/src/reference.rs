@@ -94,7 +94,10 @@ fn one(text: &str) -> (Option<Reference<'_>>, usize) {
 fn named(inner: &str) -> Reference<'_> {
     let inner = inner.trim();
     let inner = inner.strip_prefix("env:").or_else(|| inner.strip_prefix("env.")).unwrap_or(inner);
-    if ["input:", "promptString:", "secrets.", "secret:", "inputs.", "user_config."].iter().any(|p| inner.starts_with(p)) {
+    if ["input:", "promptString:", "secrets.", "secret:", "inputs.", "user_config."]
+        .iter()
+        .any(|p| inner.starts_with(p))
+    {
         return Reference::Prompt;
     }
     if ["file:", "command:", "config:", "cmd:", "keychain:"].iter().any(|p| inner.starts_with(p)) {
@@ -128,9 +131,16 @@ mod tests {
     #[test]
     fn every_dialect_is_seen() {
         let variable = |text| assert_eq!(of(text), [Reference::Variable("API_KEY")], "{text}");
-        for text in
-            ["${API_KEY}", "Bearer ${API_KEY}", "${env:API_KEY}", "${API_KEY:-x}", "$API_KEY", "%API_KEY%", "{env:API_KEY}", "$env:API_KEY"]
-        {
+        for text in [
+            "${API_KEY}",
+            "Bearer ${API_KEY}",
+            "${env:API_KEY}",
+            "${API_KEY:-x}",
+            "$API_KEY",
+            "%API_KEY%",
+            "{env:API_KEY}",
+            "$env:API_KEY",
+        ] {
             variable(text);
         }
         assert_eq!(of("${input:key}"), [Reference::Prompt]);

@@ -197,9 +197,12 @@ mod tests {
 
     #[test]
     fn default_port_host_case_and_one_slash_make_no_difference() {
-        for text in
-            ["https://mcp.example/mcp", "https://MCP.Example/mcp", "https://mcp.example:443/mcp/", "https://mcp.example/mcp?"]
-        {
+        for text in [
+            "https://mcp.example/mcp",
+            "https://MCP.Example/mcp",
+            "https://mcp.example:443/mcp/",
+            "https://mcp.example/mcp?",
+        ] {
             assert_eq!(read(text).as_deref(), Ok("https://mcp.example/mcp"), "{text}");
         }
         assert_eq!(read("https://mcp.example").as_deref(), Ok("https://mcp.example"));
@@ -258,8 +261,13 @@ mod tests {
         ] {
             assert_eq!(reach(text), Ok(Reach::LinkLocal), "{text}");
         }
-        for text in ["http://10.1.2.3/", "http://192.168.0.1/", "http://[fd12::1]/", "http://wiki/", "http://x.local/"]
-        {
+        for text in [
+            "http://10.1.2.3/",
+            "http://192.168.0.1/",
+            "http://[fd12::1]/",
+            "http://wiki/",
+            "http://x.local/",
+        ] {
             assert_eq!(reach(text), Ok(Reach::Private), "{text}");
         }
         assert_eq!(reach("https://8.8.8.8/"), Ok(Reach::Public));

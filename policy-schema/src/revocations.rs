@@ -1,8 +1,13 @@
 //! The emergency list: what is denied now, whatever the policy allows.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::document::IdentityMatcher;
+use crate::policy::Fault;
+use crate::policy::index::Index;
+use crate::policy::rule::Meant;
 
 /// The value of [`RevocationsDocument::schema`].
 pub const SCHEMA: &str = "mcpolicy/revocations/v1";
@@ -60,6 +65,11 @@ pub struct RevocationsDocument {
 #[derive(Debug, Clone)]
 pub struct Revocations {
     document: RevocationsDocument,
+    /// Everything but identities, by kind and text.
+    by_text: BTreeMap<(&'static str, String), usize>,
+    /// Identities; the numbers lead to `identities`.
+    pub(crate) index: Index,
+    pub(crate) identities: Vec<(usize, Meant)>,
 }
 
 impl Revocations {
@@ -67,12 +77,72 @@ impl Revocations {
     ///
     /// # Errors
     /// Everything that is wrong in it.
-    pub fn compile(document: RevocationsDocument) -> Result<Self, Vec<crate::policy::Fault>> {
-        Ok(Self { document })
+    pub fn compile(document: RevocationsDocument) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut fault = |place: String, message: String| faults.push(Fault { place, message });
+        if document.schema != SCHEMA {
+            fault("/schema".to_owned(), format!("write `{SCHEMA}`"));
+        }
+        let mut by_text = BTreeMap::new();
+        let mut identities = Vec::new();
+        let mut matchers = Vec::new();
+        let mut ids = std::collections::BTreeSet::new();
+        for (at, revocation) in document.revocation.iter().enumerate() {
+            if revocation.id.is_empty() || !ids.insert(&revocation.id) {
+                fault(format!("/revocation/{at}/id"), "each revocation has an id of its own".to_owned());
+            }
+            match text_of(&revocation.revoked) {
+                Err(identity) => match Meant::new(identity) {
+                    Ok(meant) => {
+                        identities.push((at, meant));
+                        matchers.push(identity);
+                    }
+                    Err((member, message)) => {
+                        fault(format!("/revocation/{at}/revoked/identity/{member}"), message);
+                    }
+                },
+                Ok((kind, text)) => {
+                    let text = if kind == "sha256" { text.trim_start_matches("sha256:") } else { text };
+                    if text.is_empty() || (kind == "sha256" && !crate::policy::is_sha256(text)) {
+                        fault(format!("/revocation/{at}/revoked/{kind}"), format!("this is no {kind}"));
+                    }
+                    by_text.entry((kind, text.to_owned())).or_insert(at);
+                }
+            }
+        }
+        let index = Index::new(matchers.into_iter());
+        if faults.is_empty() { Ok(Self { document, by_text, index, identities }) } else { Err(faults) }
     }
 
     /// The list that was compiled.
     pub fn document(&self) -> &RevocationsDocument {
         &self.document
     }
+
+    /// Whether digests of files are wanted to hold them against the list.
+    pub fn wants_digests(&self) -> bool {
+        self.by_text.keys().any(|(kind, _)| *kind == "sha256")
+    }
+
+    pub(crate) fn revokes_rule(&self, id: &str) -> bool {
+        self.find("rule", id).is_some()
+    }
+
+    /// The revocation of a text of one kind.
+    pub(crate) fn find(&self, kind: &'static str, text: &str) -> Option<&Revocation> {
+        self.by_text.get(&(kind, text.to_owned())).map(|at| &self.document.revocation[*at])
+    }
+}
+
+/// Kind and text of everything but identities.
+fn text_of(revoked: &Revoked) -> Result<(&'static str, &str), &IdentityMatcher> {
+    Ok(match revoked {
+        Revoked::Rule(id) => ("rule", id),
+        Revoked::Identity(identity) => return Err(identity),
+        Revoked::Sha256(digest) => ("sha256", digest),
+        Revoked::Fingerprint(fingerprint) => ("fingerprint", fingerprint),
+        Revoked::Device(id) => ("device", id),
+        Revoked::User(name) => ("user", name),
+        Revoked::Group(name) => ("group", name),
+    })
 }

@@ -118,6 +118,11 @@ static PREFIXES: LazyLock<(AhoCorasick, Vec<&'static shapes::Shape>)> = LazyLock
     (AhoCorasick::new(words).unwrap_or_else(|_| unreachable!("short fixed words")), shape_of)
 });
 
+/// Whether any part of a text looks like a secret.
+pub(crate) fn looks_secret(text: &str) -> bool {
+    !find_all(text).is_empty()
+}
+
 /// Secrets of a known shape inside free text, in order and without overlap. Only the first 8 KiB are searched.
 pub fn find_all(text: &str) -> Vec<(Range<usize>, &'static SecretKind)> {
     let text = cut(text);

@@ -108,6 +108,8 @@ pub struct Identity {
     pub bin: Option<String>,
     /// Why a program may read the text otherwise than it was read here; such an entry is never allowed.
     pub ambiguous: Option<&'static str>,
+    /// Headers that a bridge is told in its arguments (`--header "Name: value"`).
+    pub argument_headers: Vec<NamedValue>,
     /// Arguments that reach the server itself.
     pub server_args: Vec<Sensitive>,
     /// Arguments that the runner takes for itself (its flags, without the package).
@@ -148,6 +150,7 @@ impl Identity {
             ecosystem: None,
             bin: None,
             ambiguous: None,
+            argument_headers: Vec::new(),
             server_args: Vec::new(),
             runner_args: Vec::new(),
             extra_packages: Vec::new(),

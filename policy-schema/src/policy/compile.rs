@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::index::{Index, plain_name};
 use super::rule::{Compiled, Meant};
 use super::{Fault, Policy, key, runner, versions};
-use crate::document::{
-    ExecutableMatcher, IdentityMatcher, ImageMatcher, Mode, PolicyDocument, Rule, SCHEMA,
-};
+use crate::document::{ExecutableMatcher, IdentityMatcher, ImageMatcher, Mode, PolicyDocument, Rule, SCHEMA};
 use crate::requirement::Admits;
 
 /// Longest pattern, path or name in a policy, in bytes.
@@ -111,10 +109,16 @@ fn settings(document: &PolicyDocument, faults: &mut Faults) {
 }
 
 fn ids(document: &PolicyDocument, faults: &mut Faults) {
-    let rules = document.rule.iter().map(|r| &r.id).enumerate().map(|(at, id)| (format!("/rule/{at}/id"), id));
-    let denies = document.deny.iter().map(|d| &d.id).enumerate().map(|(at, id)| (format!("/deny/{at}/id"), id));
-    let exceptions =
-        document.exception.iter().map(|e| &e.id).enumerate().map(|(at, id)| (format!("/exception/{at}/id"), id));
+    let rules =
+        document.rule.iter().map(|r| &r.id).enumerate().map(|(at, id)| (format!("/rule/{at}/id"), id));
+    let denies =
+        document.deny.iter().map(|d| &d.id).enumerate().map(|(at, id)| (format!("/deny/{at}/id"), id));
+    let exceptions = document
+        .exception
+        .iter()
+        .map(|e| &e.id)
+        .enumerate()
+        .map(|(at, id)| (format!("/exception/{at}/id"), id));
     let mut seen = BTreeSet::new();
     for (place, id) in rules.chain(denies).chain(exceptions) {
         let well_made = !id.is_empty()
@@ -124,13 +128,16 @@ fn ids(document: &PolicyDocument, faults: &mut Faults) {
             faults.add(&place, "an id has letters, digits, `-`, `_` and `.` only, at most 100");
         }
         if !seen.insert(id) {
-            faults.add(place, format!("the id `{id}` is taken; ids are unique among rules, denials and exceptions"));
+            faults.add(
+                place,
+                format!("the id `{id}` is taken; ids are unique among rules, denials and exceptions"),
+            );
         }
     }
     let known: BTreeSet<&String> = document.rule.iter().map(|r| &r.id).collect();
     let offers = document.rule.iter().enumerate().map(|(at, r)| (format!("/rule/{at}"), &r.alternatives));
-    let offers =
-        offers.chain(document.deny.iter().enumerate().map(|(at, d)| (format!("/deny/{at}"), &d.alternatives)));
+    let offers = offers
+        .chain(document.deny.iter().enumerate().map(|(at, d)| (format!("/deny/{at}"), &d.alternatives)));
     for (place, list) in offers {
         for (at, id) in list.iter().enumerate().filter(|(_, id)| !known.contains(id)) {
             faults.add(format!("{place}/alternatives/{at}"), format!("there is no rule `{id}` to offer"));
@@ -171,7 +178,10 @@ fn pin(place: &str, rule: &Rule, compiled: &Compiled, faults: &mut Faults) {
         _ => false,
     };
     if !fits {
-        faults.add(format!("{place}/pin"), "the rule does not allow this very version, so nothing could be pinned to it");
+        faults.add(
+            format!("{place}/pin"),
+            "the rule does not allow this very version, so nothing could be pinned to it",
+        );
     }
 }
 
@@ -214,10 +224,14 @@ fn identity(place: &str, matcher: &IdentityMatcher, denies: bool, faults: &mut F
         }
         IdentityMatcher::Bridge(m) => {
             if m.package.is_empty() {
-                faults.add(format!("{place}/package"), "write the package's name, or the path of the program");
+                faults
+                    .add(format!("{place}/package"), "write the package's name, or the path of the program");
             }
             if m.targets.is_empty() && !m.approved_targets && !denies {
-                faults.add(&place, "a bridge needs `targets` or `approved_targets = true`: it is what it leads to");
+                faults.add(
+                    &place,
+                    "a bridge needs `targets` or `approved_targets = true`: it is what it leads to",
+                );
             }
         }
         IdentityMatcher::Executable(m) => executable(&place, m, faults),
@@ -247,7 +261,10 @@ fn image(place: &str, image: &ImageMatcher, denies: bool, faults: &mut Faults) {
     }
     for (at, digest) in image.digests.iter().enumerate() {
         if !digest.strip_prefix("sha256:").is_some_and(is_sha256) {
-            faults.add(format!("{place}/digests/{at}"), "a digest is `sha256:` and 64 hex digits, in lower case");
+            faults.add(
+                format!("{place}/digests/{at}"),
+                "a digest is `sha256:` and 64 hex digits, in lower case",
+            );
         }
     }
     if image.digests.is_empty() && image.tags.is_empty() && !denies {
@@ -290,7 +307,10 @@ fn names<'a>(place: &str, names: impl Iterator<Item = &'a String>, faults: &mut 
 fn lists(document: &PolicyDocument, faults: &mut Faults) {
     for (at, exception) in document.exception.iter().enumerate() {
         if !exception.fingerprint.strip_prefix("sha256:").is_some_and(is_sha256) {
-            faults.add(format!("/exception/{at}/fingerprint"), "write the fingerprint that reports show, `sha256:` and 64 hex digits");
+            faults.add(
+                format!("/exception/{at}/fingerprint"),
+                "write the fingerprint that reports show, `sha256:` and 64 hex digits",
+            );
         }
         for (member, text) in [("owner", &exception.owner), ("ticket", &exception.ticket)] {
             if text.trim().is_empty() {

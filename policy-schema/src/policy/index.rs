@@ -39,9 +39,9 @@ impl Index {
         self.by_key.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether any key starts with this.
-    pub(crate) fn has_prefix(&self, prefix: &str) -> bool {
-        self.by_key.range(prefix.to_owned()..).next().is_some_and(|(key, _)| key.starts_with(prefix))
+    /// Whether there is no rule at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_key.is_empty() && self.any.is_empty()
     }
 
     /// Rules that mean everything.

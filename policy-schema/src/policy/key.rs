@@ -40,7 +40,12 @@ pub(crate) fn argv<'a>(words: impl Iterator<Item = &'a str>) -> String {
     key
 }
 
-/// The keys of a matcher. `None` for one that means everything, or that cannot be read.
+/// The key of a program by its path.
+pub(crate) fn of_path(path: &str) -> String {
+    format!("executable:{}", base(path))
+}
+
+/// The key of a matcher. `None` for one that means everything, or that cannot be read.
 pub(crate) fn of_matcher(matcher: &IdentityMatcher) -> Option<String> {
     let of_package = |e: Ecosystem, name: &str| format!("{}:{}", ecosystem(e), package(e, name));
     Some(match matcher {
@@ -54,9 +59,15 @@ pub(crate) fn of_matcher(matcher: &IdentityMatcher) -> Option<String> {
         IdentityMatcher::Url(m) => {
             let remote = Remote::read(&m.url).ok()?;
             // Sub-paths are looked for by the origin.
-            if m.subpaths.is_empty() { format!("url:{}", remote.key()) } else { format!("origin:{}", remote.origin) }
+            if m.subpaths.is_empty() {
+                format!("url:{}", remote.key())
+            } else {
+                format!("origin:{}", remote.origin)
+            }
         }
-        IdentityMatcher::Bridge(m) if m.ecosystem == Ecosystem::Executable => format!("bridge:executable:{}", base(&m.package)),
+        IdentityMatcher::Bridge(m) if m.ecosystem == Ecosystem::Executable => {
+            format!("bridge:executable:{}", base(&m.package))
+        }
         IdentityMatcher::Bridge(m) => format!("bridge:{}", of_package(m.ecosystem, &m.package)),
         IdentityMatcher::Executable(m) => format!("executable:{}", base(&m.path)),
         IdentityMatcher::Script(m) => format!("script:{}", base(&m.path)),
@@ -70,7 +81,9 @@ pub(crate) fn of_matcher(matcher: &IdentityMatcher) -> Option<String> {
 pub(crate) fn of_identity(identity: &Identity, remote: Option<&Remote>, keys: &mut Vec<String>) {
     let kind_name = || format!("{}:{}", identity.kind.as_str(), identity.name);
     match identity.kind {
-        Kind::Npm | Kind::Go | Kind::Deno | Kind::Dotnet | Kind::Pypi | Kind::Builtin => keys.push(kind_name()),
+        Kind::Npm | Kind::Go | Kind::Deno | Kind::Dotnet | Kind::Pypi | Kind::Builtin => {
+            keys.push(kind_name());
+        }
         Kind::Oci => keys.extend(identity::image_key(&identity.name).map(|key| format!("oci:{key}"))),
         Kind::Git => keys.extend(identity::git_key(&identity.name).map(|key| format!("git:{key}"))),
         Kind::Url => {
@@ -80,7 +93,9 @@ pub(crate) fn of_identity(identity: &Identity, remote: Option<&Remote>, keys: &m
             }
         }
         Kind::Bridge => match identity.ecosystem {
-            None | Some(Ecosystem::Executable) => keys.push(format!("bridge:executable:{}", base(&identity.name))),
+            None | Some(Ecosystem::Executable) => {
+                keys.push(format!("bridge:executable:{}", base(&identity.name)));
+            }
             Some(e) => keys.push(format!("bridge:{}:{}", ecosystem(e), package(e, &identity.name))),
         },
         Kind::Executable => keys.push(format!("executable:{}", base(&identity.name))),

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::document::{Mode, PolicyDocument};
 use crate::evaluate::Device;
 use crate::requirement::Requirement;
+pub(crate) use compile::is_sha256;
 use index::Index;
 use rule::{Compiled, Meant};
 
@@ -83,10 +84,13 @@ impl Policy {
         }
         let bucket = bucket(device.id);
         let mut share = 0;
-        rings.iter().find(|ring| {
-            share += u32::from(ring.percent);
-            bucket < share
-        }).map(|ring| ring.name.as_str())
+        rings
+            .iter()
+            .find(|ring| {
+                share += u32::from(ring.percent);
+                bucket < share
+            })
+            .map(|ring| ring.name.as_str())
     }
 
     /// The mode of a ring.

@@ -39,7 +39,8 @@ impl Target {
     /// Whether scheme, host, port and path are meant.
     pub(crate) fn names(&self, other: &Remote) -> bool {
         self.remote.origin == other.origin
-            && (self.remote.path == other.path || self.subpaths.iter().any(|p| p.admits_value(&other.path, None)))
+            && (self.remote.path == other.path
+                || self.subpaths.iter().any(|p| p.admits_value(&other.path, None)))
     }
 
     /// The first query parameter that is not admitted, by its place.
@@ -76,8 +77,7 @@ impl Meant {
             IdentityMatcher::Deno(m) => package(Ecosystem::Deno, m),
             IdentityMatcher::Url(m) => Target::new(m).map(Self::Url).map_err(|e| ("url", e)),
             IdentityMatcher::Bridge(m) => {
-                let versions =
-                    Requirement::parse(m.ecosystem, &m.versions).map_err(|e| ("versions", e))?;
+                let versions = Requirement::parse(m.ecosystem, &m.versions).map_err(|e| ("versions", e))?;
                 let target = |url: &String| {
                     let plain = UrlMatcher {
                         url: url.clone(),
@@ -149,12 +149,28 @@ pub(crate) fn runners(rule: &Rule) -> Vec<&str> {
         IdentityMatcher::Go(_) => runner::usual(Ecosystem::Go),
         IdentityMatcher::Deno(_) => runner::usual(Ecosystem::Deno),
         IdentityMatcher::Oci(_) => &["docker run", "podman run", "nerdctl run"],
-        IdentityMatcher::Git(_) => &["uvx", "uv tool run", "pipx run", "npx", "npm exec", "bunx", "pnpm dlx", "yarn dlx"],
+        IdentityMatcher::Git(_) => {
+            &["uvx", "uv tool run", "pipx run", "npx", "npm exec", "bunx", "pnpm dlx", "yarn dlx"]
+        }
         IdentityMatcher::Bridge(m) => runner::usual(m.ecosystem),
         IdentityMatcher::Script(m) => return vec![m.interpreter.as_str()],
         IdentityMatcher::Any {} => &[
-            "npx", "npm exec", "bunx", "bun x", "pnpx", "pnpm dlx", "yarn dlx", "uvx", "uv tool run", "pipx run", "docker run",
-            "podman run", "nerdctl run", "dnx", "go run", "deno run",
+            "npx",
+            "npm exec",
+            "bunx",
+            "bun x",
+            "pnpx",
+            "pnpm dlx",
+            "yarn dlx",
+            "uvx",
+            "uv tool run",
+            "pipx run",
+            "docker run",
+            "podman run",
+            "nerdctl run",
+            "dnx",
+            "go run",
+            "deno run",
         ],
         IdentityMatcher::Url(_)
         | IdentityMatcher::Executable(_)

@@ -10,22 +10,62 @@ use crate::pattern::Pattern;
 /// npm 11, Bun 1.3, pnpm 10, Yarn 4, uv 0.9, pipx 1.8, Docker 29, Podman 5.
 pub(crate) fn harmless(runner: &str) -> &'static [&'static str] {
     match runner {
-        "npx" | "npm exec" => {
-            &["-y", "--yes", "-q", "--quiet", "--silent", "--package *", "-p *", "--loglevel *", "--no-color", "--"]
-        }
+        "npx" | "npm exec" => &[
+            "-y",
+            "--yes",
+            "-q",
+            "--quiet",
+            "--silent",
+            "--package *",
+            "-p *",
+            "--loglevel *",
+            "--no-color",
+            "--",
+        ],
         "bunx" | "bun x" | "pnpx" | "pnpm dlx" | "yarn dlx" => {
             &["-y", "--yes", "--silent", "-q", "--quiet", "--verbose", "--package *", "-p *", "--"]
         }
         "uvx" | "uv tool run" | "pipx run" => &[
-            "-q", "--quiet", "-v", "--verbose", "--from *", "--spec *", "--with *", "-w *", "--no-progress", "--no-color",
-            "--refresh", "-U", "--upgrade", "--isolated", "--no-config", "--",
+            "-q",
+            "--quiet",
+            "-v",
+            "--verbose",
+            "--from *",
+            "--spec *",
+            "--with *",
+            "-w *",
+            "--no-progress",
+            "--no-color",
+            "--refresh",
+            "-U",
+            "--upgrade",
+            "--isolated",
+            "--no-config",
+            "--",
         ],
         "uv run" => &["-q", "--quiet", "--no-progress", "--no-config", "--with *", "--"],
         "docker run" | "podman run" | "nerdctl run" => &[
-            "-i", "--interactive", "-t", "--tty", "-it", "-ti", "--rm", "--init", "-q", "--quiet", "--pull *",
-            "--name *", "-e *", "-e**", "--env *", "--read-only", "--",
+            "-i",
+            "--interactive",
+            "-t",
+            "--tty",
+            "-it",
+            "-ti",
+            "--rm",
+            "--init",
+            "-q",
+            "--quiet",
+            "--pull *",
+            "--name *",
+            "-e *",
+            "-e**",
+            "--env *",
+            "--read-only",
+            "--",
         ],
-        "dnx" | "dotnet tool exec" | "dotnet tool run" => &["-y", "--yes", "--version *", "-v *", "--verbosity *", "--"],
+        "dnx" | "dotnet tool exec" | "dotnet tool run" => {
+            &["-y", "--yes", "--version *", "-v *", "--verbosity *", "--"]
+        }
         "go run" | "cargo run" => &["-q", "--quiet", "--"],
         "deno run" => &["-q", "--quiet", "--no-prompt", "--"],
         "node" | "nodejs" | "bun" => &["--no-warnings", "--enable-source-maps", "--"],
@@ -35,9 +75,14 @@ pub(crate) fn harmless(runner: &str) -> &'static [&'static str] {
 }
 
 /// Flags by which a runner is told a registry, and the registries that a policy counts as default.
-pub(crate) fn registry_flags<'r>(runner: &str, registries: &'r Registries) -> (&'static [&'static str], &'r [String]) {
+pub(crate) fn registry_flags<'r>(
+    runner: &str,
+    registries: &'r Registries,
+) -> (&'static [&'static str], &'r [String]) {
     match runner {
-        "npx" | "npm exec" | "bunx" | "bun x" | "pnpx" | "pnpm dlx" | "yarn dlx" => (&["--registry"], &registries.npm),
+        "npx" | "npm exec" | "bunx" | "bun x" | "pnpx" | "pnpm dlx" | "yarn dlx" => {
+            (&["--registry"], &registries.npm)
+        }
         "uvx" | "uv tool run" | "uv run" | "pipx run" => {
             (&["--index-url", "-i", "--default-index", "--index"], &registries.pypi)
         }
@@ -60,9 +105,18 @@ pub(crate) fn usual(ecosystem: Ecosystem) -> &'static [&'static str] {
 }
 
 /// Directories that only administrators can write, with everything below them for the last ones of Windows.
-const UNIX_PLACES: [&str; 8] =
-    ["/usr/bin/*", "/bin/*", "/usr/local/bin/*", "/usr/sbin/*", "/sbin/*", "/usr/local/sbin/*", "/snap/bin/*", "/usr/lib/**"];
-const WINDOWS_PLACES: [&str; 3] = ["c:/windows/system32/**", "c:/program files/**", "c:/program files (x86)/**"];
+const UNIX_PLACES: [&str; 8] = [
+    "/usr/bin/*",
+    "/bin/*",
+    "/usr/local/bin/*",
+    "/usr/sbin/*",
+    "/sbin/*",
+    "/usr/local/sbin/*",
+    "/snap/bin/*",
+    "/usr/lib/**",
+];
+const WINDOWS_PLACES: [&str; 3] =
+    ["c:/windows/system32/**", "c:/program files/**", "c:/program files (x86)/**"];
 
 /// Places in which a runner may lie.
 #[derive(Debug, Clone, Default)]
@@ -124,10 +178,18 @@ mod tests {
     fn a_runner_is_one_when_bare_or_in_a_known_place() {
         let roots = Roots::new(&["/opt/homebrew/bin".to_owned(), "~/.nvm/versions/node/*/bin".to_owned()]);
         let admit = |program| roots.admit(program, System::Linux, Some("/home/jane"));
-        for program in ["npx", "/usr/bin/npx", "/opt/homebrew/bin/npx", "/home/jane/.nvm/versions/node/v22.1.0/bin/npx"] {
+        for program in
+            ["npx", "/usr/bin/npx", "/opt/homebrew/bin/npx", "/home/jane/.nvm/versions/node/v22.1.0/bin/npx"]
+        {
             assert!(admit(program), "{program}");
         }
-        for program in ["./npx", "/tmp/npx", "/usr/bin/../../tmp/npx", "/usr/bin/x/npx", "/home/eve/.nvm/versions/node/v1/bin/npx"] {
+        for program in [
+            "./npx",
+            "/tmp/npx",
+            "/usr/bin/../../tmp/npx",
+            "/usr/bin/x/npx",
+            "/home/eve/.nvm/versions/node/v1/bin/npx",
+        ] {
             assert!(!admit(program), "{program}");
         }
         assert!(roots.admit(r"C:\Program Files\nodejs\npx.cmd", System::Windows, None));

@@ -1,0 +1,169 @@
+//! One entry in one policy and context, prepared: what is judged, under which keys, and what is wrong with it whatever
+//! the rules say.
+
+use std::borrow::Cow;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::context::{Context, Subject};
+use super::reason;
+use crate::finding::FindingCode;
+use crate::identity::{Identity, Kind};
+use crate::policy::{Policy, key, runner};
+use crate::remote::{Reach, Remote, Unfit};
+use crate::revocations::Revocations;
+use crate::verdict::{DecidedBy, Judgement, Reason, Verdict};
+
+pub(super) struct Case<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) subject: &'a Subject<'a>,
+    pub(super) context: &'a Context<'a>,
+    /// The identity as this system would run it; the subject's own but for runners that are none.
+    identity: Cow<'a, Identity>,
+    /// The remote server, or that behind a bridge.
+    pub(super) remote: Option<Remote>,
+    pub(super) keys: Vec<String>,
+    /// Why it cannot be allowed by any rule about its identity.
+    pub(super) fault: Option<Reason>,
+    pub(super) revoked_rules: Option<&'a Revocations>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(policy: &'a Policy, subject: &'a Subject<'a>, context: &'a Context<'a>) -> Self {
+        let identity = as_run(policy, subject, context);
+        let (remote, url_fault) = remote(&identity);
+        let mut keys = Vec::with_capacity(3);
+        // A URL that a runner downloads is a program, not a server.
+        if identity.kind != Kind::Url || identity.runner.is_none() {
+            key::of_identity(&identity, remote.as_ref(), &mut keys);
+        }
+        if let Some(command) = &subject.entry.command {
+            let words = std::iter::once(command).chain(&subject.entry.args);
+            keys.push(key::argv(words.map(crate::sensitive::Sensitive::expose)));
+        }
+        let fault = fault(subject, &identity).or(url_fault);
+        let ignored = policy.document().policy.ignore_revocations;
+        let revoked_rules = context.revocations.filter(|_| !ignored);
+        Self { policy, subject, context, identity, remote, keys, fault, revoked_rules }
+    }
+
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Today's date in UTC, by the trusted time.
+    pub(super) fn today(&self) -> Date {
+        self.context.now.to_zoned(TimeZone::UTC).date()
+    }
+
+    pub(super) fn allowed(&self, decided_by: DecidedBy, rule: Option<&str>) -> Judgement {
+        Judgement {
+            verdict: Verdict::Allow,
+            decided_by,
+            rule: rule.map(str::to_owned),
+            reason: None,
+            trace: Vec::new(),
+            pin: None,
+            alternatives: Vec::new(),
+            contact: self.policy.document().policy.contact.clone(),
+        }
+    }
+
+    /// A denial; `nearest` is the rule whose alternatives and contact are shown.
+    pub(super) fn denied(
+        &self,
+        decided_by: DecidedBy,
+        reason: Option<Reason>,
+        nearest: Option<usize>,
+    ) -> Judgement {
+        let document = self.policy.document();
+        let rule = nearest.map(|at| &document.rule[at]);
+        let impersonated = reason.as_ref().is_some_and(|r| r.code == FindingCode::Impersonation);
+        let own = rule.filter(|_| impersonated).map(|r| r.id.clone());
+        let alternatives = rule.map(|r| r.alternatives.clone()).unwrap_or_default();
+        Judgement {
+            verdict: Verdict::Deny,
+            decided_by,
+            rule: None,
+            reason,
+            trace: Vec::new(),
+            pin: None,
+            alternatives: own.into_iter().chain(alternatives).collect(),
+            contact: rule.and_then(|r| r.contact.clone()).unwrap_or_else(|| document.policy.contact.clone()),
+        }
+    }
+}
+
+/// The identity as the machine would run it: a file that only bears a runner's name is an executable like any other.
+fn as_run<'a>(policy: &Policy, subject: &'a Subject<'_>, context: &Context<'_>) -> Cow<'a, Identity> {
+    let identity = subject.identity;
+    let Some(name) = &identity.runner else { return Cow::Borrowed(identity) };
+    let is_runner = runner::is_named(&identity.program, name, context.system)
+        && policy.roots.admit(&identity.program, context.system, context.home);
+    if is_runner {
+        return Cow::Borrowed(identity);
+    }
+    let mut plain = Identity::new(Kind::Executable, identity.program.clone());
+    plain.program.clone_from(&identity.program);
+    plain.server_args.clone_from(&subject.entry.args);
+    plain.ambiguous = identity.ambiguous;
+    if !identity.wrappers.is_empty() {
+        plain.kind = Kind::Opaque;
+    }
+    Cow::Owned(plain)
+}
+
+/// The remote server of an entry, and what is wrong with its URL.
+fn remote(identity: &Identity) -> (Option<Remote>, Option<Reason>) {
+    let text = match (identity.kind, &identity.target) {
+        (Kind::Url, _) if identity.runner.is_none() => identity.name.as_str(),
+        (Kind::Bridge, Some(target)) => target.as_str(),
+        _ => return (None, None),
+    };
+    match Remote::read(text) {
+        Ok(remote) if remote.reach == Reach::LinkLocal => {
+            let fault =
+                reason(FindingCode::LinkLocalUrl, "link-local and metadata addresses are always denied");
+            (Some(remote), Some(fault))
+        }
+        Ok(remote) => (Some(remote), None),
+        Err(Unfit::Unresolvable) => {
+            let detail = "a variable decides which server is contacted";
+            (None, Some(reason(FindingCode::UnresolvableIdentity, detail)))
+        }
+        Err(Unfit::NonCanonical) => {
+            let detail = "the URL is not written in its plain form";
+            (None, Some(reason(FindingCode::NonCanonicalUrl, detail)))
+        }
+        Err(Unfit::NotRemote) => (None, None),
+    }
+}
+
+/// Why an entry has no one meaning.
+fn fault(subject: &Subject<'_>, identity: &Identity) -> Option<Reason> {
+    let entry = subject.entry;
+    let ambiguous = |detail: &str| Some(reason(FindingCode::AmbiguousEntry, detail));
+    if let Some(why) = identity.ambiguous {
+        return ambiguous(why);
+    }
+    if let Some(why) = entry.malformed {
+        return ambiguous(why);
+    }
+    if entry.command.as_ref().is_some_and(|c| !c.is_empty())
+        && entry.url.as_ref().is_some_and(|u| !u.is_empty())
+    {
+        return ambiguous("it has both a command and a URL");
+    }
+    let words = entry.command.iter().chain(&entry.args);
+    if words.clone().any(|w| w.expose().contains('\0')) {
+        return ambiguous("a NUL character stands in the command");
+    }
+    let deciding = [identity.program.as_str(), identity.name.as_str()];
+    let varies = |text: &&str| crate::remote::has_variable(text);
+    let varies = deciding.iter().any(varies) || identity.version.as_deref().is_some_and(|v| varies(&v));
+    if identity.kind != Kind::Url && identity.kind != Kind::Opaque && varies {
+        return Some(reason(FindingCode::UnresolvableIdentity, "a variable decides what is run"));
+    }
+    None
+}
