@@ -12,6 +12,7 @@ use mcpolicy_schema::report::v1;
 use mcpolicy_schema::sensitive::Sensitive;
 
 use crate::assess::Assessed;
+use crate::discover::HomeContext;
 use crate::discover::source::Reading;
 use crate::gap::Gap;
 use crate::pipeline::{Ground, Outcome, Plan, SourceResult, entries_by_source};
@@ -110,6 +111,7 @@ impl Builder<'_> {
         let entry = &item.entry;
         let source = &self.outcome.sources[item.source].source;
         let args = self.redactor.args(&entry.args);
+        let url = entry.url.as_ref().map(|u| (u.expose(), self.redactor.url(u.expose())));
         v1::Entry {
             id: entry_id(number),
             name: self.redactor.name(&entry.name),
@@ -133,7 +135,8 @@ impl Builder<'_> {
             command: entry.command.as_ref().map(|c| self.redactor.text(c.expose())),
             plain_args: plain(&args, &entry.args),
             args,
-            url: entry.url.as_ref().map(|u| self.redactor.url(u.expose())),
+            plain_url: url.as_ref().is_some_and(|(raw, shown)| raw != shown && redact::is_plain_url(raw, shown)),
+            url: url.map(|(_, shown)| shown),
             env_keys: self.names(&entry.env),
             header_keys: self.names(&entry.headers),
             values: self.values(entry),
@@ -152,8 +155,8 @@ impl Builder<'_> {
     }
 
     fn homes(&self) -> Vec<v1::Home> {
-        let known = self.ground.homes.iter().filter(|home| !home.user.is_empty());
-        known.map(|home| v1::Home { user: home.user.clone(), path: self.path(&home.layout.home) }).collect()
+        let home = |home: &HomeContext| v1::Home { user: home.user.clone(), path: self.path(&home.layout.home) };
+        self.ground.homes.iter().map(home).collect()
     }
 
     fn names(&self, values: &[NamedValue]) -> Vec<String> {
@@ -163,17 +166,28 @@ impl Builder<'_> {
 
     fn values(&self, entry: &Entry) -> Vec<v1::RedactedValue> {
         let all = entry.env.iter().map(|v| ("env", v)).chain(entry.headers.iter().map(|v| ("header", v)));
-        all.map(|(place, value)| {
+        let hidden = all.map(|(place, value)| {
             let (kind, fingerprint) = self.redactor.value(&value.name, value.value.expose());
-            v1::RedactedValue {
-                r#in: place.to_owned(),
-                name: self.redactor.name(&value.name),
-                kind,
-                fingerprint,
-                references: self.references(value.value.expose()),
-            }
-        })
-        .collect()
+            let references = self.references(value.value.expose());
+            self.value(place, &value.name, kind, fingerprint, references)
+        });
+        let told = entry.members.iter().filter_map(|member| {
+            let word = redact::told_member(&member.name, member.value.expose())?;
+            Some(self.value("member", &member.name, "word".to_owned(), None, Some(vec![self.redactor.name(&word)])))
+        });
+        hidden.chain(told).collect()
+    }
+
+    fn value(
+        &self,
+        place: &str,
+        name: &str,
+        kind: String,
+        fingerprint: Option<String>,
+        references: Option<Vec<String>>,
+    ) -> v1::RedactedValue {
+        let name = self.redactor.name(name);
+        v1::RedactedValue { r#in: place.to_owned(), name, kind, fingerprint, references }
     }
 
     fn references(&self, value: &str) -> Option<Vec<String>> {

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use crate::fingerprint::hex;
 use crate::secret;
 use crate::sensitive::Sensitive;
-pub use references::{is_plain_word, references};
+pub use references::{is_plain_url, is_plain_word, references, told_member};
 use spans::{Follow, LITERAL, Span};
 
 /// Arguments are searched up to this many bytes together; a hostile file has thousands of long ones.

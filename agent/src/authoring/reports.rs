@@ -3,11 +3,13 @@
 //!
 //! A file given by mistake may be a client's configuration, so nothing of a file's text is ever shown.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::codec::decode;
 use mcpolicy_platform::machine::Machine;
+use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_schema::report::v1;
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -220,7 +222,7 @@ fn one(bytes: &[u8]) -> Result<Report, String> {
     if bytes.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
     }
-    let report: Report = serde_json::from_slice(bytes).map_err(|error| {
+    let mut report: Report = serde_json::from_slice(bytes).map_err(|error| {
         let at = format!("line {}, column {}", error.line(), error.column());
         match error.classify() {
             serde_json::error::Category::Data => format!(
@@ -232,7 +234,17 @@ fn one(bytes: &[u8]) -> Result<Report, String> {
     if report.schema != v1::SCHEMA {
         return Err(format!("its schema is not {}; use a version of mcpolicy that knows it", v1::SCHEMA));
     }
+    mark_malformed(&mut report);
     Ok(report)
+}
+
+/// Older reports say only in a finding that the shape of an entry is wrong.
+fn mark_malformed(report: &mut Report) {
+    let of_shape = report.findings.iter().filter(|f| f.code == FindingCode::MalformedEntry.as_str());
+    let ids: BTreeSet<&str> = of_shape.filter_map(|finding| finding.entry.as_deref()).collect();
+    for entry in report.entries.iter_mut().filter(|entry| ids.contains(entry.id.as_str())) {
+        entry.malformed.get_or_insert_with(|| "its shape is wrong".to_owned());
+    }
 }
 
 fn problem(place: &str, what: impl Into<String>) -> Problem {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mcpolicy_clients::adapters;
-use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Position, UNKNOWN_CLIENT};
+use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Position, Reader, UNKNOWN_CLIENT};
 use mcpolicy_schema::evaluate::{Context, Device, Facts, FileFacts, Subject, System, evaluate};
 use mcpolicy_schema::identity::{self, Identity};
 use mcpolicy_schema::policy::Policy;
@@ -24,6 +24,9 @@ use super::reports::Host;
 /// control character.
 const STAND_IN: char = '\u{a66e}';
 
+/// The same for a URL, where only ASCII can stand.
+const URL_STAND_IN: &str = "qzhiddenzq";
+
 /// What is said of an entry whose shape is wrong; the report has the words.
 const MALFORMED: &str = "its shape is wrong";
 
@@ -36,8 +39,10 @@ pub struct Hidden {
     pub(crate) plain_argument: bool,
     /// Part of an argument that may be anything.
     pub(crate) argument: bool,
-    /// Part of the query of a URL.
+    /// Part of a URL behind its path, which may be anything.
     pub(crate) query: bool,
+    /// Values of the query of a URL that is otherwise plain.
+    pub(crate) plain_query: bool,
     /// Part of the working directory.
     pub(crate) cwd: bool,
     /// Values of which the references are known, by name.
@@ -46,7 +51,7 @@ pub struct Hidden {
     pub(crate) unclear_values: Vec<String>,
     /// Which client it is of: one that this version does not know.
     pub(crate) client: bool,
-    /// Values of other members.
+    /// Values of other members that may decide.
     pub(crate) members: bool,
 }
 
@@ -96,12 +101,13 @@ impl Stored {
     pub fn new(stored: &v1::Entry) -> Self {
         let mut hidden = Hidden::default();
         let client = client_of(&stored.client);
-        hidden.client = client.is_none();
+        let readers: Vec<Option<ClientId>> = stored.readers.iter().map(|r| client_of(&r.client)).collect();
+        hidden.client = client.is_none() || readers.contains(&None);
         let text = |text: &String| Sensitive::new(stand_in(text));
         let entry = Entry {
             name: stored.name.clone(),
             client: client.unwrap_or(UNKNOWN_CLIENT),
-            readers: Vec::new(),
+            readers: readers.into_iter().flatten().map(|client| Reader { client, setting: None }).collect(),
             scope: stored.scope,
             // Its place plays no part, and a cache of verdicts relies on that.
             key_path: String::new(),
@@ -111,13 +117,13 @@ impl Stored {
             declared_type: stored.declared_type.clone(),
             command: stored.command.as_ref().map(text),
             args: stored.args.iter().map(text).collect(),
-            url: stored.url.as_ref().map(text),
+            url: stored.url.as_ref().map(|url| Sensitive::new(stand_in(url).replace(STAND_IN, URL_STAND_IN))),
             env: values("env", &stored.env_keys, stored, &mut hidden),
             headers: values("header", &stored.header_keys, stored, &mut hidden),
             cwd: stored.cwd.as_ref().map(text),
             disabled: stored.disabled,
             inert: stored.inert,
-            members: stored.members.iter().map(|name| named(name, String::new())).collect(),
+            members: members(stored, &mut hidden),
             malformed: stored.malformed.as_ref().map(|_| MALFORMED),
             project: stored.project.clone(),
         };
@@ -180,7 +186,7 @@ fn placeholder(text: &str) -> Option<usize> {
 
 /// Whether something in a rebuilt text is hidden.
 fn is_hidden(text: &str) -> bool {
-    text.contains(STAND_IN)
+    text.contains(STAND_IN) || text.contains(URL_STAND_IN)
 }
 
 fn client_of(id: &str) -> Option<ClientId> {
@@ -221,34 +227,55 @@ fn rebuilt(value: &v1::RedactedValue, hidden: &mut Hidden) -> NamedValue {
     named(&value.name, text)
 }
 
+/// Other members: those of which the report tells the value have it.
+fn members(stored: &v1::Entry, hidden: &mut Hidden) -> Vec<NamedValue> {
+    let told = |name: &str| stored.values.iter().find(|value| value.r#in == "member" && value.name == name);
+    let member = |name: &String| match told(name).and_then(|value| value.references.as_ref()) {
+        Some(words) => named(name, words.concat()),
+        None => {
+            hidden.members = true;
+            named(name, String::new())
+        }
+    };
+    stored.members.iter().map(member).collect()
+}
+
 fn note_hidden(hidden: &mut Hidden, stored: &v1::Entry, entry: &Entry, identity: &Identity) {
     let shows = |text: &Sensitive| is_hidden(text.expose());
     for (at, argument) in entry.args.iter().enumerate().filter(|(_, argument)| shows(argument)) {
-        let plain = stored.plain_args.iter().any(|plain| *plain as usize == at);
-        hidden.plain_argument |= plain;
-        hidden.argument |= !plain;
-        // Whether a whole hidden word is one that the runner takes for itself is not known either.
-        hidden.argument |=
-            plain && argument.expose().starts_with(STAND_IN) && !identity.server_args.contains(argument);
+        // Of a word that is hidden whole it must be clear that no runner takes it for itself.
+        let is_servers = !argument.expose().starts_with(STAND_IN) || identity.server_args.contains(argument);
+        let is_plain = is_servers && stored.plain_args.iter().any(|plain| *plain as usize == at);
+        hidden.plain_argument |= is_plain;
+        hidden.argument |= !is_plain;
     }
     hidden.cwd = entry.cwd.as_ref().is_some_and(shows);
-    let before_query = |text: &str| text.split(['?', '#']).next().unwrap_or_default().to_owned();
-    let url = entry.url.as_ref().map(|url| url.expose().to_owned()).into_iter();
-    let addresses: Vec<String> = url.chain(identity.target.clone()).collect();
-    hidden.query = addresses.iter().any(|url| is_hidden(url));
-    let name = if identity.kind == identity::Kind::Url {
-        before_query(&identity.name)
-    } else {
-        identity.name.clone()
-    };
-    hidden.identity = is_hidden(&name)
-        || identity.version.as_deref().is_some_and(is_hidden)
-        || identity.program.contains(STAND_IN)
-        || entry.command.as_ref().is_some_and(shows)
-        || identity.bin.as_deref().is_some_and(is_hidden)
-        || identity.extra_packages.iter().chain(&identity.registries).any(|text| is_hidden(text))
-        || addresses.iter().any(|url| is_hidden(&before_query(url)));
-    hidden.members = !entry.members.is_empty();
+    if entry.url.as_ref().is_some_and(shows) {
+        hidden.plain_query = stored.plain_url;
+        hidden.query = !stored.plain_url;
+    }
+    hidden.identity = decides(entry, identity).any(is_hidden) || names(stored).any(|n| n.contains("<secret:"));
+}
+
+/// Every text that decides what runs.
+fn decides<'e>(entry: &'e Entry, identity: &'e Identity) -> impl Iterator<Item = &'e str> {
+    let before_query = |text: &'e str| text.split(['?', '#']).next().unwrap_or_default();
+    let url = entry.url.as_ref().map(Sensitive::expose);
+    let addresses = [url, identity.target.as_deref(), Some(identity.name.as_str())];
+    let texts = [entry.command.as_ref().map(Sensitive::expose), identity.version.as_deref(), identity.bin.as_deref()];
+    let lists = identity.extra_packages.iter().chain(&identity.registries).chain(&identity.wrapper_programs);
+    addresses
+        .into_iter()
+        .flatten()
+        .map(before_query)
+        .chain(texts.into_iter().flatten())
+        .chain(lists.map(String::as_str))
+        .chain([identity.program.as_str()])
+}
+
+/// Names of variables, headers and members. One that is hidden is not the name that a rule may have.
+fn names(stored: &v1::Entry) -> impl Iterator<Item = &String> {
+    stored.env_keys.iter().chain(&stored.header_keys).chain(&stored.members)
 }
 
 fn facts(stored: &v1::Facts) -> Facts {

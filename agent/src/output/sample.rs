@@ -62,6 +62,7 @@ pub(super) fn entry(id: usize, name: &str, user: Option<&str>) -> Entry {
         fingerprint: format!("{:064x}", id + 0xabc),
         project: None,
         plain_args: Vec::new(),
+        plain_url: false,
         declared_type: None,
         malformed: None,
         facts: None,

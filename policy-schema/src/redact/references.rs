@@ -12,7 +12,7 @@ pub fn references(value: &str) -> Option<Vec<String>> {
     if is_reference(value) {
         return Some(vec![crate::secret::without_scheme(value).trim_matches(['"', '\'']).to_owned()]);
     }
-    if value.len() > crate::secret::MAX_TEXT || names_a_store(value) {
+    if value.len() > crate::secret::MAX_TEXT || value.contains(char::is_control) || names_a_store(value) {
         return None;
     }
     let mut found = Vec::new();
@@ -30,6 +30,22 @@ pub fn references(value: &str) -> Option<Vec<String>> {
         rest = &rest[length..];
     }
     Some(found)
+}
+
+/// Whether a URL is written plainly and only values of its query are hidden in the redacted form of it.
+pub fn is_plain_url(url: &str, redacted: &str) -> bool {
+    let address = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
+    url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'\\')) && address(url) == address(redacted)
+}
+
+/// The value of a member that can be told: a fixed word of a switch, or the name of a variable.
+pub fn told_member(name: &str, value: &str) -> Option<String> {
+    let is_switch = matches!(value, "true" | "false" | "on" | "off" | "workspace-write" | "read-only");
+    let is_variable = name.ends_with("_env_var")
+        && value.len() <= 64
+        && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && is_reference(&format!("${{{value}}}"));
+    (is_switch || is_variable).then(|| value.to_owned())
 }
 
 /// Whether an argument is one plain word: a pattern `*` admits it whatever it is, and no runner takes it for a flag.
@@ -107,6 +123,7 @@ mod tests {
             ("`id`", None),
             ("a ${OPEN", None),
             ("op://vault/item password", None),
+            ("a\nb", None),
         ] {
             assert_eq!(told(value).as_deref(), names, "{value}");
         }

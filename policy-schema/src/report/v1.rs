@@ -266,6 +266,10 @@ pub struct Entry {
     pub plain_args: Vec<u32>,
     /// What is contacted, redacted.
     pub url: Option<String>,
+    /// What is hidden in the URL are values of its query, and it is written plainly. A pattern `*` admits them whatever
+    /// they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plain_url: bool,
     /// Names of environment variables, sorted.
     pub env_keys: Vec<String>,
     /// Names of HTTP headers, sorted.
@@ -385,9 +389,9 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct RedactedValue {
-    /// `env` or `header`.
+    /// `env` or `header`; `member` for another member of which a fixed word or the name of a variable can be told.
     pub r#in: String,
-    /// Name of the variable or header.
+    /// Name of the variable, header or member.
     pub name: String,
     /// Kind of the value, for example `github-token-classic`, `reference`, `literal`.
     pub kind: String,
@@ -395,7 +399,7 @@ pub struct RedactedValue {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     /// The references in the value as written (`${GITHUB_TOKEN}`, `{file:~/.token}`), never other text; absent where
-    /// it cannot be told where they end.
+    /// it cannot be told where they end. Of a member its fixed word or the name of the variable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub references: Option<Vec<String>>,
 }

@@ -43,15 +43,15 @@ fn names_people(document: &PolicyDocument) -> bool {
 /// The text; two entries with the same one have the same verdicts.
 pub(crate) fn of(entry: &v1::Entry, site: &Site<'_>, asked: Asked) -> String {
     let v1::Entry {
-        // Where it stands, who reads it and what was said of it before.
+        // Where it stands and what was said of it before.
         id: _,
-        readers: _,
         source: _,
         key_path: _,
         running: _,
         judged: _,
         name,
         client,
+        readers,
         scope,
         user,
         transport,
@@ -60,6 +60,7 @@ pub(crate) fn of(entry: &v1::Entry, site: &Site<'_>, asked: Asked) -> String {
         args,
         plain_args,
         url,
+        plain_url,
         env_keys,
         header_keys,
         values,
@@ -86,7 +87,9 @@ pub(crate) fn of(entry: &v1::Entry, site: &Site<'_>, asked: Asked) -> String {
     for list in [args, env_keys, header_keys, members] {
         key.list(list);
     }
-    let _ = write!(key.0, "{plain_args:?}{disabled}{}", values.len());
+    let _ = write!(key.0, "{plain_args:?}{plain_url}{disabled}{}[", readers.len());
+    readers.iter().for_each(|reader| key.text(&reader.client));
+    let _ = write!(key.0, "{}[", values.len());
     values.iter().for_each(|value| key.value(value));
     key.facts(facts.as_ref());
     key.site(site, user.as_deref().unwrap_or_default(), asked);

@@ -17,8 +17,6 @@ pub struct Shown<'a> {
     pub alarms: &'a [String],
     /// Rows of each table.
     pub top: usize,
-    /// Whether there is something to compare with.
-    pub compared: bool,
     /// Inputs that were no reports.
     pub problems: usize,
 }
@@ -29,7 +27,7 @@ pub fn human(simulation: &Simulation, shown: &Shown<'_>, out: &mut dyn Write) ->
     writeln!(out, "{} machines, {} users, {} entries", s.fleet.machines, s.fleet.users, s.fleet.entries)?;
     writeln!(out, "{}", totals(s))?;
     for alarm in shown.alarms {
-        writeln!(out, "\n!!! {}", alarm)?;
+        writeln!(out, "\n!!! {alarm}")?;
     }
     if s.change.machines_perhaps_newly_blocked > 0 {
         writeln!(
@@ -38,7 +36,7 @@ pub fn human(simulation: &Simulation, shown: &Shown<'_>, out: &mut dyn Write) ->
             s.change.machines_perhaps_newly_blocked
         )?;
     }
-    for (title, rows) in tables(s, shown.compared) {
+    for (title, rows) in tables(s) {
         table(title, rows, shown.top, out)?;
     }
     pins(&s.pins, shown.top, out)
@@ -52,9 +50,9 @@ fn totals(s: &Simulation) -> String {
 }
 
 /// The tables in the order in which they matter. Without a comparison everything blocked is newly so.
-fn tables(s: &Simulation, compared: bool) -> Vec<(&'static str, &[Row])> {
+fn tables(s: &Simulation) -> Vec<(&'static str, &[Row])> {
     let mut tables = vec![("Newly blocked", s.newly_blocked.as_slice())];
-    if compared {
+    if s.compared {
         tables.push(("Newly allowed", &s.newly_allowed));
         tables.push(("Blocked", &s.blocked_servers));
     } else {
@@ -124,7 +122,7 @@ pub fn markdown(simulation: &Simulation, shown: &Shown<'_>, out: &mut dyn Write)
             s.change.machines_perhaps_newly_blocked
         )?;
     }
-    for (title, rows) in tables(s, shown.compared) {
+    for (title, rows) in tables(s) {
         markdown_table(title, rows, shown.top, out)?;
     }
     if !s.pins.is_empty() {

@@ -26,6 +26,8 @@ pub struct Simulation {
     pub unknown: u64,
     /// Entries that no client loads; not counted above.
     pub inert: u64,
+    /// Whether something is known of a policy in force; else everything counts as allowed at present.
+    pub compared: bool,
     /// What changes against the policy in force.
     pub change: Change,
     /// Servers that would be blocked, the most widespread first.
@@ -173,6 +175,7 @@ fn stays(effect: Effect) -> bool {
 
 fn sort_in<'a>(machine: &'a str, item: &'a Item, tables: &mut Tables<'a>, result: &mut Simulation) {
     tables.all.add(machine, item);
+    result.compared |= item.answer.current.is_some() || item.reported.is_some();
     if item.inert {
         result.inert += 1;
         return;

@@ -90,7 +90,7 @@ fn write(
     alarms: &[String],
     problems: usize,
 ) -> anyhow::Result<()> {
-    let shown = show::Shown { alarms, top: options.top, compared: options.against.is_some(), problems };
+    let shown = show::Shown { alarms, top: options.top, problems };
     let format = if options.json { Format::Json } else { options.format };
     input::answer(|out| match format {
         Format::Human => show::human(simulation, &shown, out),
