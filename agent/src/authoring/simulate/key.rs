@@ -21,6 +21,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Everything.
+    pub(crate) fn people() -> Self {
+        Self { people: true }
+    }
+
     pub(super) fn of(question: &Question<'_>) -> Self {
         let policies = std::iter::once(question.new).chain(question.current);
         Self { people: policies.map(|policy| policy.document()).any(names_people) }

@@ -1,7 +1,7 @@
 //! What a policy would do to a fleet, by its stored reports.
 
-mod cache;
-mod key;
+pub(crate) mod cache;
+pub(crate) mod key;
 pub mod show;
 mod tally;
 mod threshold;
@@ -116,11 +116,11 @@ pub fn simulate(
     (tally::tally(question, &machines), read.problems)
 }
 
-fn items(question: &Question<'_>, cache: &Cache, report: &Report) -> Vec<Item> {
+fn items(question: &Question<'_>, cache: &Cache<Answer>, report: &Report) -> Vec<Item> {
     let site = Site::of(&report.host, &report.scan.homes, question.now);
     let signed = report.policy.as_ref().is_some_and(|policy| policy.signed);
     let item = |entry: &v1::Entry| Item {
-        answer: cache.answer(entry, &site, || answer(question, entry, &site)),
+        answer: cache.get(entry, &site, || answer(question, entry, &site)),
         user: entry.user.clone(),
         name: entry.name.clone(),
         inert: entry.inert.is_some(),

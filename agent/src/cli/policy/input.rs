@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::policy::{Fault, Policy};
@@ -82,4 +83,23 @@ pub(super) fn answer(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> an
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Writes a file whole or not at all: a new one takes the old one's place.
+///
+/// # Errors
+/// It cannot be written; the old one is then unchanged.
+pub(super) fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    let target = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path))?;
+    let written = || -> io::Result<()> {
+        let directory = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(|e| io::Error::from(e.kind()))?;
+        file.write_all(text.as_bytes())?;
+        if let Ok(there) = std::fs::metadata(&target) {
+            file.as_file().set_permissions(there.permissions())?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(&target).map(drop).map_err(|e| io::Error::from(e.error.kind()))
+    };
+    written().with_context(|| format!("cannot write {}", path.display()))
 }
