@@ -6,11 +6,14 @@
 
 pub mod document;
 pub mod entry;
+pub mod envelope;
 pub mod evaluate;
 pub mod finding;
 pub mod fingerprint;
 pub mod identity;
+pub mod json;
 pub mod limits;
+pub mod loosens;
 mod pattern;
 pub mod policy;
 pub mod redact;

@@ -10,3 +10,21 @@ pub const MAX_DEPTH: usize = 128;
 
 /// Most nodes that YAML aliases may expand to in one file ("billion laughs").
 pub const MAX_ALIAS_NODES: usize = 100_000;
+
+/// Largest envelope of a signed document that is read, in bytes; judged before anything of it is parsed.
+pub const MAX_ENVELOPE_BYTES: usize = 64 * 1024;
+
+/// Most signatures of an envelope that are looked at: each costs one verification for each trusted key.
+pub const MAX_SIGNATURES: usize = 32;
+
+/// Largest payload of a signed document, in bytes: a cloud KMS signs at most 4 KiB without hashing first.
+pub const MAX_PAYLOAD_BYTES: usize = 3584;
+
+/// Largest body of a policy, in bytes.
+pub const MAX_POLICY_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// Largest body of a revocations document, in bytes: it is fetched in an emergency by every machine at once.
+pub const MAX_REVOCATIONS_BODY_BYTES: usize = 256 * 1024;
+
+/// Most new roots that are followed in one update.
+pub const MAX_ROOT_UPDATES: usize = 1024;

@@ -11,6 +11,7 @@ mod house;
 #[cfg(unix)]
 mod live;
 mod options;
+mod policy_authoring;
 mod real_clients;
 mod secrets;
 

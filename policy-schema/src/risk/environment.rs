@@ -189,6 +189,22 @@ pub(crate) fn decides(name: &str) -> bool {
         || LOADERS.iter().any(|loader| loader.eq_ignore_ascii_case(name))
 }
 
+/// Whether whoever chooses the value of a variable chooses what code runs, where packages come from or where traffic
+/// goes: a rule that admits any value of it admits anything.
+pub fn is_powerful(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    decides(name)
+        || matches!(
+            lower.as_str(),
+            "path" | "pathext" | "comspec" | "shell" | "home" | "userprofile" | "appdata"
+        )
+        || lower.ends_with("_proxy")
+        || lower.starts_with("npm_config_")
+        || lower.starts_with("git_config_")
+        || lower.ends_with("_index_url")
+        || lower == "node_tls_reject_unauthorized"
+}
+
 /// `NODE_OPTIONS=--max-old-space-size=4096` and its like load nothing.
 fn is_harmless(lower: &str, value: &str) -> bool {
     const FLAGS: &[&str] = &[

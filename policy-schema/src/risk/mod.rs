@@ -17,6 +17,8 @@ use crate::finding::{Finding, Severity};
 use crate::identity::Identity;
 use crate::redact::Redactor;
 
+pub use environment::is_powerful;
+
 /// What is known besides the entry.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {

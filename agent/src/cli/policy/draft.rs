@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
+use super::common::Clock;
 use super::input::{self, Progress, Reports};
-use crate::authoring::{draft, source};
+use crate::authoring::draft;
+use crate::authoring::source::{self, Source};
 use crate::output::json;
 
 #[derive(Debug, clap::Args)]
@@ -30,9 +31,8 @@ pub(crate) struct Options {
     #[arg(long)]
     json: bool,
 
-    /// The time at which rules are tried
-    #[arg(long, hide = true)]
-    now: Option<Timestamp>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 #[derive(Serialize)]
@@ -44,13 +44,16 @@ struct Answer<'a> {
 
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     let existing = match &options.policy {
-        Some(path) => Some((input::policy(path)?, source::text(path)?)),
+        Some(path) => {
+            let source = Source::of_policy(path)?;
+            Some((source::compile(&source)?, source.text))
+        }
         None => None,
     };
     let wish = draft::Wish {
         min_machines: options.min_machines,
         existing: existing.as_ref().map(|(policy, text)| (policy, text.as_str())),
-        now: options.now.unwrap_or_else(Timestamp::now),
+        now: options.clock.now(),
     };
     let progress = Progress::new();
     let drafted = draft::draft(&wish, &options.reports.reports, &|done, all| progress.tell(done, all));

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use mcpolicy_schema::document::PolicyDocument;
-use mcpolicy_schema::policy::{Fault, Policy};
+use mcpolicy_schema::policy::Policy;
 
-use crate::authoring::{reports, source};
+use crate::authoring::reports;
+use crate::authoring::source::{self, Source};
 use crate::cli::{complain, exit};
 use crate::output::text::visible;
 
@@ -26,19 +26,7 @@ pub(super) struct Reports {
 /// # Errors
 /// It cannot be read, or something in it is wrong.
 pub(super) fn policy(path: &Path) -> anyhow::Result<Policy> {
-    compile(source::load(path)?, path)
-}
-
-/// Compiles a document that was read from a path.
-///
-/// # Errors
-/// Something in it is wrong.
-pub(super) fn compile(document: PolicyDocument, path: &Path) -> anyhow::Result<Policy> {
-    let said = |fault: &Fault| format!("\n  {}: {}", visible(&fault.place), visible(&fault.message));
-    Policy::compile(document).map_err(|faults| {
-        let all: String = faults.iter().map(said).collect();
-        anyhow::anyhow!("{} does not compile; mend it first (`mcpolicy policy check`):{all}", path.display())
-    })
+    source::compile(&Source::of_policy(path)?)
 }
 
 /// How far the reading of reports has come; on a terminal only.

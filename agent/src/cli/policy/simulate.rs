@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
+use super::common::Clock;
 use super::input::{self, Progress, Reports};
 use crate::authoring::simulate::{self, Question, Simulation, Threshold, show};
 use crate::cli::{complain, exit};
@@ -40,9 +40,8 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "format")]
     json: bool,
 
-    /// The time at which the policy is tried
-    #[arg(long, hide = true)]
-    now: Option<Timestamp>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -69,7 +68,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     let new = input::policy(&options.policy)?;
     let current = options.against.as_deref().map(input::policy).transpose()?;
     let question =
-        Question { new: &new, current: current.as_ref(), now: options.now.unwrap_or_else(Timestamp::now) };
+        Question { new: &new, current: current.as_ref(), now: options.clock.now() };
     let progress = Progress::new();
     let (simulation, problems) =
         simulate::simulate(&question, &options.reports.reports, &|done, all| progress.tell(done, all));

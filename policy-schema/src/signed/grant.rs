@@ -1,7 +1,9 @@
-//! The payloads of signed documents. Each has its own payload type, so that none can be taken for another.
+//! A grant: one entry allowed to one user on one device for a time.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::{Common, Payload, require};
 
 /// One entry that is allowed to one user on one device for a time: what `policy grant` signs and `redeem` takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,4 +33,35 @@ pub struct Grant {
     /// Names of members that a reader must understand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub crit: Vec<String>,
+}
+
+impl Payload for Grant {
+    const DOCUMENT: &'static str = "grant";
+    const PAYLOAD_TYPE: &'static str = "application/vnd.mcpolicy.grant.v1+json";
+    const SCHEMA: &'static str = "mcpolicy/grant/v1";
+    const MEMBERS: &'static [&'static str] =
+        &["schema", "id", "fingerprint", "identity", "device", "user", "ticket", "issued", "expires", "crit"];
+
+    fn common(&self) -> Common<'_> {
+        Common {
+            schema: &self.schema,
+            sequence: None,
+            issued: self.issued,
+            expires: Some(self.expires),
+            crit: &self.crit,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        // an empty device or user would be everybody's to a careless reader
+        for (name, value) in [
+            ("id", &self.id),
+            ("fingerprint", &self.fingerprint),
+            ("device", &self.device),
+            ("user", &self.user),
+        ] {
+            require(!value.is_empty(), || format!("`{name}` is empty"))?;
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,93 @@
+//! What a compiler does not see in a policy: rules that can never decide, rules nobody answers for, rules that admit
+//! more than they say. Pure: the day is an argument.
+
+mod dates;
+mod overlap;
+mod owners;
+mod risks;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use mcpolicy_schema::document::PolicyDocument;
+use mcpolicy_schema::policy::Policy;
+
+use super::problem::{Problem, Weight};
+use super::source::Source;
+
+/// What a check depends on besides the policy.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The time.
+    pub now: Timestamp,
+    /// The oldest revision of the MCP specification that rules must meet; absent: the policy's own.
+    pub spec: Option<String>,
+    /// Codes that are told as warnings even where they are errors.
+    pub allow: BTreeSet<String>,
+    /// Keys and threshold of the root role, where a root document is known.
+    pub root: Option<(usize, u32)>,
+}
+
+impl Options {
+    fn today(&self) -> Date {
+        self.now.to_zoned(TimeZone::UTC).date()
+    }
+}
+
+/// Every code that a check can give, and what it means; docs/policy.md and `--allow` live on it.
+pub const CODES: &[(&str, &str)] = &[
+    ("syntax", "the file is not TOML of the schema"),
+    ("invalid", "the policy does not compile"),
+    ("shadowed-rule", "another rule admits everything that this one admits"),
+    ("denied-rule", "a deny covers everything that this rule admits"),
+    ("expired-exception", "an exception that has ended decides nothing"),
+    ("no-owner", "nobody answers for a rule"),
+    ("no-review", "a rule has no day of review"),
+    ("review-overdue", "the day of review is past"),
+    ("floating-version", "a rule admits versions that nobody has seen yet"),
+    ("env-overlap", "two patterns hold for one variable"),
+    ("powerful-variable", "any value of a variable that decides what runs"),
+    ("unknown-client", "a rule names a client that no adapter knows"),
+    ("unknown-rule", "alternatives name a rule that is not there"),
+    ("unknown-ring", "a rule names a ring that is not there"),
+    ("spec-outdated", "a rule meets only an older revision of the MCP specification"),
+    ("remediation-overdue", "a rule denies since its remediation deadline"),
+    ("ends-soon", "something ends within 30 days"),
+    ("solo-root", "one key decides alone"),
+];
+
+/// Checks a policy. In the order of the text.
+pub fn check(source: &Source, options: &Options) -> Vec<Problem> {
+    let policy = match source.compile() {
+        Ok(policy) => policy,
+        Err(problems) => return problems,
+    };
+    let mut problems = of_document(policy.document(), &policy, options);
+    for problem in &mut problems {
+        if options.allow.contains(problem.code) {
+            problem.weight = Weight::Warning;
+        }
+    }
+    problems.sort_by_key(|p| (p.position(source), p.code));
+    problems
+}
+
+fn of_document(document: &PolicyDocument, _policy: &Policy, options: &Options) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    overlap::check(document, options, &mut problems);
+    owners::check(document, options, &mut problems);
+    risks::check(document, &mut problems);
+    dates::check(document, options, &mut problems);
+    if let Some((keys, threshold)) = options.root
+        && (keys < 2 || threshold < 2)
+    {
+        let message = format!(
+            "the root has {keys} key(s) and a threshold of {threshold}: one stolen key is the whole fleet"
+        );
+        let help = "add signers and raise the threshold with mcpolicy policy rotate; see docs/runbooks.md";
+        problems.push(Problem::new(Weight::Warning, "solo-root", "", message).help(help));
+    }
+    problems
+}

@@ -1,0 +1,126 @@
+//! Rules that admit more than they seem to.
+
+use std::collections::BTreeMap;
+
+use mcpolicy_schema::document::{Ecosystem, IdentityMatcher, PolicyDocument, Rule};
+use mcpolicy_schema::requirement::Requirement;
+use mcpolicy_schema::risk;
+
+use crate::authoring::problem::{Problem, Weight};
+
+pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
+    powerful(&document.policy.env, "/policy/env", problems);
+    overlapping_names(&document.policy.env, "/policy/env", problems);
+    for (at, rule) in document.rule.iter().enumerate() {
+        floating(rule, at, problems);
+        let place = format!("/rule/{at}/env");
+        powerful(&rule.env, &place, problems);
+        overlapping_names(&rule.env, &place, problems);
+        for (name, value) in &rule.env {
+            let common = document.policy.env.iter().find(|(other, _)| holds_for(other, name));
+            if let Some((other, pattern)) = common
+                && pattern != value
+            {
+                let message = format!(
+                    "{name} = \"{value}\" stands beside {other} = \"{pattern}\" of the policy: the wider one counts"
+                );
+                problems.push(
+                    Problem::new(Weight::Error, "env-overlap", pointer(&place, name), message)
+                        .help("keep one of the two"),
+                );
+            }
+        }
+    }
+}
+
+fn powerful(env: &BTreeMap<String, String>, place: &str, problems: &mut Vec<Problem>) {
+    let open =
+        env.iter().filter(|(name, value)| risk::is_powerful(name) && matches!(value.as_str(), "*" | "**"));
+    for (name, _) in open {
+        let message =
+            format!("{name} decides what runs or where traffic goes, and any value of it is admitted");
+        problems.push(
+            Problem::new(Weight::Error, "powerful-variable", pointer(place, name), message)
+                .help("write the value that is meant"),
+        );
+    }
+}
+
+/// Two patterns of one table for one variable: Windows compares names without case, and `*` in a name takes others in.
+fn overlapping_names(env: &BTreeMap<String, String>, place: &str, problems: &mut Vec<Problem>) {
+    let names: Vec<&String> = env.keys().collect();
+    for (at, name) in names.iter().enumerate() {
+        let others = names[..at].iter().chain(&names[at + 1..]);
+        let other = others.copied().find(|other| {
+            (holds_for(other, name) && !holds_for(name, other)) || (same(other, name) && other < name)
+        });
+        if let Some(other) = other
+            && env.get(*name) != env.get(other)
+        {
+            let message = format!("{name} and {other} hold for one variable, with different values");
+            problems.push(
+                Problem::new(Weight::Error, "env-overlap", pointer(place, name), message)
+                    .help("keep one of the two: the wider one counts"),
+            );
+        }
+    }
+}
+
+fn same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+/// Whether a name, perhaps with `*`, holds for another name.
+fn holds_for(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => same(pattern, name),
+        Some((before, after)) => {
+            let (name, before, after) =
+                (name.to_ascii_lowercase(), before.to_ascii_lowercase(), after.to_ascii_lowercase());
+            name.len() >= before.len() + after.len() && name.starts_with(&before) && name.ends_with(&after)
+        }
+    }
+}
+
+fn floating(rule: &Rule, at: usize, problems: &mut Vec<Problem>) {
+    let (member, message) = match &rule.identity {
+        IdentityMatcher::Npm(p) => (versions(Ecosystem::Npm, &p.versions), "npm/versions"),
+        IdentityMatcher::Pypi(p) => (versions(Ecosystem::Pypi, &p.versions), "pypi/versions"),
+        IdentityMatcher::Dotnet(p) => (versions(Ecosystem::Dotnet, &p.versions), "dotnet/versions"),
+        IdentityMatcher::Go(p) => (versions(Ecosystem::Go, &p.versions), "go/versions"),
+        IdentityMatcher::Deno(p) => (versions(Ecosystem::Deno, &p.versions), "deno/versions"),
+        IdentityMatcher::Bridge(b) => (versions(b.ecosystem, &b.versions), "bridge/versions"),
+        IdentityMatcher::Oci(image) => {
+            let tag = image.tags.first().map(|tag| format!("the tag {tag}, which can be moved"));
+            (tag, "oci/tags")
+        }
+        IdentityMatcher::Git(git) => {
+            let any = git.commits.iter().any(|c| c == "*");
+            (any.then(|| "any commit".to_owned()), "git/commits")
+        }
+        _ => return,
+    };
+    let Some(what) = member else { return };
+    let text = format!("the rule {} admits {what}: versions that nobody has reviewed", rule.id);
+    problems.push(
+        Problem::new(Weight::Warning, "floating-version", format!("/rule/{at}/identity/{message}"), text)
+            .help("name exact versions, commits or digests; on_version = \"pin\" rewrites entries to them"),
+    );
+}
+
+/// What is admitted, where it is more than one version.
+fn versions(ecosystem: Ecosystem, text: &str) -> Option<String> {
+    if ecosystem == Ecosystem::Executable {
+        return None;
+    }
+    if text.trim() == "*" {
+        return Some("any version".to_owned());
+    }
+    let requirement = Requirement::parse(ecosystem, text).ok()?;
+    requirement.exact().is_none().then(|| format!("every version in {text}"))
+}
+
+/// A pointer to a member whose name may hold slashes.
+fn pointer(place: &str, name: &str) -> String {
+    format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"))
+}

@@ -1,0 +1,146 @@
+//! `[[deny]]`, `[[exception]]` and `[[ring]]`.
+
+use mcpolicy_schema::document::{Deny, Exception, Mode, PolicyDocument, Ring};
+
+use super::fields::Field;
+use super::{Changes, Class};
+use crate::authoring::{covers, words};
+
+pub(super) fn denials(old: &[Deny], new: &[Deny], changes: &mut Changes) {
+    for deny in new {
+        let field = &mut Field { changes, place: format!("deny {}", deny.id) };
+        let Some(before) = old.iter().find(|d| d.id == deny.id) else {
+            field.tell(Class::Tightens, format!("new: denies {}", words::identity(&deny.identity)));
+            continue;
+        };
+        if before.identity != deny.identity {
+            let what = format!(
+                "denies {} instead of {}",
+                words::identity(&deny.identity),
+                words::identity(&before.identity)
+            );
+            // What a deny covers more, is admitted less.
+            let narrow = covers::identity(&deny.identity, &before.identity);
+            let wide = covers::identity(&before.identity, &deny.identity);
+            field.tell(Class::of(wide, narrow), what);
+        }
+        field.neutral("reason", &before.reason, &deny.reason, &deny.reason);
+        field.neutral("ticket", &before.ticket, &deny.ticket, deny.ticket.as_deref().unwrap_or("none"));
+        field.neutral("owner", &before.owner, &deny.owner, deny.owner.as_deref().unwrap_or("none"));
+        field.neutral(
+            "alternatives",
+            &before.alternatives,
+            &deny.alternatives,
+            &words::list(&deny.alternatives, "none"),
+        );
+        field.neutral("contact", &before.contact, &deny.contact, deny.contact.as_deref().unwrap_or("none"));
+    }
+    for gone in old.iter().filter(|d| !new.iter().any(|n| n.id == d.id)) {
+        let what = format!("removed: {} is no longer denied", words::identity(&gone.identity));
+        changes.tell(Class::Loosens, &format!("deny {}", gone.id), what);
+    }
+}
+
+pub(super) fn exceptions(old: &[Exception], new: &[Exception], changes: &mut Changes) {
+    for exception in new {
+        let field = &mut Field { changes, place: format!("exception {}", exception.id) };
+        let Some(before) = old.iter().find(|e| e.id == exception.id) else {
+            let what = exception.description.as_deref().unwrap_or(&exception.fingerprint);
+            field.tell(Class::Loosens, format!("new: admits {what} until {}", exception.expires));
+            continue;
+        };
+        if before.fingerprint != exception.fingerprint {
+            field.tell(
+                Class::Loosens,
+                format!("admits {} instead of {}", exception.fingerprint, before.fingerprint),
+            );
+        }
+        if before.expires != exception.expires {
+            let class = if exception.expires > before.expires { Class::Loosens } else { Class::Tightens };
+            field.tell(class, format!("ends {} instead of {}", exception.expires, before.expires));
+        }
+        field.only("users", &before.users, &exception.users);
+        field.only("devices", &before.devices, &exception.devices);
+        field.neutral("description", &before.description, &exception.description, "");
+        field.neutral("owner", &before.owner, &exception.owner, &exception.owner);
+        field.neutral("ticket", &before.ticket, &exception.ticket, &exception.ticket);
+    }
+    for gone in old.iter().filter(|e| !new.iter().any(|n| n.id == e.id)) {
+        changes.tell(Class::Tightens, &format!("exception {}", gone.id), "removed");
+    }
+}
+
+/// What a ring does compared with the policy as a whole.
+fn leaning(ring: &Ring, policy: Mode) -> std::cmp::Ordering {
+    ring.mode.unwrap_or(policy).cmp(&policy)
+}
+
+pub(super) fn rings(old: &PolicyDocument, new: &PolicyDocument, changes: &mut Changes) {
+    let order = |d: &PolicyDocument| -> Vec<String> { d.ring.iter().map(|r| r.name.clone()).collect() };
+    for ring in &new.ring {
+        let field = &mut Field { changes, place: format!("ring {}", ring.name) };
+        let lax = leaning(ring, new.policy.mode).is_lt();
+        let Some(before) = old.ring.iter().find(|r| r.name == ring.name) else {
+            let mode = words::mode(ring.mode.unwrap_or(new.policy.mode));
+            let what = format!("new: {} % of machines in mode {mode}", ring.percent);
+            if lax {
+                field.tell_grave(what)
+            } else {
+                field.tell(Class::Neutral, what)
+            }
+            continue;
+        };
+        let mode = |ring: &Ring, document: &PolicyDocument| ring.mode.unwrap_or(document.policy.mode);
+        let (was, is) = (mode(before, old), mode(ring, new));
+        if was != is {
+            let what = format!("mode: {} instead of {}", words::mode(is), words::mode(was));
+            if is < was { field.tell_grave(what) } else { field.tell(Class::Tightens, what) }
+        } else {
+            field.neutral("mode", &before.mode, &ring.mode, words::mode(is));
+        }
+        members(before, ring, lax, field);
+    }
+    for gone in old.ring.iter().filter(|r| !new.ring.iter().any(|n| n.name == r.name)) {
+        // Its machines get the policy's mode.
+        let class = match leaning(gone, old.policy.mode) {
+            std::cmp::Ordering::Greater => Class::Loosens,
+            std::cmp::Ordering::Less => Class::Tightens,
+            std::cmp::Ordering::Equal => Class::Neutral,
+        };
+        changes.tell(class, &format!("ring {}", gone.name), "removed");
+    }
+    let (before, now) = (order(old), order(new));
+    let kept = |list: &[String], other: &[String]| -> Vec<String> {
+        list.iter().filter(|name| other.contains(name)).cloned().collect()
+    };
+    if kept(&before, &now) != kept(&now, &before) {
+        changes.tell(
+            Class::Loosens,
+            "rings",
+            "in another order: a machine is in the first ring that names it",
+        );
+    }
+}
+
+fn members(old: &Ring, new: &Ring, lax: bool, field: &mut Field<'_>) {
+    if old.percent != new.percent {
+        let class = match (new.percent > old.percent, lax) {
+            (true, true) => Class::Loosens,
+            (false, true) => Class::Tightens,
+            _ => Class::Neutral,
+        };
+        field.tell(class, format!("{} % of machines instead of {} %", new.percent, old.percent));
+    }
+    let lists = [
+        ("devices", &old.devices, &new.devices),
+        ("users", &old.users, &new.users),
+        ("groups", &old.groups, &new.groups),
+    ];
+    for (name, before, now) in lists {
+        if lax {
+            field.may(name, before, now);
+        } else {
+            field.neutral(name, before, now, &words::list(now, "none"));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What one policy admits and denies otherwise than another, in words.
+//!
+//! A change whose direction is not certain is classed as loosening: it may admit what was denied.
+
+mod fields;
+mod lists;
+mod rules;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use mcpolicy_schema::document::PolicyDocument;
+use serde::Serialize;
+
+/// Which way a change goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Something is admitted that was not.
+    Loosens,
+    /// Something is denied that was not.
+    Tightens,
+    /// No verdict changes.
+    Neutral,
+}
+
+impl Class {
+    /// The word used in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loosens => "loosens",
+            Self::Tightens => "tightens",
+            Self::Neutral => "neutral",
+        }
+    }
+
+    /// The class of a change after which as much as before (`wide`) or no more than before (`narrow`) is admitted.
+    fn of(wide: bool, narrow: bool) -> Self {
+        match (wide, narrow) {
+            (true, true) => Self::Neutral,
+            (false, true) => Self::Tightens,
+            (_, false) => Self::Loosens,
+        }
+    }
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Which way it goes.
+    pub class: Class,
+    /// It loosens so much that the statement needs the signatures of two people.
+    pub second_signature: bool,
+    /// What is changed: `policy`, `rule github`.
+    pub place: String,
+    /// The change in words.
+    pub what: String,
+}
+
+/// Changes under way.
+#[derive(Debug, Default)]
+struct Changes(Vec<Change>);
+
+impl Changes {
+    fn tell(&mut self, class: Class, place: &str, what: impl Into<String>) {
+        let change = Change { class, second_signature: false, place: place.to_owned(), what: what.into() };
+        self.0.push(change);
+    }
+
+    /// A loosening that needs two signatures.
+    fn tell_grave(&mut self, place: &str, what: impl Into<String>) {
+        self.tell(Class::Loosens, place, what);
+        if let Some(change) = self.0.last_mut() {
+            change.second_signature = true;
+        }
+    }
+}
+
+/// Compares two policies. The gravest changes come first.
+pub fn compare(old: &PolicyDocument, new: &PolicyDocument) -> Vec<Change> {
+    let mut changes = Changes::default();
+    settings::compare(&old.policy, &new.policy, &mut changes);
+    rules::compare(&old.rule, &new.rule, &mut changes);
+    lists::denials(&old.deny, &new.deny, &mut changes);
+    lists::exceptions(&old.exception, &new.exception, &mut changes);
+    lists::rings(old, new, &mut changes);
+    if old.schema != new.schema {
+        changes.tell(
+            Class::Loosens,
+            "policy",
+            format!("the schema is {} instead of {}", new.schema, old.schema),
+        );
+    }
+    let mut changes = changes.0;
+    if changes.is_empty() && old != new {
+        // A member that no comparison knows must not pass unseen.
+        changes.push(Change {
+            class: Class::Loosens,
+            second_signature: false,
+            place: "policy".to_owned(),
+            what: "the two differ in something that this version cannot put into words".to_owned(),
+        });
+    }
+    changes.sort_by(|a, b| (!a.second_signature, a.class).cmp(&(!b.second_signature, b.class)));
+    changes
+}

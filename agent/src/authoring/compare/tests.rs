@@ -1,0 +1,155 @@
+use mcpolicy_schema::document::PolicyDocument;
+use serde_json::{Value, json};
+
+use super::{Change, Class, compare};
+
+const FULL: &str = r#"{
+        "schema": "mcpolicy/policy/v1",
+        "policy": {
+            "name": "n", "contact": "c", "mode": "enforce", "grace_until": "2026-01-01", "default": "deny",
+            "ignore_denylist": false, "ignore_revocations": false, "unknown_members": "report",
+            "on_version": "deny", "unparseable": "report", "processes": "report", "prefer_disable": false,
+            "runners": "any", "runner_roots": ["/opt/a"], "search_path": {"linux": ["/usr/bin"]},
+            "registries": {"npm": ["https://registry.example.com/"], "pypi": ["https://registry.example.com/p"], "dotnet": ["https://registry.example.com/d"]},
+            "env": {"LANG": "*"}, "unlisted_tools": "write", "max_new_removals": {"entries": 5, "percent": 30},
+            "acknowledge_breaking": "yes", "staleness": {"stale_after_hours": 72, "expired_after_days": 30},
+            "native": {"cursor": {"owner": "agent", "inexpressible": "closed"}}, "gate": true, "mcp_spec": "2025-06-18"
+        },
+        "rule": [{
+            "id": "r", "description": "d", "identity": {"npm": {"package": "p", "versions": "1.0.0"}},
+            "runners": ["npx"], "runner_args": ["-q"], "with": ["w"], "bins": ["b"], "wrappers": ["env"],
+            "args": {"positional": ["a"], "optional": ["-v"], "required": ["-s"]}, "env": {"E": "x"},
+            "headers": {"H": "x"}, "references": ["R"], "members": ["dev"], "cwd": ["/w"], "clients": ["cursor"],
+            "scopes": ["user"], "transports": ["stdio"], "users": ["u"], "groups": ["g"], "devices": ["d"],
+            "rings": ["early"], "names": ["x"], "native_forms": [["npx", "p"]], "pin": "1.0.0", "owner": "o",
+            "class": "vendor", "release_reviewer": "rr", "review_by": "2027-01-01", "ticket": "T-1",
+            "mcp_spec": "2025-06-18", "auth": {"kind": "oauth", "pkce": true, "resource_indicators": true},
+            "credential_scopes": ["s"], "token": {"lifetime_hours": 1, "rotation_days": 2}, "data_access": "read-only",
+            "remediation": {"what": "w", "deadline": "2027-01-01", "done": false},
+            "tools": {"read": ["a"], "write": ["b"], "never": ["c"], "unlisted": "write"},
+            "alternatives": ["r"], "contact": "c"
+        }],
+        "deny": [{"id": "d", "identity": {"npm": {"package": "bad", "versions": "*"}}, "reason": "r", "ticket": "t",
+            "owner": "o", "alternatives": ["r"], "contact": "c"}],
+        "exception": [{"id": "e", "fingerprint": "sha256:00", "description": "d", "owner": "o", "ticket": "t",
+            "expires": "2027-01-01T00:00:00Z", "users": ["u"], "devices": ["d"]}],
+        "ring": [{"name": "early", "percent": 5, "devices": ["d"], "users": ["u"], "groups": ["g"], "mode": "enforce"}]
+}"#;
+
+fn full() -> Value {
+    serde_json::from_str(FULL).unwrap()
+}
+
+fn document(value: &Value) -> PolicyDocument {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn changes(change: impl FnOnce(&mut Value)) -> Vec<Change> {
+    let mut other = full();
+    change(&mut other);
+    compare(&document(&full()), &document(&other))
+}
+
+/// Every pointer to a member of an object.
+fn members(value: &Value, at: &str, out: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                let pointer = format!("{at}/{key}");
+                members(inner, &pointer, out);
+                out.push(pointer);
+            }
+        }
+        Value::Array(items) => {
+            for (n, inner) in items.iter().enumerate() {
+                members(inner, &format!("{at}/{n}"), out);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn taking_any_member_away_is_told_in_words() {
+    let mut pointers = Vec::new();
+    members(&full(), "", &mut pointers);
+    let mut tried = 0;
+    for pointer in pointers {
+        let mut other = full();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        other.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key);
+        let (old, Ok(new)) = (document(&full()), serde_json::from_value::<PolicyDocument>(other)) else {
+            continue;
+        };
+        if old == new {
+            continue;
+        }
+        tried += 1;
+        for (a, b) in [(&old, &new), (&new, &old)] {
+            let changes = compare(a, b);
+            assert!(!changes.is_empty(), "{pointer}");
+            assert!(
+                changes.iter().all(|c| !c.what.contains("cannot put into words")),
+                "{pointer}: {changes:?}"
+            );
+        }
+    }
+    assert!(tried > 60, "{tried}");
+}
+
+#[test]
+fn equal_policies_have_no_changes() {
+    assert_eq!(changes(|_| {}), []);
+}
+
+#[test]
+fn what_needs_two_signatures_is_marked_and_comes_first() {
+    let graves: [(&str, Value); 7] = [
+        ("/policy/mode", json!("observe")),
+        ("/policy/default", json!("allow")),
+        ("/policy/ignore_denylist", json!(true)),
+        ("/policy/ignore_revocations", json!(true)),
+        ("/policy/gate", json!(false)),
+        ("/policy/native/cursor/owner", json!("off")),
+        ("/rule/0/identity", json!({"any": {}})),
+    ];
+    for (pointer, value) in graves {
+        let changes = changes(|d| *d.pointer_mut(pointer).unwrap() = value);
+        assert!(changes[0].second_signature && changes[0].class == Class::Loosens, "{pointer}: {changes:?}");
+    }
+    let ordinary = changes(|d| {
+        d["rule"].as_array_mut().unwrap().push(json!({"id": "n", "identity": {"npm": {"package": "q"}}}))
+    });
+    assert!(ordinary[0].class == Class::Loosens && !ordinary[0].second_signature, "{ordinary:?}");
+}
+
+#[test]
+fn the_direction_of_a_change_is_that_of_what_is_admitted() {
+    let class = |pointer: &str, value: Value| {
+        let told = changes(|d| *d.pointer_mut(pointer).unwrap() = value);
+        assert_eq!(told.len(), 1, "{told:?}");
+        told[0].class
+    };
+    assert_eq!(class("/rule/0/clients", json!([])), Class::Loosens);
+    assert_eq!(class("/rule/0/runners", json!([])), Class::Loosens);
+    assert_eq!(class("/rule/0/env", json!({})), Class::Tightens);
+    assert_eq!(class("/rule/0/env/E", json!("*")), Class::Loosens);
+    assert_eq!(class("/rule/0/identity/npm/versions", json!("*")), Class::Loosens);
+    assert_eq!(class("/rule/0/remediation/deadline", json!("2028-01-01")), Class::Loosens);
+    assert_eq!(class("/rule/0/remediation/deadline", json!("2026-01-01")), Class::Tightens);
+    assert_eq!(class("/rule/0/owner", json!("other")), Class::Neutral);
+    assert_eq!(class("/deny", json!([])), Class::Loosens);
+    assert_eq!(class("/rule", json!([])), Class::Tightens);
+    assert_eq!(class("/deny/0/identity/npm/versions", json!("1.0.0")), Class::Loosens);
+    assert_eq!(class("/policy/unknown_members", json!("deny")), Class::Tightens);
+    assert_eq!(class("/policy/staleness/expired_after_days", json!(90)), Class::Loosens);
+    assert_eq!(class("/exception/0/expires", json!("2028-01-01T00:00:00Z")), Class::Loosens);
+}
+
+#[test]
+fn a_renamed_rule_changes_nothing() {
+    let told = changes(|d| d["rule"][0]["id"] = json!("other"));
+    let renamed = told.iter().find(|c| c.place == "rule other").unwrap();
+    assert_eq!((renamed.class, renamed.what.as_str()), (Class::Neutral, "was called r"));
+    assert!(told.iter().all(|c| c.class == Class::Neutral), "{told:?}");
+}

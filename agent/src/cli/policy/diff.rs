@@ -1,0 +1,140 @@
+//! `policy diff`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::common;
+use crate::authoring::compare::{self, Change, Class};
+use crate::authoring::markdown;
+use crate::authoring::source::{self, Source};
+use crate::cli::exit;
+use crate::output::text::visible;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The policy before: a file, a folder with policy.toml, or a published body
+    before: PathBuf,
+
+    /// The policy after
+    after: PathBuf,
+
+    /// How to say it
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+
+    /// Same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+
+    /// Exit with 1 if there is such a change: `loosening` needs two signatures, `admits-more` admits anything more
+    #[arg(long, value_name = "WHAT", default_value = "never")]
+    fail_on: FailOn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+    /// One comment on a change
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Never,
+    Loosening,
+    AdmitsMore,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: &'static str,
+    loosens: usize,
+    tightens: usize,
+    neutral: usize,
+    second_signature: bool,
+    changes: &'a [Change],
+}
+
+pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
+    let before = source::compile(&Source::of_policy(&options.before)?)?;
+    let after = source::compile(&Source::of_policy(&options.after)?)?;
+    let changes = compare::compare(before.document(), after.document());
+    match options.format {
+        _ if options.json => json(&changes)?,
+        Format::Json => json(&changes)?,
+        Format::Human => common::say(&human(&changes))?,
+        Format::Markdown => common::say(&as_markdown(&changes))?,
+    }
+    let failing = |change: &Change| match options.fail_on {
+        FailOn::Never => false,
+        FailOn::Loosening => change.second_signature,
+        FailOn::AdmitsMore => change.class == Class::Loosens,
+    };
+    Ok(if changes.iter().any(failing) { exit::FINDINGS } else { exit::OK })
+}
+
+fn count(changes: &[Change], class: Class) -> usize {
+    changes.iter().filter(|c| c.class == class).count()
+}
+
+fn json(changes: &[Change]) -> anyhow::Result<()> {
+    common::say_json(&Answer {
+        schema: "mcpolicy/policy-diff/v1",
+        loosens: count(changes, Class::Loosens),
+        tightens: count(changes, Class::Tightens),
+        neutral: count(changes, Class::Neutral),
+        second_signature: changes.iter().any(|c| c.second_signature),
+        changes,
+    })
+}
+
+fn summary(changes: &[Change]) -> String {
+    let n = |class| count(changes, class);
+    format!(
+        "{} loosen, {} tighten, {} change no verdict",
+        n(Class::Loosens),
+        n(Class::Tightens),
+        n(Class::Neutral)
+    )
+}
+
+fn human(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "no changes\n".to_owned();
+    }
+    let mut out = String::new();
+    for change in changes {
+        let class = if change.second_signature { "LOOSENS" } else { change.class.as_str() };
+        let _ = writeln!(out, "{class:<9} {}: {}", visible(&change.place), visible(&change.what));
+    }
+    let _ = writeln!(out, "{}", summary(changes));
+    if changes.iter().any(|c| c.second_signature) {
+        let _ = writeln!(out, "changes marked LOOSENS need the signatures of two people");
+    }
+    out
+}
+
+fn as_markdown(changes: &[Change]) -> String {
+    let mut out = "### Policy changes\n\n".to_owned();
+    if changes.is_empty() {
+        out.push_str("None.\n");
+        return out;
+    }
+    if changes.iter().any(|c| c.second_signature) {
+        out.push_str("> **This loosens the policy: it needs the signatures of two people.**\n\n");
+    }
+    out.push_str("| | where | what |\n|---|---|---|\n");
+    for change in changes {
+        let class = if change.second_signature { "**LOOSENS**" } else { change.class.as_str() };
+        let (place, what) = (markdown::cell(&change.place), markdown::cell(&change.what));
+        let _ = writeln!(out, "| {class} | {place} | {what} |");
+    }
+    let _ = writeln!(out, "\n{}", summary(changes));
+    out
+}

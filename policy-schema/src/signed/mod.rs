@@ -1,0 +1,150 @@
+//! The payloads of signed documents. Each has its own payload type, so that none can be taken for another.
+//!
+//! A reader ignores members that it does not know, so that a newer writer does no harm; what it must not ignore, the
+//! writer names in `crit`, and a reader that does not know it refuses the document.
+
+mod digest;
+mod grant;
+mod head;
+mod request;
+mod root;
+mod statement;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use digest::{Digest, Sha256Hex};
+pub use grant::Grant;
+pub use head::{Current, Head};
+pub use request::Request;
+pub use root::{PolicyRole, Reset, Role, Roles, Root};
+pub use statement::{RevocationsStatement, Statement};
+
+use crate::json::{self, JsonError};
+use crate::limits::MAX_PAYLOAD_BYTES;
+
+/// The members that every signed payload has.
+#[derive(Debug, Clone, Copy)]
+pub struct Common<'a> {
+    /// `mcpolicy/<document>/v1`.
+    pub schema: &'a str,
+    /// The document's number, where it has one.
+    pub sequence: Option<u64>,
+    /// When it was signed.
+    pub issued: Timestamp,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+    /// Members that a reader must understand.
+    pub crit: &'a [String],
+}
+
+/// A payload of its own type.
+pub trait Payload: Serialize + DeserializeOwned {
+    /// What people call it: `root`, `policy` …
+    const DOCUMENT: &'static str;
+    /// The type in the envelope.
+    const PAYLOAD_TYPE: &'static str;
+    /// The value of its member `schema`.
+    const SCHEMA: &'static str;
+    /// Every member that this version understands at the top.
+    const MEMBERS: &'static [&'static str];
+
+    /// The members that all have.
+    fn common(&self) -> Common<'_>;
+
+    /// What the form does not say.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn check(&self) -> Result<(), String>;
+}
+
+/// Why a payload cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// Larger than a signer could sign.
+    #[error("the payload has {bytes} bytes, more than the {MAX_PAYLOAD_BYTES} that a document may have")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// Not JSON of the form.
+    #[error("the payload {0}")]
+    Json(#[from] JsonError),
+    /// Of another schema.
+    #[error("the payload says schema {found}, not {expected}")]
+    Schema {
+        /// What this reader knows.
+        expected: &'static str,
+        /// What it says.
+        found: String,
+    },
+    /// It has a member that must be understood and is not.
+    #[error("the payload demands in `crit` that `{0}` be understood, which this version does not")]
+    Critical(String),
+    /// Number nought: every floor would admit it.
+    #[error("the payload has the sequence 0; the first is 1")]
+    Sequence,
+    /// It ends before it begins.
+    #[error("the payload expires at {expires}, which is not after its issue at {issued}")]
+    Lifetime {
+        /// When it was signed.
+        issued: Timestamp,
+        /// When it ends.
+        expires: Timestamp,
+    },
+    /// A member's value makes no sense.
+    #[error("the payload makes no sense: {0}")]
+    Value(String),
+}
+
+/// Reads a payload out of bytes that have been verified.
+///
+/// # Errors
+/// See [`PayloadError`].
+pub fn decode<T: Payload>(verified: &[u8]) -> Result<T, PayloadError> {
+    if verified.len() > MAX_PAYLOAD_BYTES {
+        return Err(PayloadError::TooLarge { bytes: verified.len() });
+    }
+    let payload: T = json::from_slice(verified)?;
+    validate(&payload)?;
+    Ok(payload)
+}
+
+/// Writes a payload as it is signed, after the checks that a reader makes.
+///
+/// # Errors
+/// It would be refused.
+pub fn encode<T: Payload>(payload: &T) -> Result<Vec<u8>, PayloadError> {
+    validate(payload)?;
+    let form = |error: serde_json::Error| JsonError::Form(error.to_string());
+    let bytes = serde_json::to_vec(payload).map_err(form)?;
+    if bytes.len() > MAX_PAYLOAD_BYTES {
+        return Err(PayloadError::TooLarge { bytes: bytes.len() });
+    }
+    Ok(bytes)
+}
+
+fn validate<T: Payload>(payload: &T) -> Result<(), PayloadError> {
+    let common = payload.common();
+    if common.schema != T::SCHEMA {
+        return Err(PayloadError::Schema { expected: T::SCHEMA, found: common.schema.to_owned() });
+    }
+    if let Some(unknown) = common.crit.iter().find(|name| !T::MEMBERS.contains(&name.as_str())) {
+        return Err(PayloadError::Critical(unknown.clone()));
+    }
+    if common.sequence == Some(0) {
+        return Err(PayloadError::Sequence);
+    }
+    if let Some(expires) = common.expires
+        && expires <= common.issued
+    {
+        return Err(PayloadError::Lifetime { issued: common.issued, expires });
+    }
+    payload.check().map_err(PayloadError::Value)
+}
+
+fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}

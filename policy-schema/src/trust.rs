@@ -1,2 +1,0 @@
-//! Which signed documents are believed, and since when: roots, rotation, rollback floor, staleness. Time is an
-//! argument.

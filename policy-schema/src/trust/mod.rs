@@ -1,0 +1,219 @@
+//! Which signed documents are believed, and since when: the pinned root, its successors, the head, the policy, the
+//! revocations. Time is an argument.
+//!
+//! Nothing that is refused changes anything: what was in force stays in force. Age takes new allowances away (see
+//! [`Staleness`]) and never protection. Sequences only rise, but for a root that says otherwise.
+
+mod clock;
+mod documents;
+mod refusal;
+mod resume;
+mod staleness;
+mod state;
+mod update;
+mod verify;
+
+use jiff::Timestamp;
+
+pub use clock::{Clock, ClockEvent, Reading, Time, Uptime};
+pub use documents::Documents;
+pub use refusal::{DocumentName, Refusal, Violation};
+pub use staleness::{Age, Staleness};
+pub use state::{Accepted, Demands, Floor, Floors, Kept, SCHEMA, State};
+pub use update::Update;
+
+use crate::document::PolicyDocument;
+use crate::loosens::Loosening;
+use crate::policy::Policy;
+use crate::revocations::Revocations;
+use crate::signed::{Grant, Head, Payload as _, RevocationsStatement, Root, Sha256Hex, Statement};
+use verify::Verified;
+
+/// The policy in force.
+#[derive(Debug, Clone)]
+pub struct InForce {
+    /// Its number.
+    pub sequence: u64,
+    /// Its name.
+    pub name: String,
+    /// Digest of its body.
+    pub sha256: Sha256Hex,
+    /// When it was signed.
+    pub issued: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// How it takes protection away, as far as it does.
+    pub loosening: Vec<Loosening>,
+    /// Its compiled form.
+    pub policy: Policy,
+    statement: Verified<Statement>,
+    body: Vec<u8>,
+    root: Verified<Root>,
+}
+
+impl InForce {
+    /// What administrators wrote.
+    pub fn document(&self) -> &PolicyDocument {
+        self.policy.document()
+    }
+
+    /// What was signed.
+    pub fn statement(&self) -> &Statement {
+        &self.statement.payload
+    }
+
+    /// How many policy keys had signed it.
+    pub fn signers(&self) -> usize {
+        self.statement.signers.len()
+    }
+}
+
+/// The revocations in force.
+#[derive(Debug, Clone)]
+pub struct RevocationsInForce {
+    /// Their number.
+    pub sequence: u64,
+    /// Digest of their body.
+    pub sha256: Sha256Hex,
+    /// When they were signed.
+    pub issued: Timestamp,
+    /// Their compiled form.
+    pub revocations: Revocations,
+    statement: Verified<RevocationsStatement>,
+    body: Vec<u8>,
+    root: Verified<Root>,
+}
+
+/// What a machine believes.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// The newest root.
+    root: Verified<Root>,
+    /// Digests from the pinned root to the newest.
+    chain: Vec<Sha256Hex>,
+    head: Option<(Verified<Head>, Verified<Root>)>,
+    policy: Option<InForce>,
+    revocations: Option<RevocationsInForce>,
+    floors: Floors,
+    demands: Demands,
+    current_as_of: Option<Timestamp>,
+    clock: Clock,
+}
+
+impl Trust {
+    /// Trust in a pinned root and nothing else yet. `passed` is a time that is known to have passed, such as that of
+    /// the build. The root's age is judged at the first update.
+    ///
+    /// # Errors
+    /// The root is not one, or its own keys have not signed it.
+    pub fn pinned(root: &[u8], passed: Timestamp) -> Result<Self, Refusal> {
+        let root = verify::root(root).map_err(|v| Refusal::new(DocumentName::PinnedRoot, v))?;
+        let mut clock = Clock::new(passed);
+        let mut floors = Floors::default();
+        Self::take_reset(&root.payload, &mut floors, &mut clock);
+        Ok(Self {
+            chain: vec![root.digest],
+            root,
+            head: None,
+            policy: None,
+            revocations: None,
+            floors,
+            demands: Demands::default(),
+            current_as_of: None,
+            clock,
+        })
+    }
+
+    /// With what the device settings demand.
+    #[must_use]
+    pub fn demanding(mut self, demands: Demands) -> Self {
+        self.demands = demands;
+        self
+    }
+
+    /// The policy in force; `None` if none was ever accepted.
+    pub fn policy(&self) -> Option<&InForce> {
+        self.policy.as_ref()
+    }
+
+    /// The revocations in force.
+    pub fn revocations(&self) -> Option<&RevocationsInForce> {
+        self.revocations.as_ref()
+    }
+
+    /// The newest root.
+    pub fn root(&self) -> &Root {
+        &self.root.payload
+    }
+
+    /// The newest head.
+    pub fn head(&self) -> Option<&Head> {
+        self.head.as_ref().map(|(head, _)| &head.payload)
+    }
+
+    /// The lowest sequences that are still taken.
+    pub fn floors(&self) -> &Floors {
+        &self.floors
+    }
+
+    /// Issue of the newest head whose documents are all in force.
+    pub fn current_as_of(&self) -> Option<Timestamp> {
+        self.current_as_of
+    }
+
+    /// The time, by the machine's clocks and everything that is known to have passed.
+    pub fn read_clock(&mut self, reading: Reading) -> Time {
+        let head_expires = self.head().map(|head| head.expires);
+        self.clock.read(reading, head_expires)
+    }
+
+    /// How old what is in force is; `None` without a policy.
+    pub fn staleness(&self, now: impl Into<Time>) -> Option<Staleness> {
+        let now = now.into();
+        let policy = self.policy.as_ref()?;
+        if policy.sequence < self.demands.min_policy {
+            return Some(Staleness::Expired);
+        }
+        let age = Age {
+            current_as_of: self.current_as_of,
+            issued: policy.issued,
+            expires: policy.expires,
+            knobs: policy.document().policy.staleness,
+        };
+        Some(now.doubting(age.at(now.verifying)))
+    }
+
+    /// Verifies a grant: signed as a policy must be, and in its lifetime. Whether device, user and entry are those
+    /// concerned is for the evaluation.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn grant(&self, envelope: &[u8], now: impl Into<Time>) -> Result<Grant, Refusal> {
+        let now = now.into();
+        let verified = self.root_in_its_time(now).and_then(|()| {
+            let grant: Verified<Grant> = verify::document(envelope, &self.root().roles.policy.role)?;
+            verify::in_its_time(&grant.payload.common(), now)?;
+            // a time-boxed allowance ends by the later of all times that may be true
+            match grant.payload.expires {
+                expires if expires <= now.judging => Err(Violation::Expired(expires)),
+                _ => Ok(grant.payload),
+            }
+        });
+        verified.map_err(|violation| Refusal::new(DocumentName::Grant, violation))
+    }
+
+    fn root_in_its_time(&self, now: Time) -> Result<(), Violation> {
+        let expires = self.root().expires;
+        if expires <= now.verifying { Err(Violation::RootExpired(expires)) } else { Ok(()) }
+    }
+
+    fn take_reset(root: &Root, floors: &mut Floors, clock: &mut Clock) {
+        let Some(reset) = root.reset else { return };
+        *floors = Floors {
+            head: Floor::at(reset.head),
+            policy: Floor::at(reset.policy),
+            revocations: Floor::at(reset.revocations),
+        };
+        clock.reset(root.issued);
+    }
+}
