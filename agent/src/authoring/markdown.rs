@@ -65,7 +65,9 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_code_span_or_its_cell() {
-        for hostile in ["` @everyone `", "a | b", "a \\| b", "``` ```", "<img src=x>\n\n# x", "\u{202e}x\u{1b}[31m"] {
+        for hostile in
+            ["` @everyone `", "a | b", "a \\| b", "``` ```", "<img src=x>\n\n# x", "\u{202e}x\u{1b}[31m"]
+        {
             let shown = code(hostile);
             let inside = shown.strip_prefix('`').and_then(|s| s.strip_suffix('`')).unwrap();
             assert!(!inside.contains(['`', '|', '\n', '\u{202e}', '\u{1b}']), "{shown}");

@@ -254,7 +254,8 @@ fn note_hidden(hidden: &mut Hidden, stored: &v1::Entry, entry: &Entry, identity:
         hidden.plain_query = stored.plain_url;
         hidden.query = !stored.plain_url;
     }
-    hidden.identity = decides(entry, identity).any(is_hidden) || names(stored).any(|n| n.contains("<secret:"));
+    hidden.identity =
+        decides(entry, identity).any(is_hidden) || names(stored).any(|n| n.contains("<secret:"));
 }
 
 /// Every text that decides what runs.
@@ -262,7 +263,8 @@ fn decides<'e>(entry: &'e Entry, identity: &'e Identity) -> impl Iterator<Item =
     let before_query = |text: &'e str| text.split(['?', '#']).next().unwrap_or_default();
     let url = entry.url.as_ref().map(Sensitive::expose);
     let addresses = [url, identity.target.as_deref(), Some(identity.name.as_str())];
-    let texts = [entry.command.as_ref().map(Sensitive::expose), identity.version.as_deref(), identity.bin.as_deref()];
+    let texts =
+        [entry.command.as_ref().map(Sensitive::expose), identity.version.as_deref(), identity.bin.as_deref()];
     let lists = identity.extra_packages.iter().chain(&identity.registries).chain(&identity.wrapper_programs);
     addresses
         .into_iter()

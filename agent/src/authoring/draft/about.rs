@@ -126,7 +126,8 @@ fn absolute(variant: &Variant, written: &str) -> Result<String, String> {
     };
     let drive = path.as_bytes().get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"));
     if !path.starts_with(['/', '\\']) && !drive {
-        return Err("its path is relative or looked for in PATH, and the report does not say where it lies".to_owned());
+        return Err("its path is relative or looked for in PATH, and the report does not say where it lies"
+            .to_owned());
     }
     Ok(portable(variant, path))
 }
@@ -145,7 +146,11 @@ impl Base {
         match self {
             Self::Script(interpreter, path) => vec![interpreter, path],
             Self::Package(_, text) | Self::Bridge(_, text) => vec![text],
-            Self::Oci(text) | Self::Git(text) | Self::Url(text) | Self::Executable(text) | Self::Builtin(text) => {
+            Self::Oci(text)
+            | Self::Git(text)
+            | Self::Url(text)
+            | Self::Executable(text)
+            | Self::Builtin(text) => {
                 vec![text]
             }
         }
@@ -175,8 +180,11 @@ impl Base {
                 .map(|versions| json!({ *kind: { "package": name, "versions": versions } }))
                 .collect(),
             Self::Bridge(kind, name) => {
-                let targets: BTreeSet<String> =
-                    variants.iter().filter_map(|v| v.stored.identity.target.as_deref()).map(address).collect();
+                let targets: BTreeSet<String> = variants
+                    .iter()
+                    .filter_map(|v| v.stored.identity.target.as_deref())
+                    .map(address)
+                    .collect();
                 requirements(kind, &versions)
                     .into_iter()
                     .map(|versions| {
@@ -212,8 +220,10 @@ impl Base {
 /// Versions that mean one thing only.
 pub(crate) fn exact_versions(variants: &[&Variant]) -> Vec<String> {
     let pinned = variants.iter().map(|v| &v.stored.identity).filter(|identity| identity.pinned);
-    let versions: BTreeSet<String> =
-        pinned.filter_map(|identity| identity.version.clone()).filter(|version| is_writable(version)).collect();
+    let versions: BTreeSet<String> = pinned
+        .filter_map(|identity| identity.version.clone())
+        .filter(|version| is_writable(version))
+        .collect();
     versions.into_iter().collect()
 }
 

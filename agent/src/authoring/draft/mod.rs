@@ -21,11 +21,11 @@ use serde::Serialize;
 
 use super::reports::Problem;
 pub(crate) use about::Base;
+pub(crate) use about::{base, refusal};
 pub(crate) use rule::{Proposal, Seen};
 use variant::Spread;
 pub use variant::Use;
 pub(crate) use variant::Variant;
-pub(crate) use about::{base, refusal};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -110,7 +110,11 @@ pub fn draft(
     done: &(dyn Fn(u64, u64) + Sync),
 ) -> anyhow::Result<(Draft, Vec<Problem>)> {
     let fleet = variant::read(inputs, wish.now, done);
-    anyhow::ensure!(fleet.machines > 0, "no report could be read, so nothing can be proposed{}", first(&fleet.problems));
+    anyhow::ensure!(
+        fleet.machines > 0,
+        "no report could be read, so nothing can be proposed{}",
+        first(&fleet.problems)
+    );
     let mut covered = 0;
     let mut open = Vec::new();
     for (variant, spread) in fleet.variants {
@@ -137,8 +141,9 @@ fn first(problems: &[Problem]) -> String {
 }
 
 fn compile(text: &str) -> anyhow::Result<Policy> {
-    let document: PolicyDocument = ::toml::from_str(text)
-        .map_err(|error| anyhow::anyhow!("the proposal does not fit the policy given with --policy: {error}"))?;
+    let document: PolicyDocument = ::toml::from_str(text).map_err(|error| {
+        anyhow::anyhow!("the proposal does not fit the policy given with --policy: {error}")
+    })?;
     Policy::compile(document).map_err(|faults| {
         let all: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.place, f.message)).collect();
         anyhow::anyhow!("the proposal does not compile: {}", all.join("; "))
@@ -193,7 +198,8 @@ fn rank(left: &mut [Left]) {
 /// Makes the rules of each group; a group of which nothing may be proposed is left.
 fn propose(wish: &Wish<'_>, groups: &mut Vec<Group>, left: &mut Vec<Left>) {
     let names = own_names(groups);
-    let mut ids: BTreeSet<String> = wish.existing.map(|(policy, _)| ids_of(policy.document())).unwrap_or_default();
+    let mut ids: BTreeSet<String> =
+        wish.existing.map(|(policy, _)| ids_of(policy.document())).unwrap_or_default();
     for group in groups.iter_mut() {
         let good = group.members.iter().map(|(v, _)| v.as_ref()).filter(|v| about::refusal(v).is_none());
         let variants: Vec<&Variant> = good.collect();
@@ -208,7 +214,11 @@ fn propose(wish: &Wish<'_>, groups: &mut Vec<Group>, left: &mut Vec<Left>) {
     groups.retain(|group| {
         let keep = group.proposals.iter().any(|proposal| admits_some(wish, group, proposal));
         if !keep {
-            left.push(Left { identity: group.base.title(), used: group.spread.count(), why: why_none(wish, group) });
+            left.push(Left {
+                identity: group.base.title(),
+                used: group.spread.count(),
+                why: why_none(wish, group),
+            });
         }
         keep
     });
@@ -259,13 +269,16 @@ fn admits_some(wish: &Wish<'_>, group: &Group, proposal: &Proposal) -> bool {
 
 /// Why nothing is proposed for a group.
 fn why_none(wish: &Wish<'_>, group: &Group) -> String {
-    let refused: BTreeSet<String> = group.members.iter().filter_map(|(variant, _)| about::refusal(variant)).collect();
+    let refused: BTreeSet<String> =
+        group.members.iter().filter_map(|(variant, _)| about::refusal(variant)).collect();
     if refused.is_empty() {
         let said = group.proposals.first().and_then(alone).and_then(|policy| {
             let judged = group.members.iter().map(|(variant, _)| variant.judge(&policy, wish.now));
             judged.filter_map(|judgement| judgement.reason).next()
         });
-        return said.map_or("no rule can be written for it".to_owned(), |r| format!("{}: {}", r.code.as_str(), r.detail));
+        return said.map_or("no rule can be written for it".to_owned(), |r| {
+            format!("{}: {}", r.code.as_str(), r.detail)
+        });
     }
     refused.into_iter().collect::<Vec<_>>().join("; ")
 }
@@ -282,12 +295,18 @@ fn judged(wish: &Wish<'_>, policy: &Policy, groups: &mut [Group]) -> Vec<Ruled> 
                 allowed += spread.entries;
                 continue;
             }
-            let (code, detail) = judgement.reason.map_or(("", String::new()), |r| (r.code.as_str(), r.detail));
+            let (code, detail) =
+                judgement.reason.map_or(("", String::new()), |r| (r.code.as_str(), r.detail));
             *blocked.entry((judgement.verdict, code, detail)).or_default() += spread.entries;
         }
         let mut blocked: Vec<Blocked> = blocked
             .into_iter()
-            .map(|((verdict, code, detail), entries)| Blocked { verdict, reason: code.to_owned(), detail, entries })
+            .map(|((verdict, code, detail), entries)| Blocked {
+                verdict,
+                reason: code.to_owned(),
+                detail,
+                entries,
+            })
             .collect();
         blocked.sort_by_key(|blocked| std::cmp::Reverse(blocked.entries));
         let ruled = Ruled {

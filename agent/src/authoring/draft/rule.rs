@@ -46,7 +46,8 @@ impl Proposal {
     fn new(seen: &Seen<'_>, identity: Value, ids: &mut BTreeSet<String>) -> Option<Self> {
         let entries = || seen.variants.iter().map(|variant| &variant.stored);
         let env = names(entries().flat_map(|s| s.entry.env.iter().chain(&s.identity.argument_env)));
-        let headers = names(entries().flat_map(|s| s.entry.headers.iter().chain(&s.identity.argument_headers)));
+        let headers =
+            names(entries().flat_map(|s| s.entry.headers.iter().chain(&s.identity.argument_headers)));
         let home = |variant: &Variant| variant.home.clone();
         let cwd: BTreeSet<String> = seen
             .variants
@@ -136,7 +137,8 @@ fn references(variants: &[&Variant]) -> BTreeSet<String> {
             let is_prompt = ["input:", "inputs.", "secrets.", "secret:", "promptString:", "user_config."]
                 .iter()
                 .any(|prompt| name.starts_with(prompt));
-            let is_word = value.r#in == "member" && !reference.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit());
+            let is_word = value.r#in == "member"
+                && !reference.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit());
             if name != value.name && !is_prompt && !is_word && is_writable(name) {
                 found.insert(name.to_owned());
             }
@@ -167,7 +169,8 @@ fn slug(title: &str) -> String {
 
 fn unused(wanted: &str, ids: &mut BTreeSet<String>) -> String {
     let numbered = (2..).map(|n| format!("{wanted}-{n}"));
-    let id = std::iter::once(wanted.to_owned()).chain(numbered).find(|id| !ids.contains(id)).unwrap_or_default();
+    let id =
+        std::iter::once(wanted.to_owned()).chain(numbered).find(|id| !ids.contains(id)).unwrap_or_default();
     ids.insert(id.clone());
     id
 }

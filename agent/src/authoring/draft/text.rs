@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Blocked, Group, Left, Ruled, Wish};
 use super::variant::Variant;
+use super::{Blocked, Group, Left, Ruled, Wish};
 use crate::authoring::toml::{comment, inline};
 use serde_json::json;
 
@@ -44,7 +44,8 @@ pub(super) fn policy(wish: &Wish<'_>, machines: usize, groups: &[Group], left: &
         }
     }
     if !left.is_empty() {
-        let _ = writeln!(out, "# No rule is proposed for these; each stays denied until somebody writes one.");
+        let _ =
+            writeln!(out, "# No rule is proposed for these; each stays denied until somebody writes one.");
     }
     for left in left {
         let _ = writeln!(
@@ -102,10 +103,16 @@ pub(super) fn annotate(group: &mut Group, ruled: &Ruled) {
     let floating = group.members.iter().all(|(variant, _)| !variant.stored.identity.pinned);
     for proposal in &mut group.proposals {
         if floating && has_version(&proposal.text()) {
-            proposal.open.push("TODO: nobody names an exact version; name the one that was reviewed, and set `pin`".to_owned());
+            proposal.open.push(
+                "TODO: nobody names an exact version; name the one that was reviewed, and set `pin`"
+                    .to_owned(),
+            );
         }
         if needs_digest(&proposal.text()) {
-            proposal.open.push("TODO: name the SHA-256 of the file that was reviewed; now it is whatever lies there".to_owned());
+            proposal.open.push(
+                "TODO: name the SHA-256 of the file that was reviewed; now it is whatever lies there"
+                    .to_owned(),
+            );
         }
         proposal.open.push("owner = \"\"              # TODO: who answers for it".to_owned());
         proposal.open.push("review_by = \"\"          # TODO: day of the next review".to_owned());
@@ -120,7 +127,8 @@ fn has_version(rule: &str) -> bool {
 }
 
 fn needs_digest(rule: &str) -> bool {
-    ["identity.executable", "identity.script"].iter().any(|kind| rule.contains(kind)) && rule.contains("sha256 = []")
+    ["identity.executable", "identity.script"].iter().any(|kind| rule.contains(kind))
+        && rule.contains("sha256 = []")
 }
 
 fn block(blocked: &Blocked, all: u64) -> String {
@@ -129,6 +137,10 @@ fn block(blocked: &Blocked, all: u64) -> String {
         mcpolicy_schema::verdict::Verdict::Unknown => "cannot be told from the reports",
         _ => "still blocked",
     };
-    let hint = if reason == "version-not-allowed" { "; add on_version = \"pin\" to have them rewritten" } else { "" };
+    let hint = if reason == "version-not-allowed" {
+        "; add on_version = \"pin\" to have them rewritten"
+    } else {
+        ""
+    };
     format!("{verb}: {entries} of {all} entries ({reason}): {detail}{hint}")
 }

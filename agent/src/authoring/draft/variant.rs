@@ -112,9 +112,8 @@ pub(crate) fn read(inputs: &[PathBuf], now: Timestamp, done: &(dyn Fn(u64, u64) 
         let machine: Arc<str> = origin.machine.into();
         machines.insert(Arc::clone(&machine));
         for variant in items {
-            let (variant, spread) = spreads
-                .entry(Arc::as_ptr(&variant))
-                .or_insert_with(|| (variant, Spread::default()));
+            let (variant, spread) =
+                spreads.entry(Arc::as_ptr(&variant)).or_insert_with(|| (variant, Spread::default()));
             spread.entries += 1;
             spread.machines.insert(Arc::clone(&machine));
             spread.users.extend(variant.entry.user.clone());

@@ -27,12 +27,7 @@ impl<T> Cache<T> {
     }
 
     /// What is made of an entry, anew only if there is none yet.
-    pub(crate) fn get(
-        &self,
-        entry: &v1::Entry,
-        site: &Site<'_>,
-        make: impl FnOnce() -> T,
-    ) -> Arc<T> {
+    pub(crate) fn get(&self, entry: &v1::Entry, site: &Site<'_>, make: impl FnOnce() -> T) -> Arc<T> {
         let digest: [u8; 32] = Sha256::digest(key::of(entry, site, self.asked)).into();
         let shard = &self.shards[usize::from(digest[0]) % SHARDS];
         // A panic elsewhere leaves the map whole: it is only ever inserted into.

@@ -35,13 +35,12 @@ impl Asked {
 /// Whether anything in a policy holds for some users, groups, devices or rings only.
 fn names_people(document: &PolicyDocument) -> bool {
     let in_rules = document.rule.iter().any(|rule| {
-        !(rule.users.is_empty()
-            && rule.groups.is_empty()
-            && rule.devices.is_empty()
-            && rule.rings.is_empty())
+        !(rule.users.is_empty() && rule.groups.is_empty() && rule.devices.is_empty() && rule.rings.is_empty())
     });
-    let in_exceptions =
-        document.exception.iter().any(|exception| !(exception.users.is_empty() && exception.devices.is_empty()));
+    let in_exceptions = document
+        .exception
+        .iter()
+        .any(|exception| !(exception.users.is_empty() && exception.devices.is_empty()));
     in_rules || in_exceptions
 }
 

@@ -67,7 +67,11 @@ fn table(title: &str, rows: &[Row], top: usize, out: &mut dyn Write) -> io::Resu
         return Ok(());
     }
     writeln!(out, "\n{title}{}", more(rows.len(), top))?;
-    writeln!(out, "{:>9} {:>7} {:>8}  {:<IDENTITY$}  reason; nearest rule", "machines", "users", "entries", "server")?;
+    writeln!(
+        out,
+        "{:>9} {:>7} {:>8}  {:<IDENTITY$}  reason; nearest rule",
+        "machines", "users", "entries", "server"
+    )?;
     for row in rows.iter().take(top) {
         let why = if row.reason.is_empty() { "allowed" } else { &row.reason };
         let rule = if row.nearest_rule.is_empty() { "none".into() } else { visible(&row.nearest_rule) };
@@ -85,7 +89,13 @@ fn pins(rows: &[Pinned], top: usize, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\nPinned{}", more(rows.len(), top))?;
     for row in rows.iter().take(top) {
-        writeln!(out, "{}  to {} by {}", line(row.counts, &row.identity), visible(&row.version), visible(&row.rule))?;
+        writeln!(
+            out,
+            "{}  to {} by {}",
+            line(row.counts, &row.identity),
+            visible(&row.version),
+            visible(&row.rule)
+        )?;
     }
     Ok(())
 }
@@ -111,7 +121,14 @@ pub fn markdown(simulation: &Simulation, shown: &Shown<'_>, out: &mut dyn Write)
     for alarm in shown.alarms {
         writeln!(out, "> **Above the threshold:** {alarm}\n")?;
     }
-    writeln!(out, "{} machines, {} users, {} entries: {}.", s.fleet.machines, s.fleet.users, s.fleet.entries, totals(s))?;
+    writeln!(
+        out,
+        "{} machines, {} users, {} entries: {}.",
+        s.fleet.machines,
+        s.fleet.users,
+        s.fleet.entries,
+        totals(s)
+    )?;
     if shown.problems > 0 {
         writeln!(out, "\n{} inputs were no reports and are not counted.", shown.problems)?;
     }
@@ -127,7 +144,10 @@ pub fn markdown(simulation: &Simulation, shown: &Shown<'_>, out: &mut dyn Write)
     }
     if !s.pins.is_empty() {
         writeln!(out, "\n#### Pinned{}\n", more(s.pins.len(), shown.top))?;
-        writeln!(out, "| server | to version | rule | machines | users | entries |\n|---|---|---|--:|--:|--:|")?;
+        writeln!(
+            out,
+            "| server | to version | rule | machines | users | entries |\n|---|---|---|--:|--:|--:|"
+        )?;
     }
     for row in s.pins.iter().take(shown.top) {
         let (version, rule) = (code(&row.version), code(&row.rule));
@@ -141,7 +161,10 @@ fn markdown_table(title: &str, rows: &[Row], top: usize, out: &mut dyn Write) ->
         return Ok(());
     }
     writeln!(out, "\n#### {title}{}\n", more(rows.len(), top))?;
-    writeln!(out, "| server | machines | users | entries | reason | nearest rule |\n|---|--:|--:|--:|---|---|")?;
+    writeln!(
+        out,
+        "| server | machines | users | entries | reason | nearest rule |\n|---|--:|--:|--:|---|---|"
+    )?;
     for row in rows.iter().take(top) {
         let (reason, rule) = (code(&row.reason), code(&row.nearest_rule));
         writeln!(out, "| {} | {} | {reason} | {rule} |", code(&row.identity), numbers(row.counts))?;

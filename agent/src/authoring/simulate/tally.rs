@@ -118,11 +118,7 @@ impl<'a> Spread<'a> {
     }
 
     fn counts(&self) -> Counts {
-        Counts {
-            entries: self.entries,
-            machines: self.machines.len() as u64,
-            users: self.users.len() as u64,
-        }
+        Counts { entries: self.entries, machines: self.machines.len() as u64, users: self.users.len() as u64 }
     }
 }
 
@@ -216,8 +212,8 @@ fn note_change(items: &[&Item], most: MaxNewRemovals, change: &mut Change) {
     } else if unclear > 0 {
         change.machines_perhaps_newly_blocked += 1;
     }
-    let too_many = removed > u64::from(most.entries)
-        || removed * 100 > u64::from(most.percent) * before.len() as u64;
+    let too_many =
+        removed > u64::from(most.entries) || removed * 100 > u64::from(most.percent) * before.len() as u64;
     if too_many && !change.acknowledged {
         change.machines_holding += 1;
     }

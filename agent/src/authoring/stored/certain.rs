@@ -68,7 +68,9 @@ impl Case<'_> {
         let deny = self.document.deny.iter().find(|deny| Some(&deny.id) == judgement.rule.as_ref());
         let facts = self.context.facts;
         match deny.map(|deny| &deny.identity) {
-            Some(IdentityMatcher::Executable(_)) => facts.program.as_ref().is_some_and(|f| f.sha256.is_some()),
+            Some(IdentityMatcher::Executable(_)) => {
+                facts.program.as_ref().is_some_and(|f| f.sha256.is_some())
+            }
             Some(IdentityMatcher::Script(_)) => facts.script.as_ref().is_some_and(|f| f.sha256.is_some()),
             _ => true,
         }

@@ -1,10 +1,12 @@
 //! `mcpolicy policy …`: one file a command.
 
+mod approve;
 mod check;
 mod common;
 mod diff;
 mod draft;
 mod input;
+mod requests;
 mod show;
 mod simulate;
 mod test;
@@ -32,6 +34,15 @@ pub(super) enum Command {
     ///
     /// Exit codes: 0 done; 2 wrong usage or no report could be read; 3 some inputs were no reports.
     Draft(draft::Options),
+    /// List what developers ask for, by server
+    ///
+    /// Exit codes: 0 done; 2 wrong usage; 3 some inputs were no reports.
+    Requests(requests::Options),
+    /// Turn a request into a rule, a test row and a message for the commit
+    ///
+    /// Writes policy.toml and tests.toml and nothing else; a second time it changes nothing. Exit codes: 0 done; 2 wrong
+    /// usage, no such request, or no rule can be made of it; 3 some inputs were no reports.
+    Approve(approve::Options),
     /// Tell from stored reports what a policy would do to a fleet
     ///
     /// Exit codes: 0 done; 1 more machines than the threshold lose a server; 2 wrong usage or no report could be read;
@@ -46,6 +57,8 @@ pub(super) fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Diff(options) => diff::run(options),
         Command::Show(options) => show::run(options),
         Command::Draft(options) => draft::run(options),
+        Command::Requests(options) => requests::run(options),
+        Command::Approve(options) => approve::run(options),
         Command::Simulate(options) => simulate::run(options),
     }
 }

@@ -67,8 +67,7 @@ struct Answer<'a> {
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     let new = input::policy(&options.policy)?;
     let current = options.against.as_deref().map(input::policy).transpose()?;
-    let question =
-        Question { new: &new, current: current.as_ref(), now: options.clock.now() };
+    let question = Question { new: &new, current: current.as_ref(), now: options.clock.now() };
     let progress = Progress::new();
     let (simulation, problems) =
         simulate::simulate(&question, &options.reports.reports, &|done, all| progress.tell(done, all));
