@@ -70,6 +70,24 @@ macro_rules! codes {
                 match self { $(Self::$variant => $description,)* }
             }
 
+            /// Whether a file with it is not taken at its word in enforce mode: what its client would run is not
+            /// what was read, or could not be read.
+            pub fn is_enforced(self) -> bool {
+                matches!(
+                    self,
+                    Self::UnparseableConfig
+                        | Self::UnreadableConfig
+                        | Self::NotARegularFile
+                        | Self::ConfigTooLarge
+                        | Self::DamagedConfig
+                        | Self::UnexpectedShape
+                        | Self::DuplicateKey
+                        | Self::DeepNesting
+                        | Self::SymlinkLeavesHome
+                        | Self::NotEvaluable
+                )
+            }
+
             /// What to do about it.
             pub fn remedy(self) -> &'static str {
                 match self { $(Self::$variant => $remedy,)* }

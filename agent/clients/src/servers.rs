@@ -137,7 +137,9 @@ pub fn under_unread_keys<'d>(root: &'d Node<'d>, read: &[&str]) -> Vec<Found<'d>
             found.extend(of_table(&member.value, "/tools"));
         }
         let pointer = format!("/{}", escape(key));
-        if !SERVER_KEYS.contains(&key) || read.contains(&pointer.as_str()) {
+        // A case variant must not be a blind spot: another version or reader may take it.
+        let is_server_key = SERVER_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key));
+        if !is_server_key || read.contains(&pointer.as_str()) {
             continue;
         }
         let value = &member.value;

@@ -166,7 +166,8 @@ pub struct Rule {
     /// `-v {home}/data:/data`. Any order; patterns as in [`Args`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runner_args: Vec<String>,
-    /// Further packages that may be loaded beside it (`uvx --with`), with their versions as written.
+    /// Further packages that may be loaded beside it (`uvx --with`), with their versions as written; `[name]` for an
+    /// extra of a Python distribution.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<String>,
     /// Programs of the package that may be run (`npx --package P BIN`); absent: the package's own name or usual ones.

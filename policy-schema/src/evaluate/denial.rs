@@ -137,7 +137,8 @@ fn mentions(case: &Case<'_>) -> Vec<(String, Option<String>)> {
     // A bridge is its package as well.
     if let (Kind::Bridge, Some(ecosystem)) = (identity.kind, identity.ecosystem) {
         let name = key::package(ecosystem, &identity.name);
-        found.push((format!("{}:{name}", key::ecosystem(ecosystem)), identity.version.clone()));
+        let key = name.map(|name| format!("{}:{name}", key::ecosystem(ecosystem)));
+        found.extend(key.map(|key| (key, identity.version.clone())));
     }
     let entry = case.subject.entry;
     let texts = entry.command.iter().chain(&entry.args).chain(&entry.url);
@@ -178,7 +179,7 @@ fn word_keys(text: &str, found: &mut Vec<(String, Option<String>)>) {
             found.extend(identity::git_key(word).map(|key| (format!("git:{key}"), None)));
             continue;
         }
-        for spec in [identity::spec::npm(word), identity::spec::pypi(word), identity::spec::image(word)] {
+        for spec in [identity::spec::npm(word), identity::spec::pypi(word), identity::image::image(word)] {
             let mut keys = Vec::new();
             key::of_identity(&spec, None, &mut keys);
             found.extend(keys.into_iter().map(|key| (key, spec.version.clone())));

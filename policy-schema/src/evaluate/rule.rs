@@ -248,7 +248,9 @@ fn is_wrapper(listed: &str, wrapper: &str, args: &[Sensitive]) -> bool {
 
 fn extra(identity: &Identity, rule: &Rule) -> Option<Reason> {
     let all_listed = identity.extra_packages.iter().all(|package| rule.with.iter().any(|w| w == package));
-    (!all_listed).then(|| {
+    // `name[extra]` installs what the distribution lists under that extra.
+    let extras = identity.extras.iter().all(|extra| rule.with.iter().any(|w| *w == format!("[{extra}]")));
+    (!all_listed || !extras).then(|| {
         reason(
             FindingCode::ExtraPackageNotAllowed,
             "it loads something beside the server that the rule does not name",

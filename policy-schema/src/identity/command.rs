@@ -68,68 +68,189 @@ pub(crate) fn is_simple(line: &str) -> bool {
         && !line.contains("$(")
 }
 
-/// Flags in front of the first positional argument.
-#[derive(Debug, Default)]
-pub(crate) struct Flags {
-    /// Each flag with its value, as written (`--from`, `Some(spec)`).
-    pub(crate) flags: Vec<(String, Option<String>)>,
-    /// The arguments as written, for [`super::Identity::runner_args`].
-    pub(crate) raw: Vec<Sensitive>,
-    /// From the first positional on.
-    pub(crate) rest: Vec<String>,
+/// What is known of a program's flags. Who knows less than the program misfiles what follows a flag.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// They take the next argument as value.
+    pub(crate) valued: &'a [&'a str],
+    /// They take none. `None`: whatever is not valued takes none, and nothing is in doubt.
+    pub(crate) alone: Option<&'a [&'a str]>,
+    /// Flags may also stand after the first positional argument, up to `--`.
+    pub(crate) anywhere: bool,
 }
 
+impl<'a> Known<'a> {
+    /// Flags of a program of which only those with a value are known.
+    pub(crate) const fn valued(valued: &'a [&'a str]) -> Self {
+        Self { valued, alone: None, anywhere: false }
+    }
+
+    /// Flags of a program all of which are known.
+    pub(crate) const fn all(valued: &'a [&'a str], alone: &'a [&'a str]) -> Self {
+        Self { valued, alone: Some(alone), anywhere: false }
+    }
+
+    fn is_alone(&self, flag: &str) -> bool {
+        self.alone.is_none_or(|alone| alone.contains(&flag))
+    }
+}
+
+/// One flag as it was read.
+#[derive(Debug)]
+pub(crate) struct Flag {
+    /// `--from`, `-p`.
+    pub(crate) name: String,
+    /// Its value, glued or as the next argument.
+    pub(crate) value: Option<String>,
+    /// Its arguments as written; empty for the earlier letters of a cluster.
+    raw: Vec<String>,
+}
+
+/// Arguments parted into flags and what follows them. No argument but the first `--` is lost.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    /// Each flag with its value.
+    pub(crate) flags: Vec<Flag>,
+    /// What is no flag: from the first positional on, or all positionals.
+    pub(crate) rest: Vec<String>,
+    /// Why the program may read them otherwise.
+    pub(crate) doubt: Option<&'static str>,
+}
+
+/// The doubt that a flag leaves which is not in the tables.
+const UNKNOWN_FLAG: &str = "a flag that is not known may take the argument after it";
+const FLAG_AS_VALUE: &str = "a flag stands where another flag wants its value";
+const TWICE: &str = "a flag that may stand only once stands twice";
+
 impl Flags {
-    /// Reads flags until a positional argument or `--`. `valued` are those that take the next argument as value.
-    pub(crate) fn read(args: &[String], valued: &[&str]) -> Self {
+    /// Parts arguments.
+    pub(crate) fn read(args: &[String], known: &Known<'_>) -> Self {
         let mut read = Self::default();
         let mut at = 0;
         while let Some(arg) = args.get(at) {
+            at += 1;
             if arg == "--" {
-                at += 1;
+                read.rest.extend_from_slice(&args[at..]);
                 break;
             }
             if !arg.starts_with('-') || arg == "-" {
+                read.rest.push(arg.clone());
+                if known.anywhere {
+                    continue;
+                }
+                read.rest.extend_from_slice(&args[at..]);
                 break;
             }
-            at += 1;
-            read.raw.push(Sensitive::new(arg.as_str()));
-            if let Some((flag, value)) = arg.split_once('=') {
-                read.flags.push((flag.to_owned(), Some(value.to_owned())));
-            } else if let Some((cluster, value)) = short_with_value(arg, valued) {
-                read.flags.push((cluster, Some(value)));
-            } else {
-                let last_of_cluster = arg.chars().last().map(|c| format!("-{c}")).unwrap_or_default();
-                let takes = valued.contains(&arg.as_str())
-                    || (!arg.starts_with("--")
-                        && arg.len() > 2
-                        && valued.contains(&last_of_cluster.as_str()));
-                let value = if takes { args.get(at).cloned() } else { None };
-                if let Some(value) = &value {
-                    read.raw.push(Sensitive::new(value.as_str()));
-                    at += 1;
+            at += read.flag(arg, args.get(at), known);
+        }
+        read
+    }
+
+    /// Reads one argument that starts with a dash; says how many further arguments it took.
+    fn flag(&mut self, arg: &str, next: Option<&String>, known: &Known<'_>) -> usize {
+        let whole = known.valued.contains(&arg) || known.alone.is_some_and(|alone| alone.contains(&arg));
+        if !arg.starts_with("--") && !whole && arg.len() > 2 && self.cluster(arg, next, known).is_some() {
+            let taken = self.flags.last().is_some_and(|f| f.raw.len() > 1);
+            return usize::from(taken);
+        }
+        if let Some((name, value)) = arg.split_once('=') {
+            self.flags.push(Flag { name: name.into(), value: Some(value.into()), raw: vec![arg.into()] });
+            return 0;
+        }
+        if known.valued.contains(&arg) {
+            return self.valued(arg, vec![arg.to_owned()], next);
+        }
+        if !known.is_alone(arg) {
+            self.doubt.get_or_insert(UNKNOWN_FLAG);
+        }
+        self.flags.push(Flag { name: arg.into(), value: None, raw: vec![arg.into()] });
+        0
+    }
+
+    /// A flag whose value is the next argument.
+    fn valued(&mut self, name: &str, mut raw: Vec<String>, next: Option<&String>) -> usize {
+        // pflag takes a flag as value, clap refuses it, npm leaves it: so nobody may rely on one of them.
+        if next.is_some_and(|value| value.starts_with('-') && value != "-") {
+            self.doubt.get_or_insert(FLAG_AS_VALUE);
+        }
+        raw.extend(next.cloned());
+        self.flags.push(Flag { name: name.into(), value: next.cloned(), raw });
+        usize::from(next.is_some())
+    }
+
+    /// `-it`, `-eNAME=value`, `-ie NAME`: one-letter flags in one argument, the last of them perhaps with a value.
+    /// `None` if a letter is not known; nothing has then been read.
+    fn cluster(&mut self, arg: &str, next: Option<&String>, known: &Known<'_>) -> Option<()> {
+        let letters = &arg[1..];
+        let mut plan = Vec::new();
+        for (at, letter) in letters.char_indices() {
+            let flag = format!("-{letter}");
+            let after = &letters[at + letter.len_utf8()..];
+            if known.valued.contains(&flag.as_str()) {
+                plan.push((flag, Some(after.strip_prefix('=').unwrap_or(after).to_owned())));
+                break;
+            }
+            if after.starts_with('=') || !letter.is_ascii_alphabetic() || !known.is_alone(&flag) {
+                return None;
+            }
+            plan.push((flag, None));
+        }
+        // Without a table of the flags that stand alone, a word with one dash is a word, not letters.
+        if known.alone.is_none() && plan.last().is_none_or(|(_, value)| value.is_none()) {
+            return None;
+        }
+        let mut raw = vec![arg.to_owned()];
+        let count = plan.len();
+        for (index, (flag, value)) in plan.into_iter().enumerate() {
+            match value {
+                Some(value) if value.is_empty() && !arg.ends_with('=') => {
+                    self.valued(&flag, std::mem::take(&mut raw), next);
                 }
-                read.flags.push((arg.clone(), value));
+                value => {
+                    let raw = if index + 1 == count { std::mem::take(&mut raw) } else { Vec::new() };
+                    self.flags.push(Flag { name: flag, value, raw });
+                }
             }
         }
-        read.rest = args.get(at..).unwrap_or_default().to_vec();
-        read
+        Some(())
     }
 
     /// Values of any of these flags, in order.
     pub(crate) fn values<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = &'a str> {
-        self.flags.iter().filter(|(flag, _)| names.contains(&flag.as_str())).filter_map(|(_, v)| v.as_deref())
+        self.flags.iter().filter(|f| names.contains(&f.name.as_str())).filter_map(|f| f.value.as_deref())
     }
 
     /// Whether any of these flags is there.
     pub(crate) fn has(&self, names: &[&str]) -> bool {
-        self.flags.iter().any(|(flag, _)| names.contains(&flag.as_str()))
+        self.flags.iter().any(|f| names.contains(&f.name.as_str()))
     }
-}
 
-/// `-eNAME=value`, `-v/a:/b`: a one-letter flag with its value glued to it.
-fn short_with_value(arg: &str, valued: &[&str]) -> Option<(String, String)> {
-    let (flag, value) = arg.split_at_checked(2)?;
-    let is_short = !arg.starts_with("--") && !value.is_empty() && valued.contains(&flag);
-    is_short.then(|| (flag.to_owned(), value.to_owned()))
+    /// Takes the first of these flags with its value away: what it names is judged by itself.
+    pub(crate) fn take(&mut self, names: &[&str]) -> Option<String> {
+        let at = self
+            .flags
+            .iter()
+            .position(|f| names.contains(&f.name.as_str()) && f.value.is_some() && !f.raw.is_empty())?;
+        // The other letters of its cluster stay behind (`-i` of `-ie NAME`).
+        let letters: String =
+            self.flags[..at].iter().rev().take_while(|f| f.raw.is_empty()).map(|f| &f.name[1..]).collect();
+        if !letters.is_empty() {
+            self.flags[at - 1].raw = vec![format!("-{}", letters.chars().rev().collect::<String>())];
+        }
+        self.flags.remove(at).value
+    }
+
+    /// Takes a flag away that counts once.
+    pub(crate) fn take_only(&mut self, names: &[&str]) -> Option<String> {
+        let value = self.take(names);
+        if self.has(names) {
+            self.doubt.get_or_insert(TWICE);
+        }
+        value
+    }
+
+    /// The flags as written, for [`super::Identity::runner_args`].
+    pub(crate) fn raw(&self) -> Vec<Sensitive> {
+        self.flags.iter().flat_map(|f| &f.raw).map(|a| Sensitive::new(a.as_str())).collect()
+    }
 }

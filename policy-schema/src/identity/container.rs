@@ -1,7 +1,7 @@
-//! `docker run` and the engines that copied its command line.
+//! `docker run` and the engines that copied its command line (docker 28.2, podman 5, nerdctl 2).
 
-use super::command::Flags;
-use super::{Identity, Kind, sensitive, spec};
+use super::command::{Flags, Known};
+use super::{Identity, Kind, image, sensitive};
 use crate::entry::NamedValue;
 use crate::sensitive::Sensitive;
 
@@ -145,48 +145,89 @@ pub(crate) const RUN_VALUED: &[&str] = &[
     "--timeout",
 ];
 
+/// Flags of the engine itself that take no value.
+const ENGINE_ALONE: &[&str] =
+    &["-D", "--debug", "--tls", "--tlsverify", "-v", "--version", "-r", "--remote", "--help"];
+
+/// Flags of `run` that take no value.
+const RUN_ALONE: &[&str] = &[
+    "-d",
+    "--detach",
+    "--disable-content-trust",
+    "--help",
+    "--init",
+    "-i",
+    "--interactive",
+    "--no-healthcheck",
+    "--oom-kill-disable",
+    "--privileged",
+    "-P",
+    "--publish-all",
+    "-q",
+    "--quiet",
+    "--read-only",
+    "--rm",
+    "--rmi",
+    "--sig-proxy",
+    "-t",
+    "--tty",
+    "--use-api-socket",
+    "--env-host",
+    "--http-proxy",
+    "--no-hosts",
+    "--no-hostname",
+    "--passwd",
+    "--read-only-tmpfs",
+    "--replace",
+    "--rootfs",
+    "--tls-verify",
+];
+
+/// What is known of the flags of `run`.
+pub(crate) const RUN: Known<'static> = Known::all(RUN_VALUED, RUN_ALONE);
+
 /// A container started from an image, or what else the engine is told to do.
 pub(super) fn engine(engine: &str, args: &[String]) -> Identity {
-    let global = Flags::read(args, ENGINE_VALUED);
+    let global = Flags::read(args, &Known::all(ENGINE_VALUED, ENGINE_ALONE));
     let words: Vec<&str> = global.rest.iter().map(String::as_str).collect();
     let skip = match words.as_slice() {
         ["run", ..] => 1,
         ["container", "run", ..] => 2,
-        ["mcp", "gateway", "run", ..] => {
-            let mut identity = Identity::new(Kind::Opaque, format!("{engine} mcp gateway"));
-            identity.runner = Some(engine.to_owned());
-            identity.runner_args = global.raw;
-            identity.server_args = sensitive(&global.rest[3..]);
-            return identity;
-        }
+        ["mcp", "gateway", "run", ..] => return other(engine, "mcp gateway", &global, 3),
         [] => return Identity { server_args: sensitive(args), ..Identity::new(Kind::Executable, engine) },
-        [verb, ..] => {
-            let name = format!("{engine} {verb}");
-            let server_args = sensitive(&global.rest[1..]);
-            return Identity {
-                runner: Some(engine.to_owned()),
-                runner_args: global.raw,
-                server_args,
-                ..Identity::new(Kind::Opaque, name)
-            };
-        }
+        [verb, ..] => return other(engine, verb, &global, 1),
     };
-    let run = Flags::read(&global.rest[skip..], RUN_VALUED);
-    let (image, rest) = run.rest.split_first().map_or(("", &[][..]), |(image, rest)| (image.as_str(), rest));
-    let mut identity = spec::image(image);
-    if image.is_empty() {
+    let mut run = Flags::read(&global.rest[skip..], &RUN);
+    let (reference, rest) =
+        run.rest.split_first().map_or(("", &[][..]), |(image, rest)| (image.as_str(), rest));
+    let mut identity = image::image(reference);
+    if reference.is_empty() {
         identity = Identity::new(Kind::Opaque, format!("{engine} run"));
     }
-    identity.runner = Some(format!("{engine} run"));
-    identity.argument_env = run
-        .values(&["-e", "--env"])
-        .map(|text| {
-            let (name, value) = text.split_once('=').unwrap_or((text, ""));
-            NamedValue { name: name.to_owned(), value: Sensitive::new(value) }
-        })
-        .collect();
-    identity.extra_packages = run.values(&["--entrypoint"]).map(str::to_owned).collect();
-    identity.runner_args = global.raw.into_iter().chain(run.raw).collect();
     identity.server_args = sensitive(rest);
+    // podman asks the user's list of registries for a name without one; docker and nerdctl ask Docker Hub.
+    let is_short = !reference.split_once('/').is_some_and(|(host, _)| image::is_registry(host));
+    let podman =
+        (engine == "podman" && is_short).then_some("podman looks for this name in several registries");
+    let rootfs = run.has(&["--rootfs"]).then_some("a directory takes the place of the image");
+    identity.ambiguous = identity.ambiguous.or(global.doubt).or(run.doubt).or(rootfs).or(podman);
+    identity.runner = Some(format!("{engine} run"));
+    identity.extra_packages = run.values(&["--entrypoint"]).map(str::to_owned).collect();
+    while let Some(text) = run.take(&["-e", "--env"]) {
+        let (name, value) = text.split_once('=').unwrap_or((&text, ""));
+        identity.argument_env.push(NamedValue { name: name.to_owned(), value: Sensitive::new(value) });
+    }
+    identity.runner_args = global.raw().into_iter().chain(run.raw()).collect();
     identity
+}
+
+/// Any other verb of the engine.
+fn other(engine: &str, verb: &str, global: &Flags, words: usize) -> Identity {
+    Identity {
+        runner: Some(engine.to_owned()),
+        runner_args: global.raw(),
+        server_args: sensitive(&global.rest[words..]),
+        ambiguous: global.doubt,
+        ..Identity::new(Kind::Opaque, format!("{engine} {verb}"))
+    }
 }

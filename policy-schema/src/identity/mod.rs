@@ -5,10 +5,13 @@
 mod bridge;
 pub(crate) mod command;
 mod container;
+mod git;
+pub(crate) mod image;
 mod interpreter;
 mod packages;
-mod provisional;
+mod reading;
 pub(crate) mod spec;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod wrapper;
@@ -18,8 +21,11 @@ use std::fmt;
 use crate::document::Ecosystem;
 use crate::entry::{Entry, NamedValue, Transport};
 use crate::sensitive::Sensitive;
-pub use provisional::{git_key, image_key, python_name};
 use wrapper::Inside;
+
+pub use git::git_key;
+pub use image::image_key;
+pub use spec::package_key;
 
 /// Wrappers in wrappers that are looked through; real entries have at most three.
 const MAX_WRAPPERS: usize = 8;
@@ -106,13 +112,14 @@ pub struct Identity {
     pub ecosystem: Option<Ecosystem>,
     /// The program of the package that is run, where the arguments name it apart (`npx --package P BIN`).
     pub bin: Option<String>,
+    /// Extras of a Python distribution (`name[one,two]`): they bring further distributions.
+    pub extras: Vec<String>,
     /// Why a program may read the text otherwise than it was read here; such an entry is never allowed.
     pub ambiguous: Option<&'static str>,
-    /// Headers that a bridge is told in its arguments (`--header "Name: value"`).
-    pub argument_headers: Vec<NamedValue>,
-    /// Arguments that reach the server itself.
+    /// Arguments that reach the server itself. Of a bridge: those that are neither target nor header.
     pub server_args: Vec<Sensitive>,
-    /// Arguments that the runner takes for itself (its flags, without the package).
+    /// Arguments that the runner takes for itself, as written: its flags without the one that names the package, and
+    /// without those in `argument_env`. What `extra_packages` and `registries` tell stands here too.
     pub runner_args: Vec<Sensitive>,
     /// Further code that is loaded beside it (`--with`, a second `--package`, `--require`). Raw.
     pub extra_packages: Vec<String>,
@@ -120,6 +127,8 @@ pub struct Identity {
     pub registries: Vec<String>,
     /// Variables that the arguments set (`env NAME=value`, `docker run -e NAME=value`).
     pub argument_env: Vec<NamedValue>,
+    /// Headers that the arguments of a bridge set (`--header "Name: value"`).
+    pub argument_headers: Vec<NamedValue>,
     /// Where a bridge connects to, or the command line that it starts. Raw.
     pub target: Option<String>,
 }
@@ -149,13 +158,14 @@ impl Identity {
             wrapper_args: Vec::new(),
             ecosystem: None,
             bin: None,
+            extras: Vec::new(),
             ambiguous: None,
-            argument_headers: Vec::new(),
             server_args: Vec::new(),
             runner_args: Vec::new(),
             extra_packages: Vec::new(),
             registries: Vec::new(),
             argument_env: Vec::new(),
+            argument_headers: Vec::new(),
             target: None,
         }
     }
@@ -164,7 +174,7 @@ impl Identity {
 /// The flags of a container engine and of its `run`, read again.
 pub(crate) fn run_flags(identity: &Identity) -> command::Flags {
     let words: Vec<String> = identity.runner_args.iter().map(|a| a.expose().to_owned()).collect();
-    command::Flags::read(&words, container::RUN_VALUED)
+    command::Flags::read(&words, &container::RUN)
 }
 
 /// Reads the identity out of an entry.
@@ -172,35 +182,22 @@ pub fn identify(entry: &Entry) -> Identity {
     let is_remote = matches!(entry.transport, Transport::Http | Transport::Sse | Transport::Ws);
     let command = entry.command.as_ref().map(Sensitive::expose).filter(|c| !c.trim().is_empty());
     let url = entry.url.as_ref().map(Sensitive::expose).filter(|u| !u.is_empty());
-    match (command, url) {
+    let mut identity = match (command, url) {
         // Where both stand, the transport says which of them the client takes.
         (Some(_), Some(url)) if is_remote => Identity::new(Kind::Url, url),
-        (Some(command), _) => of_argv(&argv(command, &entry.args), 0),
+        (Some(command), _) => {
+            let (argv, doubt) = reading::argv(entry, command);
+            let identity = of_argv(&argv, 0);
+            Identity { ambiguous: identity.ambiguous.or(doubt), ..identity }
+        }
         (None, Some(url)) => Identity::new(Kind::Url, url),
         (None, None) if entry.transport == Transport::Builtin => {
             Identity::new(Kind::Builtin, entry.name.as_str())
         }
         (None, None) => Identity::new(Kind::Opaque, ""),
-    }
-}
-
-/// The argument vector. Some clients (Cursor) take a command with spaces and no arguments for a whole line.
-fn argv(command: &str, args: &[Sensitive]) -> Vec<String> {
-    let command = command.trim();
-    if args.is_empty() && command.contains(char::is_whitespace) && !is_windows_program(command) {
-        if let Some(words) = command::split(command).filter(|_| command::is_simple(command)) {
-            return words;
-        }
-        return vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()];
-    }
-    std::iter::once(command.to_owned()).chain(args.iter().map(|a| a.expose().to_owned())).collect()
-}
-
-/// `C:\Program Files\Name\name.exe`: spaces of one path, not between words.
-fn is_windows_program(command: &str) -> bool {
-    let lower = command.to_ascii_lowercase();
-    command.as_bytes().get(1) == Some(&b':')
-        && [".exe", ".cmd", ".bat"].iter().any(|end| lower.ends_with(end))
+    };
+    identity.ambiguous = reading::doubt(entry).or(identity.ambiguous);
+    identity
 }
 
 /// The identity of a command, wrappers looked through.
@@ -213,15 +210,20 @@ fn of_argv(argv: &[String], depth: usize) -> Identity {
     };
     if depth < MAX_WRAPPERS {
         match wrapper::look(&name, args) {
-            Inside::Command { wrapper, argv, env } => {
-                let mut identity = of_argv(&argv, depth + 1);
-                identity.wrappers.insert(0, wrapper.to_owned());
-                identity.argument_env.splice(..0, env);
+            Inside::Command(inside) => {
+                let mut identity = of_argv(&inside.argv, depth + 1);
+                identity.wrappers.insert(0, inside.wrapper.to_owned());
+                identity.wrapper_programs.insert(0, program.clone());
+                identity.wrapper_args.insert(0, sensitive(&inside.own));
+                identity.argument_env.splice(..0, inside.env);
+                identity.ambiguous = inside.doubt.or(identity.ambiguous);
                 return identity;
             }
             Inside::Opaque { wrapper } => {
                 return Identity {
                     wrappers: vec![wrapper.to_owned()],
+                    wrapper_programs: vec![program.clone()],
+                    wrapper_args: vec![Vec::new()],
                     server_args: sensitive(args),
                     program: program.clone(),
                     ..Identity::new(Kind::Opaque, wrapper)
@@ -232,7 +234,24 @@ fn of_argv(argv: &[String], depth: usize) -> Identity {
     }
     let mut identity = runner(&name, program, args);
     identity.program.clone_from(program);
+    identity.ecosystem = identity.ecosystem.or_else(|| ecosystem(identity.kind));
     identity
+}
+
+/// Where the packages of a kind come from.
+fn ecosystem(kind: Kind) -> Option<Ecosystem> {
+    match kind {
+        Kind::Npm => Some(Ecosystem::Npm),
+        Kind::Pypi => Some(Ecosystem::Pypi),
+        Kind::Executable => Some(Ecosystem::Executable),
+        Kind::Deno => Some(Ecosystem::Deno),
+        Kind::Dotnet => Some(Ecosystem::Dotnet),
+        Kind::Cargo => Some(Ecosystem::Cargo),
+        Kind::Go => Some(Ecosystem::Go),
+        Kind::Oci | Kind::Git | Kind::Url | Kind::Bridge | Kind::Script | Kind::Opaque | Kind::Builtin => {
+            None
+        }
+    }
 }
 
 /// The identity of a command that is no wrapper.
@@ -257,11 +276,10 @@ fn runner(name: &str, program: &str, args: &[String]) -> Identity {
             ..Identity::new(Kind::Script, format!("{name} {}", args.join(" ")))
         },
         ("uvx", _) => packages::python_tool("uvx", args),
-        ("uv", ["tool", "run", ..]) => packages::python_tool("uv tool run", &args[2..]),
-        ("uv", _) if args.iter().any(|a| a == "run") => uv(args),
+        ("uv", _) => uv(program, args),
         ("pipx", ["run", ..]) => packages::python_tool("pipx run", &args[1..]),
         ("docker" | "podman" | "nerdctl", _) => container::engine(name, args),
-        ("deno", ["run" | "serve" | "x", ..]) => packages::deno(&args[1..]),
+        ("deno", [verb @ ("run" | "serve" | "x"), ..]) => packages::deno(&format!("deno {verb}"), &args[1..]),
         ("dnx", _) => packages::dotnet("dnx", args),
         ("dotnet", ["tool", "exec" | "execute", ..]) => packages::dotnet("dotnet tool exec", &args[2..]),
         ("dotnet", ["tool", "run", ..]) => packages::dotnet("dotnet tool run", &args[2..]),
@@ -284,25 +302,37 @@ fn runner(name: &str, program: &str, args: &[String]) -> Identity {
 }
 
 /// `uv --directory DIR run …`: flags of uv may stand before the command.
-fn uv(args: &[String]) -> Identity {
-    let at = args.iter().position(|a| a == "run").unwrap_or(0);
-    let (before, after) = (&args[..at], &args[at + 1..]);
-    if before.last().is_some_and(|word| word == "tool") {
-        return packages::python_tool("uv tool run", after);
+fn uv(program: &str, args: &[String]) -> Identity {
+    let before = command::Flags::read(args, &command::Known::all(tables::UV_VALUED, tables::UV_ALONE));
+    let words: Vec<&str> = before.rest.iter().take(2).map(String::as_str).collect();
+    match words.as_slice() {
+        ["run", ..] => packages::uv_run(&before, &before.rest[1..]),
+        ["tool", "run"] | ["x", ..] => {
+            let skip = if words[0] == "x" { 1 } else { 2 };
+            let mut identity = packages::python_tool("uv tool run", &before.rest[skip..]);
+            identity.runner_args.splice(..0, before.raw());
+            identity.registries.extend(before.values(tables::REGISTRY_FLAGS).map(str::to_owned));
+            identity.ambiguous = identity.ambiguous.or(before.doubt);
+            identity
+        }
+        _ => executable(program, args),
     }
-    let mut identity = packages::uv_run(after);
-    identity.runner_args.splice(..0, sensitive(before));
-    identity
 }
 
 /// `bash script.sh`, `powershell -File script.ps1`.
 fn shell_script(name: &str, program: &str, args: &[String]) -> Identity {
-    let at = args.iter().position(|a| a.eq_ignore_ascii_case("-file")).map(|at| at + 1);
-    let at = at.or_else(|| args.iter().position(|a| !a.starts_with('-')));
-    match at.and_then(|at| args.get(at).map(|file| (at, file))) {
-        Some((at, file)) => Identity {
+    let at = if matches!(name, "powershell" | "pwsh") {
+        wrapper::powershell_file(args).map(|at| (at, at + 1))
+    } else {
+        let valued = ["--rcfile", "--init-file", "-o", "+o", "-O", "+O"];
+        let flags = command::Flags::read(args, &command::Known::valued(&valued));
+        let at = args.len() - flags.rest.len();
+        Some((at, at))
+    };
+    match at.and_then(|(end, at)| args.get(at).map(|file| (end, at, file))) {
+        Some((end, at, file)) => Identity {
             runner: Some(name.to_owned()),
-            runner_args: sensitive(&args[..at]),
+            runner_args: sensitive(&args[..end]),
             server_args: sensitive(&args[at + 1..]),
             ..Identity::new(Kind::Script, file.as_str())
         },

@@ -1,164 +1,131 @@
 //! Package runners: npx and its like, uvx and its like, Deno, .NET, Cargo, Go.
 
-use super::command::Flags;
+use super::command::{Flags, Known};
+use super::tables::{
+    BUN_ALONE, BUN_VALUED, DENO_ALONE, DENO_VALUED, DOTNET_ALONE, DOTNET_VALUED, GO_ALONE, GO_VALUED,
+    NPM_ALONE, NPM_VALUED, PIPX_ALONE, PIPX_VALUED, PNPM_ALONE, PNPM_VALUED, REGISTRY_FLAGS, UV_ALONE,
+    UV_VALUED, YARN_ALONE, YARN_VALUED,
+};
 use super::{Identity, Kind, sensitive, spec};
 
-const NPM_VALUED: &[&str] = &[
-    "-p",
-    "--package",
-    "-c",
-    "--call",
-    "--registry",
-    "--prefix",
-    "-C",
-    "--dir",
-    "--userconfig",
-    "--globalconfig",
-    "--cache",
-    "-w",
-    "--workspace",
-    "--loglevel",
-    "--node-options",
-    "--script-shell",
-    "--tag",
-    "--proxy",
-    "--https-proxy",
-    "-n",
-    "--node-arg",
-    "--before",
-    "--cwd",
-    "--filter",
-    "--allow-build",
-];
-
-const UV_VALUED: &[&str] = &[
-    "--from",
-    "--with",
-    "-w",
-    "--with-editable",
-    "--with-requirements",
-    "-p",
-    "--python",
-    "--index",
-    "--default-index",
-    "-i",
-    "--index-url",
-    "--extra-index-url",
-    "-f",
-    "--find-links",
-    "--directory",
-    "--project",
-    "--env-file",
-    "--config-file",
-    "--cache-dir",
-    "-b",
-    "--build-constraints",
-    "-c",
-    "--constraints",
-    "--overrides",
-    "--extra",
-    "--group",
-    "--only-group",
-    "--no-group",
-    "--package",
-    "--upgrade-package",
-    "-P",
-    "--refresh-package",
-    "--reinstall-package",
-    "--python-platform",
-    "--color",
-    "--index-strategy",
-    "--keyring-provider",
-    "--resolution",
-    "--prerelease",
-    "--exclude-newer",
-    "--link-mode",
-    "--allow-insecure-host",
-    "--no-binary-package",
-    "--no-build-package",
-    "-C",
-    "--config-setting",
-    "--torch-backend",
-    "--spec",
-    "--pip-args",
-    "--fetch-python",
-];
-
-const REGISTRY_FLAGS: &[&str] = &[
-    "--registry",
-    "--index",
-    "--default-index",
-    "-i",
-    "--index-url",
-    "--extra-index-url",
-    "-f",
-    "--find-links",
-    "--source",
-    "--add-source",
-];
+/// What is known of the flags of an npm-like runner.
+fn npm_flags(runner: &str) -> Known<'static> {
+    match runner {
+        "pnpm dlx" | "pnpx" => Known::all(PNPM_VALUED, PNPM_ALONE),
+        "yarn dlx" => Known::all(YARN_VALUED, YARN_ALONE),
+        "bunx" | "bun x" => Known::all(BUN_VALUED, BUN_ALONE),
+        // npx ends npm's options at the package, `npm exec` only at `--`.
+        "npm exec" => Known { anywhere: true, ..Known::all(NPM_VALUED, NPM_ALONE) },
+        _ => Known::all(NPM_VALUED, NPM_ALONE),
+    }
+}
 
 /// `npx`, `npm exec`, `bunx`, `pnpm dlx`, `yarn dlx`.
 pub(super) fn npm(runner: &str, args: &[String]) -> Identity {
-    let flags = Flags::read(args, NPM_VALUED);
-    let packages: Vec<&str> = flags.values(&["-p", "--package"]).collect();
-    let mut rest = flags.rest.as_slice();
-    let mut identity = match packages.split_first() {
-        // The positional argument is then only the name of a program in the package.
-        Some((first, more)) => {
-            let mut identity = spec::npm(first);
-            identity.extra_packages = more.iter().map(|p| (*p).to_owned()).collect();
-            rest = rest.get(1..).unwrap_or_default();
-            identity
+    let mut flags = Flags::read(args, &npm_flags(runner));
+    let by_flag = flags.take(&["-p", "--package"]);
+    let mut rest = flags.rest.clone().into_iter();
+    let mut identity = match &by_flag {
+        // The positional argument is then only the name of a program: of the package, or any other on PATH.
+        Some(package) => Identity { bin: rest.next(), ..spec::npm(package) },
+        None => {
+            rest.next().map_or_else(|| Identity::new(Kind::Opaque, runner), |package| spec::npm(&package))
         }
-        None => match rest.split_first() {
-            Some((package, more)) => {
-                rest = more;
-                spec::npm(package)
-            }
-            None => Identity::new(Kind::Opaque, runner),
-        },
     };
+    if by_flag.is_some() && identity.bin.is_none() {
+        identity.ambiguous.get_or_insert("no program of the package is named");
+    }
+    identity.extra_packages = flags.values(&["-p", "--package"]).map(str::to_owned).collect();
+    let is_npm = runner.starts_with("np");
+    // What npx takes for letters, npm takes for a word, and older versions for something else again.
+    let letters = |flag: &str| {
+        flag.starts_with('-') && !flag.starts_with("--") && flag.len() > 2 && !NPM_ALONE.contains(&flag)
+    };
+    if is_npm && flags.raw().iter().any(|a| letters(a.expose())) {
+        identity.ambiguous.get_or_insert("letters in one argument that versions of npm read differently");
+    }
     // `-c` hands a line to a shell, whatever the packages are.
-    if flags.has(&["-c", "--call"]) && runner.starts_with("np") {
+    let is_shell = if is_npm { flags.has(&["-c", "--call"]) } else { flags.has(&["-c", "--shell-mode"]) };
+    if is_shell {
         identity = Identity { kind: Kind::Opaque, name: format!("{runner} -c"), pinned: false, ..identity };
     }
-    finish(identity, runner, flags.raw.clone(), &flags, rest)
+    finish(identity, runner, &flags, &rest.collect::<Vec<_>>())
 }
 
 /// `uvx`, `uv tool run`, `pipx run`.
 pub(super) fn python_tool(runner: &str, args: &[String]) -> Identity {
-    let mut flags = Flags::read(args, UV_VALUED);
-    let source = flags.values(&["--from", "--spec"]).next().map(str::to_owned);
-    let mut rest = std::mem::take(&mut flags.rest);
-    let first = if rest.is_empty() { None } else { Some(rest.remove(0)) };
-    let mut identity = match source.as_deref().or(first.as_deref()) {
-        Some(package) => spec::pypi(package),
-        None => Identity::new(Kind::Opaque, runner),
+    let pipx = runner == "pipx run";
+    let known = if pipx { Known::all(PIPX_VALUED, PIPX_ALONE) } else { Known::all(UV_VALUED, UV_ALONE) };
+    let mut flags = Flags::read(args, &known);
+    let source = flags.take_only(&["--from", "--spec"]);
+    let mut rest = flags.rest.clone().into_iter();
+    let first = rest.next();
+    let rest: Vec<String> = rest.collect();
+    let mut identity = match (source, first) {
+        (Some(package), bin) => Identity { bin, ..spec::pypi(&package) },
+        (None, Some(program)) if !pipx && is_interpreter_request(&program) => {
+            // `uvx python@3.12 …` is an interpreter and no package.
+            let mut identity = super::interpreter::python("python", &rest);
+            identity.bin = Some(program);
+            identity.runner_args.splice(..0, flags.raw());
+            identity.extra_packages = extra(&flags);
+            identity.registries = flags.values(REGISTRY_FLAGS).map(str::to_owned).collect();
+            identity.runner = Some(runner.to_owned());
+            identity.ambiguous = identity.ambiguous.or(flags.doubt);
+            return identity;
+        }
+        (None, Some(package)) => spec::pypi(&package),
+        (None, None) => Identity::new(Kind::Opaque, runner),
     };
     identity.extra_packages = extra(&flags);
-    finish(identity, runner, flags.raw.clone(), &flags, &rest)
+    if pipx && flags.has(&["--path", "--pypackages"]) {
+        identity.ambiguous.get_or_insert("a file of the working directory is run");
+    }
+    // `pipx run x@1.2.3` asks pip for a file, a URL or a name with `@` in it: not what uvx means by it.
+    if pipx
+        && identity.kind == Kind::Pypi
+        && identity.version.is_some()
+        && args.iter().any(|a| a.contains('@'))
+    {
+        identity.ambiguous.get_or_insert("pipx does not read name@version");
+    }
+    finish(identity, runner, &flags, &rest)
 }
 
-/// `uv run`: a program of the project's environment, a script, or `python …` in it.
-pub(super) fn uv_run(args: &[String]) -> Identity {
-    let flags = Flags::read(args, &[UV_VALUED, &["-m", "--module"]].concat());
-    let mut identity = match (flags.values(&["-m", "--module"]).next(), flags.rest.split_first()) {
+/// What uv takes for a Python interpreter: `python`, `python3.12`, `python@3.12`, `pypy`, `cpython-3.12`.
+fn is_interpreter_request(program: &str) -> bool {
+    let name = program.split('@').next().unwrap_or_default().to_ascii_lowercase();
+    ["python", "pypy", "cpython", "graalpy", "pyodide"].iter().any(|start| {
+        name.strip_prefix(start)
+            .is_some_and(|v| v.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'w' | b'-' | b't')))
+    })
+}
+
+/// `uv run`: a program of the project's environment, a script, or `python …` in it. `before` are flags of uv itself.
+pub(super) fn uv_run(before: &Flags, args: &[String]) -> Identity {
+    let valued = [UV_VALUED, &["-m", "--module"]].concat();
+    let mut flags = Flags::read(args, &Known::all(&valued, UV_ALONE));
+    let module = flags.take_only(&["-m", "--module"]);
+    let mut identity = match (module, flags.rest.split_first()) {
         (Some(module), _) => Identity {
             server_args: sensitive(&flags.rest),
             ..Identity::new(Kind::Script, format!("-m {module}"))
         },
         (None, Some((program, rest))) if super::interpreter::is_python(program) => {
-            super::interpreter::python(program, rest)
+            Identity { bin: Some(program.clone()), ..super::interpreter::python(program, rest) }
         }
         (None, Some((program, rest))) => {
-            Identity { server_args: sensitive(rest), ..Identity::new(Kind::Script, program.as_str()) }
+            let kind = if program.contains("://") { Kind::Url } else { Kind::Script };
+            Identity { server_args: sensitive(rest), ..Identity::new(kind, program.as_str()) }
         }
         (None, None) => Identity::new(Kind::Opaque, "uv run"),
     };
     identity.extra_packages = extra(&flags);
-    identity.registries = flags.values(REGISTRY_FLAGS).map(str::to_owned).collect();
+    identity.registries =
+        before.values(REGISTRY_FLAGS).chain(flags.values(REGISTRY_FLAGS)).map(str::to_owned).collect();
     identity.runner = Some("uv run".to_owned());
-    identity.runner_args = flags.raw;
+    identity.runner_args.splice(..0, before.raw().into_iter().chain(flags.raw()));
+    identity.ambiguous = identity.ambiguous.or(before.doubt).or(flags.doubt);
     identity
 }
 
@@ -168,51 +135,80 @@ fn extra(flags: &Flags) -> Vec<String> {
 }
 
 /// `deno run`: an `npm:` or `jsr:` specifier, a URL or a file.
-pub(super) fn deno(args: &[String]) -> Identity {
-    let flags = Flags::read(
-        args,
-        &["-c", "--config", "--import-map", "--lock", "--cert", "-L", "--location", "--seed", "--env-file"],
-    );
+pub(super) fn deno(runner: &str, args: &[String]) -> Identity {
+    let flags = Flags::read(args, &Known::all(DENO_VALUED, DENO_ALONE));
     let Some((module, rest)) = flags.rest.split_first() else {
-        return Identity::new(Kind::Opaque, "deno run");
+        return Identity { runner_args: flags.raw(), ..Identity::new(Kind::Opaque, runner) };
     };
     let mut identity = if let Some(package) = module.strip_prefix("npm:") {
-        spec::npm(package.trim_start_matches('/'))
+        specifier(spec::npm, package)
     } else if let Some(package) = module.strip_prefix("jsr:") {
-        Identity { kind: Kind::Deno, ..spec::npm(package.trim_start_matches('/')) }
-    } else if module.contains("://") {
+        Identity { kind: Kind::Deno, ..specifier(spec::npm, package) }
+    } else if module.contains("://") || module.starts_with("data:") || module.starts_with("blob:") {
         Identity::new(Kind::Url, module.as_str())
+    } else if runner == "deno x" {
+        Identity { ambiguous: Some("the registry is not named"), ..spec::npm(module) }
     } else {
         Identity::new(Kind::Script, module.as_str())
     };
-    identity.extra_packages = flags.values(&["--import-map", "-r", "--preload"]).map(str::to_owned).collect();
-    finish(identity, "deno run", flags.raw.clone(), &flags, rest)
+    identity.extra_packages =
+        flags.values(&["--import-map", "--preload", "--require"]).map(str::to_owned).collect();
+    // Deno hands everything behind the module on as it stands.
+    let mut identity = finish(identity, runner, &flags, rest);
+    if rest.first().is_some_and(|a| a == "--") {
+        identity.server_args = sensitive(rest);
+    }
+    identity
+}
+
+/// `npm:/name@1.0.0/program`: behind the package may stand one of its programs.
+fn specifier(read: fn(&str) -> Identity, package: &str) -> Identity {
+    let package = package.trim_start_matches('/');
+    let skip = usize::from(package.starts_with('@'));
+    match package.match_indices('/').nth(skip) {
+        Some((at, _)) => Identity { bin: Some(package[at + 1..].to_owned()), ..read(&package[..at]) },
+        None => read(package),
+    }
 }
 
 /// `dnx` and `dotnet tool exec`.
 pub(super) fn dotnet(runner: &str, args: &[String]) -> Identity {
-    let flags = Flags::read(
-        args,
-        &["--version", "--source", "--add-source", "--configfile", "--framework", "-v", "--verbosity"],
-    );
-    let Some((package, rest)) = flags.rest.split_first() else { return Identity::new(Kind::Opaque, runner) };
-    // Flags may follow the package (`dnx Name --version 1.2.3 -- args`).
-    let after = Flags::read(rest, &["--version", "--source", "--add-source", "--configfile"]);
+    // Flags may follow the package (`dnx Name --version 1.2.3 -- args`); what neither knows goes to the tool.
+    let known = Known { anywhere: true, ..Known::all(DOTNET_VALUED, DOTNET_ALONE) };
+    let end = args.iter().position(|a| a == "--").unwrap_or(args.len());
+    let mut flags = Flags::read(&args[..end], &known);
+    let by_flag = flags.take_only(&["--version"]);
+    let Some((package, rest)) = flags.rest.clone().split_first().map(|(p, r)| (p.clone(), r.to_vec())) else {
+        return Identity { runner_args: flags.raw(), ..Identity::new(Kind::Opaque, runner) };
+    };
     let (name, at) = package.split_once('@').map_or((package.as_str(), None), |(n, v)| (n, Some(v)));
-    let version = at.or_else(|| flags.values(&["--version"]).chain(after.values(&["--version"])).next());
     let mut identity = Identity::new(Kind::Dotnet, name.to_ascii_lowercase());
+    if spec::package_key(Kind::Dotnet, name).is_none() {
+        identity.ambiguous = Some("no name of a .NET tool");
+    } else if at.is_some() && by_flag.is_some() {
+        identity.ambiguous = Some("two versions are asked for");
+    } else if runner == "dotnet tool run" {
+        identity.ambiguous = Some("the manifest of the project names the package");
+    }
+    let version = at.or(by_flag.as_deref());
     identity.pinned = version.is_some_and(spec::is_exact);
     identity.version = version.map(str::to_owned);
-    identity.registries = after.values(REGISTRY_FLAGS).map(str::to_owned).collect();
-    finish(identity, runner, flags.raw.clone(), &flags, rest)
+    let after = args.get(end + 1..).unwrap_or_default();
+    finish(identity, runner, &flags, &[rest.as_slice(), after].concat())
 }
 
 /// `go run module@version`, or a directory.
 pub(super) fn go(args: &[String]) -> Identity {
-    let flags =
-        Flags::read(args, &["-C", "-exec", "-mod", "-modfile", "-overlay", "-tags", "-ldflags", "-toolexec"]);
-    let Some((package, rest)) = flags.rest.split_first() else {
-        return Identity::new(Kind::Opaque, "go run");
+    // One dash or two are the same to go.
+    let single = |a: &String| match a.strip_prefix("--") {
+        Some(rest) if !rest.is_empty() => format!("-{rest}"),
+        _ => a.clone(),
+    };
+    let known = Known::all(GO_VALUED, GO_ALONE);
+    let flags = Flags::read(&args.iter().map(single).collect::<Vec<_>>(), &known);
+    let at = args.len() - flags.rest.len();
+    let Some((package, rest)) = args[at..].split_first() else {
+        return Identity { runner_args: flags.raw(), ..Identity::new(Kind::Opaque, "go run") };
     };
     let mut identity = match package.split_once('@') {
         Some((module, version)) => Identity {
@@ -222,15 +218,19 @@ pub(super) fn go(args: &[String]) -> Identity {
         },
         None => Identity::new(Kind::Script, package.as_str()),
     };
-    identity.extra_packages = flags.values(&["-toolexec", "-exec", "-overlay"]).map(str::to_owned).collect();
-    finish(identity, "go run", flags.raw.clone(), &flags, rest)
+    identity.extra_packages =
+        flags.values(&["-toolexec", "-exec", "-overlay", "-modfile"]).map(str::to_owned).collect();
+    // go hands everything behind the package on as it stands, `--` too.
+    let mut identity = finish(identity, "go run", &flags, &[]);
+    identity.server_args = sensitive(rest);
+    identity
 }
 
 /// `cargo run`: the package of a directory.
 pub(super) fn cargo(args: &[String]) -> Identity {
-    let flags = Flags::read(
-        args,
-        &[
+    let known = Known {
+        anywhere: true,
+        ..Known::valued(&[
             "--bin",
             "-p",
             "--package",
@@ -243,23 +243,24 @@ pub(super) fn cargo(args: &[String]) -> Identity {
             "-Z",
             "--config",
             "-C",
-        ],
-    );
-    let name = flags.values(&["--manifest-path", "-p", "--package", "--bin"]).next().unwrap_or(".");
-    finish(Identity::new(Kind::Cargo, name), "cargo run", flags.raw.clone(), &flags, &flags.rest)
+            "-j",
+            "--jobs",
+            "--color",
+            "--example",
+            "--message-format",
+        ])
+    };
+    let flags = Flags::read(args, &known);
+    let name =
+        flags.values(&["--manifest-path", "-p", "--package", "--bin"]).next().unwrap_or(".").to_owned();
+    finish(Identity::new(Kind::Cargo, name), "cargo run", &flags, &flags.rest)
 }
 
-fn finish(
-    mut identity: Identity,
-    runner: &str,
-    raw: Vec<crate::sensitive::Sensitive>,
-    flags: &Flags,
-    rest: &[String],
-) -> Identity {
+fn finish(mut identity: Identity, runner: &str, flags: &Flags, rest: &[String]) -> Identity {
     identity.runner = Some(runner.to_owned());
-    identity.runner_args = raw;
+    identity.runner_args = flags.raw();
     identity.registries.extend(flags.values(REGISTRY_FLAGS).map(str::to_owned));
-    // `--` parts the runner's arguments from the server's.
-    identity.server_args = sensitive(rest.strip_prefix(&["--".to_owned()][..]).unwrap_or(rest));
+    identity.ambiguous = identity.ambiguous.or(flags.doubt);
+    identity.server_args = sensitive(rest);
     super::bridge::of_package(identity)
 }

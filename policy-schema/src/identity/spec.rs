@@ -1,6 +1,6 @@
 //! Package specifications: what the text after `npx` or `uvx` asks for.
 
-use super::{Identity, Kind};
+use super::{Identity, Kind, git};
 
 /// Whether a version is one version and no range or tag.
 pub(crate) fn is_exact(version: &str) -> bool {
@@ -25,82 +25,130 @@ pub(crate) fn is_commit(reference: &str) -> bool {
     matches!(reference.len(), 40 | 64) && reference.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-fn with_version(kind: Kind, name: &str, version: Option<&str>, pinned: bool) -> Identity {
+pub(super) fn with_version(kind: Kind, name: &str, version: Option<&str>, pinned: bool) -> Identity {
     let version = version.filter(|v| !v.is_empty()).map(str::to_owned);
     Identity { pinned: pinned && version.is_some(), version, ..Identity::new(kind, name) }
 }
 
+fn doubtful(mut identity: Identity, why: &'static str) -> Identity {
+    identity.ambiguous.get_or_insert(why);
+    identity
+}
+
 fn is_local(spec: &str) -> bool {
-    ["file:", "./", "../", "/", "~/", ".\\", "..\\", "link:"].iter().any(|start| spec.starts_with(start))
+    ["file:", "./", "../", "/", "~/", ".\\", "..\\", "\\\\", "link:", "portal:", "workspace:"]
+        .iter()
+        .any(|start| spec.starts_with(start))
         || spec == "."
+        || spec == ".."
         || spec.as_bytes().get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"))
+}
+
+/// npm takes a name that ends like an archive for a file in the working directory.
+fn is_archive(spec: &str) -> bool {
+    let lower = spec.to_ascii_lowercase();
+    [".tgz", ".tar.gz", ".tar"].iter().any(|end| lower.ends_with(end))
+}
+
+/// Whether the registry would take a name as it stands. Any other equals no name of a rule, so it is kept as written.
+fn is_npm_name(name: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with(['.', '_', '-'])
+            && part.bytes().all(|b| {
+                b.is_ascii_alphanumeric()
+                    || matches!(b, b'.' | b'_' | b'-' | b'~' | b'!' | b'\'' | b'(' | b')' | b'*')
+            })
+    };
+    match name.strip_prefix('@') {
+        Some(scoped) => scoped
+            .split_once('/')
+            .is_some_and(|(scope, name)| part(scope) && part(name) && !name.contains('/')),
+        None => part(name),
+    }
 }
 
 /// What an npm specification asks for: registry name, alias, Git source, URL or path.
 pub(crate) fn npm(spec: &str) -> Identity {
+    npm_inside(spec, false)
+}
+
+fn npm_inside(spec: &str, in_alias: bool) -> Identity {
     // `name@npm:other@1.0.0`: the left side is only a local name.
-    if let Some((_, real)) = spec.split_once("@npm:") {
-        return npm(real);
+    let alias = spec.strip_prefix("npm:").or_else(|| spec.split_once("@npm:").map(|(_, real)| real));
+    if let Some(real) = alias {
+        let identity = npm_inside(real, true);
+        return if in_alias { doubtful(identity, "an alias of an alias") } else { identity };
     }
-    if let Some(real) = spec.strip_prefix("npm:") {
-        return npm(real);
-    }
-    // `name@git+https://…`, `name@https://…`, `name@file:…`: likewise.
+    // `name@git+https://…`, `name@https://…`, `name@file:…`, `name@owner/repository`: likewise.
     let at = spec.char_indices().skip(1).find(|(_, c)| *c == '@').map(|(at, _)| at);
     if let Some((local, source)) = at.map(|at| (&spec[..at], &spec[at + 1..]))
-        && !local.contains(':')
-        && (is_local(source)
-            || source.contains("://")
-            || ["git+", "github:", "gitlab:", "bitbucket:"].iter().any(|start| source.starts_with(start)))
+        && !local.contains([':', '\\'])
+        && (!local.contains('/') || local.starts_with('@'))
+        && (is_local(source) || source.contains(['/', ':', '\\']) || is_archive(source))
+        && !source.starts_with('@')
     {
-        return npm(source);
+        return npm_inside(source, in_alias);
     }
     if is_local(spec) {
         return Identity::new(Kind::Script, spec);
     }
-    let hosted = ["github:", "gitlab:", "bitbucket:", "gist:", "git+", "git://", "git@", "ssh://"];
-    let is_git_url =
-        spec.starts_with("https://github.com/") && !spec.contains("/tarball/") && !spec.contains("/archive/");
-    let is_shorthand = !spec.starts_with('@')
-        && !spec.contains(':')
-        && spec.split('#').next().is_some_and(|s| s.matches('/').count() == 1);
-    if hosted.iter().any(|start| spec.starts_with(start))
-        || is_git_url
-        || is_shorthand
-        || spec.split('#').next().is_some_and(|s| s.ends_with(".git"))
-    {
-        let (source, reference) = spec.split_once('#').map_or((spec, None), |(s, r)| (s, Some(r)));
-        let name = if is_shorthand { format!("github:{source}") } else { source.to_owned() };
-        return with_version(Kind::Git, &name, reference, reference.is_some_and(is_commit));
+    if let Some((name, reference)) = npm_git(spec) {
+        let pinned = reference.is_some_and(is_commit);
+        let identity = with_version(Kind::Git, &name, reference, pinned);
+        return if spec.contains("::path:") || spec.contains("#path:") {
+            doubtful(identity, "only a directory of the repository is meant")
+        } else {
+            identity
+        };
     }
     if spec.contains("://") {
         return Identity::new(Kind::Url, spec);
     }
     let at = spec.rfind('@').filter(|at| *at > 0);
     let (name, version) = at.map_or((spec, None), |at| (&spec[..at], Some(&spec[at + 1..])));
-    with_version(Kind::Npm, name, version, version.is_some_and(is_exact))
+    let mut identity = with_version(Kind::Npm, name, version, version.is_some_and(is_exact));
+    if is_archive(spec) {
+        identity = doubtful(identity, "npm takes it for an archive in the working directory");
+    } else if !is_npm_name(name) {
+        identity = doubtful(identity, "no name of the npm registry");
+    }
+    identity
+}
+
+/// A Git source as npm knows them, with what stands behind `#`.
+fn npm_git(spec: &str) -> Option<(String, Option<&str>)> {
+    let (source, reference) = spec.split_once('#').map_or((spec, None), |(s, r)| (s, Some(r)));
+    let hosted = ["github:", "gitlab:", "bitbucket:", "gist:", "git+", "git://", "git@", "ssh://"];
+    // What these hosts serve as an archive is a download; everything else at them is a repository.
+    let at_known_host = ["https://github.com/", "https://gitlab.com/", "https://bitbucket.org/"]
+        .iter()
+        .any(|host| source.starts_with(host))
+        && !["/tarball/", "/archive/", "/-/", "/releases/", "/get/"].iter().any(|part| source.contains(part));
+    if !spec.starts_with('@') && !source.contains([':', '@']) && source.matches('/').count() == 1 {
+        return Some((format!("github:{source}"), reference));
+    }
+    let is_git =
+        hosted.iter().any(|start| spec.starts_with(start)) || at_known_host || source.ends_with(".git");
+    is_git.then(|| (source.to_owned(), reference))
 }
 
 /// What a Python requirement asks for: a distribution (name normalised by PEP 503), a Git source, a URL or a path.
 pub(crate) fn pypi(spec: &str) -> Identity {
     let spec = spec.trim();
     // `name @ URL` (PEP 508), also without spaces.
-    if let Some((_, source)) = spec.split_once('@')
+    if let Some((name, source)) = spec.split_once('@')
         && !spec.starts_with("git+")
         && (source.contains("://") || is_local(source.trim()))
-        && !spec[..spec.find('@').unwrap_or(0)].contains(['/', ':'])
+        && !name.contains(['/', ':'])
     {
-        return pypi(source);
+        let (source, marker) = source.split_once(" ;").map_or((source, false), |(source, _)| (source, true));
+        let mut identity = pypi(source);
+        identity.extras = extras(name);
+        return if marker { doubtful(identity, MARKER) } else { identity };
     }
     if let Some(source) = spec.strip_prefix("git+") {
-        let source = source.split('#').next().unwrap_or(source);
-        // The reference stands after the last `@` of the path, not after the user's.
-        let path = source.find("://").map_or(0, |mark| mark + 3);
-        let path = source[path..].find('/').map_or(source.len(), |slash| path + slash);
-        let (name, reference) = source[path..]
-            .rfind('@')
-            .map_or((source, None), |at| (&source[..path + at], Some(&source[path + at + 1..])));
-        return with_version(Kind::Git, name, reference, reference.is_some_and(is_commit));
+        return pypi_git(source);
     }
     if is_local(spec) {
         return Identity::new(Kind::Script, spec);
@@ -108,12 +156,66 @@ pub(crate) fn pypi(spec: &str) -> Identity {
     if spec.contains("://") {
         return Identity::new(Kind::Url, spec);
     }
-    let end = spec.find(['=', '<', '>', '!', '~', '@', ';', ' ']).unwrap_or(spec.len());
+    let end = spec.find(['=', '<', '>', '!', '~', '@', ';', ' ', '(']).unwrap_or(spec.len());
     let name = spec[..end].split('[').next().unwrap_or_default();
     let asked = spec[end..].split(';').next().unwrap_or_default().trim();
+    let asked = asked.strip_prefix('(').and_then(|a| a.strip_suffix(')')).unwrap_or(asked);
     let version = ["===", "==", "@"].iter().find_map(|sign| asked.strip_prefix(sign)).map(str::trim);
     let pinned = version.is_some_and(is_exact_python);
-    with_version(Kind::Pypi, &normalised(name), version.or((!asked.is_empty()).then_some(asked)), pinned)
+    let mut identity =
+        with_version(Kind::Pypi, &normalised(name), version.or((!asked.is_empty()).then_some(asked)), pinned);
+    identity.extras = extras(&spec[..end]);
+    if spec.contains(';') {
+        return doubtful(identity, MARKER);
+    }
+    let archive = [".whl", ".zip", ".tar.gz", ".tar.bz2", ".py"].iter().any(|e| spec.ends_with(e));
+    if archive || name.contains(['/', '\\']) {
+        return doubtful(identity, "it may be a file in the working directory");
+    }
+    if !is_pypi_name(name) {
+        // It must not be taken for the distribution whose name it resembles (`mcp_server_git_`).
+        return doubtful(identity, "no name of a Python distribution");
+    }
+    identity
+}
+
+const MARKER: &str = "an environment marker decides whether it is meant";
+
+/// `git+URL@reference#fragment`, without the `git+`.
+fn pypi_git(source: &str) -> Identity {
+    let (source, fragment) = source.split_once('#').map_or((source, ""), |(s, f)| (s, f));
+    // The reference stands after the last `@` of the path, not after the user's.
+    let path = source.find("://").map_or(0, |mark| mark + 3);
+    let path = source[path..].find('/').map_or(source.len(), |slash| path + slash);
+    let (name, reference) = source[path..]
+        .rfind('@')
+        .map_or((source, None), |at| (&source[..path + at], Some(&source[path + at + 1..])));
+    let mut identity = with_version(Kind::Git, name, reference, reference.is_some_and(is_commit));
+    for part in fragment.split('&').filter(|part| !part.is_empty()) {
+        match part.split_once('=') {
+            Some(("egg", egg)) => identity.extras.extend(extras(egg)),
+            Some(("subdirectory", "")) => {}
+            Some(("subdirectory", _)) => {
+                identity = doubtful(identity, "only a directory of the repository is meant");
+            }
+            _ => identity = doubtful(identity, "a fragment that is not known"),
+        }
+    }
+    identity
+}
+
+/// `name[one,two]`.
+fn extras(name: &str) -> Vec<String> {
+    let list = name.split_once('[').map_or("", |(_, list)| list.split(']').next().unwrap_or_default());
+    list.split(',').map(str::trim).filter(|extra| !extra.is_empty()).map(normalised).collect()
+}
+
+/// A name by PEP 508: letters and digits at both ends.
+pub(crate) fn is_pypi_name(name: &str) -> bool {
+    let end = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    end(name.as_bytes().first())
+        && end(name.as_bytes().last())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// A distribution name as the index compares it.
@@ -129,17 +231,19 @@ pub(crate) fn normalised(name: &str) -> String {
     text
 }
 
-/// What an image reference asks for. A port of the registry is no tag.
-pub(crate) fn image(reference: &str) -> Identity {
-    let reference = reference.strip_prefix("docker://").unwrap_or(reference);
-    let (tagged, digest) = reference.split_once('@').map_or((reference, None), |(name, d)| (name, Some(d)));
-    let last = tagged.rfind('/').map_or(0, |slash| slash + 1);
-    let (name, tag) = tagged[last..]
-        .find(':')
-        .map_or((tagged, None), |colon| (&tagged[..last + colon], Some(&tagged[last + colon + 1..])));
-    let pinned = digest.is_some_and(|d| {
-        d.strip_prefix("sha256:")
-            .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
-    });
-    with_version(Kind::Oci, name, digest.or(tag), pinned)
+/// A package name in the form in which its registry compares names; `None` if the registry would refuse it. Rules
+/// and entries are compared in this form.
+pub fn package_key(kind: Kind, name: &str) -> Option<String> {
+    match kind {
+        Kind::Npm | Kind::Deno => is_npm_name(name).then(|| name.to_owned()),
+        Kind::Pypi => is_pypi_name(name).then(|| normalised(name)),
+        Kind::Dotnet => {
+            let is_name = !name.is_empty()
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+            is_name.then(|| name.to_ascii_lowercase())
+        }
+        Kind::Oci => super::image_key(name),
+        Kind::Git => git::git_key(name),
+        _ => (!name.is_empty()).then(|| name.to_owned()),
+    }
 }

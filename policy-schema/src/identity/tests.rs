@@ -159,7 +159,7 @@ fn bridges_are_told_by_their_target() {
             &["npx", "-y", "mcp-remote@0.1.30", "https://h.example/mcp", "--header", "Authorization:x"],
             "bridge mcp-remote @0.1.30! by npx -> https://h.example/mcp",
         ),
-        (&["npx", "supergateway", "--stdio", "npx -y evil"], "bridge supergateway by npx -> npx -y evil"),
+        (&["npx", "supergateway", "--stdio", "npx -y evil"], "opaque supergateway by npx -> npx -y evil"),
         (
             &["npx", "-y", "@smithery/cli@latest", "run", "@a/b", "--key", "x"],
             "bridge @smithery/cli @latest by npx -> smithery:@a/b",

@@ -204,8 +204,8 @@ fn identity(place: &str, matcher: &IdentityMatcher, denies: bool, faults: &mut F
         | IdentityMatcher::Dotnet(m)
         | IdentityMatcher::Go(m)
         | IdentityMatcher::Deno(m) => {
-            if m.package.is_empty() || m.package.contains(char::is_whitespace) || m.package.len() > MAX_TEXT {
-                faults.add(format!("{place}/package"), "write the package's name in its registry");
+            if key::of_matcher(matcher).is_none() || m.package.len() > MAX_TEXT {
+                faults.add(format!("{place}/package"), "write the package's name as its registry has it");
             }
         }
         IdentityMatcher::Oci(m) => image(&place, m, denies, faults),

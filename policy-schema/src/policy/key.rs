@@ -17,13 +17,17 @@ pub(crate) fn ecosystem(ecosystem: Ecosystem) -> &'static str {
     }
 }
 
-/// A package's name as its registry compares it.
-pub(crate) fn package(ecosystem: Ecosystem, name: &str) -> String {
-    match ecosystem {
-        Ecosystem::Pypi => identity::python_name(name),
-        Ecosystem::Dotnet => name.to_ascii_lowercase(),
-        _ => name.to_owned(),
-    }
+/// A package's name as its registry compares it; `None` if the registry would refuse it.
+pub(crate) fn package(ecosystem: Ecosystem, name: &str) -> Option<String> {
+    let kind = match ecosystem {
+        Ecosystem::Npm => Kind::Npm,
+        Ecosystem::Pypi => Kind::Pypi,
+        Ecosystem::Dotnet => Kind::Dotnet,
+        Ecosystem::Deno => Kind::Deno,
+        Ecosystem::Go | Ecosystem::Cargo => Kind::Go,
+        Ecosystem::Executable => return Some(base(name)),
+    };
+    identity::package_key(kind, name)
 }
 
 /// The last component of a path, which a bare command has too.
@@ -47,13 +51,13 @@ pub(crate) fn of_path(path: &str) -> String {
 
 /// The key of a matcher. `None` for one that means everything, or that cannot be read.
 pub(crate) fn of_matcher(matcher: &IdentityMatcher) -> Option<String> {
-    let of_package = |e: Ecosystem, name: &str| format!("{}:{}", ecosystem(e), package(e, name));
+    let of_package = |e: Ecosystem, name: &str| Some(format!("{}:{}", ecosystem(e), package(e, name)?));
     Some(match matcher {
-        IdentityMatcher::Npm(m) => of_package(Ecosystem::Npm, &m.package),
-        IdentityMatcher::Pypi(m) => of_package(Ecosystem::Pypi, &m.package),
-        IdentityMatcher::Dotnet(m) => of_package(Ecosystem::Dotnet, &m.package),
-        IdentityMatcher::Go(m) => of_package(Ecosystem::Go, &m.package),
-        IdentityMatcher::Deno(m) => of_package(Ecosystem::Deno, &m.package),
+        IdentityMatcher::Npm(m) => of_package(Ecosystem::Npm, &m.package)?,
+        IdentityMatcher::Pypi(m) => of_package(Ecosystem::Pypi, &m.package)?,
+        IdentityMatcher::Dotnet(m) => of_package(Ecosystem::Dotnet, &m.package)?,
+        IdentityMatcher::Go(m) => of_package(Ecosystem::Go, &m.package)?,
+        IdentityMatcher::Deno(m) => of_package(Ecosystem::Deno, &m.package)?,
         IdentityMatcher::Oci(m) => format!("oci:{}", identity::image_key(&m.image)?),
         IdentityMatcher::Git(m) => format!("git:{}", identity::git_key(&m.repository)?),
         IdentityMatcher::Url(m) => {
@@ -65,10 +69,7 @@ pub(crate) fn of_matcher(matcher: &IdentityMatcher) -> Option<String> {
                 format!("origin:{}", remote.origin)
             }
         }
-        IdentityMatcher::Bridge(m) if m.ecosystem == Ecosystem::Executable => {
-            format!("bridge:executable:{}", base(&m.package))
-        }
-        IdentityMatcher::Bridge(m) => format!("bridge:{}", of_package(m.ecosystem, &m.package)),
+        IdentityMatcher::Bridge(m) => format!("bridge:{}", of_package(m.ecosystem, &m.package)?),
         IdentityMatcher::Executable(m) => format!("executable:{}", base(&m.path)),
         IdentityMatcher::Script(m) => format!("script:{}", base(&m.path)),
         IdentityMatcher::Opaque(m) => argv(m.argv.iter().map(String::as_str)),
@@ -79,11 +80,14 @@ pub(crate) fn of_matcher(matcher: &IdentityMatcher) -> Option<String> {
 
 /// The keys under which the rules about an identity stand.
 pub(crate) fn of_identity(identity: &Identity, remote: Option<&Remote>, keys: &mut Vec<String>) {
-    let kind_name = || format!("{}:{}", identity.kind.as_str(), identity.name);
+    let package_of = |e: Ecosystem| Some(format!("{}:{}", ecosystem(e), package(e, &identity.name)?));
     match identity.kind {
-        Kind::Npm | Kind::Go | Kind::Deno | Kind::Dotnet | Kind::Pypi | Kind::Builtin => {
-            keys.push(kind_name());
-        }
+        Kind::Npm => keys.extend(package_of(Ecosystem::Npm)),
+        Kind::Pypi => keys.extend(package_of(Ecosystem::Pypi)),
+        Kind::Dotnet => keys.extend(package_of(Ecosystem::Dotnet)),
+        Kind::Go => keys.extend(package_of(Ecosystem::Go)),
+        Kind::Deno => keys.extend(package_of(Ecosystem::Deno)),
+        Kind::Builtin => keys.push(format!("builtin:{}", identity.name)),
         Kind::Oci => keys.extend(identity::image_key(&identity.name).map(|key| format!("oci:{key}"))),
         Kind::Git => keys.extend(identity::git_key(&identity.name).map(|key| format!("git:{key}"))),
         Kind::Url => {
@@ -92,12 +96,10 @@ pub(crate) fn of_identity(identity: &Identity, remote: Option<&Remote>, keys: &m
                 keys.push(format!("origin:{}", remote.origin));
             }
         }
-        Kind::Bridge => match identity.ecosystem {
-            None | Some(Ecosystem::Executable) => {
-                keys.push(format!("bridge:executable:{}", base(&identity.name)));
-            }
-            Some(e) => keys.push(format!("bridge:{}:{}", ecosystem(e), package(e, &identity.name))),
-        },
+        Kind::Bridge => {
+            let ecosystem = identity.ecosystem.unwrap_or(Ecosystem::Executable);
+            keys.extend(package_of(ecosystem).map(|key| format!("bridge:{key}")));
+        }
         Kind::Executable => keys.push(format!("executable:{}", base(&identity.name))),
         Kind::Script => keys.push(format!("script:{}", base(&identity.name))),
         // A package of the project's directory is whatever lies there.

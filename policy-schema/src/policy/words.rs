@@ -16,6 +16,8 @@ impl Group {
     pub(crate) fn new(text: &str) -> Self {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let joined = match words.as_slice() {
+            // A value that may be anything may be anything behind `=` too.
+            [flag, "*"] if flag.starts_with("--") => Some(Pattern::new(&format!("{flag}=**"))),
             [flag, value] if flag.starts_with("--") => Some(Pattern::new(&format!("{flag}={value}"))),
             _ => None,
         };

@@ -33,7 +33,7 @@ pub(super) fn assess(identity: &Identity, context: &Context<'_>, findings: &mut 
 fn rights(flags: &Flags, findings: &mut Vec<Finding>) {
     let mut push = |what: String| findings.push(Finding::new(FindingCode::PrivilegedContainer, what));
     let privileged =
-        flags.flags.iter().any(|(flag, value)| flag == "--privileged" && value.as_deref() != Some("false"));
+        flags.flags.iter().any(|f| f.name == "--privileged" && f.value.as_deref() != Some("false"));
     if privileged {
         push("the container is privileged".to_owned());
     }
