@@ -1,9 +1,35 @@
 //! Patterns of a policy: literal text, `*` for any text without `/`, `**` for any text, `{home}` for the user's home.
+//! In the value of a variable or header a wildcard takes no blanks: many programs split such a value at them, and
+//! `--max-old-space-size=*` must not let `1 --require=x.js` in.
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern {
     parts: Vec<Part>,
+    place: Place,
+}
+
+/// What a pattern is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// An argument, path or query parameter.
+    Argument,
+    /// The value of a variable.
+    Variable,
+    /// The value of a header, in which `/` parts nothing.
+    Header,
+}
+
+impl Place {
+    /// Whether a wildcard takes a character.
+    fn takes(self, part: &Part, c: char) -> bool {
+        let separator = *part == Part::Segment && matches!(c, '/' | '\\');
+        match self {
+            Self::Argument => !separator,
+            Self::Variable => !separator && !c.is_whitespace(),
+            Self::Header => !c.is_whitespace(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +46,22 @@ enum Part {
 const HOME: &str = "{home}";
 
 impl Pattern {
-    /// Compiles a pattern. Every text is one: there is no way to write it wrong.
+    /// Compiles a pattern for arguments. Every text is one: there is no way to write it wrong.
     pub(crate) fn new(text: &str) -> Self {
+        Self::of(text, Place::Argument)
+    }
+
+    /// Compiles a pattern for the values of a variable.
+    pub(crate) fn variable(text: &str) -> Self {
+        Self::of(text, Place::Variable)
+    }
+
+    /// Compiles a pattern for the values of a header.
+    pub(crate) fn header(text: &str) -> Self {
+        Self::of(text, Place::Header)
+    }
+
+    fn of(text: &str, place: Place) -> Self {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -45,7 +85,7 @@ impl Pattern {
         if !literal.is_empty() {
             parts.push(Part::Literal(literal));
         }
-        Self { parts }
+        Self { parts, place }
     }
 
     /// Whether it is `*` or `**` alone: any text at all.
@@ -80,31 +120,30 @@ impl Pattern {
     }
 
     fn matches(&self, text: &str, home: Option<&str>) -> bool {
-        matches_parts(&self.parts, text, home.map(|h| h.trim_end_matches(['/', '\\'])))
+        matches_parts(self.place, &self.parts, text, home.map(|h| h.trim_end_matches(['/', '\\'])))
     }
 }
 
-fn matches_parts(parts: &[Part], text: &str, home: Option<&str>) -> bool {
+fn matches_parts(place: Place, parts: &[Part], text: &str, home: Option<&str>) -> bool {
     let Some((part, rest)) = parts.split_first() else { return text.is_empty() };
     match part {
         Part::Literal(literal) => {
-            text.strip_prefix(literal.as_str()).is_some_and(|after| matches_parts(rest, after, home))
+            text.strip_prefix(literal.as_str()).is_some_and(|after| matches_parts(place, rest, after, home))
         }
         Part::Home => home
             .filter(|home| !home.is_empty())
             .and_then(|home| text.strip_prefix(home))
             .filter(|after| after.is_empty() || after.starts_with(['/', '\\', ':', ',']))
-            .is_some_and(|after| matches_parts(rest, after, home)),
+            .is_some_and(|after| matches_parts(place, rest, after, home)),
         Part::Segment | Part::Anything => {
             // Where the next literal begins; a pattern has a handful of parts, so trying each place is cheap.
-            let free = *part == Part::Anything;
-            let end = if free { text.len() } else { text.find(['/', '\\']).unwrap_or(text.len()) };
+            let end = text.find(|c| !place.takes(part, c)).unwrap_or(text.len());
             if rest.is_empty() {
                 return end == text.len();
             }
             let mut at = 0;
             loop {
-                if matches_parts(rest, &text[at..], home) {
+                if matches_parts(place, rest, &text[at..], home) {
                     return true;
                 }
                 match text[at..end].chars().next() {
@@ -150,6 +189,17 @@ mod tests {
         assert!(!value("/a/**", "/a/../etc"));
         assert!(!value("{home}/**", "/home/jane/.."));
         assert!(!value("--root=/a/**", "--root=/a/../b"));
+    }
+
+    #[test]
+    fn a_wildcard_in_a_value_takes_no_second_option() {
+        let options = Pattern::variable("--max-old-space-size=*");
+        assert!(options.admits_value("--max-old-space-size=4096", None));
+        assert!(!options.admits_value("--max-old-space-size=1 --require=x.js", None));
+        assert!(!Pattern::variable("**=1").admits_value("a b=1", None));
+        assert!(Pattern::header("Bearer *").admits_value("Bearer a/b+c=", None));
+        assert!(!Pattern::header("Bearer *").admits_value("Bearer a b", None));
+        assert!(Pattern::variable("*").admits_value("any text / at all", None));
     }
 
     #[test]

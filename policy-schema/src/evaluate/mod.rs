@@ -91,7 +91,10 @@ fn exception(case: &Case<'_>) -> Option<Judgement> {
         return Some(case.allowed(DecidedBy::Exception, Some(&exception.id)));
     }
     let grant = context.grants.iter().find(|grant| {
-        grant.fingerprint == case.subject.fingerprint
+        // A grant that names nobody counts for nobody.
+        !grant.device.is_empty()
+            && !grant.user.is_empty()
+            && grant.fingerprint == case.subject.fingerprint
             && grant.device == context.device.id
             && grant.user == context.device.user
             && grant.issued <= context.now

@@ -4,7 +4,7 @@ use super::case::Case;
 use super::context::System;
 use super::files::{self, Fit};
 use super::{members, only_system_runners, place, reason, values};
-use crate::document::{IdentityMatcher, Rule};
+use crate::document::{Ecosystem, IdentityMatcher, Rule};
 use crate::finding::FindingCode;
 use crate::identity::{Identity, Kind};
 use crate::policy::rule::{Compiled, Meant, Target};
@@ -83,7 +83,17 @@ fn about(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Fit {
     match (&rule.identity, &compiled.meant) {
         (IdentityMatcher::Url(matcher), Meant::Url(target)) => url(case, target, matcher.listener.as_ref()),
         (IdentityMatcher::Bridge(matcher), Meant::Bridge(_, targets)) => {
-            bridge(case, targets, matcher.approved_targets)
+            let place = match matcher.ecosystem {
+                Ecosystem::Executable => {
+                    files::fit(case, &identity.program, facts.program.as_ref(), &matcher.package, &[])
+                }
+                _ => Fit::Yes,
+            };
+            match (place, bridge(case, targets, matcher.approved_targets)) {
+                (Fit::Yes, target) => target,
+                (place, Fit::Yes) | (place @ Fit::NotAbout, _) => place,
+                (_, target) => target,
+            }
         }
         (IdentityMatcher::Executable(m), _) => {
             files::fit(case, &identity.name, facts.program.as_ref(), &m.path, &m.sha256)
@@ -341,9 +351,11 @@ fn version(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Option<Reason> 
     match (&rule.identity, &compiled.meant) {
         (IdentityMatcher::Oci(image), _) => {
             let by_digest = asked.is_some_and(|a| image.digests.iter().any(|d| d == a));
-            let by_tag = image.tags.iter().any(|tag| {
-                tag == "*" || Some(tag.as_str()) == asked.or(Some("latest")).filter(|a| !a.contains(':'))
-            });
+            // Podman asks the registries of its own list for an image without registry.
+            let is_podman = identity.runner.as_deref() == Some("podman run");
+            let certain = !is_podman || crate::identity::image::has_registry(&identity.name);
+            let tag = Some(asked.unwrap_or("latest")).filter(|tag| !tag.contains(':'));
+            let by_tag = certain && image.tags.iter().any(|t| t == "*" || Some(t.as_str()) == tag);
             if by_digest || by_tag {
                 None
             } else {

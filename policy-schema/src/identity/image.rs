@@ -63,6 +63,11 @@ pub fn image_key(reference: &str) -> Option<String> {
     Some(format!("{registry}/{}{repository}", if official { "library/" } else { "" }))
 }
 
+/// Whether an image's name begins with its registry.
+pub(crate) fn has_registry(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(host, _)| is_registry(host))
+}
+
 /// Whether the part before the first slash is a registry and no owner.
 pub(super) fn is_registry(host: &str) -> bool {
     host.contains(['.', ':']) || host == "localhost" || host.bytes().any(|b| b.is_ascii_uppercase())

@@ -115,12 +115,12 @@ impl Compiled {
         registries: &crate::document::Registries,
     ) -> Result<Self, (&'static str, String)> {
         let patterns = |map: &BTreeMap<String, String>| {
-            map.iter().map(|(name, p)| (name.clone(), Pattern::new(p))).collect::<BTreeMap<_, _>>()
+            map.iter().map(|(name, p)| (name.clone(), Pattern::variable(p))).collect::<BTreeMap<_, _>>()
         };
         let mut env = patterns(common_env);
         env.extend(patterns(&rule.env));
         // HTTP header names are compared without case (RFC 9110 section 5.1).
-        let headers = rule.headers.iter().map(|(name, p)| (name.to_ascii_lowercase(), Pattern::new(p)));
+        let headers = rule.headers.iter().map(|(name, p)| (name.to_ascii_lowercase(), Pattern::header(p)));
         let args = &rule.args;
         let runner_args = runners(rule)
             .iter()
