@@ -3,8 +3,8 @@
 /// Hosts that take owner and repository in any case.
 const CASELESS: &[&str] = &["github.com", "gitlab.com", "bitbucket.org"];
 
-/// Schemes over which a repository is fetched.
-const SCHEMES: &[&str] = &["https://", "http://", "ssh://", "git://"];
+/// Schemes over which a repository is fetched such that nobody on the way can change it.
+const SCHEMES: &[&str] = &["https://", "ssh://"];
 
 /// `host/owner/repository` of a repository, however it is written: `https://…`, `git+ssh://git@…`, `git@host:…`,
 /// `github:owner/repository`, `owner/repository`. `None` if it carries another user than `git`, a password, a query,
@@ -78,8 +78,63 @@ fn split(source: &str) -> Option<(String, String)> {
 }
 
 fn is_default_port(source: &str, port: &str) -> bool {
-    matches!(
-        (source.split(':').next(), port),
-        (Some("https"), "443") | (Some("http"), "80") | (Some("ssh"), "22") | (Some("git"), "9418")
-    )
+    matches!((source.split(':').next(), port), (Some("https"), "443") | (Some("ssh"), "22"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::git_key;
+
+    #[test]
+    fn one_repository_has_one_key_however_it_is_written() {
+        for source in [
+            "https://github.com/o/r",
+            "https://github.com/o/r.git",
+            "https://GitHub.com/O/R/",
+            "https://github.com:443/o/r",
+            "git+https://github.com/o/r.git",
+            "git+ssh://git@github.com/o/r.git",
+            "ssh://git@github.com/o/r",
+            "ssh://git@github.com:o/r.git",
+            "ssh://git@github.com:22/o/r.git",
+            "git@github.com:o/r.git",
+            "github:o/r",
+            "o/r",
+            "https://www.github.com/o/r",
+        ] {
+            assert_eq!(git_key(source).as_deref(), Some("github.com/o/r"), "{source}");
+        }
+        assert_eq!(git_key("https://git.example/O/r").as_deref(), Some("git.example/O/r"));
+        assert_eq!(git_key("https://git.example:8443/o/r").as_deref(), Some("git.example:8443/o/r"));
+        assert_eq!(git_key("gitlab:g/r").as_deref(), Some("gitlab.com/g/r"));
+    }
+
+    #[test]
+    fn what_may_fetch_another_repository_has_no_key() {
+        for source in [
+            "https://user:token@github.com/o/r",
+            "https://github.com@evil.example/o/r",
+            "https://evil@github.com/o/r",
+            // Whoever is on the way decides what these fetch.
+            "http://github.com/o/r",
+            "git://github.com/o/r",
+            "https://github.com/o/r/../x",
+            "https://github.com/o/r/tree/main",
+            "https://github.com/o",
+            "https://github.com./o/r",
+            "https://github.com/o/r#subdirectory=x",
+            "https://github.com/o/r?x",
+            "https://github.com/o%2fr",
+            "https://github.com\\@evil.example/o/r",
+            "https://\u{ff47}ithub.com/o/r",
+            "https://github.com:/o/r",
+            "file:///o/r",
+            "gist:123",
+            "o/r/s",
+            "/o/r",
+            "",
+        ] {
+            assert_eq!(git_key(source), None, "{source}");
+        }
+    }
 }

@@ -10,6 +10,8 @@ pub(crate) mod image;
 mod interpreter;
 mod packages;
 mod reading;
+#[cfg(test)]
+mod recorded;
 pub(crate) mod spec;
 mod tables;
 #[cfg(test)]

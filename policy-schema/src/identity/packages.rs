@@ -3,26 +3,34 @@
 use super::command::{Flags, Known};
 use super::tables::{
     BUN_ALONE, BUN_VALUED, DENO_ALONE, DENO_VALUED, DOTNET_ALONE, DOTNET_VALUED, GO_ALONE, GO_VALUED,
-    NPM_ALONE, NPM_VALUED, PIPX_ALONE, PIPX_VALUED, PNPM_ALONE, PNPM_VALUED, REGISTRY_FLAGS, UV_ALONE,
-    UV_VALUED, YARN_ALONE, YARN_VALUED,
+    NPM_ALONE, NPM_VALUED, NPX_VALUED, PIPX_ALONE, PIPX_VALUED, PNPM_ALONE, PNPM_VALUED, REGISTRY_FLAGS,
+    UV_ALONE, UV_VALUED, YARN_ALONE, YARN_VALUED,
 };
 use super::{Identity, Kind, sensitive, spec};
 
-/// What is known of the flags of an npm-like runner.
-fn npm_flags(runner: &str) -> Known<'static> {
-    match runner {
+/// Reads the flags of an npm-like runner.
+fn npm_flags(runner: &str, args: &[String]) -> Flags {
+    let known = match runner {
         "pnpm dlx" | "pnpx" => Known::all(PNPM_VALUED, PNPM_ALONE),
         "yarn dlx" => Known::all(YARN_VALUED, YARN_ALONE),
         "bunx" | "bun x" => Known::all(BUN_VALUED, BUN_ALONE),
         // npx ends npm's options at the package, `npm exec` only at `--`.
         "npm exec" => Known { anywhere: true, ..Known::all(NPM_VALUED, NPM_ALONE) },
-        _ => Known::all(NPM_VALUED, NPM_ALONE),
+        _ => return Flags::read(args, &Known::all(&[NPM_VALUED, NPX_VALUED].concat(), NPM_ALONE)),
+    };
+    let mut flags = Flags::read(args, &known);
+    let end = args.iter().position(|a| a == "--").unwrap_or(args.len());
+    let is_answer =
+        |pair: &[String]| pair[0].starts_with('-') && matches!(pair[1].as_str(), "true" | "false" | "null");
+    if runner == "npm exec" && args[..end].windows(2).any(is_answer) {
+        flags.doubt.get_or_insert("npm takes true and false for the value of the flag before");
     }
+    flags
 }
 
 /// `npx`, `npm exec`, `bunx`, `pnpm dlx`, `yarn dlx`.
 pub(super) fn npm(runner: &str, args: &[String]) -> Identity {
-    let mut flags = Flags::read(args, &npm_flags(runner));
+    let mut flags = npm_flags(runner, args);
     let is_npm = runner.starts_with("np");
     // `-c` hands a line to a shell, whatever the packages are.
     let is_shell = if is_npm { flags.has(&["-c", "--call"]) } else { flags.has(&["-c", "--shell-mode"]) };
@@ -31,6 +39,9 @@ pub(super) fn npm(runner: &str, args: &[String]) -> Identity {
         identity.extra_packages = flags.values(&["-p", "--package"]).map(str::to_owned).collect();
         return finish(identity, runner, &flags, &flags.rest);
     }
+    // What npx takes for letters, npm takes for a word, and older versions for something else again.
+    let is_cluster = |flag: &str| !flag.starts_with("--") && flag.len() > 2 && !NPM_ALONE.contains(&flag);
+    let letters = is_npm && flags.raw().iter().any(|a| a.expose().starts_with('-') && is_cluster(a.expose()));
     let by_flag = flags.take(&["-p", "--package"]);
     let mut rest = flags.rest.clone().into_iter();
     let mut identity = match &by_flag {
@@ -44,11 +55,7 @@ pub(super) fn npm(runner: &str, args: &[String]) -> Identity {
         identity.ambiguous.get_or_insert("no program of the package is named");
     }
     identity.extra_packages = flags.values(&["-p", "--package"]).map(str::to_owned).collect();
-    // What npx takes for letters, npm takes for a word, and older versions for something else again.
-    let letters = |flag: &str| {
-        flag.starts_with('-') && !flag.starts_with("--") && flag.len() > 2 && !NPM_ALONE.contains(&flag)
-    };
-    if is_npm && flags.raw().iter().any(|a| letters(a.expose())) {
+    if letters {
         identity.ambiguous.get_or_insert("letters in one argument that versions of npm read differently");
     }
     finish(identity, runner, &flags, &rest.collect::<Vec<_>>())
@@ -65,8 +72,8 @@ pub(super) fn python_tool(runner: &str, args: &[String]) -> Identity {
     let rest: Vec<String> = rest.collect();
     let mut identity = match (source, first) {
         (Some(package), bin) => Identity { bin, ..spec::pypi(&package) },
-        (None, Some(program)) if !pipx && is_interpreter_request(&program) => {
-            // `uvx python@3.12 …` is an interpreter and no package.
+        (None, Some(program)) if is_interpreter_request(&program) => {
+            // `uvx python@3.12 …` is an interpreter and no package; pipx hands it to uv where it can.
             let mut identity = super::interpreter::python("python", &rest);
             identity.bin = Some(program);
             identity.runner_args.splice(..0, flags.raw());
@@ -83,13 +90,13 @@ pub(super) fn python_tool(runner: &str, args: &[String]) -> Identity {
     if pipx && flags.has(&["--path", "--pypackages"]) {
         identity.ambiguous.get_or_insert("a file of the working directory is run");
     }
-    // `pipx run x@1.2.3` asks pip for a file, a URL or a name with `@` in it: not what uvx means by it.
+    // `pipx run x@1.2.3` means a version where uv does the work, and nothing where pip does.
     if pipx
         && identity.kind == Kind::Pypi
         && identity.version.is_some()
         && args.iter().any(|a| a.contains('@'))
     {
-        identity.ambiguous.get_or_insert("pipx does not read name@version");
+        identity.ambiguous.get_or_insert("pipx reads name@version only with uv");
     }
     finish(identity, runner, &flags, &rest)
 }

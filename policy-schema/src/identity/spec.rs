@@ -64,7 +64,7 @@ fn is_npm_name(name: &str) -> bool {
         Some(scoped) => scoped
             .split_once('/')
             .is_some_and(|(scope, name)| part(scope) && part(name) && !name.contains('/')),
-        None => part(name),
+        None => part(name) && !matches!(name, "node_modules" | "favicon.ico"),
     }
 }
 
@@ -121,15 +121,20 @@ fn npm_git(spec: &str) -> Option<(String, Option<&str>)> {
     let (source, reference) = spec.split_once('#').map_or((spec, None), |(s, r)| (s, Some(r)));
     let hosted = ["github:", "gitlab:", "bitbucket:", "gist:", "git+", "git://", "git@", "ssh://"];
     // What these hosts serve as an archive is a download; everything else at them is a repository.
-    let at_known_host = ["https://github.com/", "https://gitlab.com/", "https://bitbucket.org/"]
+    let bare = source.strip_prefix("https://").map(|rest| {
+        let authority = rest.find('/').unwrap_or(rest.len());
+        rest[..authority].rfind('@').map_or(rest, |at| &rest[at + 1..])
+    });
+    let at_known_host = bare.is_some_and(|rest| {
+        ["github.com/", "gitlab.com/", "bitbucket.org/"].iter().any(|host| rest.starts_with(host))
+    }) && !["/tarball/", "/archive/", "/-/", "/releases/", "/get/"]
         .iter()
-        .any(|host| source.starts_with(host))
-        && !["/tarball/", "/archive/", "/-/", "/releases/", "/get/"].iter().any(|part| source.contains(part));
+        .any(|part| source.contains(part));
     if !spec.starts_with('@') && !source.contains([':', '@']) && source.matches('/').count() == 1 {
         return Some((format!("github:{source}"), reference));
     }
-    let is_git =
-        hosted.iter().any(|start| spec.starts_with(start)) || at_known_host || source.ends_with(".git");
+    // `https://elsewhere/o/r.git` is a download to npm, whatever it ends with.
+    let is_git = hosted.iter().any(|start| spec.starts_with(start)) || at_known_host;
     is_git.then(|| (source.to_owned(), reference))
 }
 
@@ -173,6 +178,9 @@ pub(crate) fn pypi(spec: &str) -> Identity {
     if !closed || asked.starts_with("@=") {
         return doubtful(identity, "no requirement that every tool reads the same");
     }
+    if !is_python_request(asked) {
+        return doubtful(identity, "no version specifier of Python");
+    }
     let archive = [".whl", ".zip", ".tar.gz", ".tar.bz2", ".py"].iter().any(|e| spec.ends_with(e));
     if archive || name.contains(['/', '\\']) {
         return doubtful(identity, "it may be a file in the working directory");
@@ -185,6 +193,18 @@ pub(crate) fn pypi(spec: &str) -> Identity {
 }
 
 const MARKER: &str = "an environment marker decides whether it is meant";
+
+/// What may stand behind a name: nothing, specifiers of PEP 440, or uv's `@version` and `@latest`.
+fn is_python_request(asked: &str) -> bool {
+    asked.is_empty()
+        || asked.parse::<pep440_rs::VersionSpecifiers>().is_ok()
+        || asked.strip_prefix('@').is_some_and(|tag| {
+            !tag.is_empty()
+                && tag
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'!' | b'*' | b'-'))
+        })
+}
 
 /// `git+URL@reference#fragment`, without the `git+`.
 fn pypi_git(source: &str) -> Identity {

@@ -1,8 +1,7 @@
 //! The flags of the package runners, as the tools themselves list them. What stands in no table leaves a doubt.
 
-/// npm 11: flags that take a value.
+/// npm 11: flags that take a value. `-p` is not here: npx takes it for `--package`, `npm exec` for `--parseable`.
 pub(super) const NPM_VALUED: &[&str] = &[
-    "-p",
     "--package",
     "-c",
     "--call",
@@ -69,6 +68,9 @@ pub(super) const NPM_VALUED: &[&str] = &[
     "--auth-type",
     "--_auth",
 ];
+
+/// npm 11, npx: its own letter.
+pub(super) const NPX_VALUED: &[&str] = &["-p"];
 
 /// npm 11: flags that take none.
 pub(super) const NPM_ALONE: &[&str] = &[

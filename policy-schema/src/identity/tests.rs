@@ -198,6 +198,167 @@ fn what_reaches_the_server_is_apart_from_what_the_runner_takes() {
     assert!(!format!("{identity:?}").contains('x'), "{identity:?}");
 }
 
+/// What a command line is doubted for, `None` if nothing.
+fn doubt(argv: &[&str]) -> Option<&'static str> {
+    identify(&entry(argv[0], &argv[1..])).ambiguous
+}
+
+#[test]
+fn what_programs_read_differently_is_in_doubt() {
+    for argv in [
+        // A flag that is not known may take the next word, so that another package is run.
+        &["npx", "--foo", "@good/a", "evil"] as &[&str],
+        &["uvx", "--foo", "good", "evil"],
+        &["docker", "run", "--foo", "good", "evil"],
+        &["dnx", "Good", "--foo", "evil"],
+        &["npx", "-yp", "evil", "good"],
+        &["npm", "exec", "-p", "evil", "good"],
+        &["npm", "exec", "--yes", "false", "evil"],
+        &["npx", "-p", "-y", "good"],
+        &["npx", "-p", "good"],
+        &["uvx", "--from", "good", "--from", "evil", "good"],
+        &["uvx", "mcp_server_git_"],
+        &["uvx", "good; python_version > '3'"],
+        &["uvx", "git+https://github.com/o/r@main#subdirectory=evil"],
+        &["pipx", "run", "good@1.2.3"],
+        &["docker", "run", "GOOD"],
+        &["docker", "run", "a//b"],
+        &["podman", "run", "good"],
+        &["podman", "run", "--rootfs", "ghcr.io/o/good"],
+        &["npx", "good.tgz"],
+        &["sh", "-c", "npx good$X"],
+        &["sh", "-c", "npx go\\od"],
+        &["sh", "-c", "npx\u{a0}good"],
+        &["wsl", "npx", "good$(id)"],
+        &["env", "-S", "npx ${PACKAGE}"],
+        &["cmd", "/c", "npx 'a b'"],
+        &["npx\u{200b}", "good"],
+        &["npx ", "good"],
+        &["npx", "good\u{0}"],
+        &["mcp-proxy", "https://h.example/", "https://evil.example/"],
+        &["npx", "mcp-remote", "--debug", "https://h.example/"],
+    ] {
+        assert!(doubt(argv).is_some(), "{argv:?}");
+    }
+}
+
+#[test]
+fn only_cursor_splits_a_command_line() {
+    let mut line = entry("npx -y good", &[]);
+    assert_eq!(identify(&line).ambiguous, None);
+    line.client = "claude-code";
+    assert!(identify(&line).ambiguous.is_some());
+    let bundle = "/Applications/Some Name.app/Contents/MacOS/server";
+    let mut path = entry(bundle, &[]);
+    assert!(identify(&path).ambiguous.is_some());
+    path.client = "claude-code";
+    assert_eq!((identify(&path).ambiguous, identify(&path).name), (None, bundle.to_owned()));
+}
+
+#[test]
+fn command_and_url_side_by_side_are_in_doubt() {
+    let mut both = entry("/tmp/x", &[]);
+    both.url = Some("https://h.example/mcp".into());
+    assert!(identify(&both).ambiguous.is_some());
+}
+
+fn texts(list: &[Sensitive]) -> String {
+    list.iter().map(Sensitive::expose).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn options_behind_the_package_are_those_of_npm_exec_and_dnx() {
+    let exec =
+        identify(&entry("npm", &["exec", "good", "--package", "evil", "--registry=https://r.example", "a"]));
+    assert_eq!((exec.name.as_str(), exec.bin.as_deref()), ("evil", Some("good")));
+    assert_eq!(exec.registries, ["https://r.example"]);
+    assert_eq!(
+        (texts(&exec.runner_args).as_str(), texts(&exec.server_args).as_str()),
+        ("--registry=https://r.example", "a")
+    );
+    let npx = identify(&entry("npx", &["good", "--package", "evil"]));
+    assert_eq!((npx.name.as_str(), texts(&npx.server_args).as_str()), ("good", "--package evil"));
+    let dnx = identify(&entry("dnx", &["Good", "--add-source", "https://r.example", "--", "--version", "x"]));
+    assert_eq!((dnx.version, texts(&dnx.server_args).as_str()), (None, "--version x"));
+    assert_eq!(dnx.registries, ["https://r.example"]);
+}
+
+#[test]
+fn clusters_and_glued_values_are_read_as_docker_reads_them() {
+    let ours = identify(&entry("docker", &["run", "-ieLD_PRELOAD=/x", "-eA", "--rm", "img", "-e", "B=1"]));
+    let names: Vec<_> = ours.argument_env.iter().map(|v| (v.name.as_str(), v.value.expose())).collect();
+    assert_eq!(names, [("LD_PRELOAD", "/x"), ("A", "")]);
+    assert_eq!((texts(&ours.runner_args).as_str(), texts(&ours.server_args).as_str()), ("-i --rm", "-e B=1"));
+}
+
+#[test]
+fn wrappers_keep_their_program_and_arguments() {
+    let ours = identify(&entry(
+        "/usr/bin/env",
+        &["-u", "PATH", "-C", "/x", "A=1", "timeout", "-k", "5", "60", "bash", "-lc", "exec npx good"],
+    ));
+    assert_eq!((ours.name.as_str(), ours.program.as_str()), ("good", "npx"));
+    assert_eq!(ours.wrappers, ["env", "timeout", "sh -c"]);
+    assert_eq!(ours.wrapper_programs, ["/usr/bin/env", "timeout", "bash"]);
+    let own: Vec<String> = ours.wrapper_args.iter().map(|a| texts(a)).collect();
+    assert_eq!(own, ["-u PATH -C /x", "-k 5 60", "-lc"]);
+    assert_eq!(ours.argument_env.len(), 1);
+    // `mise run` starts a task of the project, whatever stands behind the dashes.
+    assert_eq!(told(&["mise", "run", "build", "--", "npx", "good"]), "executable mise");
+    // PowerShell runs what follows -Command, also where a -File follows.
+    assert_eq!(
+        told(&["powershell", "-Command", "evil", "-File", "good.ps1"]),
+        "executable evil in powershell"
+    );
+}
+
+#[test]
+fn a_bridge_is_parted_into_target_headers_and_the_rest() {
+    let ours = identify(&entry(
+        "npx",
+        &[
+            "-y",
+            "mcp-remote@0.1.30",
+            "https://h.example/mcp",
+            "3334",
+            "--header",
+            "Authorization: Bearer x",
+            "--allow-http",
+        ],
+    ));
+    assert_eq!((ours.kind, ours.ecosystem), (Kind::Bridge, Some(Ecosystem::Npm)));
+    assert_eq!(
+        (ours.target.as_deref(), ours.version.as_deref()),
+        (Some("https://h.example/mcp"), Some("0.1.30"))
+    );
+    assert_eq!(texts(&ours.server_args), "3334 --allow-http");
+    let header = &ours.argument_headers[0];
+    assert_eq!((header.name.as_str(), header.value.expose()), ("Authorization", "Bearer x"));
+    let python =
+        identify(&entry("uvx", &["mcp-proxy", "-H", "Authorization", "Bearer x", "https://h.example/sse"]));
+    assert_eq!(
+        (python.target.as_deref(), texts(&python.server_args).as_str()),
+        (Some("https://h.example/sse"), "")
+    );
+    assert_eq!(python.argument_headers[0].value.expose(), "Bearer x");
+    // It starts a command: the URL is only an argument of that.
+    let starts = identify(&entry("uvx", &["mcp-proxy", "evil", "https://h.example/"]));
+    assert_eq!((starts.kind, starts.target), (Kind::Opaque, None));
+}
+
+#[test]
+fn programs_of_packages_and_interpreters_show() {
+    assert_eq!(told(&["uvx", "python@3.12", "-c", "evil"]), "opaque python -c by uvx");
+    assert_eq!(told(&["uv", "run", "https://h.example/x.py"]), "url https://h.example/x.py by uv run");
+    let bash = identify(&entry("npx", &["-y", "-p", "good", "bash", "x.sh"]));
+    assert_eq!((bash.name.as_str(), bash.bin.as_deref()), ("good", Some("bash")));
+    let extras = identify(&entry("uvx", &["good[one,Two_x]==1.0"]));
+    assert_eq!(extras.extras, ["one", "two-x"]);
+    assert_eq!(told(&["python3", "-um", "mod", "x"]), "script -m mod by python3");
+    assert_eq!(told(&["bash", "--rcfile", "evil", "good.sh"]), "script good.sh by bash");
+    assert_eq!(told(&["java", "-jar", "good.jar", "--x", "y"]), "script good.jar by java");
+}
+
 /// Every text in the fields among which the words of a command are parted. The name repeats some of them where it
 /// is the program (an executable) or the whole line (`npm run …`).
 fn parted(identity: &Identity) -> String {

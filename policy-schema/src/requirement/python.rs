@@ -57,8 +57,17 @@ impl Specifiers {
     }
 }
 
-/// Whether a version fits. The crate takes `1` for a version of `1.2.*`, since it compares only what both have.
+/// Whether a version fits. The crate takes `1` for a version of `1.2.*`, since it compares only what both have, and
+/// keeps more prereleases out of `<` than pip does.
 fn contains(specifier: &VersionSpecifier, version: &Version) -> bool {
+    if *specifier.operator() == Operator::LessThan {
+        let (limit, version) = (specifier.version(), version.clone().without_local());
+        let is_its_prerelease = version.any_prerelease()
+            && !limit.any_prerelease()
+            && version.epoch() == limit.epoch()
+            && version.only_release() == limit.only_release();
+        return version < *limit && !is_its_prerelease;
+    }
     let wanted = specifier.version().release().len();
     let mut release = version.release().to_vec();
     release.resize(release.len().max(wanted), 0);

@@ -143,6 +143,42 @@ fn one_version_is_named_as_such() {
     assert_eq!(exact(Ecosystem::Go, "v1.2.3"), "v1.2.3");
 }
 
+/// The lines of a table of tests/long/resolvers.py in three cells.
+fn rows(table: &str) -> impl Iterator<Item = (&str, &str, &str)> {
+    table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        (cells[0], cells[1], cells[2])
+    })
+}
+
+#[test]
+fn versions_satisfy_for_us_what_they_satisfy_for_npm() {
+    let mut read = 0;
+    for (range, version, expected) in rows(include_str!("../../../tests/fixtures/resolvers/npm-ranges.tsv")) {
+        let version: nodejs_semver::Version = version.parse().expect("a version");
+        // What we do not read is a tag to us, which is never admitted by a range.
+        let Some(ours) = npm::Range::parse(range) else { continue };
+        assert_eq!(ours.satisfied_by(&version).to_string(), expected, "{version} of {range:?}");
+        read += 1;
+    }
+    assert!(read > 400, "{read}");
+}
+
+#[test]
+fn versions_satisfy_for_us_what_they_satisfy_for_packaging() {
+    let mut differ = Vec::new();
+    for (specifier, version, expected) in
+        rows(include_str!("../../../tests/fixtures/resolvers/pypi-ranges.tsv"))
+    {
+        let version: PythonVersion = version.parse().expect("a version");
+        let Some(ours) = python::Specifiers::parse(specifier) else { continue };
+        if expected != "refused" && ours.satisfied_by(&version).to_string() != expected {
+            differ.push(format!("{specifier} {version} {expected}"));
+        }
+    }
+    assert_eq!(differ, Vec::<String>::new());
+}
+
 fn npm_version() -> impl Strategy<Value = String> {
     (0..3u8, 0..3u8, 0..3u8, prop_oneof![Just(""), Just("-0"), Just("-alpha.1"), Just("-beta.2")])
         .prop_map(|(a, b, c, pre)| format!("{a}.{b}.{c}{pre}"))
