@@ -194,7 +194,7 @@ fn replayed() -> Vec<Case> {
             "rollback",
             "a stolen online key names policy 4 as current",
             old_policy_new_head,
-            &[("policy statement", "rollback")],
+            &[("head", "rollback"), ("policy statement", "rollback")],
         ),
         attack(
             "rollback-of-everything",
