@@ -302,6 +302,16 @@ fn mixed() -> Vec<Case> {
             &[("policy statement", "mix-and-match")],
         ),
         attack(
+            "mix-and-match-number",
+            "the same body under another number, so that a later policy looks like a rollback",
+            changed(|d| {
+                let mut statement = statement_of(d);
+                statement.sequence = 900;
+                d.statement = Some(signed(&statement, &POLICY[..1]));
+            }),
+            &[("policy statement", "mix-and-match")],
+        ),
+        attack(
             "mix-and-match-body",
             "two statements of one number are signed; the head names the other body",
             changed(|d| {
