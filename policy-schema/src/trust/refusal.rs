@@ -103,6 +103,14 @@ pub enum Violation {
         /// The stored floor.
         floor: u64,
     },
+    /// A head that names what is older than what was accepted before.
+    #[error("it names sequence {offered} as current, although {floor} was accepted before")]
+    NamesOlder {
+        /// What it names.
+        offered: u64,
+        /// The stored floor.
+        floor: u64,
+    },
     /// Older than the administrators' floor.
     #[error("its sequence {offered} is lower than the floor {floor} that the device settings demand")]
     BelowFloor {
@@ -207,7 +215,7 @@ impl Violation {
             Self::RootExpired(_) => "root-expired",
             Self::Expired(_) => "expired",
             Self::IssuedInTheFuture { .. } => "issued-in-the-future",
-            Self::Rollback { .. } => "rollback",
+            Self::Rollback { .. } | Self::NamesOlder { .. } => "rollback",
             Self::BelowFloor { .. } => "below-floor",
             Self::SameSequenceOtherContent(_) => "same-sequence-other-content",
             Self::NoHead => "no-head",
@@ -244,7 +252,7 @@ impl Violation {
             Self::IssuedInTheFuture { .. } => {
                 "set this machine's clock; if it is right, look for misuse of the signing key"
             }
-            Self::Rollback { .. } => {
+            Self::Rollback { .. } | Self::NamesOlder { .. } => {
                 "publish with a higher sequence; if nobody published this one, something replays old documents"
             }
             Self::BelowFloor { .. } => "publish a newer one, or lower the floor in the device settings",

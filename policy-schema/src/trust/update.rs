@@ -121,6 +121,10 @@ impl Trust {
         }
         verify::above(&self.floors.head, said.sequence, head.digest)?;
         verify::in_its_time(&said.common(), now)?;
+        names_nothing_older(said.policy, &self.floors.policy)?;
+        if let Some(named) = said.revocations {
+            names_nothing_older(named, &self.floors.revocations)?;
+        }
         if let (None, Some(in_force)) = (&said.revocations, &self.revocations) {
             return Err(Violation::RevocationsWithdrawn(in_force.sequence));
         }
@@ -292,6 +296,13 @@ pub(super) fn policy_body(
 
 fn demanded(sequence: u64, floor: u64) -> Result<(), Violation> {
     if sequence < floor { Err(Violation::BelowFloor { offered: sequence, floor }) } else { Ok(()) }
+}
+
+/// A head that names what is older than what was accepted before is not taken either, so that a stolen online key
+/// cannot put the last honest head out.
+fn names_nothing_older(named: Current, floor: &Floor) -> Result<(), Violation> {
+    let (offered, floor) = (named.sequence, floor.sequence);
+    if offered < floor { Err(Violation::NamesOlder { offered, floor }) } else { Ok(()) }
 }
 
 /// A statement must be the one that the head names, in number and body.

@@ -194,7 +194,7 @@ fn replayed() -> Vec<Case> {
             "rollback",
             "a stolen online key names policy 4 as current",
             old_policy_new_head,
-            &[("policy statement", "rollback")],
+            &[("head", "rollback"), ("policy statement", "rollback")],
         ),
         attack(
             "rollback-of-everything",
@@ -299,6 +299,16 @@ fn mixed() -> Vec<Case> {
             "mix-and-match",
             "the head of one publication with the policy of another",
             changed(|d| (d.statement, d.body) = (seven.statement, seven.body)),
+            &[("policy statement", "mix-and-match")],
+        ),
+        attack(
+            "mix-and-match-number",
+            "the same body under another number, so that a later policy looks like a rollback",
+            changed(|d| {
+                let mut statement = statement_of(d);
+                statement.sequence = 900;
+                d.statement = Some(signed(&statement, &POLICY[..1]));
+            }),
             &[("policy statement", "mix-and-match")],
         ),
         attack(
