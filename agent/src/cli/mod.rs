@@ -22,7 +22,7 @@ enum Command {
     ///
     /// Changes nothing, starts nothing and uses no network. Exit codes: 0 done; 1 findings at or above --fail-on;
     /// 2 wrong usage or the report could not be written; 3 with --strict-coverage, something could not be read.
-    Scan(scan::Options),
+    Scan(Box<scan::Options>),
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
     Policy(Box<policy::Command>),
