@@ -4,6 +4,7 @@ use mcpolicy_schema::entry::{Entry, Inert};
 use mcpolicy_schema::finding::{Finding, FindingCode};
 use mcpolicy_schema::identity::{self, Identity};
 use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::verdict::Judgement;
 use mcpolicy_schema::{fingerprint, risk};
 
 /// An entry with everything that is known of it.
@@ -21,6 +22,8 @@ pub struct Assessed {
     pub source: usize,
     /// Whether a process of it runs, where processes were looked at.
     pub running: Option<bool>,
+    /// What the policy says of it, where there is one.
+    pub judgement: Option<Judgement>,
 }
 
 /// Assesses one entry. `home` is the user's home, for paths that differ between machines only in it.
@@ -37,7 +40,7 @@ pub fn assess(entry: Entry, source: usize, home: Option<&str>, redactor: &Redact
         let message = "a file of an unknown client declares this server";
         findings.push(Finding::new(FindingCode::UnknownClient, message));
     }
-    Assessed { entry, identity, fingerprint, findings, source, running: None }
+    Assessed { entry, identity, fingerprint, findings, source, running: None, judgement: None }
 }
 
 fn why_inert(inert: Inert) -> &'static str {

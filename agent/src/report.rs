@@ -1,6 +1,8 @@
 //! What was found to `report/v1`: the only place where working types become the frozen ones, and where everything
 //! that came from a configuration passes the redactor.
 
+mod verdicts;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -23,11 +25,14 @@ pub struct Run {
     pub duration_ms: u64,
     /// `file` or `ephemeral`.
     pub fingerprint_key: &'static str,
+    /// The policy by which the entries were judged, where there is one.
+    pub policy: Option<v1::PolicyInForce>,
 }
 
 /// Builds the report.
 pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor) -> v1::Report {
-    let builder = Builder { ground, outcome, redactor };
+    let signed = run.policy.as_ref().is_some_and(|policy| policy.signed);
+    let builder = Builder { ground, outcome, redactor, signed };
     let order = builder.order();
     let entries: Vec<v1::Entry> =
         order.iter().enumerate().map(|(n, at)| builder.entry(n, &outcome.entries[*at])).collect();
@@ -50,8 +55,11 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
             files_read: outcome.files_read,
             fingerprint_key: run.fingerprint_key.to_owned(),
         },
-        policy: None,
-        summary: summary(&entries, &findings, &sources, &coverage),
+        policy: run.policy.clone(),
+        summary: v1::Summary {
+            verdicts: run.policy.as_ref().map(|_| verdicts::count(&entries)),
+            ..summary(&entries, &findings, &sources, &coverage)
+        },
         entries,
         sources,
         findings,
@@ -63,6 +71,7 @@ struct Builder<'a> {
     ground: &'a Ground,
     outcome: &'a Outcome,
     redactor: &'a Redactor,
+    signed: bool,
 }
 
 impl Builder<'_> {
@@ -138,7 +147,7 @@ impl Builder<'_> {
             running: item.running,
             inert: entry.inert,
             fingerprint: item.fingerprint.clone(),
-            judged: None,
+            judged: item.judgement.as_ref().map(|judgement| verdicts::judged(judgement, self.redactor)),
             project: entry.project.as_deref().map(|p| self.redactor.name(p)),
         }
     }
@@ -182,6 +191,8 @@ impl Builder<'_> {
             name: None,
             user,
             source,
+            verdict: None,
+            judged: None,
         }
     }
 
@@ -192,11 +203,14 @@ impl Builder<'_> {
             let item = &self.outcome.entries[*at];
             let source = &self.outcome.sources[item.source].source;
             let place = self.location(&source.path, Some(&item.entry.position));
-            for finding in &item.findings {
+            let found = item.findings.iter().map(|finding| self.finding(finding, None, None));
+            for finding in found.chain(verdicts::of_entry(item, self.signed, self.redactor)) {
                 out.push(v1::Finding {
                     entry: Some(entry_id(number)),
                     name: Some(self.redactor.name(&item.entry.name)),
-                    ..self.finding(finding, Some(place.clone()), self.user(source.home))
+                    source: Some(place.clone()),
+                    user: self.user(source.home),
+                    ..finding
                 });
             }
         }
@@ -212,7 +226,14 @@ impl Builder<'_> {
         }
         for process in &self.outcome.processes {
             let home = self.ground.homes.iter().position(|h| h.uid.is_some() && h.uid == process.uid);
-            out.push(self.finding(&process.finding, None, self.user(home)));
+            let judgement = process.judgement.as_ref();
+            out.push(v1::Finding {
+                judged: judgement.map(|judgement| verdicts::judged(judgement, self.redactor)),
+                ..self.finding(&process.finding, None, self.user(home))
+            });
+            let verdict =
+                judgement.and_then(|j| verdicts::of_process(j, &process.finding, self.signed, self.redactor));
+            out.extend(verdict.map(|finding| v1::Finding { user: self.user(home), ..finding }));
         }
         out.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)));
         out

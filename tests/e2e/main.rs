@@ -17,8 +17,10 @@ mod policy_desk;
 #[cfg(unix)]
 mod policy_runbooks;
 mod policy_signing;
+mod policy_scan;
 mod real_clients;
 mod secrets;
+mod signing;
 
 // `generated`, `hostile` and `live` make links, pipes and modes: they run on Unix only.
 

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod judging;
 mod policy;
 mod scan;
 
@@ -20,8 +21,9 @@ pub struct Arguments {
 enum Command {
     /// Read every MCP configuration and report each server, who would load it and what is risky about it
     ///
-    /// Changes nothing, starts nothing and uses no network. Exit codes: 0 done; 1 findings at or above --fail-on;
-    /// 2 wrong usage or the report could not be written; 3 with --strict-coverage, something could not be read.
+    /// Changes nothing, starts nothing and uses no network. With --policy or --draft each server is judged as well.
+    /// Exit codes: 0 done; 1 findings at or above --fail-on, or a verdict at or above --fail-on-verdict; 2 wrong usage,
+    /// a policy that was refused, or no report; 3 with --strict-coverage, something could not be read.
     Scan(Box<scan::Options>),
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
@@ -32,7 +34,7 @@ enum Command {
 pub mod exit {
     /// Done.
     pub const OK: u8 = 0;
-    /// Findings at or above `--fail-on`.
+    /// Findings at or above `--fail-on`, verdicts at or above `--fail-on-verdict`.
     pub const FINDINGS: u8 = 1;
     /// Wrong usage, or the answer could not be given.
     pub const USAGE: u8 = 2;
