@@ -13,6 +13,9 @@ mod house;
 mod live;
 mod options;
 mod policy_authoring;
+mod policy_desk;
+#[cfg(unix)]
+mod policy_runbooks;
 mod policy_signing;
 mod policy_scan;
 mod real_clients;

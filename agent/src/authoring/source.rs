@@ -72,7 +72,11 @@ impl Source {
     /// Everything that is wrong, with its place.
     pub fn compile(&self) -> Result<Policy, Vec<Problem>> {
         let document = self.document().map_err(|problem| vec![problem])?;
-        Policy::compile(document).map_err(|faults| faults.into_iter().map(Problem::from).collect())
+        Policy::compile(document).map_err(|faults| {
+            let mut problems: Vec<Problem> = faults.into_iter().map(Problem::from).collect();
+            problems.sort_by_key(|problem| problem.position(self));
+            problems
+        })
     }
 
     /// An error of the parser as a problem.

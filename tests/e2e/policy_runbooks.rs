@@ -1,0 +1,249 @@
+//! The runbooks of docs/runbooks.md: each test runs the very commands. And the CI recipe of a new repository.
+
+use mcpolicy_tests::{TestMachine, report_of};
+
+use crate::policy_desk::{Desk, ROOT, published, text};
+
+#[test]
+fn runbook_a_small_team_starts_alone_is_warned_and_grows() {
+    let desk = Desk { machine: TestMachine::new(crate::BINARY) };
+    let said = desk.ok(&["init", "repo", "--solo", "--no-passphrase"]);
+    assert!(said.contains("one key decides alone"), "{said}");
+    assert!(desk.ok(&["check", "repo"]).contains("solo-root"));
+    desk.ok(&["sign", "repo", "--key", "repo-keys/solo.pem"]);
+    desk.ok(&["publish", "repo", "--to", "site", "--key", "repo-keys/solo.pem"]);
+    assert_eq!(desk.verify(ROOT, &[])["verified"], true);
+    // Two more people make keys; the root becomes 2 of 3, policies get a second signer.
+    for name in ["ann", "ben"] {
+        let made = desk.machine.run(&["policy", "key", &format!("{name}.pem"), "--no-passphrase"]);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+    let rotate = [
+        "rotate",
+        "repo",
+        "--add",
+        "root=ann.pub",
+        "--add",
+        "root=ben.pub",
+        "--threshold",
+        "root=2",
+        "--add",
+        "policy=ann.pub",
+        "--add",
+        "emergency=ben.pub",
+        "--loosening-threshold",
+        "2",
+        "--key",
+        "repo-keys/solo.pem",
+    ];
+    let said = desk.ok(&rotate);
+    assert!(
+        said.contains("a draft that nobody trusts yet") && !desk.path("repo/trust/root.2.json").exists(),
+        "{said}"
+    );
+    assert!(desk.ok(&["rotate", "repo", "--key", "ann.pem"]).contains("complete"));
+    assert!(!desk.ok(&["check", "repo"]).contains("solo-root"));
+    desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/solo.pem"]);
+    let answer = desk.verify(ROOT, &[]);
+    assert_eq!((answer["verified"].as_bool(), answer["root"].as_u64()), (Some(true), Some(2)), "{answer}");
+    // A machine that is set up later may be pinned to the new root as well.
+    assert_eq!(desk.verify("repo/trust/root.2.json", &[])["verified"], true);
+}
+
+#[test]
+fn runbook_one_signer_is_gone() {
+    let desk = published();
+    let gone = report_of(&desk.machine.run(&["policy", "key", "repo-keys/root-3.pem", "--json"]));
+    let gone = gone["id"].as_str().unwrap().to_owned();
+    desk.machine.run(&["policy", "key", "new.pem", "--no-passphrase"]);
+    let remove = format!("root={gone}");
+    desk.ok(&[
+        "rotate",
+        "repo",
+        "--add",
+        "root=new.pub",
+        "--remove",
+        &remove,
+        "--key",
+        "repo-keys/root-1.pem",
+    ]);
+    // The one who is gone does not help: of the old keys two must sign, and of the new ones two.
+    let refused = desk.refused(&["rotate", "repo", "--remove", &remove, "--key", "repo-keys/root-2.pem"]);
+    assert!(refused.contains("--discard"), "{refused}");
+    assert!(desk.ok(&["rotate", "repo", "--key", "repo-keys/root-2.pem"]).contains("complete"));
+    desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"]);
+    assert_eq!(desk.verify(ROOT, &[])["root"], 2);
+    // The key that is gone signs no further root.
+    let refused = desk.refused(&["rotate", "repo", "--renew", "--key", "repo-keys/root-3.pem"]);
+    assert!(refused.contains("none of the keys"), "{refused}");
+}
+
+#[test]
+fn runbook_all_root_keys_are_lost() {
+    let desk = published();
+    let ids: Vec<String> = (1..=3)
+        .map(|n| {
+            let key = report_of(&desk.machine.run(&[
+                "policy",
+                "key",
+                &format!("repo-keys/root-{n}.pem"),
+                "--json",
+            ]));
+            format!("root={}", key["id"].as_str().unwrap())
+        })
+        .collect();
+    for name in ["a", "b", "c"] {
+        desk.machine.run(&["policy", "key", &format!("{name}.pem"), "--no-passphrase"]);
+    }
+    let mut rotate = vec!["rotate", "repo", "--break-chain"];
+    for id in &ids {
+        rotate.extend(["--remove", id]);
+    }
+    rotate.extend(["--add", "root=a.pub", "--add", "root=b.pub", "--add", "root=c.pub", "--key", "a.pem"]);
+    desk.ok(&rotate);
+    let said = desk.ok(&["rotate", "repo", "--break-chain", "--key", "b.pem"]);
+    assert!(
+        said.contains("NEW CHAIN")
+            && said.contains("pin trust/root.2.json by MDM")
+            && said.contains("complete"),
+        "{said}"
+    );
+    desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"]);
+    let answer = desk.verify("repo/trust/root.2.json", &[]);
+    assert_eq!(
+        (answer["verified"].as_bool(), answer["policy"]["sequence"].as_u64()),
+        (Some(true), Some(1)),
+        "{answer}"
+    );
+    // A machine that still has the old pin does not follow: only MDM moves it.
+    let answer = desk.verify("repo/trust/former/root.1.json", &[]);
+    assert!(answer["verified"] == false && answer.to_string().contains("root-not-vouched"), "{answer}");
+}
+
+#[test]
+fn runbook_a_key_moves_into_a_token() {
+    let Some(openssl) = ["/usr/bin/openssl", "/usr/local/bin/openssl", "/opt/homebrew/bin/openssl"]
+        .into_iter()
+        .find(|path| std::path::Path::new(path).is_file())
+    else {
+        return mcpolicy_tests::say("skipped: no openssl plays the token");
+    };
+    let desk = published();
+    // The token: a key of its own, a public half that can be read out, and a program that signs standard input.
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(openssl)
+            .args(arguments)
+            .current_dir(desk.machine.home())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    run(&["genpkey", "-algorithm", "ed25519", "-out", "token.key"]);
+    run(&["pkey", "-in", "token.key", "-pubout", "-out", "token.pub"]);
+    let script = desk.machine.file("token.sh", format!(
+        "in=$({0}/mktemp)\n{0}/cat >\"$in\"\n{openssl} pkeyutl -sign -rawin -inkey token.key -in \"$in\"\n{0}/rm -f \"$in\"\n",
+        "/usr/bin"
+    ));
+    let old = report_of(&desk.machine.run(&["policy", "key", "repo-keys/policy-1.pem", "--json"]));
+    let remove = format!("policy={}", old["id"].as_str().unwrap());
+    desk.ok(&[
+        "rotate",
+        "repo",
+        "--add",
+        "policy=token.pub",
+        "--remove",
+        &remove,
+        "--key",
+        "repo-keys/root-1.pem",
+        "--key",
+        "repo-keys/root-2.pem",
+    ]);
+    let signer = format!("/bin/sh {}", script.display());
+    desk.edit("repo/policy.toml", |t| t.replace("contact = ", "contact = \"x\" # "));
+    let said = desk.ok(&["sign", "repo", "--signer", &signer, "--public-key", "token.pub"]);
+    assert!(said.contains("1 of 1 signatures"), "{said}");
+    desk.publish();
+    let answer = desk.verify(ROOT, &[]);
+    assert_eq!(
+        (answer["verified"].as_bool(), answer["policy"]["sequence"].as_u64()),
+        (Some(true), Some(2)),
+        "{answer}"
+    );
+    // The key that the token replaced signs nothing any more.
+    assert!(desk.refused(&["sign", "repo", "--key", "repo-keys/policy-1.pem"]).contains("policy key"));
+    assert!(desk.refused(&["sign", "repo", "--signer", &signer]).contains("--public-key"));
+}
+
+#[test]
+fn runbook_a_stolen_online_key_has_signed_enormous_numbers() {
+    let desk = published();
+    desk.machine.run(&["policy", "key", "online-2.pem", "--no-passphrase"]);
+    let old = report_of(&desk.machine.run(&["policy", "key", "repo-keys/online-1.pem", "--json"]));
+    let remove = format!("online={}", old["id"].as_str().unwrap());
+    desk.ok(&[
+        "rotate",
+        "repo",
+        "--add",
+        "online=online-2.pub",
+        "--remove",
+        &remove,
+        "--reset",
+        "10,1,0",
+        "--key",
+        "repo-keys/root-1.pem",
+        "--key",
+        "repo-keys/root-2.pem",
+    ]);
+    let said = desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "online-2.pem"]);
+    assert!(said.contains("head 10"), "{said}");
+    assert_eq!(desk.verify(ROOT, &[])["verified"], true);
+    assert_eq!(
+        desk.run(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"])
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn the_ci_recipe_comments_and_fails_on_a_loosening_that_one_person_approved() {
+    let git = std::path::Path::new("/usr/bin/git");
+    if !git.is_file() {
+        return mcpolicy_tests::say("skipped: no git at /usr/bin/git");
+    }
+    let desk = Desk::new(&[]);
+    let repo = desk.path("repo");
+    let run = |program: &str, arguments: &[&str], more: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(program);
+        command.args(arguments).current_dir(&repo).env_clear().env("HOME", desk.machine.home());
+        command.env("PATH", "/usr/bin:/bin").env("MCPOLICY", crate::BINARY).env("BASE", "HEAD");
+        command.envs(more.iter().copied()).output().unwrap()
+    };
+    for arguments in [
+        &["init", "-q"][..],
+        &["add", "-A"],
+        &["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-q", "-m", "first"],
+    ] {
+        let output = run("/usr/bin/git", arguments, &[]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    let ci = |approvals: &str| run("/bin/sh", &["ci.sh"], &[("APPROVALS", approvals)]);
+    let output = ci("0");
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(text(&output.stdout).contains("### check: ok") && text(&output.stdout).contains("None."));
+    desk.edit("repo/policy.toml", |t| t.replace("mode = \"enforce\"", "mode = \"warn\""));
+    let output = ci("1");
+    let said = text(&output.stdout);
+    assert!(output.status.code() == Some(1) && said.contains("needs the approval of two people"), "{said}");
+    assert!(said.starts_with("<!-- mcpolicy -->\n"), "{said}");
+    assert!(ci("2").status.success());
+    desk.edit("repo/tests.toml", |t| t.replace("expect = \"deny\"", "expect = \"allow\""));
+    let output = ci("2");
+    let said = text(&output.stdout);
+    assert!(
+        output.status.code() == Some(1)
+            && said.contains("### tests: **failed**")
+            && said.contains("expected allow, got deny"),
+        "{said}"
+    );
+}
