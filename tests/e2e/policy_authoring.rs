@@ -264,7 +264,13 @@ fn hostile_names_in_a_diff_stay_text() {
     machine.file("new/policy.toml", evil);
     let said = text(&machine.run(&["policy", "diff", "policies", "new", "--format", "markdown"]).stdout);
     assert!(said.contains("owner") && said.contains("a\\|b"), "{said}");
-    assert!(!said.contains("<img>") && !said.contains("@all") && !said.contains("](http") && !said.contains('\u{1b}'), "{said}");
+    assert!(
+        !said.contains("<img>")
+            && !said.contains("@all")
+            && !said.contains("](http")
+            && !said.contains('\u{1b}'),
+        "{said}"
+    );
     let said = text(&machine.run(&["policy", "diff", "policies", "new"]).stdout);
     assert!(said.contains("evil.example") && !said.contains('\u{1b}'), "{said}");
 }
