@@ -9,10 +9,12 @@ use std::path::Path;
 use mcpolicy_platform::host;
 use mcpolicy_schema::entry::{Entry, NamedValue, Position, Reader};
 use mcpolicy_schema::finding::{Finding, Severity};
-use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::redact::{self, Redactor};
 use mcpolicy_schema::report::v1;
+use mcpolicy_schema::sensitive::Sensitive;
 
 use crate::assess::Assessed;
+use crate::discover::HomeContext;
 use crate::discover::source::Reading;
 use crate::gap::Gap;
 use crate::pipeline::{Ground, Outcome, Plan, SourceResult, entries_by_source};
@@ -51,6 +53,7 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
             started_at: run.started_at.clone(),
             duration_ms: run.duration_ms,
             users,
+            homes: builder.homes(),
             directories_walked: outcome.directories,
             files_read: outcome.files_read,
             fingerprint_key: run.fingerprint_key.to_owned(),
@@ -64,6 +67,7 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
         sources,
         findings,
         coverage,
+        requests: Vec::new(),
     }
 }
 
@@ -105,16 +109,18 @@ impl Builder<'_> {
     fn host(&self) -> v1::Host {
         let os = self.ground.os.as_str().to_owned();
         if !matches!(self.ground.mode, "machine" | "own-home" | "root") {
-            return v1::Host { hostname: None, os, os_version: None, arch: None };
+            return v1::Host { hostname: None, os, device_id: None, os_version: None, arch: None };
         }
         let facts = host::facts(&self.ground.machine);
         let arch = self.ground.machine.is_live().then(|| facts.arch.to_owned());
-        v1::Host { hostname: facts.hostname, os, os_version: facts.os_version, arch }
+        v1::Host { hostname: facts.hostname, os, device_id: None, os_version: facts.os_version, arch }
     }
 
     fn entry(&self, number: usize, item: &Assessed) -> v1::Entry {
         let entry = &item.entry;
         let source = &self.outcome.sources[item.source].source;
+        let args = self.redactor.args(&entry.args);
+        let url = entry.url.as_ref().map(|u| (u.expose(), self.redactor.url(u.expose())));
         v1::Entry {
             id: entry_id(number),
             name: self.redactor.name(&entry.name),
@@ -136,8 +142,10 @@ impl Builder<'_> {
                 pinned: item.identity.pinned,
             },
             command: entry.command.as_ref().map(|c| self.redactor.text(c.expose())),
-            args: self.redactor.args(&entry.args),
-            url: entry.url.as_ref().map(|u| self.redactor.url(u.expose())),
+            plain_args: plain(&args, &entry.args),
+            args,
+            plain_url: url.as_ref().is_some_and(|(raw, shown)| raw != shown && redact::is_plain_url(raw, shown)),
+            url: url.map(|(_, shown)| shown),
             env_keys: self.names(&entry.env),
             header_keys: self.names(&entry.headers),
             values: self.values(entry),
@@ -149,7 +157,15 @@ impl Builder<'_> {
             fingerprint: item.fingerprint.clone(),
             judged: item.judgement.as_ref().map(|judgement| verdicts::judged(judgement, self.redactor)),
             project: entry.project.as_deref().map(|p| self.redactor.name(p)),
+            declared_type: entry.declared_type.as_deref().map(|t| self.redactor.name(t)),
+            malformed: entry.malformed.map(str::to_owned),
+            facts: None,
         }
+    }
+
+    fn homes(&self) -> Vec<v1::Home> {
+        let home = |home: &HomeContext| v1::Home { user: home.user.clone(), path: self.path(&home.layout.home) };
+        self.ground.homes.iter().map(home).collect()
     }
 
     fn names(&self, values: &[NamedValue]) -> Vec<String> {
@@ -159,16 +175,32 @@ impl Builder<'_> {
 
     fn values(&self, entry: &Entry) -> Vec<v1::RedactedValue> {
         let all = entry.env.iter().map(|v| ("env", v)).chain(entry.headers.iter().map(|v| ("header", v)));
-        all.map(|(place, value)| {
+        let hidden = all.map(|(place, value)| {
             let (kind, fingerprint) = self.redactor.value(&value.name, value.value.expose());
-            v1::RedactedValue {
-                r#in: place.to_owned(),
-                name: self.redactor.name(&value.name),
-                kind,
-                fingerprint,
-            }
-        })
-        .collect()
+            let references = self.references(value.value.expose());
+            self.value(place, &value.name, kind, fingerprint, references)
+        });
+        let told = entry.members.iter().filter_map(|member| {
+            let word = redact::told_member(&member.name, member.value.expose())?;
+            Some(self.value("member", &member.name, "word".to_owned(), None, Some(vec![self.redactor.name(&word)])))
+        });
+        hidden.chain(told).collect()
+    }
+
+    fn value(
+        &self,
+        place: &str,
+        name: &str,
+        kind: String,
+        fingerprint: Option<String>,
+        references: Option<Vec<String>>,
+    ) -> v1::RedactedValue {
+        let name = self.redactor.name(name);
+        v1::RedactedValue { r#in: place.to_owned(), name, kind, fingerprint, references }
+    }
+
+    fn references(&self, value: &str) -> Option<Vec<String>> {
+        Some(redact::references(value)?.iter().map(|name| self.redactor.name(name)).collect())
     }
 
     fn location(&self, path: &Path, position: Option<&Position>) -> v1::Location {
@@ -270,6 +302,15 @@ impl Builder<'_> {
             partial: gap.partial,
         }
     }
+}
+
+/// The arguments of which a plain word is hidden. One that begins with the hidden text must not look like a flag.
+fn plain(shown: &[String], raw: &[Sensitive]) -> Vec<u32> {
+    let pairs = (0u32..).zip(shown.iter().zip(raw.iter().map(Sensitive::expose)));
+    let is_plain = |shown: &str, raw: &str| {
+        shown != raw && redact::is_plain_word(raw) && raw.starts_with('-') == shown.starts_with('-')
+    };
+    pairs.filter(|(_, (shown, raw))| is_plain(shown, raw)).map(|(at, _)| at).collect()
 }
 
 fn entry_id(number: usize) -> String {

@@ -4,6 +4,7 @@
 //! annoyance, a credential shown is an incident, so doubtful text is hidden.
 
 mod context;
+mod references;
 mod spans;
 mod url;
 
@@ -15,6 +16,7 @@ use sha2::Sha256;
 use crate::fingerprint::hex;
 use crate::secret;
 use crate::sensitive::Sensitive;
+pub use references::{is_plain_url, is_plain_word, references, told_member};
 use spans::{Follow, LITERAL, Span};
 
 /// Arguments are searched up to this many bytes together; a hostile file has thousands of long ones.

@@ -98,7 +98,7 @@ fn every_file_of_the_corpus_gives_the_entries_that_an_independent_reader_found()
 }
 
 /// Every entry of the corpus with the id of its file, in the order of the corpus; `None` where it is absent.
-pub fn all_entries() -> Option<Vec<(String, Entry)>> {
+pub(crate) fn all_entries() -> Option<Vec<(String, Entry)>> {
     let root = corpus()?;
     let paths = index_of_paths(&root);
     let expected = String::from_utf8(read(&root.join("expected.jsonl"))).unwrap();

@@ -14,7 +14,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 
 /// Pretty JSON with a last newline, in which every unseen character is an escape: the same data, but safe to print.
 /// JSON itself asks only for the first 32 characters, and terminals act on more.
-pub(super) fn write_value(value: &impl Serialize, mut out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_value(value: &impl Serialize, mut out: &mut dyn Write) -> io::Result<()> {
     let mut serializer = Serializer::with_formatter(&mut out, Plain(PrettyFormatter::new()));
     value.serialize(&mut serializer)?;
     out.write_all(b"\n")

@@ -8,7 +8,7 @@ mod csv;
 pub mod findings_doc;
 mod html;
 mod human;
-mod json;
+pub(crate) mod json;
 mod mdm;
 mod sarif;
 pub(crate) mod text;

@@ -64,6 +64,11 @@ pub(super) fn entry(id: usize, name: &str, user: Option<&str>) -> Entry {
         judged: None,
         fingerprint: format!("{:064x}", id + 0xabc),
         project: None,
+        plain_args: Vec::new(),
+        plain_url: false,
+        declared_type: None,
+        malformed: None,
+        facts: None,
     }
 }
 
@@ -99,6 +104,7 @@ fn github() -> Entry {
             name: "GITHUB_PERSONAL_ACCESS_TOKEN".to_owned(),
             kind: "github-token-classic".to_owned(),
             fingerprint: Some("h1:3f9a7c01d2e4b586".to_owned()),
+            references: None,
         }],
         running: Some(true),
         ..entry(1, "github", Some("alice"))
@@ -235,6 +241,7 @@ fn report(entries: Vec<Entry>, findings: Vec<Finding>, coverage: Vec<Gap>) -> Re
         host: Host {
             hostname: Some("lap\u{1b}[7mtop-17".to_owned()),
             os: "linux".to_owned(),
+            device_id: None,
             os_version: Some("Debian GNU/Linux 12".to_owned()),
             arch: Some("x86_64".to_owned()),
         },
@@ -244,6 +251,7 @@ fn report(entries: Vec<Entry>, findings: Vec<Finding>, coverage: Vec<Gap>) -> Re
             started_at: "2026-03-04T05:06:07Z".to_owned(),
             duration_ms: 412,
             users: vec!["alice".to_owned(), "bob".to_owned()],
+            homes: Vec::new(),
             directories_walked: 18_204,
             files_read: 61,
             fingerprint_key: "ephemeral".to_owned(),
@@ -280,6 +288,7 @@ fn report(entries: Vec<Entry>, findings: Vec<Finding>, coverage: Vec<Gap>) -> Re
         entries,
         findings,
         coverage,
+        requests: Vec::new(),
     }
 }
 

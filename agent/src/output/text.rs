@@ -10,7 +10,7 @@ const MAX_MARKS: usize = 2;
 
 /// Whether a character acts on the terminal or cannot be seen: controls, bidirectional overrides, zero-width and
 /// filler characters, spaces that are not the space, tags and variation selectors.
-pub(super) fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{1680}'
@@ -53,7 +53,7 @@ pub(crate) fn width(text: &str) -> usize {
 }
 
 /// The greatest part of the text that fits, in bytes; at least one character.
-pub(super) fn fit(text: &str, columns: usize) -> usize {
+pub(crate) fn fit(text: &str, columns: usize) -> usize {
     let mut used = 0;
     for (at, c) in text.char_indices() {
         used += c.width().unwrap_or(0);
@@ -65,7 +65,7 @@ pub(super) fn fit(text: &str, columns: usize) -> usize {
 }
 
 /// The text cut to some columns, with an ellipsis where it was cut.
-pub(super) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+pub(crate) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
@@ -75,7 +75,7 @@ pub(super) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
 }
 
 /// The text cut in its middle: the end of a path says more than its start.
-pub(super) fn cut_middle(text: &str, columns: usize) -> Cow<'_, str> {
+pub(crate) fn cut_middle(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns || columns < 8 {
         return cut(text, columns);
     }

@@ -3,7 +3,11 @@
 //! Every text in here is redacted: values of environment variables and headers, URL user information and queries,
 //! and arguments that look like secrets appear as `<secret:KIND:FINGERPRINT>`.
 
+mod request;
+
 use serde::{Deserialize, Serialize};
+
+pub use request::Request;
 
 use crate::entry::{Inert, Scope, Transport};
 use crate::finding::Severity;
@@ -37,6 +41,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What could not be read or judged, and why.
     pub coverage: Vec<Gap>,
+    /// What developers of this machine ask to have allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Request>,
 }
 
 /// The program that made a report.
@@ -58,6 +65,9 @@ pub struct Host {
     pub hostname: Option<String>,
     /// `linux`, `macos` or `windows`: whose paths were looked for.
     pub os: String,
+    /// Device id, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
     /// Version of the operating system, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
@@ -81,12 +91,25 @@ pub struct Scan {
     pub duration_ms: u64,
     /// Users whose homes were read.
     pub users: Vec<String>,
+    /// Their homes: rules say `{home}` and `~`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub homes: Vec<Home>,
     /// Directories visited by the walk.
     pub directories_walked: u64,
     /// Files opened.
     pub files_read: u64,
     /// Which key made the fingerprints of secrets: `file` (given) or `ephemeral` (of this run only).
     pub fingerprint_key: String,
+}
+
+/// The home of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Home {
+    /// The user.
+    pub user: String,
+    /// Path of the home, redacted.
+    pub path: String,
 }
 
 /// Counts of a report.
@@ -243,8 +266,16 @@ pub struct Entry {
     pub command: Option<String>,
     /// With what arguments, redacted.
     pub args: Vec<String>,
+    /// Arguments (from 0) of which something is hidden that is one plain word: without `/`, `\`, space, variable or
+    /// `..`. A pattern `*` admits it whatever it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plain_args: Vec<u32>,
     /// What is contacted, redacted.
     pub url: Option<String>,
+    /// What is hidden in the URL are values of its query, and it is written plainly. A pattern `*` admits them whatever
+    /// they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plain_url: bool,
     /// Names of environment variables, sorted.
     pub env_keys: Vec<String>,
     /// Names of HTTP headers, sorted.
@@ -273,6 +304,45 @@ pub struct Entry {
     /// The project directory that a local-scope entry belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// The word by which the entry itself says how it is talked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_type: Option<String>,
+    /// What is wrong with its shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<String>,
+    /// What the machine knew of the files that the entry names, where it looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
+}
+
+/// What a machine knew of the files that an entry names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Facts {
+    /// The program in front.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<FileFacts>,
+    /// The script of an interpreter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<FileFacts>,
+    /// The executable that owns the listening socket of a loopback URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<FileFacts>,
+}
+
+/// A file as a machine had it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct FileFacts {
+    /// Absolute path at which it was found, redacted.
+    pub path: String,
+    /// The same with every symbolic link resolved, redacted.
+    pub real_path: String,
+    /// SHA-256 of its bytes, 64 hex digits, where it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The user can change or replace it.
+    pub user_writable: bool,
 }
 
 /// A client that would load an entry.
@@ -325,15 +395,19 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct RedactedValue {
-    /// `env` or `header`.
+    /// `env` or `header`; `member` for another member of which a fixed word or the name of a variable can be told.
     pub r#in: String,
-    /// Name of the variable or header.
+    /// Name of the variable, header or member.
     pub name: String,
     /// Kind of the value, for example `github-token-classic`, `reference`, `literal`.
     pub kind: String,
     /// Keyed fingerprint of the value; absent for references and empty values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// The references in the value as written (`${GITHUB_TOKEN}`, `{file:~/.token}`), never other text; absent where
+    /// it cannot be told where they end. Of a member its fixed word or the name of the variable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references: Option<Vec<String>>,
 }
 
 /// A configuration file.

@@ -1,16 +1,21 @@
 //! `mcpolicy policy …`: one file a command.
 
+mod approve;
 mod check;
 mod common;
 mod diff;
+mod draft;
 mod grant;
 mod init;
+mod input;
 mod key;
 mod publish;
+mod requests;
 mod revoke;
 mod rotate;
 mod show;
 mod sign;
+mod simulate;
 mod test;
 mod verify;
 
@@ -59,6 +64,24 @@ pub(super) enum Command {
     Grant(grant::Options),
     /// Make a private key, or show the public half of one
     Key(key::Options),
+    /// Propose an allowlist from stored reports
+    ///
+    /// Exit codes: 0 done; 2 wrong usage or no report could be read; 3 some inputs were no reports.
+    Draft(draft::Options),
+    /// List what developers ask for, by server
+    ///
+    /// Exit codes: 0 done; 2 wrong usage; 3 some inputs were no reports.
+    Requests(requests::Options),
+    /// Turn a request into a rule, a test row and a message for the commit
+    ///
+    /// Writes policy.toml and tests.toml and nothing else; a second time it changes nothing. Exit codes: 0 done; 2 wrong
+    /// usage, no such request, or no rule can be made of it; 3 some inputs were no reports.
+    Approve(approve::Options),
+    /// Tell from stored reports what a policy would do to a fleet
+    ///
+    /// Exit codes: 0 done; 1 more machines than the threshold lose a server; 2 wrong usage or no report could be read;
+    /// 3 some inputs were no reports.
+    Simulate(simulate::Options),
 }
 
 pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Result<u8> {
@@ -75,5 +98,9 @@ pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Resul
         Command::Revoke(options) => revoke::run(options, environment),
         Command::Grant(options) => grant::run(options, environment),
         Command::Key(options) => key::run(options, environment),
+        Command::Draft(options) => draft::run(options),
+        Command::Requests(options) => requests::run(options),
+        Command::Approve(options) => approve::run(options),
+        Command::Simulate(options) => simulate::run(options),
     }
 }

@@ -1,0 +1,175 @@
+//! Everything that a verdict on a stored entry depends on, as one text.
+//!
+//! [`Stored::new`](crate::authoring::stored::Stored::new) reads nothing but the entry, and
+//! [`judge`](crate::authoring::stored::Stored::judge) nothing but the policies, the site and the user. A new member of
+//! an entry does not compile here until somebody has said whether it plays a part.
+
+use std::fmt::Write as _;
+
+use mcpolicy_schema::document::PolicyDocument;
+use mcpolicy_schema::evaluate::System;
+use mcpolicy_schema::report::v1;
+
+use super::Question;
+use crate::authoring::stored::Site;
+
+/// What the policies ask for besides the entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// Who and which device.
+    people: bool,
+}
+
+impl Asked {
+    /// Everything.
+    pub(crate) fn people() -> Self {
+        Self { people: true }
+    }
+
+    pub(super) fn of(question: &Question<'_>) -> Self {
+        let policies = std::iter::once(question.new).chain(question.current);
+        Self { people: policies.map(|policy| policy.document()).any(names_people) }
+    }
+}
+
+/// Whether anything in a policy holds for some users, groups, devices or rings only.
+fn names_people(document: &PolicyDocument) -> bool {
+    let in_rules = document.rule.iter().any(|rule| {
+        !(rule.users.is_empty() && rule.groups.is_empty() && rule.devices.is_empty() && rule.rings.is_empty())
+    });
+    let in_exceptions = document
+        .exception
+        .iter()
+        .any(|exception| !(exception.users.is_empty() && exception.devices.is_empty()));
+    in_rules || in_exceptions
+}
+
+/// The text; two entries with the same one have the same verdicts.
+pub(crate) fn of(entry: &v1::Entry, site: &Site<'_>, asked: Asked) -> String {
+    let v1::Entry {
+        // Where it stands and what was said of it before.
+        id: _,
+        source: _,
+        key_path: _,
+        running: _,
+        judged: _,
+        name,
+        client,
+        readers,
+        scope,
+        user,
+        transport,
+        identity,
+        command,
+        args,
+        plain_args,
+        url,
+        plain_url,
+        env_keys,
+        header_keys,
+        values,
+        cwd,
+        members,
+        disabled,
+        inert,
+        fingerprint,
+        project,
+        declared_type,
+        malformed,
+        facts,
+    } = entry;
+    let mut key = Key(String::with_capacity(512));
+    let words = [scope.as_str(), transport.as_str(), inert.map_or("", |inert| inert.as_str())];
+    words.iter().for_each(|word| key.text(word));
+    [name, client, fingerprint].iter().for_each(|text| key.text(text));
+    // Shown in the answer.
+    key.text(&identity.kind);
+    key.text(&identity.name);
+    for text in [command, url, cwd, project, declared_type, malformed] {
+        key.optional(text.as_deref());
+    }
+    for list in [args, env_keys, header_keys, members] {
+        key.list(list);
+    }
+    let _ = write!(key.0, "{plain_args:?}{plain_url}{disabled}{}[", readers.len());
+    readers.iter().for_each(|reader| key.text(&reader.client));
+    let _ = write!(key.0, "{}[", values.len());
+    values.iter().for_each(|value| key.value(value));
+    key.facts(facts.as_ref());
+    key.site(site, user.as_deref().unwrap_or_default(), asked);
+    key.0
+}
+
+struct Key(String);
+
+impl Key {
+    fn text(&mut self, text: &str) {
+        let _ = write!(self.0, "{}:{text}", text.len());
+    }
+
+    fn optional(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.0.push('-'),
+        }
+    }
+
+    fn list(&mut self, list: &[String]) {
+        let _ = write!(self.0, "{}[", list.len());
+        list.iter().for_each(|text| self.text(text));
+    }
+
+    /// The fingerprint of a value plays no part: its kind and references do.
+    fn value(&mut self, value: &v1::RedactedValue) {
+        let v1::RedactedValue { r#in, name, kind, fingerprint: _, references } = value;
+        [r#in, name, kind].iter().for_each(|text| self.text(text));
+        match references {
+            Some(references) => self.list(references),
+            None => self.0.push('-'),
+        }
+    }
+
+    fn facts(&mut self, facts: Option<&v1::Facts>) {
+        let Some(v1::Facts { program, script, listener }) = facts else { return self.0.push('-') };
+        for file in [program, script, listener] {
+            let Some(v1::FileFacts { path, real_path, sha256, user_writable }) = file else {
+                self.0.push('-');
+                continue;
+            };
+            self.text(path);
+            self.text(real_path);
+            self.optional(sha256.as_deref());
+            let _ = write!(self.0, "{user_writable}");
+        }
+    }
+
+    /// System, home and people. The home is left out where nothing in the entry can mean it, so that the same server
+    /// of two users is judged once.
+    fn site(&mut self, site: &Site<'_>, user: &str, asked: Asked) {
+        let home = site.homes.get(user).copied();
+        let mentions = home.is_some_and(|home| mentions_home(&self.0, home, site.system));
+        let _ = write!(self.0, "{:?}{}", site.system, home.is_some());
+        self.optional(home.filter(|_| mentions));
+        if asked.people {
+            self.text(user);
+            self.text(site.device);
+        }
+    }
+}
+
+fn mentions_home(texts: &str, home: &str, system: System) -> bool {
+    let by_name = ["~", "HOME", "USERPROFILE", "userHome", "{home}"].iter().any(|name| texts.contains(name));
+    if by_name {
+        return true;
+    }
+    let home = home.trim_end_matches(['/', '\\']);
+    match system {
+        System::Linux => texts.contains(home),
+        // Case and the form of separators play no part there.
+        System::Macos | System::Windows => plain(texts).contains(&plain(home)),
+    }
+}
+
+fn plain(text: &str) -> String {
+    text.to_lowercase().replace('\\', "/").replace("//", "/")
+}

@@ -1,0 +1,93 @@
+//! What the commands that work on stored reports share: policies, reports, progress, and what is said of bad input.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use mcpolicy_schema::policy::Policy;
+
+use crate::authoring::reports;
+use crate::authoring::source::{self, Source};
+use crate::cli::{complain, exit};
+use crate::output::text::visible;
+
+/// The reports that a command works on.
+#[derive(Debug, clap::Args)]
+pub(super) struct Reports {
+    /// Reports of `mcpolicy scan --format json`: files, folders of them, files with one report a line, `-` for standard
+    /// input
+    #[arg(required = true, value_name = "REPORT")]
+    pub(super) reports: Vec<PathBuf>,
+}
+
+/// Reads and compiles a policy.
+///
+/// # Errors
+/// It cannot be read, or something in it is wrong.
+pub(super) fn policy(path: &Path) -> anyhow::Result<Policy> {
+    source::compile(&Source::of_policy(path)?)
+}
+
+/// How far the reading of reports has come; on a terminal only.
+pub(super) struct Progress(ProgressBar);
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} files, {eta} left") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    pub(super) fn tell(&self, done: u64, all: u64) {
+        if self.0.length() != Some(all) {
+            self.0.set_length(all);
+        }
+        self.0.inc(done);
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Says what was no report. The exit code for an answer that leaves something out.
+pub(super) fn tell_problems(problems: &[reports::Problem]) -> u8 {
+    for problem in problems {
+        complain(&format!("mcpolicy: {}: {}", visible(&problem.place), visible(&problem.what)));
+    }
+    if problems.is_empty() { exit::OK } else { exit::PARTIAL }
+}
+
+/// Writes the answer to standard output; a reader that has seen enough is nobody's loss.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn answer(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Writes a file whole or not at all: a new one takes the old one's place.
+///
+/// # Errors
+/// It cannot be written; the old one is then unchanged.
+pub(super) fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    let target = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path))?;
+    let written = || -> io::Result<()> {
+        let directory = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(|e| io::Error::from(e.kind()))?;
+        file.write_all(text.as_bytes())?;
+        if let Ok(there) = std::fs::metadata(&target) {
+            file.as_file().set_permissions(there.permissions())?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(&target).map(drop).map_err(|e| io::Error::from(e.error.kind()))
+    };
+    written().with_context(|| format!("cannot write {}", path.display()))
+}
