@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
-use mcpolicy_schema::policy::{Fault, Policy};
+use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1::PolicyInForce;
 use mcpolicy_schema::revocations::Revocations;
 use mcpolicy_schema::signed::{Grant, Head};
 use mcpolicy_schema::trust::{Staleness, Trust};
 use sha2::{Digest, Sha256};
 
-use crate::authoring::source;
+use crate::authoring::source::{self, Source};
+use crate::authoring::statement;
 use crate::policy_store;
 
 /// Said of a draft wherever its verdicts are shown.
@@ -50,9 +51,10 @@ impl InForce {
     /// # Errors
     /// It cannot be read, or something in it is wrong.
     pub fn draft(path: &Path) -> anyhow::Result<Self> {
-        let document = source::load(path)?;
-        let body = serde_json::to_vec(&document)?;
-        let policy = Policy::compile(document).map_err(|faults| refusal(path, &faults))?;
+        let source = Source::of_policy(path)?;
+        let policy = source::compile(&source).context("nothing was judged")?;
+        // as it would be signed, so that the digest is that of the later signed policy
+        let body = statement::body(policy.document())?;
         Ok(Self {
             policy,
             revocations: None,
@@ -179,11 +181,4 @@ fn aged(rung: Staleness, current_as_of: Option<Timestamp>) -> Option<String> {
              that it allowed before, so everything is denied"
         )),
     }
-}
-
-/// Everything that is wrong, a line each: an author mends them all at once.
-fn refusal(path: &Path, faults: &[Fault]) -> anyhow::Error {
-    let lines: Vec<String> =
-        faults.iter().map(|fault| format!("\n  {}: {}", fault.place, fault.message)).collect();
-    anyhow::anyhow!("the policy {} is refused, nothing was judged:{}", path.display(), lines.concat())
 }

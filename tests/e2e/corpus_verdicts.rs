@@ -65,7 +65,12 @@ fn both_example_policies_are_judged_over_the_corpus_and_the_table_says_so() {
     for (row, [strict, pilot]) in &rows {
         writeln!(table, "| {row} | {strict} | {pilot} |").unwrap();
     }
-    writeln!(table, "| of the denied: only the version is wrong, and the rule names one to pin to | {} | {} |", pins[0], pins[1]).unwrap();
+    writeln!(
+        table,
+        "| of the denied: only the version is wrong, and the rule names one to pin to | {} | {} |",
+        pins[0], pins[1]
+    )
+    .unwrap();
     let document = read(TABLE);
     let (before, rest) = document.split_once(START).expect("the start mark of the table");
     let (_, after) = rest.split_once(END).expect("the end mark of the table");
@@ -93,8 +98,10 @@ fn the_verdicts_of_a_hand_checked_sample_stand() {
     let wrong: Vec<String> = rows
         .iter()
         .filter_map(|row| {
-            let got = found.get(&(row[0].to_owned(), row[1].to_owned())).map_or("no such entry", String::as_str);
-            (got != row[2]).then(|| format!("{} {}: {} is expected, {got} came ({})", row[0], row[1], row[2], row[3]))
+            let got =
+                found.get(&(row[0].to_owned(), row[1].to_owned())).map_or("no such entry", String::as_str);
+            (got != row[2])
+                .then(|| format!("{} {}: {} is expected, {got} came ({})", row[0], row[1], row[2], row[3]))
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -13,8 +13,8 @@ mod house;
 mod live;
 mod options;
 mod policy_authoring;
-mod policy_desk;
 #[cfg(unix)]
+mod policy_desk;
 mod policy_runbooks;
 mod policy_signing;
 mod policy_scan;

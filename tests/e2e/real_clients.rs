@@ -164,4 +164,43 @@ fn real_clients_write_what_the_scan_then_finds() {
     assert!(!String::from_utf8_lossy(&output.stdout).contains("planted-secret"), "a secret was shown");
     let live = report["entries"].as_array().unwrap().iter().all(|e| e.get("inert").is_none());
     assert!(live, "what a client wrote itself is live");
+    judge(&home);
 }
+
+/// Of what the clients wrote, a policy allows exactly what it names.
+fn judge(home: &Path) {
+    let draft = home.join("policy.toml");
+    std::fs::write(&draft, DRAFT).unwrap();
+    let arguments =
+        ["scan", "--home", home.to_str().unwrap(), "--format", "json", "--draft", draft.to_str().unwrap()];
+    let output = run(Path::new(crate::BINARY), home, &arguments);
+    let report = report_of(&output);
+    let entries = report["entries"].as_array().unwrap();
+    let allowed = entries.iter().filter(|e| e["judged"]["verdict"] == "allow");
+    let allowed: BTreeSet<&str> = allowed.map(|e| e["name"].as_str().unwrap()).collect();
+    assert_eq!(allowed, BTreeSet::from(["cc-http", "cc-user", "cx-http"]));
+    let told = entries.iter().all(|e| e["judged"]["verdict"] == "allow" || e["judged"]["reason"].is_string());
+    assert!(told, "what is not allowed has its reason");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("planted-secret"), "a secret was shown");
+}
+
+const DRAFT: &str = r#"
+schema = "mcpolicy/policy/v1"
+[policy]
+name = "real"
+contact = "security"
+
+[[rule]]
+id = "user"
+identity.npm = { package = "pkg-user", versions = "1.0.0" }
+env = { TOKEN = "*" }
+
+[[rule]]
+id = "http"
+identity.url = { url = "https://cc.example.com/mcp" }
+headers = { Authorization = "Bearer *" }
+
+[[rule]]
+id = "codex"
+identity.url = { url = "https://cx.example.com/mcp" }
+"#;
