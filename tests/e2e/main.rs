@@ -12,6 +12,8 @@ mod house;
 mod live;
 mod options;
 mod policy_authoring;
+mod policy_reports;
+mod policy_stored;
 mod real_clients;
 mod secrets;
 

@@ -212,19 +212,14 @@ fn values(place: &str, names: &[String], stored: &v1::Entry, hidden: &mut Hidden
 }
 
 fn rebuilt(value: &v1::RedactedValue, hidden: &mut Hidden) -> NamedValue {
-    let text = match (value.kind.as_str(), &value.references) {
-        ("empty", _) => String::new(),
-        ("reference", Some(references)) => references.concat(),
-        (_, Some(references)) => {
-            hidden.values.push(value.name.clone());
-            format!("{STAND_IN}{}", references.concat())
-        }
-        (_, None) => {
-            hidden.unclear_values.push(value.name.clone());
-            STAND_IN.to_string()
-        }
+    let Some(references) = &value.references else {
+        hidden.unclear_values.push(value.name.clone());
+        return named(&value.name, STAND_IN.to_string());
     };
-    named(&value.name, text)
+    // Also one that is only a reference, or empty, may have had `Bearer` or blanks around it.
+    hidden.values.push(value.name.clone());
+    let rest = if matches!(value.kind.as_str(), "reference" | "empty") { "" } else { "\u{a66e}" };
+    named(&value.name, format!("{rest}{}", references.concat()))
 }
 
 /// Other members: those of which the report tells the value have it.
@@ -265,7 +260,12 @@ fn decides<'e>(entry: &'e Entry, identity: &'e Identity) -> impl Iterator<Item =
     let addresses = [url, identity.target.as_deref(), Some(identity.name.as_str())];
     let texts =
         [entry.command.as_ref().map(Sensitive::expose), identity.version.as_deref(), identity.bin.as_deref()];
-    let lists = identity.extra_packages.iter().chain(&identity.registries).chain(&identity.wrapper_programs);
+    let lists = identity
+        .extra_packages
+        .iter()
+        .chain(&identity.extras)
+        .chain(&identity.registries)
+        .chain(&identity.wrapper_programs);
     addresses
         .into_iter()
         .flatten()
