@@ -1,9 +1,11 @@
 //! Entry to identity, fingerprint and findings.
 
 use mcpolicy_schema::entry::{Entry, Inert};
+use mcpolicy_schema::evaluate::Facts;
 use mcpolicy_schema::finding::{Finding, FindingCode};
 use mcpolicy_schema::identity::{self, Identity};
 use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::verdict::Judgement;
 use mcpolicy_schema::{fingerprint, risk};
 
 /// An entry with everything that is known of it.
@@ -21,6 +23,10 @@ pub struct Assessed {
     pub source: usize,
     /// Whether a process of it runs, where processes were looked at.
     pub running: Option<bool>,
+    /// What the policy says of it, where there is one.
+    pub judgement: Option<Judgement>,
+    /// What the machine knew of the files that it names, where it looked.
+    pub facts: Option<Facts>,
 }
 
 /// Assesses one entry. `home` is the user's home, for paths that differ between machines only in it.
@@ -37,7 +43,7 @@ pub fn assess(entry: Entry, source: usize, home: Option<&str>, redactor: &Redact
         let message = "a file of an unknown client declares this server";
         findings.push(Finding::new(FindingCode::UnknownClient, message));
     }
-    Assessed { entry, identity, fingerprint, findings, source, running: None }
+    Assessed { entry, identity, fingerprint, findings, source, running: None, judgement: None, facts: None }
 }
 
 fn why_inert(inert: Inert) -> &'static str {

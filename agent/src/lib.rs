@@ -1,7 +1,7 @@
 //! The pipeline of mcpolicy, one module a stage:
 //!
 //! ```text
-//! discover -> read -> inventory (parse, normalise) -> assess -> report -> output
+//! discover -> read -> inventory (parse, normalise) -> assess -> resolve, judge (with a policy) -> report -> output
 //! ```
 
 pub mod assess;
@@ -10,9 +10,13 @@ pub mod cli;
 pub mod discover;
 pub mod gap;
 pub mod ground;
+pub mod in_force;
 pub mod inventory;
+pub mod judge;
 pub mod output;
 pub mod pipeline;
+pub mod policy_store;
 pub mod read;
 pub mod report;
+pub mod resolve;
 pub mod running;

@@ -1,11 +1,14 @@
 //! What was found to `report/v1`: the only place where working types become the frozen ones, and where everything
 //! that came from a configuration passes the redactor.
 
+mod verdicts;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use mcpolicy_platform::host;
 use mcpolicy_schema::entry::{Entry, NamedValue, Position, Reader};
+use mcpolicy_schema::evaluate::{Facts, FileFacts};
 use mcpolicy_schema::finding::{Finding, Severity};
 use mcpolicy_schema::redact::{self, Redactor};
 use mcpolicy_schema::report::v1;
@@ -25,11 +28,14 @@ pub struct Run {
     pub duration_ms: u64,
     /// `file` or `ephemeral`.
     pub fingerprint_key: &'static str,
+    /// The policy by which the entries were judged, where there is one.
+    pub policy: Option<v1::PolicyInForce>,
 }
 
 /// Builds the report.
 pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor) -> v1::Report {
-    let builder = Builder { ground, outcome, redactor };
+    let signed = run.policy.as_ref().is_some_and(|policy| policy.signed);
+    let builder = Builder { ground, outcome, redactor, signed };
     let order = builder.order();
     let entries: Vec<v1::Entry> =
         order.iter().enumerate().map(|(n, at)| builder.entry(n, &outcome.entries[*at])).collect();
@@ -53,8 +59,11 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
             files_read: outcome.files_read,
             fingerprint_key: run.fingerprint_key.to_owned(),
         },
-        policy: None,
-        summary: summary(&entries, &findings, &sources, &coverage),
+        policy: run.policy.clone(),
+        summary: v1::Summary {
+            verdicts: run.policy.as_ref().map(|_| verdicts::count(&entries)),
+            ..summary(&entries, &findings, &sources, &coverage)
+        },
         entries,
         sources,
         findings,
@@ -67,6 +76,7 @@ struct Builder<'a> {
     ground: &'a Ground,
     outcome: &'a Outcome,
     redactor: &'a Redactor,
+    signed: bool,
 }
 
 impl Builder<'_> {
@@ -135,7 +145,9 @@ impl Builder<'_> {
             command: entry.command.as_ref().map(|c| self.redactor.text(c.expose())),
             plain_args: plain(&args, &entry.args),
             args,
-            plain_url: url.as_ref().is_some_and(|(raw, shown)| raw != shown && redact::is_plain_url(raw, shown)),
+            plain_url: url
+                .as_ref()
+                .is_some_and(|(raw, shown)| raw != shown && redact::is_plain_url(raw, shown)),
             url: url.map(|(_, shown)| shown),
             env_keys: self.names(&entry.env),
             header_keys: self.names(&entry.headers),
@@ -146,17 +158,34 @@ impl Builder<'_> {
             running: item.running,
             inert: entry.inert,
             fingerprint: item.fingerprint.clone(),
-            judged: None,
+            judged: item.judgement.as_ref().map(|judgement| verdicts::judged(judgement, self.redactor)),
             project: entry.project.as_deref().map(|p| self.redactor.name(p)),
             declared_type: entry.declared_type.as_deref().map(|t| self.redactor.name(t)),
             malformed: entry.malformed.map(str::to_owned),
-            facts: None,
+            facts: item.facts.as_ref().and_then(|facts| self.facts(facts)),
         }
     }
 
+    fn facts(&self, facts: &Facts) -> Option<v1::Facts> {
+        let file = |facts: &FileFacts| v1::FileFacts {
+            path: self.redactor.name(&facts.path),
+            real_path: self.redactor.name(&facts.real_path),
+            sha256: facts.sha256.clone(),
+            user_writable: facts.user_writable,
+        };
+        let told = v1::Facts {
+            program: facts.program.as_ref().map(file),
+            script: facts.script.as_ref().map(file),
+            listener: facts.listener.as_ref().map(file),
+        };
+        (*facts != Facts::default()).then_some(told)
+    }
+
     fn homes(&self) -> Vec<v1::Home> {
-        let home = |home: &HomeContext| v1::Home { user: home.user.clone(), path: self.path(&home.layout.home) };
-        self.ground.homes.iter().map(home).collect()
+        let home =
+            |home: &HomeContext| v1::Home { user: home.user.clone(), path: self.path(&home.layout.home) };
+        // A checkout stands in the place of a home, but it is nobody's.
+        self.ground.homes.iter().filter(|home| !home.user.is_empty()).map(home).collect()
     }
 
     fn names(&self, values: &[NamedValue]) -> Vec<String> {
@@ -173,7 +202,13 @@ impl Builder<'_> {
         });
         let told = entry.members.iter().filter_map(|member| {
             let word = redact::told_member(&member.name, member.value.expose())?;
-            Some(self.value("member", &member.name, "word".to_owned(), None, Some(vec![self.redactor.name(&word)])))
+            Some(self.value(
+                "member",
+                &member.name,
+                "word".to_owned(),
+                None,
+                Some(vec![self.redactor.name(&word)]),
+            ))
         });
         hidden.chain(told).collect()
     }
@@ -214,6 +249,8 @@ impl Builder<'_> {
             name: None,
             user,
             source,
+            verdict: None,
+            judged: None,
         }
     }
 
@@ -224,11 +261,14 @@ impl Builder<'_> {
             let item = &self.outcome.entries[*at];
             let source = &self.outcome.sources[item.source].source;
             let place = self.location(&source.path, Some(&item.entry.position));
-            for finding in &item.findings {
+            let found = item.findings.iter().map(|finding| self.finding(finding, None, None));
+            for finding in found.chain(verdicts::of_entry(item, self.signed, self.redactor)) {
                 out.push(v1::Finding {
                     entry: Some(entry_id(number)),
                     name: Some(self.redactor.name(&item.entry.name)),
-                    ..self.finding(finding, Some(place.clone()), self.user(source.home))
+                    source: Some(place.clone()),
+                    user: self.user(source.home),
+                    ..finding
                 });
             }
         }
@@ -244,7 +284,14 @@ impl Builder<'_> {
         }
         for process in &self.outcome.processes {
             let home = self.ground.homes.iter().position(|h| h.uid.is_some() && h.uid == process.uid);
-            out.push(self.finding(&process.finding, None, self.user(home)));
+            let judgement = process.judgement.as_ref();
+            out.push(v1::Finding {
+                judged: judgement.map(|judgement| verdicts::judged(judgement, self.redactor)),
+                ..self.finding(&process.finding, None, self.user(home))
+            });
+            let verdict =
+                judgement.and_then(|j| verdicts::of_process(j, &process.finding, self.signed, self.redactor));
+            out.extend(verdict.map(|finding| v1::Finding { user: self.user(home), ..finding }));
         }
         out.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)));
         out

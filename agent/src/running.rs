@@ -1,16 +1,17 @@
 //! Which entries run now, and what clients run that no file declares. Looks at the process table; starts nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::adapter::ClientAdapter;
 use mcpolicy_clients::adapters;
 use mcpolicy_platform::processes::Process;
 use mcpolicy_schema::entry::{Entry, Position, Scope, Transport};
 use mcpolicy_schema::finding::{Finding, FindingCode};
-use mcpolicy_schema::identity::{self, Kind};
+use mcpolicy_schema::identity::{self, Identity, Kind};
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::sensitive::Sensitive;
+use mcpolicy_schema::verdict::Judgement;
 
 use crate::assess::Assessed;
 
@@ -21,6 +22,29 @@ pub struct ProcessFinding {
     pub finding: Finding,
     /// The user of the process.
     pub uid: Option<u32>,
+    /// The server that it tells of, where its command line says what it is.
+    pub undeclared: Option<Box<Undeclared>>,
+    /// What the policy says of that server.
+    pub judgement: Option<Judgement>,
+}
+
+impl ProcessFinding {
+    fn new(finding: Finding, uid: Option<u32>) -> Self {
+        Self { finding, uid, undeclared: None, judgement: None }
+    }
+}
+
+/// A server that runs and stands in no file.
+#[derive(Debug)]
+pub struct Undeclared {
+    /// The entry that would have started it.
+    pub entry: Entry,
+    /// What it is.
+    pub identity: Identity,
+    /// Where it works.
+    pub directory: Option<PathBuf>,
+    /// The file that it runs, unless that is only the interpreter of what its command line names.
+    pub file: Option<PathBuf>,
 }
 
 /// A process that is a client.
@@ -43,8 +67,7 @@ pub fn clients(processes: &[Process]) -> Vec<RunningClient<'_>> {
 fn client_of(process: &Process) -> Option<&'static dyn ClientAdapter> {
     let exe = process.exe.as_deref().map(stem);
     let first = process.args.first().map(|a| stem(Path::new(a)));
-    let interpreter =
-        exe.as_deref().is_some_and(|e| matches!(e, "node" | "bun" | "deno" | "python3" | "python"));
+    let interpreter = exe.as_deref().is_some_and(is_interpreter);
     let script = process.args.get(1).filter(|_| interpreter).map(|a| stem(Path::new(a)));
     let names = [Some(stem(Path::new(&process.name))), exe, first, script];
     let names: Vec<String> = names.into_iter().flatten().collect();
@@ -52,6 +75,12 @@ fn client_of(process: &Process) -> Option<&'static dyn ClientAdapter> {
         .iter()
         .copied()
         .find(|a| a.about().processes.iter().any(|p| names.iter().any(|name| name.eq_ignore_ascii_case(p))))
+}
+
+/// Programs that run what the command line names, and may take its name.
+fn is_interpreter(stem: &str) -> bool {
+    let plain = stem.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    matches!(plain, "node" | "bun" | "deno" | "python")
 }
 
 /// The file name without what systems put behind it.
@@ -89,8 +118,9 @@ pub fn look(
         // What a declared server starts (uvx its Python, npx its Node) is part of it.
         let part_of_declared =
             declared.contains(&child.pid) || child.parent.is_some_and(|p| declared.contains(&p));
-        if !part_of_declared && let Some(finding) = undeclared(child, client, redactor) {
-            findings.push(ProcessFinding { finding, uid: child.uid });
+        if !part_of_declared && let Some((finding, server)) = undeclared(child, client, redactor) {
+            let undeclared = Some(Box::new(server));
+            findings.push(ProcessFinding { undeclared, ..ProcessFinding::new(finding, child.uid) });
         }
     }
     findings
@@ -149,7 +179,7 @@ fn of_flags(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<ProcessFindi
     let words: Vec<&str> = process.args.iter().map(String::as_str).collect();
     let mut out = Vec::new();
     let mut tell = |code, message: String| {
-        out.push(ProcessFinding { finding: Finding::new(code, message), uid: process.uid });
+        out.push(ProcessFinding::new(Finding::new(code, message), process.uid));
     };
     for flag in about.bypass_flags {
         let (name, value) = flag.split_once('=').map_or((*flag, None), |(n, v)| (n, Some(v)));
@@ -194,30 +224,13 @@ fn of_flags(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<ProcessFindi
 
 /// A child that looks like an MCP server and stands in no file. Clients also start shells, git and search tools: only
 /// what names MCP, or was fetched by a package runner, is told.
-fn undeclared(process: &Process, client: &RunningClient<'_>, redactor: &Redactor) -> Option<Finding> {
+fn undeclared(
+    process: &Process,
+    client: &RunningClient<'_>,
+    redactor: &Redactor,
+) -> Option<(Finding, Undeclared)> {
     let (command, args) = process.args.split_first()?;
-    let entry = Entry {
-        name: String::new(),
-        client: client.adapter.about().id,
-        readers: Vec::new(),
-        scope: Scope::User,
-        key_path: String::new(),
-        position: Position { line: 1, column: 1 },
-        span: 0..0,
-        transport: Transport::Stdio,
-        declared_type: None,
-        command: Some(Sensitive::new(command.as_str())),
-        args: args.iter().map(|a| Sensitive::new(a.as_str())).collect(),
-        url: None,
-        env: Vec::new(),
-        headers: Vec::new(),
-        cwd: None,
-        disabled: false,
-        inert: None,
-        members: Vec::new(),
-        malformed: None,
-        project: None,
-    };
+    let entry = entry_of(command, args, client);
     let identity = identity::identify(&entry);
     let fetched = matches!(identity.kind, Kind::Npm | Kind::Pypi | Kind::Oci | Kind::Bridge | Kind::Git);
     let says_mcp = process.args.iter().any(|a| a.to_ascii_lowercase().contains("mcp"));
@@ -232,5 +245,43 @@ fn undeclared(process: &Process, client: &RunningClient<'_>, redactor: &Redactor
         redactor.text(command),
         process.pid
     );
-    Some(Finding::new(FindingCode::UndeclaredServer, message))
+    Some((Finding::new(FindingCode::UndeclaredServer, message), server_of(process, entry, identity, client)))
+}
+
+/// What is judged. A process chooses its command line freely: unless an interpreter runs it, which takes the name of
+/// what it runs, the file of the process stands in the place of the first word.
+fn server_of(process: &Process, entry: Entry, identity: Identity, client: &RunningClient<'_>) -> Undeclared {
+    let directory = process.cwd.clone();
+    let file = process.exe.clone().filter(|exe| !is_interpreter(&stem(exe)));
+    let Some(program) = file.as_deref().and_then(Path::to_str) else {
+        return Undeclared { entry, identity, directory, file: None };
+    };
+    let entry = entry_of(program, process.args.get(1..).unwrap_or_default(), client);
+    let identity = identity::identify(&entry);
+    Undeclared { entry, identity, directory, file }
+}
+
+fn entry_of(command: &str, args: &[String], client: &RunningClient<'_>) -> Entry {
+    Entry {
+        name: String::new(),
+        client: client.adapter.about().id,
+        readers: Vec::new(),
+        scope: Scope::User,
+        key_path: String::new(),
+        position: Position { line: 1, column: 1 },
+        span: 0..0,
+        transport: Transport::Stdio,
+        declared_type: None,
+        command: Some(Sensitive::new(command)),
+        args: args.iter().map(|a| Sensitive::new(a.as_str())).collect(),
+        url: None,
+        env: Vec::new(),
+        headers: Vec::new(),
+        cwd: None,
+        disabled: false,
+        inert: None,
+        members: Vec::new(),
+        malformed: None,
+        project: None,
+    }
 }

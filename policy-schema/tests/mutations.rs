@@ -194,40 +194,54 @@ fn edits(text: &str) -> Vec<String> {
 
 /// Why a changed text is still the same thing.
 fn same_thing(part: &str, before: &str, after: &str) -> bool {
-    let lower = after.to_ascii_lowercase();
     match part {
-        // Host case, a default port and one last slash make no difference; neither does an empty query.
-        "url" | "arg 2" if before.starts_with("https://") => {
-            let (host_end, path) =
-                (lower.find(".com").unwrap_or(0), |t: &str| t.find(".com").map(|at| t[at + 4..].to_owned()));
-            let same_host = host_end > 0 && lower[..host_end] == before[..before.find(".com").unwrap_or(0)];
-            let slashed = path(after).map(|p| p.replacen("/?", "?", 1));
-            let slashed = slashed.map(|p| p.strip_suffix('/').map(str::to_owned).unwrap_or(p));
-            same_host
-                && (slashed == path(before)
-                    || after.eq_ignore_ascii_case(before) && path(after) == path(before))
-                || after.strip_suffix('?').is_some_and(|a| a == before)
-                || without_parameters(before, after)
+        // Host case, one last slash and an empty query make no difference.
+        _ if before.starts_with("https://") => same_url(before, after),
+        // Nor does the case of an image's registry, which is a host name.
+        "arg 5" if before.starts_with("ghcr.io/") => {
+            let (host, rest) = after.split_once('/').unwrap_or_default();
+            host.eq_ignore_ascii_case("ghcr.io")
+                && before.ends_with(rest)
+                && host.len() + rest.len() + 1 == before.len()
         }
         // HTTP compares header names without case.
-        _ if part.starts_with("header name") => lower == before.to_ascii_lowercase(),
+        _ if part.starts_with("header name") => after.eq_ignore_ascii_case(before),
         // The rule admits any text after `Bearer ` that refers to nothing else.
-        "header value Authorization" => after.starts_with("Bearer "),
-        // PEP 503: case and runs of `-`, `_`, `.` make no other name; PEP 440: so do these spellings of a version.
+        "header value Authorization" => after.starts_with("Bearer ") && !after.contains(['\r', '\n', '\0']),
+        // PEP 503: case and runs of `-`, `_`, `.` make no other name; PEP 440: nor other zeros another release.
         "arg 0" if before.starts_with("mcp-server-git") => python_spelling(after) == python_spelling(before),
-        // `==` compares by PEP 440, where a release of other zeros is the same one.
+        // Another way to write the same exact version.
+        "arg 1" if before.contains('@') => after.replacen("@v", "@", 1).replacen("@=", "@", 1) == before,
+        // Flags that change nothing of what runs.
+        "arg 0" | "arg 1" if before == "-y" || before == "-i" => {
+            ["--", "-q", "-t", "-ti", "-it"].contains(&after)
+        }
+        // Flags of one letter in one word; a variable that is set to nothing.
+        "arg 3" if before == "-e" => ["-ie", "-qe", "-te"].contains(&after),
+        "arg 4" if before == "TOKEN" => after == "TOKEN=",
+        // The rule of the bridge names no runners, so every usual one of npm may start it.
+        "command" if before == "npx" => after == "pnpx",
         _ => false,
     }
 }
 
-/// An empty query is none.
-fn without_parameters(before: &str, after: &str) -> bool {
-    !before.contains('?') && after.strip_suffix('?') == Some(before)
+/// Two spellings of one URL that every program takes alike.
+fn same_url(before: &str, after: &str) -> bool {
+    let parts = |url: &str| {
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let rest = address.strip_prefix("https://")?;
+        let (host, path) = rest.split_once('/')?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        Some((host.to_ascii_lowercase(), path.to_owned(), query.to_owned()))
+    };
+    parts(before) == parts(after)
 }
 
 fn python_spelling(text: &str) -> String {
     let mut out = String::new();
+    // `===` compares the text itself, which is the same release here.
     let (name, version) = text.split_once("==").unwrap_or((text, ""));
+    let version = version.strip_prefix('=').unwrap_or(version);
     for c in name.trim().chars() {
         match c {
             '-' | '_' | '.' if out.ends_with('-') => {}

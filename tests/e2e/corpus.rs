@@ -97,6 +97,30 @@ fn every_file_of_the_corpus_gives_the_entries_that_an_independent_reader_found()
     assert!(problems.is_empty(), "{} of {files} files disagree:\n{}", problems.len(), problems.join("\n"));
 }
 
+/// Every entry of the corpus with the id of its file, in the order of the corpus; `None` where it is absent.
+pub(crate) fn all_entries() -> Option<Vec<(String, Entry)>> {
+    let root = corpus()?;
+    let paths = index_of_paths(&root);
+    let expected = String::from_utf8(read(&root.join("expected.jsonl"))).unwrap();
+    let mut entries = Vec::new();
+    for line in expected.lines().filter(|l| !l.trim().is_empty()) {
+        let answer: Value = serde_json::from_str(line).unwrap();
+        let id = answer["id"].as_str().unwrap();
+        let taken = inventory_of(&root, &answer, &paths[id]);
+        entries.extend(taken.entries.into_iter().map(|entry| (id.to_owned(), entry)));
+    }
+    Some(entries)
+}
+
+fn inventory_of(root: &Path, answer: &Value, path: &str) -> inventory::FileInventory {
+    let file = answer["file"].as_str().unwrap();
+    let bytes = read(&root.join(file));
+    let (client, as_path) =
+        place(answer["client"].as_str().unwrap(), path, file, &String::from_utf8_lossy(&bytes));
+    let reading = reading_for(client, Path::new(&as_path)).unwrap_or_else(|| panic!("no adapter {client}"));
+    inventory::take(&Source::new(PathBuf::from(&as_path), None, reading), &bytes)
+}
+
 pub(super) fn index_of_paths(root: &Path) -> BTreeMap<String, String> {
     let index = String::from_utf8(read(&root.join("index.tsv"))).unwrap();
     let mut lines = index.lines();
@@ -111,12 +135,7 @@ pub(super) fn index_of_paths(root: &Path) -> BTreeMap<String, String> {
 
 /// What differs for one file; empty if nothing does.
 fn compare(root: &Path, answer: &Value, path: &str) -> Vec<String> {
-    let file = answer["file"].as_str().unwrap();
-    let bytes = read(&root.join(file));
-    let (client, as_path) =
-        place(answer["client"].as_str().unwrap(), path, file, &String::from_utf8_lossy(&bytes));
-    let reading = reading_for(client, Path::new(&as_path)).unwrap_or_else(|| panic!("no adapter {client}"));
-    let taken = inventory::take(&Source::new(PathBuf::from(&as_path), None, reading), &bytes);
+    let taken = inventory_of(root, answer, path);
     let mut out = Vec::new();
     // A tolerant client reads on in a damaged file, and so do we; the other reader stops at the first error.
     let damaged = taken.findings.iter().any(|f| f.finding.code == FindingCode::DamagedConfig);

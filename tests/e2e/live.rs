@@ -8,7 +8,7 @@ use mcpolicy_tests::{TestMachine, codes_of, report_of, say, texts};
 use serde_json::Value;
 
 /// Whether name spaces can be made here (root, or users allowed to).
-fn can_isolate() -> bool {
+pub(crate) fn can_isolate() -> bool {
     let probe = Command::new("unshare")
         .args(["--mount", "--pid", "--fork", "--net", "true"])
         .stderr(Stdio::null())
@@ -21,7 +21,7 @@ fn can_isolate() -> bool {
 }
 
 /// Runs a script where `/root`, `/home`, `/etc` and `/proc` are a throw-away machine's. `$MCPOLICY` is the program.
-fn isolated(machine: &TestMachine, script: &str) -> Value {
+pub(crate) fn isolated(machine: &TestMachine, script: &str) -> Value {
     let setup = format!(
         "set -e
         root={root}
@@ -46,7 +46,7 @@ fn isolated(machine: &TestMachine, script: &str) -> Value {
 }
 
 /// A client and its server: shells that wait, under names of their own.
-const FAKE_CLIENT: &str = r#"
+pub(crate) const FAKE_CLIENT: &str = r#"
     cp $(command -v bash) /home/dev/claude
     cat > /home/dev/run.sh <<'X'
 /bin/sleep 30 &

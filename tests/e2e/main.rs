@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 
 mod corpus;
+mod corpus_verdicts;
 mod coverage;
 #[cfg(unix)]
 mod generated;
@@ -13,9 +14,12 @@ mod live;
 mod options;
 mod policy_authoring;
 mod policy_reports;
+mod policy_scan;
+mod policy_signing;
 mod policy_stored;
 mod real_clients;
 mod secrets;
+mod signing;
 
 // `generated`, `hostile` and `live` make links, pipes and modes: they run on Unix only.
 

@@ -161,14 +161,12 @@ fn variables_that_decide_what_runs_and_overlapping_patterns_are_found() {
 
 #[test]
 fn names_that_lead_nowhere_are_found() {
-    let policy = format!("{POLICY}clients = [\"curser\"]\nrings = [\"early\"]\nalternatives = [\"other\"]\n");
-    let (_, answer) = check(&machine(&policy), &["--allow", "invalid"]);
-    let found = codes(&answer);
-    // A compiler that refuses them first is as good.
-    assert!(
-        found == ["unknown-client", "unknown-ring", "unknown-rule"] || found.contains(&"invalid".to_owned()),
-        "{answer}"
-    );
+    let (code, answer) = check(&machine(&format!("{POLICY}clients = [\"curser\"]\n")), &[]);
+    assert_eq!((code, codes(&answer)), (Some(1), vec!["unknown-client".to_owned()]), "{answer}");
+    let policy = format!("{POLICY}rings = [\"early\"]\nalternatives = [\"other\"]\n");
+    let (code, answer) = check(&machine(&policy), &[]);
+    assert_eq!((code, codes(&answer)), (Some(1), vec!["invalid".to_owned(); 2]), "{answer}");
+    assert_eq!(answer["problems"][0]["line"], 12);
 }
 
 #[test]
@@ -183,6 +181,10 @@ fn a_test_table_passes_and_fails_and_shows_the_row() {
     let output = machine.run(&["policy", "test", "policies", "--now", NOW]);
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
     assert!(text(&output.stdout).starts_with("1 passed, 0 failed"));
+    let good = "[[test]]\nname = \"reviewed\"\nclient = \"cursor\"\nentry = { command = \"npx\", args = [\"-y\", \"@example/docs@1.4.2\"] }\nexpect = \"allow\"\nrule = \"docs\"\n";
+    machine.file("policies/tests.toml", good);
+    let output = machine.run(&["policy", "test", "policies", "--now", NOW]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     machine.file("policies/tests.toml", row("unknown package", "deny") + &row("wrong hope", "allow"));
     let output = machine.run(&["policy", "test", "policies", "--now", NOW]);
     let said = text(&output.stdout);
@@ -258,23 +260,13 @@ fn a_diff_says_what_changes_and_fails_where_it_is_told_to() {
 #[test]
 fn hostile_names_in_a_diff_stay_text() {
     let machine = machine(POLICY);
-    let evil = format!(
-        "{POLICY}\n[[rule]]\nid = \"x\"\nidentity.npm = {{ package = \"a|b](http://evil.example) @all <img> \\u001b[31m\" }}\n"
-    );
+    let evil = POLICY.replace("\"platform\"", "\"a|b](http://evil.example) @all <img> \\u001b[31m\"");
     machine.file("new/policy.toml", evil);
-    let output = machine.run(&["policy", "diff", "policies", "new", "--format", "markdown"]);
-    if output.status.code() == Some(2) {
-        // Refused by the compiler, as such a package name may be.
-        return;
-    }
-    let said = text(&output.stdout);
-    assert!(
-        !said.contains("<img>")
-            && !said.contains("@all")
-            && !said.contains("](http")
-            && !said.contains('\u{1b}'),
-        "{said}"
-    );
+    let said = text(&machine.run(&["policy", "diff", "policies", "new", "--format", "markdown"]).stdout);
+    assert!(said.contains("owner") && said.contains("a\\|b"), "{said}");
+    assert!(!said.contains("<img>") && !said.contains("@all") && !said.contains("](http") && !said.contains('\u{1b}'), "{said}");
+    let said = text(&machine.run(&["policy", "diff", "policies", "new"]).stdout);
+    assert!(said.contains("evil.example") && !said.contains('\u{1b}'), "{said}");
 }
 
 #[test]

@@ -161,9 +161,24 @@ fn plant(machine: &TestMachine, planter: &mut Planter) -> BTreeMap<PathBuf, Stri
     written
 }
 
-fn scan(machine: &TestMachine, format: &str) -> (String, String) {
+const DRAFT: &str = r#"
+[[rule]]
+id = "some"
+identity.npm = { package = "some-mcp" }
+args.optional = ["--api-key *", "--token *", "-e *", "--header *"]
+env = { API_TOKEN = "${API_TOKEN}" }
+names = ["stdio"]
+
+[[rule]]
+id = "remote"
+identity.url = { url = "https://mcp.example.com/mcp", query = { token = "x" } }
+headers = { Authorization = "Bearer x" }
+"#;
+
+fn scan(machine: &TestMachine, format: &str, more: &[&str]) -> (String, String) {
     let root = machine.root();
-    let output = machine.run(&["scan", "--root", root.to_str().unwrap(), "--format", format]);
+    let arguments = ["scan", "--root", root.to_str().unwrap(), "--format", format];
+    let output = machine.run(&[&arguments[..], more].concat());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
 }
@@ -179,8 +194,25 @@ fn no_secret_of_any_client_leaves_in_any_output() {
         texts(&report, "entries", "/source/path").into_iter().map(PathBuf::from).collect();
     let unread: Vec<_> = written.iter().filter(|(path, _)| !with_entries.contains(*path)).collect();
     assert!(unread.is_empty(), "planted but not found: {unread:#?}");
-    for format in ["human", "json", "csv", "sarif", "mdm", "html"] {
-        let (out, err) = scan(&machine, format);
+    // rules that come as far as every argument, variable, header and URL before they refuse
+    let draft = crate::policy_scan::draft(&machine, DRAFT);
+    let draft = draft.to_str().unwrap();
+    let formats = ["human", "json", "csv", "sarif", "mdm", "html"];
+    let with_draft = ["--draft", draft];
+    let runs = formats.iter().flat_map(|format| [(*format, &[][..]), (*format, &with_draft[..])]);
+    let judged = report_of(&machine.run(&[
+        "scan",
+        "--root",
+        root.to_str().unwrap(),
+        "--format",
+        "json",
+        "--draft",
+        draft,
+    ]));
+    let rules: BTreeSet<String> = texts(&judged, "entries", "/judged/trace/0/rule").into_iter().collect();
+    assert!(rules.contains("some") && rules.contains("remote"), "the rules were not asked: {rules:?}");
+    for (format, more) in runs {
+        let (out, err) = scan(&machine, format, more);
         assert!(!out.is_empty());
         let leaked: Vec<_> =
             planter.planted.iter().filter(|s| out.contains(s.as_str()) || err.contains(s.as_str())).collect();

@@ -19,14 +19,14 @@ use crate::policy::Approved;
 
 /// A file of cases.
 #[derive(Debug, Deserialize)]
-pub struct Set {
-    pub approved: BTreeMap<String, Approved>,
-    pub cases: Vec<Case>,
+pub(crate) struct Set {
+    pub(crate) approved: BTreeMap<String, Approved>,
+    pub(crate) cases: Vec<Case>,
 }
 
 /// One case.
 #[derive(Debug, Deserialize)]
-pub struct Case {
+pub(crate) struct Case {
     id: String,
     category: String,
     client: String,
@@ -48,7 +48,7 @@ const OTHER_DIGEST: &str = "0000000000000000000000000000000000000000000000000000
 
 impl Case {
     /// `evasion::EV_001_identity_approved_name_different_command`.
-    pub fn test_name(&self) -> String {
+    pub(crate) fn test_name(&self) -> String {
         let words: String =
             self.why.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).collect();
         let words: Vec<&str> = words.split_ascii_whitespace().take(8).collect();
@@ -57,7 +57,7 @@ impl Case {
     }
 
     /// Judges the case; an error says what was expected and what came.
-    pub fn judge(&self, policy: &Policy, approved: &BTreeMap<String, Approved>) -> Result<(), String> {
+    pub(crate) fn judge(&self, policy: &Policy, approved: &BTreeMap<String, Approved>) -> Result<(), String> {
         let inventory = self.inventory();
         let approved = approved.get(&self.approved).ok_or("the approved entry is not in the file")?;
         let judged: Vec<Judgement> =

@@ -9,28 +9,28 @@ use serde_json::{Map, Value, json};
 /// An approved entry, in the words of the evasion file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct Approved {
-    pub kind: String,
-    pub package: String,
-    pub versions: Option<String>,
-    pub runners: Vec<String>,
-    pub args_after: Vec<String>,
-    pub args: Vec<String>,
-    pub env_allowed: Vec<String>,
-    pub headers_allowed: Vec<String>,
-    pub image: String,
-    pub digest: String,
-    pub docker_flags: Vec<String>,
-    pub url: String,
-    pub target: String,
-    pub path: String,
-    pub sha256: String,
+pub(crate) struct Approved {
+    pub(crate) kind: String,
+    pub(crate) package: String,
+    pub(crate) versions: Option<String>,
+    pub(crate) runners: Vec<String>,
+    pub(crate) args_after: Vec<String>,
+    pub(crate) args: Vec<String>,
+    pub(crate) env_allowed: Vec<String>,
+    pub(crate) headers_allowed: Vec<String>,
+    pub(crate) image: String,
+    pub(crate) digest: String,
+    pub(crate) docker_flags: Vec<String>,
+    pub(crate) url: String,
+    pub(crate) target: String,
+    pub(crate) path: String,
+    pub(crate) sha256: String,
     /// Only in the project's own cases: the program that must listen behind a loopback URL.
-    pub listener: Option<String>,
+    pub(crate) listener: Option<String>,
 }
 
 /// One policy with a rule for each approved entry.
-pub fn of_approved(approved: &BTreeMap<String, Approved>) -> PolicyDocument {
+pub(crate) fn of_approved(approved: &BTreeMap<String, Approved>) -> PolicyDocument {
     let rules: Vec<Value> = approved.iter().map(|(id, entry)| rule(id, entry)).collect();
     let document = json!({
         "schema": "mcpolicy/policy/v1",

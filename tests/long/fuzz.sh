@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes every codec for some seconds each: tests/long/fuzz.sh [SECONDS] [TARGET...]
+# Fuzzes codecs and signed documents for some seconds each: tests/long/fuzz.sh [SECONDS] [TARGET...]
 # Stable Rust with the flags that cargo-fuzz would pass; the sanitizer's runtime comes with the tool chain.
 # Seeds are in tests/fuzz/seeds, findings go to tests/fuzz/artifacts. FUZZ_TARGET_DIR says where to build.
 set -eu
@@ -16,7 +16,7 @@ RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 export CARGO_TARGET_DIR RUSTC_BOOTSTRAP RUSTFLAGS
 cargo build --locked --release --manifest-path "$fuzz/Cargo.toml" --target "$triple" --bins
 
-[ $# -gt 0 ] || set -- json json_recover toml yaml xml decode
+[ $# -gt 0 ] || set -- json json_recover toml yaml xml decode envelope payload body update
 failed=
 for target in "$@"; do
     mkdir -p "$fuzz/corpus/$target" "$fuzz/artifacts/$target"

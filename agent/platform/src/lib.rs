@@ -2,6 +2,7 @@
 //!
 //! One directory per capability, with one file per system. What is common to the systems stands in `mod.rs`.
 
+pub mod durable;
 pub mod environment;
 pub mod filesystems;
 pub mod host;
@@ -9,10 +10,11 @@ pub mod machine;
 pub mod priority;
 pub mod processes;
 pub mod protected;
+pub mod sockets;
 pub mod users;
 
 pub use environment::Environment;
 pub use host::HostFacts;
-pub use machine::{DirEntry, FileKind, Machine, Owner, ReadError, Resolved, Snapshot};
+pub use machine::{Account, DirEntry, FileKind, Machine, Owner, Program, ReadError, Resolved, Snapshot};
 pub use processes::Process;
 pub use users::{Home, HomeLayout};

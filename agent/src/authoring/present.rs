@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use mcpolicy_schema::document::{Default, PolicyDocument, Rule, Settings};
+use mcpolicy_schema::revocations::Revoked;
 
 use super::words;
 use crate::output::text::{visible, width};
@@ -57,6 +58,19 @@ fn settings(settings: &Settings) -> String {
         let _ = writeln!(out, "  LOOSE:   {what}");
     }
     out
+}
+
+/// What a line of the emergency list denies.
+pub fn revoked(revoked: &Revoked) -> String {
+    match revoked {
+        Revoked::Rule(id) => format!("rule {id}"),
+        Revoked::Identity(identity) => words::identity(identity),
+        Revoked::Sha256(digest) => format!("sha256 {digest}"),
+        Revoked::Fingerprint(fingerprint) => format!("fingerprint {fingerprint}"),
+        Revoked::Device(device) => format!("device {device}"),
+        Revoked::User(user) => format!("user {user}"),
+        Revoked::Group(group) => format!("group {group}"),
+    }
 }
 
 /// What an entry may have besides its identity.

@@ -145,8 +145,9 @@ impl Stored {
         let ring = policy.ring_of(&device).map(str::to_owned);
         device.ring = ring.as_deref();
         let home = site.homes.get(self.user.as_str()).copied();
+        let facts = self.facts_for(policy, site.system);
         let context =
-            Context { system: site.system, home, device, facts: &self.facts, ..Context::bare(site.now) };
+            Context { system: site.system, home, device, facts: &facts, ..Context::bare(site.now) };
         let subject =
             Subject { entry: &self.entry, identity: &self.identity, fingerprint: &self.fingerprint };
         let mut judgement = evaluate(policy, &subject, &context);
@@ -154,6 +155,22 @@ impl Stored {
             judgement.verdict = Verdict::Unknown;
         }
         judgement
+    }
+
+    /// What is known of the files. Where the policy says in which directories a bare command is looked for, the machine
+    /// may have found another file than it would by this policy.
+    fn facts_for(&self, policy: &Policy, system: System) -> Facts {
+        let mut facts = self.facts.clone();
+        let word = match system {
+            System::Linux => "linux",
+            System::Macos => "macos",
+            System::Windows => "windows",
+        };
+        let is_bare = !self.identity.program.contains(['/', '\\']);
+        if is_bare && policy.document().policy.search_path.contains_key(word) {
+            facts.program = None;
+        }
+        facts
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod judging;
 mod policy;
 mod scan;
 
@@ -20,19 +21,20 @@ pub struct Arguments {
 enum Command {
     /// Read every MCP configuration and report each server, who would load it and what is risky about it
     ///
-    /// Changes nothing, starts nothing and uses no network. Exit codes: 0 done; 1 findings at or above --fail-on;
-    /// 2 wrong usage or the report could not be written; 3 with --strict-coverage, something could not be read.
-    Scan(scan::Options),
+    /// Changes nothing, starts nothing and uses no network. With --policy or --draft each server is judged as well.
+    /// Exit codes: 0 done; 1 findings at or above --fail-on, or a verdict at or above --fail-on-verdict; 2 wrong usage,
+    /// a policy that was refused, or no report; 3 with --strict-coverage, something could not be read.
+    Scan(Box<scan::Options>),
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
-    Policy(policy::Command),
+    Policy(Box<policy::Command>),
 }
 
 /// Exit codes, stable: detection scripts live on them.
 pub mod exit {
     /// Done.
     pub const OK: u8 = 0;
-    /// Findings at or above `--fail-on`.
+    /// Findings at or above `--fail-on`, verdicts at or above `--fail-on-verdict`.
     pub const FINDINGS: u8 = 1;
     /// Wrong usage, or the answer could not be given.
     pub const USAGE: u8 = 2;
@@ -44,7 +46,7 @@ pub mod exit {
 pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
     let result = match arguments.command {
         Command::Scan(options) => scan::run(&options, environment),
-        Command::Policy(command) => policy::run(&command),
+        Command::Policy(command) => policy::run(&command, environment),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -16,7 +16,9 @@ use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::v1::Report;
 
 use super::exit;
+use super::judging::Judging;
 use crate::ground::{self, Target};
+use crate::judge::{Judge, Terms};
 use crate::output::{self, Format, Style};
 use crate::pipeline::{self, Bounds};
 use crate::report::{self, Run};
@@ -70,6 +72,9 @@ pub(super) struct Options {
     /// Seconds after which the walk of a home enters no further directory
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     walk_budget: u64,
+
+    #[command(flatten)]
+    judging: Judging,
 
     /// Threads of the walk [default: the processors, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -137,7 +142,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     }
     let (redactor, fingerprint_key) = redactor(options)?;
     let started = Instant::now();
-    let started_at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = jiff::Timestamp::now();
+    let started_at = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let in_force = options.judging.in_force(now)?;
     let ground = ground::lay(&options.target(), options.os.map(Os::from), environment)?;
     let progress = Progress::new();
     let bounds = Bounds {
@@ -145,9 +152,15 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         threads: options.threads.map_or_else(default_threads, usize::from),
         progress: &|directories| progress.tell(directories),
     };
-    let outcome = pipeline::scan(&ground, &bounds, &redactor);
+    let mut outcome = pipeline::scan(&ground, &bounds, &redactor);
     progress.clear();
-    let run = Run { started_at, duration_ms: started.elapsed().as_millis() as u64, fingerprint_key };
+    let policy = in_force.as_ref().map(|in_force| {
+        let terms = Terms { in_force, now, device: &options.judging.device_id };
+        let mut judge = Judge::new(&ground, terms);
+        judge.judge(&mut outcome);
+        in_force.about(judge.ring())
+    });
+    let run = Run { started_at, duration_ms: started.elapsed().as_millis() as u64, fingerprint_key, policy };
     let report = report::build(&ground, &outcome, &run, &redactor);
     // The working types of a large home are as large as its report; only one of them is kept while it is written.
     drop(outcome);
@@ -256,6 +269,9 @@ fn exit_code(options: &Options, report: &Report) -> u8 {
         FailOn::Critical => Some(Severity::Critical),
     };
     if threshold.is_some_and(|t| report.findings.iter().any(|f| f.severity >= t)) {
+        return exit::FINDINGS;
+    }
+    if options.judging.fails(report) {
         return exit::FINDINGS;
     }
     if options.strict_coverage && report.coverage.iter().any(|gap| gap.partial) {

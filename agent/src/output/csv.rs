@@ -7,9 +7,9 @@ use ::csv::{Terminator, Writer, WriterBuilder};
 use mcpolicy_schema::report::v1::{Entry, Finding, Reader, Report};
 
 use super::text::visible;
-use super::view::Findings;
+use super::view::{self, Findings};
 
-const HEADER: [&str; 27] = [
+const HEADER: [&str; 36] = [
     "id",
     "user",
     "name",
@@ -37,25 +37,48 @@ const HEADER: [&str; 27] = [
     "fingerprint",
     "worst_severity",
     "findings",
+    "verdict",
+    "decided_by",
+    "rule",
+    "reason",
+    "detail",
+    "pin",
+    "alternatives",
+    "contact",
+    "policy",
 ];
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let findings = Findings::new(report);
+    let policy = policy(report);
     let mut rows = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(out);
     rows.write_record(HEADER)?;
     for entry in &report.entries {
-        row(entry, findings.of(entry), &mut rows)?;
+        row(entry, findings.of(entry), &policy, &mut rows)?;
     }
     rows.flush()
 }
 
-fn row(entry: &Entry, findings: &[&Finding], rows: &mut Writer<&mut dyn Write>) -> io::Result<()> {
+/// In every row: a row goes into another sheet without its neighbours.
+fn policy(report: &Report) -> String {
+    let Some(policy) = &report.policy else { return String::new() };
+    let unsigned = if policy.signed { "" } else { "UNSIGNED " };
+    format!("{unsigned}{}", view::policy_name(policy))
+}
+
+fn row(
+    entry: &Entry,
+    findings: &[&Finding],
+    policy: &str,
+    rows: &mut Writer<&mut dyn Write>,
+) -> io::Result<()> {
     let number = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
     // As in the table for people: a star marks who reads it only if a setting says so.
     let star = |r: &Reader| if r.setting.is_some() { "*" } else { "" };
     let readers: Vec<String> = entry.readers.iter().map(|r| format!("{}{}", r.client, star(r))).collect();
     let args: Vec<Cow<'_, str>> = entry.args.iter().map(|arg| quoted(arg)).collect();
     let found: Vec<String> = findings.iter().map(|f| format!("{}:{}", f.severity.as_str(), f.code)).collect();
+    let judged = entry.judged.as_ref();
     let cells: [Cow<'_, str>; HEADER.len()] = [
         (&entry.id).into(),
         entry.user.as_deref().unwrap_or_default().into(),
@@ -84,6 +107,15 @@ fn row(entry: &Entry, findings: &[&Finding], rows: &mut Writer<&mut dyn Write>) 
         (&entry.fingerprint).into(),
         findings.first().map(|f| f.severity.as_str()).unwrap_or_default().into(),
         found.join(" | ").into(),
+        judged.map(|j| j.verdict.as_str()).unwrap_or_default().into(),
+        judged.map(|j| j.decided_by.as_str()).unwrap_or_default().into(),
+        judged.and_then(|j| j.rule.as_deref()).unwrap_or_default().into(),
+        judged.and_then(|j| j.reason.as_deref()).unwrap_or_default().into(),
+        judged.and_then(|j| j.detail.as_deref()).unwrap_or_default().into(),
+        judged.and_then(|j| j.pin.as_deref()).unwrap_or_default().into(),
+        judged.map(|j| j.alternatives.join(" | ")).unwrap_or_default().into(),
+        judged.and_then(|j| j.contact.as_deref()).unwrap_or_default().into(),
+        policy.into(),
     ];
     for cell in &cells {
         rows.write_field(guarded(&visible(cell)).as_bytes())?;

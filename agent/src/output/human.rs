@@ -4,6 +4,7 @@
 //! At 120 columns and more an entry is one row. Below, its place and its findings follow on lines of their own:
 //! six columns in 80 would break every word.
 
+mod refused;
 mod table;
 
 use std::borrow::Cow;
@@ -28,10 +29,13 @@ pub(super) fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::
         color: style.color,
         width: style.width.clamp(60, 400),
     };
+    page.policy(out)?;
     page.entries(out)?;
+    page.refused(out)?;
     page.loose(out)?;
     page.gaps(out)?;
-    page.summary(out)
+    page.summary(out)?;
+    page.notices(out)
 }
 
 struct Page<'a> {
@@ -64,12 +68,15 @@ impl Page<'_> {
         let title = format!("{} ({})", visible(who), plural(entries.len() as u64, "server"));
         table::heading(&title, self.color, out)?;
         let wide = self.width >= WIDE;
-        let mut columns = vec![
-            Column::new("NAME", 8, 28),
+        let mut columns = vec![Column::new("NAME", 8, 28)];
+        if self.report.policy.is_some() {
+            columns.push(Column::new("VERDICT", 7, 7));
+        }
+        columns.extend([
             Column::new("IDENTITY", 16, 60),
             Column::new("CLIENTS", 10, 30),
             Column::new("SCOPE", 7, 16),
-        ];
+        ]);
         if wide {
             columns.extend([Column::new("FILE", 16, 60), Column::new("FINDINGS", 24, 60)]);
         }
@@ -84,12 +91,15 @@ impl Page<'_> {
             None => entry.scope.as_str().to_owned(),
         };
         let file = self.file(entry);
-        let mut cells = vec![
-            Cell::plain(&entry.name),
+        let mut cells = vec![Cell::plain(&entry.name)];
+        if self.report.policy.is_some() {
+            cells.push(refused::verdict(entry.judged.as_ref()));
+        }
+        cells.extend([
             Cell::plain(&view::identity(entry)),
             Cell::plain(&view::readers(entry)),
             Cell::plain(&scope),
-        ];
+        ]);
         let findings = self.titles_cell(self.findings.of(entry));
         if wide {
             cells.extend([Cell::path(&file), findings]);
@@ -212,7 +222,8 @@ impl Page<'_> {
             }
         }
         let none = if any { "" } else { "no findings" };
-        writeln!(out, "{none}; {}.", plural(summary.gaps, "coverage gap"))
+        writeln!(out, "{none}; {}.", plural(summary.gaps, "coverage gap"))?;
+        self.verdicts(out)
     }
 }
 

@@ -14,8 +14,10 @@ use super::view::count;
 /// What Jamf, Intune and Kandji fields hold at least.
 const MAX: usize = 255;
 /// Keeps the counts within the line whatever they are.
-const MAX_COUNT: u64 = 999_999_999;
+const MAX_COUNT: u64 = 999_999;
 const MAX_WORD: usize = 40;
+/// Characters of a policy's name.
+const MAX_POLICY: usize = 20;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", line(report))
@@ -33,8 +35,28 @@ fn line(report: &Report) -> String {
         line.push_str(&format!(" {name}={}", value.min(MAX_COUNT)));
     }
     line.push_str(" worst=");
-    line.push_str(&worst(report, MAX - line.len()));
-    line
+    let verdicts = verdicts(report);
+    line.push_str(&worst(report, MAX - line.len() - verdicts.len()));
+    line + &verdicts
+}
+
+/// What the policy says, behind everything that was there before there were policies. Words and numbers are cut, so
+/// that these fields are at most 95 characters and always whole.
+fn verdicts(report: &Report) -> String {
+    let (Some(policy), Some(counts)) = (&report.policy, &report.summary.verdicts) else {
+        return String::new();
+    };
+    let number = |count: u64| count.min(MAX_COUNT);
+    let sequence =
+        policy.sequence.map_or_else(|| "draft".to_owned(), |sequence| number(sequence).to_string());
+    format!(
+        " verdicts=allow:{},deny:{},unknown:{} policy={}@{sequence} unsigned={}",
+        number(counts.allow),
+        number(counts.deny),
+        number(counts.unknown),
+        word(&policy.name.chars().take(MAX_POLICY).collect::<String>()),
+        u8::from(!policy.signed)
+    )
 }
 
 /// As many of the gravest findings as fit, whole, then how many are left: `literal-secret:cursor/github,+3`.
@@ -89,7 +111,7 @@ fn word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{many, sample_report};
+    use super::super::sample::{judged_report, many, sample_report};
     use super::*;
 
     #[test]
@@ -102,6 +124,42 @@ mod tests {
             assert!(line.len() <= MAX && line.bytes().all(|b| (0x20..0x7f).contains(&b)), "{line}");
             assert_eq!(line.split(' ').filter(|f| f.split('=').count() == 2).count(), 11, "{line}");
         }
+    }
+
+    #[test]
+    fn verdicts_follow_everything_else_and_are_never_cut() {
+        let mut report = judged_report();
+        let plain = line(&report);
+        assert!(
+            plain.ends_with(" verdicts=allow:1,deny:9,unknown:1 policy=fleet___7m@draft unsigned=1"),
+            "{plain}"
+        );
+        report.summary.verdicts = Some(mcpolicy_schema::report::v1::VerdictCounts {
+            allow: u64::MAX,
+            deny: u64::MAX,
+            unknown: u64::MAX,
+        });
+        report.summary.entries = u64::MAX;
+        report.summary.live = u64::MAX;
+        report.summary.gaps = u64::MAX;
+        for severity in ["critical", "high", "medium", "low", "info"] {
+            let counts = &mut report.summary.findings;
+            *match severity {
+                "critical" => &mut counts.critical,
+                "high" => &mut counts.high,
+                "medium" => &mut counts.medium,
+                "low" => &mut counts.low,
+                _ => &mut counts.info,
+            } = u64::MAX;
+        }
+        if let Some(policy) = &mut report.policy {
+            policy.name = "n".repeat(500);
+            policy.sequence = Some(u64::MAX);
+            policy.signed = true;
+        }
+        let full = line(&report);
+        assert!(full.len() <= MAX && full.ends_with("nnnn@999999 unsigned=0"), "{} {full}", full.len());
+        assert!(full.contains(" worst="), "{full}");
     }
 
     #[test]

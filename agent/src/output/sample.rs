@@ -3,9 +3,12 @@
 use mcpolicy_schema::entry::{Inert, Scope, Transport};
 use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_schema::report::v1::{
-    Agent, Entry, Finding, Gap, Host, Identity, Location, Reader, RedactedValue, Report, SCHEMA, Scan,
-    SeverityCounts, Source, Summary,
+    Agent, Entry, Finding, Gap, Host, Identity, Judged, Location, PolicyInForce, Reader, RedactedValue,
+    Report, SCHEMA, Scan, SeverityCounts, Source, Summary, TriedRule, VerdictCounts,
 };
+use mcpolicy_schema::verdict::{DecidedBy, Verdict};
+
+use super::view;
 
 /// Names that attack a terminal, a page, a spreadsheet, a log line, a reader's eye and a table's layout.
 pub(super) const HOSTILE: [&str; 8] = [
@@ -79,6 +82,8 @@ pub(super) fn finding(code: FindingCode, entry: Option<&Entry>, message: &str) -
         name: entry.map(|e| e.name.clone()),
         user: entry.and_then(|e| e.user.clone()),
         source: entry.map(|e| Location { start: None, end: None, ..e.source.clone() }),
+        verdict: None,
+        judged: None,
     }
 }
 
@@ -284,6 +289,68 @@ fn report(entries: Vec<Entry>, findings: Vec<Finding>, coverage: Vec<Gap>) -> Re
         findings,
         coverage,
         requests: Vec::new(),
+    }
+}
+
+/// The same report, judged by an unsigned draft: one entry is allowed, one could not be judged, the others are denied.
+pub(super) fn judged_report() -> Report {
+    let mut report = sample_report();
+    report.policy = Some(PolicyInForce {
+        name: "fleet \u{1b}[7m".to_owned(),
+        sequence: None,
+        signed: false,
+        sha256: "0123456789abcdef".repeat(4),
+        mode: "enforce".to_owned(),
+        ring: Some("pilot".to_owned()),
+        revocations: None,
+        staleness: None,
+        notices: vec![crate::in_force::UNSIGNED.to_owned()],
+    });
+    let last = report.entries.len() - 1;
+    let mut told = Vec::new();
+    for (at, entry) in report.entries.iter_mut().enumerate() {
+        let judged = judged(at, at == last, &entry.name);
+        if let Some(code) = view::refused(Some(&judged)).and_then(|j| j.reason.clone()) {
+            let code = FindingCode::ALL.iter().find(|known| known.as_str() == code).copied().unwrap();
+            let message = "by the UNSIGNED draft, not allowed: no rule is about it";
+            told.push(Finding {
+                verdict: Some(judged.verdict),
+                remedy: format!("{} Ask #mcp-help.", code.remedy()),
+                ..finding(code, Some(entry), message)
+            });
+        }
+        entry.judged = Some(judged);
+    }
+    let deny = report.entries.len() as u64 - 2;
+    report.summary.verdicts = Some(VerdictCounts { allow: 1, deny, unknown: 1 });
+    report.findings.extend(told);
+    report.findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    report
+}
+
+fn judged(at: usize, last: bool, name: &str) -> Judged {
+    let (verdict, code) = match (at, last) {
+        (0, _) => (Verdict::Allow, None),
+        (_, true) => (Verdict::Unknown, Some(FindingCode::MissingFact)),
+        (1, _) => (Verdict::Deny, Some(FindingCode::Impersonation)),
+        _ => (Verdict::Deny, Some(FindingCode::NotAllowed)),
+    };
+    Judged {
+        verdict,
+        decided_by: if code.is_none() { DecidedBy::Allowlist } else { DecidedBy::Default },
+        rule: code.is_none().then(|| "github".to_owned()),
+        reason: code.map(|code| code.as_str().to_owned()),
+        detail: code.map(|_| format!("no rule is about what {name} would run")),
+        pin: None,
+        alternatives: if at == 1 { vec!["linear-remote".to_owned()] } else { Vec::new() },
+        trace: (0..if at == 2 { 7 } else { 0 })
+            .map(|n| TriedRule {
+                rule: format!("rule-{n}"),
+                reason: "argument-not-allowed".to_owned(),
+                detail: "the argument --port is not one of the rule".to_owned(),
+            })
+            .collect(),
+        contact: code.map(|_| "#mcp-help".to_owned()),
     }
 }
 

@@ -35,6 +35,9 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         "invocations": [invocation(report, &base)],
         "results": results(report, &base),
     });
+    if let Some(policy) = &report.policy {
+        run["properties"] = json!({ "policy": policy });
+    }
     if base.is_relative() {
         run["originalUriBaseIds"] = json!({ uri::BASE_ID: { "description": { "text": "the root of the checkout that was scanned" } } });
     }
@@ -105,7 +108,13 @@ fn results(report: &Report, base: &Base) -> Vec<Value> {
         }
         let identity = fingerprint(finding, place, entry, base, &mut seen);
         result.insert("partialFingerprints".to_owned(), json!({ FINGERPRINT: identity }));
-        result.insert("properties".to_owned(), json!({ "severity": finding.severity.as_str() }));
+        let mut properties = json!({ "severity": finding.severity.as_str() });
+        if let Some(verdict) = finding.verdict {
+            properties["verdict"] = json!(verdict.as_str());
+            properties["signedPolicy"] = json!(report.policy.as_ref().is_some_and(|policy| policy.signed));
+            properties["rule"] = json!(entry.and_then(|e| e.judged.as_ref()?.rule.as_deref()));
+        }
+        result.insert("properties".to_owned(), properties);
         Value::Object(result)
     };
     report.findings.iter().map(result).collect()
@@ -155,22 +164,21 @@ fn fingerprint(
 }
 
 fn invocation(report: &Report, base: &Base) -> Value {
-    let notifications: Vec<Value> = report
-        .coverage
-        .iter()
-        .map(|gap| {
-            let mut notification = json!({
-                "descriptor": { "id": gap.kind },
-                "level": if gap.partial { "warning" } else { "note" },
-                "message": { "text": plain(&format!("{} ({})", gap.reason, gap.count)) },
-            });
-            if let Some(path) = &gap.path {
-                notification["locations"] =
-                    json!([{ "physicalLocation": { "artifactLocation": base.artifact(path) } }]);
-            }
-            notification
-        })
-        .collect();
+    let notice = |notice: &String| json!({ "descriptor": { "id": "policy-notice" }, "level": "warning", "message": { "text": plain(notice) } });
+    let notices = report.policy.iter().flat_map(|policy| &policy.notices).map(notice);
+    let gaps = report.coverage.iter().map(|gap| {
+        let mut notification = json!({
+            "descriptor": { "id": gap.kind },
+            "level": if gap.partial { "warning" } else { "note" },
+            "message": { "text": plain(&format!("{} ({})", gap.reason, gap.count)) },
+        });
+        if let Some(path) = &gap.path {
+            notification["locations"] =
+                json!([{ "physicalLocation": { "artifactLocation": base.artifact(path) } }]);
+        }
+        notification
+    });
+    let notifications: Vec<Value> = notices.chain(gaps).collect();
     json!({
         "executionSuccessful": true,
         "startTimeUtc": report.scan.started_at,
@@ -180,7 +188,7 @@ fn invocation(report: &Report, base: &Base) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{project_report, sample_report};
+    use super::super::sample::{judged_report, project_report, sample_report};
     use super::*;
 
     fn rendered(report: &Report) -> Value {
@@ -196,7 +204,7 @@ mod tests {
             include_str!("testdata/sarif-2.1.0.schema.json").replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}$");
         let schema: Value = serde_json::from_str(&schema).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
-        for report in [sample_report(), project_report()] {
+        for report in [sample_report(), judged_report(), project_report()] {
             let log = rendered(&report);
             let errors: Vec<String> =
                 validator.iter_errors(&log).map(|e| format!("{}: {e}", e.instance_path())).collect();

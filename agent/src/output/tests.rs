@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mcpolicy_schema::report::v1::Report;
 
-use super::sample::{HOSTILE, many, project_report, sample_report};
+use super::sample::{HOSTILE, judged_report, many, project_report, sample_report};
 use super::*;
 
 fn render(report: &Report, format: Format, width: usize, color: bool) -> String {
@@ -15,7 +15,7 @@ fn render(report: &Report, format: Format, width: usize, color: bool) -> String 
 
 #[test]
 fn no_format_lets_a_control_or_invisible_character_through() {
-    for report in [sample_report(), project_report(), many(80)] {
+    for report in [sample_report(), judged_report(), project_report(), many(80)] {
         for format in Format::ALL {
             for width in [60, 80, 100, 120, 200] {
                 let text = render(&report, format, width, false);
@@ -49,7 +49,7 @@ fn no_mixture_of_troublesome_characters_gets_through() {
     ];
     let mut state = 7_u64;
     for _ in 0..12 {
-        let mut report = sample_report();
+        let mut report = judged_report();
         for entry in &mut report.entries {
             entry.name.clear();
             for _ in 0..12 {
@@ -59,6 +59,10 @@ fn no_mixture_of_troublesome_characters_gets_through() {
             entry.args = vec![entry.name.clone()];
             entry.source.path = format!("/home/{}", entry.name);
             entry.user = Some(entry.name.clone());
+            let judged = entry.judged.as_mut().unwrap();
+            judged.detail = Some(entry.name.clone());
+            judged.rule = Some(entry.name.clone());
+            judged.contact = Some(entry.name.clone());
         }
         for format in Format::ALL {
             let text = render(&report, format, 80, false);
@@ -82,7 +86,7 @@ fn colour_comes_only_when_asked_for_and_only_from_us() {
 #[test]
 fn no_line_for_people_is_wider_than_the_terminal() {
     for width in [60, 80, 100, 120, 200] {
-        let text = render(&sample_report(), Format::Human, width, false);
+        let text = render(&judged_report(), Format::Human, width, false);
         // The summary and notes are sentences; a terminal wraps them.
         for line in text.lines().filter(|line| line.starts_with(' ')) {
             assert!(text::width(line) <= width, "{width}: {line}");
@@ -95,6 +99,8 @@ fn the_json_output_is_the_report() {
     let text = render(&sample_report(), Format::Json, 80, false);
     assert!(text.ends_with("}\n"));
     assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), sample_report());
+    let text = render(&judged_report(), Format::Json, 80, false);
+    assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), judged_report());
 }
 
 #[test]
@@ -103,7 +109,7 @@ fn the_json_output_is_valid_by_the_published_schema() {
     let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut value: serde_json::Value =
-        serde_json::from_str(&render(&sample_report(), Format::Json, 80, false)).unwrap();
+        serde_json::from_str(&render(&judged_report(), Format::Json, 80, false)).unwrap();
     assert!(
         validator.is_valid(&value),
         "{:?}",
@@ -115,7 +121,7 @@ fn the_json_output_is_valid_by_the_published_schema() {
 
 #[test]
 fn a_csv_reader_gets_every_entry_back_in_one_row() {
-    let report = sample_report();
+    let report = judged_report();
     let text = render(&report, Format::Csv, 80, false);
     let mut reader = ::csv::Reader::from_reader(text.as_bytes());
     let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
@@ -135,6 +141,32 @@ fn an_empty_report_can_be_shown() {
     for format in Format::ALL {
         assert!(!render(&report, format, 80, false).is_empty());
     }
+}
+
+/// A person who sees any part of any output must not take a draft's verdicts for a policy's.
+#[test]
+fn every_format_says_that_a_draft_is_unsigned() {
+    for format in Format::ALL {
+        let text = render(&judged_report(), format, 120, false);
+        let said = text.matches("UNSIGNED").count();
+        match format {
+            // words of a console are lower case
+            Format::Mdm => assert!(text.contains(" unsigned=1"), "{text}"),
+            Format::Csv => assert_eq!(said, judged_report().entries.len(), "in every row"),
+            Format::Human | Format::Html => {
+                let (first, last) = (text.find("UNSIGNED").unwrap(), text.rfind("UNSIGNED").unwrap());
+                assert!(first < text.find("github").unwrap(), "{format:?} says it too late");
+                assert!(last > text.rfind("github").unwrap(), "{format:?} does not end with it");
+            }
+            Format::Json | Format::Sarif => assert!(said >= 2, "{format:?}: {said}"),
+        }
+        assert!(!render(&sample_report(), format, 120, false).contains("UNSIGNED"), "{format:?}");
+    }
+}
+
+#[test]
+fn human_with_verdicts_at_140_columns() {
+    insta::assert_snapshot!(render(&judged_report(), Format::Human, 140, false));
 }
 
 #[test]
@@ -184,8 +216,12 @@ fn time_grows_with_the_entries_and_not_faster() {
 #[expect(clippy::disallowed_methods, reason = "a switch of this test")]
 fn dump_for_looking_at() {
     let folder = std::env::var("OUT").unwrap();
-    for (name, report) in [("sample", sample_report()), ("project", project_report()), ("many", many(10_000))]
-    {
+    for (name, report) in [
+        ("sample", sample_report()),
+        ("judged", judged_report()),
+        ("project", project_report()),
+        ("many", many(10_000)),
+    ] {
         for format in Format::ALL {
             std::fs::write(
                 format!("{folder}/{name}.{format:?}").to_lowercase(),

@@ -69,7 +69,8 @@ pub(crate) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
-    let end = fit(text, columns.saturating_sub(1));
+    // what fits is never nothing, so that wrapping goes on
+    let end = if columns < 2 { 0 } else { fit(text, columns - 1) };
     Cow::Owned(format!("{}…", &text[..end]))
 }
 

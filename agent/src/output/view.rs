@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mcpolicy_schema::finding::{FindingCode, Severity};
-use mcpolicy_schema::report::v1::{Entry, Finding, Report, SeverityCounts};
+use mcpolicy_schema::report::v1::{Entry, Finding, Judged, PolicyInForce, Report, SeverityCounts};
+use mcpolicy_schema::verdict::Verdict;
 
 /// Findings by the id of their entry, each list the gravest first.
 pub(super) struct Findings<'a> {
@@ -62,6 +63,11 @@ impl Titles {
         self.0.get(code).map_or(code, |known| known.title())
     }
 
+    /// What to do about a code, where it is known: a finding's own remedy may speak of one server only.
+    pub(super) fn remedy(&self, code: &str) -> Option<&'static str> {
+        self.0.get(code).map(|known| known.remedy())
+    }
+
     /// What a code means, where it is known.
     pub(super) fn description(&self, code: &str) -> Option<&'static str> {
         self.0.get(code).map(|known| known.description())
@@ -77,6 +83,44 @@ pub(super) fn count(counts: &SeverityCounts, severity: Severity) -> u64 {
         Severity::Low => counts.low,
         Severity::Info => counts.info,
     }
+}
+
+/// The verdict on an entry, with the weight in which it is shown.
+pub(super) fn verdict(judged: &Judged) -> (&'static str, Option<Severity>) {
+    let weight = match judged.verdict {
+        Verdict::Allow => None,
+        Verdict::Unknown => Some(Severity::Medium),
+        Verdict::Deny => Some(Severity::High),
+    };
+    (judged.verdict.as_str(), weight)
+}
+
+/// What the policy says of an entry, if it does not allow it.
+pub(super) fn refused(judged: Option<&Judged>) -> Option<&Judged> {
+    judged.filter(|judged| judged.verdict != Verdict::Allow)
+}
+
+/// The rule or list that decided.
+pub(super) fn decider(judged: &Judged) -> &str {
+    judged.rule.as_deref().unwrap_or(judged.decided_by.as_str())
+}
+
+/// Name and sequence of a policy; a draft has none.
+pub(super) fn policy_name(policy: &PolicyInForce) -> String {
+    match policy.sequence.filter(|_| policy.signed) {
+        Some(sequence) => format!("{}@{sequence}", policy.name),
+        None => format!("{}@draft", policy.name),
+    }
+}
+
+/// All that is said of a policy, in a line.
+pub(super) fn policy_line(policy: &PolicyInForce) -> String {
+    let mut parts = vec![policy_name(policy), format!("mode {}", policy.mode)];
+    parts.extend(policy.ring.iter().map(|ring| format!("ring {ring}")));
+    parts.extend(policy.revocations.iter().map(|sequence| format!("revocations {sequence}")));
+    parts.extend(policy.staleness.clone());
+    parts.push(format!("sha256 {}", policy.sha256.get(..16).unwrap_or(&policy.sha256)));
+    parts.join(", ")
 }
 
 /// Package, image or address, with the version as its ecosystem writes it.

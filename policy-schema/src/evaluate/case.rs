@@ -159,6 +159,11 @@ fn fault(subject: &Subject<'_>, identity: &Identity) -> Option<Reason> {
     if words.clone().any(|w| w.expose().contains('\0')) {
         return ambiguous("a NUL character stands in the command");
     }
+    // npm trims what Bun does not.
+    let padded = |text: &str| text.trim() != text || text.contains(['\t', '\n', '\r']);
+    if padded(&identity.name) || identity.version.as_deref().is_some_and(padded) {
+        return ambiguous("blanks stand around the name or version of the package");
+    }
     let deciding = [identity.program.as_str(), identity.name.as_str()];
     let varies = |text: &&str| crate::remote::has_variable(text);
     let varies = deciding.iter().any(varies) || identity.version.as_deref().is_some_and(|v| varies(&v));

@@ -36,6 +36,8 @@ pub(super) fn python(program: &str, args: &[String]) -> Identity {
                 return script(program, &own, format!("-m {module}"), &args[at + 2..]);
             }
             Some((b'm', module)) => {
+                let before = &letters[..letters.len() - module.len() - 1];
+                own.extend((!before.is_empty()).then(|| format!("-{before}")));
                 let mut identity = script(program, &own, format!("-m {module}"), &args[at + 1..]);
                 identity.ambiguous = Some("a module is glued to its flag");
                 return identity;

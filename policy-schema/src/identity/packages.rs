@@ -23,6 +23,14 @@ fn npm_flags(runner: &str) -> Known<'static> {
 /// `npx`, `npm exec`, `bunx`, `pnpm dlx`, `yarn dlx`.
 pub(super) fn npm(runner: &str, args: &[String]) -> Identity {
     let mut flags = Flags::read(args, &npm_flags(runner));
+    let is_npm = runner.starts_with("np");
+    // `-c` hands a line to a shell, whatever the packages are.
+    let is_shell = if is_npm { flags.has(&["-c", "--call"]) } else { flags.has(&["-c", "--shell-mode"]) };
+    if is_shell {
+        let mut identity = Identity::new(Kind::Opaque, format!("{runner} -c"));
+        identity.extra_packages = flags.values(&["-p", "--package"]).map(str::to_owned).collect();
+        return finish(identity, runner, &flags, &flags.rest);
+    }
     let by_flag = flags.take(&["-p", "--package"]);
     let mut rest = flags.rest.clone().into_iter();
     let mut identity = match &by_flag {
@@ -36,18 +44,12 @@ pub(super) fn npm(runner: &str, args: &[String]) -> Identity {
         identity.ambiguous.get_or_insert("no program of the package is named");
     }
     identity.extra_packages = flags.values(&["-p", "--package"]).map(str::to_owned).collect();
-    let is_npm = runner.starts_with("np");
     // What npx takes for letters, npm takes for a word, and older versions for something else again.
     let letters = |flag: &str| {
         flag.starts_with('-') && !flag.starts_with("--") && flag.len() > 2 && !NPM_ALONE.contains(&flag)
     };
     if is_npm && flags.raw().iter().any(|a| letters(a.expose())) {
         identity.ambiguous.get_or_insert("letters in one argument that versions of npm read differently");
-    }
-    // `-c` hands a line to a shell, whatever the packages are.
-    let is_shell = if is_npm { flags.has(&["-c", "--call"]) } else { flags.has(&["-c", "--shell-mode"]) };
-    if is_shell {
-        identity = Identity { kind: Kind::Opaque, name: format!("{runner} -c"), pinned: false, ..identity };
     }
     finish(identity, runner, &flags, &rest.collect::<Vec<_>>())
 }
@@ -177,9 +179,16 @@ pub(super) fn dotnet(runner: &str, args: &[String]) -> Identity {
     let known = Known { anywhere: true, ..Known::all(DOTNET_VALUED, DOTNET_ALONE) };
     let end = args.iter().position(|a| a == "--").unwrap_or(args.len());
     let mut flags = Flags::read(&args[..end], &known);
+    let after = args.get(end + 1..).unwrap_or_default();
     let by_flag = flags.take_only(&["--version"]);
     let Some((package, rest)) = flags.rest.clone().split_first().map(|(p, r)| (p.clone(), r.to_vec())) else {
-        return Identity { runner_args: flags.raw(), ..Identity::new(Kind::Opaque, runner) };
+        let opaque = Identity::new(Kind::Opaque, runner);
+        return Identity {
+            version: by_flag,
+            runner_args: flags.raw(),
+            server_args: sensitive(after),
+            ..opaque
+        };
     };
     let (name, at) = package.split_once('@').map_or((package.as_str(), None), |(n, v)| (n, Some(v)));
     let mut identity = Identity::new(Kind::Dotnet, name.to_ascii_lowercase());
@@ -193,7 +202,6 @@ pub(super) fn dotnet(runner: &str, args: &[String]) -> Identity {
     let version = at.or(by_flag.as_deref());
     identity.pinned = version.is_some_and(spec::is_exact);
     identity.version = version.map(str::to_owned);
-    let after = args.get(end + 1..).unwrap_or_default();
     finish(identity, runner, &flags, &[rest.as_slice(), after].concat())
 }
 

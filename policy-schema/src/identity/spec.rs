@@ -168,6 +168,11 @@ pub(crate) fn pypi(spec: &str) -> Identity {
     if spec.contains(';') {
         return doubtful(identity, MARKER);
     }
+    let bracket = spec[..end].find('[');
+    let closed = bracket.is_none_or(|at| spec[at..end].find(']') == Some(end - at - 1));
+    if !closed || asked.starts_with("@=") {
+        return doubtful(identity, "no requirement that every tool reads the same");
+    }
     let archive = [".whl", ".zip", ".tar.gz", ".tar.bz2", ".py"].iter().any(|e| spec.ends_with(e));
     if archive || name.contains(['/', '\\']) {
         return doubtful(identity, "it may be a file in the working directory");

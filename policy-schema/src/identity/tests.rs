@@ -198,6 +198,47 @@ fn what_reaches_the_server_is_apart_from_what_the_runner_takes() {
     assert!(!format!("{identity:?}").contains('x'), "{identity:?}");
 }
 
+/// Every text in the fields among which the words of a command are parted. The name repeats some of them where it
+/// is the program (an executable) or the whole line (`npm run …`).
+fn parted(identity: &Identity) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    texts.extend([&identity.version, &identity.bin, &identity.target].into_iter().flatten().cloned());
+    texts.extend(identity.extras.iter().cloned());
+    let lists = identity.wrapper_args.iter().chain([&identity.server_args, &identity.runner_args]);
+    texts.extend(lists.flatten().map(|a| a.expose().to_owned()));
+    for named in identity.argument_env.iter().chain(&identity.argument_headers) {
+        texts.extend([named.name.clone(), named.value.expose().to_owned()]);
+    }
+    texts.join("\n").to_lowercase()
+}
+
+/// Words of which a command line is made; `#` is replaced by a number of its own, so that each can be found again.
+const WORDS: &str = "npx npm exec x uvx uv tool run pipx docker podman env sh sudo timeout cmd wsl node bun bunx deno dnx go java python3 op powershell -c -lc /c -m -e -y -i -p -t -it -ie -- --package --from --with \
+    --version --rm --header --stdio --sse --call -jar --registry -S -u -v -e# -p# \
+    -w# --x# --y=# --package=p# --env=A#=B --header=K#:V K#:V A#=B pkg# pkg#@1 @s/pkg# p#==1 p#[extra] mcp-remote supergateway mcp-proxy \
+    https://h#.example/ git+https://h.example/o/r# o/r# reg.example/img#:t npm:pkg# ./file# f#.py file#.js";
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(6000))]
+
+    #[test]
+    fn no_token_of_a_command_vanishes(
+        words in proptest::collection::vec(proptest::sample::select(WORDS.split(' ').collect::<Vec<_>>()), 2..10),
+    ) {
+        let words: Vec<String> =
+            words.iter().enumerate().map(|(at, word)| word.replace('#', &format!("77{at}77"))).collect();
+        let args: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        let identity = identify(&entry(&words[0], &args));
+        let parted = parted(&identity);
+        for (at, word) in words.iter().enumerate().filter(|(at, word)| word.contains(&format!("77{at}77"))) {
+            let mark = format!("77{at}77");
+            let times = parted.matches(&mark).count();
+            let is_named = identity.name.contains(&mark) || identity.program.contains(&mark);
+            proptest::prop_assert!(times == 1 || (times == 0 && is_named), "{} of {:?} in {}", word, words, parted);
+        }
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_argument_vector_is_identified_without_a_panic(

@@ -56,10 +56,10 @@ impl Policy {
     /// Reads and compiles a signed body.
     ///
     /// # Errors
-    /// As [`Policy::compile`]; a body that is not JSON of the schema has one fault.
+    /// As [`Policy::compile`]; a body that is not JSON of the schema, or has a member twice, has one fault.
     pub fn from_body(bytes: &[u8]) -> Result<Self, Vec<Fault>> {
-        let document = serde_json::from_slice(bytes)
-            .map_err(|e| vec![Fault { place: String::new(), message: e.to_string() }])?;
+        let document = crate::json::from_slice(bytes)
+            .map_err(|e| vec![Fault { place: String::new(), message: format!("the body {e}") }])?;
         Self::compile(document)
     }
 

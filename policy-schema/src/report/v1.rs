@@ -161,6 +161,9 @@ pub struct PolicyInForce {
     /// `fresh`, `stale` or `expired`; absent for a draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staleness: Option<String>,
+    /// What a reader of the verdicts must know: that the policy is UNSIGNED, stale or expired.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
 }
 
 /// Entries per verdict.
@@ -201,6 +204,9 @@ pub struct Judged {
     /// Rules that were asked and did not admit it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<TriedRule>,
+    /// Whom to ask, where it is not allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
 }
 
 /// A rule that was asked and did not admit an entry.
@@ -455,6 +461,12 @@ pub struct Finding {
     /// Where it was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
+    /// The verdict that it tells; absent where it does not come from the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// What the policy says of a process that no entry declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
 }
 
 /// Something that could not be read or judged: counted, never silent.

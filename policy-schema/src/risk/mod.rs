@@ -18,6 +18,7 @@ use crate::identity::Identity;
 use crate::redact::Redactor;
 
 pub use environment::is_powerful;
+pub use remote::loopback_port;
 
 /// What is known besides the entry.
 #[derive(Debug, Clone, Copy)]

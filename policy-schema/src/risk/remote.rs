@@ -47,6 +47,17 @@ fn address(raw: &str, context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The port of a URL that leads to this machine: loopback, or the unspecified address, which systems take for it.
+pub fn loopback_port(raw: &str) -> Option<u16> {
+    let url = Url::parse(raw).ok()?;
+    let here = match &url.host()? {
+        Host::Ipv4(address) if address.is_unspecified() => true,
+        Host::Ipv6(address) if address.is_unspecified() => true,
+        host => is_loopback(host),
+    };
+    url.port_or_known_default().filter(|_| here)
+}
+
 /// Whether a host is this machine: a literal address, or a name that is defined to be one (RFC 6761).
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {

@@ -43,6 +43,14 @@ impl Trust {
         Ok((trust, refusals))
     }
 
+    /// Puts what was in force before in the place of what is damaged. It then counts as current no more, until it is
+    /// taken up anew.
+    pub fn stand_in(&mut self, older: Self) {
+        self.policy = self.policy.take().or(older.policy);
+        self.revocations = self.revocations.take().or(older.revocations);
+        self.current_as_of = None;
+    }
+
     /// What must be remembered beside the documents.
     pub fn state(&self) -> State {
         let accepted = |root: &Verified<Root>, payload| Accepted { root: root.digest, payload };

@@ -1,4 +1,6 @@
 //! What a machine must remember beside the documents themselves, so that a restart forgets nothing.
+//!
+//! Unknown members are ignored: an agent that was set back to an older version must not lose its policy over them.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +12,6 @@ pub const SCHEMA: &str = "mcpolicy/trust-state/v1";
 
 /// The lowest sequence of one kind of document that is still taken, and what stood in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Floor {
     /// Lowest sequence.
     pub sequence: u64,
@@ -28,7 +29,6 @@ impl Floor {
 
 /// The floors of all kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Floors {
     /// Of heads.
     pub head: Floor,
@@ -51,7 +51,6 @@ pub struct Demands {
 
 /// A document that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Accepted {
     /// Digest of the payload of the root whose keys had signed it.
     pub root: Sha256Hex,
@@ -78,7 +77,6 @@ pub struct Kept {
 
 /// What a machine must remember.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct State {
     /// Always `mcpolicy/trust-state/v1`.
     pub schema: String,

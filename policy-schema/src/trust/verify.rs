@@ -86,7 +86,6 @@ pub(super) fn is_body(bytes: &[u8], stated: &Digest) -> Result<(), Violation> {
 /// Reads a verified policy body.
 pub(super) fn policy(bytes: &[u8]) -> Result<Policy, Violation> {
     within(bytes, MAX_POLICY_BODY_BYTES)?;
-    json::check(bytes).map_err(|error| form(&error))?;
     let policy = Policy::from_body(bytes).map_err(|faults| invalid(&faults))?;
     schema(&policy.document().schema, document::SCHEMA)?;
     Ok(policy)

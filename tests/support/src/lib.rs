@@ -6,6 +6,8 @@
     reason = "this crate is for tests only"
 )]
 
+pub mod signing;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -25,6 +27,12 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     }
     say(&format!("skipped: ../shared/{name} is not beside this checkout"));
     None
+}
+
+/// Whether generated documents are to be written anew.
+#[allow(clippy::disallowed_methods, reason = "the test's own parameter")]
+pub fn regenerating() -> bool {
+    std::env::var_os("MCPOLICY_REGENERATE").is_some()
 }
 
 /// Says something in the test's output.

@@ -13,6 +13,7 @@ mod os;
 #[cfg(windows)]
 #[path = "windows.rs"]
 mod os;
+mod programs;
 mod resolve;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -27,6 +28,7 @@ use std::path::{Component, Path, PathBuf};
 
 #[cfg(windows)]
 pub(crate) use os::device_of as windows_device_of;
+pub use programs::{Account, Program};
 use resolve::Walked;
 
 /// Most names that a directory may have before [`Machine::list`] gives up: a million of them must not fill our memory.
@@ -347,6 +349,32 @@ impl Machine {
     }
 
     fn read_once(&self, found: Walked, owner: Option<&Owner>, max_bytes: u64) -> Result<Snapshot, Attempt> {
+        let followed_link = found.followed;
+        let (file, facts, path) = self.open_once(found, max_bytes)?;
+        let is_in = |home: &Path| self.names_of_directory(home).iter().any(|home| os::is_below(&path, home));
+        let left_home = owner.is_some_and(|owner| !is_in(&owner.home));
+        if owner.is_some_and(|owner| !could_read(owner, &facts, left_home)) {
+            return Err(ReadError::ForeignFile.into());
+        }
+        let bytes = read_at_most(file, facts.length, max_bytes)?;
+        Ok(Snapshot {
+            bytes,
+            path,
+            followed_link,
+            left_home,
+            owner_uid: facts.owner_uid,
+            writable_by_others: facts.writable_by_others,
+            device: facts.device,
+            inode: facts.inode,
+        })
+    }
+
+    /// Opens what was found, if it is still that file; with its real path.
+    fn open_once(
+        &self,
+        found: Walked,
+        max_bytes: u64,
+    ) -> Result<(std::fs::File, HandleFacts, PathBuf), Attempt> {
         let seen = FileKind::of(found.metadata.file_type());
         if seen != FileKind::File {
             return Err(ReadError::NotRegular(seen).into());
@@ -364,22 +392,7 @@ impl Machine {
         }
         let path = os::real_path(self.root.as_deref(), &file, found.path);
         self.in_scope(&path)?;
-        let is_in = |home: &Path| self.names_of_directory(home).iter().any(|home| os::is_below(&path, home));
-        let left_home = owner.is_some_and(|owner| !is_in(&owner.home));
-        if owner.is_some_and(|owner| !could_read(owner, &facts, left_home)) {
-            return Err(ReadError::ForeignFile.into());
-        }
-        let bytes = read_at_most(file, facts.length, max_bytes)?;
-        Ok(Snapshot {
-            bytes,
-            path,
-            followed_link: found.followed,
-            left_home,
-            owner_uid: facts.owner_uid,
-            writable_by_others: facts.writable_by_others,
-            device: facts.device,
-            inode: facts.inode,
-        })
+        Ok((file, facts, path))
     }
 
     /// A directory's path without links, and the system's own name for it where that is another (`RUNNER~1`).

@@ -40,6 +40,15 @@ fn steps(path: &Path, from_link: bool) -> impl Iterator<Item = Step> {
 
 impl Machine {
     pub(super) fn walk(&self, path: &Path) -> Result<Walked, ReadError> {
+        self.walk_telling(path, &mut |_, _| {})
+    }
+
+    /// The walk, telling each directory, link and file that it comes by.
+    pub(super) fn walk_telling(
+        &self,
+        path: &Path,
+        tell: &mut dyn FnMut(&Path, &Metadata),
+    ) -> Result<Walked, ReadError> {
         let live = self.is_live();
         let mut at = os::top(path, live)?;
         let mut todo: Vec<Step> = steps(path, false).collect();
@@ -59,6 +68,7 @@ impl Machine {
             at.push(name);
             let host = self.host_path(&at);
             let metadata = std::fs::symlink_metadata(&host).map_err(|error| missing(&error, from_link))?;
+            tell(&at, &metadata);
             if metadata.is_symlink() {
                 links += 1;
                 if links > MAX_LINKS {

@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType as RawType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Attempt, DirEntry, FileKind, HandleFacts, ReadError};
+use super::{Account, Attempt, DirEntry, FileKind, HandleFacts, ReadError};
 
 /// Never wait for a pipe or a lease, never become our terminal, never follow a link, never reach a child process.
 pub(super) const READ_FILE: OFlags = OFlags::RDONLY
@@ -64,6 +64,40 @@ pub(super) fn special_kind(file_type: FileType) -> FileKind {
 
 pub(super) fn owner_uid(metadata: &Metadata) -> Option<u32> {
     Some(metadata.uid())
+}
+
+/// Whether two looks were at one file.
+pub(super) fn same_file(one: &Metadata, other: &Metadata) -> bool {
+    one.dev() == other.dev() && one.ino() == other.ino()
+}
+
+/// Modes say who may write.
+pub(super) const HAS_MODES: bool = true;
+
+/// Whether anybody may run it as a program; what the search of a `PATH` passes over is not.
+pub(super) fn is_executable(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o111 != 0
+}
+
+/// Whether a user may change a file or the names in a directory: its owner always may, since he can change the mode.
+/// Of root it is asked whether anybody else may.
+pub(super) fn may_change(metadata: &Metadata, user: &Account) -> bool {
+    let mode = metadata.mode();
+    let is_root = user.uid == Some(0);
+    let owns = if is_root { metadata.uid() != 0 } else { user.uid == Some(metadata.uid()) };
+    let group = user.gids.contains(&metadata.gid()) && !(is_root && metadata.gid() == 0);
+    owns || mode & 0o002 != 0 || (group && mode & 0o020 != 0)
+}
+
+/// Whether a user who may change a directory may put something else in the place of what is in it: in a sticky one
+/// (`/tmp`) only its owner and the owner of the thing may.
+pub(super) fn may_replace(directory: &Metadata, inside: &Metadata, user: &Account) -> bool {
+    let sticky = directory.mode() & 0o1000 != 0;
+    let owns = |metadata: &Metadata| match user.uid {
+        Some(0) => metadata.uid() != 0,
+        uid => uid == Some(metadata.uid()),
+    };
+    may_change(directory, user) && (!sticky || owns(directory) || owns(inside))
 }
 
 /// Whether this process has the rights of that user and no others.

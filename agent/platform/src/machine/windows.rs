@@ -18,7 +18,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 use super::windows_names::{BadName, is_wsl_server, judge};
-use super::{Attempt, DirEntry, FileKind, HandleFacts, ReadError};
+use super::{Account, Attempt, DirEntry, FileKind, HandleFacts, ReadError};
 
 /// A drive, or the share of a WSL distribution. In a folder taken as a machine, its top.
 pub(super) fn top(path: &Path, live: bool) -> Result<PathBuf, ReadError> {
@@ -78,6 +78,27 @@ pub(super) fn special_kind(_file_type: FileType) -> FileKind {
 
 pub(super) fn owner_uid(_metadata: &Metadata) -> Option<u32> {
     None
+}
+
+/// `Metadata` has no numbers here, so it cannot be told.
+pub(super) fn same_file(_one: &Metadata, _other: &Metadata) -> bool {
+    false
+}
+
+/// Access lists are not read yet; the place must do.
+pub(super) const HAS_MODES: bool = false;
+
+/// Every file may be started; the ending says what with.
+pub(super) fn is_executable(_metadata: &Metadata) -> bool {
+    true
+}
+
+pub(super) fn may_change(_metadata: &Metadata, _user: &Account) -> bool {
+    true
+}
+
+pub(super) fn may_replace(_directory: &Metadata, _inside: &Metadata, _user: &Account) -> bool {
+    true
 }
 
 /// Whether this process can read no more than its user.

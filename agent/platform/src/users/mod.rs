@@ -1,5 +1,6 @@
 //! Whose homes are on the machine.
 
+mod groups;
 #[cfg(unix)]
 #[path = "unix.rs"]
 mod os;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::environment::Environment;
 use crate::machine::{FileKind, Machine};
 
+pub use groups::{Groups, account, groups_of};
 pub use os::is_privileged;
 
 /// A user's home directory.

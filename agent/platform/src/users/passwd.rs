@@ -17,6 +17,7 @@ const NOBODY: [u32; 2] = [65534, u32::MAX];
 pub(super) struct Account {
     pub(super) name: String,
     pub(super) uid: u32,
+    pub(super) gid: Option<u32>,
     pub(super) home: PathBuf,
 }
 
@@ -36,6 +37,14 @@ pub(super) fn name_of(machine: &Machine, uid: u32) -> Option<String> {
     accounts(machine).into_iter().find(|account| account.uid == uid).map(|account| account.name)
 }
 
+/// The primary group of an account: by its number, else by its name.
+pub(super) fn primary_group(machine: &Machine, user: &str, uid: Option<u32>) -> Option<u32> {
+    let accounts = accounts(machine);
+    let by_uid = |account: &&Account| uid.is_some_and(|uid| account.uid == uid);
+    let by_name = |account: &&Account| uid.is_none() && account.name == user;
+    accounts.iter().find(|account| by_uid(account) || by_name(account))?.gid
+}
+
 fn accounts(machine: &Machine) -> Vec<Account> {
     parse(&machine.read_system("/etc/passwd", MAX_BYTES).unwrap_or_default())
 }
@@ -46,7 +55,7 @@ fn is_person(account: &Account, first_uid: u32) -> bool {
 }
 
 fn home_of(machine: &Machine, account: Account) -> Option<Home> {
-    let Account { name, uid, home } = account;
+    let Account { name, uid, home, .. } = account;
     // everything is below `/`: as somebody's home it would make every file his own
     if home.parent().is_none() && uid != 0 {
         return None;
@@ -65,7 +74,7 @@ pub(super) fn parse(text: &[u8]) -> Vec<Account> {
 fn parse_line(line: &[u8]) -> Option<Account> {
     let line = std::str::from_utf8(line).ok()?;
     let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, uid, _, _, home, _] = fields[..] else { return None };
+    let [name, _, uid, gid, _, home, _] = fields[..] else { return None };
     // `+name` and `-name` are for NIS; a control character would play tricks on terminals
     let odd_name = name.is_empty() || name.starts_with(['+', '-', '#']) || name.contains(char::is_control);
     let digits_only = !uid.is_empty() && uid.bytes().all(|byte| byte.is_ascii_digit());
@@ -75,7 +84,7 @@ fn parse_line(line: &[u8]) -> Option<Account> {
     }
     // written once for each home, `/home/a/` and `/home/a` are one
     let home: PathBuf = Path::new(home).components().collect();
-    Some(Account { name: name.to_owned(), uid: uid.parse().ok()?, home })
+    Some(Account { name: name.to_owned(), uid: uid.parse().ok()?, gid: gid.parse().ok(), home })
 }
 
 /// `UID_MIN` of login.defs.

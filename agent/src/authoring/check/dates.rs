@@ -39,7 +39,7 @@ pub(super) fn check(document: &PolicyDocument, options: &Options, problems: &mut
                 problems.push(problem.help("set done = true when it is put right, or remove the rule"));
             }
             Some(open) => {
-                soon(open.deadline, today, &place, &format!("the remediation of {}", rule.id), problems)
+                soon(open.deadline, today, &place, &format!("the remediation of {}", rule.id), problems);
             }
             None => {}
         }
@@ -63,7 +63,7 @@ pub(super) fn check(document: &PolicyDocument, options: &Options, problems: &mut
     }
 }
 
-fn soon(day: Date, today: Date, place: &str, what: &str, problems: &mut Vec<Problem>) {
+pub(super) fn soon(day: Date, today: Date, place: &str, what: &str, problems: &mut Vec<Problem>) {
     if today.checked_add(AHEAD.days()).is_ok_and(|limit| day <= limit) {
         let message = format!("{what} ends {day}");
         problems.push(Problem::new(Weight::Warning, "ends-soon", place, message));

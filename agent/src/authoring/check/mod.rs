@@ -5,6 +5,7 @@ mod dates;
 mod overlap;
 mod owners;
 mod risks;
+mod roots;
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use mcpolicy_schema::document::PolicyDocument;
-use mcpolicy_schema::policy::Policy;
+use mcpolicy_schema::signed::Root;
 
 use super::problem::{Problem, Weight};
 use super::source::Source;
@@ -26,8 +27,8 @@ pub struct Options {
     pub spec: Option<String>,
     /// Codes that are told as warnings even where they are errors.
     pub allow: BTreeSet<String>,
-    /// Keys and threshold of the root role, where a root document is known.
-    pub root: Option<(usize, u32)>,
+    /// The newest root, where there is one.
+    pub root: Option<Root>,
 }
 
 impl Options {
@@ -50,12 +51,11 @@ pub const CODES: &[(&str, &str)] = &[
     ("env-overlap", "two patterns hold for one variable"),
     ("powerful-variable", "any value of a variable that decides what runs"),
     ("unknown-client", "a rule names a client that no adapter knows"),
-    ("unknown-rule", "alternatives name a rule that is not there"),
-    ("unknown-ring", "a rule names a ring that is not there"),
     ("spec-outdated", "a rule meets only an older revision of the MCP specification"),
     ("remediation-overdue", "a rule denies since its remediation deadline"),
     ("ends-soon", "something ends within 30 days"),
     ("solo-root", "one key decides alone"),
+    ("second-signature", "the policy takes protection away, so two people must sign it"),
 ];
 
 /// Checks a policy. In the order of the text.
@@ -64,7 +64,7 @@ pub fn check(source: &Source, options: &Options) -> Vec<Problem> {
         Ok(policy) => policy,
         Err(problems) => return problems,
     };
-    let mut problems = of_document(policy.document(), &policy, options);
+    let mut problems = of_document(policy.document(), options);
     for problem in &mut problems {
         if options.allow.contains(problem.code) {
             problem.weight = Weight::Warning;
@@ -74,20 +74,14 @@ pub fn check(source: &Source, options: &Options) -> Vec<Problem> {
     problems
 }
 
-fn of_document(document: &PolicyDocument, _policy: &Policy, options: &Options) -> Vec<Problem> {
+fn of_document(document: &PolicyDocument, options: &Options) -> Vec<Problem> {
     let mut problems = Vec::new();
     overlap::check(document, options, &mut problems);
     owners::check(document, options, &mut problems);
     risks::check(document, &mut problems);
     dates::check(document, options, &mut problems);
-    if let Some((keys, threshold)) = options.root
-        && (keys < 2 || threshold < 2)
-    {
-        let message = format!(
-            "the root has {keys} key(s) and a threshold of {threshold}: one stolen key is the whole fleet"
-        );
-        let help = "add signers and raise the threshold with mcpolicy policy rotate; see docs/runbooks.md";
-        problems.push(Problem::new(Weight::Warning, "solo-root", "", message).help(help));
+    if let Some(root) = &options.root {
+        roots::check(root, document, options, &mut problems);
     }
     problems
 }

@@ -32,7 +32,7 @@ impl Field<'_> {
         match (old, new) {
             (old, new) if old == new => {}
             ([], new) => {
-                self.tell(Class::Tightens, format!("{name}: only {} instead of the usual ones", quoted(new)))
+                self.tell(Class::Tightens, format!("{name}: only {} instead of the usual ones", quoted(new)));
             }
             (_, []) => self.tell(Class::Loosens, format!("{name}: all the usual ones")),
             _ => self.may(name, old, new),

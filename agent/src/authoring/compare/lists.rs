@@ -84,9 +84,9 @@ pub(super) fn rings(old: &PolicyDocument, new: &PolicyDocument, changes: &mut Ch
             let mode = words::mode(ring.mode.unwrap_or(new.policy.mode));
             let what = format!("new: {} % of machines in mode {mode}", ring.percent);
             if lax {
-                field.tell_grave(what)
+                field.tell_grave(what);
             } else {
-                field.tell(Class::Neutral, what)
+                field.tell(Class::Neutral, what);
             }
             continue;
         };

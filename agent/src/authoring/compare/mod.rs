@@ -101,6 +101,6 @@ pub fn compare(old: &PolicyDocument, new: &PolicyDocument) -> Vec<Change> {
             what: "the two differ in something that this version cannot put into words".to_owned(),
         });
     }
-    changes.sort_by(|a, b| (!a.second_signature, a.class).cmp(&(!b.second_signature, b.class)));
+    changes.sort_by_key(|change| (!change.second_signature, change.class));
     changes
 }

@@ -118,7 +118,7 @@ fn what_needs_two_signatures_is_marked_and_comes_first() {
         assert!(changes[0].second_signature && changes[0].class == Class::Loosens, "{pointer}: {changes:?}");
     }
     let ordinary = changes(|d| {
-        d["rule"].as_array_mut().unwrap().push(json!({"id": "n", "identity": {"npm": {"package": "q"}}}))
+        d["rule"].as_array_mut().unwrap().push(json!({"id": "n", "identity": {"npm": {"package": "q"}}}));
     });
     assert!(ordinary[0].class == Class::Loosens && !ordinary[0].second_signature, "{ordinary:?}");
 }

@@ -79,6 +79,14 @@ impl Signer for FileSigner {
 /// # Errors
 /// The file exists or cannot be written; the system gives no random bytes.
 pub fn generate(path: &Path, passphrase: Option<&str>) -> anyhow::Result<PublicKey> {
+    Ok(generate_signer(path, passphrase)?.public)
+}
+
+/// As [`generate`], and gives the signer, so that a passphrase need not be asked for again.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_signer(path: &Path, passphrase: Option<&str>) -> anyhow::Result<FileSigner> {
     let mut secret = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *secret).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
     let signer = FileSigner::of(SigningKey::from_bytes(&secret))?;
@@ -89,7 +97,7 @@ pub fn generate(path: &Path, passphrase: Option<&str>) -> anyhow::Result<PublicK
         Some(passphrase) => encrypted(&pair, passphrase)?,
     };
     write_new(path, pem.as_bytes()).with_context(|| format!("cannot write the key {}", path.display()))?;
-    Ok(signer.public)
+    Ok(signer)
 }
 
 /// PBES2 with PBKDF2: openssl refuses scrypt above 32 MB.

@@ -11,7 +11,7 @@ use ed25519_dalek::pkcs8::DecodePublicKey as _;
 use mcpolicy_schema::envelope::{Envelope, PublicKey, SIGNATURE_BYTES};
 
 pub use command::CommandSigner;
-pub use file::{FileSigner, generate};
+pub use file::{FileSigner, generate, generate_signer};
 pub use passphrase::{Passphrase, PassphraseSource};
 
 /// Something that signs with one Ed25519 key.

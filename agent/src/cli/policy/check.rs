@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use mcpolicy_schema::signed::Root;
 use serde::Serialize;
 
 use super::common::{self, Clock};
 use crate::authoring::check::{self, CODES};
 use crate::authoring::problem::{self, Problem, Weight};
+use crate::authoring::repository::Repository;
 use crate::authoring::source::Source;
 use crate::cli::exit;
 
@@ -64,13 +66,19 @@ struct Placed<'a> {
     column: Option<usize>,
 }
 
+/// The newest root of the repository that the policy lies in, if it is one.
+fn root(source: &Source) -> anyhow::Result<Option<Root>> {
+    let trust = Repository::at(&source.path)?.trust()?;
+    if trust.numbers("root")?.is_empty() { Ok(None) } else { trust.newest_root().map(Some) }
+}
+
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     let source = Source::of_policy(&options.policy)?;
     let asked = check::Options {
         now: options.clock.now(),
         spec: options.spec.clone(),
         allow: options.allow.iter().cloned().collect::<BTreeSet<_>>(),
-        root: None,
+        root: root(&source)?,
     };
     let problems = check::check(&source, &asked);
     let errors = problems.iter().filter(|p| p.weight == Weight::Error).count();

@@ -5,17 +5,30 @@ mod check;
 mod common;
 mod diff;
 mod draft;
+mod grant;
+mod init;
 mod input;
+mod key;
+mod publish;
 mod requests;
+mod revoke;
+mod rotate;
 mod show;
+mod sign;
 mod simulate;
 mod test;
+mod verify;
 
 use clap::Subcommand;
+use mcpolicy_platform::environment::Environment;
 
 /// The life of a policy in its repository.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Make a new repository: policy, test table, CI recipe, keys and the first root
+    ///
+    /// Overwrites nothing. Private keys go beside the repository, never into it.
+    Init(init::Options),
     /// Look for what is wrong in a policy
     ///
     /// Exit codes: 0 no errors; 1 errors (with --strict also warnings); 2 wrong usage or no such file.
@@ -30,6 +43,27 @@ pub(super) enum Command {
     Diff(diff::Options),
     /// Show a policy as people read it, or as JSON
     Show(show::Options),
+    /// Sign the policy; a second person runs it again to add a signature
+    Sign(sign::Options),
+    /// Write the folder of static files that machines fetch
+    ///
+    /// Refuses what a machine would refuse: too few signatures, a sequence that is not higher, a policy that fails its
+    /// tests. The head is written last.
+    Publish(publish::Options),
+    /// Verify a published folder as a machine would, with the result of every rule
+    ///
+    /// Exit codes: 0 verified; 1 refused; 2 wrong usage or no such file.
+    Verify(verify::Options),
+    /// Make the next root: add, remove and replace keys, change thresholds
+    ///
+    /// Several people sign one after the other; until all have, it is a draft that nobody trusts.
+    Rotate(rotate::Options),
+    /// Deny something now, whatever the policy allows: a new emergency list and head in one command
+    Revoke(revoke::Options),
+    /// Sign a grant: one entry for one user on one device for a time, as one line to paste
+    Grant(grant::Options),
+    /// Make a private key, or show the public half of one
+    Key(key::Options),
     /// Propose an allowlist from stored reports
     ///
     /// Exit codes: 0 done; 2 wrong usage or no report could be read; 3 some inputs were no reports.
@@ -50,12 +84,20 @@ pub(super) enum Command {
     Simulate(simulate::Options),
 }
 
-pub(super) fn run(command: &Command) -> anyhow::Result<u8> {
+pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Result<u8> {
     match command {
         Command::Check(options) => check::run(options),
         Command::Test(options) => test::run(options),
         Command::Diff(options) => diff::run(options),
         Command::Show(options) => show::run(options),
+        Command::Init(options) => init::run(options, environment),
+        Command::Sign(options) => sign::run(options, environment),
+        Command::Publish(options) => publish::run(options, environment),
+        Command::Verify(options) => verify::run(options),
+        Command::Rotate(options) => rotate::run(options, environment),
+        Command::Revoke(options) => revoke::run(options, environment),
+        Command::Grant(options) => grant::run(options, environment),
+        Command::Key(options) => key::run(options, environment),
         Command::Draft(options) => draft::run(options),
         Command::Requests(options) => requests::run(options),
         Command::Approve(options) => approve::run(options),

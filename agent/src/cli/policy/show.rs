@@ -1,29 +1,97 @@
 //! `policy show`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::common;
+use mcpolicy_schema::trust::Demands;
+
+use super::common::{self, Clock};
+use super::verify;
+use crate::authoring::folder::{Folder, HEAD};
 use crate::authoring::present;
 use crate::authoring::source::{self, Source};
 use crate::cli::exit;
+use crate::output::text::visible;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The policy, the folder it is in, or a published body
+    /// The policy, the folder it is in, a published body, or with --trust-root a published folder
     #[arg(default_value = ".")]
     policy: PathBuf,
+
+    /// The root that machines are pinned to: shows what a published folder puts in force
+    #[arg(long, value_name = "FILE")]
+    trust_root: Option<PathBuf>,
 
     /// Say it as JSON, as it would be signed
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    clock: Clock,
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
+    if let Some(trust_root) = &options.trust_root {
+        return published(options, trust_root);
+    }
+    let is_published = options.policy.is_dir() && Folder::at(&options.policy)?.path().join(HEAD).is_file();
+    anyhow::ensure!(
+        !is_published || options.policy.join(source::FILE_NAME).is_file(),
+        "{} is a published folder; name the root that you trust with --trust-root",
+        options.policy.display()
+    );
     let policy = source::compile(&Source::of_policy(&options.policy)?)?;
     if options.json {
         common::say_json(policy.document())?;
     } else {
         common::say(&present::policy(policy.document()))?;
     }
+    Ok(exit::OK)
+}
+
+fn published(options: &Options, trust_root: &std::path::Path) -> anyhow::Result<u8> {
+    let verified = verify::folder(&options.policy, trust_root, Demands::default(), options.clock.now())?;
+    let refusal = verified.documents.iter().find_map(|d| d.refusal.as_deref());
+    let Some(policy) = verified.trust.policy() else {
+        anyhow::bail!(
+            "{} holds no policy that machines take: {}",
+            options.policy.display(),
+            refusal.unwrap_or("there is none")
+        );
+    };
+    let revocations = verified.trust.revocations();
+    if options.json {
+        common::say_json(&serde_json::json!({
+            "schema": "mcpolicy/policy-show/v1",
+            "sequence": policy.sequence,
+            "issued": policy.issued,
+            "expires": policy.expires,
+            "signers": policy.signers(),
+            "policy": policy.document(),
+            "revocations": revocations.map(|r| r.revocations.document()),
+        }))?;
+        return Ok(exit::OK);
+    }
+    let mut out = format!(
+        "policy {}, signed by {} key(s), until {}\n",
+        policy.sequence,
+        policy.signers(),
+        policy.expires
+    );
+    if let Some(refusal) = refusal {
+        let _ = writeln!(out, "REFUSED in part: {}", visible(refusal));
+    }
+    out.push_str(&present::policy(policy.document()));
+    for line in revocations.map_or(&[][..], |r| r.revocations.document().revocation.as_slice()) {
+        let _ = writeln!(
+            out,
+            "revoked {}: {} ({})",
+            visible(&line.id),
+            visible(&present::revoked(&line.revoked)),
+            visible(&line.reason)
+        );
+    }
+    common::say(&out)?;
     Ok(exit::OK)
 }

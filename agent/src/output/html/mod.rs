@@ -52,8 +52,18 @@ fn head(out: &mut Markup<'_>) -> io::Result<()> {
     out.raw("</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#servers\">Skip to the servers</a>\n")
 }
 
+/// What must not be overlooked: above everything and at the end.
+fn notices(report: &Report, out: &mut Markup<'_>) -> io::Result<()> {
+    for notice in report.policy.iter().flat_map(|policy| &policy.notices) {
+        out.element("<p class=\"notice\" role=\"note\">", notice, "</p>\n")?;
+    }
+    Ok(())
+}
+
 fn foot(report: &Report, out: &mut Markup<'_>) -> io::Result<()> {
-    out.raw("<footer>\n<p>Secrets are shown as kind and fingerprint only. Made by ")?;
+    out.raw("<footer>\n")?;
+    notices(report, out)?;
+    out.raw("<p>Secrets are shown as kind and fingerprint only. Made by ")?;
     out.text(&report.agent.name)?;
     out.raw(" ")?;
     out.text(&report.agent.version)?;
@@ -90,12 +100,23 @@ impl Page<'_> {
             out.element("<div><dt>", name, "</dt>")?;
             out.element("<dd>", value, "</dd></div>\n")?;
         }
-        out.raw("</dl>\n</header>\n<main>\n")
+        if let Some(policy) = &self.report.policy {
+            out.element("<div><dt>Policy</dt><dd>", &view::policy_line(policy), "</dd></div>\n")?;
+        }
+        out.raw("</dl>\n</header>\n<main>\n")?;
+        notices(self.report, out)
     }
 
     fn tiles(&self, out: &mut Markup<'_>) -> io::Result<()> {
         let summary = &self.report.summary;
-        out.raw("<section class=\"tiles\" aria-label=\"Summary\">\n")?;
+        out.raw(match summary.verdicts {
+            Some(_) => "<section class=\"tiles judged\" aria-label=\"Summary\">\n",
+            None => "<section class=\"tiles\" aria-label=\"Summary\">\n",
+        })?;
+        if let Some(counts) = &summary.verdicts {
+            let about = format!("{} allowed, {} not judged", counts.allow, counts.unknown);
+            tile(out, "<div class=\"tile s-high\">", "Denied", counts.deny, &about)?;
+        }
         let live = format!("{} live, {} not loaded", summary.live, summary.inert);
         tile(out, "<div class=\"tile\">", "Servers", summary.entries, &live)?;
         let running = format!("of {} different", summary.distinct);
@@ -147,7 +168,7 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{HOSTILE, many, sample_report};
+    use super::super::sample::{HOSTILE, judged_report, many, sample_report};
     use super::*;
 
     fn page(report: &Report) -> String {
@@ -168,7 +189,7 @@ mod tests {
     /// Every tag of the page is one of ours, whatever the names are.
     #[test]
     fn a_hostile_name_adds_no_tag_and_no_attribute() {
-        let mut report = sample_report();
+        let mut report = judged_report();
         let tags = |html: &str| -> Vec<String> {
             let text = html.replace(SCRIPT, "").replace(STYLE, "");
             text.split('<')

@@ -17,7 +17,7 @@
       head.replaceChildren(button);
       button.addEventListener("click", () => {
         const down = head.getAttribute("aria-sort") === "ascending" ||
-          (head.textContent === "Findings" || head.textContent === "Severity") && !head.hasAttribute("aria-sort");
+          ["Findings", "Severity", "Verdict"].includes(head.textContent) && !head.hasAttribute("aria-sort");
         heads.forEach((other) => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
         const keyed = rows.map((item) => ({ item, key: sortable(key(item.row.children[column])) }));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use mcpolicy_schema::finding::Severity;
-use mcpolicy_schema::report::v1::{Entry, Finding, Gap, RedactedValue, Report, Source};
+use mcpolicy_schema::report::v1::{Entry, Finding, Gap, Judged, RedactedValue, Report, Source};
 
 use super::super::view;
 use super::Page;
@@ -50,8 +50,12 @@ fn close(out: &mut Markup<'_>) -> io::Result<()> {
 }
 
 fn entries(page: &Page<'_>, out: &mut Markup<'_>) -> io::Result<()> {
-    let heads = ["Server", "What it is", "Clients", "Scope", "User", "File", "Findings"];
-    if !open(out, "<section id=\"servers\">\n", "Servers", page.report.entries.len(), &heads)? {
+    let heads = ["Server", "What it is", "Clients", "Scope", "User", "File", "Findings", "Verdict"];
+    let (start, heads): (&'static str, &[&'static str]) = match page.report.policy {
+        Some(_) => ("<section id=\"servers\" class=\"judged\">\n", &heads),
+        None => ("<section id=\"servers\">\n", &heads[..7]),
+    };
+    if !open(out, start, "Servers", page.report.entries.len(), heads)? {
         return Ok(());
     }
     for (number, entry) in page.report.entries.iter().enumerate() {
@@ -80,9 +84,43 @@ fn entries(page: &Page<'_>, out: &mut Markup<'_>) -> io::Result<()> {
         for (severity, title, count) in view::titles(found, &page.titles) {
             badge(severity, title, count, out)?;
         }
+        if let Some(judged) = &entry.judged {
+            verdict(judged, out)?;
+        }
         out.raw("</td></tr>\n")?;
     }
     close(out)
+}
+
+/// The verdict and who decided; denied ones sort before others.
+fn verdict(judged: &Judged, out: &mut Markup<'_>) -> io::Result<()> {
+    let (word, weight) = view::verdict(judged);
+    out.raw("</td><td")?;
+    out.attribute("data-v", &self::weight(weight, 0))?;
+    out.raw("><span")?;
+    out.attribute("class", weight.map_or("s-allow", class))?;
+    out.element(">", word, "</span>")?;
+    out.element("<small>", view::decider(judged), "</small>")
+}
+
+/// Why an entry is not allowed, a line each.
+fn refusal(judged: &Judged, out: &mut Markup<'_>) -> io::Result<()> {
+    let reason = judged.reason.as_deref().unwrap_or_default();
+    let detail = judged.detail.as_deref().unwrap_or_default();
+    out.element("not allowed: ", reason, "")?;
+    out.element(" (", detail, ")\n")?;
+    for tried in &judged.trace {
+        out.element("rule ", &tried.rule, ": ")?;
+        out.element("", &tried.reason, " (")?;
+        out.element("", &tried.detail, ")\n")?;
+    }
+    if !judged.alternatives.is_empty() {
+        out.element("allowed instead: ", &judged.alternatives.join(", "), "\n")?;
+    }
+    if let Some(contact) = &judged.contact {
+        out.element("ask: ", contact, "\n")?;
+    }
+    Ok(())
 }
 
 /// What somebody wants to see who looks into one server: lines of one element, since a page of ten thousand servers
@@ -109,6 +147,9 @@ fn details(entry: &Entry, out: &mut Markup<'_>) -> io::Result<()> {
     out.raw("<pre>")?;
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
         out.element(name, value, "\n")?;
+    }
+    if let Some(judged) = view::refused(entry.judged.as_ref()) {
+        refusal(judged, out)?;
     }
     out.raw("</pre>")
 }
@@ -223,7 +264,8 @@ impl<'a> Codes<'a> {
             if let Some(description) = page.titles.description(code) {
                 out.element("<p>", description, "</p>")?;
             }
-            out.element("<p><strong>What to do:</strong> ", &finding.remedy, "</p></article>\n")?;
+            let remedy = page.titles.remedy(code).unwrap_or(&finding.remedy);
+            out.element("<p><strong>What to do:</strong> ", remedy, "</p></article>\n")?;
         }
         out.raw("</div>\n</section>\n")
     }

@@ -140,7 +140,12 @@ impl Line<'_> {
     }
 
     fn ellipsis(&mut self, columns: usize) {
-        let before: usize = self.0.iter().rev().skip(1).map(|(text, _)| width(text)).sum();
+        let before = |line: &Self| line.0.iter().rev().skip(1).map(|(text, _)| width(text)).sum::<usize>();
+        // where the pieces before the last fill the line, the mark stands in one of them
+        while self.0.len() > 1 && before(self) >= columns {
+            self.0.pop();
+        }
+        let before = before(self);
         if let Some((text, _)) = self.0.last_mut() {
             let longer = format!("{text}…");
             *text = Cow::Owned(cut(&longer, columns.saturating_sub(before).max(1)).into_owned());

@@ -1,0 +1,140 @@
+//! A grant: one entry allowed to one user on one device for a time, as one line that can be pasted.
+
+use anyhow::{Context as _, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use mcpolicy_schema::envelope::Envelope;
+use mcpolicy_schema::json;
+use mcpolicy_schema::signed::{Grant, Payload as _, Request, Root};
+use serde::Deserialize;
+
+use super::folder;
+use super::signer::Signer;
+
+/// Begins a pasted grant.
+const GRANT: &str = "mcpolicy-grant-1:";
+/// Begins a pasted request.
+const REQUEST: &str = "mcpolicy-request-1:";
+/// Longest that a grant may last.
+pub const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The members of a request that a grant needs; what a developer says besides plays no part.
+#[derive(Debug, Clone, Deserialize)]
+struct Wanted {
+    fingerprint: String,
+    #[serde(default)]
+    identity: String,
+    #[serde(default)]
+    device: String,
+    #[serde(default)]
+    user: String,
+}
+
+/// What to grant.
+pub struct Order<'a> {
+    /// The request.
+    pub request: &'a [u8],
+    /// Device, where the request names none.
+    pub device: Option<String>,
+    /// User, where the request names none.
+    pub user: Option<String>,
+    /// Change ticket.
+    pub ticket: Option<String>,
+    /// How long.
+    pub lifetime: SignedDuration,
+    /// Whose signatures count.
+    pub root: &'a Root,
+    /// Who signs.
+    pub signers: &'a [Box<dyn Signer>],
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Signs a grant.
+///
+/// # Errors
+/// The request is none, or too few policy keys sign.
+pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
+    ensure!(
+        order.lifetime > SignedDuration::ZERO && order.lifetime <= LONGEST,
+        "a grant lasts at most 30 days; write an [[exception]] for longer"
+    );
+    let wanted = read(order.request)?;
+    let is_fingerprint = wanted.fingerprint.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    });
+    ensure!(
+        is_fingerprint,
+        "the request names no fingerprint (`sha256:` and 64 hex digits); copy it from a report"
+    );
+    let named = |given: &Option<String>, asked: &str, what: &str| -> anyhow::Result<String> {
+        if let Some(given) = given.as_ref().filter(|given| !asked.is_empty() && *given != asked) {
+            bail!("the request is for the {what} {asked}, not {given}");
+        }
+        let name = given.clone().unwrap_or_else(|| asked.to_owned());
+        ensure!(!name.is_empty(), "the request names no {what}; give it with --{what}");
+        Ok(name)
+    };
+    let device = named(&order.device, &wanted.device, "device")?;
+    let user = named(&order.user, &wanted.user, "user")?;
+    let grant = Grant {
+        schema: Grant::SCHEMA.to_owned(),
+        id: id()?,
+        fingerprint: wanted.fingerprint,
+        identity: wanted.identity,
+        device,
+        user,
+        ticket: order.ticket.clone(),
+        issued: order.now,
+        expires: order.now + order.lifetime,
+        crit: Vec::new(),
+    };
+    let role = &order.root.roles.policy.role;
+    let (envelope, valid) = folder::sign(folder::unsigned(&grant)?, &role.keys, order.signers)?;
+    ensure!(
+        valid >= role.threshold as usize,
+        "a grant needs {} policy key(s), {valid} signed; give them with --key or --signer",
+        role.threshold
+    );
+    Ok((grant, envelope))
+}
+
+/// A name that no other grant has, so that a revocation can name it.
+fn id() -> anyhow::Result<String> {
+    let mut random = [0u8; 8];
+    getrandom::fill(&mut random).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    Ok(format!("grant-{}", random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+}
+
+/// A grant as one line that goes through chats and shells unharmed.
+pub fn line(envelope: &Envelope) -> String {
+    format!("{GRANT}{}", URL_SAFE_NO_PAD.encode(envelope.to_bytes()))
+}
+
+/// The envelope in a pasted line, or the bytes as they are.
+///
+/// # Errors
+/// The line is damaged.
+pub fn of_line(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+    unpack(bytes, GRANT)
+}
+
+fn read(bytes: &[u8]) -> anyhow::Result<Wanted> {
+    let bytes = unpack(bytes, REQUEST)?;
+    let wanted: Wanted = json::from_slice(&bytes)
+        .context("this is no request; it is a JSON file or a line that begins with mcpolicy-request-1:")?;
+    // A whole request is checked as such; fewer members are what people write by hand.
+    if let Ok(request) = json::from_slice::<Request>(&bytes) {
+        request.check().map_err(|why| anyhow::anyhow!("the request makes no sense: {why}"))?;
+    }
+    Ok(wanted)
+}
+
+fn unpack(bytes: &[u8], prefix: &str) -> anyhow::Result<Vec<u8>> {
+    let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
+    let Some(packed) = text.strip_prefix(prefix) else { return Ok(bytes.to_vec()) };
+    // Chats break long lines.
+    let packed: String = packed.chars().filter(|c| !c.is_whitespace()).collect();
+    URL_SAFE_NO_PAD.decode(packed).ok().context("the pasted line is damaged; copy it again, whole")
+}

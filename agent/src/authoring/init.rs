@@ -1,0 +1,201 @@
+//! A new repository: policy, tests, CI, keys and the first root.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use jiff::{SignedDuration, Timestamp};
+use mcpolicy_schema::envelope::PublicKey;
+use mcpolicy_schema::signed::{Payload as _, PolicyRole, Role, Roles, Root};
+
+use super::folder;
+use super::repository::Repository;
+use super::rotate::RoleName;
+use super::signer::{self, PassphraseSource, Signer};
+
+/// Every file of a new repository that is not made of keys.
+const FILES: &[(&str, &str)] = &[
+    ("policy.toml", include_str!("templates/policy.toml")),
+    ("tests.toml", include_str!("templates/tests.toml")),
+    ("README.md", include_str!("templates/README.md")),
+    ("ci.sh", include_str!("templates/ci.sh")),
+    (".gitignore", include_str!("templates/gitignore")),
+    (".gitlab-ci.yml", include_str!("templates/gitlab-ci.yml")),
+    (".github/workflows/policy.yml", include_str!("templates/github-workflow.yml")),
+    ("policy-v1.schema.json", include_str!("../../../policy-schema/schema/policy-v1.schema.json")),
+];
+
+/// What to make.
+pub struct Order<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// Name of the policy.
+    pub name: String,
+    /// Whom developers ask.
+    pub contact: String,
+    /// Where keys go; never into the repository.
+    pub keys: PathBuf,
+    /// One key for everything.
+    pub solo: bool,
+    /// Keys that others hold, or that stay in a token or KMS.
+    pub held: Vec<(RoleName, PublicKey)>,
+    /// Signers for keys that are held elsewhere.
+    pub signers: Vec<Box<dyn Signer>>,
+    /// Passphrase of new keys; `None` leaves them plain.
+    pub passphrase: Option<&'a PassphraseSource>,
+    /// The time.
+    pub now: Timestamp,
+    /// How long the root is valid.
+    pub lifetime: SignedDuration,
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct Made {
+    /// Files, in order.
+    pub files: Vec<PathBuf>,
+    /// New private keys with their public halves.
+    pub keys: Vec<(PathBuf, PublicKey)>,
+    /// The first root.
+    pub root: Root,
+    /// How many of its keys have signed it, and how many must.
+    pub signed: (usize, u32),
+}
+
+/// Makes a repository. Nothing that is there is overwritten.
+///
+/// # Errors
+/// Something is there already, or cannot be written.
+pub fn init(order: &Order<'_>) -> anyhow::Result<Made> {
+    let path = &order.repository.path;
+    for (name, _) in FILES {
+        let there = path.join(name);
+        ensure!(!there.exists(), "{} is there already; init makes a new repository only", there.display());
+    }
+    let trust = order.repository.trust()?;
+    ensure!(
+        trust.roots()?.is_empty(),
+        "{} holds a root already; use `mcpolicy policy rotate`",
+        trust.path().display()
+    );
+    ensure!(
+        !order.keys.starts_with(path),
+        "{} lies in the repository, where keys would be committed; name a folder outside with --keys",
+        order.keys.display()
+    );
+    let (keys, signers) = make_keys(order)?;
+    let root = root(order, &keys);
+    let envelope = folder::unsigned(&root)?;
+    let (envelope, valid) = folder::sign(envelope, &root.roles.root.keys, &order.signers)?;
+    let (envelope, valid) = if valid >= root.roles.root.threshold as usize {
+        (envelope, valid)
+    } else {
+        folder::sign(envelope, &root.roles.root.keys, &signers)?
+    };
+    let complete = valid >= root.roles.root.threshold as usize;
+    ensure!(
+        complete,
+        "root.1 needs {} root keys, {valid} signed; give the signers of the keys that are held elsewhere with --signer \
+         and --public-key, or let one key sign and add the others with `mcpolicy policy rotate`",
+        root.roles.root.threshold
+    );
+    let mut files = Vec::new();
+    for (name, template) in FILES {
+        let text =
+            template.replace("@NAME@", &in_toml(&order.name)).replace("@CONTACT@", &in_toml(&order.contact));
+        let file = path.join(name);
+        folder::create(&file, text.as_bytes())?;
+        files.push(file);
+    }
+    trust.write(&[("root.1.json".to_owned(), envelope.to_bytes())])?;
+    files.push(trust.path().join("root.1.json"));
+    let signed = (valid, root.roles.root.threshold);
+    let keys = keys.into_iter().filter_map(|key| key.file.map(|file| (file, key.public))).collect();
+    Ok(Made { files, keys, root, signed })
+}
+
+/// A text inside the quotes of a TOML string.
+fn in_toml(text: &str) -> String {
+    let quoted = toml::Value::String(text.replace(['\n', '\r'], " ")).to_string();
+    let escaped = serde_json::Value::from(text.replace(['\n', '\r'], " ")).to_string();
+    let shown = if quoted.starts_with('"') && !quoted.starts_with("\"\"\"") { quoted } else { escaped };
+    shown[1..shown.len() - 1].to_owned()
+}
+
+struct Key {
+    roles: Vec<RoleName>,
+    public: PublicKey,
+    file: Option<PathBuf>,
+}
+
+/// The usual keys: how many of each role.
+const USUAL: [(RoleName, usize); 4] =
+    [(RoleName::Root, 3), (RoleName::Policy, 2), (RoleName::Emergency, 2), (RoleName::Online, 1)];
+
+type Signers = Vec<Box<dyn Signer>>;
+
+fn make_keys(order: &Order<'_>) -> anyhow::Result<(Vec<Key>, Signers)> {
+    let mut keys: Vec<Key> = order
+        .held
+        .iter()
+        .map(|(role, public)| Key { roles: vec![*role], public: *public, file: None })
+        .collect();
+    let is_held = |role: RoleName| order.held.iter().any(|(held, _)| *held == role);
+    let mut wanted: Vec<(String, Vec<RoleName>)> = Vec::new();
+    if order.solo {
+        let roles: Vec<RoleName> = RoleName::ALL.into_iter().filter(|role| !is_held(*role)).collect();
+        if !roles.is_empty() {
+            wanted.push(("solo.pem".to_owned(), roles));
+        }
+    } else {
+        for (role, count) in USUAL.into_iter().filter(|(role, _)| !is_held(*role)) {
+            for n in 1..=count {
+                wanted.push((format!("{}-{n}.pem", role.as_str()), vec![role]));
+            }
+        }
+    }
+    let mut signers: Signers = Vec::new();
+    if wanted.is_empty() {
+        return Ok((keys, signers));
+    }
+    std::fs::create_dir_all(&order.keys)
+        .with_context(|| format!("cannot make the folder {}", order.keys.display()))?;
+    let passphrase =
+        order.passphrase.map(|source| source.get_new("the keys of this repository")).transpose()?;
+    for (name, roles) in wanted {
+        let file = order.keys.join(name);
+        let made = signer::generate_signer(&file, passphrase.as_deref().map(String::as_str))?;
+        let public = made.public_key();
+        let named = file.with_extension("pub");
+        folder::create(&named, format!("{public}\n").as_bytes())?;
+        if roles.contains(&RoleName::Root) {
+            signers.push(Box::new(made));
+        }
+        keys.push(Key { roles, public, file: Some(file) });
+    }
+    Ok((keys, signers))
+}
+
+fn root(order: &Order<'_>, keys: &[Key]) -> Root {
+    let role = |name: RoleName, threshold: u32| {
+        let keys: Vec<PublicKey> =
+            keys.iter().filter(|k| k.roles.contains(&name)).map(|k| k.public).collect();
+        let most = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        Role { threshold: threshold.min(most).max(1), keys }
+    };
+    let policy = role(RoleName::Policy, 1);
+    let loosening_threshold = if order.solo { 1 } else { 2 };
+    Root {
+        schema: Root::SCHEMA.to_owned(),
+        sequence: 1,
+        issued: order.now,
+        expires: order.now + order.lifetime,
+        roles: Roles {
+            root: role(RoleName::Root, if order.solo { 1 } else { 2 }),
+            policy: PolicyRole { role: policy, loosening_threshold },
+            emergency: role(RoleName::Emergency, 1),
+            online: role(RoleName::Online, 1),
+        },
+        reset: None,
+        crit: Vec::new(),
+    }
+}

@@ -1,0 +1,277 @@
+//! The emergency list: a new statement, body and head in one go. Needs nothing of the repository but the root, which lies
+//! in the published folder too; an expired head or list does not stand in the way of an emergency.
+
+use anyhow::{Context as _, bail, ensure};
+use jiff::{SignedDuration, Timestamp};
+use mcpolicy_schema::document::{
+    ExecutableMatcher, GitMatcher, IdentityMatcher, ImageMatcher, PackageMatcher, UrlMatcher,
+};
+use mcpolicy_schema::limits::{MAX_ENVELOPE_BYTES, MAX_REVOCATIONS_BODY_BYTES};
+use mcpolicy_schema::revocations::{self, Revocation, Revocations, RevocationsDocument, Revoked};
+use mcpolicy_schema::signed::{Current, Digest, Head, Payload as _, RevocationsStatement, Root};
+
+use super::folder::{self, Folder, HEAD};
+use super::publish::{self, HeadOptions};
+use super::signer::Signer;
+
+/// What to change in the list.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Deny this now.
+    Revoke {
+        /// What.
+        revoked: Revoked,
+        /// Why; shown to developers.
+        reason: String,
+        /// Id in the list; absent: made from the number of the list.
+        id: Option<String>,
+    },
+    /// Take a line of the list away.
+    Lift(String),
+    /// Sign the list as it is again, before it ends.
+    Renew,
+}
+
+/// An emergency order.
+pub struct Order<'a> {
+    /// The published folder.
+    pub to: &'a Folder,
+    /// The newest root.
+    pub root: &'a Root,
+    /// What to change.
+    pub change: Change,
+    /// Change ticket.
+    pub ticket: Option<String>,
+    /// Who signs: emergency and online keys.
+    pub signers: &'a [Box<dyn Signer>],
+    /// The time.
+    pub now: Timestamp,
+    /// How long the list can be taken as new.
+    pub lifetime: SignedDuration,
+    /// How long the head is valid.
+    pub head_lifetime: SignedDuration,
+}
+
+/// What was published.
+#[derive(Debug, Clone)]
+pub struct Revised {
+    /// Number of the list.
+    pub sequence: u64,
+    /// Its lines.
+    pub list: Vec<Revocation>,
+    /// Id of the line that is new or gone.
+    pub id: Option<String>,
+    /// Number of the head.
+    pub head: u64,
+}
+
+/// Changes the list and publishes it.
+///
+/// # Errors
+/// Keys are missing, the folder is not one of ours, or it cannot be written.
+pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
+    let head = publish::current_head(order.to, order.root)?;
+    let head =
+        head.with_context(|| format!("{} has no head; publish a policy first", order.to.path().display()))?;
+    let (before, mut list) = current(order, &head)?;
+    let floor = order.root.reset.map_or(0, |reset| reset.revocations);
+    let sequence = (before + 1).max(floor);
+    let id = apply(&order.change, order.ticket.as_ref(), sequence, &mut list)?;
+    let document = RevocationsDocument { schema: revocations::SCHEMA.to_owned(), revocation: list };
+    let body = body(&document)?;
+    let statement = RevocationsStatement {
+        schema: RevocationsStatement::SCHEMA.to_owned(),
+        sequence,
+        issued: order.now,
+        expires: order.now + order.lifetime,
+        ticket: order.ticket.clone(),
+        body: Digest::of(&body),
+        crit: Vec::new(),
+    };
+    let role = &order.root.roles.emergency;
+    let (envelope, valid) = folder::sign(folder::unsigned(&statement)?, &role.keys, order.signers)?;
+    ensure!(
+        valid >= role.threshold as usize,
+        "the list needs {} emergency key(s), {valid} signed; give them with --key or --signer",
+        role.threshold
+    );
+    let current = Current { sequence, len: statement.body.len, sha256: statement.body.sha256 };
+    let options = HeadOptions { lifetime: order.head_lifetime, ..HeadOptions::default() };
+    let (head, head_envelope) = publish::head(
+        &options,
+        order.root,
+        Some(&head),
+        head.policy,
+        Some(current),
+        order.signers,
+        order.now,
+    )?;
+    order.to.write(&[
+        (format!("revocations.{sequence}.body"), body),
+        (format!("revocations.{sequence}.json"), envelope.to_bytes()),
+        (HEAD.to_owned(), head_envelope.to_bytes()),
+    ])?;
+    Ok(Revised { sequence, list: document.revocation, id, head: head.sequence })
+}
+
+/// The list that the head names, as the emergency keys have signed it. What somebody else has put in its place must not
+/// get a signature of ours.
+fn current(order: &Order<'_>, head: &Head) -> anyhow::Result<(u64, Vec<Revocation>)> {
+    let newest = order.to.numbers("revocations")?.last().copied().unwrap_or(0);
+    let Some(named) = head.revocations else { return Ok((newest, Vec::new())) };
+    let n = named.sequence;
+    let place = || format!("revocations.{n} in {}", order.to.path().display());
+    let read = |name: String, most| {
+        let bytes = order.to.read(&name, most)?;
+        bytes.with_context(|| format!("{name} is not in {}; restore it", order.to.path().display()))
+    };
+    let envelope = read(format!("revocations.{n}.json"), MAX_ENVELOPE_BYTES)?;
+    let statement: RevocationsStatement =
+        folder::verified(&envelope, &order.root.roles.emergency).with_context(place)?;
+    let body = read(format!("revocations.{n}.body"), MAX_REVOCATIONS_BODY_BYTES)?;
+    folder::is_body(&body, &statement.body).with_context(place)?;
+    let document: RevocationsDocument = mcpolicy_schema::json::from_slice(&body).with_context(place)?;
+    Ok((n.max(newest), document.revocation))
+}
+
+fn apply(
+    change: &Change,
+    ticket: Option<&String>,
+    sequence: u64,
+    list: &mut Vec<Revocation>,
+) -> anyhow::Result<Option<String>> {
+    match change {
+        Change::Renew => Ok(None),
+        Change::Lift(id) => {
+            let before = list.len();
+            list.retain(|line| line.id != *id);
+            ensure!(list.len() < before, "the list has no line {id}; `mcpolicy policy show` lists them");
+            Ok(Some(id.clone()))
+        }
+        Change::Revoke { revoked, reason, id } => {
+            let id = id.clone().unwrap_or_else(|| format!("revocation-{sequence}"));
+            if let Some(there) = list.iter().find(|line| line.revoked == *revoked) {
+                bail!("the list denies this already, as {}; nothing was changed", there.id);
+            }
+            ensure!(
+                list.iter().all(|line| line.id != id),
+                "the list has a line {id} already; choose another --id"
+            );
+            let line = Revocation {
+                id: id.clone(),
+                revoked: revoked.clone(),
+                reason: reason.clone(),
+                ticket: ticket.cloned(),
+            };
+            list.push(line);
+            Ok(Some(id))
+        }
+    }
+}
+
+fn body(document: &RevocationsDocument) -> anyhow::Result<Vec<u8>> {
+    if let Err(faults) = Revocations::compile(document.clone()) {
+        let faults: Vec<String> = faults.into_iter().map(|f| format!("{}: {}", f.place, f.message)).collect();
+        bail!("nothing was revoked: {}", faults.join("; "));
+    }
+    let mut body = serde_json::to_vec_pretty(document)?;
+    body.push(b'\n');
+    ensure!(
+        body.len() <= MAX_REVOCATIONS_BODY_BYTES,
+        "the list has {} bytes, more than the {MAX_REVOCATIONS_BODY_BYTES} that machines read; move older lines to [[deny]]",
+        body.len()
+    );
+    Ok(body)
+}
+
+/// An identity as people write it on a command line: `npm:NAME@1.2.3`, `oci:IMAGE@sha256:…`, `https://…`.
+///
+/// # Errors
+/// It is none.
+pub fn identity(text: &str) -> anyhow::Result<IdentityMatcher> {
+    if text.starts_with("https://") || text.starts_with("http://") {
+        return Ok(IdentityMatcher::Url(url(text)));
+    }
+    let known = "npm:, pypi:, dotnet:, go:, deno:, oci:, git:, url:, executable: or an https:// address";
+    let Some((kind, rest)) = text.split_once(':').filter(|(_, rest)| !rest.is_empty()) else {
+        bail!("an identity begins with {known}");
+    };
+    Ok(match kind {
+        "npm" => IdentityMatcher::Npm(package(rest)),
+        "pypi" => IdentityMatcher::Pypi(package(rest)),
+        "dotnet" => IdentityMatcher::Dotnet(package(rest)),
+        "go" => IdentityMatcher::Go(package(rest)),
+        "deno" => IdentityMatcher::Deno(package(rest)),
+        "oci" => IdentityMatcher::Oci(image(rest)),
+        "git" => {
+            let (repository, commit) = rest.split_once('#').unwrap_or((rest, "*"));
+            IdentityMatcher::Git(GitMatcher {
+                repository: repository.to_owned(),
+                commits: vec![commit.to_owned()],
+            })
+        }
+        "url" => IdentityMatcher::Url(url(rest)),
+        "executable" => {
+            IdentityMatcher::Executable(ExecutableMatcher { path: rest.to_owned(), sha256: Vec::new() })
+        }
+        other => bail!("{other} is no kind of identity; it begins with {known}"),
+    })
+}
+
+/// `@scope/name@^1.2`: the scope's own sign is no separator.
+fn package(text: &str) -> PackageMatcher {
+    let at = text.char_indices().skip(1).find(|(_, c)| *c == '@').map(|(at, _)| at);
+    let (name, versions) = at.map_or((text, "*"), |at| (&text[..at], &text[at + 1..]));
+    PackageMatcher { package: name.to_owned(), versions: versions.to_owned() }
+}
+
+fn image(text: &str) -> ImageMatcher {
+    if let Some((name, digest)) = text.split_once('@') {
+        return ImageMatcher { image: name.to_owned(), digests: vec![digest.to_owned()], tags: Vec::new() };
+    }
+    // The colon of a port stands before a slash.
+    match text.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
+        Some((name, tag)) => {
+            ImageMatcher { image: name.to_owned(), digests: Vec::new(), tags: vec![tag.to_owned()] }
+        }
+        None => ImageMatcher { image: text.to_owned(), digests: Vec::new(), tags: Vec::new() },
+    }
+}
+
+fn url(text: &str) -> UrlMatcher {
+    UrlMatcher {
+        url: text.to_owned(),
+        query: std::collections::BTreeMap::new(),
+        subpaths: Vec::new(),
+        listener: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_on_the_command_line_is_the_one_that_is_meant() {
+        let package = |text: &str| match identity(text).unwrap() {
+            IdentityMatcher::Npm(p) => (p.package, p.versions),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(package("npm:@scope/name@^1.2"), ("@scope/name".to_owned(), "^1.2".to_owned()));
+        assert_eq!(package("npm:@scope/name"), ("@scope/name".to_owned(), "*".to_owned()));
+        assert_eq!(package("npm:name@1.0.0"), ("name".to_owned(), "1.0.0".to_owned()));
+        let image = |text: &str| match identity(text).unwrap() {
+            IdentityMatcher::Oci(i) => (i.image, i.tags, i.digests.len()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            image("oci:registry.example.com:5000/a/b"),
+            ("registry.example.com:5000/a/b".to_owned(), vec![], 0)
+        );
+        assert_eq!(image("oci:mcp/fetch:1"), ("mcp/fetch".to_owned(), vec!["1".to_owned()], 0));
+        assert!(matches!(identity("https://mcp.example.com/x").unwrap(), IdentityMatcher::Url(_)));
+        for wrong in ["name", "npm:", "nmp:x", ""] {
+            assert!(identity(wrong).is_err(), "{wrong}");
+        }
+    }
+}

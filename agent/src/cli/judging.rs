@@ -1,0 +1,68 @@
+//! By which policy `scan` judges.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use mcpolicy_schema::report::v1::Report;
+use mcpolicy_schema::verdict::Verdict;
+
+use crate::in_force::InForce;
+
+#[derive(Debug, Args)]
+pub(super) struct Judging {
+    /// Judge every entry by the published policy in this folder; refused whole if any check fails
+    #[arg(long, value_name = "DIR", requires = "trust_root")]
+    policy: Option<PathBuf>,
+
+    /// The root document that is trusted: pinned by you, never taken from the policy's folder by itself
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    trust_root: Option<PathBuf>,
+
+    /// Judge by an unsigned policy.toml, or the folder it is in; the report says UNSIGNED
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "trust_root"])]
+    draft: Option<PathBuf>,
+
+    /// The id of this machine, as rules, rings and revocations name it
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub(super) device_id: String,
+
+    /// Exit with 1 if an entry or an undeclared running server has this verdict or a graver one
+    #[arg(long, value_name = "VERDICT")]
+    fail_on_verdict: Option<FailOnVerdict>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FailOnVerdict {
+    /// Denied, or not to be judged
+    Unknown,
+    /// Denied
+    Deny,
+}
+
+impl Judging {
+    /// The policy that was asked for. What fails a check is refused whole, and nothing is judged.
+    pub(super) fn in_force(&self, now: Timestamp) -> anyhow::Result<Option<InForce>> {
+        if let (Some(folder), Some(root)) = (&self.policy, &self.trust_root) {
+            return InForce::verified(folder, root, now).map(Some);
+        }
+        if let Some(draft) = &self.draft {
+            return InForce::draft(draft).map(Some);
+        }
+        anyhow::ensure!(self.fail_on_verdict.is_none(), "--fail-on-verdict needs --policy or --draft");
+        anyhow::ensure!(self.device_id.is_empty(), "--device-id needs --policy or --draft");
+        Ok(None)
+    }
+
+    /// Whether the report holds a verdict on which the caller wants to fail.
+    pub(super) fn fails(&self, report: &Report) -> bool {
+        let Some(threshold) = self.fail_on_verdict else { return false };
+        let threshold = match threshold {
+            FailOnVerdict::Unknown => Verdict::Unknown,
+            FailOnVerdict::Deny => Verdict::Deny,
+        };
+        let entries = report.entries.iter().filter_map(|entry| entry.judged.as_ref());
+        let processes = report.findings.iter().filter_map(|finding| finding.judged.as_ref());
+        entries.chain(processes).any(|judged| judged.verdict >= threshold)
+    }
+}

@@ -1,0 +1,129 @@
+//! `policy publish`.
+
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+use mcpolicy_platform::environment::Environment;
+use mcpolicy_schema::policy::Policy;
+
+use super::common::{self, Clock, Signing};
+use crate::authoring::folder::Folder;
+use crate::authoring::publish::{self, HeadOptions};
+use crate::authoring::repository::Repository;
+use crate::authoring::{statement, table};
+use crate::cli::exit;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The repository
+    #[arg(default_value = ".")]
+    repository: PathBuf,
+
+    /// Folder of static files that machines fetch
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+
+    /// Publish no other policy, only a new head for what is there
+    #[arg(long)]
+    refresh: bool,
+
+    /// Publish though the test table fails or is missing
+    #[arg(long)]
+    skip_tests: bool,
+
+    /// How long the head is valid
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = common::lifetime)]
+    head_expires_in: SignedDuration,
+
+    /// Which fleet the folder is for [default: as before, or `default`]
+    #[arg(long, value_name = "NAME")]
+    channel: Option<String>,
+
+    /// Only this ring may take it up; empty for all [default: as before]
+    #[arg(long, value_name = "NAME")]
+    ring: Option<String>,
+
+    /// Oldest agent that enforces the policy in full [default: as before]
+    #[arg(long, value_name = "VERSION")]
+    min_agent: Option<String>,
+
+    /// How often machines ask, in seconds [default: as before, or 300]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(30..=86_400))]
+    poll_interval: Option<u32>,
+
+    #[command(flatten)]
+    signing: Signing,
+
+    #[command(flatten)]
+    clock: Clock,
+}
+
+pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
+    let repository = Repository::at(&options.repository)?;
+    let signed = repository.signed()?;
+    let now = options.clock.now();
+    if !options.refresh {
+        unchanged_and_tested(options, &repository, &signed)?;
+    }
+    let published = publish::publish(&publish::Order {
+        trust: &repository.trust()?,
+        signed: (!options.refresh).then_some(&signed),
+        to: &Folder::at(&options.to)?,
+        signers: &options.signing.signers(environment)?,
+        head: HeadOptions {
+            channel: options.channel.clone(),
+            min_agent: options.min_agent.clone(),
+            ring: options.ring.clone(),
+            poll_interval_s: options.poll_interval,
+            lifetime: options.head_expires_in,
+        },
+        now,
+    })?;
+    let head = &published.head;
+    common::say(&format!(
+        "published: policy {}, revocations {}, head {} until {} in {}\n",
+        published.policy,
+        published.revocations.map_or_else(|| "none".to_owned(), |n| n.to_string()),
+        head.sequence,
+        head.expires,
+        options.to.display()
+    ))?;
+    Ok(exit::OK)
+}
+
+/// What was signed is what stands in `policy.toml` now, and it passes the table.
+fn unchanged_and_tested(options: &Options, repository: &Repository, signed: &Folder) -> anyhow::Result<()> {
+    let Some(number) = signed.numbers("policy")?.last().copied() else { return Ok(()) };
+    let (_, _, body) = statement::load(signed, number)?;
+    let policy = Policy::from_body(&body).map_err(|faults| {
+        let first = faults.first().map(|f| format!("{}: {}", f.place, f.message)).unwrap_or_default();
+        anyhow::anyhow!("the signed policy {number} is not valid: {first}; mend policy.toml and sign again")
+    })?;
+    let written = crate::authoring::source::load(&repository.policy())?;
+    anyhow::ensure!(
+        statement::body(&written)? == body,
+        "policy.toml is not what was signed as policy {number}; sign it with `mcpolicy policy sign`, or restore it"
+    );
+    if options.skip_tests {
+        common::note("warning: the test table was not run");
+        return Ok(());
+    }
+    let table = table::source(&repository.policy(), None)?;
+    let rows = table::rows(&table).map_err(|problems| {
+        let shown = crate::authoring::problem::render(&problems, &table);
+        anyhow::anyhow!(
+            "{} is no valid test table; mend it, or publish with --skip-tests\n{shown}",
+            table.path.display()
+        )
+    })?;
+    let outcomes = table::run(&policy, &rows, options.clock.now());
+    let failed: Vec<&str> = outcomes.iter().filter(|o| !o.passed).map(|o| o.name.as_str()).collect();
+    anyhow::ensure!(
+        failed.is_empty(),
+        "nothing was published: {} of {} tests fail ({}); run `mcpolicy policy test`, or publish with --skip-tests",
+        failed.len(),
+        outcomes.len(),
+        failed.join("; ")
+    );
+    Ok(())
+}

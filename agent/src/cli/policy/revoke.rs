@@ -1,0 +1,141 @@
+//! `policy revoke`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+use mcpolicy_platform::environment::Environment;
+use mcpolicy_schema::revocations::Revoked;
+
+use super::common::{self, Clock, Signing};
+use crate::authoring::folder::Folder;
+use crate::authoring::revoke::{self, Change};
+use crate::cli::exit;
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct Options {
+    /// Id of a rule, exception or grant
+    #[arg(group = "what")]
+    id: Option<String>,
+
+    /// An identity: npm:NAME[@VERSIONS], pypi:, oci:IMAGE[@sha256:…], git:REPOSITORY[#COMMIT], https://…, executable:PATH
+    #[arg(long, group = "what", value_name = "IDENTITY")]
+    identity: Option<String>,
+
+    /// SHA-256 of a file or image, 64 hex digits
+    #[arg(long, group = "what", value_name = "HEX")]
+    sha256: Option<String>,
+
+    /// Fingerprint of an entry, as reports show it
+    #[arg(long, group = "what", value_name = "FINGERPRINT")]
+    fingerprint: Option<String>,
+
+    /// Every server on a device
+    #[arg(long, group = "what", value_name = "ID")]
+    device: Option<String>,
+
+    /// Every server of a user
+    #[arg(long, group = "what", value_name = "NAME")]
+    user: Option<String>,
+
+    /// Every server of a group
+    #[arg(long, group = "what", value_name = "NAME")]
+    group: Option<String>,
+
+    /// Take a line of the list away, by its id
+    #[arg(long, group = "what", value_name = "ID")]
+    lift: Option<String>,
+
+    /// Sign the list as it is again, before it ends
+    #[arg(long, group = "what")]
+    renew: bool,
+
+    /// Why; shown to developers
+    #[arg(long, required_unless_present_any = ["lift", "renew"])]
+    reason: Option<String>,
+
+    /// Id of the new line [default: revocation-N]
+    #[arg(long, value_name = "ID")]
+    line_id: Option<String>,
+
+    /// Change ticket
+    #[arg(long)]
+    ticket: Option<String>,
+
+    /// The published folder
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+
+    /// How long the list can be taken as new
+    #[arg(long, value_name = "TIME", default_value = "180d", value_parser = common::lifetime)]
+    expires_in: SignedDuration,
+
+    /// How long the head is valid
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = common::lifetime)]
+    head_expires_in: SignedDuration,
+
+    #[command(flatten)]
+    signing: Signing,
+
+    #[command(flatten)]
+    clock: Clock,
+}
+
+impl Options {
+    fn change(&self) -> anyhow::Result<Change> {
+        if let Some(id) = &self.lift {
+            return Ok(Change::Lift(id.clone()));
+        }
+        if self.renew {
+            return Ok(Change::Renew);
+        }
+        let texts = [
+            (&self.id, Revoked::Rule as fn(String) -> Revoked),
+            (&self.sha256, Revoked::Sha256),
+            (&self.fingerprint, Revoked::Fingerprint),
+            (&self.device, Revoked::Device),
+            (&self.user, Revoked::User),
+            (&self.group, Revoked::Group),
+        ];
+        let text = texts.iter().find_map(|(text, make)| text.as_ref().map(|text| make(text.clone())));
+        let revoked = match (text, &self.identity) {
+            (Some(revoked), _) => revoked,
+            (None, Some(identity)) => Revoked::Identity(revoke::identity(identity)?),
+            (None, None) => anyhow::bail!("name what is to be denied"),
+        };
+        let reason = self.reason.clone().unwrap_or_default();
+        Ok(Change::Revoke { revoked, reason, id: self.line_id.clone() })
+    }
+}
+
+pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
+    let to = Folder::at(&options.to)?;
+    let root = to.newest_root()?;
+    let revised = revoke::revise(&revoke::Order {
+        to: &to,
+        root: &root,
+        change: options.change()?,
+        ticket: options.ticket.clone(),
+        signers: &options.signing.signers(environment)?,
+        now: options.clock.now(),
+        lifetime: options.expires_in,
+        head_lifetime: options.head_expires_in,
+    })?;
+    let mut out = String::new();
+    let what = match (&options.lift, &revised.id) {
+        (Some(id), _) => format!("lifted {id}"),
+        (None, Some(id)) => format!("revoked as {id}"),
+        (None, None) => "renewed".to_owned(),
+    };
+    let (list, head) = (revised.sequence, revised.head);
+    let _ = writeln!(
+        out,
+        "{what}: revocations {list} with {} line(s), head {head}, in {}",
+        revised.list.len(),
+        options.to.display()
+    );
+    let _ = writeln!(out, "next: serve the folder; machines deny at their next poll");
+    common::say(&out)?;
+    Ok(exit::OK)
+}

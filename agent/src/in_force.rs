@@ -1,0 +1,189 @@
+//! The policy by which a scan judges: an unsigned draft, or a published one that was verified.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use mcpolicy_platform::machine::Machine;
+use mcpolicy_schema::document::Mode;
+use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
+use mcpolicy_schema::policy::{Fault, Policy};
+use mcpolicy_schema::report::v1::PolicyInForce;
+use mcpolicy_schema::revocations::Revocations;
+use mcpolicy_schema::signed::{Grant, Head};
+use mcpolicy_schema::trust::{Staleness, Trust};
+use sha2::{Digest, Sha256};
+
+use crate::authoring::source;
+use crate::policy_store;
+
+/// Said of a draft wherever its verdicts are shown.
+pub const UNSIGNED: &str = "UNSIGNED draft: nobody has signed this policy; its verdicts bind nobody";
+
+/// A policy with all that goes with it.
+pub struct InForce {
+    /// The rules.
+    pub policy: Policy,
+    /// What is denied now, whatever they allow.
+    pub revocations: Option<Revocations>,
+    /// Verified grants.
+    pub grants: Vec<Grant>,
+    /// Its sequence; `None` for a draft.
+    pub sequence: Option<u64>,
+    /// SHA-256 of its body.
+    pub sha256: String,
+    /// Sequence of the revocations.
+    pub revocations_sequence: Option<u64>,
+    /// `fresh`, `stale` or `expired`; `None` for a draft.
+    pub staleness: Option<&'static str>,
+    /// It allows nothing new.
+    pub expired: bool,
+    /// What a reader of the verdicts must know.
+    pub notices: Vec<String>,
+    /// The ring that the head is for; `None` for all.
+    pub for_ring: Option<String>,
+}
+
+impl InForce {
+    /// A policy as its author has it, or the folder that it is in.
+    ///
+    /// # Errors
+    /// It cannot be read, or something in it is wrong.
+    pub fn draft(path: &Path) -> anyhow::Result<Self> {
+        let document = source::load(path)?;
+        let body = serde_json::to_vec(&document)?;
+        let policy = Policy::compile(document).map_err(|faults| refusal(path, &faults))?;
+        Ok(Self {
+            policy,
+            revocations: None,
+            grants: Vec::new(),
+            sequence: None,
+            sha256: Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect(),
+            revocations_sequence: None,
+            staleness: None,
+            expired: false,
+            notices: vec![UNSIGNED.to_owned()],
+            for_ring: None,
+        })
+    }
+
+    /// A published policy, verified from a root that the caller trusts. A scan keeps nothing between two runs, so an
+    /// older policy than one seen before is not noticed here; the agent's own store notices it.
+    ///
+    /// # Errors
+    /// Any check of any document fails: nothing of the folder counts then.
+    pub fn verified(folder: &Path, trust_root: &Path, now: Timestamp) -> anyhow::Result<Self> {
+        let root = read_root(trust_root)?;
+        let mut trust = Trust::pinned(&root, Timestamp::UNIX_EPOCH)
+            .with_context(|| format!("the trust root {} is refused", trust_root.display()))?;
+        let update = trust.update(&policy_store::read(folder)?, now);
+        if !update.refusals.is_empty() {
+            let lines: Vec<String> = update.refusals.iter().map(|refusal| format!("\n  {refusal}")).collect();
+            anyhow::bail!(
+                "the policy in {} is refused, nothing was judged:{}",
+                folder.display(),
+                lines.concat()
+            );
+        }
+        let policy = trust.policy();
+        let policy = policy.with_context(|| {
+            format!("{} holds no policy; name the folder that `policy publish` wrote", folder.display())
+        })?;
+        let staleness = trust.staleness(now);
+        let mut notices = Vec::new();
+        if lies_in(trust_root, folder) {
+            notices.push(
+                "the trust root was taken from the policy's own folder: whoever can write there could have signed this policy"
+                    .to_owned(),
+            );
+        }
+        notices.extend(trust.head().and_then(too_old_for));
+        notices.extend(staleness.and_then(|rung| aged(rung, trust.current_as_of())));
+        Ok(Self {
+            policy: policy.policy.clone(),
+            revocations: trust.revocations().map(|list| list.revocations.clone()),
+            grants: Vec::new(),
+            sequence: Some(policy.sequence),
+            sha256: policy.sha256.to_string(),
+            revocations_sequence: trust.revocations().map(|list| list.sequence),
+            staleness: staleness.map(Staleness::as_str),
+            expired: staleness == Some(Staleness::Expired),
+            notices,
+            for_ring: trust.head().and_then(|head| head.ring.clone()),
+        })
+    }
+
+    /// How a report names it. `ring` is the machine's.
+    pub fn about(&self, ring: Option<&str>) -> PolicyInForce {
+        let mut notices = self.notices.clone();
+        if let Some(wanted) = self.for_ring.as_deref().filter(|wanted| ring != Some(*wanted)) {
+            notices.push(format!(
+                "the head offers this policy to the ring {wanted} only; this machine is not in it"
+            ));
+        }
+        PolicyInForce {
+            name: self.policy.document().policy.name.clone(),
+            sequence: self.sequence,
+            signed: self.sequence.is_some(),
+            sha256: self.sha256.clone(),
+            mode: word(self.policy.mode(ring)).to_owned(),
+            ring: ring.map(str::to_owned),
+            revocations: self.revocations_sequence,
+            staleness: self.staleness.map(str::to_owned),
+            notices,
+        }
+    }
+}
+
+fn word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Observe => "observe",
+        Mode::Warn => "warn",
+        Mode::Hold => "hold",
+        Mode::Enforce => "enforce",
+    }
+}
+
+fn read_root(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let full = std::path::absolute(path)?;
+    let snapshot = Machine::live().read(&full, None, MAX_ENVELOPE_BYTES as u64);
+    Ok(snapshot.with_context(|| format!("cannot read the trust root {}", path.display()))?.bytes)
+}
+
+/// Whether a file is in a folder, links followed.
+fn lies_in(file: &Path, folder: &Path) -> bool {
+    let real =
+        |path: &Path| Machine::live().resolve(&std::path::absolute(path).ok()?).ok().map(|found| found.path);
+    real(folder).zip(real(file)).is_some_and(|(folder, file)| file.starts_with(folder))
+}
+
+/// An agent that does not know all that the policy uses.
+fn too_old_for(head: &Head) -> Option<String> {
+    let wanted = head.min_agent.as_deref()?;
+    let own = env!("CARGO_PKG_VERSION");
+    let numbers = |version: &str| -> Vec<u64> {
+        version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
+    };
+    (numbers(own) < numbers(wanted)).then(|| {
+        format!("the policy asks for mcpolicy {wanted} or newer; this is {own}, which may not know all of it")
+    })
+}
+
+fn aged(rung: Staleness, current_as_of: Option<Timestamp>) -> Option<String> {
+    let since = current_as_of.map_or_else(|| "no head".to_owned(), |at| format!("no head since {at}"));
+    match rung {
+        Staleness::Fresh => None,
+        Staleness::Stale => Some(format!("STALE: {since} says that this policy is current")),
+        Staleness::Expired => Some(format!(
+            "EXPIRED: {since} says that this policy is current. It allows nothing new, and a scan knows of nothing \
+             that it allowed before, so everything is denied"
+        )),
+    }
+}
+
+/// Everything that is wrong, a line each: an author mends them all at once.
+fn refusal(path: &Path, faults: &[Fault]) -> anyhow::Error {
+    let lines: Vec<String> =
+        faults.iter().map(|fault| format!("\n  {}: {}", fault.place, fault.message)).collect();
+    anyhow::anyhow!("the policy {} is refused, nothing was judged:{}", path.display(), lines.concat())
+}

@@ -1,0 +1,111 @@
+//! A published folder: `head.json`, `root.N.json`, `policy.N.json`, `policy.N.body`, `revocations.N.json`,
+//! `revocations.N.body`. Read, not believed.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use mcpolicy_platform::machine::{Machine, ReadError};
+use mcpolicy_schema::envelope::Envelope;
+use mcpolicy_schema::limits::{
+    MAX_ENVELOPE_BYTES, MAX_POLICY_BODY_BYTES, MAX_REVOCATIONS_BODY_BYTES, MAX_ROOT_UPDATES,
+};
+use mcpolicy_schema::signed::{self, Head};
+use mcpolicy_schema::trust::Documents;
+
+/// The sequences that a folder has files for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sequences {
+    /// Of roots.
+    pub roots: BTreeSet<u64>,
+    /// Of policies.
+    pub policies: BTreeSet<u64>,
+    /// Of revocations.
+    pub revocations: BTreeSet<u64>,
+}
+
+/// Lists the numbers in a folder's names.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub fn sequences(folder: &Path) -> anyhow::Result<Sequences> {
+    let full = std::path::absolute(folder)?;
+    let entries = Machine::live().list(&full);
+    let entries =
+        entries.with_context(|| format!("cannot list the published folder {}", folder.display()))?;
+    let mut found = Sequences::default();
+    for entry in entries {
+        let Some(name) = entry.name.to_str() else { continue };
+        let (kind, set) = match name.split('.').next() {
+            Some("root") => ("root", &mut found.roots),
+            Some("policy") => ("policy", &mut found.policies),
+            Some("revocations") => ("revocations", &mut found.revocations),
+            _ => continue,
+        };
+        set.extend(number_in(name, kind));
+    }
+    Ok(found)
+}
+
+/// The number in `KIND.N.json`; `root.01.json` has none, so that a number has one name.
+fn number_in(name: &str, kind: &str) -> Option<u64> {
+    let digits = name.strip_prefix(kind)?.strip_prefix('.')?.strip_suffix(".json")?;
+    let canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    digits.parse().ok().filter(|_| canonical)
+}
+
+/// Reads a published folder: all its roots, its head, and the policy and revocations that the head names; without a
+/// head that can be read, those with the highest numbers. No file is read beyond its limit.
+///
+/// # Errors
+/// The folder or a file in it cannot be read, or is too large. An absent file is no error here.
+pub fn read(folder: &Path) -> anyhow::Result<Documents> {
+    let sequences = sequences(folder)?;
+    if sequences.roots.len() > MAX_ROOT_UPDATES {
+        bail!(
+            "{} has more than {MAX_ROOT_UPDATES} roots; pin a newer one and leave out the old",
+            folder.display()
+        );
+    }
+    let file = |name: String, most: usize| read_file(&folder.join(name), most);
+    let head = file("head.json".to_owned(), MAX_ENVELOPE_BYTES)?;
+    let named = head.as_deref().and_then(peek);
+    let policy = match &named {
+        Some(head) => Some(head.policy.sequence),
+        None => sequences.policies.last().copied(),
+    };
+    let revocations = match &named {
+        Some(head) => head.revocations.map(|named| named.sequence),
+        None => sequences.revocations.last().copied(),
+    };
+    let mut documents = Documents { head, ..Documents::default() };
+    for n in sequences.roots {
+        documents.roots.extend(file(format!("root.{n}.json"), MAX_ENVELOPE_BYTES)?.map(|bytes| (n, bytes)));
+    }
+    if let Some(n) = policy {
+        documents.statement = file(format!("policy.{n}.json"), MAX_ENVELOPE_BYTES)?;
+        documents.body = file(format!("policy.{n}.body"), MAX_POLICY_BODY_BYTES)?;
+    }
+    if let Some(n) = revocations {
+        documents.revocations_statement = file(format!("revocations.{n}.json"), MAX_ENVELOPE_BYTES)?;
+        documents.revocations_body = file(format!("revocations.{n}.body"), MAX_REVOCATIONS_BODY_BYTES)?;
+    }
+    Ok(documents)
+}
+
+/// What an unverified head says. It only chooses which files are looked at; they are verified all the same.
+fn peek(bytes: &[u8]) -> Option<Head> {
+    signed::decode(Envelope::parse(bytes).ok()?.payload()).ok()
+}
+
+fn read_file(path: &Path, most: usize) -> anyhow::Result<Option<Vec<u8>>> {
+    let full = std::path::absolute(path)?;
+    match Machine::live().read(&full, None, most as u64) {
+        Ok(snapshot) => Ok(Some(snapshot.bytes)),
+        Err(ReadError::NotFound) => Ok(None),
+        Err(error @ ReadError::TooLarge { .. }) => {
+            bail!("{} {error}; at most {most} bytes are read", path.display())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}

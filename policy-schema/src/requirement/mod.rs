@@ -1,0 +1,144 @@
+//! Version requirements: whether every version that a request may resolve to is one that a rule means.
+//!
+//! A doubt is always `Some`: an entry is allowed only where `All` is proved.
+
+mod npm;
+mod python;
+#[cfg(test)]
+mod tests;
+
+use crate::document::Ecosystem;
+
+/// How a request lies to a requirement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Admits {
+    /// Every version that it may resolve to is meant.
+    All,
+    /// Some may be meant and some not, or it cannot be told.
+    Some,
+    /// Certainly none is meant.
+    None,
+}
+
+/// A version requirement of one ecosystem.
+#[derive(Debug, Clone)]
+pub struct Requirement {
+    syntax: Syntax,
+    /// The one version that is meant.
+    exact: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Syntax {
+    /// `*`.
+    Any,
+    /// npm and JSR.
+    Npm(npm::Range),
+    /// PEP 440.
+    Python(python::Specifiers),
+    /// One version, compared in this form.
+    Exact(Ecosystem),
+}
+
+impl Requirement {
+    /// Reads a requirement in the ecosystem's own syntax; `*` is any version.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for the author of a policy.
+    pub fn parse(ecosystem: Ecosystem, text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text == "*" {
+            return Ok(Self { syntax: Syntax::Any, exact: None });
+        }
+        if text.is_empty() {
+            return Err("versions is empty: write `*` for any version".to_owned());
+        }
+        match ecosystem {
+            Ecosystem::Npm | Ecosystem::Deno => {
+                let range = npm::Range::parse(text)
+                    .ok_or_else(|| format!("`{text}` is no version range of npm: write for example `1.2.3`, `^1.2.3` or `>=1.2.3 <2`"))?;
+                let exact = npm::exact(text).map(|version| version.to_string());
+                Ok(Self { syntax: Syntax::Npm(range), exact })
+            }
+            Ecosystem::Pypi => {
+                let specifiers = python::Specifiers::parse(text).ok_or_else(|| {
+                    format!("`{text}` is no version specifier of Python: write for example `==1.2.3` or `>=1.2,<2`")
+                })?;
+                let exact = specifiers.exact().map(|version| version.to_string());
+                Ok(Self { syntax: Syntax::Python(specifiers), exact })
+            }
+            Ecosystem::Dotnet | Ecosystem::Go => match one_version(ecosystem, text) {
+                Some(_) => Ok(Self { syntax: Syntax::Exact(ecosystem), exact: Some(text.to_owned()) }),
+                None if ecosystem == Ecosystem::Go => Err(format!(
+                    "`{text}` is no exact version of a Go module: write one such as `v1.2.3`, or `*`"
+                )),
+                None => Err(format!(
+                    "`{text}` is no exact NuGet version: write one such as `1.2.3`, or `*`; ranges are not read"
+                )),
+            },
+            Ecosystem::Cargo | Ecosystem::Executable => {
+                Err("nothing in a command line names a version here: write `*`".to_owned())
+            }
+        }
+    }
+
+    /// Judges what an entry asks for: `None` is no version at all, a tag may be any version.
+    pub fn admits(&self, asked: Option<&str>) -> Admits {
+        match (&self.syntax, asked) {
+            (Syntax::Any, _) => Admits::All,
+            (_, None) => Admits::Some,
+            (Syntax::Npm(range), Some(asked)) => range.admits(asked),
+            (Syntax::Python(specifiers), Some(asked)) => specifiers.admits(asked),
+            (Syntax::Exact(ecosystem), Some(asked)) => {
+                let meant = self.exact.as_deref().and_then(|exact| one_version(*ecosystem, exact));
+                match one_version(*ecosystem, asked) {
+                    None => Admits::Some,
+                    asked if asked == meant => Admits::All,
+                    _ => Admits::None,
+                }
+            }
+        }
+    }
+
+    /// The one version that is meant, if it is one.
+    pub fn exact(&self) -> Option<&str> {
+        self.exact.as_deref()
+    }
+}
+
+/// An exact version of Go or NuGet in the form in which it is compared; `None` if it is a range, tag or branch.
+fn one_version(ecosystem: Ecosystem, text: &str) -> Option<String> {
+    let numbers = |release: &str| {
+        let numbers: Vec<Option<u64>> = release
+            .split('.')
+            .map(|n| n.bytes().all(|b| b.is_ascii_digit()).then(|| n.parse().ok()).flatten())
+            .collect();
+        numbers.into_iter().collect::<Option<Vec<u64>>>()
+    };
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+    };
+    if ecosystem == Ecosystem::Go {
+        // A shorter one (`v1.2`) is a query for the newest of its kind; Go compares what is left letter by letter.
+        let version = text.strip_prefix('v')?;
+        let bare = version.split_once('+').map_or(version, |(bare, _)| bare);
+        let (release, label) = bare.split_once('-').map_or((bare, None), |(r, l)| (r, Some(l)));
+        let is_exact = numbers(release)?.len() == 3 && label.is_none_or(is_label);
+        let build = version.strip_prefix(bare).unwrap_or_default();
+        return (is_exact && (build.is_empty() || build == "+incompatible")).then(|| text.to_owned());
+    }
+    // NuGet: three or four numbers, the fourth counts only if it is not zero; labels have no case; what stands behind
+    // a plus does not count.
+    let bare = text.split_once('+').map_or(text, |(bare, _)| bare);
+    let (release, label) = bare.split_once('-').map_or((bare, None), |(r, l)| (r, Some(l)));
+    let mut numbers = numbers(release)?;
+    if !(3..=4).contains(&numbers.len()) || !label.is_none_or(is_label) {
+        return None;
+    }
+    if numbers.len() == 4 && numbers[3] == 0 {
+        numbers.pop();
+    }
+    let release: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    let label = label.map(|l| format!("-{}", l.to_ascii_lowercase())).unwrap_or_default();
+    Some(format!("{}{label}", release.join(".")))
+}

@@ -1,0 +1,622 @@
+//! The life of a signed policy, as people run it: init, sign, publish, verify, revoke, grant, rotate. The runbooks of
+//! docs/runbooks.md are tests here: each runs the very commands.
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use mcpolicy_tests::{TestMachine, report_of};
+use serde_json::Value;
+
+/// The day on which everything is made.
+const NOW: &str = "2026-11-21T12:00:00Z";
+
+struct Desk {
+    machine: TestMachine,
+}
+
+impl Desk {
+    /// A machine with a new repository `repo` and keys in `repo-keys`.
+    fn new(more: &[&str]) -> Self {
+        let desk = Self { machine: TestMachine::new(crate::BINARY) };
+        let mut arguments = vec!["init", "repo", "--no-passphrase"];
+        arguments.extend(more);
+        desk.ok(&arguments);
+        desk
+    }
+
+    fn run_at(&self, now: &str, arguments: &[&str]) -> Output {
+        let mut all = vec!["policy"];
+        all.extend(arguments);
+        all.extend(["--now", now]);
+        self.machine.run(&all)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.run_at(NOW, arguments)
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        self.ok_at(NOW, arguments)
+    }
+
+    fn ok_at(&self, now: &str, arguments: &[&str]) -> String {
+        let output = self.run_at(now, arguments);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {out}{err}");
+        out + &err
+    }
+
+    /// Fails with wrong usage, says why, and that in one or two lines.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}{said}", text(&output.stdout));
+        assert!(said.starts_with("mcpolicy: "), "{said}");
+        said
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.machine.home().join(path)
+    }
+
+    fn edit(&self, path: &str, change: impl FnOnce(String) -> String) {
+        let before = read(&self.path(path));
+        self.machine.file(path, change(before));
+    }
+
+    fn verify(&self, root: &str, more: &[&str]) -> Value {
+        self.verify_at(NOW, root, more)
+    }
+
+    fn verify_at(&self, now: &str, root: &str, more: &[&str]) -> Value {
+        let mut arguments = vec!["verify", "site", "--trust-root", root, "--json"];
+        arguments.extend(more);
+        let output = self.run_at(now, &arguments);
+        let answer = report_of(&output);
+        let code = if answer["verified"] == true { Some(0) } else { Some(1) };
+        assert_eq!(output.status.code(), code, "{answer}");
+        answer
+    }
+
+    fn publish(&self) -> String {
+        self.ok(&["publish", "repo", "--to", "site", "--key", "repo-keys/online-1.pem"])
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a file of the test itself")]
+fn read(path: &std::path::Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const ROOT: &str = "repo/trust/root.1.json";
+
+/// A repository with a policy published by one policy key.
+fn published() -> Desk {
+    let desk = Desk::new(&[]);
+    desk.ok(&["sign", "repo", "--key", "repo-keys/policy-1.pem"]);
+    desk.publish();
+    desk
+}
+
+#[test]
+fn a_new_repository_is_checked_tested_signed_published_and_verified() {
+    let desk = Desk::new(&["--name", "A \"quoted\" name"]);
+    desk.ok(&["check", "repo", "--strict"]);
+    assert!(desk.ok(&["test", "repo"]).starts_with("1 passed"));
+    let said = desk.ok(&["sign", "repo", "--key", "repo-keys/policy-1.pem", "--ticket", "SEC-1"]);
+    assert!(said.contains("policy 1 of A \"quoted\" name") && said.contains("1 of 1 signatures"), "{said}");
+    assert!(desk.publish().contains("policy 1, revocations none, head 1"));
+    let answer = desk.verify(ROOT, &[]);
+    assert_eq!(
+        (answer["verified"].as_bool(), answer["policy"]["sequence"].as_u64()),
+        (Some(true), Some(1)),
+        "{answer}"
+    );
+    assert_eq!(answer["staleness"], "fresh");
+    let failed = |answer: &Value| {
+        answer.to_string().contains("\"failed\"") || answer.to_string().contains("not-reached")
+    };
+    assert!(!failed(&answer), "{answer}");
+    let shown = desk.ok(&["show", "site", "--trust-root", ROOT]);
+    assert!(shown.contains("policy 1, signed by 1 key(s)") && shown.contains("quoted"), "{shown}");
+    assert!(desk.refused(&["show", "site"]).contains("--trust-root"));
+    let names: Vec<String> =
+        ["root.1.json", "policy.1.json", "policy.1.body", "head.json"].map(str::to_owned).to_vec();
+    for name in names {
+        assert!(desk.path("site").join(&name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn init_writes_no_key_into_the_repository_and_overwrites_nothing() {
+    let desk = Desk::new(&[]);
+    assert!(desk.path("repo-keys/root-3.pem").is_file() && desk.path("repo-keys/root-3.pub").is_file());
+    assert!(read(&desk.path("repo/.gitignore")).contains("*.pem"));
+    assert!(
+        desk.refused(&["init", "repo", "--no-passphrase", "--keys", "other"]).contains("is there already")
+    );
+    let inside = desk.refused(&["init", "new", "--no-passphrase", "--keys", "new/keys"]);
+    assert!(inside.contains("outside"), "{inside}");
+    assert!(!desk.path("new").exists());
+    // Without a terminal and without a passphrase nothing is made in clear by accident.
+    let output = desk.run(&["init", "third"]);
+    assert!(
+        output.status.code() == Some(2) && !desk.path("third/policy.toml").exists(),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn the_template_names_its_schema_and_the_schema_lies_beside_it() {
+    let desk = Desk::new(&[]);
+    let policy = read(&desk.path("repo/policy.toml"));
+    assert!(policy.starts_with("#:schema ./policy-v1.schema.json\n"));
+    let schema: Value = serde_json::from_str(&read(&desk.path("repo/policy-v1.schema.json"))).unwrap();
+    let document: Value = report_of(&desk.run(&["show", "repo", "--json"]));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert!(validator.is_valid(&document), "{document}");
+    let mut misspelt = document;
+    misspelt["policy"]["modus"] = "warn".into();
+    assert!(!validator.is_valid(&misspelt));
+}
+
+#[test]
+fn keys_with_a_passphrase_sign_only_with_it() {
+    let desk = Desk { machine: TestMachine::new(crate::BINARY) };
+    desk.machine.file("pass", "correct horse\n");
+    desk.machine.file("wrong", "battery staple\n");
+    desk.ok(&["init", "repo", "--passphrase-file", "pass"]);
+    assert!(read(&desk.path("repo-keys/policy-1.pem")).starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+    let sign = |file: &str| {
+        desk.run(&["sign", "repo", "--key", "repo-keys/policy-1.pem", "--passphrase-file", file])
+    };
+    let wrong = sign("wrong");
+    let said = text(&wrong.stderr);
+    assert!(
+        wrong.status.code() == Some(2) && said.contains("passphrase is wrong") && !said.contains("battery"),
+        "{said}"
+    );
+    assert_eq!(sign("pass").status.code(), Some(0));
+}
+
+#[test]
+fn a_policy_that_loosens_waits_for_the_second_person() {
+    let desk = Desk::new(&[]);
+    desk.edit("repo/policy.toml", |t| t.replace("mode = \"enforce\"", "mode = \"observe\""));
+    let said = desk.ok(&["sign", "repo", "--key", "repo-keys/policy-1.pem"]);
+    assert!(said.contains("LOOSENS") && said.contains("1 of 2 signatures"), "{said}");
+    let publish = ["publish", "repo", "--to", "site", "--key", "repo-keys/online-1.pem"];
+    let refused = desk.refused(&publish);
+    assert!(refused.contains("takes protection away") && !desk.path("site").exists(), "{refused}");
+    // The same person twice is one person.
+    desk.ok(&["sign", "repo", "--key", "repo-keys/policy-1.pem"]);
+    desk.refused(&publish);
+    let said = desk.ok(&["sign", "repo", "--key", "repo-keys/policy-2.pem"]);
+    assert!(said.contains("signed too") && said.contains("2 of 2"), "{said}");
+    desk.ok(&publish);
+    assert_eq!(desk.verify(ROOT, &[])["policy"]["signers"], 2);
+}
+
+#[test]
+fn signatures_of_other_roles_do_not_count() {
+    let desk = Desk::new(&[]);
+    assert!(desk.refused(&["sign", "repo", "--key", "repo-keys/root-1.pem"]).contains("policy key"));
+    desk.ok(&["sign", "repo", "--key", "repo-keys/policy-1.pem"]);
+    let refused = desk.refused(&["publish", "repo", "--to", "site", "--key", "repo-keys/policy-1.pem"]);
+    assert!(refused.contains("online"), "{refused}");
+    assert!(!desk.path("site").exists());
+    assert!(desk.refused(&["sign", "repo"]).contains("--key"));
+}
+
+#[test]
+fn publish_refuses_failing_tests_old_numbers_and_a_policy_that_was_not_signed() {
+    let desk = published();
+    let publish = ["publish", "repo", "--to", "site", "--key", "repo-keys/online-1.pem"];
+    assert!(desk.refused(&publish).contains("not newer"));
+    desk.edit("repo/policy.toml", |t| t.replace("contact = ", "contact = \"x\" # "));
+    assert!(desk.refused(&publish).contains("not what was signed"));
+    desk.ok(&["sign", "repo", "--key", "repo-keys/policy-1.pem"]);
+    desk.edit("repo/tests.toml", |t| t.replace("expect = \"deny\"", "expect = \"allow\""));
+    let refused = desk.refused(&publish);
+    assert!(refused.contains("1 of 1 tests fail") && refused.contains("--skip-tests"), "{refused}");
+    let mut skipping = publish.to_vec();
+    skipping.push("--skip-tests");
+    assert!(desk.ok(&skipping).contains("policy 2"));
+    assert_eq!(desk.verify(ROOT, &[])["policy"]["sequence"], 2);
+}
+
+#[test]
+fn a_head_is_renewed_without_another_policy() {
+    let desk = published();
+    let later = "2026-11-29T12:00:00Z";
+    assert_eq!(desk.verify_at(later, ROOT, &[])["verified"], false);
+    desk.ok_at(later, &["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"]);
+    let answer = desk.verify_at(later, ROOT, &[]);
+    assert_eq!(
+        (answer["verified"].as_bool(), answer["policy"]["sequence"].as_u64()),
+        (Some(true), Some(1)),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_changed_folder_is_refused_and_the_rule_is_named() {
+    let broken = |file: &str, change: &dyn Fn(String) -> String| {
+        let desk = published();
+        desk.edit(&format!("site/{file}"), change);
+        let answer = desk.verify(ROOT, &[]);
+        assert_eq!(answer["verified"], false, "{file}");
+        let documents = answer["documents"].as_array().unwrap().clone();
+        let failed = documents.iter().flat_map(|d| d["rules"].as_array().unwrap().clone());
+        let failed: Vec<String> = failed
+            .filter(|r| r["result"] == "failed")
+            .map(|r| r["rule"].as_str().unwrap().to_owned())
+            .collect();
+        failed.join(" ")
+    };
+    assert_eq!(broken("policy.1.body", &|t| t.replace("deny", "Deny")), "body-digest");
+    assert_eq!(broken("policy.1.body", &|t| t + " "), "body-length");
+    assert_eq!(broken("head.json", &|t| t.replace("\"sig\":\"", "\"sig\":\"AAAA")), "threshold");
+    assert_eq!(broken("policy.1.json", &|_| "{".to_owned()), "envelope-form");
+    let desk = published();
+    assert_eq!(desk.verify(ROOT, &["--min-policy", "2"])["verified"], false);
+    assert_eq!(desk.verify(ROOT, &["--channel", "other"])["verified"], false);
+    let other = Desk::new(&[]);
+    desk.machine.file("other-root.json", read(&other.path(ROOT)));
+    assert_eq!(desk.verify("other-root.json", &[])["verified"], false);
+    assert_eq!(desk.run(&["verify", "site", "--trust-root", "nowhere.json"]).status.code(), Some(2));
+}
+
+#[test]
+fn an_emergency_is_one_command() {
+    let desk = published();
+    let keys = ["--key", "repo-keys/emergency-1.pem", "--key", "repo-keys/online-1.pem", "--to", "site"];
+    let revoke = |what: &[&str]| {
+        let mut arguments = vec!["revoke"];
+        arguments.extend(what);
+        arguments.extend(keys);
+        desk.run(&arguments)
+    };
+    let output = revoke(&["--identity", "npm:@example/stolen@1.4.3", "--reason", "stolen release"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("revoked as revocation-1"));
+    for (n, what) in [
+        &["docs", "--reason", "r"][..],
+        &["--sha256", &"a".repeat(64), "--reason", "r"],
+        &["--fingerprint", &format!("sha256:{}", "b".repeat(64)), "--reason", "r"],
+        &["--device", "laptop-7", "--reason", "r"],
+        &["--user", "mallory", "--reason", "r"],
+        &["--group", "contractors", "--reason", "r"],
+        &["--identity", "https://mcp.example.com/mcp", "--reason", "r"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let output = revoke(what);
+        assert_eq!(output.status.code(), Some(0), "{what:?}: {}", text(&output.stderr));
+        assert_eq!(desk.verify(ROOT, &[])["revocations"].as_u64(), Some(n as u64 + 2));
+    }
+    let shown = desk.ok(&["show", "site", "--trust-root", ROOT]);
+    assert!(shown.contains("revocation-1: npm @example/stolen 1.4.3 (stolen release)"), "{shown}");
+    assert!(text(&revoke(&["--user", "mallory", "--reason", "r"]).stderr).contains("already"));
+    assert_eq!(revoke(&["--lift", "revocation-1"]).status.code(), Some(0));
+    assert!(!desk.ok(&["show", "site", "--trust-root", ROOT]).contains("stolen"));
+    assert_eq!(revoke(&["--renew"]).status.code(), Some(0));
+    assert_eq!(revoke(&["--user", "x"]).status.code(), Some(2), "a reason is needed");
+    assert_eq!(revoke(&["--identity", "nonsense", "--reason", "r"]).status.code(), Some(2));
+    // The emergency key may only deny: it publishes no policy, and the next one keeps the list.
+    desk.edit("repo/policy.toml", |t| t.replace("contact = ", "contact = \"x\" # "));
+    desk.ok(&["sign", "repo", "--key", "repo-keys/policy-1.pem"]);
+    desk.publish();
+    let answer = desk.verify(ROOT, &[]);
+    assert_eq!(
+        (answer["policy"]["sequence"].as_u64(), answer["revocations"].as_u64()),
+        (Some(2), Some(10)),
+        "{answer}"
+    );
+}
+
+#[test]
+fn an_emergency_does_not_sign_what_an_intruder_put_into_the_list() {
+    let desk = published();
+    let revoke = [
+        "revoke",
+        "docs",
+        "--reason",
+        "r",
+        "--key",
+        "repo-keys/emergency-1.pem",
+        "--key",
+        "repo-keys/online-1.pem",
+        "--to",
+        "site",
+    ];
+    desk.ok(&revoke);
+    desk.edit("site/revocations.1.body", |t| t.replace("docs", "nope"));
+    assert!(desk.refused(&revoke).contains("not the one that was signed"));
+    let only = ["revoke", "other", "--reason", "r", "--key", "repo-keys/online-1.pem", "--to", "site"];
+    desk.refused(&only);
+}
+
+#[test]
+fn an_emergency_does_not_wait_for_an_expired_head() {
+    let desk = published();
+    let later = "2026-12-24T12:00:00Z";
+    desk.ok_at(
+        later,
+        &[
+            "revoke",
+            "docs",
+            "--reason",
+            "r",
+            "--key",
+            "repo-keys/emergency-1.pem",
+            "--key",
+            "repo-keys/online-1.pem",
+            "--to",
+            "site",
+        ],
+    );
+    assert_eq!(desk.verify_at(later, ROOT, &[])["verified"], true);
+}
+
+#[test]
+fn a_grant_is_one_line_for_one_entry_user_and_device() {
+    let desk = published();
+    let fingerprint = format!("sha256:{}", "c".repeat(64));
+    let request = format!(
+        r#"{{"fingerprint":"{fingerprint}","identity":"npm @example/x 1.0.0","device":"laptop-7","user":"ann"}}"#
+    );
+    desk.machine.file("request.json", &request);
+    let sign = ["--repository", "repo", "--key", "repo-keys/policy-1.pem"];
+    let grant = |first: &[&str]| {
+        let mut arguments = vec!["grant"];
+        arguments.extend(first);
+        arguments.extend(sign);
+        desk.run(&arguments)
+    };
+    let output = grant(&["request.json", "--for", "24h", "--ticket", "SEC-9"]);
+    let line = text(&output.stdout);
+    assert!(
+        output.status.success()
+            && line.starts_with("mcpolicy-grant-1:")
+            && line.trim_end().lines().count() == 1,
+        "{line}"
+    );
+    assert!(!line.trim_end().contains([' ', '"', '\'', '$', '`']), "{line}");
+    let answer = report_of(&grant(&[&request, "--json"]));
+    assert_eq!(answer["grant"]["expires"], "2026-11-22T12:00:00Z");
+    assert_eq!(
+        (answer["grant"]["device"].as_str(), answer["grant"]["user"].as_str()),
+        (Some("laptop-7"), Some("ann"))
+    );
+    for wrong in [
+        &["request.json", "--for", "31d"][..],
+        &["request.json", "--for", "soon"],
+        &["request.json", "--user", "bob"],
+        &["nowhere.json"],
+        &[r#"{"fingerprint":"sha256:short","device":"d","user":"u"}"#],
+        &[&format!(r#"{{"fingerprint":"{fingerprint}","device":"d"}}"#)],
+    ] {
+        assert_eq!(grant(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    let other =
+        desk.run(&["grant", "request.json", "--repository", "repo", "--key", "repo-keys/online-1.pem"]);
+    assert!(other.status.code() == Some(2) && text(&other.stderr).contains("policy key"));
+}
+
+#[test]
+fn what_is_signed_is_what_is_shown() {
+    let desk = published();
+    let body: Value = serde_json::from_str(&read(&desk.path("site/policy.1.body"))).unwrap();
+    let shown = report_of(&desk.run(&["show", "repo", "--json"]));
+    assert_eq!(body, shown);
+}
+
+// The runbooks.
+
+#[test]
+fn runbook_a_small_team_starts_alone_is_warned_and_grows() {
+    let desk = Desk { machine: TestMachine::new(crate::BINARY) };
+    let said = desk.ok(&["init", "repo", "--solo", "--no-passphrase"]);
+    assert!(said.contains("one key decides alone"), "{said}");
+    assert!(desk.ok(&["check", "repo"]).contains("solo-root"));
+    desk.ok(&["sign", "repo", "--key", "repo-keys/solo.pem"]);
+    desk.ok(&["publish", "repo", "--to", "site", "--key", "repo-keys/solo.pem"]);
+    assert_eq!(desk.verify(ROOT, &[])["verified"], true);
+    // Two more people make keys; the root becomes 2 of 3, policies get a second signer.
+    for name in ["ann", "ben"] {
+        let made = desk.machine.run(&["policy", "key", &format!("{name}.pem"), "--no-passphrase"]);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+    let rotate = [
+        "rotate",
+        "repo",
+        "--add",
+        "root=ann.pub",
+        "--add",
+        "root=ben.pub",
+        "--threshold",
+        "root=2",
+        "--add",
+        "policy=ann.pub",
+        "--add",
+        "emergency=ben.pub",
+        "--loosening-threshold",
+        "2",
+        "--key",
+        "repo-keys/solo.pem",
+    ];
+    let said = desk.ok(&rotate);
+    assert!(
+        said.contains("a draft that nobody trusts yet") && !desk.path("repo/trust/root.2.json").exists(),
+        "{said}"
+    );
+    assert!(desk.ok(&["rotate", "repo", "--key", "ann.pem"]).contains("complete"));
+    assert!(!desk.ok(&["check", "repo"]).contains("solo-root"));
+    desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/solo.pem"]);
+    let answer = desk.verify(ROOT, &[]);
+    assert_eq!((answer["verified"].as_bool(), answer["root"].as_u64()), (Some(true), Some(2)), "{answer}");
+    // A machine that is set up later may be pinned to the new root as well.
+    assert_eq!(desk.verify("repo/trust/root.2.json", &[])["verified"], true);
+}
+
+#[test]
+fn runbook_one_signer_is_gone() {
+    let desk = published();
+    let gone = report_of(&desk.machine.run(&["policy", "key", "repo-keys/root-3.pem", "--json"]));
+    let gone = gone["id"].as_str().unwrap().to_owned();
+    desk.machine.run(&["policy", "key", "new.pem", "--no-passphrase"]);
+    let remove = format!("root={gone}");
+    desk.ok(&[
+        "rotate",
+        "repo",
+        "--add",
+        "root=new.pub",
+        "--remove",
+        &remove,
+        "--key",
+        "repo-keys/root-1.pem",
+    ]);
+    // The one who is gone does not help: of the old keys two must sign, and of the new ones two.
+    let refused = desk.refused(&["rotate", "repo", "--remove", &remove, "--key", "repo-keys/root-2.pem"]);
+    assert!(refused.contains("--discard"), "{refused}");
+    assert!(desk.ok(&["rotate", "repo", "--key", "repo-keys/root-2.pem"]).contains("complete"));
+    desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"]);
+    assert_eq!(desk.verify(ROOT, &[])["root"], 2);
+    // The key that is gone signs no further root.
+    let refused = desk.refused(&["rotate", "repo", "--renew", "--key", "repo-keys/root-3.pem"]);
+    assert!(refused.contains("none of the keys"), "{refused}");
+}
+
+#[test]
+fn runbook_all_root_keys_are_lost() {
+    let desk = published();
+    let ids: Vec<String> = (1..=3)
+        .map(|n| {
+            let key = report_of(&desk.machine.run(&[
+                "policy",
+                "key",
+                &format!("repo-keys/root-{n}.pem"),
+                "--json",
+            ]));
+            format!("root={}", key["id"].as_str().unwrap())
+        })
+        .collect();
+    for name in ["a", "b", "c"] {
+        desk.machine.run(&["policy", "key", &format!("{name}.pem"), "--no-passphrase"]);
+    }
+    let mut rotate = vec!["rotate", "repo", "--break-chain"];
+    for id in &ids {
+        rotate.extend(["--remove", id]);
+    }
+    rotate.extend(["--add", "root=a.pub", "--add", "root=b.pub", "--add", "root=c.pub", "--key", "a.pem"]);
+    desk.ok(&rotate);
+    let said = desk.ok(&["rotate", "repo", "--break-chain", "--key", "b.pem"]);
+    assert!(
+        said.contains("NEW CHAIN")
+            && said.contains("pin trust/root.2.json by MDM")
+            && said.contains("complete"),
+        "{said}"
+    );
+    desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"]);
+    let answer = desk.verify("repo/trust/root.2.json", &[]);
+    assert_eq!(
+        (answer["verified"].as_bool(), answer["policy"]["sequence"].as_u64()),
+        (Some(true), Some(1)),
+        "{answer}"
+    );
+    // A machine that still has the old pin does not follow: only MDM moves it.
+    let answer = desk.verify("repo/trust/former/root.1.json", &[]);
+    assert!(answer["verified"] == false && answer.to_string().contains("root-not-vouched"), "{answer}");
+}
+
+#[test]
+fn runbook_a_key_moves_into_a_token() {
+    let Some(openssl) = ["/usr/bin/openssl", "/usr/local/bin/openssl", "/opt/homebrew/bin/openssl"]
+        .into_iter()
+        .find(|path| std::path::Path::new(path).is_file())
+    else {
+        return mcpolicy_tests::say("skipped: no openssl plays the token");
+    };
+    let desk = published();
+    // The token: a key of its own, a public half that can be read out, and a program that signs standard input.
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(openssl)
+            .args(arguments)
+            .current_dir(desk.machine.home())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    run(&["genpkey", "-algorithm", "ed25519", "-out", "token.key"]);
+    run(&["pkey", "-in", "token.key", "-pubout", "-out", "token.pub"]);
+    let script = desk.machine.file("token.sh", format!(
+        "in=$({0}/mktemp)\n{0}/cat >\"$in\"\n{openssl} pkeyutl -sign -rawin -inkey token.key -in \"$in\"\n{0}/rm -f \"$in\"\n",
+        "/usr/bin"
+    ));
+    let old = report_of(&desk.machine.run(&["policy", "key", "repo-keys/policy-1.pem", "--json"]));
+    let remove = format!("policy={}", old["id"].as_str().unwrap());
+    desk.ok(&[
+        "rotate",
+        "repo",
+        "--add",
+        "policy=token.pub",
+        "--remove",
+        &remove,
+        "--key",
+        "repo-keys/root-1.pem",
+        "--key",
+        "repo-keys/root-2.pem",
+    ]);
+    let signer = format!("/bin/sh {}", script.display());
+    desk.edit("repo/policy.toml", |t| t.replace("contact = ", "contact = \"x\" # "));
+    let said = desk.ok(&["sign", "repo", "--signer", &signer, "--public-key", "token.pub"]);
+    assert!(said.contains("1 of 1 signatures"), "{said}");
+    desk.publish();
+    let answer = desk.verify(ROOT, &[]);
+    assert_eq!(
+        (answer["verified"].as_bool(), answer["policy"]["sequence"].as_u64()),
+        (Some(true), Some(2)),
+        "{answer}"
+    );
+    // The key that the token replaced signs nothing any more.
+    assert!(desk.refused(&["sign", "repo", "--key", "repo-keys/policy-1.pem"]).contains("policy key"));
+    assert!(desk.refused(&["sign", "repo", "--signer", &signer]).contains("--public-key"));
+}
+
+#[test]
+fn runbook_a_stolen_online_key_has_signed_enormous_numbers() {
+    let desk = published();
+    desk.machine.run(&["policy", "key", "online-2.pem", "--no-passphrase"]);
+    let old = report_of(&desk.machine.run(&["policy", "key", "repo-keys/online-1.pem", "--json"]));
+    let remove = format!("online={}", old["id"].as_str().unwrap());
+    desk.ok(&[
+        "rotate",
+        "repo",
+        "--add",
+        "online=online-2.pub",
+        "--remove",
+        &remove,
+        "--reset",
+        "10,1,0",
+        "--key",
+        "repo-keys/root-1.pem",
+        "--key",
+        "repo-keys/root-2.pem",
+    ]);
+    let said = desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "online-2.pem"]);
+    assert!(said.contains("head 10"), "{said}");
+    assert_eq!(desk.verify(ROOT, &[])["verified"], true);
+    assert_eq!(
+        desk.run(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"])
+            .status
+            .code(),
+        Some(2)
+    );
+}
