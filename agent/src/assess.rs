@@ -1,6 +1,7 @@
 //! Entry to identity, fingerprint and findings.
 
 use mcpolicy_schema::entry::{Entry, Inert};
+use mcpolicy_schema::evaluate::Facts;
 use mcpolicy_schema::finding::{Finding, FindingCode};
 use mcpolicy_schema::identity::{self, Identity};
 use mcpolicy_schema::redact::Redactor;
@@ -24,6 +25,8 @@ pub struct Assessed {
     pub running: Option<bool>,
     /// What the policy says of it, where there is one.
     pub judgement: Option<Judgement>,
+    /// What the machine knew of the files that it names, where it looked.
+    pub facts: Option<Facts>,
 }
 
 /// Assesses one entry. `home` is the user's home, for paths that differ between machines only in it.
@@ -40,7 +43,7 @@ pub fn assess(entry: Entry, source: usize, home: Option<&str>, redactor: &Redact
         let message = "a file of an unknown client declares this server";
         findings.push(Finding::new(FindingCode::UnknownClient, message));
     }
-    Assessed { entry, identity, fingerprint, findings, source, running: None, judgement: None }
+    Assessed { entry, identity, fingerprint, findings, source, running: None, judgement: None, facts: None }
 }
 
 fn why_inert(inert: Inert) -> &'static str {

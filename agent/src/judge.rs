@@ -88,10 +88,12 @@ impl<'a> Judge<'a> {
             let directory = resolve::directory_of(&item.entry, source);
             let subject =
                 Subject { entry: &item.entry, identity: &item.identity, fingerprint: &item.fingerprint };
-            let (judgement, notices) = self.judgement(&subject, source.home, directory.as_deref(), None);
+            let (judgement, notices, facts) =
+                self.judgement(&subject, source.home, directory.as_deref(), None);
             let notices = notices.into_iter().map(|notice| Finding::new(notice.code, notice.detail));
             item.findings.extend(notices);
             item.judgement = Some(judgement);
+            item.facts = Some(facts);
         }
         for process in &mut outcome.processes {
             if let Some(server) = &process.undeclared {
@@ -111,14 +113,14 @@ impl<'a> Judge<'a> {
         self.judgement(&subject, home, server.directory.as_deref(), server.file.as_deref()).0
     }
 
-    /// The judgement, and what is worth telling though it changes none.
+    /// The judgement, what is worth telling though it changes none, and what both were made from.
     fn judgement(
         &mut self,
         subject: &Subject<'_>,
         home: Option<usize>,
         directory: Option<&Path>,
         running: Option<&Path>,
-    ) -> (Judgement, Vec<Reason>) {
+    ) -> (Judgement, Vec<Reason>, Facts) {
         let person = home.and_then(|at| self.people.get(at)).unwrap_or(&self.nobody);
         let asked = Asked {
             entry: subject.entry,
@@ -129,7 +131,9 @@ impl<'a> Judge<'a> {
         };
         let facts = self.resolver.facts(&asked);
         let context = self.context(person, &facts);
-        (evaluate(&self.terms.in_force.policy, subject, &context), notices(subject, &context))
+        let judgement = evaluate(&self.terms.in_force.policy, subject, &context);
+        let notices = notices(subject, &context);
+        (judgement, notices, facts)
     }
 
     fn context<'c>(&'c self, person: &'c Person, facts: &'c Facts) -> Context<'c> {

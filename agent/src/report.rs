@@ -8,6 +8,7 @@ use std::path::Path;
 
 use mcpolicy_platform::host;
 use mcpolicy_schema::entry::{Entry, NamedValue, Position, Reader};
+use mcpolicy_schema::evaluate::{Facts, FileFacts};
 use mcpolicy_schema::finding::{Finding, Severity};
 use mcpolicy_schema::redact::{self, Redactor};
 use mcpolicy_schema::report::v1;
@@ -144,7 +145,9 @@ impl Builder<'_> {
             command: entry.command.as_ref().map(|c| self.redactor.text(c.expose())),
             plain_args: plain(&args, &entry.args),
             args,
-            plain_url: url.as_ref().is_some_and(|(raw, shown)| raw != shown && redact::is_plain_url(raw, shown)),
+            plain_url: url
+                .as_ref()
+                .is_some_and(|(raw, shown)| raw != shown && redact::is_plain_url(raw, shown)),
             url: url.map(|(_, shown)| shown),
             env_keys: self.names(&entry.env),
             header_keys: self.names(&entry.headers),
@@ -159,13 +162,30 @@ impl Builder<'_> {
             project: entry.project.as_deref().map(|p| self.redactor.name(p)),
             declared_type: entry.declared_type.as_deref().map(|t| self.redactor.name(t)),
             malformed: entry.malformed.map(str::to_owned),
-            facts: None,
+            facts: item.facts.as_ref().and_then(|facts| self.facts(facts)),
         }
     }
 
+    fn facts(&self, facts: &Facts) -> Option<v1::Facts> {
+        let file = |facts: &FileFacts| v1::FileFacts {
+            path: self.redactor.name(&facts.path),
+            real_path: self.redactor.name(&facts.real_path),
+            sha256: facts.sha256.clone(),
+            user_writable: facts.user_writable,
+        };
+        let told = v1::Facts {
+            program: facts.program.as_ref().map(file),
+            script: facts.script.as_ref().map(file),
+            listener: facts.listener.as_ref().map(file),
+        };
+        (*facts != Facts::default()).then_some(told)
+    }
+
     fn homes(&self) -> Vec<v1::Home> {
-        let home = |home: &HomeContext| v1::Home { user: home.user.clone(), path: self.path(&home.layout.home) };
-        self.ground.homes.iter().map(home).collect()
+        let home =
+            |home: &HomeContext| v1::Home { user: home.user.clone(), path: self.path(&home.layout.home) };
+        // A checkout stands in the place of a home, but it is nobody's.
+        self.ground.homes.iter().filter(|home| !home.user.is_empty()).map(home).collect()
     }
 
     fn names(&self, values: &[NamedValue]) -> Vec<String> {
@@ -182,7 +202,13 @@ impl Builder<'_> {
         });
         let told = entry.members.iter().filter_map(|member| {
             let word = redact::told_member(&member.name, member.value.expose())?;
-            Some(self.value("member", &member.name, "word".to_owned(), None, Some(vec![self.redactor.name(&word)])))
+            Some(self.value(
+                "member",
+                &member.name,
+                "word".to_owned(),
+                None,
+                Some(vec![self.redactor.name(&word)]),
+            ))
         });
         hidden.chain(told).collect()
     }

@@ -15,7 +15,7 @@ use mcpolicy_tests::{say, shared, workspace};
 use serde_json::Value;
 
 /// The client and the path at which a file of the corpus is read. The corpus has names of its own for clients.
-fn place(client: &str, path: &str, file: &str, text: &str) -> (&'static str, String) {
+pub(super) fn place(client: &str, path: &str, file: &str, text: &str) -> (&'static str, String) {
     let own = |id| (id, path.split('#').next().unwrap_or_default().to_owned());
     let at = |id, path: &str| (id, path.to_owned());
     match client {
@@ -45,7 +45,7 @@ fn place(client: &str, path: &str, file: &str, text: &str) -> (&'static str, Str
     }
 }
 
-fn corpus() -> Option<PathBuf> {
+pub(super) fn corpus() -> Option<PathBuf> {
     #[allow(clippy::disallowed_methods, reason = "the test's own parameter")]
     match std::env::var("MCPOLICY_CORPUS") {
         Ok(folder) => Some(PathBuf::from(folder)),
@@ -64,7 +64,7 @@ fn disagreements() -> BTreeMap<String, String> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "files of the test itself")]
-fn read(path: &Path) -> Vec<u8> {
+pub(super) fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -121,7 +121,7 @@ fn inventory_of(root: &Path, answer: &Value, path: &str) -> inventory::FileInven
     inventory::take(&Source::new(PathBuf::from(&as_path), None, reading), &bytes)
 }
 
-fn index_of_paths(root: &Path) -> BTreeMap<String, String> {
+pub(super) fn index_of_paths(root: &Path) -> BTreeMap<String, String> {
     let index = String::from_utf8(read(&root.join("index.tsv"))).unwrap();
     let mut lines = index.lines();
     let header: Vec<&str> = lines.next().unwrap().split('\t').collect();

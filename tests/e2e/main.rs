@@ -13,16 +13,18 @@ mod house;
 mod live;
 mod options;
 mod policy_authoring;
-#[cfg(unix)]
 mod policy_desk;
+mod policy_reports;
+#[cfg(unix)]
 mod policy_runbooks;
-mod policy_signing;
 mod policy_scan;
+mod policy_signing;
+mod policy_stored;
 mod real_clients;
 mod secrets;
 mod signing;
 
-// `generated`, `hostile` and `live` make links, pipes and modes: they run on Unix only.
+// `generated`, `hostile`, `live` and the runbooks make links, pipes and modes, or run scripts: on Unix only.
 
 /// The program under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_mcpolicy");

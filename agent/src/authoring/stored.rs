@@ -145,8 +145,9 @@ impl Stored {
         let ring = policy.ring_of(&device).map(str::to_owned);
         device.ring = ring.as_deref();
         let home = site.homes.get(self.user.as_str()).copied();
+        let facts = self.facts_for(policy, site.system);
         let context =
-            Context { system: site.system, home, device, facts: &self.facts, ..Context::bare(site.now) };
+            Context { system: site.system, home, device, facts: &facts, ..Context::bare(site.now) };
         let subject =
             Subject { entry: &self.entry, identity: &self.identity, fingerprint: &self.fingerprint };
         let mut judgement = evaluate(policy, &subject, &context);
@@ -154,6 +155,22 @@ impl Stored {
             judgement.verdict = Verdict::Unknown;
         }
         judgement
+    }
+
+    /// What is known of the files. Where the policy says in which directories a bare command is looked for, the machine
+    /// may have found another file than it would by this policy.
+    fn facts_for(&self, policy: &Policy, system: System) -> Facts {
+        let mut facts = self.facts.clone();
+        let word = match system {
+            System::Linux => "linux",
+            System::Macos => "macos",
+            System::Windows => "windows",
+        };
+        let is_bare = !self.identity.program.contains(['/', '\\']);
+        if is_bare && policy.document().policy.search_path.contains_key(word) {
+            facts.program = None;
+        }
+        facts
     }
 }
 
@@ -212,19 +229,14 @@ fn values(place: &str, names: &[String], stored: &v1::Entry, hidden: &mut Hidden
 }
 
 fn rebuilt(value: &v1::RedactedValue, hidden: &mut Hidden) -> NamedValue {
-    let text = match (value.kind.as_str(), &value.references) {
-        ("empty", _) => String::new(),
-        ("reference", Some(references)) => references.concat(),
-        (_, Some(references)) => {
-            hidden.values.push(value.name.clone());
-            format!("{STAND_IN}{}", references.concat())
-        }
-        (_, None) => {
-            hidden.unclear_values.push(value.name.clone());
-            STAND_IN.to_string()
-        }
+    let Some(references) = &value.references else {
+        hidden.unclear_values.push(value.name.clone());
+        return named(&value.name, STAND_IN.to_string());
     };
-    named(&value.name, text)
+    // Also one that is only a reference, or empty, may have had `Bearer` or blanks around it.
+    hidden.values.push(value.name.clone());
+    let rest = if matches!(value.kind.as_str(), "reference" | "empty") { "" } else { "\u{a66e}" };
+    named(&value.name, format!("{rest}{}", references.concat()))
 }
 
 /// Other members: those of which the report tells the value have it.
@@ -265,7 +277,12 @@ fn decides<'e>(entry: &'e Entry, identity: &'e Identity) -> impl Iterator<Item =
     let addresses = [url, identity.target.as_deref(), Some(identity.name.as_str())];
     let texts =
         [entry.command.as_ref().map(Sensitive::expose), identity.version.as_deref(), identity.bin.as_deref()];
-    let lists = identity.extra_packages.iter().chain(&identity.registries).chain(&identity.wrapper_programs);
+    let lists = identity
+        .extra_packages
+        .iter()
+        .chain(&identity.extras)
+        .chain(&identity.registries)
+        .chain(&identity.wrapper_programs);
     addresses
         .into_iter()
         .flatten()

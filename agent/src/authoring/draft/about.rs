@@ -35,6 +35,9 @@ pub(crate) enum Base {
 pub(crate) fn refusal(variant: &Variant) -> Option<String> {
     let identity = &variant.stored.identity;
     let hidden = &variant.stored.hidden;
+    if hidden.identity {
+        return Some("a secret stands in what decides its identity".to_owned());
+    }
     if !variant.grave.is_empty() {
         let codes: Vec<&str> = variant.grave.iter().copied().collect();
         return Some(codes.join(", "));
@@ -42,7 +45,6 @@ pub(crate) fn refusal(variant: &Variant) -> Option<String> {
     let why = match identity.kind {
         Kind::Opaque => "what it runs cannot be told (opaque)",
         Kind::Cargo => "it runs whatever lies in a project's directory",
-        _ if hidden.identity => "a secret stands in what decides its identity",
         _ if identity.inline_code => "program text stands in its arguments",
         _ if variant.stored.entry.malformed.is_some() => "its shape is wrong",
         _ if wrapped(variant) => "it is started through a wrapper",

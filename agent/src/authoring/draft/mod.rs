@@ -109,7 +109,7 @@ pub fn draft(
     inputs: &[PathBuf],
     done: &(dyn Fn(u64, u64) + Sync),
 ) -> anyhow::Result<(Draft, Vec<Problem>)> {
-    let fleet = variant::read(inputs, wish.now, done);
+    let fleet = variant::read(inputs, wish.existing.map(|(policy, _)| policy), wish.now, done);
     anyhow::ensure!(
         fleet.machines > 0,
         "no report could be read, so nothing can be proposed{}",
@@ -155,8 +155,10 @@ fn grouped(wish: &Wish<'_>, variants: Vec<(Arc<Variant>, Spread)>) -> (Vec<Group
     let mut groups: BTreeMap<Base, Group> = BTreeMap::new();
     let mut left: BTreeMap<(String, String), Spread> = BTreeMap::new();
     for (variant, spread) in variants {
+        // With a hidden identity there is nothing to group by.
+        let hidden = variant.stored.hidden.identity;
         match about::base(&variant) {
-            Ok(base) => {
+            Ok(base) if !hidden => {
                 let group = groups.entry(base.clone()).or_insert_with(|| Group {
                     base,
                     members: Vec::new(),
@@ -166,8 +168,8 @@ fn grouped(wish: &Wish<'_>, variants: Vec<(Arc<Variant>, Spread)>) -> (Vec<Group
                 group.spread.merge(&spread);
                 group.members.push((variant, spread));
             }
-            Err(why) => {
-                let why = about::refusal(&variant).unwrap_or(why);
+            other => {
+                let why = about::refusal(&variant).or(other.err()).unwrap_or_default();
                 let identity = format!("{}:{}", variant.entry.identity.kind, variant.entry.identity.name);
                 left.entry((identity, why)).or_default().merge(&spread);
             }

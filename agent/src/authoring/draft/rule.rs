@@ -46,8 +46,12 @@ impl Proposal {
     fn new(seen: &Seen<'_>, identity: Value, ids: &mut BTreeSet<String>) -> Option<Self> {
         let entries = || seen.variants.iter().map(|variant| &variant.stored);
         let env = names(entries().flat_map(|s| s.entry.env.iter().chain(&s.identity.argument_env)));
-        let headers =
+        let mut headers =
             names(entries().flat_map(|s| s.entry.headers.iter().chain(&s.identity.argument_headers)));
+        // Codex sends the variable that this member names in that header.
+        if entries().any(|s| s.entry.member("bearer_token_env_var").is_some()) {
+            headers.insert("Authorization".to_owned());
+        }
         let home = |variant: &Variant| variant.home.clone();
         let cwd: BTreeSet<String> = seen
             .variants

@@ -33,7 +33,7 @@ pub(super) fn policy(wish: &Wish<'_>, machines: usize, groups: &[Group], left: &
     match wish.existing {
         Some((_, text)) => {
             out.push_str(text.trim_end());
-            let _ = writeln!(out, "\n\n# Proposed from the inventory of {machines} machines.\n");
+            let _ = writeln!(out, "\n\n# Proposed from the inventory of {}.\n", count(machines, "machine"));
         }
         None => head(machines, groups, &mut out),
     }
@@ -50,10 +50,10 @@ pub(super) fn policy(wish: &Wish<'_>, machines: usize, groups: &[Group], left: &
     for left in left {
         let _ = writeln!(
             out,
-            "# - {} on {} machines, {} users: {}",
+            "# - {} on {}, {}: {}",
             comment(&left.identity),
-            left.used.machines,
-            left.used.users,
+            count(left.used.machines, "machine"),
+            count(left.used.users, "user"),
             comment(&left.why)
         );
     }
@@ -63,11 +63,12 @@ pub(super) fn policy(wish: &Wish<'_>, machines: usize, groups: &[Group], left: &
 fn head(machines: usize, groups: &[Group], out: &mut String) {
     let _ = writeln!(
         out,
-        "# Proposed from the inventory of {machines} machines. Read every rule before you sign it: a rule is a promise that\n\
+        "# Proposed from the inventory of {}. Read every rule before you sign it: a rule is a promise that\n\
          # somebody looked at the server. `mcpolicy policy check` complains until owners and review dates are filled in.\n\
          {HEAD}\
          # mode = \"observe\"       # first change nothing and only report; needs two signatures\n\
-         # on_version = \"pin\"     # rewrite unpinned entries to the version of their rule instead of removing them"
+         # on_version = \"pin\"     # rewrite unpinned entries to the version of their rule instead of removing them",
+        count(machines, "machine")
     );
     let roots = roots(groups);
     if roots.is_empty() {
@@ -96,8 +97,12 @@ fn roots(groups: &[Group]) -> Vec<&'static str> {
 pub(super) fn annotate(group: &mut Group, ruled: &Ruled) {
     let used = ruled.used;
     let mut notes = vec![format!(
-        "{} on {} machines, {} users, {} entries; {} of them allowed",
-        ruled.identity, used.machines, used.users, used.entries, ruled.allowed
+        "{} on {}, {}, in {} entries; allowed: {}",
+        ruled.identity,
+        count(used.machines, "machine"),
+        count(used.users, "user"),
+        used.entries,
+        ruled.allowed
     )];
     notes.extend(ruled.blocked.iter().map(|blocked| block(blocked, used.entries)));
     let floating = group.members.iter().all(|(variant, _)| !variant.stored.identity.pinned);
@@ -120,6 +125,11 @@ pub(super) fn annotate(group: &mut Group, ruled: &Ruled) {
     if let Some(first) = group.proposals.first_mut() {
         first.notes = notes;
     }
+}
+
+/// `1 machine`, `2 machines`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn has_version(rule: &str) -> bool {

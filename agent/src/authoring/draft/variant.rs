@@ -100,8 +100,13 @@ pub(crate) struct Fleet {
 }
 
 /// Reads them all.
-pub(crate) fn read(inputs: &[PathBuf], now: Timestamp, done: &(dyn Fn(u64, u64) + Sync)) -> Fleet {
-    let cache: Cache<Variant> = Cache::new(Asked::people());
+pub(crate) fn read(
+    inputs: &[PathBuf],
+    existing: Option<&Policy>,
+    now: Timestamp,
+    done: &(dyn Fn(u64, u64) + Sync),
+) -> Fleet {
+    let cache: Cache<Variant> = Cache::new(Asked::by(existing.into_iter()));
     let read = reports::each(inputs, done, |place, report| {
         let items = items(&cache, &report, now);
         Dated::new(place, &report, items)

@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 
 use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::evaluate::System;
+use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1;
 
-use super::Question;
 use crate::authoring::stored::Site;
 
 /// What the policies ask for besides the entry.
@@ -21,14 +21,9 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Everything.
-    pub(crate) fn people() -> Self {
-        Self { people: true }
-    }
-
-    pub(super) fn of(question: &Question<'_>) -> Self {
-        let policies = std::iter::once(question.new).chain(question.current);
-        Self { people: policies.map(|policy| policy.document()).any(names_people) }
+    /// What these policies ask for.
+    pub(crate) fn by<'p>(policies: impl Iterator<Item = &'p Policy>) -> Self {
+        Self { people: policies.map(Policy::document).any(names_people) }
     }
 }
 
@@ -148,7 +143,7 @@ impl Key {
     fn site(&mut self, site: &Site<'_>, user: &str, asked: Asked) {
         let home = site.homes.get(user).copied();
         let mentions = home.is_some_and(|home| mentions_home(&self.0, home, site.system));
-        let _ = write!(self.0, "{:?}{}", site.system, home.is_some());
+        let _ = write!(self.0, "{:?}{}{}", site.system, home.is_some(), user.is_empty());
         self.optional(home.filter(|_| mentions));
         if asked.people {
             self.text(user);

@@ -107,7 +107,7 @@ pub fn simulate(
     inputs: &[PathBuf],
     done: &(dyn Fn(u64, u64) + Sync),
 ) -> (Simulation, Vec<reports::Problem>) {
-    let cache = Cache::new(key::Asked::of(question));
+    let cache = Cache::new(key::Asked::by(std::iter::once(question.new).chain(question.current)));
     let read = reports::each(inputs, done, |place, report| {
         let items = items(question, &cache, &report);
         Dated::new(place, &report, items)

@@ -89,7 +89,8 @@ impl Case<'_> {
     /// Whether a report says too little of user and device to tell whom a rule concerns.
     fn is_ring_unclear(&self) -> bool {
         let rings = &self.document.ring;
-        rings.iter().any(|ring| !ring.groups.is_empty())
+        // Anybody on the machine who is named puts all of it into the ring.
+        rings.iter().any(|ring| !ring.groups.is_empty() || !ring.users.is_empty())
             || (self.context.device.id.is_empty() && !rings.is_empty())
     }
 
