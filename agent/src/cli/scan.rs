@@ -142,6 +142,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     }
     let (redactor, fingerprint_key) = redactor(options)?;
     let started = Instant::now();
+    #[allow(clippy::disallowed_methods, reason = "here the time becomes a parameter")]
     let now = jiff::Timestamp::now();
     let started_at = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let in_force = options.judging.in_force(now)?;

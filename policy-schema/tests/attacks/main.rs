@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "the repository's own files")]
 
 mod cases;
+mod root_cases;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

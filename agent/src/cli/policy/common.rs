@@ -21,6 +21,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    #[allow(clippy::disallowed_methods, reason = "here the time becomes a parameter")]
     pub(super) fn now(&self) -> Timestamp {
         self.now.unwrap_or_else(Timestamp::now)
     }
