@@ -152,7 +152,7 @@ class Tools:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         host = f"http://127.0.0.1:{self.server.server_address[1]}"
-        keep = {k: v for k, v in os.environ.items() if k in ("LANG", "PIP_INDEX_URL", "SSL_CERT_FILE")}
+        keep = {k: v for k, v in os.environ.items() if k in ("LANG", "SSL_CERT_FILE")}
         for command in (["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", root / "npm", *NPM],
                         [sys.executable, "-m", "venv", root / "venv"],
                         [root / "venv/bin/pip", "install", "--quiet", *PYPI]):
@@ -201,7 +201,7 @@ def npm_specs(tools, cases):
 const npa = require('npm-package-arg');
 console.log(JSON.stringify(cases.map(([spec]) => {
   try {
-    let r = npa(spec, '/work');
+    let r = npa(spec, '/w');
     if (r.type === 'alias') r = r.subSpec;
     const kind = r.registry ? 'npm' : r.type;
     const key = r.hosted && !r.hosted.auth ? r.hosted.domain + '/' + r.hosted.user + '/' + r.hosted.project : '';

@@ -209,8 +209,12 @@ pub(super) fn engine(engine: &str, args: &[String]) -> Identity {
     let is_short = !reference.split_once('/').is_some_and(|(host, _)| image::is_registry(host));
     let podman =
         (engine == "podman" && is_short).then_some("podman looks for this name in several registries");
+    // `docker -c CONTEXT run` chooses another engine, `docker run -c 512` a share of the processor.
+    let letters = global
+        .has(&["-c", "-l", "-a", "-n", "-v", "-r"])
+        .then_some("a letter in front of `run` means another thing behind it");
     let rootfs = run.has(&["--rootfs"]).then_some("a directory takes the place of the image");
-    identity.ambiguous = identity.ambiguous.or(global.doubt).or(run.doubt).or(rootfs).or(podman);
+    identity.ambiguous = identity.ambiguous.or(global.doubt).or(run.doubt).or(letters).or(rootfs).or(podman);
     identity.runner = Some(format!("{engine} run"));
     identity.extra_packages = run.values(&["--entrypoint"]).map(str::to_owned).collect();
     while let Some(text) = run.take(&["-e", "--env"]) {

@@ -210,6 +210,7 @@ fn what_programs_read_differently_is_in_doubt() {
         &["npx", "--foo", "@good/a", "evil"] as &[&str],
         &["uvx", "--foo", "good", "evil"],
         &["docker", "run", "--foo", "good", "evil"],
+        &["docker", "-c", "evil", "run", "good"],
         &["dnx", "Good", "--foo", "evil"],
         &["npx", "-yp", "evil", "good"],
         &["npm", "exec", "-p", "evil", "good"],
