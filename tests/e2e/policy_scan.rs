@@ -206,7 +206,7 @@ fn a_draft_with_a_mistake_is_refused_whole() {
         ("[[rule]]\nid = \"a\"\nidentty.npm = { package = \"x\" }\n", "identty"),
         (
             "[[rule]]\nid = \"a\"\nidentity.npm = { package = \"x\", versions = \"not a version\" }\n",
-            "/rule/0",
+            "`not a version` is no version range",
         ),
         ("rule = 3\n[", "policy.toml"),
     ] {

@@ -23,6 +23,15 @@ impl Planter {
         secret
     }
 
+    /// The secrets that stand in any of these texts. All of them begin alike, so that one search finds them.
+    fn shown_in(&self, texts: &[&str]) -> Vec<String> {
+        let planted: BTreeSet<&str> = self.planted.iter().map(String::as_str).collect();
+        let length = self.planted.first().map_or(0, String::len);
+        let places = texts.iter().flat_map(|text| text.match_indices("Planted").map(|(at, _)| &text[at..]));
+        let found = places.filter_map(|rest| rest.get(..length)).filter(|word| planted.contains(word));
+        found.map(str::to_owned).collect()
+    }
+
     /// Entries that hold a secret in every place where one can stand.
     fn entries(&mut self, tag: &str) -> Vec<(String, Value)> {
         let mut s = || self.secret();
@@ -168,11 +177,6 @@ identity.npm = { package = "some-mcp" }
 args.optional = ["--api-key *", "--token *", "-e *", "--header *"]
 env = { API_TOKEN = "${API_TOKEN}" }
 names = ["stdio"]
-
-[[rule]]
-id = "remote"
-identity.url = { url = "https://mcp.example.com/mcp", query = { token = "x" } }
-headers = { Authorization = "Bearer x" }
 "#;
 
 fn scan(machine: &TestMachine, format: &str, more: &[&str]) -> (String, String) {
@@ -209,19 +213,19 @@ fn no_secret_of_any_client_leaves_in_any_output() {
         "--draft",
         draft,
     ]));
-    let rules: BTreeSet<String> = texts(&judged, "entries", "/judged/trace/0/rule").into_iter().collect();
-    assert!(rules.contains("some") && rules.contains("remote"), "the rules were not asked: {rules:?}");
+    let of = |member: &str| texts(&judged, "entries", member).into_iter().collect::<BTreeSet<_>>();
+    assert!(of("/judged/trace/0/rule").contains("some"), "the rule was not asked");
+    assert!(of("/judged/reason").contains("non-canonical-url"), "the URLs were not judged");
     for (format, more) in runs {
         let (out, err) = scan(&machine, format, more);
         assert!(!out.is_empty());
-        let leaked: Vec<_> =
-            planter.planted.iter().filter(|s| out.contains(s.as_str()) || err.contains(s.as_str())).collect();
+        let leaked = planter.shown_in(&[&out, &err]);
         assert!(
             leaked.is_empty(),
             "{} of {} leaked in {format}: {}",
             leaked.len(),
             planter.planted.len(),
-            around(&out, leaked[0])
+            around(&out, leaked[0].as_str())
         );
     }
 }

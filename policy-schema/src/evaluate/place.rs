@@ -27,9 +27,10 @@ pub(super) fn place(case: &Case<'_>, rule: &Rule) -> Option<Reason> {
     }
     let device = &case.context.device;
     let lists = [&rule.users, &rule.groups, &rule.devices, &rule.rings];
-    let concerned = rule.users.iter().any(|u| u == device.user)
+    // an empty name is none: a machine without id is not the device `""`
+    let concerned = rule.users.iter().any(|u| !u.is_empty() && u == device.user)
         || rule.groups.iter().any(|g| device.groups.contains(g))
-        || rule.devices.iter().any(|d| d == device.id)
+        || rule.devices.iter().any(|d| !d.is_empty() && d == device.id)
         || rule.rings.iter().any(|r| Some(r.as_str()) == device.ring);
     if lists.iter().any(|list| !list.is_empty()) && !concerned {
         return outside("users, groups, devices or rings");
