@@ -146,8 +146,7 @@ impl Stored {
         device.ring = ring.as_deref();
         let home = site.homes.get(self.user.as_str()).copied();
         let facts = self.facts_for(policy, site.system);
-        let context =
-            Context { system: site.system, home, device, facts: &facts, ..Context::bare(site.now) };
+        let context = Context { system: site.system, home, device, facts: &facts, ..Context::bare(site.now) };
         let subject =
             Subject { entry: &self.entry, identity: &self.identity, fingerprint: &self.fingerprint };
         let mut judgement = evaluate(policy, &subject, &context);
@@ -161,16 +160,20 @@ impl Stored {
     /// may have found another file than it would by this policy.
     fn facts_for(&self, policy: &Policy, system: System) -> Facts {
         let mut facts = self.facts.clone();
-        let word = match system {
-            System::Linux => "linux",
-            System::Macos => "macos",
-            System::Windows => "windows",
-        };
         let is_bare = !self.identity.program.contains(['/', '\\']);
-        if is_bare && policy.document().policy.search_path.contains_key(word) {
+        if is_bare && policy.document().policy.search_path.contains_key(word(system)) {
             facts.program = None;
         }
         facts
+    }
+}
+
+/// The word for a system in policies and reports.
+pub(crate) fn word(system: System) -> &'static str {
+    match system {
+        System::Linux => "linux",
+        System::Macos => "macos",
+        System::Windows => "windows",
     }
 }
 
