@@ -1,12 +1,13 @@
 //! Pieces of policy.toml as text: values, keys and comments in which nothing of somebody else's can act.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use mcpolicy_schema::redact::Redactor;
 use serde_json::Value;
-use toml_edit::{Array, InlineTable, Key};
+use toml_edit::{Array, InlineTable};
 
-use crate::output::text::visible;
+use crate::output::text::{is_unseen, visible};
 
 /// A value on one line. What TOML has not (`null`) is left out.
 pub(crate) fn inline(value: &Value) -> String {
@@ -20,7 +21,9 @@ pub(crate) fn texts<'t>(texts: impl IntoIterator<Item = &'t String>) -> String {
 
 /// A key, quoted where it must be.
 pub(crate) fn key(name: &str) -> String {
-    Key::new(name).to_string()
+    let bare =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if bare { name.to_owned() } else { quoted(name) }
 }
 
 fn of(value: &Value) -> Option<toml_edit::Value> {
@@ -28,13 +31,26 @@ fn of(value: &Value) -> Option<toml_edit::Value> {
         Value::Null => return None,
         Value::Bool(flag) => (*flag).into(),
         Value::Number(number) => number.as_i64().unwrap_or_default().into(),
-        Value::String(text) => text.as_str().into(),
+        Value::String(text) => quoted(text).parse().unwrap_or_else(|_| text.as_str().into()),
         Value::Array(items) => toml_edit::Value::Array(items.iter().filter_map(of).collect::<Array>()),
         Value::Object(members) => {
             let pairs = members.iter().filter_map(|(name, value)| Some((name.as_str(), of(value)?)));
             toml_edit::Value::InlineTable(pairs.collect::<InlineTable>())
         }
     })
+}
+
+/// A text on one line, with everything unseen as an escape; TOML shares JSON's escapes.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    for c in serde_json::Value::from(text).to_string().chars() {
+        if is_unseen(c) {
+            let _ = write!(out, "\\U{:08X}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Text for a comment: one line, nothing unseen in it.
@@ -56,9 +72,9 @@ mod tests {
 
     #[test]
     fn a_hostile_text_stays_a_text() {
-        let hostile = "a\"\n[[rule]]\nid = 'x' # \\ '''";
+        let hostile = "a\"\n[[rule]]\nid = 'x' # \\ ''' \u{7f}\u{202e}\u{1}";
         let line = format!("{} = {}", key(hostile), inline(&json!({"x": [hostile, true, 3]})));
-        assert!(!line.contains('\n'), "{line}");
+        assert!(!line.contains(['\n', '\u{202e}']), "{line}");
         let read: toml_edit::DocumentMut = line.parse().unwrap();
         assert_eq!(read[hostile]["x"][0].as_str(), Some(hostile));
         assert!(!comment(hostile).contains('\n'));
