@@ -102,7 +102,11 @@ fn a_drafted_policy_has_no_secret_no_new_wildcard_and_open_places_for_people() {
     machine.file("policy.toml", &policy);
     let checked = report_of(&run(&machine, &["policy", "check", ".", "--json"]));
     let codes: BTreeSet<String> = texts(&checked, "problems", "/code").into_iter().collect();
-    assert_eq!(codes, BTreeSet::from(["floating-version", "no-owner", "no-review"].map(str::to_owned)), "{checked}");
+    assert_eq!(
+        codes,
+        BTreeSet::from(["floating-version", "no-owner", "no-review"].map(str::to_owned)),
+        "{checked}"
+    );
 }
 
 #[test]

@@ -146,8 +146,7 @@ impl Stored {
         device.ring = ring.as_deref();
         let home = site.homes.get(self.user.as_str()).copied();
         let facts = self.facts_for(policy, site.system);
-        let context =
-            Context { system: site.system, home, device, facts: &facts, ..Context::bare(site.now) };
+        let context = Context { system: site.system, home, device, facts: &facts, ..Context::bare(site.now) };
         let subject =
             Subject { entry: &self.entry, identity: &self.identity, fingerprint: &self.fingerprint };
         let mut judgement = evaluate(policy, &subject, &context);
