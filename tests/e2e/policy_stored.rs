@@ -156,7 +156,7 @@ fn variations(base: &PolicyDocument, fingerprints: &BTreeSet<String>) -> Vec<(&'
         d.rule.iter_mut().for_each(|r| {
             r.args.positional = vec!["...".into()];
             r.args.required.clear();
-        })
+        });
     });
     add("one word each", &|d| {
         d.rule.iter_mut().for_each(|r| {
@@ -164,7 +164,7 @@ fn variations(base: &PolicyDocument, fingerprints: &BTreeSet<String>) -> Vec<(&'
             r.args.required.clear();
             r.args.optional = ["*", "--* *", "--*=*", "-*"].map(str::to_owned).to_vec();
             r.runner_args = ["-*", "-* *", "--*", "--* *"].map(str::to_owned).to_vec();
-        })
+        });
     });
     add("any text", &|d| {
         d.rule.iter_mut().for_each(|r| {
@@ -172,14 +172,14 @@ fn variations(base: &PolicyDocument, fingerprints: &BTreeSet<String>) -> Vec<(&'
             r.args.optional = ["**", "--** **", "-**"].map(str::to_owned).to_vec();
             r.cwd = vec!["**".into()];
             r.wrappers = ["sh -c", "bash -c", "env", "cmd /c", "sudo"].map(str::to_owned).to_vec();
-        })
+        });
     });
     add("no arguments", &|d| d.rule.iter_mut().for_each(|r| r.args = Args::default()));
     add("values that begin with a letter", &|d| {
         d.rule.iter_mut().for_each(|r| {
             r.env = patterns(&r.env, "g*");
             r.headers = patterns(&r.headers, "B*");
-        })
+        });
     });
     add("values that hold a letter", &|d| {
         d.rule.iter_mut().for_each(|r| r.env = patterns(&r.env, "*e*"));
@@ -189,7 +189,7 @@ fn variations(base: &PolicyDocument, fingerprints: &BTreeSet<String>) -> Vec<(&'
         d.rule.iter_mut().for_each(|r| {
             r.env.clear();
             r.headers.clear();
-        })
+        });
     });
     add("no query", &|d| {
         for rule in &mut d.rule {

@@ -160,16 +160,20 @@ impl Stored {
     /// may have found another file than it would by this policy.
     fn facts_for(&self, policy: &Policy, system: System) -> Facts {
         let mut facts = self.facts.clone();
-        let word = match system {
-            System::Linux => "linux",
-            System::Macos => "macos",
-            System::Windows => "windows",
-        };
         let is_bare = !self.identity.program.contains(['/', '\\']);
-        if is_bare && policy.document().policy.search_path.contains_key(word) {
+        if is_bare && policy.document().policy.search_path.contains_key(word(system)) {
             facts.program = None;
         }
         facts
+    }
+}
+
+/// The word for a system in policies and reports.
+pub(crate) fn word(system: System) -> &'static str {
+    match system {
+        System::Linux => "linux",
+        System::Macos => "macos",
+        System::Windows => "windows",
     }
 }
 

@@ -155,10 +155,9 @@ fn forms(variant: &Variant) -> Vec<Value> {
     }
     let url = entry.url.as_ref().map(|url| shown(url.expose())).unwrap_or_default();
     let word = if entry.transport == Transport::Sse { "sse" } else { "http" };
-    let plain = with(json!({ "url": url, "headers": headers }));
     vec![
         with(json!({ "type": word, "url": url, "headers": headers })),
-        plain.clone(),
+        with(json!({ "url": url, "headers": headers })),
         with(json!({ "type": "remote", "url": url, "headers": headers })),
         with(json!({ "httpUrl": url, "headers": headers })),
         with(json!({ "serverUrl": url, "headers": headers })),

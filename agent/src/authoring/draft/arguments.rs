@@ -48,8 +48,7 @@ fn below_home(text: &str, home: Option<&str>) -> String {
 /// The arguments of all these servers. One list becomes positional; of several, what all have is required and the
 /// rest optional, in any order.
 pub(crate) fn of(variants: &[&Variant]) -> Args {
-    let lists: Vec<Vec<String>> = variants.iter().filter_map(|variant| patterns(variant)).collect();
-    let mut different = lists.clone();
+    let mut different: Vec<Vec<String>> = variants.iter().filter_map(|variant| patterns(variant)).collect();
     different.sort();
     different.dedup();
     if let [only] = different.as_slice() {

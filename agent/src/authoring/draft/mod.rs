@@ -211,7 +211,7 @@ fn propose(wish: &Wish<'_>, groups: &mut Vec<Group>, left: &mut Vec<Left>) {
         let own = names.get(&group.base).cloned().unwrap_or_default();
         let seen = Seen { base: &group.base, variants, names: own };
         let proposals = Proposal::all(&seen, &mut ids);
-        group.proposals = proposals.into_iter().filter(|p| stands_alone(p)).collect();
+        group.proposals = proposals.into_iter().filter(stands_alone).collect();
     }
     groups.retain(|group| {
         let keep = group.proposals.iter().any(|proposal| admits_some(wish, group, proposal));

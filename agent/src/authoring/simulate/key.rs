@@ -11,7 +11,7 @@ use mcpolicy_schema::evaluate::System;
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1;
 
-use crate::authoring::stored::Site;
+use crate::authoring::stored::{Site, word};
 
 /// What the policies ask for besides the entry.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +86,9 @@ pub(crate) fn of(entry: &v1::Entry, site: &Site<'_>, asked: Asked) -> String {
     for list in [args, env_keys, header_keys, members] {
         key.list(list);
     }
-    let _ = write!(key.0, "{plain_args:?}{plain_url}{disabled}{}[", readers.len());
+    let _ = write!(key.0, "{}[", plain_args.len());
+    plain_args.iter().for_each(|at| key.text(&at.to_string()));
+    let _ = write!(key.0, "{plain_url}{disabled}{}[", readers.len());
     readers.iter().for_each(|reader| key.text(&reader.client));
     let _ = write!(key.0, "{}[", values.len());
     values.iter().for_each(|value| key.value(value));
@@ -143,7 +145,7 @@ impl Key {
     fn site(&mut self, site: &Site<'_>, user: &str, asked: Asked) {
         let home = site.homes.get(user).copied();
         let mentions = home.is_some_and(|home| mentions_home(&self.0, home, site.system));
-        let _ = write!(self.0, "{:?}{}{}", site.system, home.is_some(), user.is_empty());
+        let _ = write!(self.0, "{}{}{}", word(site.system), home.is_some(), user.is_empty());
         self.optional(home.filter(|_| mentions));
         if asked.people {
             self.text(user);

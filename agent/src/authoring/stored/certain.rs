@@ -106,7 +106,7 @@ impl Case<'_> {
             && (query || !hidden.plain_query)
             && !hidden.cwd
             && hidden.unclear_values.is_empty()
-            && !(hidden.client && !rule.clients.is_empty())
+            && (!hidden.client || rule.clients.is_empty())
             && (rule.rings.is_empty() || !self.is_ring_unclear())
             && hidden.values.iter().all(|name| self.admits_every_value(rule, name))
     }
