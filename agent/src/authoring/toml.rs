@@ -28,13 +28,19 @@ fn of(value: &Value) -> Option<toml_edit::Value> {
         Value::Null => return None,
         Value::Bool(flag) => (*flag).into(),
         Value::Number(number) => number.as_i64().unwrap_or_default().into(),
-        Value::String(text) => text.as_str().into(),
+        Value::String(text) => one_line(text),
         Value::Array(items) => toml_edit::Value::Array(items.iter().filter_map(of).collect::<Array>()),
         Value::Object(members) => {
             let pairs = members.iter().filter_map(|(name, value)| Some((name.as_str(), of(value)?)));
             toml_edit::Value::InlineTable(pairs.collect::<InlineTable>())
         }
     })
+}
+
+/// A text on one line whatever is in it: JSON's escapes are TOML's as well, but for DEL, which JSON leaves as it is.
+fn one_line(text: &str) -> toml_edit::Value {
+    let escaped = Value::from(text).to_string().replace('\u{7f}', "\\u007f");
+    escaped.parse().unwrap_or_else(|_| text.into())
 }
 
 /// Text for a comment: one line, nothing unseen in it.
