@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use mcpolicy_schema::report::v1;
-use sha2::{Digest, Sha256};
 
 use super::key::{self, Asked};
 use crate::authoring::stored::Site;
@@ -28,7 +27,7 @@ impl<T> Cache<T> {
 
     /// What is made of an entry, anew only if there is none yet.
     pub(crate) fn get(&self, entry: &v1::Entry, site: &Site<'_>, make: impl FnOnce() -> T) -> Arc<T> {
-        let digest: [u8; 32] = Sha256::digest(key::of(entry, site, self.asked)).into();
+        let digest = key::of(entry, site, self.asked);
         let shard = &self.shards[usize::from(digest[0]) % SHARDS];
         // A panic elsewhere leaves the map whole: it is only ever inserted into.
         if let Some(known) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&digest) {

@@ -1,15 +1,14 @@
-//! Everything that a verdict on a stored entry depends on, as one text.
+//! Everything that a verdict on a stored entry depends on, as one digest.
 //!
 //! [`Stored::new`](crate::authoring::stored::Stored::new) reads nothing but the entry, and
 //! [`judge`](crate::authoring::stored::Stored::judge) nothing but the policies, the site and the user. A new member of
 //! an entry does not compile here until somebody has said whether it plays a part.
 
-use std::fmt::Write as _;
-
 use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::evaluate::System;
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1;
+use sha2::{Digest, Sha256};
 
 use crate::authoring::stored::{Site, word};
 
@@ -39,8 +38,8 @@ fn names_people(document: &PolicyDocument) -> bool {
     in_rules || in_exceptions
 }
 
-/// The text; two entries with the same one have the same verdicts.
-pub(crate) fn of(entry: &v1::Entry, site: &Site<'_>, asked: Asked) -> String {
+/// The digest; two entries with the same one have the same verdicts.
+pub(crate) fn of(entry: &v1::Entry, site: &Site<'_>, asked: Asked) -> [u8; 32] {
     let v1::Entry {
         // Where it stands and what was said of it before.
         id: _,
@@ -73,7 +72,7 @@ pub(crate) fn of(entry: &v1::Entry, site: &Site<'_>, asked: Asked) -> String {
         malformed,
         facts,
     } = entry;
-    let mut key = Key(String::with_capacity(512));
+    let mut key = Key { texts: String::with_capacity(512), shape: Vec::with_capacity(64) };
     let words = [scope.as_str(), transport.as_str(), inert.map_or("", |inert| inert.as_str())];
     words.iter().for_each(|word| key.text(word));
     [name, client, fingerprint].iter().for_each(|text| key.text(text));
@@ -86,33 +85,50 @@ pub(crate) fn of(entry: &v1::Entry, site: &Site<'_>, asked: Asked) -> String {
     for list in [args, env_keys, header_keys, members] {
         key.list(list);
     }
-    let _ = write!(key.0, "{}[", plain_args.len());
-    plain_args.iter().for_each(|at| key.text(&at.to_string()));
-    let _ = write!(key.0, "{plain_url}{disabled}{}[", readers.len());
+    key.number(plain_args.len());
+    key.shape.extend(plain_args);
+    key.flags(&[*plain_url, *disabled]);
+    key.number(readers.len());
     readers.iter().for_each(|reader| key.text(&reader.client));
-    let _ = write!(key.0, "{}[", values.len());
+    key.number(values.len());
     values.iter().for_each(|value| key.value(value));
     key.facts(facts.as_ref());
     key.site(site, user.as_deref().unwrap_or_default(), asked);
-    key.0
+    key.digest()
 }
 
-struct Key(String);
+/// All texts in a row, and apart from them where each ends and what is there at all.
+struct Key {
+    texts: String,
+    shape: Vec<u32>,
+}
+
+/// Stands for a text or list that is absent; none is so long.
+const ABSENT: u32 = u32::MAX;
 
 impl Key {
+    fn number(&mut self, number: usize) {
+        self.shape.push(u32::try_from(number).unwrap_or(ABSENT - 1));
+    }
+
+    fn flags(&mut self, flags: &[bool]) {
+        self.shape.extend(flags.iter().copied().map(u32::from));
+    }
+
     fn text(&mut self, text: &str) {
-        let _ = write!(self.0, "{}:{text}", text.len());
+        self.number(text.len());
+        self.texts.push_str(text);
     }
 
     fn optional(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.text(text),
-            None => self.0.push('-'),
+            None => self.shape.push(ABSENT),
         }
     }
 
     fn list(&mut self, list: &[String]) {
-        let _ = write!(self.0, "{}[", list.len());
+        self.number(list.len());
         list.iter().for_each(|text| self.text(text));
     }
 
@@ -122,21 +138,21 @@ impl Key {
         [r#in, name, kind].iter().for_each(|text| self.text(text));
         match references {
             Some(references) => self.list(references),
-            None => self.0.push('-'),
+            None => self.shape.push(ABSENT),
         }
     }
 
     fn facts(&mut self, facts: Option<&v1::Facts>) {
-        let Some(v1::Facts { program, script, listener }) = facts else { return self.0.push('-') };
+        let Some(v1::Facts { program, script, listener }) = facts else { return self.shape.push(ABSENT) };
         for file in [program, script, listener] {
             let Some(v1::FileFacts { path, real_path, sha256, user_writable }) = file else {
-                self.0.push('-');
+                self.shape.push(ABSENT);
                 continue;
             };
             self.text(path);
             self.text(real_path);
             self.optional(sha256.as_deref());
-            let _ = write!(self.0, "{user_writable}");
+            self.flags(&[*user_writable]);
         }
     }
 
@@ -144,13 +160,23 @@ impl Key {
     /// of two users is judged once.
     fn site(&mut self, site: &Site<'_>, user: &str, asked: Asked) {
         let home = site.homes.get(user).copied();
-        let mentions = home.is_some_and(|home| mentions_home(&self.0, home, site.system));
-        let _ = write!(self.0, "{}{}{}", word(site.system), home.is_some(), user.is_empty());
+        let mentions = home.is_some_and(|home| mentions_home(&self.texts, home, site.system));
+        self.text(word(site.system));
+        self.flags(&[home.is_some(), user.is_empty()]);
         self.optional(home.filter(|_| mentions));
         if asked.people {
             self.text(user);
             self.text(site.device);
         }
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update((self.texts.len() as u64).to_le_bytes());
+        hash.update(&self.texts);
+        let shape: Vec<u8> = self.shape.iter().flat_map(|number| number.to_le_bytes()).collect();
+        hash.update(&shape);
+        hash.finalize().into()
     }
 }
 
