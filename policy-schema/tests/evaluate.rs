@@ -1,5 +1,9 @@
 //! The order of decision and every condition of a rule.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "this crate is a test; JSON literals are passed as they are"
+)]
 
 use std::collections::BTreeSet;
 
