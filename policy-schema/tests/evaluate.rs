@@ -1,5 +1,9 @@
 //! The order of decision and every condition of a rule.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "this crate is a test; JSON literals are passed as they are"
+)]
 
 use std::collections::BTreeSet;
 
@@ -384,6 +388,13 @@ fn the_name_of_an_approved_server_for_something_else_is_impersonation() {
         (judgement.alternatives, judgement.contact.as_str()),
         (vec!["ab".to_owned()], "owner@example.com")
     );
+    let remotes = super_policy();
+    let mut moved = remote("https://mcp.example.com/sse");
+    moved.name = "vendor".into();
+    assert_eq!(code(&remotes, &moved), "not-allowed", "the same host by another path is no impersonation");
+    let mut elsewhere = remote("https://mcp.evil.example/mcp");
+    elsewhere.name = "vendor".into();
+    assert_eq!(code(&remotes, &elsewhere), "impersonation");
     let mut same = entry("npx", &["-y", "@a/b@9.0.0"]);
     same.name = "github".into();
     assert_eq!(
@@ -391,6 +402,11 @@ fn the_name_of_an_approved_server_for_something_else_is_impersonation() {
         "version-not-allowed",
         "the same server with another version is no impersonation"
     );
+}
+
+fn super_policy() -> Policy {
+    let identity = json!({ "url": { "url": "https://mcp.example.com/mcp" } });
+    policy(json!({ "rule": [{ "id": "vendor", "identity": identity, "names": ["vendor"] }] }))
 }
 
 #[test]

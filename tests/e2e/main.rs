@@ -1,5 +1,8 @@
 //! One test binary that drives the real executable on fake machines.
-#![allow(clippy::disallowed_methods, reason = "a test reads its own files and asks for the time as a machine would")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test reads its own files and asks for the time as a machine would"
+)]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 
 mod corpus;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mcpolicy_tests::{TestMachine, codes_of, report_of, texts};
 use serde_json::{Value, json};
+#[cfg(unix)]
 use sha2::{Digest, Sha256};
 
 const HEAD: &str = "schema = \"mcpolicy/policy/v1\"\n[policy]\nname = \"fleet\"\ncontact = \"#mcp-help\"\n";
@@ -220,10 +221,12 @@ fn a_draft_with_a_mistake_is_refused_whole() {
     }
 }
 
+#[cfg(unix)]
 fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+#[cfg(unix)]
 const GOOD: &[u8] = b"#!/bin/sh\necho good\n";
 
 /// A machine with a reviewed program at `/usr/local/bin/acme-mcp`.

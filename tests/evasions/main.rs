@@ -3,6 +3,9 @@
 //! Reads the file that `MCPOLICY_EVASIONS` names, else the shared one beside the checkout, and always the project's
 //! own cases in `tests/fixtures/evasions/`.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
+#![allow(clippy::disallowed_methods, reason = "a test reads its own files and parameters")]
+
 mod case;
 mod policy;
 

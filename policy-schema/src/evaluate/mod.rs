@@ -16,8 +16,10 @@ pub use context::{Context, Device, Facts, FileFacts, Subject, System};
 
 use crate::document::{Default, Mode, Runners};
 use crate::finding::FindingCode;
+use crate::identity::Kind;
 use crate::policy::Policy;
 use crate::policy::index::plain_name;
+use crate::policy::rule::Meant;
 use crate::remote::Reach;
 use crate::verdict::{DecidedBy, Judgement, Reason, Tried, Verdict};
 use case::Case;
@@ -165,13 +167,12 @@ fn by_default(case: &Case<'_>, trace: Vec<(u8, Option<usize>, Tried)>) -> Judgem
     let reach = case.remote.as_ref().map_or(Reach::Public, |remote| remote.reach);
     let nearest =
         trace.iter().max_by_key(|(depth, ..)| *depth).map(|(_, at, tried)| (*at, tried.reason.clone()));
-    let named =
-        case.policy.by_name.get(&plain_name(&case.subject.entry.name)).and_then(|rules| rules.first());
+    let named = impersonated(case);
     let (rule, why) = match (&case.fault, nearest, named) {
         // An address that is never allowed, or an entry that has no one meaning, is told first.
         (Some(fault), _, _) if fault.code != FindingCode::UnresolvableIdentity => (None, fault.clone()),
         (_, Some((rule, why)), _) => (rule, why),
-        (_, None, Some(at)) => (Some(*at), impersonation(case, *at)),
+        (_, None, Some(at)) => (Some(at), impersonation(case, at)),
         (Some(fault), None, None) => (None, fault.clone()),
         (None, None, None) => (None, unlisted(reach)),
     };
@@ -187,6 +188,22 @@ fn by_default(case: &Case<'_>, trace: Vec<(u8, Option<usize>, Tried)>) -> Judgem
     };
     judgement.trace = trace.into_iter().map(|(_, _, tried)| tried).collect();
     judgement
+}
+
+/// The approved server whose usual name the entry bears, if the entry is something that could be taken for it: not
+/// where nothing is run or contacted, nor where it leads to the same host by another path.
+fn impersonated(case: &Case<'_>) -> Option<usize> {
+    let rules = case.policy.by_name.get(&plain_name(&case.subject.entry.name))?;
+    let identity = case.identity();
+    if identity.kind == Kind::Builtin || (identity.kind == Kind::Opaque && identity.name.is_empty()) {
+        return None;
+    }
+    let origin = case.remote.as_ref().map(|remote| remote.origin.as_str());
+    let is_same_host = |at: &&usize| match &case.policy.rules[**at].meant {
+        Meant::Url(target) => origin == Some(target.remote.origin.as_str()),
+        _ => false,
+    };
+    if rules.iter().any(|at| is_same_host(&at)) { None } else { rules.first().copied() }
 }
 
 fn impersonation(case: &Case<'_>, at: usize) -> Reason {

@@ -35,7 +35,8 @@ pub fn references(value: &str) -> Option<Vec<String>> {
 /// Whether a URL is written plainly and only values of its query are hidden in the redacted form of it.
 pub fn is_plain_url(url: &str, redacted: &str) -> bool {
     let address = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
-    url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'\\')) && address(url) == address(redacted)
+    url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'\\'))
+        && address(url) == address(redacted)
 }
 
 /// The value of a member that can be told: a fixed word of a switch, or the name of a variable.

@@ -2,13 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_schema::envelope::Envelope;
-use mcpolicy_schema::signed::{
-    Digest, Head, Payload as _, Reset, RevocationsStatement, Role, Root, Statement,
-};
+use mcpolicy_schema::signed::{Digest, Head, Payload as _, RevocationsStatement, Root, Statement};
 use mcpolicy_schema::trust::Documents;
 use mcpolicy_tests::signing::{
-    EMERGENCY, ONLINE, POLICY, ROOT, at, body, body_with, current, envelope, head, key, payload_of, public,
-    publication_with_revocations, role, root, sign, signed, signed_with, statement, tampered,
+    EMERGENCY, ONLINE, POLICY, ROOT, at, body, body_with, current, envelope, key, payload_of, public,
+    publication_with_revocations, root, sign, signed, signed_with, statement, tampered,
 };
 use serde_json::{Value, json};
 
@@ -83,11 +81,11 @@ pub(super) fn with_root(bytes: Vec<u8>) -> Documents {
     changed(|documents| drop(documents.roots.insert(2, bytes)))
 }
 
-struct Attack {
-    name: &'static str,
-    attack: &'static str,
-    offered: Documents,
-    refusals: &'static [(&'static str, &'static str)],
+pub(super) struct Attack {
+    pub(super) name: &'static str,
+    pub(super) attack: &'static str,
+    pub(super) offered: Documents,
+    pub(super) refusals: &'static [(&'static str, &'static str)],
 }
 
 /// Policy 5 and revocations 5 were in force, and both stay so.

@@ -1,16 +1,14 @@
 //! Attacks on roots, and what a new root recovers from.
 
-use jiff::SignedDuration;
-use mcpolicy_schema::envelope::Envelope;
-use mcpolicy_schema::signed::{Payload as _, Reset, Role, Root};
+use mcpolicy_schema::signed::{Reset, Role, Root};
+use mcpolicy_schema::trust::Documents;
 use mcpolicy_tests::signing::{
-    EMERGENCY, ONLINE, POLICY, ROOT, at, body, body_with, current, envelope, head, key, payload_of, public,
-    publication_with_revocations, role, root, sign, signed, signed_with, statement, tampered,
+    ONLINE, POLICY, ROOT, at, body, current, head, public, role, root, signed, signed_with, statement,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::Case;
 use super::cases::*;
+use super::{Case, Expected};
 
 /// Roots that must not be followed.
 pub(super) fn roots() -> Vec<Case> {
