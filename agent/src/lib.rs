@@ -12,6 +12,7 @@ pub mod gap;
 pub mod ground;
 pub mod in_force;
 pub mod inventory;
+pub mod journal;
 pub mod judge;
 pub mod output;
 pub mod pipeline;

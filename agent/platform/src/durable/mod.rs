@@ -21,6 +21,39 @@ pub fn sync_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(path)?.sync_all()
 }
 
+/// Adds bytes to the end of a file, made if it is not there and readable by its owner only, and waits until they are on
+/// the disk.
+///
+/// # Errors
+/// The system refuses; some of the bytes may be there.
+pub fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = private(OpenOptions::new().append(true).create(true)).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()
+}
+
+/// Cuts a file to a length, and waits until that is on the disk.
+///
+/// # Errors
+/// The system refuses.
+pub fn cut(path: &Path, length: u64) -> io::Result<()> {
+    let file = private(OpenOptions::new().write(true)).open(path)?;
+    file.set_len(length)?;
+    file.sync_all()
+}
+
+/// Makes a directory that only its owner can enter, with its parents, if it is not there.
+///
+/// # Errors
+/// The system refuses, or something else stands there.
+pub fn make_private_directory(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 /// Waits until the names in a directory are on the disk. Windows has no such call; its file systems keep names in a
 /// journal.
 ///

@@ -1,0 +1,235 @@
+//! What was done on this machine, when and by which rule: append-only, hash-chained, numbered.
+//!
+//! Constraints: an intent is on the disk before its change is; a record is never rewritten; a crash in the middle of a
+//! write loses that record only, and is told.
+//!
+//! Format: segments `<first number, twelve digits>.ndjson`, one JSON object a line. Each line carries the SHA-256 of
+//! the one before, so a record can be neither changed nor left out in the middle without it being seen. Whoever owns
+//! the machine can cut the end off: what reports have carried away is the proof against that.
+
+mod record;
+mod segments;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use mcpolicy_platform::durable;
+use sha2::{Digest, Sha256};
+
+pub use record::{Action, End, Event, Intent, NOTHING_BEFORE, Outcome, Record, What};
+use segments::Segment;
+
+/// Code of the event that tells of a journal that was changed.
+const DAMAGED: &str = "journal-damaged";
+/// Bytes after which a new segment begins.
+const SEGMENT_BYTES: u64 = 1024 * 1024;
+
+/// Why the journal cannot be used. Without it nothing is changed.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A step on the disk failed.
+    #[error("the journal cannot {step} {}: {source}; look at the disk's space and rights", path.display())]
+    Disk {
+        /// What was to be done.
+        step: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A record cannot be written as JSON.
+    #[error("a record of the journal cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What opening the journal showed.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// Intents of which no outcome is known, by number: a crash lies between.
+    pub pending: BTreeMap<u64, Intent>,
+    /// What is wrong with the journal itself; already recorded in it.
+    pub damage: Vec<String>,
+    /// Damage that earlier openings recorded.
+    told: BTreeSet<String>,
+}
+
+/// The journal of one machine, open for appending. One process at a time: the caller holds the state's lock.
+pub struct Journal {
+    folder: PathBuf,
+    /// The segment that is appended to.
+    current: Option<Segment>,
+    /// Number of the last record.
+    seq: u64,
+    /// Digest of the last line.
+    last: String,
+}
+
+impl Journal {
+    /// Opens the journal in a folder, which is made if it is not there, and reads it whole.
+    ///
+    /// # Errors
+    /// The system refuses a step.
+    pub fn open(folder: &Path, now: Timestamp) -> Result<(Self, Opened), JournalError> {
+        durable::make_private_directory(folder).map_err(disk("make", folder))?;
+        let mut journal =
+            Self { folder: folder.to_owned(), current: None, seq: 0, last: NOTHING_BEFORE.to_owned() };
+        let mut opened = Opened::default();
+        let listed = segments::list(folder)?;
+        let mut torn = 0;
+        for (at, segment) in listed.iter().enumerate() {
+            let text = segment.read()?;
+            if at == 0 && segment.first > 1 {
+                // older segments were cut on purpose; the chain goes on from here
+                journal.seq = segment.first - 1;
+            }
+            let read = segments::parse(&text);
+            for (line, record) in &read.records {
+                journal.follow(line, record, at == 0, &mut opened);
+            }
+            if read.torn > 0 && at + 1 == listed.len() {
+                durable::cut(&segment.path, (text.len() - read.torn) as u64)
+                    .map_err(disk("cut", &segment.path))?;
+                torn += 1;
+            } else if read.torn > 0 || read.unreadable > 0 {
+                opened.damage.push(format!(
+                    "{} lines of {} cannot be read",
+                    read.unreadable + u64::from(read.torn > 0),
+                    segment.path.display()
+                ));
+            }
+        }
+        journal.current = listed.into_iter().next_back();
+        // what was told at an earlier opening is not told again
+        opened.damage.retain(|message| !opened.told.contains(message));
+        for message in &opened.damage {
+            journal.append(now, What::Event(Event::new(DAMAGED, message)))?;
+        }
+        if torn > 0 {
+            let detail = "the last record was not written whole; what it was about had not been done yet";
+            journal.append(now, What::Event(Event::new("torn-record", detail)))?;
+        }
+        Ok((journal, opened))
+    }
+
+    /// Takes a record that is already there.
+    fn follow(&mut self, line: &[u8], record: &Record, in_first: bool, opened: &mut Opened) {
+        let is_first_left = in_first && record.seq == self.seq + 1 && self.last == NOTHING_BEFORE;
+        if record.seq != self.seq + 1 {
+            opened.damage.push(format!("record {} follows {}", record.seq, self.seq));
+        } else if record.prev != self.last && !is_first_left {
+            opened.damage.push(format!("record {} does not continue the one before", record.seq));
+        }
+        match &record.what {
+            What::Intent(intent) => {
+                opened.pending.insert(record.seq, intent.clone());
+            }
+            What::Outcome(outcome) => {
+                opened.pending.remove(&outcome.intent);
+            }
+            What::Event(event) if event.code == DAMAGED => {
+                opened.told.insert(event.detail.clone());
+            }
+            What::Event(_) => {}
+        }
+        self.seq = self.seq.max(record.seq);
+        self.last = digest(line);
+    }
+
+    /// Number of the last record; 0 if there is none.
+    pub fn sequence(&self) -> u64 {
+        self.seq
+    }
+
+    /// Adds a record and waits until it is on the disk. Its number.
+    ///
+    /// # Errors
+    /// The system refuses: the caller must then not do what the record is about.
+    pub fn append(&mut self, time: Timestamp, what: What) -> Result<u64, JournalError> {
+        let record = Record { seq: self.seq + 1, prev: self.last.clone(), time, what };
+        let mut line = serde_json::to_vec(&record)?;
+        let last = digest(&line);
+        line.push(b'\n');
+        let is_full = self.current.as_ref().is_none_or(|segment| segment.bytes >= SEGMENT_BYTES);
+        if is_full {
+            self.current = Some(Segment::new(&self.folder, record.seq));
+        }
+        let Some(segment) = &mut self.current else { return Ok(self.seq) };
+        let appended = durable::append(&segment.path, &line);
+        if let Err(source) = appended {
+            // half a line must not become the beginning of the next one
+            let _ = durable::cut(&segment.path, segment.bytes);
+            return Err(JournalError::Disk { step: "append to", path: segment.path.clone(), source });
+        }
+        if is_full {
+            durable::sync_directory(&self.folder).map_err(disk("sync", &self.folder))?;
+        }
+        segment.bytes += line.len() as u64;
+        self.seq = record.seq;
+        self.last = last;
+        Ok(record.seq)
+    }
+
+    /// Drops the oldest segments: those whose last record is older than `keep_after`, and as many more as the journal
+    /// is larger than `most_bytes`. The latter is a loss, and is recorded with the number of records. How many records
+    /// went.
+    ///
+    /// # Errors
+    /// The system refuses a step.
+    pub fn prune(
+        &mut self,
+        now: Timestamp,
+        keep_after: Timestamp,
+        most_bytes: u64,
+    ) -> Result<u64, JournalError> {
+        let listed = segments::list(&self.folder)?;
+        let mut total: u64 = listed.iter().map(|segment| segment.bytes).sum();
+        let mut dropped = 0;
+        for pair in listed.windows(2) {
+            let (old, next) = (&pair[0], &pair[1]);
+            let text = old.read()?;
+            let read = segments::parse(&text);
+            let ended = read.records.last().is_none_or(|(_, record)| record.time < keep_after);
+            if !ended && total <= most_bytes {
+                break;
+            }
+            std::fs::remove_file(&old.path).map_err(disk("remove", &old.path))?;
+            total -= old.bytes;
+            let count = next.first.saturating_sub(old.first);
+            dropped += count;
+            if !ended {
+                let detail = "records younger than the journal's time were cut: it had outgrown its size";
+                let event = Event { count: Some(count), ..Event::new("journal-cut", detail) };
+                self.append(now, What::Event(event))?;
+            }
+        }
+        Ok(dropped)
+    }
+}
+
+/// All records of a journal, oldest first, without opening it for appending. Lines that cannot be read are left out and
+/// counted.
+///
+/// # Errors
+/// The system refuses to read.
+pub fn read(folder: &Path) -> Result<(Vec<Record>, u64), JournalError> {
+    let (mut records, mut unreadable) = (Vec::new(), 0);
+    for segment in segments::list(folder)? {
+        let text = segment.read()?;
+        let read = segments::parse(&text);
+        unreadable += read.unreadable + u64::from(read.torn > 0);
+        records.extend(read.records.into_iter().map(|(_, record)| record));
+    }
+    Ok((records, unreadable))
+}
+
+fn digest(line: &[u8]) -> String {
+    Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn disk(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
+    move |source| JournalError::Disk { step, path: path.to_owned(), source }
+}

@@ -1,0 +1,140 @@
+//! What one line of the journal says. A frozen format: members may be added, none changes or leaves.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The digest before the first record.
+pub const NOTHING_BEFORE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Number of the record, from 1, without holes.
+    pub seq: u64,
+    /// SHA-256 of the line before, without its line feed; zeros before the first.
+    pub prev: String,
+    /// When it was written, by the trusted clock.
+    pub time: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum What {
+    /// A change that is about to be made: on disk before the change is.
+    Intent(Intent),
+    /// What became of an intent.
+    Outcome(Outcome),
+    /// Anything else worth keeping: a policy accepted or held, records cut, a restore, a purge.
+    Event(Event),
+}
+
+/// A change of one file that is about to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// User whose file it is; empty for none.
+    pub user: String,
+    /// The file, as a path of its machine, links resolved.
+    pub path: String,
+    /// SHA-256 of the bytes that were judged.
+    pub before: String,
+    /// SHA-256 of the bytes that are to take their place.
+    pub after: String,
+    /// The vault's item with the original.
+    pub vault: String,
+    /// What is done to which entry, and why.
+    pub actions: Vec<Action>,
+}
+
+/// What is done to one entry, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// `quarantine`, `revert`, `pin`, `disable`, `quarantine-file`, `restore`, `approval`.
+    pub action: String,
+    /// Name of the entry as reports show it; empty for a whole file.
+    pub server: String,
+    /// The client in whose location it stands.
+    pub client: String,
+    /// Fingerprint of the entry; empty for a whole file.
+    pub fingerprint: String,
+    /// Code of the reason.
+    pub code: String,
+    /// The reason in words.
+    pub detail: String,
+    /// The rule that decided or came nearest, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The new bytes are in place and were read back.
+    Applied,
+    /// Not needed any more, or not to be done now.
+    Skipped,
+    /// The file was changed under us again and again; nothing was written.
+    Conflict,
+    /// The system refused; nothing was written.
+    Failed,
+}
+
+impl End {
+    /// The word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Skipped => "skipped",
+            Self::Conflict => "conflict",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Number of the intent.
+    pub intent: u64,
+    /// How it ended.
+    pub outcome: End,
+    /// Why, or what is left to do; empty if there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// Anything else worth keeping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Stable code: `pass`, `policy-accepted`, `policy-held`, `policy-refused`, `restored`, `purged`, `torn-record`,
+    /// `journal-damaged`, `journal-cut`.
+    pub code: String,
+    /// In words.
+    pub detail: String,
+    /// User concerned; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// Server concerned; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub server: String,
+    /// How many things it stands for, where it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+impl Event {
+    /// An event that concerns nobody in particular.
+    pub fn new(code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            detail: detail.into(),
+            user: String::new(),
+            server: String::new(),
+            count: None,
+        }
+    }
+}

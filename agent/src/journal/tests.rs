@@ -1,0 +1,127 @@
+use super::*;
+
+fn now() -> Timestamp {
+    "2026-11-21T10:00:00Z".parse().unwrap()
+}
+
+fn intent(path: &str) -> What {
+    What::Intent(Intent {
+        user: "ann".into(),
+        path: path.into(),
+        before: "b".into(),
+        after: "a".into(),
+        vault: "q-1".into(),
+        actions: Vec::new(),
+    })
+}
+
+fn outcome(intent: u64) -> What {
+    What::Outcome(Outcome { intent, outcome: End::Applied, detail: String::new() })
+}
+
+fn only_segment(folder: &Path) -> PathBuf {
+    segments::list(folder).unwrap().pop().unwrap().path
+}
+
+fn bytes_of(path: &Path) -> Vec<u8> {
+    mcpolicy_platform::machine::Machine::live().read(path, None, u64::MAX).unwrap().bytes
+}
+
+#[test]
+fn an_intent_without_outcome_is_pending_when_the_journal_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, opened) = Journal::open(folder.path(), now()).unwrap();
+    assert!(opened.pending.is_empty());
+    let first = journal.append(now(), intent("/home/ann/.claude.json")).unwrap();
+    journal.append(now(), outcome(first)).unwrap();
+    let second = journal.append(now(), intent("/home/ann/.cursor/mcp.json")).unwrap();
+    drop(journal);
+    let (journal, opened) = Journal::open(folder.path(), now()).unwrap();
+    assert_eq!(opened.pending.keys().copied().collect::<Vec<_>>(), [second]);
+    assert_eq!((journal.sequence(), opened.damage), (3, Vec::<String>::new()));
+}
+
+#[test]
+fn a_record_that_was_cut_anywhere_is_left_out_told_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(folder.path(), now()).unwrap();
+    journal.append(now(), intent("/one")).unwrap();
+    let path = only_segment(folder.path());
+    let whole = bytes_of(&path).len();
+    journal.append(now(), intent("/two")).unwrap();
+    let both = bytes_of(&path);
+    for end in whole + 1..both.len() {
+        std::fs::write(&path, &both[..end]).unwrap();
+        let (mut journal, opened) = Journal::open(folder.path(), now()).unwrap();
+        assert_eq!(opened.damage, Vec::<String>::new(), "cut at {end}");
+        assert_eq!(opened.pending.len(), 1, "cut at {end}");
+        assert_eq!(journal.append(now(), outcome(1)).unwrap(), 3);
+        let (records, unreadable) = read(folder.path()).unwrap();
+        assert_eq!((records.len(), unreadable), (3, 0));
+        assert!(matches!(&records[1].what, What::Event(event) if event.code == "torn-record"));
+    }
+}
+
+#[test]
+fn a_changed_left_out_or_swapped_record_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(folder.path(), now()).unwrap();
+    for at in 0..4 {
+        journal.append(now(), intent(&format!("/file-{at}"))).unwrap();
+    }
+    let path = only_segment(folder.path());
+    let good = String::from_utf8(bytes_of(&path)).unwrap();
+    let lines: Vec<&str> = good.lines().collect();
+    let changed = good.replace("/file-1", "/file-9");
+    let left_out = [lines[0], lines[2], lines[3], ""].join("\n");
+    let swapped = [lines[0], lines[2], lines[1], lines[3], ""].join("\n");
+    for (what, text) in [("changed", changed), ("left out", left_out), ("swapped", swapped)] {
+        std::fs::write(&path, text).unwrap();
+        let (_, opened) = Journal::open(folder.path(), now()).unwrap();
+        assert!(!opened.damage.is_empty(), "{what}");
+        let (records, _) = read(folder.path()).unwrap();
+        assert!(records.iter().any(|r| matches!(&r.what, What::Event(e) if e.code == "journal-damaged")));
+        let (_, opened) = Journal::open(folder.path(), now()).unwrap();
+        assert!(opened.damage.is_empty(), "{what}: told once");
+    }
+}
+
+#[test]
+fn old_segments_go_quietly_and_young_ones_only_as_a_counted_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(folder.path(), now()).unwrap();
+    let long = "x".repeat(200_000);
+    for _ in 0..14 {
+        let seq = journal.append(now(), intent(&long)).unwrap();
+        journal.append(now(), outcome(seq)).unwrap();
+    }
+    assert!(segments::list(folder.path()).unwrap().len() > 2);
+    let before = now() - jiff::SignedDuration::from_hours(24);
+    assert_eq!(journal.prune(now(), before, u64::MAX).unwrap(), 0, "young and small enough");
+    let cut = journal.prune(now(), before, 2 * 1024 * 1024).unwrap();
+    assert!(cut > 0);
+    let (records, _) = read(folder.path()).unwrap();
+    let told = records.iter().filter_map(|r| match &r.what {
+        What::Event(event) if event.code == "journal-cut" => event.count,
+        _ => None,
+    });
+    assert_eq!(told.sum::<u64>(), cut);
+    let after = now() + jiff::SignedDuration::from_hours(24);
+    assert!(journal.prune(now(), after, u64::MAX).unwrap() > 0, "old ones go");
+    let (_, opened) = Journal::open(folder.path(), now()).unwrap();
+    assert_eq!(opened.damage, Vec::<String>::new(), "what was cut on purpose is no damage");
+}
+
+#[test]
+fn nobody_else_can_read_the_journal() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("journal");
+    let (mut journal, _) = Journal::open(&folder, now()).unwrap();
+    journal.append(now(), outcome(7)).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &Path| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&only_segment(&folder))), (0o700, 0o600));
+    }
+}
