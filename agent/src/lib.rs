@@ -21,3 +21,4 @@ pub mod read;
 pub mod report;
 pub mod resolve;
 pub mod running;
+pub mod vault;

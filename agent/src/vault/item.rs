@@ -1,0 +1,98 @@
+//! What the vault says of one file that was changed.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How far a change has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// The original is safe; whether the change was made is not known yet.
+    Pending,
+    /// The change was made and proved: the entries are out of the file.
+    Quarantined,
+    /// All of its entries were put back, or the file was.
+    Restored,
+}
+
+impl State {
+    /// The word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Quarantined => "quarantined",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+/// One file as it was before a change. Its bytes are an object of the vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Short and unique in this vault.
+    pub id: String,
+    /// When the original was taken.
+    pub taken: Timestamp,
+    /// Name of the user whose file it is; empty for none.
+    pub user: String,
+    /// The user's home, as a path of the machine.
+    pub home: String,
+    /// The file, as a path of the machine, links resolved.
+    pub path: String,
+    /// The same as discovery found it.
+    pub found_as: String,
+    /// The client whose location it is.
+    pub client: String,
+    /// Digest of the original bytes.
+    pub original: String,
+    /// Digest of the bytes that took their place.
+    pub edited: String,
+    /// What was taken out or changed.
+    pub entries: Vec<Taken>,
+    /// How far it has come.
+    pub state: State,
+    /// Only the pieces are left: the object of this digest holds them one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shrunk: Option<String>,
+    /// Digest of the policy under which a restore was last considered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub considered: Option<String>,
+}
+
+/// One entry that was taken out or changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Its name as it stands in the file.
+    pub name: String,
+    /// JSON Pointer of the entry in its file.
+    pub key_path: String,
+    /// Fingerprint of what it was.
+    pub fingerprint: String,
+    /// Its identity, as reports show it.
+    pub identity: String,
+    /// `quarantine`, `revert`, `pin`, `disable` or `quarantine-file`.
+    pub action: String,
+    /// Code of the reason.
+    pub code: String,
+    /// The reason in words.
+    pub detail: String,
+    /// Bytes of the original that belong to it.
+    pub pieces: Vec<Range<u64>>,
+    /// It was put back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
+}
+
+impl Item {
+    /// Whether something of it is still out of the file.
+    pub fn is_open(&self) -> bool {
+        self.state == State::Quarantined && self.entries.iter().any(|entry| !entry.restored)
+    }
+
+    /// Digests of the objects that it needs.
+    pub fn objects(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.shrunk.as_deref().unwrap_or(&self.original))
+    }
+}

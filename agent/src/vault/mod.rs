@@ -1,0 +1,253 @@
+//! Originals of every file that we change, kept before the change is made. Holds secrets by nature: nobody but the
+//! agent's own user can read it, and programs that make backups are asked to leave it out.
+//!
+//! `objects/<sha256>` holds bytes under their digest, `items/<id>.json` what they are. An object is on the disk before
+//! an item names it; an item is removed before its objects are.
+
+mod item;
+mod keeping;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use mcpolicy_platform::durable;
+use mcpolicy_platform::machine::{Machine, ReadError};
+use sha2::{Digest, Sha256};
+
+pub use item::{Item, State, Taken};
+pub use keeping::Limits;
+
+/// Largest object, in bytes: no file that is edited is larger.
+const MAX_OBJECT_BYTES: u64 = 64 * 1024 * 1024;
+/// Largest description, in bytes.
+const MAX_ITEM_BYTES: u64 = 32 * 1024 * 1024;
+/// What programs that make backups look for (the Cache Directory Tagging Specification).
+const BACKUP_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # Originals of changed configuration files, with secrets: not to be copied into backups.\n";
+
+/// Why the vault cannot be used. Without it nothing is changed.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// A step on the disk failed.
+    #[error("the vault cannot {step} {}: {source}; look at the disk's space and rights", path.display())]
+    Disk {
+        /// What was to be done.
+        step: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A description is no JSON of ours, or an object is not what its name says.
+    #[error("{} of the vault is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no item of this id.
+    #[error("the vault has no item {0}; `mcpolicy quarantine list` shows all")]
+    NoItem(String),
+}
+
+/// The vault of one machine, or of one user. One process at a time: the caller holds the state's lock.
+pub struct Vault {
+    folder: PathBuf,
+}
+
+/// A file that is about to be changed.
+pub struct Original<'a> {
+    /// Name of the user whose file it is.
+    pub user: &'a str,
+    /// The user's home.
+    pub home: &'a str,
+    /// The file, links resolved.
+    pub path: &'a str,
+    /// The same as discovery found it.
+    pub found_as: &'a str,
+    /// The client whose location it is.
+    pub client: &'a str,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// The bytes that are to take their place.
+    pub edited: &'a [u8],
+    /// What is taken out.
+    pub entries: Vec<Taken>,
+}
+
+impl Vault {
+    /// Opens the vault in a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn open(folder: &Path) -> Result<Self, VaultError> {
+        for part in ["objects", "items"] {
+            let path = folder.join(part);
+            durable::make_private_directory(&path).map_err(disk("make", &path))?;
+        }
+        let tag = folder.join("CACHEDIR.TAG");
+        if std::fs::symlink_metadata(&tag).is_err() {
+            durable::write(&tag, BACKUP_TAG.as_bytes()).map_err(disk("write", &tag))?;
+        }
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Keeps an original. When this returns, both the bytes and what they are lie on the disk.
+    ///
+    /// # Errors
+    /// The system refuses: the file must then not be changed.
+    pub fn keep(&self, original: Original<'_>, now: Timestamp) -> Result<Item, VaultError> {
+        let digest = self.put(original.bytes)?;
+        let edited = digest_of(original.edited);
+        let seed = format!("{now}\0{}\0{}\0{digest}\0{edited}", original.user, original.path);
+        let item = Item {
+            id: format!("q-{}", &digest_of(seed.as_bytes())[..10]),
+            taken: now,
+            user: original.user.to_owned(),
+            home: original.home.to_owned(),
+            path: original.path.to_owned(),
+            found_as: original.found_as.to_owned(),
+            client: original.client.to_owned(),
+            original: digest,
+            edited,
+            entries: original.entries,
+            state: State::Pending,
+            shrunk: None,
+            considered: None,
+        };
+        self.update(&item)?;
+        Ok(item)
+    }
+
+    /// Writes what an item has become.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn update(&self, item: &Item) -> Result<(), VaultError> {
+        let path = self.item_path(&item.id);
+        let json = serde_json::to_vec_pretty(item).map_err(|e| disk("write", &path)(io::Error::other(e)))?;
+        self.write(&path, &json)
+    }
+
+    /// An item by its id.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn item(&self, id: &str) -> Result<Item, VaultError> {
+        let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !is_id || id.is_empty() {
+            return Err(VaultError::NoItem(id.to_owned()));
+        }
+        let path = self.item_path(id);
+        let bytes = match Machine::live().read(&path, None, MAX_ITEM_BYTES) {
+            Ok(snapshot) => snapshot.bytes,
+            Err(ReadError::NotFound) => return Err(VaultError::NoItem(id.to_owned())),
+            Err(error) => return Err(disk("read", &path)(io::Error::other(error.to_string()))),
+        };
+        serde_json::from_slice(&bytes).map_err(|_| VaultError::Damaged { path })
+    }
+
+    /// All items, oldest first, and the files that are damaged.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub fn items(&self) -> Result<(Vec<Item>, Vec<PathBuf>), VaultError> {
+        let folder = self.folder.join("items");
+        let names = Machine::live().list(&folder);
+        let names = names.map_err(|e| disk("list", &folder)(io::Error::other(e.to_string())))?;
+        let (mut items, mut damaged) = (Vec::new(), Vec::new());
+        for name in names.iter().filter_map(|entry| entry.name.to_str()?.strip_suffix(".json")) {
+            match self.item(name) {
+                Ok(item) => items.push(item),
+                Err(_) => damaged.push(self.item_path(name)),
+            }
+        }
+        items.sort_by(|a, b| (a.taken, &a.id).cmp(&(b.taken, &b.id)));
+        Ok((items, damaged))
+    }
+
+    /// The whole original of an item; `None` if only its pieces are left.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what was put there.
+    pub fn original(&self, item: &Item) -> Result<Option<Vec<u8>>, VaultError> {
+        if item.shrunk.is_some() { Ok(None) } else { self.get(&item.original).map(Some) }
+    }
+
+    /// The bytes of an entry of an item, with the ranges that they had.
+    ///
+    /// # Errors
+    /// They cannot be read, or are not what was put there.
+    pub fn pieces(
+        &self,
+        item: &Item,
+        entry: usize,
+    ) -> Result<Vec<(std::ops::Range<u64>, Vec<u8>)>, VaultError> {
+        let damaged = || VaultError::Damaged { path: self.item_path(&item.id) };
+        let ranges = &item.entries.get(entry).ok_or_else(damaged)?.pieces;
+        let (object, mut at) = match &item.shrunk {
+            // the pieces of all entries, one after the other
+            Some(digest) => (
+                self.get(digest)?,
+                item.entries[..entry].iter().flat_map(|e| &e.pieces).map(|r| r.end - r.start).sum(),
+            ),
+            None => (self.get(&item.original)?, 0),
+        };
+        let mut pieces = Vec::new();
+        for range in ranges {
+            let length = range.end.checked_sub(range.start).ok_or_else(damaged)?;
+            let start = if item.shrunk.is_some() { at } else { range.start };
+            let bytes = object.get(start as usize..(start + length) as usize).ok_or_else(damaged)?;
+            pieces.push((range.clone(), bytes.to_vec()));
+            at += length;
+        }
+        Ok(pieces)
+    }
+
+    fn item_path(&self, id: &str) -> PathBuf {
+        self.folder.join("items").join(format!("{id}.json"))
+    }
+
+    fn object_path(&self, digest: &str) -> PathBuf {
+        self.folder.join("objects").join(digest)
+    }
+
+    /// Puts bytes under their digest.
+    fn put(&self, bytes: &[u8]) -> Result<String, VaultError> {
+        let digest = digest_of(bytes);
+        let path = self.object_path(&digest);
+        // one that a crash left half written is written anew
+        if self.get(&digest).is_err() {
+            self.write(&path, bytes)?;
+        }
+        Ok(digest)
+    }
+
+    fn get(&self, digest: &str) -> Result<Vec<u8>, VaultError> {
+        let path = self.object_path(digest);
+        let bytes = Machine::live().read(&path, None, MAX_OBJECT_BYTES);
+        let bytes = bytes.map_err(|e| disk("read", &path)(io::Error::other(e.to_string())))?.bytes;
+        if digest_of(&bytes) == digest { Ok(bytes) } else { Err(VaultError::Damaged { path }) }
+    }
+
+    /// A whole file or none, on the disk when this returns.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+        let folder = path.parent().unwrap_or(&self.folder);
+        let temporary = path.with_extension("new");
+        durable::write(&temporary, bytes).map_err(disk("write", &temporary))?;
+        durable::sync_file(&temporary).map_err(disk("sync", &temporary))?;
+        std::fs::rename(&temporary, path).map_err(disk("write", path))?;
+        durable::sync_directory(folder).map_err(disk("sync", folder))
+    }
+}
+
+/// SHA-256 as 64 hex digits.
+pub fn digest_of(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn disk(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VaultError {
+    move |source| VaultError::Disk { step, path: path.to_owned(), source }
+}
