@@ -1,0 +1,6 @@
+//! One full pass over a machine with a verified policy: everything that is not allowed is pinned, switched off or
+//! quarantined, every other byte stays as it was.
+
+pub mod activation;
+pub mod pin;
+pub mod plan;

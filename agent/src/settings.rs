@@ -1,0 +1,219 @@
+//! `agent.toml`: what the device's administrator decides about this agent. The policy decides about servers.
+//!
+//! One typed form; unknown members are refused, so that a misspelt one is not a silent default.
+
+use std::path::{Path, PathBuf};
+
+use mcpolicy_platform::machine::{Machine, ReadError};
+use mcpolicy_schema::document::Mode;
+use serde::{Deserialize, Serialize};
+
+/// The only schema that is known.
+pub const SCHEMA: &str = "mcpolicy/agent/v1";
+/// Largest file that is read, in bytes.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// `agent.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Always `mcpolicy/agent/v1`.
+    pub schema: String,
+    /// Where the policy comes from.
+    #[serde(default)]
+    pub policy: PolicySource,
+    /// How far actions may go.
+    #[serde(default)]
+    pub enforcement: Enforcement,
+    /// This machine, as policies name it.
+    #[serde(default)]
+    pub device: DeviceSettings,
+    /// Where the agent keeps what it must not forget.
+    #[serde(default)]
+    pub state: StateSettings,
+    /// Originals of changed files.
+    #[serde(default)]
+    pub vault: Keeping,
+    /// The record of what was done.
+    #[serde(default)]
+    pub journal: Keeping,
+}
+
+/// `[policy]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySource {
+    /// The folder that `mcpolicy policy publish` wrote.
+    pub dir: Option<PathBuf>,
+    /// The root document that is trusted.
+    pub trust_root: Option<PathBuf>,
+    /// Policies with a lower sequence are not taken.
+    #[serde(default)]
+    pub min_sequence: u64,
+}
+
+/// `[enforcement]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enforcement {
+    /// No mode of any policy goes further than this.
+    pub mode_ceiling: Option<Mode>,
+}
+
+/// `[device]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSettings {
+    /// Its id; without one it is made from the machine's own.
+    #[serde(default)]
+    pub id: String,
+    /// Groups that all of its users count as members of, besides those of the system.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+/// `[state]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateSettings {
+    /// The folder.
+    pub dir: Option<PathBuf>,
+}
+
+/// `[vault]` and `[journal]`: how long and how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keeping {
+    /// Days.
+    #[serde(default = "days")]
+    pub keep_days: u16,
+    /// Mebibytes.
+    #[serde(default = "mebibytes")]
+    pub max_mib: u32,
+}
+
+fn days() -> u16 {
+    90
+}
+
+fn mebibytes() -> u32 {
+    256
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self { keep_days: days(), max_mib: mebibytes() }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            policy: PolicySource::default(),
+            enforcement: Enforcement::default(),
+            device: DeviceSettings::default(),
+            state: StateSettings::default(),
+            vault: Keeping::default(),
+            journal: Keeping::default(),
+        }
+    }
+}
+
+/// Why there are no settings. Each names the file and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read the settings {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ReadError,
+    },
+    /// Somebody else could write it: whoever can, decides what the agent does.
+    #[error(
+        "the settings {} belong to another user, or group and others may write them; make them root's, mode 0644",
+        path.display()
+    )]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not TOML of the schema.
+    #[error("the settings {} are refused: {what}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the place.
+        what: String,
+    },
+}
+
+impl Settings {
+    /// Reads a file. `owner` is the only user who may own it besides root.
+    ///
+    /// # Errors
+    /// It cannot be read, somebody else can write it, or something in it is wrong.
+    pub fn read(path: &Path, owner: Option<u32>) -> Result<Self, SettingsError> {
+        let snapshot = Machine::live()
+            .read(path, None, MAX_BYTES)
+            .map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
+        let foreign = snapshot.owner_uid.is_some_and(|uid| uid != 0 && Some(uid) != owner);
+        if foreign || snapshot.writable_by_others {
+            return Err(SettingsError::NotOurs { path: path.to_owned() });
+        }
+        Self::parse(&snapshot.bytes).map_err(|what| SettingsError::Refused { path: path.to_owned(), what })
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        let settings: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        if settings.schema != SCHEMA {
+            return Err(format!("its schema is {:?}; this agent knows {SCHEMA:?}", settings.schema));
+        }
+        if settings.vault.keep_days == 0 || settings.journal.keep_days == 0 {
+            return Err("keep_days must be at least 1".to_owned());
+        }
+        Ok(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, String> {
+        Settings::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn settings_that_say_nothing_are_the_defaults() {
+        assert_eq!(parse("schema = \"mcpolicy/agent/v1\"").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn a_misspelt_member_is_refused_with_its_place() {
+        let error =
+            parse("schema = \"mcpolicy/agent/v1\"\n[enforcement]\nmode_cieling = \"observe\"\n").unwrap_err();
+        assert!(error.contains("line 3") && error.contains("mode_cieling"), "{error}");
+    }
+
+    #[test]
+    fn another_schema_and_an_unknown_mode_are_refused() {
+        assert!(parse("schema = \"mcpolicy/agent/v2\"").unwrap_err().contains("mcpolicy/agent/v1"));
+        assert!(parse("schema = \"mcpolicy/agent/v1\"\n[enforcement]\nmode_ceiling = \"off\"").is_err());
+        assert!(parse("schema = \"mcpolicy/agent/v1\"\n[journal]\nkeep_days = 0").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn settings_that_others_can_write_are_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.toml");
+        std::fs::write(&path, "schema = \"mcpolicy/agent/v1\"").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(matches!(Settings::read(&path, None), Err(SettingsError::NotOurs { .. })));
+    }
+}
