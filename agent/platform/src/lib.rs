@@ -8,8 +8,10 @@ pub mod filesystems;
 pub mod host;
 pub mod machine;
 pub mod priority;
+pub mod privileges;
 pub mod processes;
 pub mod protected;
+pub mod secure_fs;
 pub mod sockets;
 pub mod users;
 

@@ -127,7 +127,7 @@ impl FileKind {
         }
     }
 
-    fn of(file_type: FileType) -> Self {
+    pub(crate) fn of(file_type: FileType) -> Self {
         if file_type.is_file() {
             Self::File
         } else if file_type.is_dir() {

@@ -1,0 +1,1 @@
+//! What a worker does to itself before it reads a user's files.

@@ -1,0 +1,304 @@
+//! Linux: handles that open nothing (`O_PATH`), one-component look-ups that refuse mounts, exchange of two names,
+//! attributes and leases.
+
+#![allow(unsafe_code, reason = "no crate of ours offers file leases")]
+
+use std::ffi::{CStr, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, XattrFlags};
+use rustix::io::Errno;
+
+use super::{Fault, id, read_fault, refused};
+
+/// A handle to a directory or file itself, which opens neither.
+pub(super) const PASS: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// Between two tries to get a lease.
+const PAUSE: Duration = Duration::from_millis(1);
+/// `libc` does not name it; it is 10 on every processor.
+const F_SETSIG: libc::c_int = 10;
+/// Told to us when a lease breaks, instead of SIGIO, which would end the process. Nobody listens: we ask.
+const IGNORED_BY_DEFAULT: libc::c_int = libc::SIGURG;
+
+/// File systems of this machine's own disks, which exchange names or at least rename in one step.
+const LOCAL: &[(u64, &str)] = &[
+    (0xEF53, "ext4"),
+    (0x5846_5342, "xfs"),
+    (0x9123_683E, "btrfs"),
+    (0x0102_1994, "tmpfs"),
+    (0x794C_7630, "overlay"),
+    (0xF2F5_2010, "f2fs"),
+    (0x2FC1_2FC1, "zfs"),
+    (0xCA45_1A4E, "bcachefs"),
+    (0x3153_464A, "jfs"),
+    (0x5265_4973, "reiserfs"),
+    (0xF15F, "ecryptfs"),
+];
+/// Those of which the name is worth telling.
+const REFUSED: &[(u64, &str)] = &[
+    (0x6969, "nfs"),
+    (0xFF53_4D42, "cifs"),
+    (0xFE53_4D42, "smb"),
+    (0x6573_5546, "fuse"),
+    (0x0102_1997, "9p"),
+    (0x00C3_6400, "ceph"),
+    (0x5346_414F, "afs"),
+    (0x4D44, "vfat"),
+    (0x2011_BAB0, "exfat"),
+    (0x9FA0, "proc"),
+];
+
+/// What stands at a name.
+pub(super) enum Look {
+    Directory(OwnedFd),
+    Link(OsString),
+    File(Handle, Stat),
+    OtherMount,
+}
+
+/// A file that was looked at.
+pub(super) type Handle = OwnedFd;
+
+pub(super) fn look(dir: BorrowedFd<'_>, name: &OsStr, home_device: u64) -> Result<Look, Errno> {
+    let (handle, checked) = match pass(dir, name) {
+        Err(Errno::XDEV) => return Ok(Look::OtherMount),
+        opened => opened?,
+    };
+    let stat = rustix::fs::fstat(&handle)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Symlink => {
+            let target = rustix::fs::readlinkat(&handle, c"", Vec::new())?;
+            Ok(Look::Link(OsString::from_vec(target.into_bytes())))
+        }
+        // the kernel could not be asked; a directory of another device is all that can be seen then
+        FileType::Directory if !checked && id(&stat).0 != home_device => Ok(Look::OtherMount),
+        FileType::Directory => Ok(Look::Directory(handle)),
+        _ => Ok(Look::File(handle, stat)),
+    }
+}
+
+/// Whether the kernel saw to it that no mount is crossed; it knows how to since 5.6.
+fn pass(dir: BorrowedFd<'_>, name: &OsStr) -> Result<(OwnedFd, bool), Errno> {
+    let resolve = ResolveFlags::BENEATH
+        | ResolveFlags::NO_SYMLINKS
+        | ResolveFlags::NO_MAGICLINKS
+        | ResolveFlags::NO_XDEV;
+    match rustix::io::retry_on_intr(|| rustix::fs::openat2(dir, name, PASS, Mode::empty(), resolve)) {
+        // an older kernel, or a sandbox that refuses what it does not know
+        Err(Errno::NOSYS | Errno::PERM) => Ok((rustix::fs::openat(dir, name, PASS, Mode::empty())?, false)),
+        // a rename somewhere on the machine made the kernel unsure: it never goes up here, so ask again
+        Err(Errno::AGAIN) => Ok((rustix::fs::openat2(dir, name, PASS, Mode::empty(), resolve)?, true)),
+        opened => Ok((opened?, true)),
+    }
+}
+
+/// Opens for reading the very file that was looked at, whatever its name leads to by now: no device's driver is ever
+/// woken, no pipe waited for.
+pub(super) fn open_to_read(dir: &OwnedFd, name: &OsStr, handle: Handle) -> Result<OwnedFd, Errno> {
+    let link = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    let open = |flags| rustix::io::retry_on_intr(|| rustix::fs::openat(CWD, &*link, flags, Mode::empty()));
+    let opened = match open(READ | OFlags::NOATIME) {
+        // the right to leave the time of access alone is the owner's
+        Err(Errno::PERM) => open(READ),
+        opened => opened,
+    };
+    match opened {
+        // no /proc, as in an image that is being built: by the name, and the caller compares numbers
+        Err(Errno::NOENT | Errno::NOTDIR) => {
+            rustix::fs::openat(dir, name, READ | OFlags::NOFOLLOW, Mode::empty())
+        }
+        opened => opened,
+    }
+}
+
+pub(super) fn check_file_system(home: &OwnedFd) -> Result<(), Fault> {
+    let found = rustix::fs::fstatfs(home).map_err(read_fault)?;
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_sign_loss,
+        reason = "the width differs between processors"
+    )]
+    let number = found.f_type as u64 & 0xFFFF_FFFF;
+    if LOCAL.iter().any(|(local, _)| *local == number) {
+        return Ok(());
+    }
+    let name = REFUSED.iter().find(|(refused, _)| *refused == number).map(|(_, name)| (*name).to_owned());
+    Err(Fault::UnsupportedFileSystem { kind: name.unwrap_or_else(|| format!("{number:#x}")) })
+}
+
+/// Gives two names each other's file, in one step. `None` where the file system cannot.
+pub(super) fn exchange(dir: &OwnedFd, one: &OsStr, other: &OsStr) -> Result<Option<()>, Errno> {
+    match rustix::fs::renameat_with(dir, one, dir, other, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(None),
+        done => done.map(Some),
+    }
+}
+
+pub(super) fn sync(file: &File) -> Result<(), Errno> {
+    rustix::fs::fsync(file)
+}
+
+/// The directory's handle opens nothing, so it is opened for this.
+pub(super) fn sync_directory(dir: &OwnedFd) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::fsync(rustix::fs::openat(dir, c".", flags, Mode::empty())?)
+}
+
+const ACL: &CStr = c"system.posix_acl_access";
+
+/// Gives a new file the group, attributes, access list and mode of another, as far as its owner may.
+///
+/// Security labels are left as the directory gave them: to set one by a user's file's word is how a privileged edit
+/// relabels what the user chose.
+pub(super) fn copy_metadata(from: &File, to: &File, gid: u32, mode: u32) -> Result<(), Fault> {
+    let mut mode = mode;
+    if rustix::fs::fstat(to).map_err(refused)?.st_gid != gid
+        && rustix::fs::fchown(to, None, Some(Gid::from_raw(gid))).is_err()
+    {
+        // the rights were another group's: the one that the file has now does not get them
+        mode &= !0o070;
+    }
+    let mut has_acl = false;
+    for name in attributes(from)? {
+        let copied = name.to_bytes().starts_with(b"user.") || name.as_ref() == ACL;
+        if !copied {
+            continue;
+        }
+        has_acl |= name.as_ref() == ACL;
+        if let Some(value) = attribute(from, &name)? {
+            rustix::fs::fsetxattr(to, &*name, &value, XattrFlags::empty()).map_err(refused)?;
+        }
+    }
+    if !has_acl {
+        // the directory may have given it one
+        match rustix::fs::fremovexattr(to, ACL) {
+            Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    rustix::fs::fchmod(to, Mode::from_raw_mode(mode)).map_err(refused)
+}
+
+/// More attributes than the kernel can list are not to be had.
+const MAX_ATTRIBUTES: usize = 64 << 10;
+
+fn attributes(file: &File) -> Result<Vec<std::ffi::CString>, Fault> {
+    let mut list = Vec::with_capacity(1024);
+    loop {
+        match rustix::fs::flistxattr(file, rustix::buffer::spare_capacity(&mut list)) {
+            Ok(_) => break,
+            Err(Errno::RANGE) if list.capacity() < MAX_ATTRIBUTES => {
+                list = Vec::with_capacity(MAX_ATTRIBUTES);
+            }
+            // none on this file system
+            Err(Errno::NOTSUP) => return Ok(Vec::new()),
+            Err(error) => return Err(read_fault(error)),
+        }
+    }
+    let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    Ok(names.filter_map(|name| std::ffi::CString::new(name).ok()).collect())
+}
+
+/// Nothing where it went meanwhile.
+fn attribute(file: &File, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
+    let mut value = Vec::with_capacity(MAX_ATTRIBUTES + 1);
+    match rustix::fs::fgetxattr(file, name, rustix::buffer::spare_capacity(&mut value)) {
+        Ok(_) => Ok(Some(value)),
+        Err(Errno::NODATA) => Ok(None),
+        Err(error) => Err(read_fault(error)),
+    }
+}
+
+/// A read lease: as long as it is whole, nobody has the file open for writing, and whoever opens it so waits.
+pub(super) struct Lease<'f> {
+    file: &'f File,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Held,
+    /// Somebody has it open for writing.
+    Refused,
+    /// This file system or sandbox has no leases.
+    None,
+}
+
+impl<'f> Lease<'f> {
+    /// Takes the lease, waiting a little for whoever writes just now.
+    pub(super) fn take(file: &'f File, patience: Duration) -> Self {
+        let mut lease = Self { file, state: State::Refused };
+        lease.wait(patience);
+        lease
+    }
+
+    /// Tries for some time to have it whole, if it was refused.
+    pub(super) fn wait(&mut self, patience: Duration) {
+        let begin = Instant::now();
+        while self.state == State::Refused {
+            self.state = self.ask();
+            if self.state != State::Refused || begin.elapsed() >= patience {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn ask(&self) -> State {
+        let fd = self.file.as_fd().as_raw_fd();
+        // SAFETY: the descriptor is open as long as `file` lives; both commands take a number
+        let asked = unsafe {
+            libc::fcntl(fd, F_SETSIG, IGNORED_BY_DEFAULT);
+            libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK)
+        };
+        match asked {
+            0 => State::Held,
+            _ if Errno::from_io_error(&std::io::Error::last_os_error()) == Some(Errno::AGAIN) => {
+                State::Refused
+            }
+            _ => State::None,
+        }
+    }
+
+    /// Whether nobody can have written since it was taken, nor waits to.
+    pub(super) fn is_whole(&self) -> bool {
+        let fd = self.file.as_fd().as_raw_fd();
+        // SAFETY: the descriptor is open as long as `file` lives; the command takes nothing
+        self.state == State::Held && unsafe { libc::fcntl(fd, libc::F_GETLEASE) } == libc::F_RDLCK
+    }
+
+    /// Whether somebody waits to open the file for writing.
+    pub(super) fn is_breaking(&self) -> bool {
+        self.state == State::Held && !self.is_whole()
+    }
+
+    /// Lets whoever waits write, and waits for the end of it.
+    pub(super) fn let_writers_through(&mut self, patience: Duration) {
+        self.release();
+        if self.state != State::None {
+            // the opener needs a moment to be counted
+            std::thread::sleep(PAUSE);
+            self.state = State::Refused;
+            self.wait(patience);
+        }
+    }
+
+    fn release(&mut self) {
+        if self.state == State::Held {
+            // SAFETY: the descriptor is open as long as `file` lives; the command takes a number
+            unsafe { libc::fcntl(self.file.as_fd().as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
+            self.state = State::Refused;
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}

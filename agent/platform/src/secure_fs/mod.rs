@@ -1,0 +1,232 @@
+//! The one way in which files of a user's home are read for an edit and replaced.
+//!
+//! The home is its owner's, who may be hostile, may rename anything at any moment, and whose programs write the same
+//! files as we do. Invariants:
+//!
+//! - a file is opened once and judged on its handle: regular, its owner's, with one name, not too large, on the home's
+//!   own mount; links are followed by us, inside the home only, and preserved;
+//! - nothing is ever written through an existing file: a new one takes its place, in one step, whole;
+//! - a name is changed only below a directory that we hold open, never by a path;
+//! - a write of the user that lands between our reading and our replacing wins: it is seen and put back.
+//!
+//! # What a write in between meets
+//!
+//! | the user | is seen by | and so |
+//! |---|---|---|
+//! | renames a file over it before the exchange | the displaced file is another | exchanged back, `Changed` |
+//! | writes it in place before the exchange | bytes of the displaced file | exchanged back, `Changed` |
+//! | has it open for writing at the exchange | no lease is given; we wait 50 ms for the end of it, then compare again | exchanged back, `Changed` |
+//! | opens it for writing just before the exchange | the lease breaks, the opener waits until we are through | exchanged back, then he writes, `Changed` |
+//! | opens it after the exchange | he opens our file | his write follows ours |
+//!
+//! What remains: a program that keeps the file open for writing through the whole edit and for 50 ms more, and writes
+//! after that, writes into a file without a name, as it does when an editor saves by renaming. The lease is Linux's; on
+//! macOS the bytes are compared before and after the displaced file loses its name, and a program that opened the
+//! file before the exchange and writes after the second look (some microseconds) loses its write. On Windows the file
+//! is held without sharing writes while it is replaced, so nobody has it open then.
+
+mod failpoint;
+mod fault;
+mod lock;
+mod names;
+
+#[cfg(unix)]
+#[path = "unix/mod.rs"]
+mod os;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod os;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+#[cfg(feature = "failpoints")]
+pub use failpoint::set as set_failpoint;
+pub use failpoint::{Hook, STEPS, UNDO_STEPS};
+pub use fault::{Fault, ReplaceError};
+pub use lock::{ClientLock, LockError};
+pub use names::TempName;
+
+/// A user's home, opened once. All paths are taken below it.
+#[derive(Debug)]
+pub struct HomeDir(os::Home);
+
+/// What a file was when it was read. Equal stamps of one name mean that nobody wrote it in between, as far as the
+/// system keeps times; the replacing compares bytes besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The device it is on; the volume's number on Windows.
+    pub device: u64,
+    /// Its number on that device.
+    pub inode: u64,
+    /// Its length.
+    pub length: u64,
+    /// Its last write: seconds and nanoseconds since 1970.
+    pub modified: (i64, u32),
+    /// The last change of anything about it, links and modes too: seconds and nanoseconds since 1970.
+    pub changed: (i64, u32),
+}
+
+/// A file as it was read, held open, so that no other file can get its number.
+pub struct Original(os::Opened);
+
+impl fmt::Debug for Original {
+    /// Shows everything but the content, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Original")
+            .field("path", &self.path())
+            .field("stamp", &self.stamp())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A replaced file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// What the new file is now: a later look that finds the same found our own write.
+    pub stamp: Stamp,
+    /// False where the file system cannot exchange two names: a file that the user renamed over the old one in the
+    /// very instant before ours would have been lost without a trace.
+    pub atomic: bool,
+    /// False where the disk refused to say that the names are on it: after a loss of power the old file may be back.
+    pub durable: bool,
+    /// The old file under its temporary name, where it could not be removed.
+    pub left: Option<TempName>,
+}
+
+/// A temporary file that an edit left when it was broken off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// Its name.
+    pub name: TempName,
+    /// Its last write.
+    pub modified: SystemTime,
+    /// Its length.
+    pub length: u64,
+}
+
+impl HomeDir {
+    /// Opens a home: a directory that belongs to `uid` (where none is given, to whom it may), that nobody else may
+    /// write, on a file system of this machine.
+    ///
+    /// # Errors
+    /// It is none of that, or is not there.
+    pub fn open(host_path: &Path, uid: Option<u32>) -> Result<Self, Fault> {
+        os::Home::open(host_path, uid).map(Self)
+    }
+
+    /// The number of the home's owner; `None` on Windows.
+    pub fn owner(&self) -> Option<u32> {
+        self.0.owner()
+    }
+
+    /// Opens and reads one regular file of the owner's with one name. Links inside the home are followed.
+    ///
+    /// # Errors
+    /// It is not such a file, or a link or a mount leads elsewhere.
+    pub fn open_file(&self, relative: &Path, max_bytes: u64) -> Result<Original, Fault> {
+        self.0.open_file(relative, max_bytes).map(Original)
+    }
+
+    /// Puts a new file where no name is yet: whole, on the disk, readable by its owner only unless `mode` says more
+    /// (Unix). Directories on the way must be there; links to directories inside the home are followed.
+    ///
+    /// # Errors
+    /// `Changed` where the name is taken; else the system refuses.
+    pub fn create(&self, relative: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, ReplaceError> {
+        self.create_as(relative, bytes, mode, &TempName::random()?)
+    }
+
+    /// As [`Self::create`], with the temporary name that the journal was told.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub fn create_as(
+        &self,
+        relative: &Path,
+        bytes: &[u8],
+        mode: u32,
+        temp: &TempName,
+    ) -> Result<Replaced, ReplaceError> {
+        self.0.create(relative, bytes, mode, temp)
+    }
+
+    /// Temporary files of ours in a directory (empty is the home itself), of edits that are going on as well: the
+    /// caller knows which have an intent, and how old they must be.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn sweep(&self, relative_dir: &Path) -> Result<Vec<Leftover>, Fault> {
+        self.0.sweep(relative_dir)
+    }
+
+    /// Removes a temporary file of ours, if it is a regular file of the owner's with one name. It may hold a user's
+    /// write that an edit had just displaced: read it first, and put it back by [`Original::reinstate`] if so.
+    ///
+    /// # Errors
+    /// It is not such a file, or the system refuses.
+    pub fn remove_leftover(&self, relative_dir: &Path, name: &TempName) -> Result<(), Fault> {
+        self.0.remove_leftover(relative_dir, name)
+    }
+}
+
+impl Original {
+    /// Its content.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+
+    /// Where it really is, below the home, without links in it.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The path of a temporary file beside it, below the home.
+    pub fn beside(&self, name: &TempName) -> PathBuf {
+        self.path().with_file_name(name.as_str())
+    }
+
+    /// What it was when it was read.
+    pub fn stamp(&self) -> Stamp {
+        self.0.stamp
+    }
+
+    /// Its permission bits; 0 on Windows.
+    pub fn mode(&self) -> u32 {
+        self.0.mode
+    }
+
+    /// Puts a new file in its place, with its permissions and attributes, if nobody wrote it since it was read.
+    ///
+    /// # Errors
+    /// [`ReplaceError`] says what stands there then.
+    pub fn replace(&self, new: &[u8]) -> Result<Replaced, ReplaceError> {
+        self.replace_as(new, &TempName::random()?)
+    }
+
+    /// As [`Self::replace`], with the temporary name that the journal was told.
+    ///
+    /// # Errors
+    /// As for [`Self::replace`].
+    pub fn replace_as(&self, new: &[u8], temp: &TempName) -> Result<Replaced, ReplaceError> {
+        self.0.replace(new, temp)
+    }
+
+    /// Takes the file away, if nobody wrote it since it was read. It goes by a temporary name, for the journal.
+    ///
+    /// # Errors
+    /// [`ReplaceError`] says what stands there then.
+    pub fn remove_as(&self, temp: &TempName) -> Result<(), ReplaceError> {
+        self.0.remove(temp)
+    }
+
+    /// Puts back what an edit, broken off after its exchange, had displaced: the leftover takes the place of this
+    /// file, which is the one that the edit wrote. Nothing is done if somebody wrote this file since it was read.
+    ///
+    /// # Errors
+    /// [`ReplaceError`] says what stands there then.
+    pub fn reinstate(&self, leftover: &TempName) -> Result<(), ReplaceError> {
+        self.0.reinstate(leftover)
+    }
+}
