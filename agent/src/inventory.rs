@@ -102,7 +102,7 @@ fn failed(state: State, code: FindingCode, message: String, position: Position) 
 }
 
 /// The owner's format; a reader whose parser recovers from errors makes the file worth recovering.
-fn format_of(source: &Source) -> Format {
+pub fn format_of(source: &Source) -> Format {
     let own = source.owner().location.format;
     if !matches!(own, Format::Json(_)) {
         return own;

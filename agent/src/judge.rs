@@ -14,7 +14,10 @@ use mcpolicy_schema::fingerprint;
 use mcpolicy_schema::revocations::Revoked;
 use mcpolicy_schema::verdict::{Judgement, Reason};
 
+use crate::assess::Assessed;
 use crate::discover::HomeContext;
+use crate::discover::source::Source;
+use crate::enforce::remembered::Remembered;
 use crate::in_force::InForce;
 use crate::pipeline::{Ground, Outcome, Plan};
 use crate::resolve::{self, Asked, Dweller, Resolver};
@@ -28,6 +31,10 @@ pub struct Terms<'a> {
     pub now: Timestamp,
     /// The machine's id; empty if it has none.
     pub device: &'a str,
+    /// Groups that every user of it counts as a member of.
+    pub groups: &'a [String],
+    /// What the agent remembers of earlier passes; a scan remembers nothing.
+    pub remembered: Option<&'a Remembered>,
 }
 
 /// A user as rules name him.
@@ -57,7 +64,7 @@ impl<'a> Judge<'a> {
         let wants_groups = names_groups(terms.in_force);
         let is_checkout = matches!(ground.plan, Plan::Project(_));
         let people: Vec<Person> =
-            ground.homes.iter().map(|home| person(ground, home, is_checkout, wants_groups)).collect();
+            ground.homes.iter().map(|home| person(ground, home, is_checkout, wants_groups, terms.groups)).collect();
         let nobody = Person {
             name: String::new(),
             home: None,
@@ -84,16 +91,7 @@ impl<'a> Judge<'a> {
     /// Gives every entry and every undeclared server its judgement.
     pub fn judge(&mut self, outcome: &mut Outcome) {
         for item in &mut outcome.entries {
-            let source = &outcome.sources[item.source].source;
-            let directory = resolve::directory_of(&item.entry, source);
-            let subject =
-                Subject { entry: &item.entry, identity: &item.identity, fingerprint: &item.fingerprint };
-            let (judgement, notices, facts) =
-                self.judgement(&subject, source.home, directory.as_deref(), None);
-            let notices = notices.into_iter().map(|notice| Finding::new(notice.code, notice.detail));
-            item.findings.extend(notices);
-            item.judgement = Some(judgement);
-            item.facts = Some(facts);
+            self.judge_entry(item, &outcome.sources[item.source].source);
         }
         for process in &mut outcome.processes {
             if let Some(server) = &process.undeclared {
@@ -103,6 +101,18 @@ impl<'a> Judge<'a> {
         outcome.gaps.extend(self.resolver.take_gaps());
         outcome.gaps.sort();
         outcome.gaps.dedup();
+    }
+
+    /// Gives one entry of a source its judgement.
+    pub fn judge_entry(&mut self, item: &mut Assessed, source: &Source) {
+        let directory = resolve::directory_of(&item.entry, source);
+        let subject =
+            Subject { entry: &item.entry, identity: &item.identity, fingerprint: &item.fingerprint };
+        let (judgement, notices, facts) = self.judgement(&subject, source.home, directory.as_deref(), None);
+        let notices = notices.into_iter().map(|notice| Finding::new(notice.code, notice.detail));
+        item.findings.extend(notices);
+        item.judgement = Some(judgement);
+        item.facts = Some(facts);
     }
 
     fn of_process(&mut self, server: &Undeclared, uid: Option<u32>) -> Judgement {
@@ -137,6 +147,7 @@ impl<'a> Judge<'a> {
     }
 
     fn context<'c>(&'c self, person: &'c Person, facts: &'c Facts) -> Context<'c> {
+        let remembered = self.terms.remembered;
         Context {
             system: match person.dweller.os {
                 Os::Linux => System::Linux,
@@ -154,14 +165,23 @@ impl<'a> Judge<'a> {
             facts,
             revocations: self.terms.in_force.revocations.as_ref(),
             grants: &self.terms.in_force.grants,
-            // a scan keeps nothing between two runs: neither what hold mode found first nor what was allowed before
-            grandfathered: &self.nothing,
-            expired: self.terms.in_force.expired.then_some(&self.nothing),
+            grandfathered: remembered.and_then(|r| r.first_seen.get(&person.name)).unwrap_or(&self.nothing),
+            expired: self
+                .terms
+                .in_force
+                .expired
+                .then_some(remembered.and_then(|r| r.allowed.get(&person.name)).unwrap_or(&self.nothing)),
         }
     }
 }
 
-fn person(ground: &Ground, home: &HomeContext, is_checkout: bool, wants_groups: bool) -> Person {
+fn person(
+    ground: &Ground,
+    home: &HomeContext,
+    is_checkout: bool,
+    wants_groups: bool,
+    of_device: &[String],
+) -> Person {
     let groups = if wants_groups {
         users::groups_of(&ground.machine, &home.user, home.uid)
     } else {
@@ -172,7 +192,7 @@ fn person(ground: &Ground, home: &HomeContext, is_checkout: bool, wants_groups: 
     Person {
         name: home.user.clone(),
         home: place.as_ref().and_then(|path| path.to_str()).map(str::to_owned),
-        groups: groups.names.into_iter().collect(),
+        groups: groups.names.into_iter().chain(of_device.iter().cloned()).collect(),
         dweller: Dweller {
             home: place,
             os: home.layout.os,

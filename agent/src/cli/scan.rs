@@ -156,7 +156,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let mut outcome = pipeline::scan(&ground, &bounds, &redactor);
     progress.clear();
     let policy = in_force.as_ref().map(|in_force| {
-        let terms = Terms { in_force, now, device: &options.judging.device_id };
+        let device = &options.judging.device_id;
+        let terms = Terms { in_force, now, device, groups: &[], remembered: None };
         let mut judge = Judge::new(&ground, terms);
         judge.judge(&mut outcome);
         in_force.about(judge.ring())

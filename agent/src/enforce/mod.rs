@@ -1,6 +1,8 @@
 //! One full pass over a machine with a verified policy: everything that is not allowed is pinned, switched off or
 //! quarantined, every other byte stays as it was.
 
+pub mod act;
 pub mod activation;
 pub mod pin;
 pub mod plan;
+pub mod remembered;

@@ -45,6 +45,10 @@ pub struct Intent {
     pub after: String,
     /// The vault's item with the original.
     pub vault: String,
+    /// The user's home, as a path of the machine.
+    pub home: String,
+    /// The temporary file beside it, which a crash may leave.
+    pub temporary: String,
     /// What is done to which entry, and why.
     pub actions: Vec<Action>,
 }

@@ -11,6 +11,8 @@ fn intent(path: &str) -> What {
         before: "b".into(),
         after: "a".into(),
         vault: "q-1".into(),
+        home: "/home/ann".into(),
+        temporary: ".mcpolicy.0".into(),
         actions: Vec::new(),
     })
 }

@@ -1,0 +1,80 @@
+//! What the agent remembers of a machine between passes: what was there at the first, and what was last allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+
+use mcpolicy_platform::durable;
+use mcpolicy_platform::machine::{Machine, ReadError};
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::{Ground, Outcome};
+
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Fingerprints of entries, by user; the empty name stands for what belongs to no user.
+pub type ByUser = BTreeMap<String, BTreeSet<String>>;
+
+/// What is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Remembered {
+    /// What was there at the first pass: hold mode leaves it until the policy's `grace_until`.
+    pub first_seen: ByUser,
+    /// What the last good policy allowed: it stays allowed when the policy has expired.
+    pub allowed: ByUser,
+    /// The first pass has been made; what comes later was not there first.
+    began: bool,
+}
+
+impl Remembered {
+    /// What a file holds; nothing if there is none.
+    ///
+    /// # Errors
+    /// The system refuses to read it, or it is damaged.
+    pub fn load(path: &Path) -> io::Result<Self> {
+        match Machine::live().read(path, None, MAX_BYTES) {
+            Ok(snapshot) => serde_json::from_slice(&snapshot.bytes).map_err(io::Error::other),
+            Err(ReadError::NotFound) => Ok(Self::default()),
+            Err(error) => Err(io::Error::other(error.to_string())),
+        }
+    }
+
+    /// Keeps it, if it is another than `before`.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn save(&self, path: &Path, before: &Self) -> io::Result<()> {
+        if self == before {
+            return Ok(());
+        }
+        let temporary = path.with_extension("new");
+        durable::write(&temporary, &serde_json::to_vec(self)?)?;
+        durable::sync_file(&temporary)?;
+        std::fs::rename(&temporary, path)?;
+        path.parent().map_or(Ok(()), durable::sync_directory)
+    }
+
+    /// Takes note of what a first pass finds; nothing at any later one.
+    pub fn begin(&mut self, ground: &Ground, outcome: &Outcome) {
+        if !std::mem::replace(&mut self.began, true) {
+            self.first_seen = by_user(ground, outcome, |_| true);
+        }
+    }
+
+    /// Takes note of what a policy that has not expired allows.
+    pub fn allow(&mut self, ground: &Ground, outcome: &Outcome) {
+        self.allowed = by_user(ground, outcome, |item| {
+            item.judgement.as_ref().is_some_and(mcpolicy_schema::verdict::Judgement::is_allowed)
+        });
+    }
+}
+
+fn by_user(ground: &Ground, outcome: &Outcome, wanted: impl Fn(&crate::assess::Assessed) -> bool) -> ByUser {
+    let mut by_user = ByUser::new();
+    for item in outcome.entries.iter().filter(|item| wanted(item)) {
+        let home = outcome.sources[item.source].source.home;
+        let user = home.map_or_else(String::new, |at| ground.homes[at].user.clone());
+        by_user.entry(user).or_default().insert(item.fingerprint.clone());
+    }
+    by_user
+}
