@@ -8,6 +8,7 @@ pub mod node;
 
 pub mod adapter;
 pub mod adapters;
+pub mod edit;
 pub mod editor;
 pub mod element;
 pub mod location;

@@ -1,0 +1,226 @@
+//! The proof of an edit: the tree of the result is the tree of the original with the changes made on it.
+//!
+//! Nothing here looks at the layout of a text, and nothing here is shared with the splicers but the reading of kept
+//! pieces. Order and duplicates count, and numbers as they are spelled; in TOML the order of a table's members does
+//! not, for it follows from that of the statements, which are copied.
+
+mod model;
+
+use std::collections::BTreeMap;
+
+use super::{Change, Doc, Place, Syntax, Unfaithful, pieces, syntax, tokens};
+use crate::codec::{self, Format, Leniencies, Parsed};
+use crate::node::{Span, escape};
+use model::{Child, Model, Value};
+
+/// Where a node is: the child to take at each step.
+type Path = Vec<usize>;
+
+/// Proves that `after` is `before` with the changes made and nothing else.
+///
+/// # Errors
+/// What differs, or why a change cannot be made on `before`.
+pub fn prove(
+    format: Format,
+    path: &str,
+    before: &[u8],
+    after: &[u8],
+    changes: &[Change],
+) -> Result<(), Unfaithful> {
+    let syntax = syntax(format, path)?;
+    let (old, new) = (Doc::read(before)?, Doc::read(after)?);
+    if old.skipped != new.skipped {
+        return Err(Unfaithful::Proof("the byte order mark changed"));
+    }
+    let parsed = parse(format, path, old.text).ok_or(Unfaithful::Unparseable)?;
+    let needed = parsed.leniencies;
+    let mut model = Model::of(parsed.root, old.text);
+    make(&mut model, syntax, old, changes)?;
+    let result = parse(format, path, new.text).ok_or(Unfaithful::Proof("the result cannot be parsed"))?;
+    if needs_more(result.leniencies, needed) {
+        return Err(Unfaithful::Proof("the result needs more tolerance than the original"));
+    }
+    if model.is(&Model::of(result.root, new.text), syntax) {
+        Ok(())
+    } else {
+        Err(Unfaithful::Proof("more or less than the named entries changed"))
+    }
+}
+
+/// The tree as the clients see it, if the text is undamaged.
+fn parse<'t>(format: Format, path: &str, text: &'t str) -> Option<Parsed<'t>> {
+    codec::parse(format, path, text).ok().filter(|parsed| parsed.damage.is_none())
+}
+
+/// Whether a client that read the original might refuse the result.
+fn needs_more(after: Leniencies, before: Leniencies) -> bool {
+    (after.comments && !before.comments)
+        || (after.trailing_commas && !before.trailing_commas)
+        || (after.lone_surrogates && !before.lone_surrogates)
+}
+
+/// Makes the changes on the tree. Places are looked up before anything moves.
+fn make(model: &mut Model<'_>, syntax: Syntax, doc: Doc<'_>, changes: &[Change]) -> Result<(), Unfaithful> {
+    let paths = places(model, doc, changes)?;
+    for (change, path) in changes.iter().zip(paths) {
+        match change {
+            Change::Remove(_) => model.at(&path).ok_or(Unfaithful::Gone)?.gone = true,
+            Change::Replace { pieces, .. } => {
+                let (_, value) = kept(syntax, pieces)?;
+                model.at(&path).ok_or(Unfaithful::Gone)?.value = value;
+            }
+            Change::SetText { pointer, text, .. } => {
+                let entry = model.at(&path).ok_or(Unfaithful::Gone)?;
+                let node = entry.reach(&tokens(pointer)).ok_or(Unfaithful::Gone)?;
+                if !matches!(node.value, Value::String(_)) {
+                    return Err(Unfaithful::Gone);
+                }
+                node.value = Value::String(text.clone().into());
+            }
+            Change::SetFlag { pointer, value, .. } => {
+                let entry = model.at(&path).ok_or(Unfaithful::Gone)?;
+                let node = entry.reach_or_make(&tokens(pointer), Value::Null).ok_or(MISPLACED)?;
+                if matches!(node.value, Value::List(_) | Value::Map(_)) {
+                    return Err(MISPLACED);
+                }
+                node.value = Value::Bool(*value);
+            }
+            Change::RemoveItem { list, value } => {
+                let is_item =
+                    |child: &Child<'_>| matches!(&child.value, Value::String(text) if text == value);
+                model.each(&tokens(list), &mut |node| {
+                    if let Value::List(items) = &mut node.value {
+                        items.iter_mut().filter(|item| is_item(item)).for_each(|item| item.gone = true);
+                    }
+                });
+            }
+            Change::AddItem { list, value } => add_item(model, list, value)?,
+            Change::RemoveMember { pointer } => {
+                let path = tokens(pointer);
+                let (name, parent) = path.split_last().ok_or(Unfaithful::Gone)?;
+                model.each(parent, &mut |node| {
+                    if let Value::Map(members) = &mut node.value {
+                        members.iter_mut().filter(|m| m.key == *name).for_each(|m| m.gone = true);
+                    }
+                });
+            }
+            Change::Insert { table, name, pieces } => {
+                let (key, value) = kept(syntax, pieces)?;
+                insert(model, &tokens(table), name, key.as_deref(), value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+const MISPLACED: Unfaithful = Unfaithful::NotExpressible("something else stands where it would go");
+
+fn add_item(model: &mut Model<'_>, list: &str, value: &str) -> Result<(), Unfaithful> {
+    let node = model.reach_or_make(&tokens(list), Value::List(Vec::new())).ok_or(MISPLACED)?;
+    let Value::List(items) = &mut node.value else { return Err(MISPLACED) };
+    let is_it = |item: &Child<'_>| matches!(&item.value, Value::String(text) if text == value);
+    // The splicer looks at the items of the original: what is taken out in the same go stays out.
+    if !items.iter().any(is_it) {
+        items.push(Child::fresh("", Value::String(value.to_owned().into())));
+    }
+    Ok(())
+}
+
+fn insert<'a>(
+    model: &mut Model<'a>,
+    table: &[String],
+    name: &str,
+    key: Option<&str>,
+    value: Value<'a>,
+) -> Result<(), Unfaithful> {
+    let empty = if key.is_some() { Value::Map(Vec::new()) } else { Value::List(Vec::new()) };
+    let node = model.reach_or_make(table, empty).ok_or(MISPLACED)?;
+    match (&mut node.value, key) {
+        (Value::Map(members), Some(key)) if key == name => {
+            if members.iter().any(|member| member.key == name && !member.gone) {
+                return Err(Unfaithful::Taken);
+            }
+            members.push(Child::fresh(name, value));
+            Ok(())
+        }
+        (Value::List(items), None) => {
+            items.push(Child::fresh("", value));
+            Ok(())
+        }
+        _ => Err(MISPLACED),
+    }
+}
+
+/// Key and value of an entry's kept text.
+fn kept(syntax: Syntax, kept: &[super::Piece]) -> Result<(Option<String>, Value<'static>), Unfaithful> {
+    let unclear = Unfaithful::NotExpressible("the kept text is not one entry by itself");
+    match syntax {
+        Syntax::Json => {
+            let alone = pieces::alone_in_json(kept)?;
+            let parsed = codec::json::parse(&alone.value, false).map_err(|_| unclear)?;
+            Ok((alone.key, Model::of(parsed.root, &alone.value).value.owned()))
+        }
+        Syntax::Toml | Syntax::Yaml | Syntax::Xml => Err(unclear),
+    }
+}
+
+/// The paths of the places of all changes, empty where a change has none. One walk for all of them.
+fn places(model: &Model<'_>, doc: Doc<'_>, changes: &[Change]) -> Result<Vec<Path>, Unfaithful> {
+    let mut wanted: BTreeMap<(u32, u32), Vec<(&Place, usize)>> = BTreeMap::new();
+    for (at, change) in changes.iter().enumerate() {
+        let (Change::Remove(place)
+        | Change::Replace { at: place, .. }
+        | Change::SetText { at: place, .. }
+        | Change::SetFlag { at: place, .. }) = change
+        else {
+            continue;
+        };
+        let range = doc.range(place)?;
+        let span = Span::new(range.start, range.end);
+        wanted.entry((span.start, span.end)).or_default().push((place, at));
+    }
+    let missing: usize = wanted.values().map(Vec::len).sum();
+    let mut walk = Walk { wanted, found: vec![None; changes.len()], path: Vec::new(), keys: Vec::new() };
+    if missing > 0 {
+        walk.below(model);
+    }
+    if walk.found.iter().filter(|found| found.is_some()).count() < missing {
+        return Err(Unfaithful::Gone);
+    }
+    Ok(walk.found.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+struct Walk<'c> {
+    wanted: BTreeMap<(u32, u32), Vec<(&'c Place, usize)>>,
+    found: Vec<Option<Path>>,
+    path: Path,
+    keys: Vec<String>,
+}
+
+impl Walk<'_> {
+    fn below(&mut self, node: &Model<'_>) {
+        let (children, is_list) = match &node.value {
+            Value::List(items) => (items, true),
+            Value::Map(members) => (members, false),
+            _ => return,
+        };
+        for (at, child) in children.iter().enumerate() {
+            self.path.push(at);
+            self.keys.push(if is_list { at.to_string() } else { escape(&child.key).into_owned() });
+            self.meet(child.span);
+            self.below(child);
+            self.keys.pop();
+            self.path.pop();
+        }
+    }
+
+    fn meet(&mut self, span: Span) {
+        let Some(places) = self.wanted.get(&(span.start, span.end)) else { return };
+        let key_path: String = self.keys.iter().flat_map(|key| ["/", key]).collect();
+        for (place, change) in places {
+            if place.key_path == key_path {
+                self.found[*change].get_or_insert_with(|| self.path.clone());
+            }
+        }
+    }
+}
