@@ -11,7 +11,7 @@ use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1::PolicyInForce;
 use mcpolicy_schema::revocations::Revocations;
 use mcpolicy_schema::signed::{Grant, Head};
-use mcpolicy_schema::trust::{Staleness, Trust};
+use mcpolicy_schema::trust::{Staleness, Time, Trust};
 use sha2::{Digest, Sha256};
 
 use crate::authoring::source::{self, Source};
@@ -22,6 +22,7 @@ use crate::policy_store;
 pub const UNSIGNED: &str = "UNSIGNED draft: nobody has signed this policy; its verdicts bind nobody";
 
 /// A policy with all that goes with it.
+#[derive(Clone)]
 pub struct InForce {
     /// The rules.
     pub policy: Policy,
@@ -87,21 +88,23 @@ impl InForce {
                 lines.concat()
             );
         }
-        let policy = trust.policy();
-        let policy = policy.with_context(|| {
+        let mut in_force = Self::of_trust(&trust, now).with_context(|| {
             format!("{} holds no policy; name the folder that `policy publish` wrote", folder.display())
         })?;
-        let staleness = trust.staleness(now);
-        let mut notices = Vec::new();
         if lies_in(trust_root, folder) {
-            notices.push(
-                "the trust root was taken from the policy's own folder: whoever can write there could have signed this policy"
-                    .to_owned(),
-            );
+            let notice = "the trust root was taken from the policy's own folder: whoever can write there could have signed this policy";
+            in_force.notices.insert(0, notice.to_owned());
         }
-        notices.extend(trust.head().and_then(too_old_for));
+        Ok(in_force)
+    }
+
+    /// What a machine believes; `None` without a policy.
+    pub fn of_trust(trust: &Trust, now: impl Into<Time>) -> Option<Self> {
+        let policy = trust.policy()?;
+        let staleness = trust.staleness(now);
+        let mut notices: Vec<String> = trust.head().and_then(too_old_for).into_iter().collect();
         notices.extend(staleness.and_then(|rung| aged(rung, trust.current_as_of())));
-        Ok(Self {
+        Some(Self {
             policy: policy.policy.clone(),
             revocations: trust.revocations().map(|list| list.revocations.clone()),
             grants: Vec::new(),

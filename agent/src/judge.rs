@@ -63,8 +63,11 @@ impl<'a> Judge<'a> {
     pub fn new(ground: &'a Ground, terms: Terms<'a>) -> Self {
         let wants_groups = names_groups(terms.in_force);
         let is_checkout = matches!(ground.plan, Plan::Project(_));
-        let people: Vec<Person> =
-            ground.homes.iter().map(|home| person(ground, home, is_checkout, wants_groups, terms.groups)).collect();
+        let people: Vec<Person> = ground
+            .homes
+            .iter()
+            .map(|home| person(ground, home, is_checkout, wants_groups, terms.groups))
+            .collect();
         let nobody = Person {
             name: String::new(),
             home: None,

@@ -15,8 +15,8 @@ use super::plan::{self, Target, Wish};
 use crate::assess::{Assessed, assess};
 use crate::discover::source::Source;
 use crate::inventory;
-use crate::journal::{Action, End, Intent, Journal, JournalError, What};
 use crate::journal::Outcome as Ended;
+use crate::journal::{Action, End, Intent, Journal, JournalError, What};
 use crate::judge::Judge;
 use crate::pipeline::{Ground, Outcome, SourceResult};
 use crate::vault::{self, Item, State, Taken, Vault, VaultError, digest_of};
@@ -103,9 +103,12 @@ impl Hands<'_, '_> {
                 Try::Again(acted) => last = Some(acted),
             }
         }
-        let skipped = Acted { source: at, actions: Vec::new(), end: End::Skipped, detail: String::new(), item: None };
+        let skipped =
+            Acted { source: at, actions: Vec::new(), end: End::Skipped, detail: String::new(), item: None };
         Ok(last.map_or(skipped, |acted| Acted {
-            detail: format!("it was changed {TRIES} times while it was edited; it is looked at again at the next pass"),
+            detail: format!(
+                "it was changed {TRIES} times while it was edited; it is looked at again at the next pass"
+            ),
             ..acted
         }))
     }
@@ -193,7 +196,13 @@ impl Hands<'_, '_> {
     }
 
     /// The change that a target wishes for, if it can be shown to be allowed; else the entry is taken out.
-    fn change(&mut self, source: &Source, bytes: &[u8], before: &Outcome, target: &Target) -> (Change, &'static str) {
+    fn change(
+        &mut self,
+        source: &Source,
+        bytes: &[u8],
+        before: &Outcome,
+        target: &Target,
+    ) -> (Change, &'static str) {
         let item = &before.entries[target.entry];
         let change = match &target.wish {
             Wish::Pin(version) => self.pin(source, bytes, item, version).map(|change| (change, "pin")),
@@ -222,7 +231,8 @@ impl Hands<'_, '_> {
     fn is_allowed(&mut self, source: &Source, bytes: &[u8], item: &Assessed) -> bool {
         let after = self.judged(source, bytes);
         let mut same = after.entries.iter().filter(|other| other.entry.key_path == item.entry.key_path);
-        let allowed = |other: &Assessed| other.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed());
+        let allowed =
+            |other: &Assessed| other.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed());
         same.next().is_some_and(allowed) && same.next().is_none()
     }
 
@@ -271,7 +281,9 @@ impl Hands<'_, '_> {
         let mut acted = Acted { source: at, actions, end: End::Failed, detail: String::new(), item: None };
         let temporary = match TempName::random() {
             Ok(name) => name,
-            Err(fault) => return self.give_up(&item, None, End::Failed, fault.to_string(), acted).map(Try::Done),
+            Err(fault) => {
+                return self.give_up(&item, None, End::Failed, fault.to_string(), acted).map(Try::Done);
+            }
         };
         let intent = Intent {
             user: user.to_owned(),
@@ -291,7 +303,8 @@ impl Hands<'_, '_> {
                 return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Again);
             }
             Err(error) => {
-                let end = if matches!(error, ReplaceError::Conflict { .. }) { End::Conflict } else { End::Failed };
+                let end =
+                    if matches!(error, ReplaceError::Conflict { .. }) { End::Conflict } else { End::Failed };
                 let detail = format!("the file {error}");
                 return self.give_up(&item, Some(intent), end, detail, acted).map(Try::Done);
             }
@@ -347,9 +360,10 @@ impl Hands<'_, '_> {
             client: item.entry.client.to_owned(),
             fingerprint: item.fingerprint.clone(),
             code: reason.map_or("not-allowed", |reason| reason.code.as_str()).to_owned(),
-            detail: reason.map_or_else(String::new, |reason| reason.detail.clone()),
-            rule: judgement
-                .and_then(|judgement| judgement.rule.clone().or_else(|| Some(judgement.trace.first()?.rule.clone()))),
+            detail: reason.map_or_else(String::new, |reason| self.redactor.text(&reason.detail)),
+            rule: judgement.and_then(|judgement| {
+                judgement.rule.clone().or_else(|| Some(judgement.trace.first()?.rule.clone()))
+            }),
         }
     }
 }

@@ -3,6 +3,9 @@
 
 pub mod act;
 pub mod activation;
+pub mod pass;
 pub mod pin;
+pub mod places;
 pub mod plan;
 pub mod remembered;
+pub mod replay;

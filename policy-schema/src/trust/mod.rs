@@ -57,6 +57,11 @@ impl InForce {
         self.policy.document()
     }
 
+    /// Its body, as it was signed.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// What was signed.
     pub fn statement(&self) -> &Statement {
         &self.statement.payload

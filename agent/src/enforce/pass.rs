@@ -1,0 +1,325 @@
+//! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+use mcpolicy_platform::machine::Machine;
+use mcpolicy_schema::document::Mode;
+use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
+use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::trust::{Demands, Trust};
+
+use super::act::{Acted, Hands};
+use super::activation::{self, Activation, Removals};
+use super::plan::{self, Plan};
+use super::remembered::Remembered;
+use super::replay::replay;
+use crate::discover::source::Source;
+use crate::in_force::InForce;
+use crate::journal::{End, Event, Journal, What};
+use crate::judge::{Judge, Terms};
+use crate::pipeline::{self, Bounds, Ground, Outcome};
+use crate::policy_store::{self, FolderDisk, Origin, Store};
+use crate::settings::Settings;
+use crate::vault::{Limits, Vault};
+
+/// What a pass stands on.
+pub struct Setting<'a> {
+    /// `agent.toml`.
+    pub settings: &'a Settings,
+    /// The state folder, locked by the caller.
+    pub state: PathBuf,
+    /// The id of this machine.
+    pub device: String,
+    /// The time.
+    pub now: Timestamp,
+    /// For whatever is written down.
+    pub redactor: &'a Redactor,
+}
+
+/// What a pass did.
+pub struct Passed {
+    /// What was found, with verdicts as they were before anything was done.
+    pub outcome: Outcome,
+    /// The policy that acted.
+    pub in_force: InForce,
+    /// The machine's ring.
+    pub ring: Option<String>,
+    /// The mode that held.
+    pub mode: Mode,
+    /// What was planned.
+    pub plan: Plan,
+    /// What became of each file.
+    pub acted: Vec<Acted>,
+    /// What crashes had left, and how it ended.
+    pub replayed: Vec<(String, End)>,
+    /// Everything that people must know.
+    pub notices: Vec<String>,
+}
+
+/// State of the agent, opened.
+struct Opened {
+    vault: Vault,
+    journal: Journal,
+    activation: Activation,
+    remembered: Remembered,
+    replayed: Vec<(String, End)>,
+    notices: Vec<String>,
+}
+
+/// Makes a pass over a ground.
+///
+/// # Errors
+/// No policy can be verified and none is stored, or vault, journal or state cannot be written: nothing more is changed
+/// then.
+pub fn pass(setting: &Setting<'_>, ground: &Ground, bounds: &Bounds<'_>) -> anyhow::Result<Passed> {
+    let mut opened = open(setting, ground)?;
+    let trust = bring(setting, &mut opened)?;
+    let newest = InForce::of_trust(&trust, setting.now).context(
+        "no policy has been accepted yet: name the folder that `policy publish` wrote as `policy.dir`",
+    )?;
+    let mut outcome = pipeline::scan(ground, bounds, setting.redactor);
+    let before = opened.remembered.clone();
+    opened.remembered.begin(ground, &outcome);
+    let (in_force, mode) = choose(setting, ground, &trust, newest, &mut outcome, &mut opened)?;
+    let terms = terms(setting, &in_force, &opened.remembered);
+    let mut judge = Judge::new(ground, terms);
+    judge.judge(&mut outcome);
+    let ring = judge.ring().map(str::to_owned);
+    let plan = plan::plan(&outcome, in_force.policy.document(), mode);
+    let mut acted = Vec::new();
+    for file in &plan.files {
+        let mut hands = Hands {
+            ground,
+            judge: &mut judge,
+            document: in_force.policy.document(),
+            mode,
+            now: setting.now,
+            redactor: setting.redactor,
+            vault: &opened.vault,
+            journal: &mut opened.journal,
+        };
+        acted.push(hands.act(file.source, &outcome.sources[file.source].source)?);
+    }
+    drop(judge);
+    let mut remembered = opened.remembered.clone();
+    if !in_force.expired {
+        remembered.allow(ground, &outcome);
+    }
+    remembered
+        .save(&setting.state.join("remembered.json"), &before)
+        .context("cannot keep what was allowed")?;
+    keep_house(setting, &mut opened)?;
+    opened.activation.end()?;
+    let Opened { replayed, notices, .. } = opened;
+    Ok(Passed { outcome, in_force, ring, mode, plan, acted, replayed, notices })
+}
+
+/// The mode that holds under a policy for a ring.
+fn mode_of(setting: &Setting<'_>, in_force: &InForce, ring: Option<&str>) -> Mode {
+    plan::mode_under(setting.settings.enforcement.mode_ceiling, in_force.policy.mode(ring))
+}
+
+fn terms<'a>(setting: &'a Setting<'_>, in_force: &'a InForce, remembered: &'a Remembered) -> Terms<'a> {
+    Terms {
+        in_force,
+        now: setting.now,
+        device: &setting.device,
+        groups: &setting.settings.device.groups,
+        remembered: Some(remembered),
+    }
+}
+
+fn open(setting: &Setting<'_>, ground: &Ground) -> anyhow::Result<Opened> {
+    let vault = Vault::open(&setting.state.join("vault"))?;
+    let (mut journal, found) = Journal::open(&setting.state.join("journal"), setting.now)?;
+    let mut activation = Activation::open(&setting.state.join("activation"))?;
+    let mut notices: Vec<String> =
+        found.damage.iter().map(|damage| format!("the journal was changed: {damage}")).collect();
+    if let Some(held) = activation.begin(setting.now)? {
+        let detail = format!("policy {} is held: {}", held.policy.sequence, held.why);
+        journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
+        notices.push(detail);
+    }
+    let uids: BTreeMap<_, _> = ground.homes.iter().map(|home| (home.layout.home.clone(), home.uid)).collect();
+    let mut replayed = Vec::new();
+    for (number, intent) in &found.pending {
+        let uid = uids.get(std::path::Path::new(&intent.home)).copied().flatten();
+        let end = replay(&ground.machine, &vault, &mut journal, (*number, intent), uid, setting.now)?;
+        replayed.push((intent.path.clone(), end));
+    }
+    let remembered = Remembered::load(&setting.state.join("remembered.json")).context(
+        "cannot read what was allowed before; the file remembered.json of the state folder is damaged",
+    )?;
+    Ok(Opened { vault, journal, activation, remembered, replayed, notices })
+}
+
+/// Loads what was in force and takes up what is newer. What is refused changes nothing and is told.
+fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<Trust> {
+    let source = &setting.settings.policy;
+    let root = source.trust_root.as_ref().context(
+        "no trust root: name the root document that this machine trusts as `policy.trust_root`, or by --trust-root",
+    )?;
+    let full = std::path::absolute(root)?;
+    let pinned = Machine::live().read(&full, None, MAX_ENVELOPE_BYTES as u64);
+    let pinned = pinned.with_context(|| format!("cannot read the trust root {}", root.display()))?.bytes;
+    let disk = FolderDisk::new(&setting.state.join("policy")).context("cannot make the policy store")?;
+    let mut store = Store::new(disk);
+    let loaded = store.load(&pinned, Timestamp::UNIX_EPOCH)?;
+    let mut notices: Vec<String> =
+        loaded.refusals.iter().map(|refusal| format!("a stored document is refused: {refusal}")).collect();
+    if loaded.origin == Origin::Lost {
+        notices.push("a policy was stored and is lost".to_owned());
+    }
+    let demands = Demands { min_policy: source.min_sequence, ..Demands::default() };
+    let mut trust = loaded.trust.demanding(demands);
+    if let Some(folder) = &source.dir {
+        match policy_store::read(folder) {
+            Ok(documents) => {
+                let update = trust.update(&documents, setting.now);
+                notices.extend(
+                    update
+                        .refusals
+                        .iter()
+                        .map(|refusal| format!("refused, what was in force stays: {refusal}")),
+                );
+                if update.changed() {
+                    store.save(&trust)?;
+                    let what: Vec<String> = update
+                        .accepted
+                        .iter()
+                        .map(|(document, sequence)| format!("{document} {sequence}"))
+                        .collect();
+                    let detail = format!("accepted: {}", what.join(", "));
+                    opened.journal.append(setting.now, What::Event(Event::new("policy-accepted", detail)))?;
+                }
+            }
+            Err(error) => notices.push(format!("{error:#}; what was in force stays")),
+        }
+    }
+    for notice in &notices {
+        opened.journal.append(setting.now, What::Event(Event::new("policy-refused", notice)))?;
+    }
+    opened.notices.extend(notices);
+    Ok(trust)
+}
+
+/// Which policy acts, and in which mode: the newest, unless it would newly remove too much at once.
+fn choose(
+    setting: &Setting<'_>,
+    ground: &Ground,
+    trust: &Trust,
+    newest: InForce,
+    outcome: &mut Outcome,
+    opened: &mut Opened,
+) -> anyhow::Result<(InForce, Mode)> {
+    let candidate =
+        activation::Acted { sequence: newest.sequence.unwrap_or(0), sha256: newest.sha256.clone() };
+    let Some((acting, policy)) = opened.activation.acting_before(&newest.sha256) else {
+        activate(setting, trust, &candidate, opened)?;
+        return with_mode(setting, ground, newest, opened);
+    };
+    // the revocations are the newest in any case
+    let old = InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest.clone() };
+    let by_old = targets(setting, ground, &old, outcome, &opened.remembered);
+    let by_new = targets(setting, ground, &newest, outcome, &opened.remembered);
+    let removals = Removals {
+        new: by_new.iter().filter(|at| !by_old.contains(at)).count(),
+        left_now: outcome.entries.len() - by_old.len(),
+    };
+    match opened.activation.consider(&candidate, &newest.policy.document().policy, removals)? {
+        Some(held) => {
+            let detail = format!(
+                "policy {} is held, {} goes on acting: {}",
+                held.policy.sequence, acting.sequence, held.why
+            );
+            opened.journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
+            opened.notices.push(detail);
+            with_mode(setting, ground, old, opened)
+        }
+        None => {
+            activate(setting, trust, &candidate, opened)?;
+            with_mode(setting, ground, newest, opened)
+        }
+    }
+}
+
+fn activate(
+    setting: &Setting<'_>,
+    trust: &Trust,
+    candidate: &activation::Acted,
+    opened: &mut Opened,
+) -> anyhow::Result<()> {
+    let body = trust.policy().map(|policy| policy.body()).unwrap_or_default();
+    if opened.activation.activate(candidate, body)? {
+        let detail = format!("policy {} acts from now on", candidate.sequence);
+        opened.journal.append(setting.now, What::Event(Event::new("policy-activated", detail)))?;
+    }
+    Ok(())
+}
+
+/// The entries that a pass under a policy would act on.
+fn targets(
+    setting: &Setting<'_>,
+    ground: &Ground,
+    in_force: &InForce,
+    outcome: &mut Outcome,
+    remembered: &Remembered,
+) -> std::collections::BTreeSet<usize> {
+    let mut judge = Judge::new(ground, terms(setting, in_force, remembered));
+    let findings: Vec<usize> = outcome.entries.iter().map(|item| item.findings.len()).collect();
+    let gaps = outcome.gaps.clone();
+    judge.judge(outcome);
+    let mode = mode_of(setting, in_force, judge.ring());
+    let plan = plan::plan(outcome, in_force.policy.document(), mode);
+    // only a trial: what it found is not told
+    for (item, count) in outcome.entries.iter_mut().zip(findings) {
+        item.findings.truncate(count);
+    }
+    outcome.gaps = gaps;
+    plan.files.iter().flat_map(|file| file.targets.iter().map(|target| target.entry)).collect()
+}
+
+fn with_mode(
+    setting: &Setting<'_>,
+    ground: &Ground,
+    in_force: InForce,
+    opened: &Opened,
+) -> anyhow::Result<(InForce, Mode)> {
+    let ring = Judge::new(ground, terms(setting, &in_force, &opened.remembered)).ring().map(str::to_owned);
+    let mode = mode_of(setting, &in_force, ring.as_deref());
+    Ok((in_force, mode))
+}
+
+/// Shrinks and lets go what is old or too much.
+fn keep_house(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<()> {
+    let days = |days: u16| setting.now - SignedDuration::from_hours(24 * i64::from(days));
+    let bytes = |mebibytes: u32| u64::from(mebibytes) << 20;
+    opened.vault.shrink(setting.now)?;
+    let vault = setting.settings.vault;
+    let limits = Limits { keep_after: days(vault.keep_days), most_bytes: bytes(vault.max_mib) };
+    for item in opened.vault.prune(limits)? {
+        let what = format!("the original of {} ({}) is not kept any longer", item.path, item.id);
+        let event = Event { user: item.user, ..Event::new("vault-pruned", what) };
+        opened.journal.append(setting.now, What::Event(event))?;
+    }
+    let journal = setting.settings.journal;
+    opened.journal.prune(setting.now, days(journal.keep_days), bytes(journal.max_mib))?;
+    Ok(())
+}
+
+/// Bounds of a pass: the walk of each home ends after this.
+pub const WALK_BUDGET: Duration = Duration::from_secs(300);
+
+/// Whether everything that was planned is done.
+pub fn is_complete(passed: &Passed) -> bool {
+    passed.acted.iter().all(|acted| matches!(acted.end, End::Applied | End::Skipped))
+}
+
+/// The source that an action was about.
+pub fn source_of<'p>(passed: &'p Passed, acted: &Acted) -> &'p Source {
+    &passed.outcome.sources[acted.source].source
+}
