@@ -140,7 +140,8 @@ impl InForce {
     }
 }
 
-fn word(mode: Mode) -> &'static str {
+/// The mode as the policy names it.
+pub fn word(mode: Mode) -> &'static str {
     match mode {
         Mode::Observe => "observe",
         Mode::Warn => "warn",

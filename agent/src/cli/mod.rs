@@ -1,7 +1,11 @@
 //! The command line: one file a command.
 
+mod agent;
+mod enforce;
 mod judging;
+mod log;
 mod policy;
+mod quarantine;
 mod scan;
 
 use std::process::ExitCode;
@@ -25,6 +29,18 @@ enum Command {
     /// Exit codes: 0 done; 1 findings at or above --fail-on, or a verdict at or above --fail-on-verdict; 2 wrong usage,
     /// a policy that was refused, or no report; 3 with --strict-coverage, something could not be read.
     Scan(Box<scan::Options>),
+    /// Act on everything that the policy does not allow
+    ///
+    /// Takes up the newest verified policy and pins, switches off or quarantines what it denies, as far as its mode and
+    /// the device's ceiling say. Every original is in the vault before its file is changed.
+    /// Exit codes: 0 done; 1 something that was to be done could not be; 2 wrong usage, no policy, or nothing was changed
+    /// because vault or journal cannot be written.
+    Enforce(Box<enforce::Options>),
+    /// Show, restore or purge what was taken out of files
+    #[command(subcommand)]
+    Quarantine(Box<quarantine::Command>),
+    /// Show what was done: who, what, when, by which rule
+    Log(Box<log::Options>),
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
     Policy(Box<policy::Command>),
@@ -46,6 +62,9 @@ pub mod exit {
 pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
     let result = match arguments.command {
         Command::Scan(options) => scan::run(&options, environment),
+        Command::Enforce(options) => enforce::run(&options, environment),
+        Command::Quarantine(command) => quarantine::run(&command, environment),
+        Command::Log(options) => log::run(&options, environment),
         Command::Policy(command) => policy::run(&command, environment),
     };
     match result {

@@ -141,7 +141,7 @@ impl Hands<'_, '_> {
     }
 
     /// The home of a source, opened, and the file's path below it.
-    fn home_of(&self, source: &Source) -> Result<(HomeDir, PathBuf), String> {
+    pub(super) fn home_of(&self, source: &Source) -> Result<(HomeDir, PathBuf), String> {
         let home = source.home.and_then(|at| self.ground.homes.get(at)).ok_or("it belongs to no home")?;
         let outside = "the file is outside of its user's home";
         let relative = source.path.strip_prefix(&home.layout.home).map_err(|_| outside)?;
@@ -151,7 +151,7 @@ impl Hands<'_, '_> {
     }
 
     /// What the bytes hold, judged.
-    fn judged(&mut self, source: &Source, bytes: &[u8]) -> Outcome {
+    pub(super) fn judged(&mut self, source: &Source, bytes: &[u8]) -> Outcome {
         let taken = inventory::take(source, bytes);
         let home = source.home.and_then(|at| self.ground.homes[at].layout.home.to_str());
         let mut entries: Vec<Assessed> =
@@ -190,7 +190,7 @@ impl Hands<'_, '_> {
         Ok(Some(Edit { edited, targets, entries: before.entries }))
     }
 
-    fn apply(&self, source: &Source, bytes: &[u8], changes: &[Change]) -> Result<Edited, String> {
+    pub(super) fn apply(&self, source: &Source, bytes: &[u8], changes: &[Change]) -> Result<Edited, String> {
         let format = inventory::format_of(source);
         edit::apply(format, &source.path.to_string_lossy(), bytes, changes).map_err(|error| error.to_string())
     }

@@ -9,3 +9,4 @@ pub mod places;
 pub mod plan;
 pub mod remembered;
 pub mod replay;
+pub mod restore;

@@ -17,14 +17,15 @@ use super::activation::{self, Activation, Removals};
 use super::plan::{self, Plan};
 use super::remembered::Remembered;
 use super::replay::replay;
+use super::restore::Restored;
 use crate::discover::source::Source;
-use crate::in_force::InForce;
+use crate::in_force::{self, InForce};
 use crate::journal::{End, Event, Journal, What};
 use crate::judge::{Judge, Terms};
 use crate::pipeline::{self, Bounds, Ground, Outcome};
 use crate::policy_store::{self, FolderDisk, Origin, Store};
 use crate::settings::Settings;
-use crate::vault::{Limits, Vault};
+use crate::vault::{Item, Limits, Vault};
 
 /// What a pass stands on.
 pub struct Setting<'a> {
@@ -54,6 +55,8 @@ pub struct Passed {
     pub plan: Plan,
     /// What became of each file.
     pub acted: Vec<Acted>,
+    /// What was put back, because the policy allows it now.
+    pub restored: Vec<(Item, Restored)>,
     /// What crashes had left, and how it ended.
     pub replayed: Vec<(String, End)>,
     /// Everything that people must know.
@@ -104,6 +107,17 @@ pub fn pass(setting: &Setting<'_>, ground: &Ground, bounds: &Bounds<'_>) -> anyh
         };
         acted.push(hands.act(file.source, &outcome.sources[file.source].source)?);
     }
+    let mut hands = Hands {
+        ground,
+        judge: &mut judge,
+        document: in_force.policy.document(),
+        mode,
+        now: setting.now,
+        redactor: setting.redactor,
+        vault: &opened.vault,
+        journal: &mut opened.journal,
+    };
+    let restored = restore_allowed(&mut hands, &considered_under(&in_force, mode))?;
     drop(judge);
     let mut remembered = opened.remembered.clone();
     if !in_force.expired {
@@ -115,7 +129,65 @@ pub fn pass(setting: &Setting<'_>, ground: &Ground, bounds: &Bounds<'_>) -> anyh
     keep_house(setting, &mut opened)?;
     opened.activation.end()?;
     let Opened { replayed, notices, .. } = opened;
-    Ok(Passed { outcome, in_force, ring, mode, plan, acted, replayed, notices })
+    Ok(Passed { outcome, in_force, ring, mode, plan, acted, restored, replayed, notices })
+}
+
+/// Puts one item back, as far as the policy that acts allows it.
+///
+/// # Errors
+/// As [`pass`]; there is no such item, or its home or client is not known any more.
+pub fn restore(setting: &Setting<'_>, ground: &Ground, id: &str) -> anyhow::Result<Restored> {
+    let mut opened = open(setting, ground)?;
+    let trust = bring(setting, &mut opened)?;
+    let newest = InForce::of_trust(&trust, setting.now).context("no policy has been accepted yet")?;
+    let in_force = match opened.activation.acting_before(&newest.sha256) {
+        Some((acting, policy)) => {
+            InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest }
+        }
+        None => newest,
+    };
+    let mut judge = Judge::new(ground, terms(setting, &in_force, &opened.remembered));
+    let mut hands = Hands {
+        ground,
+        judge: &mut judge,
+        document: in_force.policy.document(),
+        mode: Mode::Enforce,
+        now: setting.now,
+        redactor: setting.redactor,
+        vault: &opened.vault,
+        journal: &mut opened.journal,
+    };
+    let item = hands.vault.item(id)?;
+    let source =
+        hands.source_of(&item).context("the home or the client that it was taken from is not known here")?;
+    let restored = hands.restore(&item, &source)?;
+    opened.activation.end()?;
+    Ok(restored)
+}
+
+/// What a restore was considered under: another policy, other revocations or another mode may allow more.
+fn considered_under(in_force: &InForce, mode: Mode) -> String {
+    format!("{}/{}/{}", in_force.sha256, in_force.revocations_sequence.unwrap_or(0), in_force::word(mode))
+}
+
+/// Puts back by itself what a newer policy allows.
+fn restore_allowed(hands: &mut Hands<'_, '_>, under: &str) -> anyhow::Result<Vec<(Item, Restored)>> {
+    let mut all = Vec::new();
+    // in the modes that write nothing, nothing is written
+    if hands.mode < Mode::Hold {
+        return Ok(all);
+    }
+    for item in hands.restorable(under)? {
+        let Some(source) = hands.source_of(&item) else { continue };
+        let restored = hands.restore(&item, &source)?;
+        if restored.end != End::Applied {
+            hands.vault.update(&Item { considered: Some(under.to_owned()), ..item.clone() })?;
+        }
+        if restored.end != End::Skipped {
+            all.push((item, restored));
+        }
+    }
+    Ok(all)
 }
 
 /// The mode that holds under a policy for a ring.

@@ -24,7 +24,7 @@ use crate::environment::Environment;
 use crate::machine::{FileKind, Machine};
 
 pub use groups::{Groups, account, groups_of};
-pub use os::is_privileged;
+pub use os::{is_privileged, own_uid};
 
 /// A user's home directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +82,8 @@ pub fn own_home(env: &Environment) -> Option<Home> {
     }
     let machine = Machine::live();
     // under sudo on macOS, HOME is still the user's: his files should be his, not root's
-    let uid = machine.resolve(&path).ok().and_then(|at| machine.owner_uid(&at.path)).or_else(os::own_uid);
-    let user = if uid == os::own_uid() { own_name(env) } else { None };
+    let uid = machine.resolve(&path).ok().and_then(|at| machine.owner_uid(&at.path)).or_else(own_uid);
+    let user = if uid == own_uid() { own_name(env) } else { None };
     let user = user.or_else(|| passwd::name_of(&machine, uid?)).unwrap_or_else(|| name_of_directory(&path));
     Some(Home { user, uid, path, layout: HomeLayout::HOST, within_wsl: None })
 }

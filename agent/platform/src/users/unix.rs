@@ -8,7 +8,8 @@ pub fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-pub(super) fn own_uid() -> Option<u32> {
+/// The number of the user that this process runs as.
+pub fn own_uid() -> Option<u32> {
     Some(rustix::process::geteuid().as_raw())
 }
 

@@ -33,7 +33,8 @@ pub fn is_privileged() -> bool {
     told && elevation.TokenIsElevated != 0
 }
 
-pub(super) fn own_uid() -> Option<u32> {
+/// The number of the user that this process runs as.
+pub fn own_uid() -> Option<u32> {
     None
 }
 

@@ -1,0 +1,116 @@
+//! What the commands of the agent have in common: its settings, its state, its ground.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use clap::Args;
+use jiff::Timestamp;
+use mcpolicy_platform::environment::Environment;
+use mcpolicy_platform::users;
+use mcpolicy_schema::document::Mode;
+use mcpolicy_schema::redact::Redactor;
+
+use crate::enforce::pass::{Setting, WALK_BUDGET};
+use crate::enforce::places::{Places, StateLock};
+use crate::ground::{self, Target};
+use crate::pipeline::{Bounds, Ground};
+use crate::settings::Settings;
+
+/// Where the agent finds what it needs. Every path is a parameter.
+#[derive(Debug, Args)]
+pub(super) struct Where {
+    /// Take this folder as the machine's root (an image, a container); settings and state are looked for inside
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+
+    /// The settings [default: agent.toml of the machine; of the user without root]
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+
+    /// The state folder, instead of that of the settings
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// An agent's folders, its settings read.
+pub(super) struct Agent {
+    pub(super) settings: Settings,
+    pub(super) state: PathBuf,
+    pub(super) user_level: bool,
+    root: Option<PathBuf>,
+}
+
+impl Where {
+    /// Finds the folders and reads the settings. Without a file of settings the defaults hold.
+    pub(super) fn agent(&self, environment: &Environment) -> anyhow::Result<Agent> {
+        let user_level = self.root.is_none() && !users::is_privileged();
+        let places = Places::of(environment, user_level);
+        let places = match &self.root {
+            Some(root) => places.map(|places| places.inside(root)),
+            None => places,
+        };
+        let unknown = "the folders of the agent are not known; set HOME, or give --settings and --state";
+        let path = self.settings.clone().or_else(|| places.as_ref().map(|places| places.settings.clone()));
+        let path = std::path::absolute(path.context(unknown)?)?;
+        let settings = if self.settings.is_some() || std::fs::symlink_metadata(&path).is_ok() {
+            Settings::read(&path, users::own_uid())?
+        } else {
+            Settings::default()
+        };
+        let of_settings = self.state.clone().or_else(|| settings.state.dir.clone());
+        let state = of_settings.or_else(|| places.map(|places| places.state)).context(unknown)?;
+        let state = std::path::absolute(state)?;
+        Ok(Agent { settings, state, user_level, root: self.root.clone() })
+    }
+}
+
+impl Agent {
+    /// Takes the state folder for this process alone.
+    pub(super) fn lock(&self) -> anyhow::Result<StateLock> {
+        let taken = StateLock::take(&self.state);
+        let taken = taken.with_context(|| format!("cannot use the state folder {}", self.state.display()))?;
+        taken.with_context(|| {
+            format!("another mcpolicy is at work on {}; try again when it is through", self.state.display())
+        })
+    }
+
+    /// Lays the ground: the machine, the own home without root, or the folder that is taken for a machine.
+    pub(super) fn ground(&self, environment: &Environment) -> anyhow::Result<Ground> {
+        let target = self.root.clone().map_or(Target::Live, Target::Root);
+        Ok(ground::lay(&target, None, environment)?)
+    }
+
+    /// What a pass stands on.
+    pub(super) fn setting<'a>(&'a self, now: Timestamp, redactor: &'a Redactor) -> Setting<'a> {
+        let device = self.settings.device.id.clone();
+        Setting { settings: &self.settings, state: self.state.clone(), device, now, redactor }
+    }
+
+    /// Lowers the mode's ceiling, never raises it.
+    pub(super) fn lower_ceiling(&mut self, ceiling: Mode) {
+        let own = &mut self.settings.enforcement.mode_ceiling;
+        *own = Some(own.map_or(ceiling, |own| own.min(ceiling)));
+    }
+}
+
+/// A key for the fingerprints of secrets that is forgotten with the process.
+pub(super) fn redactor() -> anyhow::Result<Redactor> {
+    let mut key = [0u8; 32];
+    getrandom::fill(&mut key).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    Ok(Redactor::new(&key))
+}
+
+/// Bounds of a pass that tells nothing on its way.
+pub(super) fn with_bounds<T>(run: impl FnOnce(&Bounds<'_>) -> T) -> T {
+    let seen = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(8);
+    let progress = |directories| seen.store(directories, Ordering::Relaxed);
+    run(&Bounds { walk_budget: WALK_BUDGET, threads, progress: &progress })
+}
+
+/// The time of this command.
+pub(super) fn now() -> Timestamp {
+    #[allow(clippy::disallowed_methods, reason = "here the time becomes a parameter")]
+    Timestamp::now()
+}

@@ -1,0 +1,234 @@
+//! `mcpolicy quarantine`: what was taken out of files, and how it comes back.
+
+use std::io::{self, Write};
+
+use clap::{Args, Subcommand};
+use mcpolicy_platform::environment::Environment;
+use mcpolicy_schema::redact::Redactor;
+use serde::Serialize;
+
+use super::agent::{self, Where};
+use super::exit;
+use crate::enforce::pass;
+use crate::journal::{End, Event, Journal, What};
+use crate::output::json;
+use crate::output::text::visible;
+use crate::vault::{Item, State, Vault};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show what is in quarantine
+    List(List),
+    /// Show one item: what was taken out of which file, and why
+    Show(One),
+    /// Put back what of an item the policy in force allows
+    ///
+    /// Exit codes: 0 restored; 1 not, and why is said; 2 wrong usage.
+    Restore(One),
+    /// Remove an item for good; what it holds can then not be restored
+    Purge(One),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    r#where: Where,
+
+    /// Show restored items too
+    #[arg(long)]
+    all: bool,
+
+    /// Only those of this user
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct One {
+    #[command(flatten)]
+    r#where: Where,
+
+    /// Id of the item, as `quarantine list` shows it
+    id: String,
+
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Result<u8> {
+    match command {
+        Command::List(options) => list(options, environment),
+        Command::Show(options) => show(options, environment),
+        Command::Restore(options) => restore(options, environment),
+        Command::Purge(options) => purge(options, environment),
+    }
+}
+
+/// An item without anything of its content.
+#[derive(Serialize)]
+struct ItemAnswer {
+    id: String,
+    taken: jiff::Timestamp,
+    state: &'static str,
+    user: String,
+    path: String,
+    client: String,
+    whole: bool,
+    entries: Vec<EntryAnswer>,
+}
+
+#[derive(Serialize)]
+struct EntryAnswer {
+    server: String,
+    action: String,
+    code: String,
+    detail: String,
+    fingerprint: String,
+    restored: bool,
+}
+
+#[derive(Serialize)]
+struct ListAnswer {
+    schema: &'static str,
+    items: Vec<ItemAnswer>,
+    damaged: Vec<String>,
+}
+
+fn answer(item: &Item, redactor: &Redactor) -> ItemAnswer {
+    let entry = |taken: &crate::vault::Taken| EntryAnswer {
+        server: redactor.name(&taken.name),
+        action: taken.action.clone(),
+        code: taken.code.clone(),
+        detail: taken.detail.clone(),
+        fingerprint: taken.fingerprint.clone(),
+        restored: taken.restored,
+    };
+    ItemAnswer {
+        id: item.id.clone(),
+        taken: item.taken,
+        state: item.state.as_str(),
+        user: item.user.clone(),
+        path: redactor.name(&item.path),
+        client: item.client.clone(),
+        whole: item.shrunk.is_none(),
+        entries: item.entries.iter().map(entry).collect(),
+    }
+}
+
+fn list(options: &List, environment: &Environment) -> anyhow::Result<u8> {
+    let agent = options.r#where.agent(environment)?;
+    let redactor = agent::redactor()?;
+    let (items, damaged) = Vault::open(&agent.state.join("vault"))?.items()?;
+    let wanted = |item: &&Item| {
+        (options.all || item.state != State::Restored)
+            && options.user.as_deref().is_none_or(|user| user == item.user)
+    };
+    let items: Vec<ItemAnswer> = items.iter().filter(wanted).map(|item| answer(item, &redactor)).collect();
+    let damaged: Vec<String> = damaged.iter().map(|path| path.display().to_string()).collect();
+    let partial = !damaged.is_empty();
+    say(|out| {
+        if options.json {
+            return json::write_value(&ListAnswer { schema: "mcpolicy/quarantine/v1", items, damaged }, out);
+        }
+        if items.is_empty() {
+            writeln!(out, "nothing is in quarantine")?;
+        }
+        for item in &items {
+            let servers: Vec<&str> = item.entries.iter().map(|entry| entry.server.as_str()).collect();
+            let (user, path) = (visible(&item.user), visible(&item.path));
+            writeln!(
+                out,
+                "{}  {}  {}  {user}  {path}",
+                item.id,
+                item.taken.strftime("%Y-%m-%d %H:%M"),
+                item.state
+            )?;
+            writeln!(out, "    {}", visible(&servers.join(", ")))?;
+        }
+        damaged.iter().try_for_each(|path| writeln!(out, "damaged: {path}"))
+    })?;
+    Ok(if partial { exit::PARTIAL } else { exit::OK })
+}
+
+fn show(options: &One, environment: &Environment) -> anyhow::Result<u8> {
+    let agent = options.r#where.agent(environment)?;
+    let redactor = agent::redactor()?;
+    let item = answer(&Vault::open(&agent.state.join("vault"))?.item(&options.id)?, &redactor);
+    say(|out| {
+        if options.json {
+            return json::write_value(&item, out);
+        }
+        writeln!(out, "{}  {}  taken {}", item.id, item.state, item.taken.strftime("%Y-%m-%d %H:%M:%SZ"))?;
+        writeln!(out, "file    {}", visible(&item.path))?;
+        writeln!(out, "user    {}", visible(&item.user))?;
+        writeln!(
+            out,
+            "kept    {}",
+            if item.whole { "the whole original" } else { "what was taken out of it" }
+        )?;
+        for entry in &item.entries {
+            let back = if entry.restored { " (restored)" } else { "" };
+            writeln!(out, "\n{} {}{back}", entry.action, visible(&entry.server))?;
+            writeln!(out, "  {}: {}", entry.code, visible(&entry.detail))?;
+            writeln!(out, "  fingerprint {}", entry.fingerprint)?;
+        }
+        Ok(())
+    })?;
+    Ok(exit::OK)
+}
+
+fn restore(options: &One, environment: &Environment) -> anyhow::Result<u8> {
+    let agent = options.r#where.agent(environment)?;
+    let _lock = agent.lock()?;
+    let redactor = agent::redactor()?;
+    let ground = agent.ground(environment)?;
+    let setting = agent.setting(agent::now(), &redactor);
+    let restored = pass::restore(&setting, &ground, &options.id)?;
+    say(|out| {
+        if options.json {
+            let answer = serde_json::json!({
+                "schema": "mcpolicy/restored/v1",
+                "outcome": restored.end,
+                "entries": restored.entries,
+                "detail": restored.detail,
+            });
+            return json::write_value(&answer, out);
+        }
+        match restored.end {
+            End::Applied => writeln!(out, "restored: {}", visible(&restored.entries.join(", "))),
+            _ => writeln!(out, "not restored ({}): {}", restored.end.as_str(), visible(&restored.detail)),
+        }
+    })?;
+    Ok(if restored.end == End::Applied { exit::OK } else { exit::FINDINGS })
+}
+
+fn purge(options: &One, environment: &Environment) -> anyhow::Result<u8> {
+    let agent = options.r#where.agent(environment)?;
+    let _lock = agent.lock()?;
+    let vault = Vault::open(&agent.state.join("vault"))?;
+    let item = vault.item(&options.id)?;
+    let now = agent::now();
+    let (mut journal, _) = Journal::open(&agent.state.join("journal"), now)?;
+    let detail = format!("the original of {} ({}) was removed for good", item.path, item.id);
+    // said before it is done: what is gone must have a trace
+    journal.append(now, What::Event(Event { user: item.user.clone(), ..Event::new("purged", detail) }))?;
+    vault.forget(&item)?;
+    say(|out| match options.json {
+        true => json::write_value(&serde_json::json!({ "schema": "mcpolicy/purged/v1", "id": item.id }), out),
+        false => writeln!(out, "purged {}", item.id),
+    })?;
+    Ok(exit::OK)
+}
+
+fn say(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
