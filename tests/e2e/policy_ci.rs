@@ -85,7 +85,7 @@ impl Change {
     }
 }
 
-fn loosen(policy: String) -> String {
+fn loosen(policy: &str) -> String {
     policy.replace("mode = \"enforce\"", "mode = \"warn\"")
 }
 
@@ -99,7 +99,7 @@ fn ci_rehearses_on_reports_and_asks_for_a_second_approver() {
         said.contains("<!-- mcpolicy-simulate -->") && said.contains("allowed 1, pinned 0, blocked 0"),
         "{said}"
     );
-    change.edit(loosen);
+    change.edit(|policy| loosen(&policy));
     for approvals in ["0", "1", "", "two"] {
         let (code, said) = change.ci(approvals);
         assert_eq!(code, Some(1), "{approvals}: {said}");
@@ -181,7 +181,7 @@ fn every_step_of_the_github_workflow_runs_and_its_comment_is_posted() {
     assert!(change.stubbed("posted.md").starts_with("<!-- mcpolicy -->\n"));
     let log = change.stubbed("gh.log");
     assert!(log.starts_with("pr view 7 ") && log.contains("\npr comment 7 "), "{log}");
-    change.edit(loosen);
+    change.edit(|policy| loosen(&policy));
     assert_eq!(github(&change, "1"), Some(1));
     assert!(
         change.stubbed("posted.md").contains("needs the approval of two people"),
@@ -223,7 +223,7 @@ fn every_line_of_the_gitlab_job_runs_and_its_comment_takes_the_place_of_the_last
     assert_eq!(gitlab(&change, "0"), Some(0));
     assert!(change.stubbed("posted.md").starts_with("<!-- mcpolicy -->\n"));
     assert!(change.stubbed("curl.log").contains("-X POST"));
-    change.edit(loosen);
+    change.edit(|policy| loosen(&policy));
     assert_eq!(gitlab(&change, "1"), Some(1));
     assert!(change.stubbed("posted.md").contains("needs the approval of two people"));
     assert!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mcpolicy_schema::entry::{NamedValue, Position, Transport};
+use mcpolicy_schema::entry::NamedValue;
 use mcpolicy_schema::identity::identify;
 
 use super::*;
