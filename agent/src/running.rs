@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mcpolicy_clients::adapter::ClientAdapter;
 use mcpolicy_clients::adapters;
 use mcpolicy_platform::processes::Process;
-use mcpolicy_schema::entry::{Entry, Position, Scope, Transport};
+use mcpolicy_schema::entry::Entry;
 use mcpolicy_schema::finding::{Finding, FindingCode};
 use mcpolicy_schema::identity::{self, Identity, Kind};
 use mcpolicy_schema::redact::Redactor;
@@ -262,26 +262,5 @@ fn server_of(process: &Process, entry: Entry, identity: Identity, client: &Runni
 }
 
 fn entry_of(command: &str, args: &[String], client: &RunningClient<'_>) -> Entry {
-    Entry {
-        name: String::new(),
-        client: client.adapter.about().id,
-        readers: Vec::new(),
-        scope: Scope::User,
-        key_path: String::new(),
-        position: Position { line: 1, column: 1 },
-        span: 0..0,
-        transport: Transport::Stdio,
-        declared_type: None,
-        command: Some(Sensitive::new(command)),
-        args: args.iter().map(|a| Sensitive::new(a.as_str())).collect(),
-        url: None,
-        env: Vec::new(),
-        headers: Vec::new(),
-        cwd: None,
-        disabled: false,
-        inert: None,
-        members: Vec::new(),
-        malformed: None,
-        project: None,
-    }
+    Entry { client: client.adapter.about().id, ..Entry::stdio(command, args.iter().map(String::as_str)) }
 }

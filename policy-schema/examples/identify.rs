@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead as _, Write as _};
 
-use mcpolicy_schema::entry::{Entry, Position, Scope, Transport};
+use mcpolicy_schema::entry::Entry;
 use mcpolicy_schema::identity::{self, Kind};
 use mcpolicy_schema::sensitive::Sensitive;
 
@@ -12,7 +12,7 @@ fn main() -> io::Result<()> {
     for line in io::stdin().lock().lines() {
         let words: Vec<String> = serde_json::from_str(&line?)?;
         let Some((command, args)) = words.split_first() else { continue };
-        let found = identity::identify(&entry(command, args));
+        let found = identity::identify(&Entry::stdio(command.as_str(), args.iter().map(String::as_str)));
         let list = |args: &[Sensitive]| args.iter().map(|a| a.expose().to_owned()).collect::<Vec<_>>();
         let key = match found.kind {
             Kind::Bridge => None,
@@ -31,29 +31,4 @@ fn main() -> io::Result<()> {
         writeln!(out, "{shown}")?;
     }
     Ok(())
-}
-
-fn entry(command: &str, args: &[String]) -> Entry {
-    Entry {
-        name: String::new(),
-        client: "cursor",
-        readers: Vec::new(),
-        scope: Scope::User,
-        key_path: String::new(),
-        position: Position { line: 1, column: 1 },
-        span: 0..0,
-        transport: Transport::Stdio,
-        declared_type: None,
-        command: Some(Sensitive::new(command)),
-        args: args.iter().map(|a| Sensitive::new(a.as_str())).collect(),
-        url: None,
-        env: Vec::new(),
-        headers: Vec::new(),
-        cwd: None,
-        disabled: false,
-        inert: None,
-        members: Vec::new(),
-        malformed: None,
-        project: None,
-    }
 }

@@ -177,6 +177,46 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A live declaration in the user's own file that starts a command. For what comes from no file: a running process,
+    /// a case on a command line, a test.
+    pub fn stdio(
+        command: impl Into<Sensitive>,
+        args: impl IntoIterator<Item = impl Into<Sensitive>>,
+    ) -> Self {
+        let args = args.into_iter().map(Into::into).collect();
+        Self { command: Some(command.into()), args, ..Self::empty(Transport::Stdio) }
+    }
+
+    /// The same of a remote server.
+    pub fn remote(url: impl Into<Sensitive>) -> Self {
+        Self { url: Some(url.into()), ..Self::empty(Transport::Http) }
+    }
+
+    fn empty(transport: Transport) -> Self {
+        Self {
+            name: String::new(),
+            client: UNKNOWN_CLIENT,
+            readers: Vec::new(),
+            scope: Scope::User,
+            key_path: String::new(),
+            position: Position { line: 1, column: 1 },
+            span: 0..0,
+            transport,
+            declared_type: None,
+            command: None,
+            args: Vec::new(),
+            url: None,
+            env: Vec::new(),
+            headers: Vec::new(),
+            cwd: None,
+            disabled: false,
+            inert: None,
+            members: Vec::new(),
+            malformed: None,
+            project: None,
+        }
+    }
+
     /// The value of a member in [`Entry::members`].
     pub fn member(&self, name: &str) -> Option<&Sensitive> {
         self.members.iter().find(|m| m.name == name).map(|m| &m.value)

@@ -1,8 +1,12 @@
 //! What in a policy takes protection away, so that one stolen or careless key must not be enough to sign it.
 //!
 //! Computed from the document that is signed, never taken from what its author says of it. An ordinary allow rule does
-//! not count: it is what policies are for. Nor does a gate that is off: it is off unless a policy wants it, and to
-//! judge a policy by the one before it would let two machines with different pasts disagree about one signature.
+//! not count: it is what policies are for.
+//!
+//! [`loosening`] is what a machine that verifies demands more signatures for. It sees one document: to judge a policy by
+//! the one before it would let two machines with different pasts disagree about one signature. So a gate that is off
+//! does not count there: it is off unless a policy wants it. [`taken_away`] is what the reviewers of a change are told.
+//! They see both policies, so here a gate counts if it was on.
 
 use std::fmt;
 
@@ -32,6 +36,18 @@ pub enum LooseningKind {
     RevocationsIgnored,
     /// A rule allows every identity.
     AnyIdentity,
+    /// The gate that the policy before wanted is off. Only [`taken_away`] can tell.
+    GateOff,
+}
+
+impl LooseningKind {
+    /// Whether as much is gone as with the other.
+    fn reaches(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::ModeBelowEnforce(this), Self::ModeBelowEnforce(other)) => this <= other,
+            _ => self == other,
+        }
+    }
 }
 
 impl fmt::Display for LooseningKind {
@@ -45,6 +61,7 @@ impl fmt::Display for LooseningKind {
             Self::DenylistIgnored => "the denylist is ignored",
             Self::RevocationsIgnored => "revocations are ignored",
             Self::AnyIdentity => "a rule allows every identity",
+            Self::GateOff => "the gate is no longer on",
         })
     }
 }
@@ -57,30 +74,63 @@ impl fmt::Display for Loosening {
 
 /// Everything in a policy that takes protection away, in the order of the document.
 pub fn loosening(document: &PolicyDocument) -> Vec<Loosening> {
+    noted(document).into_iter().filter(|noted| noted.written).map(|noted| noted.loosening).collect()
+}
+
+/// What takes protection away in a policy and did not in the one before.
+pub fn taken_away(before: &PolicyDocument, after: &PolicyDocument) -> Vec<Loosening> {
+    let was = noted(before);
+    let is_new = |now: &Noted| {
+        let same = |old: &Noted| old.of == now.of && old.loosening.kind.reaches(now.loosening.kind);
+        !was.iter().any(same)
+    };
+    let mut found: Vec<Loosening> =
+        noted(after).into_iter().filter(is_new).map(|noted| noted.loosening).collect();
+    if before.policy.gate && !after.policy.gate {
+        found.push(Loosening { place: "/policy/gate".to_owned(), kind: LooseningKind::GateOff });
+    }
+    found
+}
+
+/// A loosening and what it is of, by a name that stays where rules and rings change places.
+struct Noted {
+    of: String,
+    /// It stands in the document; a ring without a mode of its own has the policy's.
+    written: bool,
+    loosening: Loosening,
+}
+
+fn noted(document: &PolicyDocument) -> Vec<Noted> {
     let settings = &document.policy;
     let mut found = Vec::new();
-    let mut note = |holds: bool, place: String, kind: LooseningKind| {
+    let mut note = |holds: bool, of: String, place: String, kind: LooseningKind, written: bool| {
         if holds {
-            found.push(Loosening { place, kind });
+            found.push(Noted { of, written, loosening: Loosening { place, kind } });
         }
     };
     let mode = |mode: Mode| LooseningKind::ModeBelowEnforce(mode);
-    note(settings.mode < Mode::Enforce, "/policy/mode".to_owned(), mode(settings.mode));
-    note(settings.default != Default::Deny, "/policy/default".to_owned(), LooseningKind::DefaultAllow);
-    note(settings.ignore_denylist, "/policy/ignore_denylist".to_owned(), LooseningKind::DenylistIgnored);
-    let revocations = "/policy/ignore_revocations".to_owned();
-    note(settings.ignore_revocations, revocations, LooseningKind::RevocationsIgnored);
+    for (holds, member, kind) in [
+        (settings.mode < Mode::Enforce, "mode", mode(settings.mode)),
+        (settings.default != Default::Deny, "default", LooseningKind::DefaultAllow),
+        (settings.ignore_denylist, "ignore_denylist", LooseningKind::DenylistIgnored),
+        (settings.ignore_revocations, "ignore_revocations", LooseningKind::RevocationsIgnored),
+    ] {
+        note(holds, member.to_owned(), format!("/policy/{member}"), kind, true);
+    }
     for (client, native) in &settings.native {
         let place = format!("/policy/native/{}/owner", client.replace('~', "~0").replace('/', "~1"));
-        note(native.owner == NativeOwner::Off, place, LooseningKind::NativeOff);
+        let off = native.owner == NativeOwner::Off;
+        note(off, format!("native {client}"), place, LooseningKind::NativeOff, true);
     }
     for (index, rule) in document.rule.iter().enumerate() {
         let any = matches!(rule.identity, IdentityMatcher::Any {});
-        note(any, format!("/rule/{index}/identity"), LooseningKind::AnyIdentity);
+        let place = format!("/rule/{index}/identity");
+        note(any, format!("rule {}", rule.id), place, LooseningKind::AnyIdentity, true);
     }
     for (index, ring) in document.ring.iter().enumerate() {
-        let of_ring = ring.mode.unwrap_or(Mode::Enforce);
-        note(of_ring < Mode::Enforce, format!("/ring/{index}/mode"), mode(of_ring));
+        let of_ring = ring.mode.unwrap_or(settings.mode);
+        let (of, place) = (format!("ring {}", ring.name), format!("/ring/{index}/mode"));
+        note(of_ring < Mode::Enforce, of, place, mode(of_ring), ring.mode.is_some());
     }
     found
 }
@@ -125,5 +175,49 @@ mod tests {
             ("/ring/2/mode", LooseningKind::ModeBelowEnforce(Mode::Observe)),
         ];
         assert_eq!(found, expected.map(|(place, kind)| (place.to_owned(), kind)));
+    }
+
+    fn taken(before: &str, after: &str) -> Vec<(String, LooseningKind)> {
+        let parse = |members: &str| -> PolicyDocument {
+            let text = format!(r#"{{"schema":"mcpolicy/policy/v1",{members}}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        taken_away(&parse(before), &parse(after)).into_iter().map(|l| (l.place, l.kind)).collect()
+    }
+
+    fn settings(more: &str) -> String {
+        format!(r#""policy":{{"name":"n","contact":"c"{more}}}"#)
+    }
+
+    #[test]
+    fn a_gate_counts_only_where_it_was_on() {
+        let (off, on) = (settings(""), settings(r#","gate":true"#));
+        assert_eq!(taken(&on, &off), [("/policy/gate".to_owned(), LooseningKind::GateOff)]);
+        assert_eq!((taken(&off, &off), taken(&off, &on), taken(&on, &on)), (vec![], vec![], vec![]));
+    }
+
+    #[test]
+    fn only_what_was_not_gone_before_is_taken_away() {
+        let observe = LooseningKind::ModeBelowEnforce(Mode::Observe);
+        let mode = |word: &str| settings(&format!(r#","mode":"{word}""#));
+        assert_eq!(taken(&mode("hold"), &mode("observe")), [("/policy/mode".to_owned(), observe)]);
+        assert_eq!(taken(&mode("observe"), &mode("hold")), []);
+        let rules = |ids: &[&str]| {
+            let rule = |id: &&str| format!(r#"{{"id":"{id}","identity":{{"any":{{}}}}}}"#);
+            let rules: Vec<String> = ids.iter().map(rule).collect();
+            format!(r#"{},"rule":[{}]"#, settings(""), rules.join(","))
+        };
+        assert_eq!(
+            taken(&rules(&["a"]), &rules(&["b", "a"])),
+            [("/rule/0/identity".to_owned(), LooseningKind::AnyIdentity)]
+        );
+    }
+
+    #[test]
+    fn a_ring_that_falls_back_to_the_mode_of_the_policy_is_seen() {
+        let ring = |mode: &str| format!(r#"{},"ring":[{{"name":"a"{mode}}}]"#, settings(r#","mode":"warn""#));
+        let warn = LooseningKind::ModeBelowEnforce(Mode::Warn);
+        assert_eq!(taken(&ring(r#","mode":"enforce""#), &ring("")), [("/ring/0/mode".to_owned(), warn)]);
+        assert_eq!(taken(&ring(""), &ring(r#","mode":"warn""#)), []);
     }
 }

@@ -61,6 +61,15 @@ pub struct RevocationsDocument {
     pub revocation: Vec<Revocation>,
 }
 
+/// An identity that is taken back.
+#[derive(Debug, Clone)]
+pub(crate) struct RevokedIdentity {
+    /// Its number in the list.
+    pub(crate) at: usize,
+    pub(crate) matcher: IdentityMatcher,
+    pub(crate) meant: Meant,
+}
+
 /// The compiled list.
 #[derive(Debug, Clone)]
 pub struct Revocations {
@@ -69,7 +78,7 @@ pub struct Revocations {
     by_text: BTreeMap<(&'static str, String), usize>,
     /// Identities; the numbers lead to `identities`.
     pub(crate) index: Index,
-    pub(crate) identities: Vec<(usize, Meant)>,
+    pub(crate) identities: Vec<RevokedIdentity>,
 }
 
 impl Revocations {
@@ -85,7 +94,6 @@ impl Revocations {
         }
         let mut by_text = BTreeMap::new();
         let mut identities = Vec::new();
-        let mut matchers = Vec::new();
         let mut ids = std::collections::BTreeSet::new();
         for (at, revocation) in document.revocation.iter().enumerate() {
             if revocation.id.is_empty() || !ids.insert(&revocation.id) {
@@ -93,10 +101,7 @@ impl Revocations {
             }
             match text_of(&revocation.revoked) {
                 Err(identity) => match Meant::new(identity) {
-                    Ok(meant) => {
-                        identities.push((at, meant));
-                        matchers.push(identity);
-                    }
+                    Ok(meant) => identities.push(RevokedIdentity { at, matcher: identity.clone(), meant }),
                     Err((member, message)) => {
                         fault(format!("/revocation/{at}/revoked/identity/{member}"), message);
                     }
@@ -110,7 +115,7 @@ impl Revocations {
                 }
             }
         }
-        let index = Index::new(matchers.into_iter());
+        let index = Index::new(identities.iter().map(|identity| &identity.matcher));
         if faults.is_empty() { Ok(Self { document, by_text, index, identities }) } else { Err(faults) }
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use mcpolicy_schema::entry::{Entry, NamedValue, Position, Reader, Scope, Transport};
+use mcpolicy_schema::entry::{Entry, NamedValue, Reader, Transport};
 use mcpolicy_schema::evaluate::{Context, Device, Facts, FileFacts, Subject, System, evaluate, notices};
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::revocations::{Revocations, RevocationsDocument};
@@ -40,32 +40,17 @@ fn rule(members: Value) -> Policy {
 }
 
 fn entry(command: &str, args: &[&str]) -> Entry {
-    Entry {
-        name: "any".into(),
-        client: "cursor",
-        readers: vec![Reader { client: "cursor", setting: None }],
-        scope: Scope::User,
-        key_path: "/mcpServers/any".into(),
-        position: Position { line: 1, column: 1 },
-        span: 0..1,
-        transport: Transport::Stdio,
-        declared_type: None,
-        command: Some(command.into()),
-        args: args.iter().map(|a| (*a).into()).collect(),
-        url: None,
-        env: Vec::new(),
-        headers: Vec::new(),
-        cwd: None,
-        disabled: false,
-        inert: None,
-        members: Vec::new(),
-        malformed: None,
-        project: None,
-    }
+    live(Entry::stdio(command, args.iter().copied()))
+}
+
+/// With a name, and a client that loads it.
+fn live(entry: Entry) -> Entry {
+    let readers = vec![Reader { client: "cursor", setting: None }];
+    Entry { name: "any".into(), client: "cursor", readers, key_path: "/mcpServers/any".into(), ..entry }
 }
 
 fn remote(url: &str) -> Entry {
-    Entry { command: None, url: Some(url.into()), transport: Transport::Http, ..entry("", &[]) }
+    live(Entry::remote(url))
 }
 
 fn ab() -> Entry {
@@ -271,6 +256,37 @@ fn every_kind_of_revocation_denies_at_once() {
         let list = revocations(other.clone());
         let context = Context { revocations: Some(&list), device: device.clone(), ..now() };
         assert_eq!(code_in(&policy, &ab(), &context), "allow", "{other}");
+    }
+}
+
+#[test]
+fn a_revocation_of_something_else_is_never_read_as_one_of_every_identity() {
+    let policy = rule(json!({}));
+    let lines = [
+        json!({ "user": "eve" }),
+        json!({ "sha256": OTHER }),
+        json!({ "rule": "other" }),
+        json!({ "identity": { "npm": { "package": "@a/c" } } }),
+        json!({ "device": "d2" }),
+        json!({ "identity": { "npm": { "package": "@a/d" } } }),
+        json!({ "group": "x" }),
+    ];
+    let lines: Vec<Value> = lines
+        .into_iter()
+        .enumerate()
+        .map(
+            |(at, revoked)| json!({ "id": format!("r{at}"), "revoked": revoked, "reason": "stolen release" }),
+        )
+        .collect();
+    let list = json!({ "schema": "mcpolicy/revocations/v1", "revocation": lines });
+    let list: RevocationsDocument = serde_json::from_value(list).unwrap();
+    let list = Revocations::compile(list).unwrap();
+    let context = Context { revocations: Some(&list), ..now() };
+    assert_eq!(code_in(&policy, &ab(), &context), "allow");
+    // Each identity leads back to its own line of the list.
+    for (package, id) in [("@a/c", "r3"), ("@a/d", "r5")] {
+        let judgement = judge(&policy, &entry("npx", &["-y", &format!("{package}@1.0.0")]), &context);
+        assert_eq!((judgement.decided_by, judgement.rule.as_deref()), (DecidedBy::Revocation, Some(id)));
     }
 }
 

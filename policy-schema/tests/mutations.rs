@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use mcpolicy_schema::entry::{Entry, NamedValue, Position, Reader, Scope, Transport};
+use mcpolicy_schema::entry::{Entry, NamedValue, Reader};
 use mcpolicy_schema::evaluate::{Context, Facts, FileFacts, Subject, evaluate};
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::{fingerprint, identity};
@@ -61,28 +61,14 @@ fn policy() -> Policy {
 }
 
 fn entry(command: Option<&str>, args: &[&str], url: Option<&str>) -> Entry {
-    Entry {
-        name: "any".into(),
-        client: "claude-code",
-        readers: vec![Reader { client: "claude-code", setting: None }],
-        scope: Scope::User,
-        key_path: "/mcpServers/any".into(),
-        position: Position { line: 1, column: 1 },
-        span: 0..1,
-        transport: if url.is_some() { Transport::Http } else { Transport::Stdio },
-        declared_type: None,
-        command: command.map(Into::into),
-        args: args.iter().map(|a| (*a).into()).collect(),
-        url: url.map(Into::into),
-        env: Vec::new(),
-        headers: Vec::new(),
-        cwd: None,
-        disabled: false,
-        inert: None,
-        members: Vec::new(),
-        malformed: None,
-        project: None,
-    }
+    let bare = match (command, url) {
+        (Some(command), _) => {
+            Entry { url: url.map(Into::into), ..Entry::stdio(command, args.iter().copied()) }
+        }
+        (None, url) => Entry::remote(url.unwrap()),
+    };
+    let readers = vec![Reader { client: "claude-code", setting: None }];
+    Entry { name: "any".into(), client: "claude-code", readers, key_path: "/mcpServers/any".into(), ..bare }
 }
 
 fn named(name: &str, value: &str) -> NamedValue {

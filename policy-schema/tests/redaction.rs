@@ -380,3 +380,38 @@ fn a_password_is_hidden_by_what_stands_around_it() {
     }
     assert!(shown.is_empty(), "{shown:#?}");
 }
+
+#[test]
+fn the_image_behind_a_variable_that_docker_passes_on_is_shown() {
+    for image in ["mcp/server:1.2.3", "ghcr.io/owner/server@sha256:0123", "server"] {
+        for (flag, name) in
+            [("-e", "TOKEN"), ("-e", "PASSWORD"), ("--env", "API_KEY"), ("-e", "GITHUB_TOKEN")]
+        {
+            let shown = args(&["run", "-i", "--rm", flag, name, image]);
+            assert!(shown.contains(image) && !shown.contains("<secret"), "{shown}");
+        }
+        let text = redactor().text(&format!("docker run --rm -e TOKEN {image}"));
+        assert!(text.ends_with(image), "{text}");
+    }
+}
+
+#[test]
+fn a_variable_passed_on_shows_no_value_behind_it() {
+    let secret = "Dragon8274!kQz";
+    for list in [
+        &["run", "-e", "TOKEN", "-e", "db_pw=@", "img"][..],
+        &["run", "-e", "TOKEN=@", "img"],
+        &["run", "-e", "TOKEN", "img", "--token", "@"],
+        &["run", "-e", "TOKEN", "img", "Bearer", "@"],
+        &["run", "token", "@"],
+        &["run", "--rm", "img", "PASSWORD", "@"],
+        &["-e", "TOKEN", "@"],
+        &["docker run -e TOKEN=@ img"],
+        &["docker run -e TOKEN img --token @"],
+        &["x -e TOKEN @="],
+    ] {
+        let raw: Vec<String> = list.iter().map(|arg| place(arg, secret)).collect();
+        let shown = args(&raw.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(!shown.contains("Dragon"), "{shown}");
+    }
+}

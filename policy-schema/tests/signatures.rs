@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::{Signer as _, SigningKey};
 use mcpolicy_schema::envelope::{Envelope, EnvelopeError, KeyError, PublicKey, pae};
 use mcpolicy_tests::signing::{envelope, key, public};
-use mcpolicy_tests::{say, shared};
+use mcpolicy_tests::{shared, skip};
 use serde_json::Value;
 
 fn fixture(name: &str) -> String {
@@ -49,7 +49,7 @@ fn wycheproofs_own_file_agrees_too() {
     let folder = std::env::var_os("MCPOLICY_VECTORS").map(PathBuf::from).or_else(|| shared("vectors"));
     let Some(text) = folder.and_then(|f| std::fs::read_to_string(f.join("wycheproof_ed25519.json")).ok())
     else {
-        say("skipped: set MCPOLICY_VECTORS to a folder with wycheproof_ed25519.json");
+        skip("set MCPOLICY_VECTORS to a folder with wycheproof_ed25519.json");
         return;
     };
     let suite: Value = serde_json::from_str(&text).unwrap();

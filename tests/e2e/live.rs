@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use mcpolicy_tests::{TestMachine, codes_of, report_of, say, texts};
+use mcpolicy_tests::{TestMachine, codes_of, report_of, skip, texts};
 use serde_json::Value;
 
 /// Whether name spaces can be made here (root, or users allowed to).
@@ -15,7 +15,7 @@ pub(crate) fn can_isolate() -> bool {
         .status();
     let can = probe.is_ok_and(|s| s.success());
     if !can {
-        say("skipped: name spaces need root and unshare");
+        skip("name spaces need root and unshare");
     }
     can
 }
@@ -142,7 +142,7 @@ fn a_scan_starts_nothing_writes_nothing_and_uses_no_network() {
         .stdin(Stdio::null())
         .output();
     let Ok(output) = traced else {
-        say("skipped: strace is not installed");
+        skip("strace is not installed");
         return;
     };
     assert_eq!(texts(&report_of(&output), "entries", "/name"), ["a", "b"]);

@@ -17,6 +17,9 @@ mod house;
 mod live;
 mod options;
 mod policy_authoring;
+#[cfg(unix)]
+mod policy_ci;
+mod policy_demo;
 mod policy_desk;
 mod policy_reports;
 #[cfg(unix)]
@@ -27,8 +30,10 @@ mod policy_stored;
 mod real_clients;
 mod secrets;
 mod signing;
+#[cfg(unix)]
+mod token;
 
-// `generated`, `hostile`, `live` and the runbooks make links, pipes and modes, or run scripts: on Unix only.
+// `generated`, `hostile`, `live`, the runbooks, recipes and tokens make links, pipes and modes, or run scripts: on Unix only.
 
 /// The program under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_mcpolicy");

@@ -193,6 +193,36 @@ fn a_policy_that_takes_a_server_from_many_machines_is_loud() {
 }
 
 #[test]
+fn revocations_in_force_are_tried_too() {
+    let (machine, report) = machine(&servers());
+    fleet(&machine, &report);
+    machine.file("new.toml", format!("{ONE_RULE}{TWO_RULES}"));
+    let list = |revoked: Value| {
+        let line = json!({"id": "r1", "revoked": revoked, "reason": "stolen release"});
+        machine.file("list", json!({"schema": "mcpolicy/revocations/v1", "revocation": [line]}).to_string());
+        let simulate =
+            ["policy", "simulate", "reports", "--policy", "new.toml", "--revocations", "list", "--json"];
+        let answer = report_of(&run(&machine, &simulate));
+        ["allowed", "blocked", "unknown"].map(|count| answer[count].as_u64().unwrap())
+    };
+    assert_eq!(list(json!({"rule": "other"})), [30, 0, 0]);
+    assert_eq!(list(json!({"rule": "files"})), [20, 10, 0]);
+    assert_eq!(list(json!({"identity": {"npm": {"package": "@example/docs-mcp"}}})), [10, 20, 0]);
+    let user = report["entries"][0]["user"].as_str().unwrap_or_default();
+    assert_eq!(list(json!({"user": user})), [0, 30, 0]);
+    // A report names neither groups nor, here, a device id: allowed is then more than it can tell.
+    assert_eq!(list(json!({"group": "contractors"})), [0, 0, 30]);
+    assert_eq!(list(json!({"device": "laptop-7"})), [0, 0, 30]);
+    machine.file("list", "{\"schema\": \"mcpolicy/policy/v1\"}");
+    let simulate = ["policy", "simulate", "reports", "--policy", "new.toml", "--revocations"];
+    for (name, words) in [("list", "is no revocations list"), ("absent", "there is no revocations list")] {
+        let output = run(&machine, &[&simulate[..], &[name]].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn a_rule_that_nearly_fits_is_named_with_what_it_refuses() {
     let (machine, report) = machine(&servers());
     fleet(&machine, &report);

@@ -126,7 +126,7 @@ fn runbook_a_key_moves_into_a_token() {
         .into_iter()
         .find(|path| std::path::Path::new(path).is_file())
     else {
-        return mcpolicy_tests::say("skipped: no openssl plays the token");
+        return mcpolicy_tests::skip("no openssl plays the token");
     };
     let desk = published();
     // The token: a key of its own, a public half that can be read out, and a program that signs standard input.
@@ -209,7 +209,7 @@ fn runbook_a_stolen_online_key_has_signed_enormous_numbers() {
 fn the_ci_recipe_comments_and_fails_on_a_loosening_that_one_person_approved() {
     let git = std::path::Path::new("/usr/bin/git");
     if !git.is_file() {
-        return mcpolicy_tests::say("skipped: no git at /usr/bin/git");
+        return mcpolicy_tests::skip("no git at /usr/bin/git");
     }
     let desk = Desk::new(&[]);
     let repo = desk.path("repo");

@@ -581,7 +581,7 @@ fn python() -> Option<PathBuf> {
 #[cfg(unix)]
 fn a_loopback_url_is_allowed_only_by_the_program_that_listens() {
     let Some(python) = python() else {
-        mcpolicy_tests::say("skipped: python3 is not installed");
+        mcpolicy_tests::skip("python3 is not installed");
         return;
     };
     let rule = |listener: &str| {

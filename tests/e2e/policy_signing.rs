@@ -88,6 +88,48 @@ fn keys_with_a_passphrase_sign_only_with_it() {
 }
 
 #[test]
+fn standard_input_gives_each_key_the_passphrase_on_its_own_line() {
+    let desk = Desk { machine: TestMachine::new(crate::BINARY) };
+    desk.machine.file("pass", "correct horse\n");
+    desk.ok(&["init", "repo", "--passphrase-file", "pass"]);
+    desk.edit("repo/policy.toml", |t| t.replace("mode = \"enforce\"", "mode = \"observe\""));
+    desk.machine.file("other", "battery staple\n");
+    let key = desk.machine.run(&["policy", "key", "own.pem", "--passphrase-file", "other"]);
+    assert!(key.status.success(), "{}", text(&key.stderr));
+    let root =
+        ["--key", "repo-keys/root-1.pem", "--key", "repo-keys/root-2.pem", "--passphrase-file", "pass"];
+    desk.ok(&[&["rotate", "repo", "--add", "policy=own.pub"], &root[..]].concat());
+    let sign = |lines: &str| {
+        use std::io::Write as _;
+        let mut child = std::process::Command::new(crate::BINARY)
+            .args(["policy", "sign", "repo", "--key", "repo-keys/policy-1.pem", "--key", "own.pem"])
+            .args(["--passphrase-file", "-", "--now", "2026-11-21T12:00:00Z"])
+            .current_dir(desk.machine.home())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    for (lines, words) in [
+        ("correct horse\n", "own.pem"),
+        ("correct horse\n", "one passphrase a line, in the order of the keys"),
+        ("correct horse\n\n", "its first line is empty"),
+        ("battery staple\ncorrect horse\n", "passphrase is wrong"),
+        ("", "nothing is left to read"),
+    ] {
+        let (code, said) = sign(lines);
+        assert!(code == Some(2) && said.contains(words), "{lines:?}: {said}");
+        assert!(!said.contains("horse") && !said.contains("staple"), "{said}");
+    }
+    let (code, said) = sign("correct horse\nbattery staple\n");
+    assert!(code == Some(0) && said.contains("2 of 2 signatures"), "{said}");
+}
+
+#[test]
 fn a_policy_that_loosens_waits_for_the_second_person() {
     let desk = Desk::new(&[]);
     desk.edit("repo/policy.toml", |t| t.replace("mode = \"enforce\"", "mode = \"observe\""));

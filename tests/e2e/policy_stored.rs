@@ -301,7 +301,7 @@ fn compare(inventory: &Inventory) {
                 unclear += u64::from(stored == Verdict::Unknown && live != Verdict::Unknown);
             }
         }
-        let question = Question { new: &policy, current: None, now: now() };
+        let question = Question { new: &policy, current: None, revocations: None, now: now() };
         let (simulated, problems) = simulate::simulate(&question, std::slice::from_ref(&file), &|_, _| {});
         assert!(problems.is_empty(), "{problems:?}");
         let of = |verdict| counts.get(&verdict).copied().unwrap_or_default();

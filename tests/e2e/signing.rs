@@ -32,7 +32,7 @@ fn keys_of_openssl() -> Option<(tempfile::TempDir, PublicKey)> {
     let folder = tempfile::tempdir().unwrap();
     let version = try_openssl(folder.path(), &["version"]).unwrap_or_default();
     if !version.starts_with("OpenSSL 3") {
-        mcpolicy_tests::say("skipped: there is no openssl 3");
+        mcpolicy_tests::skip("there is no openssl 3");
         return None;
     }
     openssl(folder.path(), &["genpkey", "-algorithm", "ed25519", "-out", "key.pem"]);

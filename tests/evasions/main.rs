@@ -24,7 +24,7 @@ fn main() {
     match named {
         Some(file) => files.push(file),
         None if shared.is_file() => files.push(shared),
-        None => {}
+        None => mcpolicy_tests::skip("../shared/corpus/evasions.json is not beside this checkout"),
     }
     let trials = files.iter().flat_map(|file| trials(file)).collect();
     libtest_mimic::run(&arguments, trials).exit();

@@ -226,7 +226,7 @@ fn summary(entry: &mcpolicy_schema::entry::Entry) -> String {
 #[test]
 fn files_that_real_clients_wrote_give_exactly_their_entries() {
     let Some(root) = samples() else {
-        eprintln!("skipped: the samples are not beside this workspace");
+        mcpolicy_tests::skip("the samples are not beside this workspace");
         return;
     };
     for sample in SAMPLES {
@@ -246,7 +246,7 @@ fn files_that_real_clients_wrote_give_exactly_their_entries() {
 #[test]
 fn every_sample_is_in_one_of_the_two_lists() {
     let Some(root) = samples() else {
-        eprintln!("skipped: the samples are not beside this workspace");
+        mcpolicy_tests::skip("the samples are not beside this workspace");
         return;
     };
     let mut there = BTreeSet::new();
@@ -269,7 +269,7 @@ fn collect(directory: &Path, prefix: &str, out: &mut BTreeSet<String>) {
 #[test]
 fn indexes_that_claude_code_wrote_lead_to_plugins_and_projects() {
     let Some(root) = samples() else {
-        eprintln!("skipped: the samples are not beside this workspace");
+        mcpolicy_tests::skip("the samples are not beside this workspace");
         return;
     };
     let leads = |file, template| read(&root, &(file, "claude-code", template, &[])).leads;

@@ -1,4 +1,5 @@
-//! A folder of signed documents: the published one, and those of the repository. Files are replaced whole.
+//! A folder of signed documents that an author works in: the published one, and those of the repository. Files are replaced
+//! whole, and read as machines read them.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -7,14 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::envelope::{Envelope, PublicKey};
-use mcpolicy_schema::limits::{MAX_ENVELOPE_BYTES, MAX_POLICY_BODY_BYTES, MAX_REVOCATIONS_BODY_BYTES};
-use mcpolicy_schema::signed::{self, Digest, Head, Payload, Role, Root};
-use mcpolicy_schema::trust::Documents;
+use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
+use mcpolicy_schema::signed::{self, Digest, Payload, Role, Root};
 
 use super::signer::{self, Signer};
-
-/// Name of the head in a published folder.
-pub const HEAD: &str = "head.json";
+use crate::policy_store::published;
+pub use crate::policy_store::published::HEAD;
 
 /// A folder with documents in it. Nothing that is read here has been verified.
 #[derive(Debug, Clone)]
@@ -42,14 +41,7 @@ impl Folder {
     /// # Errors
     /// It is there and cannot be read, or is too large.
     pub fn read(&self, name: &str, most: usize) -> anyhow::Result<Option<Vec<u8>>> {
-        let path = self.path.join(name);
-        let machine = Machine::live();
-        if machine.kind(&path).is_none() {
-            return Ok(None);
-        }
-        let snapshot = machine.read(&path, None, most as u64);
-        let snapshot = snapshot.with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Some(snapshot.bytes))
+        published::read_file(&self.path.join(name), most)
     }
 
     /// Numbers of the documents of a kind (`root.N.json`), in order.
@@ -57,20 +49,10 @@ impl Folder {
     /// # Errors
     /// The folder is there and cannot be listed.
     pub fn numbers(&self, kind: &str) -> anyhow::Result<Vec<u64>> {
-        let machine = Machine::live();
-        if machine.kind(&self.path).is_none() {
+        if Machine::live().kind(&self.path).is_none() {
             return Ok(Vec::new());
         }
-        let names = machine.list(&self.path);
-        let names = names.with_context(|| format!("cannot list {}", self.path.display()))?;
-        let number = |name: &str| -> Option<u64> {
-            let digits = name.strip_prefix(kind)?.strip_prefix('.')?.strip_suffix(".json")?;
-            let number: u64 = digits.parse().ok()?;
-            (number.to_string() == digits).then_some(number)
-        };
-        let mut numbers: Vec<u64> = names.iter().filter_map(|e| number(e.name.to_str()?)).collect();
-        numbers.sort_unstable();
-        Ok(numbers)
+        published::numbers(&self.path, kind)
     }
 
     /// All roots.
@@ -97,33 +79,6 @@ impl Folder {
             bail!("{} has no root; make one with `mcpolicy policy init`", self.path.display());
         };
         root(bytes).with_context(|| format!("root.{number}.json in {} is not good", self.path.display()))
-    }
-
-    /// Everything that a machine would read, chosen as it chooses: what the head names.
-    ///
-    /// # Errors
-    /// A file cannot be read.
-    pub fn documents(&self) -> anyhow::Result<Documents> {
-        let head = self.read(HEAD, MAX_ENVELOPE_BYTES)?;
-        // Not believed, only followed: it says which files to look at.
-        let named = head.as_deref().and_then(|bytes| {
-            let envelope = Envelope::parse(bytes).ok()?;
-            signed::decode::<Head>(envelope.payload()).ok()
-        });
-        let mut documents = Documents { roots: self.roots()?, head, ..Documents::default() };
-        if let Some(head) = named {
-            let n = head.policy.sequence;
-            documents.statement = self.read(&format!("policy.{n}.json"), MAX_ENVELOPE_BYTES)?;
-            documents.body = self.read(&format!("policy.{n}.body"), MAX_POLICY_BODY_BYTES)?;
-            if let Some(list) = head.revocations {
-                let n = list.sequence;
-                documents.revocations_statement =
-                    self.read(&format!("revocations.{n}.json"), MAX_ENVELOPE_BYTES)?;
-                documents.revocations_body =
-                    self.read(&format!("revocations.{n}.body"), MAX_REVOCATIONS_BODY_BYTES)?;
-            }
-        }
-        Ok(documents)
     }
 
     /// Writes files in the given order, each whole or not at all.

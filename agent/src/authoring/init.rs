@@ -12,9 +12,43 @@ use super::repository::Repository;
 use super::rotate::RoleName;
 use super::signer::{self, PassphraseSource, Signer};
 
-/// Every file of a new repository that is not made of keys.
+/// The policy that a new repository begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Template {
+    /// Settings and one rule as a comment
+    Empty,
+    /// A realistic allowlist of 61 servers: exact versions, enforced
+    DemoStrict,
+    /// The same servers for a pilot: watched and reported
+    DemoPilot,
+}
+
+impl Template {
+    /// The text, for a repository of this name and contact.
+    fn policy(self, name: &str, contact: &str) -> String {
+        let (name, contact) = (in_toml(name), in_toml(contact));
+        let demo = |text: &str, called: &str| {
+            text.replacen(DEMO_SCHEMA, "#:schema ./policy-v1.schema.json", 1)
+                .replacen(&format!("name = \"{called}\""), &format!("name = \"{name}\""), 1)
+                .replacen("contact = \"#ask-security\"", &format!("contact = \"{contact}\""), 1)
+        };
+        match self {
+            Self::Empty => filled(include_str!("templates/policy.toml"), &name, &contact),
+            Self::DemoStrict => {
+                demo(include_str!("../../../docs/examples/demo-strict.policy.toml"), "demo-strict")
+            }
+            Self::DemoPilot => {
+                demo(include_str!("../../../docs/examples/demo-pilot.policy.toml"), "demo-pilot")
+            }
+        }
+    }
+}
+
+/// The line with which the demo policies name their schema in this repository.
+const DEMO_SCHEMA: &str = "#:schema ../../policy-schema/schema/policy-v1.schema.json";
+
+/// Every other file of a new repository that is not made of keys.
 const FILES: &[(&str, &str)] = &[
-    ("policy.toml", include_str!("templates/policy.toml")),
     ("tests.toml", include_str!("templates/tests.toml")),
     ("README.md", include_str!("templates/README.md")),
     ("ci.sh", include_str!("templates/ci.sh")),
@@ -32,6 +66,8 @@ pub struct Order<'a> {
     pub name: String,
     /// Whom developers ask.
     pub contact: String,
+    /// What the policy begins with.
+    pub template: Template,
     /// Where keys go; never into the repository.
     pub keys: PathBuf,
     /// One key for everything.
@@ -67,7 +103,8 @@ pub struct Made {
 /// Something is there already, or cannot be written.
 pub fn init(order: &Order<'_>) -> anyhow::Result<Made> {
     let path = &order.repository.path;
-    for (name, _) in FILES {
+    let files = contents(order);
+    for (name, _) in &files {
         let there = path.join(name);
         ensure!(!there.exists(), "{} is there already; init makes a new repository only", there.display());
     }
@@ -98,19 +135,29 @@ pub fn init(order: &Order<'_>) -> anyhow::Result<Made> {
          and --public-key, or let one key sign and add the others with `mcpolicy policy rotate`",
         root.roles.root.threshold
     );
-    let mut files = Vec::new();
-    for (name, template) in FILES {
-        let text =
-            template.replace("@NAME@", &in_toml(&order.name)).replace("@CONTACT@", &in_toml(&order.contact));
+    let mut written = Vec::new();
+    for (name, text) in files {
         let file = path.join(name);
         folder::create(&file, text.as_bytes())?;
-        files.push(file);
+        written.push(file);
     }
     trust.write(&[("root.1.json".to_owned(), envelope.to_bytes())])?;
-    files.push(trust.path().join("root.1.json"));
+    written.push(trust.path().join("root.1.json"));
     let signed = (valid, root.roles.root.threshold);
     let keys = keys.into_iter().filter_map(|key| key.file.map(|file| (file, key.public))).collect();
-    Ok(Made { files, keys, root, signed })
+    Ok(Made { files: written, keys, root, signed })
+}
+
+/// The files and what is in them.
+fn contents(order: &Order<'_>) -> Vec<(&'static str, String)> {
+    let (name, contact) = (in_toml(&order.name), in_toml(&order.contact));
+    let others = FILES.iter().map(|(file, template)| (*file, filled(template, &name, &contact)));
+    let policy = order.template.policy(&order.name, &order.contact);
+    std::iter::once(("policy.toml", policy)).chain(others).collect()
+}
+
+fn filled(template: &str, name: &str, contact: &str) -> String {
+    template.replace("@NAME@", name).replace("@CONTACT@", contact)
 }
 
 /// A text inside the quotes of a TOML string.

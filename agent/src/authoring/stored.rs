@@ -15,6 +15,7 @@ use mcpolicy_schema::evaluate::{Context, Device, Facts, FileFacts, Subject, Syst
 use mcpolicy_schema::identity::{self, Identity};
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1;
+use mcpolicy_schema::revocations::Revocations;
 use mcpolicy_schema::sensitive::Sensitive;
 use mcpolicy_schema::verdict::{Judgement, Verdict};
 
@@ -79,6 +80,8 @@ pub struct Site<'a> {
     pub homes: BTreeMap<&'a str, &'a str>,
     /// Device id; empty where the report has none.
     pub device: &'a str,
+    /// Revocations in force, where they are tried too.
+    pub revocations: Option<&'a Revocations>,
     /// The time at which the policy is tried.
     pub now: Timestamp,
 }
@@ -92,7 +95,8 @@ impl<'a> Site<'a> {
             _ => System::Linux,
         };
         let homes = homes.iter().map(|home| (home.user.as_str(), home.path.as_str())).collect();
-        Self { system, homes, device: host.device_id.as_deref().unwrap_or_default(), now }
+        let device = host.device_id.as_deref().unwrap_or_default();
+        Self { system, homes, device, revocations: None, now }
     }
 }
 
@@ -146,7 +150,14 @@ impl Stored {
         device.ring = ring.as_deref();
         let home = site.homes.get(self.user.as_str()).copied();
         let facts = self.facts_for(policy, site.system);
-        let context = Context { system: site.system, home, device, facts: &facts, ..Context::bare(site.now) };
+        let context = Context {
+            system: site.system,
+            home,
+            device,
+            facts: &facts,
+            revocations: site.revocations,
+            ..Context::bare(site.now)
+        };
         let subject =
             Subject { entry: &self.entry, identity: &self.identity, fingerprint: &self.fingerprint };
         let mut judgement = evaluate(policy, &subject, &context);

@@ -1,7 +1,7 @@
 //! Signed documents on disk: a published folder is read, and what was accepted is kept so that no crash loses it.
 
 mod disk;
-mod published;
+pub mod published;
 mod store;
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use mcpolicy_schema::limits::{
 use mcpolicy_schema::signed::{self, Head};
 use mcpolicy_schema::trust::Documents;
 
+/// Name of the head.
+pub const HEAD: &str = "head.json";
+
 /// The sequences that a folder has files for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sequences {
@@ -29,22 +32,26 @@ pub struct Sequences {
 /// # Errors
 /// The folder cannot be listed.
 pub fn sequences(folder: &Path) -> anyhow::Result<Sequences> {
+    let names = names(folder)?;
+    let of = |kind: &str| names.iter().filter_map(|name| number_in(name, kind)).collect();
+    Ok(Sequences { roots: of("root"), policies: of("policy"), revocations: of("revocations") })
+}
+
+/// The numbers of the documents of one kind (`root.N.json`), in order.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub fn numbers(folder: &Path, kind: &str) -> anyhow::Result<Vec<u64>> {
+    let names = names(folder)?;
+    let numbers: BTreeSet<u64> = names.iter().filter_map(|name| number_in(name, kind)).collect();
+    Ok(numbers.into_iter().collect())
+}
+
+fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
     let full = std::path::absolute(folder)?;
     let entries = Machine::live().list(&full);
-    let entries =
-        entries.with_context(|| format!("cannot list the published folder {}", folder.display()))?;
-    let mut found = Sequences::default();
-    for entry in entries {
-        let Some(name) = entry.name.to_str() else { continue };
-        let (kind, set) = match name.split('.').next() {
-            Some("root") => ("root", &mut found.roots),
-            Some("policy") => ("policy", &mut found.policies),
-            Some("revocations") => ("revocations", &mut found.revocations),
-            _ => continue,
-        };
-        set.extend(number_in(name, kind));
-    }
-    Ok(found)
+    let entries = entries.with_context(|| format!("cannot list the folder {}", folder.display()))?;
+    Ok(entries.into_iter().filter_map(|entry| entry.name.to_str().map(str::to_owned)).collect())
 }
 
 /// The number in `KIND.N.json`; `root.01.json` has none, so that a number has one name.
@@ -68,7 +75,7 @@ pub fn read(folder: &Path) -> anyhow::Result<Documents> {
         );
     }
     let file = |name: String, most: usize| read_file(&folder.join(name), most);
-    let head = file("head.json".to_owned(), MAX_ENVELOPE_BYTES)?;
+    let head = file(HEAD.to_owned(), MAX_ENVELOPE_BYTES)?;
     let named = head.as_deref().and_then(peek);
     let policy = match &named {
         Some(head) => Some(head.policy.sequence),
@@ -98,7 +105,11 @@ fn peek(bytes: &[u8]) -> Option<Head> {
     signed::decode(Envelope::parse(bytes).ok()?.payload()).ok()
 }
 
-fn read_file(path: &Path, most: usize) -> anyhow::Result<Option<Vec<u8>>> {
+/// The bytes of a file, `None` if it is not there.
+///
+/// # Errors
+/// It is there and cannot be read, or is too large.
+pub fn read_file(path: &Path, most: usize) -> anyhow::Result<Option<Vec<u8>>> {
     let full = std::path::absolute(path)?;
     match Machine::live().read(&full, None, most as u64) {
         Ok(snapshot) => Ok(Some(snapshot.bytes)),

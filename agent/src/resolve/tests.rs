@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mcpolicy_schema::entry::{NamedValue, Position, Transport};
+use mcpolicy_schema::entry::NamedValue;
 use mcpolicy_schema::identity::identify;
 
 use super::*;
@@ -58,28 +58,7 @@ fn mark_executable(path: &Path) {
 }
 
 fn entry(command: &str, args: &[&str]) -> Entry {
-    Entry {
-        name: "server".to_owned(),
-        client: "claude-code",
-        readers: Vec::new(),
-        scope: Scope::User,
-        key_path: "/mcpServers/server".to_owned(),
-        position: Position { line: 1, column: 1 },
-        span: 0..0,
-        transport: Transport::Stdio,
-        declared_type: None,
-        command: Some(command.into()),
-        args: args.iter().map(|arg| (*arg).into()).collect(),
-        url: None,
-        env: Vec::new(),
-        headers: Vec::new(),
-        cwd: None,
-        disabled: false,
-        inert: None,
-        members: Vec::new(),
-        malformed: None,
-        project: None,
-    }
+    Entry { name: "server".to_owned(), client: "claude-code", ..Entry::stdio(command, args.iter().copied()) }
 }
 
 fn program_path(facts: &Facts) -> Option<&str> {

@@ -17,21 +17,14 @@ use crate::verdict::{DecidedBy, Judgement};
 /// Holds an entry against the emergency list.
 pub(super) fn revoked(case: &Case<'_>, list: &Revocations) -> Option<Judgement> {
     let found = by_text(case, list).or_else(|| {
-        let at = named(case, &list.index, |at| (matcher_of(list, at), &list.identities[at].1))?;
-        list.document().revocation.get(list.identities[at].0)
+        let identities = &list.identities;
+        let at = named(case, &list.index, |at| (&identities[at].matcher, &identities[at].meant))?;
+        list.document().revocation.get(identities[at].at)
     })?;
     let why = reason(FindingCode::Revoked, found.reason.clone());
     let mut judgement = case.denied(DecidedBy::Revocation, Some(why), None);
     judgement.rule = Some(found.id.clone());
     Some(judgement)
-}
-
-fn matcher_of(list: &Revocations, at: usize) -> &IdentityMatcher {
-    static ANY: IdentityMatcher = IdentityMatcher::Any {};
-    match &list.document().revocation[list.identities[at].0].revoked {
-        crate::revocations::Revoked::Identity(matcher) => matcher,
-        _ => &ANY,
-    }
 }
 
 fn by_text<'l>(case: &Case<'_>, list: &'l Revocations) -> Option<&'l Revocation> {

@@ -1,7 +1,7 @@
 //! Secrets that only their surroundings betray: assignments in front of a command, programs that take a password,
 //! `Bearer` in one argument and the token in the next, logins without a scheme.
 
-use super::spans::{Follow, LITERAL, Span, push_value, word_end};
+use super::spans::{Follow, LITERAL, Span, is_variable, push_value, word_end};
 use crate::secret::is_secret_name;
 
 /// What the arguments so far say about the next one.
@@ -10,11 +10,13 @@ pub(super) struct Args {
     leading: bool,
     /// A program that takes a password with `-p` was named.
     password_flag: bool,
+    /// A word that starts a container was there: `-e` takes a variable, not code.
+    container: bool,
 }
 
 impl Default for Args {
     fn default() -> Self {
-        Self { leading: true, password_flag: false }
+        Self { leading: true, password_flag: false, container: false }
     }
 }
 
@@ -32,6 +34,11 @@ impl Args {
         }
         if matches!(base_name(raw), "env" | "cross-env") {
             self.leading = true;
+        }
+        self.container |= matches!(raw, "run" | "create" | "exec");
+        if self.container && before == Follow::Variable && is_variable(raw) {
+            // `docker run -e TOKEN IMAGE` passes a variable on: its name is whole, and the value is not here.
+            return (here, None);
         }
         let hides_next = is_scheme(raw)
             || is_bare_name(raw)

@@ -150,7 +150,7 @@ pub(super) fn push_value(
 }
 
 /// Whether a name is written as variables are: `env LOG_LEVEL=debug` sets one, and values of variables are hidden.
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     name.len() >= 2
         && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         && name.as_bytes()[0].is_ascii_uppercase()
@@ -207,12 +207,23 @@ fn line_end(text: &str, start: usize, from: usize) -> usize {
     text[from..].find(is_end).map_or(text.len(), |end| from + end)
 }
 
+/// Whether a text ends with a variable that a container gets by its name alone: `docker run … -e TOKEN`.
+fn is_passed_on(text: &str) -> bool {
+    let mut words = text.rsplit(' ').filter(|word| !word.is_empty());
+    words.next().is_some_and(is_variable)
+        && matches!(words.next(), Some("-e" | "--env"))
+        && words.any(|word| matches!(word, "run" | "create" | "exec"))
+}
+
 /// What stands behind `Bearer`, `Basic` and `token`.
 fn schemes(text: &str, spans: &mut Vec<Span>) {
     let lower = text.to_ascii_lowercase();
     for (scheme, always) in [("bearer", true), ("basic", false), ("token", false), ("apikey", false)] {
         for (at, _) in lower.match_indices(scheme) {
             let after = &text[at + scheme.len()..];
+            if after.starts_with(' ') && is_passed_on(&text[..at + scheme.len()]) {
+                continue;
+            }
             let value = after.trim_start_matches([' ', '\t', '+', '%', '2', '0']);
             if value.len() == after.len() {
                 continue;

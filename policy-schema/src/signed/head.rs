@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Payload, Sha256Hex, require};
+use super::{Sha256Hex, numbered_payload, require};
 
 /// A current document: its number, and length and digest of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,35 +55,16 @@ pub struct Head {
     pub crit: Vec<String>,
 }
 
-impl Payload for Head {
-    const DOCUMENT: &'static str = "head";
-    const PAYLOAD_TYPE: &'static str = "application/vnd.mcpolicy.head.v1+json";
-    const SCHEMA: &'static str = "mcpolicy/head/v1";
-    const MEMBERS: &'static [&'static str] = &[
-        "schema",
-        "sequence",
-        "issued",
-        "expires",
-        "channel",
-        "policy",
-        "revocations",
-        "min_agent",
-        "ring",
-        "poll_interval_s",
-        "crit",
-    ];
+numbered_payload!(
+    Head,
+    "head",
+    "head",
+    [schema, sequence, issued, expires, channel, policy, revocations, min_agent, ring, poll_interval_s, crit],
+    Self::named_are_numbered
+);
 
-    fn common(&self) -> Common<'_> {
-        Common {
-            schema: &self.schema,
-            sequence: Some(self.sequence),
-            issued: self.issued,
-            expires: Some(self.expires),
-            crit: &self.crit,
-        }
-    }
-
-    fn check(&self) -> Result<(), String> {
+impl Head {
+    fn named_are_numbered(&self) -> Result<(), String> {
         let numbered = |current: &Current| current.sequence > 0;
         require(numbered(&self.policy) && self.revocations.as_ref().is_none_or(numbered), || {
             "it names a document with the sequence 0".to_owned()

@@ -60,6 +60,35 @@ pub trait Payload: Serialize + DeserializeOwned {
     fn check(&self) -> Result<(), String>;
 }
 
+/// [`Payload`] for a document that has a number, an end and `crit`. The names of its members are checked against the type,
+/// so that `crit` can name neither too few nor too many.
+macro_rules! numbered_payload {
+    ($type:ident, $document:literal, $name:literal, [$($member:ident),*], $check:expr) => {
+        impl crate::signed::Payload for $type {
+            const DOCUMENT: &'static str = $document;
+            const PAYLOAD_TYPE: &'static str = concat!("application/vnd.mcpolicy.", $name, ".v1+json");
+            const SCHEMA: &'static str = concat!("mcpolicy/", $name, "/v1");
+            const MEMBERS: &'static [&'static str] = &[$(stringify!($member)),*];
+
+            fn common(&self) -> crate::signed::Common<'_> {
+                let Self { $($member: _),* } = self;
+                crate::signed::Common {
+                    schema: &self.schema,
+                    sequence: Some(self.sequence),
+                    issued: self.issued,
+                    expires: Some(self.expires),
+                    crit: &self.crit,
+                }
+            }
+
+            fn check(&self) -> Result<(), String> {
+                $check(self)
+            }
+        }
+    };
+}
+use numbered_payload;
+
 /// Why a payload cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Payload, require};
+use super::{numbered_payload, require};
 use crate::envelope::PublicKey;
 
 /// Keys and how many of them must sign.
@@ -68,6 +68,16 @@ pub struct Roles {
     pub online: Role,
 }
 
+impl Roles {
+    fn check(&self) -> Result<(), String> {
+        self.root.check("root")?;
+        self.policy.role.check("policy")?;
+        self.emergency.check("emergency")?;
+        self.online.check("online")?;
+        require(self.policy.loosening_threshold > 0, || "`loosening_threshold` is 0".to_owned())
+    }
+}
+
 /// New floors in place of the stored ones: how to recover when a stolen key has signed enormous sequence numbers
 /// (fast-forward). Counts once, when the root is first accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,28 +111,10 @@ pub struct Root {
     pub crit: Vec<String>,
 }
 
-impl Payload for Root {
-    const DOCUMENT: &'static str = "root";
-    const PAYLOAD_TYPE: &'static str = "application/vnd.mcpolicy.root.v1+json";
-    const SCHEMA: &'static str = "mcpolicy/root/v1";
-    const MEMBERS: &'static [&'static str] =
-        &["schema", "sequence", "issued", "expires", "roles", "reset", "crit"];
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            schema: &self.schema,
-            sequence: Some(self.sequence),
-            issued: self.issued,
-            expires: Some(self.expires),
-            crit: &self.crit,
-        }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        self.roles.root.check("root")?;
-        self.roles.policy.role.check("policy")?;
-        self.roles.emergency.check("emergency")?;
-        self.roles.online.check("online")?;
-        require(self.roles.policy.loosening_threshold > 0, || "`loosening_threshold` is 0".to_owned())
-    }
-}
+numbered_payload!(
+    Root,
+    "root",
+    "root",
+    [schema, sequence, issued, expires, roles, reset, crit],
+    |root: &Self| root.roles.check()
+);

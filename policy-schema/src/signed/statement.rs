@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Digest, Payload, require};
+use super::{Digest, numbered_payload, require};
 use crate::limits::{MAX_POLICY_BODY_BYTES, MAX_REVOCATIONS_BODY_BYTES};
 
 /// The payload of a `policy.N` statement.
@@ -32,27 +32,13 @@ pub struct Statement {
     pub crit: Vec<String>,
 }
 
-impl Payload for Statement {
-    const DOCUMENT: &'static str = "policy";
-    const PAYLOAD_TYPE: &'static str = "application/vnd.mcpolicy.policy-statement.v1+json";
-    const SCHEMA: &'static str = "mcpolicy/policy-statement/v1";
-    const MEMBERS: &'static [&'static str] =
-        &["schema", "sequence", "issued", "expires", "name", "ticket", "body", "loosens", "crit"];
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            schema: &self.schema,
-            sequence: Some(self.sequence),
-            issued: self.issued,
-            expires: Some(self.expires),
-            crit: &self.crit,
-        }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        body_within(&self.body, MAX_POLICY_BODY_BYTES)
-    }
-}
+numbered_payload!(
+    Statement,
+    "policy",
+    "policy-statement",
+    [schema, sequence, issued, expires, name, ticket, body, loosens, crit],
+    |statement: &Self| body_within(&statement.body, MAX_POLICY_BODY_BYTES)
+);
 
 /// The payload of a `revocations.N` statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,27 +61,13 @@ pub struct RevocationsStatement {
     pub crit: Vec<String>,
 }
 
-impl Payload for RevocationsStatement {
-    const DOCUMENT: &'static str = "revocations";
-    const PAYLOAD_TYPE: &'static str = "application/vnd.mcpolicy.revocations-statement.v1+json";
-    const SCHEMA: &'static str = "mcpolicy/revocations-statement/v1";
-    const MEMBERS: &'static [&'static str] =
-        &["schema", "sequence", "issued", "expires", "ticket", "body", "crit"];
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            schema: &self.schema,
-            sequence: Some(self.sequence),
-            issued: self.issued,
-            expires: Some(self.expires),
-            crit: &self.crit,
-        }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        body_within(&self.body, MAX_REVOCATIONS_BODY_BYTES)
-    }
-}
+numbered_payload!(
+    RevocationsStatement,
+    "revocations",
+    "revocations-statement",
+    [schema, sequence, issued, expires, ticket, body, crit],
+    |statement: &Self| body_within(&statement.body, MAX_REVOCATIONS_BODY_BYTES)
+);
 
 fn body_within(body: &Digest, most: usize) -> Result<(), String> {
     require(body.len <= most as u64, || {

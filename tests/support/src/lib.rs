@@ -19,13 +19,13 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace is there")
 }
 
-/// The folder of reference material beside the workspace; `None`, said aloud, where it is not.
+/// The folder of reference material beside the workspace; `None`, said aloud, where it is not ([`skip`]).
 pub fn shared(name: &str) -> Option<PathBuf> {
     let path = workspace().join("../shared").join(name);
     if path.exists() {
         return Some(path.canonicalize().expect("it exists"));
     }
-    say(&format!("skipped: ../shared/{name} is not beside this checkout"));
+    skip(&format!("../shared/{name} is not beside this checkout"));
     None
 }
 
@@ -33,6 +33,17 @@ pub fn shared(name: &str) -> Option<PathBuf> {
 #[allow(clippy::disallowed_methods, reason = "the test's own parameter")]
 pub fn regenerating() -> bool {
     std::env::var_os("MCPOLICY_REGENERATE").is_some()
+}
+
+/// Says why a test cannot be run here. In CI (`CI=true`) that is a failure: a test that nobody runs guards nothing.
+///
+/// # Panics
+/// In CI.
+#[allow(clippy::disallowed_methods, reason = "the test's own parameter")]
+pub fn skip(why: &str) {
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    assert!(!in_ci, "this test must run in CI: {why}");
+    say(&format!("skipped: {why}"));
 }
 
 /// Says something in the test's output.

@@ -10,6 +10,7 @@ mod settings;
 mod tests;
 
 use mcpolicy_schema::document::PolicyDocument;
+use mcpolicy_schema::loosens::taken_away;
 use serde::Serialize;
 
 /// Which way a change goes.
@@ -49,7 +50,7 @@ impl Class {
 pub struct Change {
     /// Which way it goes.
     pub class: Class,
-    /// It loosens so much that the statement needs the signatures of two people.
+    /// It takes protection away that the policy before left ([`taken_away`]): two people must agree.
     pub second_signature: bool,
     /// What is changed: `policy`, `rule github`.
     pub place: String,
@@ -67,7 +68,7 @@ impl Changes {
         self.0.push(change);
     }
 
-    /// A loosening that needs two signatures.
+    /// A change that takes protection away; the last word has [`taken_away`].
     fn tell_grave(&mut self, place: &str, what: impl Into<String>) {
         self.tell(Class::Loosens, place, what);
         if let Some(change) = self.0.last_mut() {
@@ -101,6 +102,22 @@ pub fn compare(old: &PolicyDocument, new: &PolicyDocument) -> Vec<Change> {
             what: "the two differ in something that this version cannot put into words".to_owned(),
         });
     }
+    agree(&mut changes, old, new);
     changes.sort_by_key(|change| (!change.second_signature, change.class));
     changes
+}
+
+/// Whether two people must agree is told by the function that machines verify with, so that no review says otherwise.
+fn agree(changes: &mut Vec<Change>, old: &PolicyDocument, new: &PolicyDocument) {
+    let taken = taken_away(old, new);
+    if taken.is_empty() {
+        changes.iter_mut().for_each(|change| change.second_signature = false);
+    } else if !changes.iter().any(|change| change.second_signature) {
+        changes.extend(taken.iter().map(|loosening| Change {
+            class: Class::Loosens,
+            second_signature: true,
+            place: "policy".to_owned(),
+            what: loosening.to_string(),
+        }));
+    }
 }

@@ -153,3 +153,45 @@ fn a_renamed_rule_changes_nothing() {
     assert_eq!((renamed.class, renamed.what.as_str()), (Class::Neutral, "was called r"));
     assert!(told.iter().all(|c| c.class == Class::Neutral), "{told:?}");
 }
+
+#[test]
+fn review_and_verifier_agree_on_what_needs_two_people() {
+    use mcpolicy_schema::loosens::{loosening, taken_away};
+    // Every way to loosen, alone and beside one that was there before.
+    let loose: [(&str, Value); 8] = [
+        ("/policy/mode", json!("observe")),
+        ("/policy/mode", json!("hold")),
+        ("/policy/default", json!("allow")),
+        ("/policy/ignore_denylist", json!(true)),
+        ("/policy/ignore_revocations", json!(true)),
+        ("/policy/native/cursor/owner", json!("off")),
+        ("/rule/0/identity", json!({"any": {}})),
+        ("/ring/0/mode", json!("warn")),
+    ];
+    let with = |changes: &[&(&str, Value)]| {
+        let mut other = full();
+        changes.iter().for_each(|(at, value)| *other.pointer_mut(at).unwrap() = value.clone());
+        document(&other)
+    };
+    for first in &loose {
+        for second in &loose {
+            for (old, new) in [
+                (with(&[]), with(&[first])),
+                (with(&[first]), with(&[first, second])),
+                (with(&[first, second]), with(&[first])),
+                (with(&[first]), with(&[second])),
+            ] {
+                let told = compare(&old, &new).iter().any(|change| change.second_signature);
+                assert_eq!(told, !taken_away(&old, &new).is_empty(), "{first:?} {second:?}");
+                assert!(
+                    !told || !loosening(&new).is_empty(),
+                    "{first:?} {second:?}: no machine would ask for it"
+                );
+            }
+        }
+    }
+    // The gate is what only a review can tell.
+    let (on, off) = (with(&[]), with(&[&("/policy/gate", json!(false))]));
+    assert!(compare(&on, &off)[0].second_signature && loosening(&off).is_empty());
+    assert!(compare(&off, &on).iter().all(|change| !change.second_signature));
+}

@@ -57,7 +57,7 @@ impl Variant {
     pub(crate) fn judge(&self, policy: &Policy, now: Timestamp) -> Judgement {
         let user = self.entry.user.as_deref().unwrap_or_default();
         let homes = self.home.as_deref().map(|home| (user, home)).into_iter().collect();
-        self.stored.judge(policy, &Site { system: self.system, homes, device: "", now })
+        self.stored.judge(policy, &Site { system: self.system, homes, device: "", revocations: None, now })
     }
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn read(
     now: Timestamp,
     done: &(dyn Fn(u64, u64) + Sync),
 ) -> Fleet {
-    let cache: Cache<Variant> = Cache::new(Asked::by(existing.into_iter()));
+    let cache: Cache<Variant> = Cache::new(Asked::by(existing.into_iter(), None));
     let read = reports::each(inputs, done, |place, report| {
         let items = items(&cache, &report, now);
         Dated::new(place, &report, items)

@@ -1,7 +1,7 @@
 //! The passphrase of a private key: asked on the terminal or read from a file, never an argument, which every process
 //! on the machine could read.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -22,7 +22,7 @@ const VARIABLE: &str = "MCPOLICY_PASSPHRASE_FILE";
 pub enum PassphraseSource {
     /// Asked on the terminal.
     Prompt,
-    /// The first line of a file; `-` is standard input, and `/dev/fd/3` an open descriptor.
+    /// The first line of a file, for all keys; `-` is standard input, a line for each key in turn.
     File(PathBuf),
 }
 
@@ -40,7 +40,7 @@ impl PassphraseSource {
     pub fn get(&self, what: &str) -> anyhow::Result<Passphrase> {
         match self {
             Self::Prompt => ask(&format!("passphrase of {what}: ")),
-            Self::File(path) => from_file(path),
+            Self::File(path) => from_file(path, what),
         }
     }
 
@@ -57,7 +57,7 @@ impl PassphraseSource {
                 }
                 first
             }
-            Self::File(path) => from_file(path)?,
+            Self::File(path) => from_file(path, what)?,
         };
         if passphrase.is_empty() {
             bail!("an empty passphrase protects nothing; choose one");
@@ -74,20 +74,28 @@ fn ask(prompt: &str) -> anyhow::Result<Passphrase> {
     Ok(Zeroizing::new(answer))
 }
 
-fn from_file(path: &Path) -> anyhow::Result<Passphrase> {
-    let place = || format!("cannot read the passphrase from {}", path.display());
+fn from_file(path: &Path, what: &str) -> anyhow::Result<Passphrase> {
+    let place = || format!("cannot read the passphrase of {what} from {}", path.display());
     let mut bytes = Zeroizing::new(Vec::new());
     let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes)
+        // One line and no more: the next one is the next key's.
+        std::io::stdin().lock().take(MAX_BYTES).read_until(b'\n', &mut bytes)
     } else {
         #[expect(clippy::disallowed_methods, reason = "a pipe or descriptor is what people give here")]
         let file = std::fs::File::open(path).with_context(place)?;
         file.take(MAX_BYTES).read_to_end(&mut bytes)
     };
-    read.with_context(place)?;
+    let is_over = read.with_context(place)? == 0;
     // the bytes must not show in the error
     let Ok(text) = std::str::from_utf8(&bytes) else { bail!("{}: it is not UTF-8", place()) };
     let line = text.lines().next().unwrap_or_default();
+    if is_over {
+        bail!(
+            "{}: nothing is left to read; standard input gives one passphrase a line, in the order of the keys, and a \
+             descriptor can be read for one key only",
+            place()
+        );
+    }
     if line.is_empty() {
         bail!("{}: its first line is empty", place());
     }

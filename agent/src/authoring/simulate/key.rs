@@ -8,6 +8,7 @@ use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::evaluate::System;
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1;
+use mcpolicy_schema::revocations::{Revocation, Revocations, Revoked};
 use sha2::{Digest, Sha256};
 
 use crate::authoring::stored::{Site, word};
@@ -21,8 +22,12 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// What these policies ask for.
-    pub(crate) fn by<'p>(policies: impl Iterator<Item = &'p Policy>) -> Self {
-        Self { people: policies.map(Policy::document).any(names_people) }
+    pub(crate) fn by<'p>(
+        mut policies: impl Iterator<Item = &'p Policy>,
+        revocations: Option<&Revocations>,
+    ) -> Self {
+        let revoked = revocations.is_some_and(|list| list.document().revocation.iter().any(is_of_people));
+        Self { people: revoked || policies.any(|policy| names_people(policy.document())) }
     }
 }
 
@@ -36,6 +41,14 @@ fn names_people(document: &PolicyDocument) -> bool {
         .iter()
         .any(|exception| !(exception.users.is_empty() && exception.devices.is_empty()));
     in_rules || in_exceptions
+}
+
+/// Whether a revocation takes back all servers of somebody or of a device.
+fn is_of_people(revocation: &Revocation) -> bool {
+    match revocation.revoked {
+        Revoked::Device(_) | Revoked::User(_) | Revoked::Group(_) => true,
+        Revoked::Rule(_) | Revoked::Identity(_) | Revoked::Sha256(_) | Revoked::Fingerprint(_) => false,
+    }
 }
 
 /// The digest; two entries with the same one have the same verdicts.

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use mcpolicy_schema::document::OnVersion;
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1;
+use mcpolicy_schema::revocations::Revocations;
 use mcpolicy_schema::verdict::{Judgement, Verdict};
 
 use super::fleet::{self, Dated, Origin};
@@ -30,6 +31,8 @@ pub struct Question<'p> {
     /// The policy in force. Without it the verdicts of a signed policy that a report has; else everything is taken to
     /// be allowed at present.
     pub current: Option<&'p Policy>,
+    /// The revocations in force, for both.
+    pub revocations: Option<&'p Revocations>,
     /// The time at which they are tried.
     pub now: Timestamp,
 }
@@ -107,7 +110,8 @@ pub fn simulate(
     inputs: &[PathBuf],
     done: &(dyn Fn(u64, u64) + Sync),
 ) -> (Simulation, Vec<reports::Problem>) {
-    let cache = Cache::new(key::Asked::by(std::iter::once(question.new).chain(question.current)));
+    let policies = std::iter::once(question.new).chain(question.current);
+    let cache = Cache::new(key::Asked::by(policies, question.revocations));
     let read = reports::each(inputs, done, |place, report| {
         let items = items(question, &cache, &report);
         Dated::new(place, &report, items)
@@ -118,6 +122,7 @@ pub fn simulate(
 
 fn items(question: &Question<'_>, cache: &Cache<Answer>, report: &Report) -> Vec<Item> {
     let site = Site::of(&report.host, &report.scan.homes, question.now);
+    let site = Site { revocations: question.revocations, ..site };
     let signed = report.policy.as_ref().is_some_and(|policy| policy.signed);
     let item = |entry: &v1::Entry| Item {
         answer: cache.get(entry, &site, || answer(question, entry, &site)),

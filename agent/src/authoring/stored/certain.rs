@@ -7,7 +7,9 @@
 use mcpolicy_schema::document::{IdentityMatcher, PolicyDocument, Rule};
 use mcpolicy_schema::evaluate::{Context, System};
 use mcpolicy_schema::finding::FindingCode as Code;
+use mcpolicy_schema::identity::Kind;
 use mcpolicy_schema::policy::Policy;
+use mcpolicy_schema::revocations::Revoked;
 use mcpolicy_schema::verdict::{DecidedBy, Judgement, Tried, Verdict};
 
 use super::{Hidden, Stored};
@@ -30,7 +32,7 @@ pub(super) fn is_certain(
         (Verdict::Deny, DecidedBy::Revocation) => true,
         (Verdict::Deny, DecidedBy::Denylist) => case.is_on_denylist(judgement),
         (Verdict::Deny, _) => case.is_denied(judgement),
-        (_, _) if case.may_be_on_denylist() => false,
+        (_, _) if case.may_be_on_denylist() || case.may_be_revoked() => false,
         (_, DecidedBy::Exception) => true,
         (_, DecidedBy::Default) => !case.may_be_excepted() && case.is_url_plain(),
         (_, _) => case.is_admitted(judgement),
@@ -61,6 +63,28 @@ impl Case<'_> {
     fn may_be_on_denylist(&self) -> bool {
         let hides = self.hides_an_argument() || self.hidden.query || self.hidden.plain_query;
         hides && !self.document.deny.is_empty() && !self.document.policy.ignore_denylist
+    }
+
+    /// What the list takes back may be in a hidden word, a file that the report has no digest of, or a group or device
+    /// that it does not name.
+    fn may_be_revoked(&self) -> bool {
+        let Some(list) = self.context.revocations.filter(|_| !self.document.policy.ignore_revocations) else {
+            return false;
+        };
+        let facts = self.context.facts;
+        let file = match self.stored.identity.kind {
+            Kind::Executable => Some(&facts.program),
+            Kind::Script => Some(&facts.script),
+            _ => None,
+        };
+        let is_unhashed = file.is_some_and(|file| file.as_ref().is_none_or(|file| file.sha256.is_none()));
+        list.document().revocation.iter().any(|line| match line.revoked {
+            Revoked::Group(_) => true,
+            Revoked::Device(_) => self.context.device.id.is_empty(),
+            Revoked::Sha256(_) => is_unhashed,
+            Revoked::Identity(_) => self.hides_an_argument() || self.hidden.query || self.hidden.plain_query,
+            Revoked::Rule(_) | Revoked::Fingerprint(_) | Revoked::User(_) => false,
+        })
     }
 
     /// A file is denied by its path unless its digest, which the report may lack, says that it is another.

@@ -61,7 +61,8 @@ pub(super) struct Signing {
     #[arg(long, value_name = "KEY")]
     public_key: Vec<String>,
 
-    /// File whose first line is the passphrase of the keys [default: MCPOLICY_PASSPHRASE_FILE, else asked]
+    /// File whose first line is the passphrase of the keys; `-` is standard input, one line a key in their order
+    /// [default: MCPOLICY_PASSPHRASE_FILE, else asked]
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use mcpolicy_schema::loosens::loosening;
 use serde::Serialize;
 
 use super::common;
@@ -29,7 +30,7 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "format")]
     json: bool,
 
-    /// Exit with 1 if there is such a change: `loosening` needs two signatures, `admits-more` admits anything more
+    /// Exit with 1 if there is such a change: `loosening` needs two people, `admits-more` admits anything more
     #[arg(long, value_name = "WHAT", default_value = "never")]
     fail_on: FailOn,
 }
@@ -57,7 +58,10 @@ struct Answer<'a> {
     loosens: usize,
     tightens: usize,
     neutral: usize,
+    /// A change takes protection away that the policy before left.
     second_signature: bool,
+    /// What machines demand the second signature for, whatever the policy before was.
+    verifier_demands: Vec<String>,
     changes: &'a [Change],
 }
 
@@ -65,11 +69,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     let before = source::compile(&Source::of_policy(&options.before)?)?;
     let after = source::compile(&Source::of_policy(&options.after)?)?;
     let changes = compare::compare(before.document(), after.document());
+    let demands: Vec<String> = loosening(after.document()).iter().map(ToString::to_string).collect();
     match options.format {
-        _ if options.json => json(&changes)?,
-        Format::Json => json(&changes)?,
-        Format::Human => common::say(&human(&changes))?,
-        Format::Markdown => common::say(&as_markdown(&changes))?,
+        _ if options.json => json(&changes, demands)?,
+        Format::Json => json(&changes, demands)?,
+        Format::Human => common::say(&human(&changes, &demands))?,
+        Format::Markdown => common::say(&as_markdown(&changes, &demands))?,
     }
     let failing = |change: &Change| match options.fail_on {
         FailOn::Never => false,
@@ -83,13 +88,14 @@ fn count(changes: &[Change], class: Class) -> usize {
     changes.iter().filter(|c| c.class == class).count()
 }
 
-fn json(changes: &[Change]) -> anyhow::Result<()> {
+fn json(changes: &[Change], verifier_demands: Vec<String>) -> anyhow::Result<()> {
     common::say_json(&Answer {
         schema: "mcpolicy/policy-diff/v1",
         loosens: count(changes, Class::Loosens),
         tightens: count(changes, Class::Tightens),
         neutral: count(changes, Class::Neutral),
         second_signature: changes.iter().any(|c| c.second_signature),
+        verifier_demands,
         changes,
     })
 }
@@ -104,7 +110,23 @@ fn summary(changes: &[Change]) -> String {
     )
 }
 
-fn human(changes: &[Change]) -> String {
+/// Who must sign, beyond one person.
+fn signatures(changes: &[Change], demands: &[String]) -> Option<&'static str> {
+    match (changes.iter().any(|c| c.second_signature), demands.is_empty()) {
+        (true, false) => Some("This loosens the policy: it needs the signatures of two people."),
+        // A gate that was on: only who sees both policies can tell.
+        (true, true) => Some(
+            "This loosens the policy: it needs the approval of two people. Machines cannot demand it, because they judge \
+             the new policy alone.",
+        ),
+        (false, false) => {
+            Some("The policy was loose before and still is: it needs the signatures of two people.")
+        }
+        (false, true) => None,
+    }
+}
+
+fn human(changes: &[Change], demands: &[String]) -> String {
     if changes.is_empty() {
         return "no changes\n".to_owned();
     }
@@ -114,25 +136,26 @@ fn human(changes: &[Change]) -> String {
         let _ = writeln!(out, "{class:<9} {}: {}", visible(&change.place), visible(&change.what));
     }
     let _ = writeln!(out, "{}", summary(changes));
-    if changes.iter().any(|c| c.second_signature) {
-        let _ = writeln!(out, "changes marked LOOSENS need the signatures of two people");
+    if let Some(said) = signatures(changes, demands) {
+        let _ = writeln!(out, "{said}");
     }
     out
 }
 
-fn as_markdown(changes: &[Change]) -> String {
+fn as_markdown(changes: &[Change], demands: &[String]) -> String {
     let mut out = "### Policy changes\n\n".to_owned();
     if changes.is_empty() {
         out.push_str("None.\n");
         return out;
     }
-    if changes.iter().any(|c| c.second_signature) {
-        out.push_str("> **This loosens the policy: it needs the signatures of two people.**\n\n");
+    if let Some(said) = signatures(changes, demands) {
+        let _ = writeln!(out, "> **{said}**\n");
     }
     out.push_str("| | where | what |\n|---|---|---|\n");
     for change in changes {
         let class = if change.second_signature { "**LOOSENS**" } else { change.class.as_str() };
-        let (place, what) = (markdown::cell(&change.place), markdown::cell(&change.what));
+        // Whole: who approves a change must see all of it.
+        let (place, what) = (markdown::whole(&change.place), markdown::whole(&change.what));
         let _ = writeln!(out, "| {class} | {place} | {what} |");
     }
     let _ = writeln!(out, "\n{}", summary(changes));

@@ -8,7 +8,7 @@ use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::envelope::PublicKey;
 
 use super::common::{self, Clock, Signing};
-use crate::authoring::init::{self, Made};
+use crate::authoring::init::{self, Made, Template};
 use crate::authoring::repository::Repository;
 use crate::authoring::rotate::RoleName;
 use crate::cli::exit;
@@ -26,6 +26,10 @@ pub(crate) struct Options {
     /// Whom developers ask: an address, a channel or a URL
     #[arg(long, default_value = "security@example.com")]
     contact: String,
+
+    /// The policy to begin with
+    #[arg(long, value_name = "TEMPLATE", default_value = "empty")]
+    template: Template,
 
     /// Folder for the private keys, outside the repository [default: DIRECTORY-keys beside it]
     #[arg(long, value_name = "DIR")]
@@ -77,6 +81,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         repository: &repository,
         name: options.name.clone(),
         contact: options.contact.clone(),
+        template: options.template,
         keys,
         solo: options.solo,
         held: options.role_key.clone(),

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use mcpolicy_schema::limits::MAX_REVOCATIONS_BODY_BYTES;
 use mcpolicy_schema::policy::Policy;
+use mcpolicy_schema::revocations::Revocations;
 
 use crate::authoring::reports;
 use crate::authoring::source::{self, Source};
 use crate::cli::{complain, exit};
 use crate::output::text::visible;
+use crate::policy_store::published;
 
 /// The reports that a command works on.
 #[derive(Debug, clap::Args)]
@@ -27,6 +30,22 @@ pub(super) struct Reports {
 /// It cannot be read, or something in it is wrong.
 pub(super) fn policy(path: &Path) -> anyhow::Result<Policy> {
     source::compile(&Source::of_policy(path)?)
+}
+
+/// Reads and compiles revocations. Unverified: they can only deny, and only in an answer.
+///
+/// # Errors
+/// The file cannot be read, or something in it is wrong.
+pub(super) fn revocations(path: &Path) -> anyhow::Result<Revocations> {
+    let bytes = published::read_file(path, MAX_REVOCATIONS_BODY_BYTES)?;
+    let bytes = bytes.with_context(|| format!("there is no revocations list at {}", path.display()))?;
+    let wrong = || format!("{} is no revocations list; name a revocations.N.body", path.display());
+    let document = mcpolicy_schema::json::from_slice(&bytes).with_context(wrong)?;
+    Revocations::compile(document).map_err(|faults| {
+        let first =
+            faults.first().map_or_else(String::new, |fault| format!("{}: {}", fault.place, fault.message));
+        anyhow::anyhow!("{}: {}", wrong(), visible(&first))
+    })
 }
 
 /// How far the reading of reports has come; on a terminal only.

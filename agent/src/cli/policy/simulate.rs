@@ -23,6 +23,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "CURRENT")]
     against: Option<PathBuf>,
 
+    /// Revocations in force, which both policies are tried with: a `revocations.N.body` of the published folder
+    #[arg(long, value_name = "FILE")]
+    revocations: Option<PathBuf>,
+
     /// Exit with 1 if more machines than this lose a server that they may use now: a number, or a share such as 5%
     /// [default: 10%, or any machine above the policy's max_new_removals]
     #[arg(long, value_name = "N|N%")]
@@ -67,7 +71,13 @@ struct Answer<'a> {
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     let new = input::policy(&options.policy)?;
     let current = options.against.as_deref().map(input::policy).transpose()?;
-    let question = Question { new: &new, current: current.as_ref(), now: options.clock.now() };
+    let revocations = options.revocations.as_deref().map(input::revocations).transpose()?;
+    let question = Question {
+        new: &new,
+        current: current.as_ref(),
+        revocations: revocations.as_ref(),
+        now: options.clock.now(),
+    };
     let progress = Progress::new();
     let (simulation, problems) =
         simulate::simulate(&question, &options.reports.reports, &|done, all| progress.tell(done, all));

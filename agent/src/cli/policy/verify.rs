@@ -13,6 +13,7 @@ use super::common::{self, Clock};
 use crate::authoring::folder::Folder;
 use crate::authoring::verify::{self, Judged, Result as RuleResult, Verified};
 use crate::cli::exit;
+use crate::policy_store::published;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -78,7 +79,7 @@ pub(super) fn folder(
     let bytes = place.read(&name, MAX_ENVELOPE_BYTES)?;
     let bytes = bytes.with_context(|| format!("there is no trust root at {}", trust_root.display()))?;
     anyhow::ensure!(path.is_dir(), "{} is no folder; name the published folder", path.display());
-    let documents = Folder::at(path)?.documents()?;
+    let documents = published::read(path)?;
     verify::verify(&bytes, &documents, demands, now)
         .map_err(|refusal| anyhow::anyhow!("{}: {refusal}", trust_root.display()))
 }

@@ -1,0 +1,246 @@
+//! The CI recipes that `policy init` writes, run as CI runs them: the files are parsed and each of their steps is executed,
+//! with stubs in the place of the forge's own programs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use mcpolicy_clients::codec::yaml;
+use mcpolicy_clients::node::Node;
+use mcpolicy_tests::skip;
+use serde_json::json;
+
+use crate::policy_desk::{Desk, read, text};
+
+const RULE: &str = "\n[[rule]]\nid = \"docs\"\nidentity.npm = { package = \"@example/docs\", versions = \"1.4.2\" }\n\
+    owner = \"o\"\nreview_by = \"2030-01-01\"\n";
+
+/// A repository in Git whose `main` has the rule, and a report of one machine that uses what it allows.
+struct Change {
+    desk: Desk,
+    repo: PathBuf,
+}
+
+impl Change {
+    /// `None`, said aloud, where there is no Git.
+    fn new() -> Option<Self> {
+        let desk = Desk::new(&[]);
+        let repo = desk.path("repo");
+        desk.edit("repo/policy.toml", |policy| policy + RULE);
+        let servers = json!({"docs": {"command": "npx", "args": ["-y", "@example/docs@1.4.2"]}});
+        desk.machine.file(".cursor/mcp.json", json!({ "mcpServers": servers }).to_string());
+        desk.machine.file("reports/one.json", desk.machine.scan(&[]).to_string());
+        let change = Self { desk, repo };
+        let git: [&[&str]; 4] = [
+            &["init", "-q"],
+            &["add", "-A"],
+            &["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-q", "-m", "first"],
+            &["update-ref", "refs/remotes/origin/main", "HEAD"],
+        ];
+        for arguments in git {
+            let output = Command::new("git").args(arguments).current_dir(&change.repo).output();
+            let Ok(output) = output else {
+                skip("git is not installed");
+                return None;
+            };
+            assert!(output.status.success(), "{}", text(&output.stderr));
+        }
+        change.stub("mcpolicy", &format!("exec '{}' \"$@\"", crate::BINARY));
+        Some(change)
+    }
+
+    /// A program on the search path of the steps.
+    fn stub(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.desk.machine.file(&format!("bin/{name}"), format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn shell(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let home = self.desk.machine.home();
+        Command::new("bash")
+            .args(arguments)
+            .current_dir(&self.repo)
+            .env_clear()
+            .env("HOME", &home)
+            .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", home.join("bin").display()))
+            .env("STUBS", &home)
+            .env("REPORTS", home.join("reports"))
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap()
+    }
+
+    fn ci(&self, approvals: &str) -> (Option<i32>, String) {
+        let variables = [("APPROVALS", approvals), ("BASE", "origin/main")];
+        let output = self.shell(&["ci.sh"], &variables);
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    }
+
+    fn edit(&self, change: impl FnOnce(String) -> String) {
+        self.desk.edit("repo/policy.toml", change);
+    }
+
+    fn stubbed(&self, name: &str) -> String {
+        read(&self.desk.path(name))
+    }
+}
+
+fn loosen(policy: &str) -> String {
+    policy.replace("mode = \"enforce\"", "mode = \"warn\"")
+}
+
+#[test]
+fn ci_rehearses_on_reports_and_asks_for_a_second_approver() {
+    let Some(change) = Change::new() else { return };
+    let (code, said) = change.ci("0");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("### check: ok") && said.contains("### tests: ok"), "{said}");
+    assert!(
+        said.contains("<!-- mcpolicy-simulate -->") && said.contains("allowed 1, pinned 0, blocked 0"),
+        "{said}"
+    );
+    change.edit(|policy| loosen(&policy));
+    for approvals in ["0", "1", "", "two"] {
+        let (code, said) = change.ci(approvals);
+        assert_eq!(code, Some(1), "{approvals}: {said}");
+        assert!(said.contains("needs the approval of two people"), "{said}");
+    }
+    let (code, said) = change.ci("2");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("needs the approval of two people") && said.contains("**LOOSENS**"), "{said}");
+}
+
+#[test]
+fn ci_fails_where_machines_would_lose_a_server() {
+    let Some(change) = Change::new() else { return };
+    change.edit(|policy| policy.replace(RULE, ""));
+    let (code, said) = change.ci("2");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("npm:@example/docs") && said.contains("1 of 1 machines"), "{said}");
+}
+
+fn scalar<'n>(node: &'n Node<'_>, key: &str) -> &'n str {
+    node.get(key).and_then(Node::as_str).unwrap_or_default()
+}
+
+/// What GitHub would put in the place of an expression of the template.
+fn expanded(value: &str) -> String {
+    let expressions = [
+        ("${{ github.token }}", "a-token"),
+        ("${{ github.event.pull_request.number }}", "7"),
+        ("${{ github.event.pull_request.base.ref }}", "main"),
+    ];
+    let value = expressions.iter().fold(value.to_owned(), |value, (from, to)| value.replace(from, to));
+    assert!(!value.contains("${{"), "the test does not know {value}");
+    value
+}
+
+/// Runs every `run:` step in order, as the runner does; the code of the first that fails.
+fn github(change: &Change, approvals: &str) -> Option<i32> {
+    let workflow = read(&change.repo.join(".github/workflows/policy.yml"));
+    let parsed = yaml::parse(&workflow).unwrap();
+    let job = parsed.root.pointer("/jobs/policy").unwrap();
+    let env: Vec<(String, String)> = job
+        .get("env")
+        .unwrap()
+        .members()
+        .iter()
+        .map(|member| (member.key.to_string(), expanded(member.value.as_str().unwrap())))
+        .collect();
+    let mut variables: Vec<(&str, &str)> =
+        env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    variables.push(("STUB_APPROVALS", approvals));
+    change.stub(
+        "gh",
+        "echo \"$*\" >>\"$STUBS/gh.log\"\ncase \"$2\" in view) echo \"$STUB_APPROVALS\";; comment) cp comment.md \"$STUBS/posted.md\";; esac",
+    );
+    let mut ran = 0;
+    for step in job.get("steps").unwrap().items() {
+        if step.get("run").is_none() {
+            assert!(
+                scalar(step, "uses").starts_with("actions/checkout@"),
+                "a step that this test leaves out"
+            );
+            continue;
+        }
+        ran += 1;
+        let script = change.desk.machine.file("step.sh", expanded(scalar(step, "run")));
+        let output = change.shell(&["-e", script.to_str().unwrap()], &variables);
+        if !output.status.success() {
+            return output.status.code();
+        }
+    }
+    assert!(ran > 0, "no step was run");
+    Some(0)
+}
+
+#[test]
+fn every_step_of_the_github_workflow_runs_and_its_comment_is_posted() {
+    let Some(change) = Change::new() else { return };
+    assert_eq!(github(&change, "0"), Some(0));
+    assert!(change.stubbed("posted.md").starts_with("<!-- mcpolicy -->\n"));
+    let log = change.stubbed("gh.log");
+    assert!(log.starts_with("pr view 7 ") && log.contains("\npr comment 7 "), "{log}");
+    change.edit(|policy| loosen(&policy));
+    assert_eq!(github(&change, "1"), Some(1));
+    assert!(
+        change.stubbed("posted.md").contains("needs the approval of two people"),
+        "posted also on failure"
+    );
+    assert_eq!(github(&change, "2"), Some(0));
+}
+
+/// Runs the script of the GitLab job in one shell, as its runner does.
+fn gitlab(change: &Change, approvals: &str) -> Option<i32> {
+    let pipeline = read(&change.repo.join(".gitlab-ci.yml"));
+    let parsed = yaml::parse(&pipeline).unwrap();
+    let lines: Vec<&str> = parsed
+        .root
+        .pointer("/policy/script")
+        .unwrap()
+        .items()
+        .iter()
+        .map(|line| line.as_str().unwrap())
+        .collect();
+    change.stub("curl", "echo \"$*\" >>\"$STUBS/curl.log\"\ncase \"$*\" in *body@comment.md*) cp comment.md \"$STUBS/posted.md\";; *) echo '{}';; esac");
+    change.stub("jq", "cat >/dev/null\ncase \"$*\" in *approved_by*) echo \"$STUB_APPROVALS\";; *) echo \"$STUB_NOTE\";; esac");
+    let script = change.desk.machine.file("job.sh", format!("set -eo pipefail\n{}\n", lines.join("\n")));
+    let variables = [
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
+        ("CI_API_V4_URL", "https://gitlab.example.com/api/v4"),
+        ("CI_PROJECT_ID", "1"),
+        ("CI_MERGE_REQUEST_IID", "7"),
+        ("COMMENT_TOKEN", "a-token"),
+        ("STUB_APPROVALS", approvals),
+        ("STUB_NOTE", if approvals == "0" { "" } else { "42" }),
+    ];
+    change.shell(&[script.to_str().unwrap()], &variables).status.code()
+}
+
+#[test]
+fn every_line_of_the_gitlab_job_runs_and_its_comment_takes_the_place_of_the_last() {
+    let Some(change) = Change::new() else { return };
+    assert_eq!(gitlab(&change, "0"), Some(0));
+    assert!(change.stubbed("posted.md").starts_with("<!-- mcpolicy -->\n"));
+    assert!(change.stubbed("curl.log").contains("-X POST"));
+    change.edit(|policy| loosen(&policy));
+    assert_eq!(gitlab(&change, "1"), Some(1));
+    assert!(change.stubbed("posted.md").contains("needs the approval of two people"));
+    assert!(
+        change.stubbed("curl.log").contains("-X PUT") && change.stubbed("curl.log").contains("/notes/42")
+    );
+    assert_eq!(gitlab(&change, "2"), Some(0));
+}
+
+#[test]
+fn what_init_writes_for_ci_is_yaml_with_the_jobs_that_run_the_recipe() {
+    let desk = Desk::new(&[]);
+    for (file, job) in
+        [(".github/workflows/policy.yml", "/jobs/policy/steps"), (".gitlab-ci.yml", "/policy/script")]
+    {
+        let file = read(&desk.path("repo").join(Path::new(file)));
+        let parsed = yaml::parse(&file).unwrap();
+        assert!(parsed.root.pointer(job).is_some_and(|steps| !steps.items().is_empty()), "{job}");
+        assert!(file.contains("ci.sh"));
+    }
+}
