@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::IdentityMatcher;
 use crate::policy::Fault;
 use crate::policy::index::Index;
-use crate::policy::rule::Meant;
+use crate::policy::rule::{Meant, Versions};
 
 /// The value of [`RevocationsDocument::schema`].
 pub const SCHEMA: &str = "mcpolicy/revocations/v1";
@@ -75,7 +75,7 @@ pub(crate) struct RevokedIdentity {
 pub struct Revocations {
     document: RevocationsDocument,
     /// Everything but identities, by kind and text.
-    by_text: BTreeMap<(&'static str, String), usize>,
+    by_text: BTreeMap<&'static str, BTreeMap<String, usize>>,
     /// Identities; the numbers lead to `identities`.
     pub(crate) index: Index,
     pub(crate) identities: Vec<RevokedIdentity>,
@@ -92,15 +92,16 @@ impl Revocations {
         if document.schema != SCHEMA {
             fault("/schema".to_owned(), format!("write `{SCHEMA}`"));
         }
-        let mut by_text = BTreeMap::new();
+        let mut by_text: BTreeMap<&'static str, BTreeMap<String, usize>> = BTreeMap::new();
         let mut identities = Vec::new();
+        let mut versions = Versions::default();
         let mut ids = std::collections::BTreeSet::new();
         for (at, revocation) in document.revocation.iter().enumerate() {
             if revocation.id.is_empty() || !ids.insert(&revocation.id) {
                 fault(format!("/revocation/{at}/id"), "each revocation has an id of its own".to_owned());
             }
             match text_of(&revocation.revoked) {
-                Err(identity) => match Meant::new(identity) {
+                Err(identity) => match Meant::new(identity, &mut versions) {
                     Ok(meant) => identities.push(RevokedIdentity { at, matcher: identity.clone(), meant }),
                     Err((member, message)) => {
                         fault(format!("/revocation/{at}/revoked/identity/{member}"), message);
@@ -111,7 +112,7 @@ impl Revocations {
                     if text.is_empty() || (kind == "sha256" && !crate::policy::is_sha256(text)) {
                         fault(format!("/revocation/{at}/revoked/{kind}"), format!("this is no {kind}"));
                     }
-                    by_text.entry((kind, text.to_owned())).or_insert(at);
+                    by_text.entry(kind).or_default().entry(text.to_owned()).or_insert(at);
                 }
             }
         }
@@ -126,7 +127,7 @@ impl Revocations {
 
     /// Whether digests of files are wanted to hold them against the list.
     pub fn wants_digests(&self) -> bool {
-        self.by_text.keys().any(|(kind, _)| *kind == "sha256")
+        self.by_text.contains_key("sha256")
     }
 
     pub(crate) fn revokes_rule(&self, id: &str) -> bool {
@@ -135,7 +136,7 @@ impl Revocations {
 
     /// The revocation of a text of one kind.
     pub(crate) fn find(&self, kind: &'static str, text: &str) -> Option<&Revocation> {
-        self.by_text.get(&(kind, text.to_owned())).map(|at| &self.document.revocation[*at])
+        self.by_text.get(kind)?.get(text).map(|at| &self.document.revocation[*at])
     }
 }
 
