@@ -156,25 +156,10 @@ fn word_keys(text: &str, found: &mut Vec<(String, Option<String>)>) {
     let is_break = |c: char| {
         c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\'' | '(' | ')' | '`' | '<' | '>' | ',')
     };
-    for word in text.split(is_break).filter(|w| w.len() > 1) {
-        // `--package=NAME`, `NAME=value`
-        let word = word
-            .rsplit_once('=')
-            .filter(|(flag, _)| flag.starts_with('-') && !flag.contains(['@', '/']))
-            .map_or(word, |(_, v)| v);
-        if word.starts_with('-') {
-            continue;
-        }
+    for word in text.split(is_break).flat_map(readings).filter(|w| w.len() > 1) {
         if let Some(canonical) = remote::canonical(word).filter(|_| word.contains("://")) {
             if let Ok(remote) = Remote::read(&canonical) {
-                found.push((format!("origin:{}", remote.origin), None));
-                // Every path above it as well: what is denied is denied with all below.
-                let mut key = format!("url:{}", remote.key());
-                while key.len() > "url:".len() + remote.origin.len() {
-                    found.push((key.clone(), None));
-                    key.truncate(key.rfind('/').unwrap_or(0));
-                }
-                found.push((format!("url:{}", remote.origin), None));
+                url_keys(&remote, found);
             }
             found.extend(identity::git_key(word).map(|key| (format!("git:{key}"), None)));
             continue;
@@ -188,4 +173,20 @@ fn word_keys(text: &str, found: &mut Vec<(String, Option<String>)>) {
             found.push((key::of_path(word), Some(word.to_owned())));
         }
     }
+}
+
+/// A word and what stands behind the first and the last `=` in it, of which only the reader knows which one parts them:
+/// `--package=NAME`, `--with=NAME==1.0`, `--url=https://HOST/?a=b`, `NAME=value`. A flag itself names nothing.
+fn readings(word: &str) -> impl Iterator<Item = &str> {
+    let behind = [word.split_once('='), word.rsplit_once('=')].into_iter().flatten();
+    let behind = behind.filter(|(before, _)| !before.contains('/')).map(|(_, value)| value);
+    std::iter::once(word).chain(behind).filter(|w| !w.starts_with('-'))
+}
+
+/// A URL and every path above it: what is denied is denied with all below.
+fn url_keys(remote: &Remote, found: &mut Vec<(String, Option<String>)>) {
+    found.push((format!("origin:{}", remote.origin), None));
+    let below = remote.path.match_indices('/').map(|(at, _)| &remote.path[..at]);
+    let paths = below.chain([remote.path.as_str()]);
+    found.extend(paths.map(|path| (format!("url:{}{path}", remote.origin), None)));
 }
