@@ -87,8 +87,10 @@ fn a_denied_repository_is_denied_by_its_commits_or_altogether() {
     ] {
         assert_eq!(code(&one, &from(&at)), expected, "{at}");
     }
+    for all in [json!(["*"]), json!([])] {
+        assert_eq!(code(&denying_commits(all), &from(&format!("@{good}"))), "denylisted");
+    }
     let any = denying_commits(json!(["*"]));
-    assert_eq!(code(&any, &from(&format!("@{good}"))), "denylisted");
     assert_eq!(code(&any, &entry("uvx", &["--from", "git+https://git.example/o/other", "tool"])), "allow");
 }
 
