@@ -172,7 +172,7 @@ fn what_only_follows_from_a_refused_head_is_not_told_apart() {
         rules(&with_five().update(&documents, at(37)))
     };
     let head = ("head".to_owned(), "envelope-form");
-    assert_eq!(refused(|_| {}), [head.clone()]);
+    assert_eq!(refused(|_| {}), vec![head.clone()]);
     let unsigned = |documents: &mut Documents| {
         let of_policy: Statement = payload_of(documents.statement.as_deref().unwrap());
         documents.statement = Some(signed(&of_policy, &ONLINE));
