@@ -273,3 +273,24 @@ fn runners_of_the_system_only_concern_runners_and_what_can_be_known() {
         (Verdict::Allow, "allow")
     );
 }
+
+/// No command line is read so; an identity that says so all the same is not believed.
+#[test]
+fn parts_that_an_identity_cannot_have_are_refused() {
+    let judged = |policy: &Policy, entry: &Entry, change: fn(&mut identity::Identity)| {
+        let mut identity = identity::identify(entry);
+        change(&mut identity);
+        let found = program(file("/opt/t", "/opt/t", None, false));
+        let subject = Subject { entry, identity: &identity, fingerprint: "" };
+        let judgement = evaluate(policy, &subject, &Context { facts: &found, ..now() });
+        judgement.reason.map_or("allow", |reason| reason.code.as_str())
+    };
+    let tool = about(json!({ "executable": { "path": "/opt/t" } }), json!({}));
+    let t = entry("/opt/t", &[]);
+    assert_eq!(judged(&tool, &t, |_| {}), "allow");
+    assert_eq!(judged(&tool, &t, |i| i.inline_code = true), "ambiguous-entry");
+    assert_eq!(judged(&tool, &t, |i| i.runner_args = vec!["-x".into()]), "runner-argument-not-allowed");
+    let image = about(json!({ "oci": { "image": "o/s", "tags": ["*", "v1"] } }), json!({}));
+    let podman = entry("podman", &["run", "o/s:v1"]);
+    assert_eq!(judged(&image, &podman, |i| i.ambiguous = None), "version-not-allowed", "whose registry?");
+}

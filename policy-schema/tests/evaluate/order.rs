@@ -196,3 +196,11 @@ fn a_variable_is_a_fault_where_it_decides_what_is_run() {
     assert_eq!(code(&none, &entry("npx", &["https://a.example/${X}.tgz"])), "not-allowed");
     assert_eq!(code(&none, &remote("https://${HOST}/mcp")), "unresolvable-identity");
 }
+
+#[test]
+fn a_rule_for_everything_means_public_servers_and_no_others() {
+    let all = policy(json!({ "rule": [{ "id": "all", "identity": { "any": {} } }] }));
+    assert_eq!(code(&all, &remote("https://mcp.example.com/mcp")), "allow");
+    assert_eq!(code(&all, &remote("http://127.0.0.1/mcp")), "loopback-unbound");
+    assert_eq!(code(&all, &remote("http://10.0.0.1/mcp")), "private-address");
+}

@@ -219,7 +219,9 @@ fn a_refusal_tells_what_and_how_many_and_what_to_do() {
     });
     let update = trust().update(&six(body, &POLICY[..1]), at(37));
     let text = update.refusals[0].violation.to_string();
-    assert!(text.starts_with("it takes protection away (") && text.contains("; "), "{text}");
+    let taken_away =
+        "it takes protection away (the mode is warn: nothing is stopped (/policy/mode); the denylist";
+    assert!(text.starts_with(taken_away), "{text}");
     assert!(text.ends_with("), which 2 policy keys must sign; 1 did"), "{text}");
 
     let of_envelope = |bytes: &[u8]| {
