@@ -231,4 +231,16 @@ fn public_keys_that_prove_nothing_are_refused() {
     let honest = public(1);
     assert_eq!(PublicKey::from_base64(&honest.to_base64()), Ok(honest));
     assert_eq!(honest.key_id().len(), 16);
+    assert_eq!(honest.as_bytes(), &key(1).verifying_key().to_bytes());
+    assert_eq!(honest.to_string(), honest.to_base64());
+}
+
+#[test]
+fn an_envelope_may_be_as_large_and_have_as_many_signatures_as_the_limits_say() {
+    let mut bytes = envelope(TYPE, b"{}", &[1]);
+    bytes.resize(64 * 1024, b' ');
+    assert_eq!(valid(&bytes, &[1], 1), Ok(1));
+    let signed_by = |count: u8| envelope(TYPE, b"{}", &(1..=count).collect::<Vec<u8>>());
+    assert_eq!(valid(&signed_by(32), &[1], 1), Ok(1));
+    assert_eq!(valid(&signed_by(33), &[1], 1), Err(EnvelopeError::TooManySignatures(33)));
 }

@@ -157,20 +157,20 @@ fn words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     let is_break = |c: char| {
         c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\'' | '(' | ')' | '`' | '<' | '>' | ',')
     };
-    for word in text.split(is_break).filter(|w| w.len() > 1) {
-        // `--package=NAME`, `NAME=value`
-        let word = word
-            .rsplit_once('=')
-            .filter(|(flag, _)| flag.starts_with('-') && !flag.contains(['@', '/']))
-            .map_or(word, |(_, v)| v);
-        if word.starts_with('-') {
-            continue;
-        }
+    for word in text.split(is_break).flat_map(readings).filter(|w| w.len() > 1) {
         match Some(word).filter(|word| spec::is_url(word)).and_then(Remote::meant) {
             Some(remote) => address(word, remote.ok().as_ref(), index, found),
             None => package(word, index, found),
         }
     }
+}
+
+/// A word and what stands behind the first and the last `=` in it, of which only the reader knows which one parts them:
+/// `--package=NAME`, `--with=NAME==1.0`, `--url=https://HOST/?a=b`, `NAME=value`. A flag itself names nothing.
+fn readings(word: &str) -> impl Iterator<Item = &str> {
+    let behind = [word.split_once('='), word.rsplit_once('=')].into_iter().flatten();
+    let behind = behind.filter(|(before, _)| !before.contains('/')).map(|(_, value)| value);
+    std::iter::once(word).chain(behind).filter(|w| !w.starts_with('-'))
 }
 
 /// A URL: a remote server, or a repository.

@@ -1,5 +1,7 @@
-//! What an honest publisher may do, and how a machine goes on after a restart. The attacks are in `attacks/`.
+//! What an honest publisher may do, and how a machine goes on after a restart. The attacks are in `../attacks/`.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
+
+mod edges;
 
 use mcpolicy_schema::signed::{
     Grant, Head, Payload as _, PayloadError, Reset, Root, Statement, decode, encode,

@@ -5,6 +5,11 @@
     reason = "this crate is a test; JSON literals are passed as they are"
 )]
 
+mod conditions;
+mod denials;
+mod order;
+mod values;
+
 use std::collections::BTreeSet;
 
 use mcpolicy_schema::entry::{Entry, NamedValue, Reader, Transport};

@@ -1,0 +1,182 @@
+//! What a denial and a revocation reach, and what they leave alone.
+
+use super::*;
+
+fn denying(identity: Value) -> Policy {
+    policy_with(
+        json!({ "default": "allow" }),
+        json!({ "deny": [{ "id": "d", "identity": identity, "reason": "bad" }] }),
+    )
+}
+
+/// The shell text is opaque: only its words are looked at.
+fn in_a_shell(words: &str) -> Entry {
+    entry("sh", &["-c", &format!("cd /x; {words}; true")])
+}
+
+#[test]
+fn what_stands_behind_an_equals_sign_is_read_from_the_first_and_from_the_last() {
+    let python = denying(json!({ "pypi": { "package": "evil", "versions": "<2" } }));
+    for words in ["uvx --with=evil==1.0.0 tool", "uvx --from=evil tool", "P=evil==1.0.0", "uvx evil==1.0.0"] {
+        assert_eq!(code(&python, &in_a_shell(words)), "denylisted", "{words}");
+    }
+    assert_eq!(code(&python, &in_a_shell("uvx --with=evil==2.0.0 tool")), "allow");
+
+    let url = denying(json!({ "url": { "url": "https://mcp.evil.example/v1" } }));
+    for words in [
+        "tool --url=https://mcp.evil.example/v1?key=value",
+        "tool --url=https://mcp.evil.example/v1",
+        "URL=https://mcp.evil.example/v1/sub/path?a=b tool",
+        "tool https://mcp.evil.example/v1?a=b",
+        "tool --set=url=https://mcp.evil.example/v1",
+    ] {
+        assert_eq!(code(&url, &in_a_shell(words)), "denylisted", "{words}");
+    }
+    assert_eq!(code(&url, &in_a_shell("tool --url=https://mcp.evil.example/v2?key=value")), "allow");
+    assert_eq!(
+        code(&url, &in_a_shell("tool https://mcp.evil.example")),
+        "allow",
+        "a path above is not denied"
+    );
+    let origin = denying(json!({ "url": { "url": "https://mcp.evil.example" } }));
+    assert_eq!(code(&origin, &in_a_shell("tool https://mcp.evil.example/v1/x")), "denylisted");
+
+    let npm = denying(json!({ "npm": { "package": "@a/b" } }));
+    for words in ["npx --package=@a/b x", "npx -p=@a/b x", "P=@a/b npx $P", "tool --x=y=@a/b"] {
+        assert_eq!(code(&npm, &in_a_shell(words)), "denylisted", "{words}");
+    }
+    for words in ["tool --@a/b", "tool /x/y=@a/b", "tool @a/bc"] {
+        assert_eq!(code(&npm, &in_a_shell(words)), "allow", "{words}");
+    }
+}
+
+#[test]
+fn a_word_of_one_character_is_no_mention() {
+    let policy = denying(json!({ "npm": { "package": "q" } }));
+    assert_eq!(code(&policy, &entry("npx", &["q"])), "denylisted", "here it is the package");
+    assert_eq!(code(&policy, &entry("npx", &["other", "-n", "q"])), "allow");
+    assert_eq!(code(&policy, &in_a_shell("npx q@1.0.0")), "denylisted");
+}
+
+#[test]
+fn a_denied_image_is_denied_by_its_digests_or_altogether() {
+    let digest = |d: &str| entry("docker", &["run", &format!("owner/server@sha256:{d}")]);
+    let all = denying(json!({ "oci": { "image": "owner/server" } }));
+    for image in [entry("docker", &["run", "owner/server"]), digest(DIGEST), digest(OTHER)] {
+        assert_eq!(code(&all, &image), "denylisted");
+    }
+    let one = denying(json!({ "oci": { "image": "owner/server", "digests": [format!("sha256:{DIGEST}")] } }));
+    assert_eq!(code(&one, &entry("docker", &["run", "owner/server"])), "denylisted");
+    assert_eq!(code(&one, &entry("docker", &["run", "owner/server:v1"])), "denylisted");
+    assert_eq!((code(&one, &digest(DIGEST)), code(&one, &digest(OTHER))), ("denylisted", "allow"));
+}
+
+#[test]
+fn a_denied_repository_is_denied_by_its_commits_or_altogether() {
+    let (bad, good) = ("a".repeat(40), "b".repeat(40));
+    let from = |at: &str| entry("uvx", &["--from", &format!("git+https://git.example/o/r{at}"), "tool"]);
+    let denying_commits = |commits: Value| {
+        denying(json!({ "git": { "repository": "https://git.example/o/r", "commits": commits } }))
+    };
+    let one = denying_commits(json!([bad]));
+    for (at, expected) in [
+        (format!("@{bad}"), "denylisted"),
+        (format!("@{good}"), "allow"),
+        ("@main".to_owned(), "denylisted"),
+        (String::new(), "denylisted"),
+    ] {
+        assert_eq!(code(&one, &from(&at)), expected, "{at}");
+    }
+    for all in [json!(["*"]), json!([])] {
+        assert_eq!(code(&denying_commits(all), &from(&format!("@{good}"))), "denylisted");
+    }
+    let any = denying_commits(json!(["*"]));
+    assert_eq!(code(&any, &entry("uvx", &["--from", "git+https://git.example/o/other", "tool"])), "allow");
+}
+
+#[test]
+fn a_denied_file_is_denied_by_path_link_or_digest() {
+    let by_path = denying(json!({ "executable": { "path": "/opt/bad/server" } }));
+    let check = |policy: &Policy, command: &str, facts: Option<FileFacts>| {
+        let facts = facts.map(program).unwrap_or_default();
+        code_in(policy, &entry(command, &[]), &Context { facts: &facts, ..now() })
+    };
+    let at = |path: &str, real: &str, digest| Some(file(path, real, digest, false));
+    let bad = "/opt/bad/server";
+    assert_eq!(check(&by_path, bad, at(bad, bad, Some(DIGEST))), "denylisted", "its digest is of no account");
+    assert_eq!(check(&by_path, "server", at("/opt/good/server", "/opt/good/server", None)), "allow");
+    assert_eq!(check(&by_path, "server", at(bad, bad, None)), "denylisted");
+    assert_eq!(
+        check(&by_path, "/opt/good/server", at("/opt/good/server", bad, None)),
+        "denylisted",
+        "a link"
+    );
+    let in_home = denying(json!({ "executable": { "path": "~/bin/server" } }));
+    assert_eq!(check(&in_home, "/home/jane/bin/server", None), "denylisted");
+    assert_eq!(check(&in_home, "/home/eve/bin/server", None), "allow");
+    let by_digest = denying(json!({ "executable": { "path": bad, "sha256": [DIGEST] } }));
+    assert_eq!(check(&by_digest, bad, at(bad, bad, Some(DIGEST))), "denylisted");
+    assert_eq!(check(&by_digest, bad, at(bad, bad, Some(OTHER))), "allow");
+    assert_eq!(check(&by_digest, bad, None), "denylisted", "it may be it");
+}
+
+#[test]
+fn a_denied_script_is_denied_by_its_path() {
+    let policy = denying(json!({ "script": { "interpreter": "node", "path": "/opt/bad/index.js" } }));
+    assert_eq!(code(&policy, &entry("node", &["/opt/bad/index.js"])), "denylisted");
+    assert_eq!(code(&policy, &entry("node", &["/opt/good/index.js"])), "allow");
+    let found = file("/opt/good/index.js", "/opt/bad/index.js", None, false);
+    let facts = Facts { script: Some(found), ..Facts::default() };
+    let context = Context { facts: &facts, ..now() };
+    assert_eq!(code_in(&policy, &entry("node", &["/opt/good/index.js"]), &context), "denylisted");
+}
+
+#[test]
+fn a_denied_path_of_a_host_leaves_its_other_paths() {
+    let policy = denying(json!({ "url": { "url": "https://a.example/v1", "subpaths": ["tenants/*"] } }));
+    assert_eq!(code(&policy, &remote("https://a.example/v1/tenants/x")), "denylisted");
+    assert_eq!(code(&policy, &remote("https://a.example/v1")), "denylisted");
+    assert_eq!(code(&policy, &remote("https://a.example/v2")), "allow");
+    let whole = denying(json!({ "url": { "url": "https://a.example/v1" } }));
+    assert_eq!(code(&whole, &entry("npx", &["other", "https://a.example/v1/x"])), "denylisted");
+}
+
+#[test]
+fn a_revoked_identity_is_this_version_this_digest_and_this_path() {
+    let everything = policy_with(json!({ "default": "allow" }), json!({}));
+    let revoked = |identity: Value, entry: &Entry| {
+        let list = revocations(json!({ "identity": identity }));
+        code_in(&everything, entry, &Context { revocations: Some(&list), ..now() })
+    };
+    let program = json!({ "executable": { "path": "/opt/bad/server" } });
+    assert_eq!(revoked(program.clone(), &entry("/opt/bad/server", &[])), "revoked");
+    assert_eq!(revoked(program, &entry("/opt/good/server", &[])), "allow");
+    let image = json!({ "oci": { "image": "o/s", "digests": [format!("sha256:{DIGEST}")] } });
+    let by_digest = |d: &str| entry("docker", &["run", &format!("o/s@sha256:{d}")]);
+    assert_eq!(revoked(image.clone(), &by_digest(DIGEST)), "revoked");
+    assert_eq!(revoked(image, &by_digest(OTHER)), "allow");
+}
+
+#[test]
+fn a_revoked_digest_is_also_that_of_a_container() {
+    let policy = policy_with(json!({ "default": "allow" }), json!({}));
+    let list = revocations(json!({ "sha256": DIGEST }));
+    let context = Context { revocations: Some(&list), ..now() };
+    let image = |digest: &str| entry("docker", &["run", &format!("o/s@sha256:{digest}")]);
+    assert_eq!(code_in(&policy, &image(DIGEST), &context), "revoked");
+    assert_eq!(code_in(&policy, &image(OTHER), &context), "allow");
+}
+
+#[test]
+fn ignored_revocations_revoke_neither_entries_nor_rules() {
+    let allow = json!({ "rule": [{ "id": "ab", "identity": { "npm": { "package": "@a/b" } } }] });
+    let policy = policy_with(json!({ "ignore_revocations": true }), allow);
+    for revoked in [json!({ "rule": "ab" }), json!({ "identity": { "npm": { "package": "@a/b" } } })] {
+        let list = revocations(revoked.clone());
+        assert_eq!(
+            code_in(&policy, &ab(), &Context { revocations: Some(&list), ..now() }),
+            "allow",
+            "{revoked}"
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! The order of decision, and which reason is told where several hold.
+
+use super::*;
+
+fn on<'a>(id: &'a str, user: &'a str) -> Context<'a> {
+    Context { device: Device { id, user, ..Device::default() }, ..now() }
+}
+
+#[test]
+fn an_expired_policy_denies_what_it_did_not_allow_before() {
+    let nothing = BTreeSet::new();
+    let judgement = judge(&rule(json!({})), &ab(), &Context { expired: Some(&nothing), ..now() });
+    assert_eq!(judgement.verdict, Verdict::Deny);
+    let reason = judgement.reason.unwrap();
+    assert_eq!((reason.code.as_str(), reason.detail.is_empty()), ("policy-expired", false));
+    assert_eq!(
+        code_in(&policy(json!({})), &ab(), &Context { expired: Some(&nothing), ..now() }),
+        "not-allowed",
+        "what is denied anyway keeps its reason"
+    );
+}
+
+#[test]
+fn a_grant_is_for_one_entry_and_names_both_device_and_user() {
+    let grant = |device: &str, user: &str| Grant {
+        schema: "mcpolicy/grant/v1".into(),
+        id: "g1".into(),
+        fingerprint: fingerprint_of(&ab()),
+        identity: "npm:@a/b".into(),
+        device: device.into(),
+        user: user.into(),
+        ticket: None,
+        issued: "2026-11-21T12:00:00Z".parse().unwrap(),
+        expires: "2026-11-22T11:00:00Z".parse().unwrap(),
+        crit: Vec::new(),
+    };
+    let none = policy(json!({}));
+    let check = |grant: Grant, entry: &Entry, context: Context<'_>| {
+        code_in(&none, entry, &Context { grants: std::slice::from_ref(&grant), ..context })
+    };
+    assert_eq!(check(grant("d1", "jane"), &ab(), on("d1", "jane")), "allow", "from its very moment on");
+    assert_eq!(check(grant("d1", "jane"), &entry("npx", &["x"]), on("d1", "jane")), "not-allowed");
+    assert_eq!(check(grant("", "jane"), &ab(), on("", "jane")), "not-allowed");
+    assert_eq!(check(grant("d1", ""), &ab(), on("d1", "")), "not-allowed");
+}
+
+#[test]
+fn an_exception_for_devices_or_users_alone_counts_for_these() {
+    let exception = |members: Value| {
+        let mut exception = json!({
+            "id": "x", "fingerprint": fingerprint_of(&ab()), "owner": "o", "ticket": "t", "expires": "2026-12-01T00:00:00Z",
+        });
+        exception.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        policy(json!({ "exception": [exception] }))
+    };
+    let users = exception(json!({ "users": ["jane"] }));
+    let devices = exception(json!({ "devices": ["d1"] }));
+    let check = |policy: &Policy, id, user| code_in(policy, &ab(), &on(id, user));
+    assert_eq!((check(&users, "d2", "jane"), check(&users, "d1", "eve")), ("allow", "not-allowed"));
+    assert_eq!((check(&devices, "d1", "eve"), check(&devices, "d2", "jane")), ("allow", "not-allowed"));
+}
+
+#[test]
+fn a_runner_that_the_user_can_write_is_told_and_a_program_of_his_own_is_not() {
+    let codes = |entry: &Entry, writable| {
+        let facts = program(file("/x", "/x", None, writable));
+        let identity = identity::identify(entry);
+        let subject = Subject { entry, identity: &identity, fingerprint: "" };
+        let notices = notices(&subject, &Context { facts: &facts, ..now() });
+        notices.iter().map(|n| n.code.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&ab(), true), ["runner-user-writable"]);
+    assert_eq!(codes(&ab(), false), [""; 0]);
+    assert_eq!(codes(&entry("/x", &[]), true), [""; 0]);
+}
+
+#[test]
+fn a_name_of_an_approved_server_hides_no_ambiguity_but_a_variable() {
+    let policy = rule(json!({ "names": ["github"] }));
+    let named_github = |entry: Entry| Entry { name: "github".into(), ..entry };
+    let ambiguous = Entry { malformed: Some("args is not a list"), ..entry("/tmp/x", &[]) };
+    assert_eq!(code(&policy, &named_github(ambiguous)), "ambiguous-entry");
+    assert_eq!(code(&policy, &named_github(remote("http://169.254.169.254/"))), "link-local-url");
+    assert_eq!(code(&policy, &named_github(entry("${DIR}/x", &[]))), "impersonation");
+    assert_eq!(code(&policy, &entry("${DIR}/x", &[])), "unresolvable-identity");
+}
+
+#[test]
+fn what_runs_nothing_or_is_part_of_the_client_impersonates_nobody() {
+    let policy = rule(json!({ "names": ["github"] }));
+    let named_github = |entry: Entry| code(&policy, &Entry { name: "github".into(), ..entry });
+    let nothing = Entry { command: None, ..entry("", &[]) };
+    assert_eq!(named_github(nothing.clone()), "not-allowed");
+    assert_eq!(named_github(Entry { transport: Transport::Builtin, ..nothing }), "not-allowed");
+    assert_eq!(named_github(entry("sh", &["-c", "a; b"])), "impersonation");
+    assert_eq!(named_github(entry("/opt/x", &[])), "impersonation");
+}
+
+#[test]
+fn the_rule_that_comes_nearest_gives_the_reason_and_all_are_in_the_trace() {
+    let identity = json!({ "npm": { "package": "@a/b", "versions": "1.0.0" } });
+    let policy = policy(json!({ "rule": [
+        { "id": "far", "identity": identity, "runners": ["bunx"], "contact": "far@example.com" },
+        { "id": "near", "identity": identity, "users": ["eve"], "contact": "near@example.com" },
+    ] }));
+    let judgement = judge(&policy, &ab(), &now());
+    let tried: Vec<(&str, &str)> =
+        judgement.trace.iter().map(|t| (t.rule.as_str(), t.reason.code.as_str())).collect();
+    assert_eq!(tried, [("far", "runner-not-allowed"), ("near", "outside-rule")]);
+    assert_eq!(judgement.reason.unwrap().code.as_str(), "outside-rule");
+    assert_eq!((judgement.contact.as_str(), judgement.decided_by), ("near@example.com", DecidedBy::Default));
+}
+
+#[test]
+fn an_unknown_verdict_has_the_reason_of_the_rule_that_wants_the_fact() {
+    let policy = policy(json!({ "rule": [
+        { "id": "other", "identity": { "executable": { "path": "/opt/tool" } }, "users": ["eve"] },
+        { "id": "pinned", "identity": { "executable": { "path": "/opt/tool", "sha256": [DIGEST] } } },
+    ] }));
+    let facts = program(file("/opt/tool", "/opt/tool", None, false));
+    let judgement = judge(&policy, &entry("/opt/tool", &[]), &Context { facts: &facts, ..now() });
+    assert_eq!((judgement.verdict, judgement.rule.as_deref()), (Verdict::Unknown, Some("pinned")));
+    assert_eq!(judgement.reason.unwrap().code.as_str(), "missing-fact");
+}
+
+#[test]
+fn a_revoked_rule_is_told_as_a_revocation_and_wins_over_a_default_of_allow() {
+    let allow = json!({ "rule": [{ "id": "ab", "identity": { "npm": { "package": "@a/b" } } }] });
+    let list = revocations(json!({ "rule": "ab" }));
+    let context = Context { revocations: Some(&list), ..now() };
+    for settings in [json!({}), json!({ "default": "allow" })] {
+        let judgement = judge(&policy_with(settings, allow.clone()), &ab(), &context);
+        assert_eq!((judgement.verdict, judgement.decided_by), (Verdict::Deny, DecidedBy::Revocation));
+    }
+}
+
+#[test]
+fn a_file_that_only_bears_a_runners_name_is_an_executable() {
+    let policy = policy(json!({ "rule": [{ "id": "x", "identity": { "executable": { "path": "/opt/npx" } },
+        "args": { "positional": ["@a/b@1.0.0"] } }] }));
+    let facts = program(file("/opt/npx", "/opt/npx", None, false));
+    let context = Context { facts: &facts, ..now() };
+    assert_eq!(code_in(&policy, &entry("/opt/npx", &["@a/b@1.0.0"]), &context), "allow");
+    // behind a wrapper it is not known what it is
+    assert_eq!(code_in(&policy, &entry("env", &["/opt/npx", "@a/b@1.0.0"]), &context), "not-allowed");
+    let package = rule(json!({ "wrappers": ["env"] }));
+    assert_eq!(code(&package, &entry("env", &["npx", "@a/b@1.0.0"])), "allow");
+    assert_eq!(code(&package, &entry("NPX", &["@a/b@1.0.0"])), "not-allowed", "another file than npx");
+}
+
+#[test]
+fn a_local_url_that_a_runner_downloads_is_no_server_of_this_machine() {
+    assert_eq!(code(&policy(json!({})), &entry("npx", &["-y", "http://127.0.0.1/x.tgz"])), "not-allowed");
+    assert_eq!(code(&policy(json!({})), &remote("http://127.0.0.1/x.tgz")), "loopback-unbound");
+    let bridge = entry("npx", &["-y", "mcp-remote@0.1.30", "http://127.0.0.1/mcp"]);
+    assert_eq!(code(&policy(json!({})), &bridge), "loopback-unbound");
+}
+
+#[test]
+fn blanks_around_name_or_version_are_ambiguous() {
+    let policy = policy(json!({ "rule": [{ "id": "ab", "identity": { "npm": { "package": "@a/b" } } }] }));
+    for word in [" @a/b@1.0.0", "@a/b @1.0.0", "@a/b@ 1.0.0", "@a/b@1.0.0\t", "@a/b@>=1\t<2", "@a/b@>=1\n<2"]
+    {
+        assert_ne!(code(&policy, &entry("npx", &[word])), "allow", "{word:?}");
+    }
+    assert_eq!(code(&policy, &entry("npx", &["@a/b@>=1\t<2"])), "ambiguous-entry");
+    assert_eq!(code(&policy, &entry("npx", &["@a/b@ 1.0.0"])), "ambiguous-entry");
+    assert_eq!(code(&policy, &entry("npx", &["@a/b@>=1 <2"])), "allow");
+    assert_eq!(code(&policy, &entry("npx", &["@a/b@1.0.0", "a\0b"])), "ambiguous-entry");
+}
+
+#[test]
+fn an_empty_command_beside_a_url_and_an_empty_url_beside_a_command_are_none() {
+    let policy = policy(json!({ "rule": [
+        { "id": "ab", "identity": { "npm": { "package": "@a/b" } } },
+        { "id": "u", "identity": { "url": { "url": "https://a.example/mcp" } } },
+    ] }));
+    assert_eq!(code(&policy, &Entry { url: Some("".into()), ..ab() }), "allow");
+    assert_ne!(
+        code(&policy, &Entry { command: Some("".into()), ..remote("https://a.example/mcp") }),
+        "ambiguous-entry"
+    );
+}
+
+#[test]
+fn a_variable_is_a_fault_where_it_decides_what_is_run() {
+    let none = policy(json!({}));
+    for (command, args) in [("${DIR}/server", &[][..]), ("npx", &["@a/b@${VERSION}"])] {
+        assert_eq!(code(&none, &entry(command, args)), "unresolvable-identity", "{command} {args:?}");
+    }
+    assert_eq!(
+        code(&none, &entry("sh", &["-c", "a; echo $X"])),
+        "not-allowed",
+        "it is not understood at all"
+    );
+    assert_eq!(code(&none, &entry("npx", &["https://a.example/${X}.tgz"])), "not-allowed");
+    assert_eq!(code(&none, &remote("https://${HOST}/mcp")), "unresolvable-identity");
+}
+
+#[test]
+fn a_rule_for_everything_means_public_servers_and_no_others() {
+    let all = policy(json!({ "rule": [{ "id": "all", "identity": { "any": {} } }] }));
+    assert_eq!(code(&all, &remote("https://mcp.example.com/mcp")), "allow");
+    assert_eq!(code(&all, &remote("http://127.0.0.1/mcp")), "loopback-unbound");
+    assert_eq!(code(&all, &remote("http://10.0.0.1/mcp")), "private-address");
+}
