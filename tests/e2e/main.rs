@@ -9,6 +9,8 @@ mod corpus;
 mod corpus_verdicts;
 mod coverage;
 #[cfg(unix)]
+mod enforce;
+#[cfg(unix)]
 mod generated;
 #[cfg(unix)]
 mod hostile;

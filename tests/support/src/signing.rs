@@ -205,3 +205,31 @@ pub fn tampered(envelope: &[u8]) -> Vec<u8> {
     wire["payload"] = changed["payload"].clone();
     serde_json::to_vec(&wire).expect("JSON")
 }
+
+/// Writes an honest publication of a policy body into a folder, as `policy publish` would: root 1, the policy signed by
+/// two keys so that it may loosen, and a head over it. What an earlier call wrote stays.
+pub fn publish(
+    folder: &std::path::Path,
+    sequence: u64,
+    issued: Timestamp,
+    body: &Value,
+    revocations: Option<&Value>,
+) {
+    std::fs::create_dir_all(folder).expect("a folder");
+    let body = serde_json::to_vec(body).expect("JSON");
+    let put = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).expect("a document");
+    put("root.1.json", &signed(&root(1, at(0)), &ROOT[..2]));
+    put(&format!("policy.{sequence}.json"), &signed(&statement(sequence, issued, &body), &POLICY[..2]));
+    put(&format!("policy.{sequence}.body"), &body);
+    let mut head = head(sequence, issued, current(sequence, &body));
+    if let Some(revocations) = revocations {
+        let list = serde_json::to_vec(revocations).expect("JSON");
+        put(
+            &format!("revocations.{sequence}.json"),
+            &signed(&revocations_statement(sequence, issued, &list), &EMERGENCY),
+        );
+        put(&format!("revocations.{sequence}.body"), &list);
+        head.revocations = Some(current(sequence, &list));
+    }
+    put("head.json", &signed(&head, &ONLINE[..1]));
+}
