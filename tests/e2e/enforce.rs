@@ -20,7 +20,7 @@ fn policy(settings: Value, rules: Value) -> Value {
 }
 
 fn rule(package: &str) -> Value {
-    json!({"id": package, "identity": {"npm": {"package": package, "versions": "1.0.0"}}})
+    json!({"id": package.replace(['@', '/'], "-").trim_matches('-'), "identity": {"npm": {"package": package, "versions": "1.0.0"}}})
 }
 
 fn npx(package: &str) -> Value {
@@ -76,7 +76,8 @@ impl Site {
 
     fn enforce(&self) -> Value {
         let output = self.enforce_with(&[]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let said = [&output.stdout[..], &output.stderr[..]].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
         report_of(&output)
     }
 

@@ -81,9 +81,7 @@ struct Opened {
 pub fn pass(setting: &Setting<'_>, ground: &Ground, bounds: &Bounds<'_>) -> anyhow::Result<Passed> {
     let mut opened = open(setting, ground)?;
     let trust = bring(setting, &mut opened)?;
-    let newest = InForce::of_trust(&trust, setting.now).context(
-        "no policy has been accepted yet: name the folder that `policy publish` wrote as `policy.dir`",
-    )?;
+    let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
     let mut outcome = pipeline::scan(ground, bounds, setting.redactor);
     let before = opened.remembered.clone();
     opened.remembered.begin(ground, &outcome);
@@ -139,7 +137,7 @@ pub fn pass(setting: &Setting<'_>, ground: &Ground, bounds: &Bounds<'_>) -> anyh
 pub fn restore(setting: &Setting<'_>, ground: &Ground, id: &str) -> anyhow::Result<Restored> {
     let mut opened = open(setting, ground)?;
     let trust = bring(setting, &mut opened)?;
-    let newest = InForce::of_trust(&trust, setting.now).context("no policy has been accepted yet")?;
+    let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
     let in_force = match opened.activation.acting_before(&newest.sha256) {
         Some((acting, policy)) => {
             InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest }
@@ -188,6 +186,17 @@ fn restore_allowed(hands: &mut Hands<'_, '_>, under: &str) -> anyhow::Result<Vec
         }
     }
     Ok(all)
+}
+
+/// Why there is no policy, with everything that was refused on the way.
+fn nothing_accepted(notices: &[String]) -> String {
+    let what = "no policy has been accepted yet, nothing was changed";
+    if notices.is_empty() {
+        return format!(
+            "{what}: name the folder that `policy publish` wrote as `policy.dir`, or by --policy"
+        );
+    }
+    format!("{what}:\n  {}", notices.join("\n  "))
 }
 
 /// The mode that holds under a policy for a ring.
