@@ -25,7 +25,11 @@ mod splice;
 mod style;
 #[cfg(test)]
 mod testing;
+mod toml;
+#[cfg(test)]
+mod toml_tests;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::codec::{Format, decode};
@@ -240,7 +244,8 @@ pub fn apply(format: Format, path: &str, bytes: &[u8], changes: &[Change]) -> Re
     let doc = Doc::read(bytes)?;
     let plan = match syntax {
         Syntax::Json => json::plan(doc, changes)?,
-        Syntax::Toml | Syntax::Yaml | Syntax::Xml => {
+        Syntax::Toml => toml::plan(doc, changes)?,
+        Syntax::Yaml | Syntax::Xml => {
             return Err(Unfaithful::NotExpressible("not written yet"));
         }
     };
@@ -266,7 +271,8 @@ pub fn texts(
     let doc = Doc::read(bytes)?;
     let ranges = match syntax {
         Syntax::Json => json::texts(doc, places)?,
-        Syntax::Toml | Syntax::Yaml | Syntax::Xml => {
+        Syntax::Toml => toml::texts(doc, places)?,
+        Syntax::Yaml | Syntax::Xml => {
             return Err(Unfaithful::NotExpressible("not written yet"));
         }
     };
@@ -276,4 +282,15 @@ pub fn texts(
 /// The decoded reference tokens of a JSON Pointer.
 fn tokens(pointer: &str) -> Vec<String> {
     pointer.split('/').skip(1).map(|token| crate::node::unescape(token).into_owned()).collect()
+}
+
+/// The strings to be taken out of each list, with the change: with 10,000 approvals to clean, each list is read once.
+fn items_to_remove(changes: &[Change]) -> BTreeMap<&str, BTreeMap<&str, usize>> {
+    let mut out: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for (at, change) in changes.iter().enumerate() {
+        if let Change::RemoveItem { list, value } = change {
+            out.entry(list).or_default().entry(value).or_insert(at);
+        }
+    }
+    out
 }

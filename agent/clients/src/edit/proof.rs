@@ -8,9 +8,10 @@ mod model;
 
 use std::collections::BTreeMap;
 
-use super::{Change, Doc, Place, Syntax, Unfaithful, pieces, syntax, tokens};
+use super::toml::{self, Form};
+use super::{Change, Doc, Piece, Place, Syntax, Unfaithful, items_to_remove, pieces, syntax, tokens};
 use crate::codec::{self, Format, Leniencies, Parsed};
-use crate::node::{Span, escape};
+use crate::node::{Span, escape, unescape};
 use model::{Child, Model, Value};
 
 /// Where a node is: the child to take at each step.
@@ -62,11 +63,21 @@ fn needs_more(after: Leniencies, before: Leniencies) -> bool {
 /// Makes the changes on the tree. Places are looked up before anything moves.
 fn make(model: &mut Model<'_>, syntax: Syntax, doc: Doc<'_>, changes: &[Change]) -> Result<(), Unfaithful> {
     let paths = places(model, doc, changes)?;
+    for (list, values) in items_to_remove(changes) {
+        model.each(&tokens(list), &mut |node| {
+            if let Value::List(items) = &mut node.value {
+                for item in items {
+                    item.gone |= matches!(&item.value, Value::String(text) if values.contains_key(&**text));
+                }
+            }
+        });
+    }
     for (change, path) in changes.iter().zip(paths) {
         match change {
             Change::Remove(_) => model.at(&path).ok_or(Unfaithful::Gone)?.gone = true,
-            Change::Replace { pieces, .. } => {
-                let (_, value) = kept(syntax, pieces)?;
+            Change::Replace { at, pieces } => {
+                let (table, name) = at.key_path.rsplit_once('/').ok_or(Unfaithful::Gone)?;
+                let (_, value) = kept(syntax, pieces, table, &unescape(name))?;
                 model.at(&path).ok_or(Unfaithful::Gone)?.value = value;
             }
             Change::SetText { pointer, text, .. } => {
@@ -85,15 +96,7 @@ fn make(model: &mut Model<'_>, syntax: Syntax, doc: Doc<'_>, changes: &[Change])
                 }
                 node.value = Value::Bool(*value);
             }
-            Change::RemoveItem { list, value } => {
-                let is_item =
-                    |child: &Child<'_>| matches!(&child.value, Value::String(text) if text == value);
-                model.each(&tokens(list), &mut |node| {
-                    if let Value::List(items) = &mut node.value {
-                        items.iter_mut().filter(|item| is_item(item)).for_each(|item| item.gone = true);
-                    }
-                });
-            }
+            Change::RemoveItem { .. } => {}
             Change::AddItem { list, value } => add_item(model, list, value)?,
             Change::RemoveMember { pointer } => {
                 let path = tokens(pointer);
@@ -105,7 +108,7 @@ fn make(model: &mut Model<'_>, syntax: Syntax, doc: Doc<'_>, changes: &[Change])
                 });
             }
             Change::Insert { table, name, pieces } => {
-                let (key, value) = kept(syntax, pieces)?;
+                let (key, value) = kept(syntax, pieces, table, name)?;
                 insert(model, &tokens(table), name, key.as_deref(), value)?;
             }
         }
@@ -151,8 +154,13 @@ fn insert<'a>(
     }
 }
 
-/// Key and value of an entry's kept text.
-fn kept(syntax: Syntax, kept: &[super::Piece]) -> Result<(Option<String>, Value<'static>), Unfaithful> {
+/// Key and value of the kept text of the entry `name` of `table`.
+fn kept(
+    syntax: Syntax,
+    kept: &[Piece],
+    table: &str,
+    name: &str,
+) -> Result<(Option<String>, Value<'static>), Unfaithful> {
     let unclear = Unfaithful::NotExpressible("the kept text is not one entry by itself");
     match syntax {
         Syntax::Json => {
@@ -160,7 +168,30 @@ fn kept(syntax: Syntax, kept: &[super::Piece]) -> Result<(Option<String>, Value<
             let parsed = codec::json::parse(&alone.value, false).map_err(|_| unclear)?;
             Ok((alone.key, Model::of(parsed.root, &alone.value).value.owned()))
         }
-        Syntax::Toml | Syntax::Yaml | Syntax::Xml => Err(unclear),
+        Syntax::Toml => {
+            let mut kept = toml::kept(kept, table, name)?;
+            let path: Vec<String> = match kept.form {
+                Form::Absolute { .. } => tokens(table),
+                Form::Relative => Vec::new(),
+                Form::Item => {
+                    kept.text = format!("item = [{}\n]", kept.text);
+                    vec!["item".to_owned()]
+                }
+            };
+            let parsed = codec::toml::parse(&kept.text).map_err(|_| unclear)?;
+            let mut model = Model::of(parsed.root, &kept.text);
+            let parent = model.reach(&path).ok_or(unclear)?;
+            match std::mem::replace(&mut parent.value, Value::Null) {
+                Value::List(mut items) if items.len() == 1 => {
+                    Ok((None, items.pop().ok_or(unclear)?.value.owned()))
+                }
+                Value::Map(mut members) if members.len() == 1 && members[0].key == *name => {
+                    Ok((Some(name.to_owned()), members.pop().ok_or(unclear)?.value.owned()))
+                }
+                _ => Err(unclear),
+            }
+        }
+        Syntax::Yaml | Syntax::Xml => Err(unclear),
     }
 }
 
