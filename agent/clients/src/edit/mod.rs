@@ -19,6 +19,7 @@ mod fresh;
 mod json;
 #[cfg(test)]
 mod json_tests;
+mod lines;
 mod pieces;
 mod proof;
 mod splice;
@@ -28,6 +29,12 @@ mod testing;
 mod toml;
 #[cfg(test)]
 mod toml_tests;
+mod xml;
+#[cfg(test)]
+mod xml_tests;
+mod yaml;
+#[cfg(test)]
+mod yaml_tests;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -103,6 +110,22 @@ pub enum Change {
         /// Its text, as [`texts`] or [`Edited::removed`] gave it.
         pieces: Vec<Piece>,
     },
+}
+
+impl Change {
+    /// The entry that it changes, if it names one.
+    fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Remove(place)
+            | Self::Replace { at: place, .. }
+            | Self::SetText { at: place, .. }
+            | Self::SetFlag { at: place, .. } => Some(place),
+            Self::RemoveItem { .. }
+            | Self::AddItem { .. }
+            | Self::RemoveMember { .. }
+            | Self::Insert { .. } => None,
+        }
+    }
 }
 
 /// Text that was at a range of the original bytes.
@@ -245,9 +268,8 @@ pub fn apply(format: Format, path: &str, bytes: &[u8], changes: &[Change]) -> Re
     let plan = match syntax {
         Syntax::Json => json::plan(doc, changes)?,
         Syntax::Toml => toml::plan(doc, changes)?,
-        Syntax::Yaml | Syntax::Xml => {
-            return Err(Unfaithful::NotExpressible("not written yet"));
-        }
+        Syntax::Yaml => yaml::plan(doc, changes)?,
+        Syntax::Xml => xml::plan(doc, changes)?,
     };
     let splices = splice::in_order(plan.splices, doc.skipped)?;
     let after = splice::made(bytes, &splices);
@@ -272,9 +294,8 @@ pub fn texts(
     let ranges = match syntax {
         Syntax::Json => json::texts(doc, places)?,
         Syntax::Toml => toml::texts(doc, places)?,
-        Syntax::Yaml | Syntax::Xml => {
-            return Err(Unfaithful::NotExpressible("not written yet"));
-        }
+        Syntax::Yaml => yaml::texts(doc, places)?,
+        Syntax::Xml => xml::texts(doc, places)?,
     };
     Ok(ranges.iter().map(|ranges| ranges.iter().map(|r| doc.piece(r)).collect()).collect())
 }

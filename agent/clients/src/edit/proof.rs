@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use super::toml::{self, Form};
 use super::{Change, Doc, Piece, Place, Syntax, Unfaithful, items_to_remove, pieces, syntax, tokens};
+use super::{xml, yaml};
 use crate::codec::{self, Format, Leniencies, Parsed};
 use crate::node::{Span, escape, unescape};
 use model::{Child, Model, Value};
@@ -137,7 +138,10 @@ fn insert<'a>(
     value: Value<'a>,
 ) -> Result<(), Unfaithful> {
     let empty = if key.is_some() { Value::Map(Vec::new()) } else { Value::List(Vec::new()) };
-    let node = model.reach_or_make(table, empty).ok_or(MISPLACED)?;
+    let node = model.reach_or_make(table, empty.clone()).ok_or(MISPLACED)?;
+    if matches!(node.value, Value::Null) {
+        node.value = empty;
+    }
     match (&mut node.value, key) {
         (Value::Map(members), Some(key)) if key == name => {
             if members.iter().any(|member| member.key == name && !member.gone) {
@@ -191,7 +195,26 @@ fn kept(
                 _ => Err(unclear),
             }
         }
-        Syntax::Yaml | Syntax::Xml => Err(unclear),
+        Syntax::Yaml => {
+            let kept = yaml::kept(kept)?;
+            let parsed = codec::yaml::parse(&kept.document).map_err(|_| unclear)?;
+            let model = Model::of(parsed.root, &kept.document);
+            match model.value {
+                Value::List(mut items) if items.len() == 1 => {
+                    Ok((None, items.pop().ok_or(unclear)?.value.owned()))
+                }
+                Value::Map(mut members) if members.len() == 1 => {
+                    let member = members.pop().ok_or(unclear)?;
+                    Ok((Some(member.key.into_owned()), member.value.owned()))
+                }
+                _ => Err(unclear),
+            }
+        }
+        Syntax::Xml => {
+            let kept = xml::kept(kept)?;
+            let parsed = codec::xml::parse(&kept).map_err(|_| unclear)?;
+            Ok((None, Model::of(parsed.root, &kept).value.owned()))
+        }
     }
 }
 
@@ -199,13 +222,7 @@ fn kept(
 fn places(model: &Model<'_>, doc: Doc<'_>, changes: &[Change]) -> Result<Vec<Path>, Unfaithful> {
     let mut wanted: BTreeMap<(u32, u32), Vec<(&Place, usize)>> = BTreeMap::new();
     for (at, change) in changes.iter().enumerate() {
-        let (Change::Remove(place)
-        | Change::Replace { at: place, .. }
-        | Change::SetText { at: place, .. }
-        | Change::SetFlag { at: place, .. }) = change
-        else {
-            continue;
-        };
+        let Some(place) = change.place() else { continue };
         let range = doc.range(place)?;
         let span = Span::new(range.start, range.end);
         wanted.entry((span.start, span.end)).or_default().push((place, at));

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::statements::{Statement, with_parents};
 use super::{Planner, Unfaithful};
-use crate::edit::style::back_over_newline;
+use crate::edit::lines::Cut;
 use crate::edit::tokens;
 
 impl Planner<'_, '_> {
@@ -34,33 +34,13 @@ impl Planner<'_, '_> {
     /// The lines of a run of statements of one change.
     fn cut(&self, first: usize, last: usize, is_replaced: bool, before: Option<&Cut>) -> Cut {
         let (lines, text) = (&self.lines, self.doc.text);
-        let mut start = self.lead_of(&self.statements[first]);
+        let start = self.lead_of(&self.statements[first]);
         let mut end = lines.end(&self.statements[last]);
         let ceiling = self.statements.get(last + 1).map_or(text.len(), |next| lines.lead(next, end));
         if self.statements[first..=last].iter().any(Statement::is_header) {
             end = lines.comments_below(end, ceiling);
         }
-        let before = before.filter(|before| before.range.end == start);
-        let after_blank = before.map_or_else(
-            || start == 0 || lines.is_blank(lines.line_before(start)),
-            |before| before.after_blank,
-        );
-        let upper = before.map_or(start, |before| before.upper);
-        let rest = lines.blanks_below(end);
-        if is_replaced {
-            return Cut { range: start..end, after_blank, upper };
-        }
-        if rest == text.len() {
-            // Nothing follows: the blank lines before it would end the file, and so would a line ending.
-            let mut upper = lines.blanks_above(upper);
-            if end == text.len() && !text.ends_with(['\n', '\r']) {
-                upper = back_over_newline(text, upper);
-            }
-            start = upper;
-        } else if after_blank {
-            end = rest;
-        }
-        Cut { range: start..end, after_blank, upper }
+        if is_replaced { Cut::only(start..end) } else { Cut::closing_up(text, start..end, None, before) }
     }
 
     /// The start of a statement with the comments above it.
@@ -104,13 +84,4 @@ impl Planner<'_, '_> {
         self.plan.put(end..end, format!("{text}{newline}"));
         Ok(())
     }
-}
-
-/// A run that is taken out.
-struct Cut {
-    range: Range<usize>,
-    /// Whether a blank line or nothing stands before it.
-    after_blank: bool,
-    /// Where the runs begin that touch each other up to this one.
-    upper: usize,
 }

@@ -4,6 +4,7 @@ use super::statements::is_below;
 use super::text::dotted;
 use super::{Form, Kept, MISPLACED, Planner, Unfaithful};
 use crate::edit::commas::Added;
+use crate::edit::lines::{is_blank, line_before};
 use crate::edit::style::indent;
 use crate::edit::tokens;
 
@@ -127,7 +128,7 @@ impl Planner<'_, '_> {
         match next {
             Some(next) => {
                 let at = self.lead_of(next);
-                let blank = self.lines.is_blank(self.lines.line_before(at));
+                let blank = is_blank(self.doc.text, line_before(self.doc.text, at));
                 let before = if blank { "" } else { newline };
                 self.plan.put(at..at, format!("{before}{text}{newline}{newline}"));
             }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use toml_edit::{Document, Item, Table, Value};
 
+use crate::edit::lines::{comments_above, is_comment};
 use crate::edit::style::{after_newline, line_end, line_start, skip_blanks};
 use crate::node::escape;
 
@@ -94,24 +95,15 @@ impl Lines<'_> {
         after_newline(self.text, line_end(self.text, statement.range.end))
     }
 
-    /// Where the comment lines directly above a statement begin; not those that the file begins with.
+    /// Where the comment lines directly above a statement begin.
     pub(super) fn lead(&self, statement: &Statement<'_>, floor: usize) -> usize {
-        let mut start = self.start(statement);
-        while start > floor {
-            let above = self.line_before(start);
-            if above < floor || !self.is_comment(above) {
-                break;
-            }
-            start = above;
-        }
-        let is_header = floor == 0 && start == 0 && self.is_comment(0);
-        if is_header { self.start(statement) } else { start }
+        comments_above(self.text, self.start(statement), floor, |_| true)
     }
 
     /// The end of the comment lines directly below a place, up to `ceiling` and to what looks like a table that was
     /// commented out.
     pub(super) fn comments_below(&self, mut at: usize, ceiling: usize) -> usize {
-        while at < ceiling && self.is_comment(at) {
+        while at < ceiling && is_comment(self.text, at) {
             let line = self.text[at..line_end(self.text, at)].trim_start().trim_start_matches('#');
             if line.trim_start().starts_with('[') {
                 break;
@@ -119,36 +111,5 @@ impl Lines<'_> {
             at = after_newline(self.text, line_end(self.text, at));
         }
         at.min(ceiling)
-    }
-
-    /// The end of the blank lines from a line on.
-    pub(super) fn blanks_below(&self, mut at: usize) -> usize {
-        while at < self.text.len() && self.is_blank(at) {
-            at = after_newline(self.text, line_end(self.text, at));
-        }
-        at
-    }
-
-    /// The start of the blank lines before a line.
-    pub(super) fn blanks_above(&self, mut at: usize) -> usize {
-        while at > 0 && self.is_blank(self.line_before(at)) {
-            at = self.line_before(at);
-        }
-        at
-    }
-
-    /// The start of the line before the one that starts here.
-    pub(super) fn line_before(&self, start: usize) -> usize {
-        let end = self.text[..start].strip_suffix('\n').map_or(start, str::len);
-        let end = self.text[..end].strip_suffix('\r').map_or(end, str::len);
-        line_start(self.text, end)
-    }
-
-    fn is_comment(&self, line: usize) -> bool {
-        self.text[skip_blanks(self.text, line)..].starts_with('#')
-    }
-
-    pub(super) fn is_blank(&self, line: usize) -> bool {
-        self.text[line..line_end(self.text, line)].trim().is_empty()
     }
 }
