@@ -3,8 +3,8 @@
 //! Aliases are expanded and merge keys applied. What an alias stands for keeps the place of its anchor, so members
 //! of an aliased or merged map lie outside of the span of the node that holds them.
 
-mod build;
-mod scalar;
+pub(crate) mod build;
+pub(crate) mod scalar;
 #[cfg(test)]
 mod tests;
 

@@ -25,6 +25,7 @@ pub(super) fn plan(doc: Doc<'_>, changes: &[Change]) -> Result<Plan, Unfaithful>
     for (at, change) in changes.iter().enumerate() {
         planner.change(at, change)?;
     }
+    planner.remove_items(changes);
     planner.finish()
 }
 
@@ -89,15 +90,7 @@ impl<'d, 'a> Planner<'d, 'a> {
                     self.make(node, &missing, Text::Of(Fresh::Flag(*value)))?;
                 }
             }
-            Change::RemoveItem { list, value } => {
-                for list in all_at(self.root, &tokens(list)) {
-                    for (child, item) in list.items().iter().enumerate() {
-                        if item.as_str() == Some(value) {
-                            self.remove(list, child, at);
-                        }
-                    }
-                }
-            }
+            Change::RemoveItem { .. } => {}
             Change::AddItem { list, value } => self.add_item(list, value)?,
             Change::RemoveMember { pointer } => {
                 let mut path = tokens(pointer);
@@ -113,6 +106,19 @@ impl<'d, 'a> Planner<'d, 'a> {
             Change::Insert { table, name, pieces } => self.insert(table, name, pieces)?,
         }
         Ok(())
+    }
+
+    /// Takes strings out of lists, each list read once.
+    fn remove_items(&mut self, changes: &[Change]) {
+        for (list, values) in super::items_to_remove(changes) {
+            for list in all_at(self.root, &tokens(list)) {
+                for (child, item) in list.items().iter().enumerate() {
+                    if let Some(change) = item.as_str().and_then(|text| values.get(text)) {
+                        self.remove(list, child, *change);
+                    }
+                }
+            }
+        }
     }
 
     fn open(&mut self, node: &'d Node<'a>) -> &mut Open<'d, 'a> {

@@ -8,9 +8,11 @@ mod model;
 
 use std::collections::BTreeMap;
 
-use super::{Change, Doc, Place, Syntax, Unfaithful, pieces, syntax, tokens};
+use super::toml::{self, Form};
+use super::{Change, Doc, Piece, Place, Syntax, Unfaithful, items_to_remove, pieces, syntax, tokens};
+use super::{xml, yaml};
 use crate::codec::{self, Format, Leniencies, Parsed};
-use crate::node::{Span, escape};
+use crate::node::{Span, escape, unescape};
 use model::{Child, Model, Value};
 
 /// Where a node is: the child to take at each step.
@@ -62,11 +64,21 @@ fn needs_more(after: Leniencies, before: Leniencies) -> bool {
 /// Makes the changes on the tree. Places are looked up before anything moves.
 fn make(model: &mut Model<'_>, syntax: Syntax, doc: Doc<'_>, changes: &[Change]) -> Result<(), Unfaithful> {
     let paths = places(model, doc, changes)?;
+    for (list, values) in items_to_remove(changes) {
+        model.each(&tokens(list), &mut |node| {
+            if let Value::List(items) = &mut node.value {
+                for item in items {
+                    item.gone |= matches!(&item.value, Value::String(text) if values.contains_key(&**text));
+                }
+            }
+        });
+    }
     for (change, path) in changes.iter().zip(paths) {
         match change {
             Change::Remove(_) => model.at(&path).ok_or(Unfaithful::Gone)?.gone = true,
-            Change::Replace { pieces, .. } => {
-                let (_, value) = kept(syntax, pieces)?;
+            Change::Replace { at, pieces } => {
+                let (table, name) = at.key_path.rsplit_once('/').ok_or(Unfaithful::Gone)?;
+                let (_, value) = kept(syntax, pieces, table, &unescape(name))?;
                 model.at(&path).ok_or(Unfaithful::Gone)?.value = value;
             }
             Change::SetText { pointer, text, .. } => {
@@ -85,15 +97,7 @@ fn make(model: &mut Model<'_>, syntax: Syntax, doc: Doc<'_>, changes: &[Change])
                 }
                 node.value = Value::Bool(*value);
             }
-            Change::RemoveItem { list, value } => {
-                let is_item =
-                    |child: &Child<'_>| matches!(&child.value, Value::String(text) if text == value);
-                model.each(&tokens(list), &mut |node| {
-                    if let Value::List(items) = &mut node.value {
-                        items.iter_mut().filter(|item| is_item(item)).for_each(|item| item.gone = true);
-                    }
-                });
-            }
+            Change::RemoveItem { .. } => {}
             Change::AddItem { list, value } => add_item(model, list, value)?,
             Change::RemoveMember { pointer } => {
                 let path = tokens(pointer);
@@ -105,7 +109,7 @@ fn make(model: &mut Model<'_>, syntax: Syntax, doc: Doc<'_>, changes: &[Change])
                 });
             }
             Change::Insert { table, name, pieces } => {
-                let (key, value) = kept(syntax, pieces)?;
+                let (key, value) = kept(syntax, pieces, table, name)?;
                 insert(model, &tokens(table), name, key.as_deref(), value)?;
             }
         }
@@ -134,7 +138,10 @@ fn insert<'a>(
     value: Value<'a>,
 ) -> Result<(), Unfaithful> {
     let empty = if key.is_some() { Value::Map(Vec::new()) } else { Value::List(Vec::new()) };
-    let node = model.reach_or_make(table, empty).ok_or(MISPLACED)?;
+    let node = model.reach_or_make(table, empty.clone()).ok_or(MISPLACED)?;
+    if matches!(node.value, Value::Null) {
+        node.value = empty;
+    }
     match (&mut node.value, key) {
         (Value::Map(members), Some(key)) if key == name => {
             if members.iter().any(|member| member.key == name && !member.gone) {
@@ -151,8 +158,13 @@ fn insert<'a>(
     }
 }
 
-/// Key and value of an entry's kept text.
-fn kept(syntax: Syntax, kept: &[super::Piece]) -> Result<(Option<String>, Value<'static>), Unfaithful> {
+/// Key and value of the kept text of the entry `name` of `table`.
+fn kept(
+    syntax: Syntax,
+    kept: &[Piece],
+    table: &str,
+    name: &str,
+) -> Result<(Option<String>, Value<'static>), Unfaithful> {
     let unclear = Unfaithful::NotExpressible("the kept text is not one entry by itself");
     match syntax {
         Syntax::Json => {
@@ -160,7 +172,49 @@ fn kept(syntax: Syntax, kept: &[super::Piece]) -> Result<(Option<String>, Value<
             let parsed = codec::json::parse(&alone.value, false).map_err(|_| unclear)?;
             Ok((alone.key, Model::of(parsed.root, &alone.value).value.owned()))
         }
-        Syntax::Toml | Syntax::Yaml | Syntax::Xml => Err(unclear),
+        Syntax::Toml => {
+            let mut kept = toml::kept(kept, table, name)?;
+            let path: Vec<String> = match kept.form {
+                Form::Absolute { .. } => tokens(table),
+                Form::Relative => Vec::new(),
+                Form::Item => {
+                    kept.text = format!("item = [{}\n]", kept.text);
+                    vec!["item".to_owned()]
+                }
+            };
+            let parsed = codec::toml::parse(&kept.text).map_err(|_| unclear)?;
+            let mut model = Model::of(parsed.root, &kept.text);
+            let parent = model.reach(&path).ok_or(unclear)?;
+            match std::mem::replace(&mut parent.value, Value::Null) {
+                Value::List(mut items) if items.len() == 1 => {
+                    Ok((None, items.pop().ok_or(unclear)?.value.owned()))
+                }
+                Value::Map(mut members) if members.len() == 1 && members[0].key == *name => {
+                    Ok((Some(name.to_owned()), members.pop().ok_or(unclear)?.value.owned()))
+                }
+                _ => Err(unclear),
+            }
+        }
+        Syntax::Yaml => {
+            let kept = yaml::kept(kept)?;
+            let parsed = codec::yaml::parse(&kept.document).map_err(|_| unclear)?;
+            let model = Model::of(parsed.root, &kept.document);
+            match model.value {
+                Value::List(mut items) if items.len() == 1 => {
+                    Ok((None, items.pop().ok_or(unclear)?.value.owned()))
+                }
+                Value::Map(mut members) if members.len() == 1 => {
+                    let member = members.pop().ok_or(unclear)?;
+                    Ok((Some(member.key.into_owned()), member.value.owned()))
+                }
+                _ => Err(unclear),
+            }
+        }
+        Syntax::Xml => {
+            let kept = xml::kept(kept)?;
+            let parsed = codec::xml::parse(&kept).map_err(|_| unclear)?;
+            Ok((None, Model::of(parsed.root, &kept).value.owned()))
+        }
     }
 }
 
@@ -168,13 +222,7 @@ fn kept(syntax: Syntax, kept: &[super::Piece]) -> Result<(Option<String>, Value<
 fn places(model: &Model<'_>, doc: Doc<'_>, changes: &[Change]) -> Result<Vec<Path>, Unfaithful> {
     let mut wanted: BTreeMap<(u32, u32), Vec<(&Place, usize)>> = BTreeMap::new();
     for (at, change) in changes.iter().enumerate() {
-        let (Change::Remove(place)
-        | Change::Replace { at: place, .. }
-        | Change::SetText { at: place, .. }
-        | Change::SetFlag { at: place, .. }) = change
-        else {
-            continue;
-        };
+        let Some(place) = change.place() else { continue };
         let range = doc.range(place)?;
         let span = Span::new(range.start, range.end);
         wanted.entry((span.start, span.end)).or_default().push((place, at));

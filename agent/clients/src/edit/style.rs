@@ -100,3 +100,9 @@ pub(super) fn reindent(text: &str, from: &str, to: &str) -> String {
     }
     out
 }
+
+/// The place before the line ending that stands before a place, if one does.
+pub(super) fn back_over_newline(text: &str, at: usize) -> usize {
+    let before = text[..at].strip_suffix('\n').map_or(at, str::len);
+    text[..before].strip_suffix('\r').map_or(before, str::len)
+}

@@ -21,13 +21,17 @@ const ALIAS_TEXT_UNIT: usize = 256;
 /// Longest `%TAG` line. Its prefix is copied into each tag that uses it, which makes a long one quadratic.
 const MAX_TAG_LINE: usize = 1024;
 
-/// One node of the document as the events gave it.
-struct Item<'a> {
-    kind: Kind<'a>,
-    span: Span,
+/// One node of the document as the events gave it. Items stand in order of the text, each before those in it.
+pub(crate) struct Item<'a> {
+    pub(crate) kind: Kind<'a>,
+    pub(crate) span: Span,
+    /// Of a collection: where it starts behind its tag and anchor, as the parser has it.
+    pub(crate) head: u32,
+    /// Of a collection in brackets: where they open.
+    pub(crate) open: Option<u32>,
 }
 
-enum Kind<'a> {
+pub(crate) enum Kind<'a> {
     Scalar {
         value: Value<'a>,
         /// The unquoted, untagged `<<`.
@@ -42,10 +46,8 @@ enum Kind<'a> {
 
 /// Reads the only document of a text.
 pub(super) fn document(text: &str) -> Result<Parsed<'_>, ParseError> {
-    check_tag_lines(text)?;
-    let mut arena = Arena { offsets: Offsets::new(text), items: Vec::new(), anchors: Vec::new(), end: 0 };
-    let root = arena.read(text)?;
-    let mut tree = Tree { items: &arena.items, budget: MAX_ALIAS_NODES, duplicates: Vec::new(), deep: None };
+    let (items, root) = items(text)?;
+    let mut tree = Tree { items: &items, budget: MAX_ALIAS_NODES, duplicates: Vec::new(), deep: None };
     let root = match root {
         Some(root) => tree.node(root, 0, false)?,
         None => Node { value: Value::Null, span: Span::default() },
@@ -54,6 +56,14 @@ pub(super) fn document(text: &str) -> Result<Parsed<'_>, ParseError> {
     duplicates.sort_by_key(|duplicate| duplicate.span.start);
     let deep = tree.deep;
     Ok(Parsed { duplicates, deep, ..Parsed::plain(root) })
+}
+
+/// The items of the only document and the index of its root, aliases and merge keys as they stand.
+pub(crate) fn items(text: &str) -> Result<(Vec<Item<'_>>, Option<usize>), ParseError> {
+    check_tag_lines(text)?;
+    let mut arena = Arena { offsets: Offsets::new(text), items: Vec::new(), anchors: Vec::new(), end: 0 };
+    let root = arena.read(text)?;
+    Ok((arena.items, root))
 }
 
 fn check_tag_lines(text: &str) -> Result<(), ParseError> {
@@ -224,6 +234,12 @@ impl<'a> Arena<'a> {
         if self.items.len() >= MAX_ITEMS {
             return Err(ParseError::new("the file has too many values", span.start as usize));
         }
+        let (mut head, mut open) = (span.start, None);
+        if let Kind::List(_) | Kind::Map(_) = kind {
+            let written = &self.offsets.text.as_bytes()[span.range()];
+            head += properties(written) as u32;
+            open = written.last().filter(|b| matches!(b, b'{' | b'[')).map(|_| span.end - 1);
+        }
         match kind {
             // The parser places an empty value at the token that follows, which may be lines below.
             Kind::Scalar { .. } if span.start == span.end => span = Span { start: self.end, end: self.end },
@@ -235,7 +251,7 @@ impl<'a> Arena<'a> {
             }
         }
         let at = self.items.len();
-        self.items.push(Item { kind, span });
+        self.items.push(Item { kind, span, head, open });
         if anchor > 0 {
             if self.anchors.len() <= anchor {
                 self.anchors.resize(anchor + 1, usize::MAX);
@@ -266,8 +282,9 @@ impl<'a> Arena<'a> {
         let item = &mut self.items[at];
         item.span.start = start.map_or(item.span.start, |start| item.span.start.min(start));
         item.span.end = end.unwrap_or(item.span.start).max(item.span.start);
+        // The parser counts a comment behind the bracket to it.
         if bracket.end > bracket.start {
-            item.span.end = bracket.end;
+            item.span.end = bracket.start + 1;
         }
         self.end = self.items[at].span.end;
     }
@@ -284,7 +301,7 @@ struct Tree<'i, 'a> {
 impl<'a> Tree<'_, 'a> {
     /// `copied`: below an alias, where each node is paid for and duplicates have been noted already.
     fn node(&mut self, at: usize, depth: usize, copied: bool) -> Result<Node<'a>, ParseError> {
-        let Item { kind, span } = &self.items[at];
+        let Item { kind, span, .. } = &self.items[at];
         if copied {
             self.pay(kind, *span)?;
         }
@@ -352,7 +369,7 @@ impl<'a> Tree<'_, 'a> {
 
     /// A key as text. JavaScript clients make text of scalars; a list or a map has no text that means anything.
     fn key(&mut self, at: usize) -> Result<(Cow<'a, str>, Span), ParseError> {
-        let Item { kind, span } = &self.items[at];
+        let Item { kind, span, .. } = &self.items[at];
         let mut kind = kind;
         if let Kind::Alias(target) = kind {
             kind = &self.items[*target].kind;

@@ -8,7 +8,7 @@ use saphyr_parser::Tag;
 use crate::node::Value;
 
 /// The value of a scalar. `plain` is whether it stands without quotes.
-pub(super) fn resolve<'a>(text: Cow<'a, str>, plain: bool, tag: Option<&Tag>) -> Value<'a> {
+pub(crate) fn resolve<'a>(text: Cow<'a, str>, plain: bool, tag: Option<&Tag>) -> Value<'a> {
     match tag {
         Some(tag) if tag.is_yaml_core_schema() => match tag.suffix.as_str() {
             "null" => Value::Null,
