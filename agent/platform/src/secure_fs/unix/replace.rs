@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::system::{self, Lease};
-use super::{Home, Id, Opened, holds, id, judge, length, read_fault, refused, stamp, write_fault};
+use super::{Home, Id, Opened, holds, id, judge, length, links, read_fault, refused, stamp, write_fault};
 use crate::secure_fs::failpoint::at;
 use crate::secure_fs::fault::{Fault, ReplaceError};
 use crate::secure_fs::names::TempName;
@@ -197,7 +197,7 @@ impl Opened {
         let conflict = || ReplaceError::Conflict { kept: self.path.with_file_name(temp) };
         let mut in_place = put.id;
         let mut both_are_the_users = false;
-        let mut _held = None;
+        let mut held: Option<OwnedFd> = None;
         for _ in 0..MAX_EXCHANGES {
             // held, so that no file that he makes meanwhile gets its number
             let Ok((pinned, going_back)) = pin(&self.dir, temp) else { return conflict() };
@@ -217,8 +217,11 @@ impl Opened {
                 }
                 // he wrote into our file, for as long as it was in place: that is newer than what went back
                 both_are_the_users = true;
+            } else if held.as_ref().map_or_else(|| is_somewhere(put.file), is_somewhere) {
+                // what was in place was not replaced but moved: without us, that would be what goes back now
+                both_are_the_users = true;
             }
-            _held = Some(pinned);
+            held = Some(pinned);
             in_place = going_back;
         }
         conflict()
@@ -416,6 +419,11 @@ fn pin(dir: &OwnedFd, name: &OsStr) -> Result<(OwnedFd, Id), Fault> {
     let pinned = rustix::fs::openat(dir, name, system::PASS, Mode::empty()).map_err(read_fault)?;
     let stat = rustix::fs::fstat(&pinned).map_err(read_fault)?;
     Ok((pinned, id(&stat)))
+}
+
+/// Whether an open file still has a name.
+fn is_somewhere(file: impl AsFd) -> bool {
+    rustix::fs::fstat(file).map_or(true, |stat| links(&stat) > 0)
 }
 
 fn io_fault(error: &std::io::Error) -> Fault {
