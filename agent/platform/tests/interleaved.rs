@@ -365,3 +365,52 @@ fn a_failing_undo_keeps_the_users_file_and_says_where() {
         }
     }
 }
+
+/// As on a file system that cannot exchange names.
+fn edit_by_rename(step: &'static str, act: impl Fn(&Path) + 'static) -> Outcome {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let (file, done) = (folder.at("d/a"), Cell::new(false));
+    set_failpoint(Some(Box::new(move |at| {
+        if at == step && !done.replace(true) {
+            act(&file);
+        }
+        at.starts_with("exchange").then_some(libc::EINVAL)
+    })));
+    let result = original.replace(NEW.as_bytes());
+    set_failpoint(None);
+    Outcome { result, folder }
+}
+
+#[test]
+fn where_names_cannot_be_exchanged_it_is_renamed_and_told() {
+    let outcome = edit_by_rename("none", |_| ());
+    let replaced = outcome.result.as_ref().expect("replaced");
+    assert!(!replaced.atomic && replaced.durable && replaced.left.is_none());
+    assert_eq!(outcome.contents(), [NEW]);
+    for step in ["create-temp", "sync-temp", "compare"] {
+        let outcome = edit_by_rename(step, rename_over);
+        assert_eq!((outcome.contents(), outcome.result), (vec![HIS.to_owned()], Err(ReplaceError::Changed)));
+    }
+}
+
+#[test]
+fn where_names_cannot_be_exchanged_a_write_into_the_displaced_file_still_comes_back() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let handle = Cell::new(Some(OpenOptions::new().append(true).open(folder.at("d/a")).unwrap()));
+    let original = folder.open("d/a").unwrap();
+    set_failpoint(Some(Box::new(move |at| {
+        if at == "verify-unlinked"
+            && let Some(mut file) = handle.take()
+        {
+            file.write_all(HIS.as_bytes()).unwrap();
+        }
+        at.starts_with("exchange").then_some(libc::EINVAL)
+    })));
+    let result = original.replace(NEW.as_bytes());
+    set_failpoint(None);
+    assert_eq!(result, Err(ReplaceError::Changed));
+    assert_eq!((folder.text("d/a"), folder.names("d").len()), (format!("{OLD}{HIS}"), 1));
+}

@@ -18,28 +18,37 @@ pub(crate) const SECRET: &str = "root:secret";
 
 /// `home` is the user's (ours, where we are not root); `outside` holds the canary.
 pub(crate) struct Folder {
-    dir: TempDir,
+    root: PathBuf,
     pub(crate) uid: u32,
+    _dir: Option<TempDir>,
 }
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        let folder = Self { dir, uid: user() };
-        folder.furnish();
-        folder
+        Self::of(tempfile::tempdir().expect("temporary directory"))
     }
 
     /// In memory, where the machine has such: the disk would make the rounds of a race few.
     pub(crate) fn on_fast_disk() -> Self {
-        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-        let folder = Self { dir: dir.expect("temporary directory"), uid: user() };
+        Self::of(
+            tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("temporary directory"),
+        )
+    }
+
+    fn of(dir: TempDir) -> Self {
+        let folder = Self { root: dir.path().to_owned(), uid: user(), _dir: Some(dir) };
         folder.furnish();
         folder
     }
 
-    /// On a file system that was just mounted at this folder.
-    pub(crate) fn furnish(&self) {
+    /// In a directory that somebody else removes: a file system is mounted there.
+    pub(crate) fn within(root: &Path) -> Self {
+        let folder = Self { root: root.to_owned(), uid: user(), _dir: None };
+        folder.furnish();
+        folder
+    }
+
+    fn furnish(&self) {
         fs::set_permissions(self.root(), Permissions::from_mode(0o755)).expect("permissions");
         fs::create_dir(self.at("")).expect("home");
         self.give("");
@@ -49,7 +58,7 @@ impl Folder {
     }
 
     pub(crate) fn root(&self) -> &Path {
-        self.dir.path()
+        &self.root
     }
 
     pub(crate) fn canary(&self) -> PathBuf {

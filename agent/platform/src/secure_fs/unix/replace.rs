@@ -62,7 +62,6 @@ impl Opened {
         let mut lease = Lease::take(&self.file, BRIEFLY);
         at("compare")?;
         self.check_unchanged()?;
-        at("exchange")?;
         let atomic = self.put_in_place(name)?;
         let ours = ours.settled();
         let mut left = None;
@@ -137,7 +136,7 @@ impl Opened {
 
     /// Whether it was done by exchange.
     fn put_in_place(&self, temp: &OsStr) -> Result<bool, ReplaceError> {
-        let done = match system::exchange(&self.dir, temp, &self.name) {
+        let done = match self.exchange("exchange", temp) {
             Ok(None) => rustix::fs::renameat(&self.dir, temp, &self.dir, &self.name).map(|()| false),
             exchanged => exchanged.map(|_| true),
         };
@@ -201,7 +200,7 @@ impl Opened {
         for _ in 0..MAX_EXCHANGES {
             // held, so that no file that he makes meanwhile gets its number
             let Ok((pinned, going_back)) = pin(&self.dir, temp) else { return conflict() };
-            if at("exchange-back").is_err() || !self.exchange_back(temp, in_place) {
+            if !self.exchange_back(temp, in_place) {
                 return conflict();
             }
             let Ok(displaced) = at("verify-back").and_then(|()| stat(&self.dir, temp)) else {
@@ -227,9 +226,18 @@ impl Opened {
         conflict()
     }
 
+    /// `None` where the file system cannot; the hook says so with the error that such a system gives.
+    fn exchange(&self, step: &'static str, temp: &OsStr) -> Result<Option<()>, Errno> {
+        match at(step) {
+            Err(Fault::Io(errno)) if errno == Errno::INVAL.raw_os_error() => Ok(None),
+            Err(fault) => Err(Errno::from_raw_os_error(fault.errno().unwrap_or_default())),
+            Ok(()) => system::exchange(&self.dir, temp, &self.name),
+        }
+    }
+
     /// Whether the file at the temporary name is back. Where names cannot be exchanged, it is renamed over ours.
     fn exchange_back(&self, temp: &OsStr, in_place: Id) -> bool {
-        match system::exchange(&self.dir, temp, &self.name) {
+        match self.exchange("exchange-back", temp) {
             Ok(Some(())) => true,
             Ok(None) => {
                 stat(&self.dir, &self.name).is_ok_and(|now| id(&now) == in_place)
