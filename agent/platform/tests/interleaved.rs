@@ -7,7 +7,7 @@
 
 mod common;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -413,4 +413,50 @@ fn where_names_cannot_be_exchanged_a_write_into_the_displaced_file_still_comes_b
     set_failpoint(None);
     assert_eq!(result, Err(ReplaceError::Changed));
     assert_eq!((folder.text("d/a"), folder.names("d").len()), (format!("{OLD}{HIS}"), 1));
+}
+
+/// What the directory holds at each step is what a crash there would leave.
+#[test]
+fn a_crash_at_any_step_leaves_a_whole_file_and_at_most_one_that_is_known() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let temp = TempName::random().unwrap();
+    let seen: Rc<RefCell<Vec<(&str, Vec<String>)>>> = Rc::default();
+    let (slot, dir, beside) = (Rc::clone(&seen), folder.at("d"), folder.at("d").join(temp.as_str()));
+    set_failpoint(Some(Box::new(move |at| {
+        let read = |path: &Path| fs::read_to_string(path).ok();
+        assert!(fs::read_dir(&dir).unwrap().count() <= 2, "{at}");
+        let texts = [read(&dir.join("a")), read(&beside)].into_iter().flatten().collect();
+        slot.borrow_mut().push((at, texts));
+        None
+    })));
+    original.replace_as(NEW.as_bytes(), &temp).unwrap();
+    set_failpoint(None);
+    for (step, texts) in seen.take() {
+        // the file, and what is beside it under the name that the journal knows
+        let expected: &[&str] = match step {
+            "create-temp" => &[OLD],
+            "write-temp" => &[OLD, ""],
+            "verify" | "unlink-displaced" => &[NEW, OLD],
+            "verify-unlinked" | "sync-directory" | "done" => &[NEW],
+            _ => &[OLD, NEW],
+        };
+        assert_eq!(texts, expected, "{step}");
+    }
+}
+
+#[test]
+fn every_step_is_made_in_its_order() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let seen: Rc<RefCell<Vec<&str>>> = Rc::default();
+    let slot = Rc::clone(&seen);
+    set_failpoint(Some(Box::new(move |at| {
+        slot.borrow_mut().push(at);
+        None
+    })));
+    folder.open("d/a").unwrap().replace(NEW.as_bytes()).unwrap();
+    set_failpoint(None);
+    assert_eq!(seen.take(), STEPS);
 }
