@@ -27,7 +27,10 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 
 #[cfg(windows)]
-pub(crate) use os::device_of as windows_device_of;
+pub(crate) use os::{
+    check_name as windows_check_name, device_of as windows_device_of, final_path as windows_final_path,
+    information as windows_information, is_below as windows_is_below,
+};
 pub use programs::{Account, Program};
 use resolve::Walked;
 

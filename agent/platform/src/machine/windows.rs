@@ -52,7 +52,7 @@ pub(super) fn top_of_link(target: &Path, at: &Path, live: bool) -> Result<PathBu
 }
 
 /// Streams and device names are no files.
-pub(super) fn check_name(name: &OsStr) -> Result<(), ReadError> {
+pub(crate) fn check_name(name: &OsStr) -> Result<(), ReadError> {
     // what is not Unicode holds no colon and is no device
     match judge(&name.to_string_lossy()) {
         Ok(()) => Ok(()),
@@ -62,7 +62,7 @@ pub(super) fn check_name(name: &OsStr) -> Result<(), ReadError> {
 }
 
 /// By components, without regard to case, as the file system has it.
-pub(super) fn is_below(path: &Path, dir: &Path) -> bool {
+pub(crate) fn is_below(path: &Path, dir: &Path) -> bool {
     let mut below = path.components();
     dir.components().all(|wanted| {
         below.next().is_some_and(|found| {
@@ -201,7 +201,7 @@ fn host(root: Option<&Path>, path: &Path) -> PathBuf {
     }
 }
 
-fn information(file: &File) -> std::io::Result<BY_HANDLE_FILE_INFORMATION> {
+pub(crate) fn information(file: &File) -> std::io::Result<BY_HANDLE_FILE_INFORMATION> {
     let mut information = MaybeUninit::<BY_HANDLE_FILE_INFORMATION>::zeroed();
     // SAFETY: the handle is open as long as `file` lives, and the pointer is to memory of the right size
     if unsafe { GetFileInformationByHandle(file.as_raw_handle(), information.as_mut_ptr()) } == 0 {
@@ -211,7 +211,7 @@ fn information(file: &File) -> std::io::Result<BY_HANDLE_FILE_INFORMATION> {
     Ok(unsafe { information.assume_init() })
 }
 
-fn final_path(file: &File) -> Option<PathBuf> {
+pub(crate) fn final_path(file: &File) -> Option<PathBuf> {
     let mut buffer = vec![0_u16; 1024];
     loop {
         let length = u32::try_from(buffer.len()).ok()?;

@@ -206,11 +206,16 @@ fn attributes(file: &File) -> Result<Vec<std::ffi::CString>, Fault> {
 
 /// Nothing where it went meanwhile.
 fn attribute(file: &File, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
-    let mut value = Vec::with_capacity(MAX_ATTRIBUTES + 1);
-    match rustix::fs::fgetxattr(file, name, rustix::buffer::spare_capacity(&mut value)) {
-        Ok(_) => Ok(Some(value)),
-        Err(Errno::NODATA) => Ok(None),
-        Err(error) => Err(read_fault(error)),
+    let mut value = Vec::with_capacity(1024);
+    loop {
+        match rustix::fs::fgetxattr(file, name, rustix::buffer::spare_capacity(&mut value)) {
+            Ok(_) => return Ok(Some(value)),
+            Err(Errno::RANGE) if value.capacity() <= MAX_ATTRIBUTES => {
+                value = Vec::with_capacity(MAX_ATTRIBUTES + 1);
+            }
+            Err(Errno::NODATA) => return Ok(None),
+            Err(error) => return Err(read_fault(error)),
+        }
     }
 }
 

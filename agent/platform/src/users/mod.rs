@@ -26,6 +26,11 @@ use crate::machine::{FileKind, Machine};
 pub use groups::{Groups, account, groups_of};
 pub use os::{is_privileged, own_uid};
 
+/// The primary group of an account, by the files in `etc`.
+pub(crate) fn primary_group(machine: &Machine, user: &str, uid: u32) -> Option<u32> {
+    passwd::primary_group(machine, user, Some(uid))
+}
+
 /// A user's home directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {

@@ -115,7 +115,7 @@ impl Home {
         if stamp(&before) != stamp(&found.stat) || links(&before) != 1 {
             return Ok(None);
         }
-        let bytes = read_at_most(&file, max_bytes)?;
+        let bytes = read_at_most(&file, length(&before), max_bytes)?;
         let after = rustix::fs::fstat(&file).map_err(read_fault)?;
         if stamp(&after) != stamp(&before) || bytes.len() as u64 != length(&after) {
             return Ok(None);
@@ -157,8 +157,8 @@ fn not_a_directory(path: &Path) -> Fault {
     }
 }
 
-fn read_at_most(file: &File, max_bytes: u64) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
+fn read_at_most(file: &File, length: u64, max_bytes: u64) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
     let read = file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|error| Fault::Io(error.raw_os_error().unwrap_or_default()))?;
     match bytes.len() as u64 {
@@ -169,7 +169,7 @@ fn read_at_most(file: &File, max_bytes: u64) -> Result<Vec<u8>, Fault> {
 
 /// Whether an open file holds exactly these bytes. Reads no more than them and one.
 fn holds(file: &File, expected: &[u8]) -> std::io::Result<bool> {
-    let mut buffer = vec![0_u8; CHUNK];
+    let mut buffer = vec![0_u8; CHUNK.min(expected.len() + 1)];
     let mut done = 0;
     loop {
         match file.read_at(&mut buffer, done as u64) {

@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::system::{self, Lease};
-use super::{Home, Id, Opened, holds, id, judge, length, read_fault, refused, stamp, write_fault};
+use super::{Home, Id, Opened, holds, id, judge, length, links, read_fault, refused, stamp, write_fault};
 use crate::secure_fs::failpoint::at;
 use crate::secure_fs::fault::{Fault, ReplaceError};
 use crate::secure_fs::names::TempName;
@@ -62,7 +62,6 @@ impl Opened {
         let mut lease = Lease::take(&self.file, BRIEFLY);
         at("compare")?;
         self.check_unchanged()?;
-        at("exchange")?;
         let atomic = self.put_in_place(name)?;
         let ours = ours.settled();
         let mut left = None;
@@ -137,7 +136,7 @@ impl Opened {
 
     /// Whether it was done by exchange.
     fn put_in_place(&self, temp: &OsStr) -> Result<bool, ReplaceError> {
-        let done = match system::exchange(&self.dir, temp, &self.name) {
+        let done = match self.exchange("exchange", temp) {
             Ok(None) => rustix::fs::renameat(&self.dir, temp, &self.dir, &self.name).map(|()| false),
             exchanged => exchanged.map(|_| true),
         };
@@ -197,11 +196,11 @@ impl Opened {
         let conflict = || ReplaceError::Conflict { kept: self.path.with_file_name(temp) };
         let mut in_place = put.id;
         let mut both_are_the_users = false;
-        let mut _held = None;
+        let mut held: Option<OwnedFd> = None;
         for _ in 0..MAX_EXCHANGES {
             // held, so that no file that he makes meanwhile gets its number
             let Ok((pinned, going_back)) = pin(&self.dir, temp) else { return conflict() };
-            if at("exchange-back").is_err() || !self.exchange_back(temp, in_place) {
+            if !self.exchange_back(temp, in_place) {
                 return conflict();
             }
             let Ok(displaced) = at("verify-back").and_then(|()| stat(&self.dir, temp)) else {
@@ -217,16 +216,28 @@ impl Opened {
                 }
                 // he wrote into our file, for as long as it was in place: that is newer than what went back
                 both_are_the_users = true;
+            } else if held.as_ref().map_or_else(|| is_somewhere(put.file), is_somewhere) {
+                // what was in place was not replaced but moved: without us, that would be what goes back now
+                both_are_the_users = true;
             }
-            _held = Some(pinned);
+            held = Some(pinned);
             in_place = going_back;
         }
         conflict()
     }
 
+    /// `None` where the file system cannot; the hook says so with the error that such a system gives.
+    fn exchange(&self, step: &'static str, temp: &OsStr) -> Result<Option<()>, Errno> {
+        match at(step) {
+            Err(Fault::Io(errno)) if errno == Errno::INVAL.raw_os_error() => Ok(None),
+            Err(fault) => Err(Errno::from_raw_os_error(fault.errno().unwrap_or_default())),
+            Ok(()) => system::exchange(&self.dir, temp, &self.name),
+        }
+    }
+
     /// Whether the file at the temporary name is back. Where names cannot be exchanged, it is renamed over ours.
     fn exchange_back(&self, temp: &OsStr, in_place: Id) -> bool {
-        match system::exchange(&self.dir, temp, &self.name) {
+        match self.exchange("exchange-back", temp) {
             Ok(Some(())) => true,
             Ok(None) => {
                 stat(&self.dir, &self.name).is_ok_and(|now| id(&now) == in_place)
@@ -416,6 +427,11 @@ fn pin(dir: &OwnedFd, name: &OsStr) -> Result<(OwnedFd, Id), Fault> {
     let pinned = rustix::fs::openat(dir, name, system::PASS, Mode::empty()).map_err(read_fault)?;
     let stat = rustix::fs::fstat(&pinned).map_err(read_fault)?;
     Ok((pinned, id(&stat)))
+}
+
+/// Whether an open file still has a name.
+fn is_somewhere(file: impl AsFd) -> bool {
+    rustix::fs::fstat(file).map_or(true, |stat| links(&stat) > 0)
 }
 
 fn io_fault(error: &std::io::Error) -> Fault {

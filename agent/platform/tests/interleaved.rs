@@ -1,0 +1,462 @@
+//! What a user does at each moment of an edit, in turn: what he wrote is in the file in the end, or kept beside it
+//! where two of his own writes crossed. And what the system refuses at each moment: the file is the old one or the new
+//! one, whole.
+#![cfg(target_os = "linux")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
+#![allow(clippy::disallowed_methods, reason = "a test reads its own files and parameters")]
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use common::Folder;
+use mcpolicy_platform::secure_fs::{ReplaceError, Replaced, STEPS, TempName, UNDO_STEPS, set_failpoint};
+
+const OLD: &str = "old, as it was read";
+const NEW: &str = "new, ours";
+const HIS: &str = "his, written meanwhile";
+
+struct Outcome {
+    result: Result<Replaced, ReplaceError>,
+    folder: Folder,
+}
+
+impl Outcome {
+    fn text(&self) -> Option<String> {
+        fs::read_to_string(self.folder.at("d/a")).ok()
+    }
+
+    /// All that is in the directory, by content.
+    fn contents(&self) -> Vec<String> {
+        self.folder.names("d").iter().map(|name| self.folder.text(&format!("d/{name}"))).collect()
+    }
+}
+
+/// Replaces a file, and lets `act` have its turn when that step comes for the first time.
+fn edit(step: &'static str, act: impl Fn(&Path) + 'static) -> Outcome {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let (file, done) = (folder.at("d/a"), Cell::new(false));
+    set_failpoint(Some(Box::new(move |at| {
+        if at == step && !done.replace(true) {
+            act(&file);
+        }
+        None
+    })));
+    let result = original.replace(NEW.as_bytes());
+    set_failpoint(None);
+    Outcome { result, folder }
+}
+
+fn rename_over(file: &Path) {
+    let other = file.with_file_name("made-by-the-user");
+    fs::write(&other, HIS).unwrap();
+    std::os::unix::fs::chown(&other, Some(common::user()), None).unwrap();
+    fs::rename(other, file).unwrap();
+}
+
+fn write_in_place(file: &Path) {
+    fs::write(file, HIS).unwrap();
+}
+
+/// Of the same length and with the old time of its last write.
+fn write_in_place_unseen(file: &Path) {
+    let mtime = fs::metadata(file).unwrap().modified().unwrap();
+    let mut handle = OpenOptions::new().write(true).open(file).unwrap();
+    handle.write_all(b"OLD").unwrap();
+    handle.set_modified(mtime).unwrap();
+}
+
+/// Before our file is in the place of his.
+const BEFORE: &[&str] =
+    &["create-temp", "write-temp", "copy-metadata", "sync-temp", "take-lease", "compare", "exchange"];
+/// After it.
+const AFTER: &[&str] = &["verify", "unlink-displaced", "verify-unlinked", "sync-directory", "done"];
+
+#[test]
+fn the_steps_before_and_after_are_all_steps() {
+    let listed: Vec<_> = BEFORE.iter().chain(AFTER).collect();
+    assert_eq!(listed, STEPS.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_that_the_user_renames_over_it_at_any_step_stays() {
+    for step in STEPS {
+        let outcome = edit(step, rename_over);
+        assert_eq!(outcome.text().as_deref(), Some(HIS), "{step}: {:?}", outcome.result);
+        assert_eq!(outcome.folder.names("d"), ["a"], "{step}");
+        if *step == "done" {
+            assert!(outcome.result.is_ok());
+        } else {
+            assert_eq!(outcome.result, Err(ReplaceError::Changed), "{step}");
+        }
+    }
+}
+
+#[test]
+fn what_the_user_writes_in_place_at_any_step_stays() {
+    // with a lease on his file the open would wait for us, and we for it, in one thread: that has its own test
+    for step in STEPS.iter().filter(|step| !["compare", "exchange"].contains(step)) {
+        let outcome = edit(step, write_in_place);
+        assert_eq!(outcome.text().as_deref(), Some(HIS), "{step}: {:?}", outcome.result);
+        assert_eq!(outcome.folder.names("d"), ["a"], "{step}");
+    }
+}
+
+#[test]
+fn what_the_user_writes_unseen_by_times_and_length_stays() {
+    for step in ["create-temp", "sync-temp", "take-lease"] {
+        let outcome = edit(step, write_in_place_unseen);
+        assert_eq!(outcome.result, Err(ReplaceError::Changed), "{step}");
+        assert!(outcome.text().unwrap().starts_with("OLD"), "{step}");
+    }
+}
+
+/// A program that opens the file by its name as we hold the lease: it waits, and its write is not lost.
+#[test]
+fn a_program_that_opens_the_file_for_writing_just_then_waits_and_wins() {
+    for step in ["compare", "exchange"] {
+        let writer = Rc::new(Cell::new(None));
+        let slot = Rc::clone(&writer);
+        let outcome = edit(step, move |file| {
+            let file = file.to_owned();
+            slot.set(Some(std::thread::spawn(move || write_in_place(&file))));
+            std::thread::sleep(Duration::from_millis(30));
+        });
+        writer.take().expect("started").join().expect("written");
+        assert_eq!(outcome.result, Err(ReplaceError::Changed), "{step}");
+        assert_eq!(outcome.text().as_deref(), Some(HIS), "{step}");
+        assert_eq!(outcome.folder.names("d"), ["a"], "{step}");
+    }
+}
+
+/// A program that has had the file open and writes into the file that we have already displaced.
+#[test]
+fn what_is_written_into_the_displaced_file_comes_back() {
+    for step in ["verify", "unlink-displaced", "verify-unlinked"] {
+        let folder = Folder::new();
+        folder.file("d/a", OLD);
+        let handle = OpenOptions::new().append(true).open(folder.at("d/a")).unwrap();
+        let original = folder.open("d/a").unwrap();
+        let handle = Rc::new(Cell::new(Some(handle)));
+        set_failpoint(Some(Box::new(move |at| {
+            if at == step
+                && let Some(mut file) = handle.take()
+            {
+                file.write_all(HIS.as_bytes()).unwrap();
+            }
+            None
+        })));
+        let result = original.replace(NEW.as_bytes());
+        set_failpoint(None);
+        let outcome = Outcome { result, folder };
+        assert_eq!(outcome.result, Err(ReplaceError::Changed), "{step}");
+        assert_eq!(outcome.text(), Some(format!("{OLD}{HIS}")), "{step}");
+        assert_eq!(outcome.folder.names("d"), ["a"], "{step}");
+    }
+}
+
+/// It cannot be held open to keep us from our work for ever.
+#[test]
+fn a_program_that_only_holds_the_file_open_does_not_stop_the_edit() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let _held = OpenOptions::new().write(true).open(folder.at("d/a")).unwrap();
+    let begin = std::time::Instant::now();
+    folder.open("d/a").unwrap().replace(NEW.as_bytes()).expect("replaced");
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    assert_eq!((folder.text("d/a").as_str(), folder.names("d").len()), (NEW, 1));
+}
+
+#[test]
+fn a_file_that_the_user_removes_or_moves_stays_away() {
+    for step in BEFORE {
+        let outcome = edit(step, |file| fs::remove_file(file).unwrap());
+        assert_eq!(
+            (outcome.result, outcome.folder.names("d").len()),
+            (Err(ReplaceError::Changed), 0),
+            "{step}"
+        );
+        let outcome = edit(step, |file| fs::rename(file, file.with_file_name("b")).unwrap());
+        assert_eq!(outcome.folder.names("d"), ["b"], "{step}");
+        assert_eq!(outcome.folder.text("d/b"), OLD, "{step}");
+    }
+}
+
+#[test]
+fn a_directory_or_link_that_the_user_puts_there_stays() {
+    for step in BEFORE {
+        let outcome = edit(step, |file| {
+            fs::remove_file(file).unwrap();
+            fs::create_dir(file).unwrap();
+            fs::write(file.join("inside"), HIS).unwrap();
+        });
+        assert_eq!(outcome.result, Err(ReplaceError::Changed), "{step}");
+        assert_eq!(outcome.folder.text("d/a/inside"), HIS, "{step}");
+        let outcome = edit(step, |file| {
+            let canary = file.ancestors().nth(3).unwrap().join("outside/shadow");
+            fs::remove_file(file).unwrap();
+            std::os::unix::fs::symlink(canary, file).unwrap();
+        });
+        assert_eq!(outcome.result, Err(ReplaceError::Changed), "{step}");
+        assert!(outcome.folder.at("d/a").is_symlink(), "{step}");
+    }
+}
+
+#[test]
+fn two_writes_of_the_user_one_on_either_side_of_the_exchange_the_later_stays() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let file = folder.at("d/a");
+    let first = Cell::new(true);
+    set_failpoint(Some(Box::new(move |at| {
+        match at {
+            "exchange" => rename_over(&file),
+            "exchange-back" if first.replace(false) => {
+                let other = file.with_file_name("later");
+                fs::write(&other, "his later one").unwrap();
+                fs::rename(other, &file).unwrap();
+            }
+            _ => {}
+        }
+        None
+    })));
+    assert_eq!(original.replace(NEW.as_bytes()), Err(ReplaceError::Changed));
+    set_failpoint(None);
+    assert_eq!(folder.text("d/a"), "his later one");
+    assert_eq!(folder.names("d"), ["a"]);
+}
+
+/// He moves our file away, in the moment in which it is in place, and something else there: nothing of it is thrown
+/// away.
+#[test]
+fn files_that_the_user_exchanges_while_his_goes_back_are_all_kept() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD).file("d/b", "another of his");
+    let original = folder.open("d/a").unwrap();
+    let (one, other) = (folder.at("d/a"), folder.at("d/b"));
+    set_failpoint(Some(Box::new(move |at| {
+        if ["exchange", "exchange-back"].contains(&at) {
+            let flags = rustix::fs::RenameFlags::EXCHANGE;
+            rustix::fs::renameat_with(rustix::fs::CWD, &one, rustix::fs::CWD, &other, flags).unwrap();
+        }
+        None
+    })));
+    let result = original.replace(NEW.as_bytes());
+    set_failpoint(None);
+    let outcome = Outcome { result, folder };
+    assert!(matches!(outcome.result, Err(ReplaceError::Conflict { .. })), "{:?}", outcome.result);
+    for text in [OLD, "another of his"] {
+        assert!(outcome.contents().iter().any(|content| content == text), "{text}: {:?}", outcome.contents());
+    }
+}
+
+/// He writes the old file, then, in the moment in which ours is in place, that one: neither is thrown away.
+#[test]
+fn a_write_into_our_file_while_his_goes_back_is_kept_beside() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let file = folder.at("d/a");
+    let first = Cell::new(true);
+    set_failpoint(Some(Box::new(move |at| {
+        match at {
+            "exchange" => rename_over(&file),
+            "exchange-back" if first.replace(false) => fs::write(&file, "his later one").unwrap(),
+            _ => {}
+        }
+        None
+    })));
+    let result = original.replace(NEW.as_bytes());
+    set_failpoint(None);
+    let Err(ReplaceError::Conflict { kept }) = result else { panic!("{result:?}") };
+    assert_eq!(folder.text("d/a"), "his later one");
+    assert_eq!(folder.text(kept.to_str().unwrap()), HIS);
+    let swept = folder.home().sweep(Path::new("d")).unwrap();
+    assert_eq!(PathBuf::from("d").join(swept[0].name.as_str()), kept);
+}
+
+#[test]
+fn cve_2022_29527_and_cve_2023_20178_the_temporary_file_is_private_from_its_first_moment() {
+    for step in ["write-temp", "copy-metadata"] {
+        let outcome = edit(step, |file| {
+            let mut entries =
+                fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+            let temp = entries.find(|path| path != file).expect("the temporary file");
+            assert_eq!(fs::metadata(temp).unwrap().permissions().mode() & 0o777, 0o600);
+        });
+        assert!(outcome.result.is_ok());
+    }
+}
+
+#[test]
+fn a_call_that_fails_at_any_step_leaves_the_old_file_or_the_new_one() {
+    for errno in [libc::EIO, libc::ENOSPC, libc::EDQUOT, libc::EROFS, libc::EPERM] {
+        for step in STEPS {
+            let folder = Folder::new();
+            folder.file("d/a", OLD);
+            let original = folder.open("d/a").unwrap();
+            set_failpoint(Some(Box::new(move |at| (at == *step).then_some(errno))));
+            let result = original.replace(NEW.as_bytes());
+            set_failpoint(None);
+            let outcome = Outcome { result, folder };
+            let text = outcome.text().expect("there is always a file");
+            match &outcome.result {
+                Ok(replaced) => {
+                    assert_eq!(text, NEW, "{step}");
+                    assert_eq!(replaced.durable, *step != "sync-directory", "{step}");
+                    let left: Vec<_> = replaced.left.iter().map(TempName::as_str).collect();
+                    assert_eq!(!left.is_empty(), *step == "unlink-displaced", "{step}");
+                    let expected = if left.is_empty() { vec![NEW] } else { vec![OLD, NEW] };
+                    assert_eq!(outcome.contents(), expected, "{step}");
+                }
+                Err(ReplaceError::Fault(fault)) => {
+                    assert_eq!(fault.errno(), Some(errno), "{step}");
+                    assert_eq!(outcome.contents(), [OLD], "{step}");
+                }
+                Err(error) => panic!("{step}: {error:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failing_undo_keeps_the_users_file_and_says_where() {
+    for step in UNDO_STEPS {
+        let folder = Folder::new();
+        folder.file("d/a", OLD);
+        let original = folder.open("d/a").unwrap();
+        let file = folder.at("d/a");
+        let unlinked = *step == "rescue";
+        let handle: Rc<Cell<Option<File>>> =
+            Rc::new(Cell::new(unlinked.then(|| OpenOptions::new().append(true).open(&file).unwrap())));
+        set_failpoint(Some(Box::new(move |at| {
+            match at {
+                "exchange" if !unlinked => rename_over(&file),
+                "verify-unlinked" => {
+                    if let Some(mut handle) = handle.take() {
+                        handle.write_all(HIS.as_bytes()).unwrap();
+                    }
+                }
+                _ => {}
+            }
+            (at == *step).then_some(libc::EIO)
+        })));
+        let result = original.replace(NEW.as_bytes());
+        set_failpoint(None);
+        match result {
+            Err(ReplaceError::Conflict { kept }) => {
+                let both = [folder.text("d/a"), folder.text(kept.to_str().unwrap())];
+                assert!(both.iter().any(|text| text == HIS), "{step}: {both:?}");
+            }
+            // its bytes had no name any more, and none could be made: that much is told
+            Err(ReplaceError::Fault(fault)) => {
+                assert!(unlinked && fault.errno() == Some(libc::EIO), "{step}");
+            }
+            other => panic!("{step}: {other:?}"),
+        }
+    }
+}
+
+/// As on a file system that cannot exchange names.
+fn edit_by_rename(step: &'static str, act: impl Fn(&Path) + 'static) -> Outcome {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let (file, done) = (folder.at("d/a"), Cell::new(false));
+    set_failpoint(Some(Box::new(move |at| {
+        if at == step && !done.replace(true) {
+            act(&file);
+        }
+        at.starts_with("exchange").then_some(libc::EINVAL)
+    })));
+    let result = original.replace(NEW.as_bytes());
+    set_failpoint(None);
+    Outcome { result, folder }
+}
+
+#[test]
+fn where_names_cannot_be_exchanged_it_is_renamed_and_told() {
+    let outcome = edit_by_rename("none", |_| ());
+    let replaced = outcome.result.as_ref().expect("replaced");
+    assert!(!replaced.atomic && replaced.durable && replaced.left.is_none());
+    assert_eq!(outcome.contents(), [NEW]);
+    for step in ["create-temp", "sync-temp", "compare"] {
+        let outcome = edit_by_rename(step, rename_over);
+        assert_eq!((outcome.contents(), outcome.result), (vec![HIS.to_owned()], Err(ReplaceError::Changed)));
+    }
+}
+
+#[test]
+fn where_names_cannot_be_exchanged_a_write_into_the_displaced_file_still_comes_back() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let handle = Cell::new(Some(OpenOptions::new().append(true).open(folder.at("d/a")).unwrap()));
+    let original = folder.open("d/a").unwrap();
+    set_failpoint(Some(Box::new(move |at| {
+        if at == "verify-unlinked"
+            && let Some(mut file) = handle.take()
+        {
+            file.write_all(HIS.as_bytes()).unwrap();
+        }
+        at.starts_with("exchange").then_some(libc::EINVAL)
+    })));
+    let result = original.replace(NEW.as_bytes());
+    set_failpoint(None);
+    assert_eq!(result, Err(ReplaceError::Changed));
+    assert_eq!((folder.text("d/a"), folder.names("d").len()), (format!("{OLD}{HIS}"), 1));
+}
+
+/// What the directory holds at each step is what a crash there would leave.
+#[test]
+fn a_crash_at_any_step_leaves_a_whole_file_and_at_most_one_that_is_known() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let temp = TempName::random().unwrap();
+    let seen: Rc<RefCell<Vec<(&str, Vec<String>)>>> = Rc::default();
+    let (slot, dir, beside) = (Rc::clone(&seen), folder.at("d"), folder.at("d").join(temp.as_str()));
+    set_failpoint(Some(Box::new(move |at| {
+        let read = |path: &Path| fs::read_to_string(path).ok();
+        assert!(fs::read_dir(&dir).unwrap().count() <= 2, "{at}");
+        let texts = [read(&dir.join("a")), read(&beside)].into_iter().flatten().collect();
+        slot.borrow_mut().push((at, texts));
+        None
+    })));
+    original.replace_as(NEW.as_bytes(), &temp).unwrap();
+    set_failpoint(None);
+    for (step, texts) in seen.take() {
+        // the file, and what is beside it under the name that the journal knows
+        let expected: &[&str] = match step {
+            "create-temp" => &[OLD],
+            "write-temp" => &[OLD, ""],
+            "verify" | "unlink-displaced" => &[NEW, OLD],
+            "verify-unlinked" | "sync-directory" | "done" => &[NEW],
+            _ => &[OLD, NEW],
+        };
+        assert_eq!(texts, expected, "{step}");
+    }
+}
+
+#[test]
+fn every_step_is_made_in_its_order() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let seen: Rc<RefCell<Vec<&str>>> = Rc::default();
+    let slot = Rc::clone(&seen);
+    set_failpoint(Some(Box::new(move |at| {
+        slot.borrow_mut().push(at);
+        None
+    })));
+    folder.open("d/a").unwrap().replace(NEW.as_bytes()).unwrap();
+    set_failpoint(None);
+    assert_eq!(seen.take(), STEPS);
+}
