@@ -6,6 +6,7 @@ use mcpolicy_clients::adapter::{Found, Lead, Load};
 use mcpolicy_clients::codec::{self, Format, Parsed, decode};
 use mcpolicy_clients::location::Role;
 use mcpolicy_clients::node::{LineIndex, Span, Value};
+use mcpolicy_clients::reads::Reads;
 use mcpolicy_clients::{normalise, servers};
 use mcpolicy_schema::entry::{Entry, Inert, Position, Reader};
 use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
@@ -180,10 +181,17 @@ impl<'d> FileReader<'d> {
         // The owner names the client, unless only others read this key.
         let owner = merged.by.first().map_or(self.source.owner(), |at| &self.source.readings[*at]);
         let about = owner.adapter.about();
+        // What nobody reads here is judged as whoever reads the file would have it.
+        let all: Vec<usize> = (0..self.source.readings.len()).collect();
+        let by = if merged.by.is_empty() { &all } else { &merged.by };
+        let reads: Vec<&Reads> =
+            by.iter().map(|at| self.source.readings[*at].adapter.about().reads).collect();
         let context = normalise::Context {
             client: about.id,
             scope: owner.location.scope,
             untyped_url: about.untyped_url,
+            reads: &reads,
+            format: format_of(self.source),
             lines: self.lines,
         };
         let mut entry = normalise::entry(&merged.found, context);

@@ -3,6 +3,7 @@
 use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
+use crate::reads::Reads;
 use crate::servers;
 
 /// opencode.
@@ -47,6 +48,7 @@ const ABOUT: About = About {
     ],
     variables: &[Variable { name: "OPENCODE_CONFIG_DIR", default: "" }],
     processes: &["opencode"],
+    reads: &Reads::OPENCODE,
     evidence: "tested 1.18.33 on Linux; binary read; source add-mcp 2.4.0 for Windows",
     notes: "There is no trust question: `opencode mcp list` alone starts the servers of a project. Configuration also comes from `OPENCODE_CONFIG`, `OPENCODE_CONFIG_CONTENT`, the organisation of the account, the macOS domain `ai.opencode.managed` and JavaScript plugins. The managed files switch known names off; they cannot forbid unknown ones.",
     ..About::NONE
