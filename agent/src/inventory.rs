@@ -93,7 +93,14 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
     parsed.leniencies.utf16 |= decoded.leniencies.utf16;
     let shadowed =
         if parsed.duplicates.is_empty() { Vec::new() } else { running_ends(servers::shadowed(&parsed.root)) };
-    let reader = FileReader { source, parsed: &parsed, lines: &lines, skipped: decoded.skipped, shadowed };
+    let reader = FileReader {
+        source,
+        parsed: &parsed,
+        lines: &lines,
+        text: &decoded.text,
+        skipped: decoded.skipped,
+        shadowed,
+    };
     reader.inventory()
 }
 
@@ -136,6 +143,7 @@ struct FileReader<'d> {
     source: &'d Source,
     parsed: &'d Parsed<'d>,
     lines: &'d LineIndex<'d>,
+    text: &'d str,
     skipped: usize,
     /// What earlier duplicates of keys hold, in order of the text; each ends where the furthest so far ends.
     shadowed: Vec<Span>,
@@ -250,6 +258,12 @@ impl<'d> FileReader<'d> {
             |finding, offset| out.push(FileFinding { finding, position: self.lines.position(offset) });
         if let Some(damage) = &self.parsed.damage {
             tell(Finding::new(FindingCode::DamagedConfig, damage.message.clone()), damage.offset);
+        }
+        let rewritten = |reading: &Reading| reading.adapter.rewrites(self.text, self.parsed);
+        if let Some(offset) = self.source.readings.iter().find_map(rewritten) {
+            let message =
+                "references are filled in before the file is parsed, and here that makes another file of it";
+            tell(Finding::new(FindingCode::DamagedConfig, message).weighing(Severity::High), offset);
         }
         if let Some(why) = owner_refuses {
             tell(Finding::new(FindingCode::FileRefused, why), 0);

@@ -25,6 +25,8 @@ pub const OF_EXTENSION: &str = "its source is an extension, yet a command or URL
 pub const TRANSPORT: &str = "its transport is a word that is not known";
 /// Some YAML parsers follow merge keys and some do not.
 pub const MERGED: &str = "some of its members come from a YAML merge key, which not every parser follows";
+/// Some clients fill references in before they parse the file.
+pub const FILLED_IN: &str = "the name of a member holds a reference that may be filled in";
 /// What lies deeper was not read.
 pub const DEEP: &str = "it is nested too deep to be read";
 /// JavaScript makes one text of a list, and clients have taken it.
@@ -42,6 +44,7 @@ const ALL: &[&str] = &[
     OF_EXTENSION,
     TRANSPORT,
     MERGED,
+    FILLED_IN,
     DEEP,
     NOT_TEXT,
 ];

@@ -137,6 +137,12 @@ pub trait ClientAdapter: Sync {
         Vec::new()
     }
 
+    /// Where the client's own treatment of the text, before it parses it, makes another file of it.
+    fn rewrites(&self, text: &str, doc: &Parsed<'_>) -> Option<usize> {
+        let _ = (text, doc);
+        None
+    }
+
     /// Settings worth telling (automatic approval, weakening of a managed policy).
     fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
         let _ = (at, doc);

@@ -14,6 +14,9 @@ const SINGLE: &[&str] = &["args", "cwd"];
 /// Members of the object that older versions of Zed keep a command in.
 const COMMAND_OBJECT: &[&str] = &["path", "args", "env"];
 
+/// How references begin in clients that fill them in before they parse (opencode, Continue).
+const FILLED_IN: &[&str] = &["{env:", "{file:", "${{"];
+
 /// The first contradiction that was found.
 #[derive(Debug, Default)]
 pub(crate) struct Doubt(pub(crate) Option<&'static str>);
@@ -155,6 +158,9 @@ fn of_structure(entry: &Node<'_>, doubt: &mut Doubt) {
             Value::Deep => doubt.note(why::DEEP),
             Value::Array(items) => nodes.extend(items),
             Value::Object(members) => {
+                if members.iter().any(|m| FILLED_IN.iter().any(|mark| m.key.contains(mark))) {
+                    doubt.note(why::FILLED_IN);
+                }
                 if stands_twice(members) {
                     doubt.note(why::TWICE);
                 }

@@ -66,6 +66,10 @@ impl ClientAdapter for Adapter {
         if at.keys == KEYS { opencode::mixed(doc) } else { servers::under_keys(&doc.root, at.keys) }
     }
 
+    fn rewrites(&self, text: &str, doc: &Parsed<'_>) -> Option<usize> {
+        opencode::rewritten(text, doc)
+    }
+
     fn leads(&self, _: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
         opencode::plugins(doc)
     }
