@@ -6,6 +6,7 @@ use mcpolicy_clients::adapter::{Found, Lead, Load};
 use mcpolicy_clients::codec::{self, Format, Parsed, decode};
 use mcpolicy_clients::location::Role;
 use mcpolicy_clients::node::{LineIndex, Span, Value};
+use mcpolicy_clients::reads::Reads;
 use mcpolicy_clients::{normalise, servers};
 use mcpolicy_schema::entry::{Entry, Inert, Position, Reader};
 use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
@@ -92,7 +93,14 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
     parsed.leniencies.utf16 |= decoded.leniencies.utf16;
     let shadowed =
         if parsed.duplicates.is_empty() { Vec::new() } else { running_ends(servers::shadowed(&parsed.root)) };
-    let reader = FileReader { source, parsed: &parsed, lines: &lines, skipped: decoded.skipped, shadowed };
+    let reader = FileReader {
+        source,
+        parsed: &parsed,
+        lines: &lines,
+        text: &decoded.text,
+        skipped: decoded.skipped,
+        shadowed,
+    };
     reader.inventory()
 }
 
@@ -135,6 +143,7 @@ struct FileReader<'d> {
     source: &'d Source,
     parsed: &'d Parsed<'d>,
     lines: &'d LineIndex<'d>,
+    text: &'d str,
     skipped: usize,
     /// What earlier duplicates of keys hold, in order of the text; each ends where the furthest so far ends.
     shadowed: Vec<Span>,
@@ -180,10 +189,17 @@ impl<'d> FileReader<'d> {
         // The owner names the client, unless only others read this key.
         let owner = merged.by.first().map_or(self.source.owner(), |at| &self.source.readings[*at]);
         let about = owner.adapter.about();
+        // What nobody reads here is judged as whoever reads the file would have it.
+        let all: Vec<usize> = (0..self.source.readings.len()).collect();
+        let by = if merged.by.is_empty() { &all } else { &merged.by };
+        let reads: Vec<&Reads> =
+            by.iter().map(|at| self.source.readings[*at].adapter.about().reads).collect();
         let context = normalise::Context {
             client: about.id,
             scope: owner.location.scope,
             untyped_url: about.untyped_url,
+            reads: &reads,
+            format: format_of(self.source),
             lines: self.lines,
         };
         let mut entry = normalise::entry(&merged.found, context);
@@ -242,6 +258,12 @@ impl<'d> FileReader<'d> {
             |finding, offset| out.push(FileFinding { finding, position: self.lines.position(offset) });
         if let Some(damage) = &self.parsed.damage {
             tell(Finding::new(FindingCode::DamagedConfig, damage.message.clone()), damage.offset);
+        }
+        let rewritten = |reading: &Reading| reading.adapter.rewrites(self.text, self.parsed);
+        if let Some(offset) = self.source.readings.iter().find_map(rewritten) {
+            let message =
+                "references are filled in before the file is parsed, and here that makes another file of it";
+            tell(Finding::new(FindingCode::DamagedConfig, message).weighing(Severity::High), offset);
         }
         if let Some(why) = owner_refuses {
             tell(Finding::new(FindingCode::FileRefused, why), 0);

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contradiction;
 use crate::sensitive::Sensitive;
 
 /// Stable id of a client, for example `claude-code`. The ids are listed in docs/clients.md.
@@ -168,7 +169,7 @@ pub struct Entry {
     /// Why no reader loads it, `None` if at least one does.
     pub inert: Option<Inert>,
     /// Other members of the entry that change what runs or what is allowed (`envFile`, `headersHelper`, `trust` …):
-    /// name and scalar value as text (structured values as an empty text).
+    /// name and value as text (lists and maps as compact JSON).
     pub members: Vec<NamedValue>,
     /// What is wrong with its shape, in words for people, without any value from the file.
     pub malformed: Option<&'static str>,
@@ -215,6 +216,11 @@ impl Entry {
             malformed: None,
             project: None,
         }
+    }
+
+    /// Whether programs that read it differently would launch different things.
+    pub fn contradicts(&self) -> bool {
+        self.malformed.is_some_and(|what| contradiction::named(what).is_some())
     }
 
     /// The value of a member in [`Entry::members`].

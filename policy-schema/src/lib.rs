@@ -4,6 +4,7 @@
 //!
 //! This crate is pure: no file, network, clock, environment or thread. Whatever depends on the world is an argument.
 
+pub mod contradiction;
 pub mod document;
 pub mod entry;
 pub mod envelope;

@@ -41,6 +41,9 @@ pub(crate) struct Case {
     approved: String,
     expected: String,
     why: String,
+    /// Only in the project's own cases: the code of the verdict's reason. The verdict itself must deny then.
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 const HOME: &str = "/home/jane";
@@ -67,6 +70,10 @@ impl Case {
         let enforced = inventory.findings.iter().any(|f| f.finding.code.is_enforced());
         let is_raw = self.entry.is_none();
         let ok = match (self.expected.as_str(), is_raw) {
+            ("deny", _) if self.reason.is_some() => judged.iter().any(|j| {
+                let code = j.reason.as_ref().map(|r| r.code.as_str());
+                !j.is_allowed() && code == self.reason.as_deref()
+            }),
             ("deny", false) => !judged.is_empty() && denied,
             ("deny", true) => denied || enforced,
             ("allow", false) => judged.len() == 1 && !denied && !enforced,

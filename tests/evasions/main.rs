@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test reads its own files and parameters")]
 
 mod case;
+mod contradictions;
 mod policy;
 
 use std::path::{Path, PathBuf};
@@ -26,7 +27,8 @@ fn main() {
         None if shared.is_file() => files.push(shared),
         None => mcpolicy_tests::skip("../shared/corpus/evasions.json is not beside this checkout"),
     }
-    let trials = files.iter().flat_map(|file| trials(file)).collect();
+    let mut trials: Vec<Trial> = files.iter().flat_map(|file| trials(file)).collect();
+    trials.extend(contradictions::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }
 

@@ -53,6 +53,7 @@ fn rule(id: &str, entry: &Approved) -> Value {
         "npm-bridge" => json!({ "bridge": {
             "ecosystem": "npm", "package": entry.package, "versions": versions, "targets": [entry.target],
         } }),
+        "builtin" => json!({ "builtin": entry.package }),
         "local" => json!({ "executable": { "path": entry.path, "sha256": [entry.sha256] } }),
         other => panic!("{id}: unknown kind {other}"),
     };

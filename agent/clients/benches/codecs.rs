@@ -5,6 +5,7 @@ use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use mcpolicy_clients::codec::{Dialect, Format, decode, parse};
 use mcpolicy_clients::node::LineIndex;
+use mcpolicy_clients::reads::Reads;
 use mcpolicy_clients::{normalise, servers};
 use mcpolicy_schema::entry::{Entry, Scope, Transport};
 
@@ -84,6 +85,8 @@ fn entries(bytes: &[u8], format: Format, keys: &[&str]) -> Vec<Entry> {
         client: "claude-code",
         scope: Scope::User,
         untyped_url: Transport::Http,
+        reads: &[&Reads::USUAL],
+        format,
         lines: &lines,
     };
     let mut found = servers::under_keys(&parsed.root, keys);

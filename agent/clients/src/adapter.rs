@@ -6,6 +6,7 @@ use mcpolicy_schema::finding::Finding;
 use crate::codec::Parsed;
 use crate::location::Location;
 use crate::node::{Node, Span};
+use crate::reads::Reads;
 use crate::servers;
 
 /// A variable that moves a client's files.
@@ -36,6 +37,8 @@ pub struct About {
     pub bypass_flags: &'static [&'static str],
     /// What it takes an entry with a URL and no transport word for.
     pub untyped_url: Transport,
+    /// Under which names it reads what it launches.
+    pub reads: &'static Reads,
     /// Where the facts come from: version tested, source or documentation read.
     pub evidence: &'static str,
     /// What a reader of docs/clients.md should know.
@@ -53,6 +56,7 @@ impl About {
         processes: &[],
         bypass_flags: &[],
         untyped_url: Transport::Http,
+        reads: &Reads::ANY,
         evidence: "",
         notes: "",
     };
@@ -131,6 +135,12 @@ pub trait ClientAdapter: Sync {
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
         let _ = (at, doc);
         Vec::new()
+    }
+
+    /// Where the client's own treatment of the text, before it parses it, makes another file of it.
+    fn rewrites(&self, text: &str, doc: &Parsed<'_>) -> Option<usize> {
+        let _ = (text, doc);
+        None
     }
 
     /// Settings worth telling (automatic approval, weakening of a managed policy).

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use mcpolicy_schema::evaluate::is_judged;
+
 use crate::node::{Member, Node, Span, Value};
 
 /// The tag of an element.
@@ -36,31 +38,29 @@ fn named<'d, 'a>(element: &'d Node<'a>, name: &str) -> Option<&'d Node<'a>> {
 /// A server written as options, as the object that other clients would write. Places are those of the element.
 pub fn to_object<'a>(element: &Node<'a>) -> Node<'a> {
     let mut members = Vec::new();
-    let mut add = |key: &'static str, value: Value<'a>| {
+    let mut add = |key: &str, value: Value<'a>| {
         let value = Node { value, span: element.span };
-        members.push(Member { key: Cow::Borrowed(key), key_span: element.span, value });
+        members.push(Member { key: Cow::Owned(key.to_owned()), key_span: element.span, value });
     };
-    let text = |name: &str| option(element, name).filter(|value| !value.is_empty());
-    if let Some(command) = text("programPath").or_else(|| text("command")) {
-        add("command", string(command));
-    }
-    if let Some(line) = text("arguments") {
-        add("args", list(split_arguments(line), element.span));
-    } else if let Some(args) = named(element, "args") {
-        let values = below(args).into_iter().filter_map(|item| attribute(item, "value"));
-        add("args", list(values.map(str::to_owned).collect(), element.span));
-    }
-    let environment = children(element).iter().find(|child| tag(child) == Some("envs"));
-    let environment = environment.or_else(|| named(element, "envs")).or_else(|| named(element, "env"));
-    if let Some(environment) = environment {
-        add("env", pairs(environment));
-    }
-    if let Some(headers) = named(element, "headers") {
-        add("headers", pairs(headers));
-    }
-    for (name, key) in [("url", "url"), ("workingDirectory", "cwd")] {
-        if let Some(value) = text(name) {
-            add(key, string(value));
+    // Every one of several is kept: which of them the client takes is not for here.
+    for child in children(element) {
+        let is_option = tag(child) == Some("option");
+        let name = attribute(child, "name").filter(|_| is_option);
+        let text = attribute(child, "value").filter(|value| !value.is_empty());
+        match (name.unwrap_or_default(), text) {
+            ("programPath" | "command", Some(command)) => add("command", string(command)),
+            ("arguments", Some(line)) => add("args", list(split_arguments(line), element.span)),
+            ("args", _) => {
+                let values = below(child).into_iter().filter_map(|item| attribute(item, "value"));
+                add("args", list(values.map(str::to_owned).collect(), element.span));
+            }
+            ("envs" | "env", _) => add("env", pairs(child)),
+            ("headers", _) => add("headers", pairs(child)),
+            ("url", Some(url)) => add("url", string(url)),
+            ("workingDirectory", Some(directory)) => add("cwd", string(directory)),
+            _ if tag(child) == Some("envs") => add("env", pairs(child)),
+            (name, Some(value)) if is_judged(name) => add(name, string(value)),
+            _ => {}
         }
     }
     if option(element, "enabled") == Some("false") {

@@ -1,51 +1,28 @@
 //! A found server to an [`Entry`]: the members of all clients under their common names.
 //!
 //! Reading is as loose as the loosest client is: an alias that one client does not know may be what another reads
-//! from the same file. What only some clients accept is noted in [`Entry::malformed`] or decided by the adapter.
+//! from the same file. What only some clients accept, and what two of them would read differently, is noted in
+//! [`Entry::malformed`] or decided by the adapter.
 
 use std::borrow::Cow;
 
+use mcpolicy_schema::contradiction as why;
 use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Scope, Transport};
 use mcpolicy_schema::sensitive::Sensitive;
 
 use crate::adapter::Found;
+use crate::codec::Format;
 use crate::element;
+use crate::launch::{self, Doubt, Layers, Said};
 use crate::node::{LineIndex, Member, Node, Value};
+use crate::reads::Reads;
 
-/// Members that are identity, environment or switches, and therefore not in [`Entry::members`].
-const KNOWN: &[&str] = &[
-    "command",
-    "cmd",
-    "args",
-    "env",
-    "environment",
-    "envs",
-    "url",
-    "httpUrl",
-    "serverUrl",
-    "uri",
-    "endpoint",
-    "headers",
-    "http_headers",
-    "type",
-    "transport",
-    "transportType",
-    "server_type",
-    "disabled",
-    "enabled",
-    "cwd",
-    "name",
-    "id",
-    "description",
-    "timeout",
-];
+/// Members that are switches or for people, and therefore not in [`Entry::members`].
+const PLAIN: &[&str] = &["disabled", "enabled", "name", "id", "description", "timeout"];
 
 /// A member that is a whole server: its text is the command line. Elsewhere a text in place of an entry is malformed,
 /// but what it would run is shown all the same.
 const COMMAND_LINE: &str = "/serverCommand";
-const URL_KEYS: &[&str] = &["url", "httpUrl", "serverUrl", "uri", "endpoint"];
-const TYPE_KEYS: &[&str] = &["type", "transport", "transportType", "server_type"];
-const ENV_KEYS: &[&str] = &["env", "environment", "envs"];
 
 /// What the caller knows of the file.
 #[derive(Debug, Clone, Copy)]
@@ -56,84 +33,49 @@ pub struct Context<'a> {
     pub scope: Scope,
     /// What that client takes a URL without transport word for.
     pub untyped_url: Transport,
+    /// What each client that may take the entry reads.
+    pub reads: &'a [&'static Reads],
+    /// The format of the file.
+    pub format: Format,
     /// Lines of the text.
     pub lines: &'a LineIndex<'a>,
 }
 
 /// Normalises one found server. Readers and inertness are left to the caller.
 pub fn entry(found: &Found<'_>, context: Context<'_>) -> Entry {
-    let mut malformed = None;
-    let mut note = |what: &'static str| {
-        malformed.get_or_insert(what);
-    };
     let rewritten = rewritten(found.node);
     let outer = rewritten.as_ref().unwrap_or(found.node);
+    let layers = Layers::new(outer, context.reads);
+    let (mut doubt, mut shape) = (Doubt::default(), Doubt::default());
+    layers.look_over(context.format, &mut doubt);
     if !outer.is_object() && !found.key_path.ends_with(COMMAND_LINE) {
-        note("the entry is not an object");
+        shape.note("the entry is not an object");
     }
-    // Cline CLI 3 keeps everything but the switches in a `transport` object.
-    let nested = outer.get("transport").filter(|t| t.is_object());
-    let look = |key: &str| nested.and_then(|t| t.get(key)).or_else(|| outer.get(key));
-    // Zed's older form keeps path, args and env in a `command` object.
-    let command_node = look("command").or_else(|| look("cmd"));
-    let command_object = command_node.filter(|c| c.is_object());
-    let inner = |key: &str| command_object.and_then(|c| c.get(key));
-
-    let mut args = Vec::new();
-    let mut command = None;
-    match command_node.or_else(|| outer.as_str().map(|_| outer)).map(|c| &c.value) {
-        // opencode and Kilo: the whole argument vector.
-        Some(Value::Array(items)) => {
-            let mut texts = items.iter().map(text_of);
-            command = texts.next();
-            args.extend(texts);
+    let (command, args, command_object) = command_line(&layers, &mut doubt, &mut shape);
+    let env = layers.said(|r| r.env, is_table, &mut doubt);
+    launch::agree(&env, &mut doubt);
+    let env = match command_object.map(|object| object.get("env")) {
+        None => env.first().map(|said| said.node),
+        Some(inner) => {
+            beside(inner, env.first().map(|said| said.node), &mut doubt);
+            inner.or(env.first().map(|said| said.node))
         }
-        Some(Value::Object(_)) => command = inner("path").map(text_of),
-        Some(Value::String(text)) => command = Some(Sensitive::new(text.as_ref())),
-        Some(Value::Null) | None => {}
-        Some(_) => {
-            note("the command is not text");
-            command = command_node.map(text_of);
-        }
-    }
-    match inner("args").or_else(|| look("args")).map(|a| (a, &a.value)) {
-        Some((_, Value::Array(items))) => {
-            if items.iter().any(|i| !matches!(i.value, Value::String(_))) {
-                note("an argument is not text");
-            }
-            args.extend(items.iter().map(text_of));
-        }
-        Some((_, Value::Null)) | None => {}
-        Some((node, _)) => {
-            note("args is not a list");
-            args.push(text_of(node));
-        }
-    }
-
-    let env_node = inner("env").into_iter().chain(ENV_KEYS.iter().filter_map(|key| look(key)));
-    let env = env_node.map(named_values).find(|values| !values.is_empty()).unwrap_or_default();
-    let request_headers =
-        || look("requestOptions").or_else(|| look("requestInit")).and_then(|r| r.get("headers"));
-    let headers = look("headers").or_else(|| look("http_headers")).or_else(request_headers);
-    let headers = headers.map(named_values).unwrap_or_default();
-
-    let url_node = URL_KEYS.iter().find_map(|key| look(key).and_then(Node::as_str).map(|url| (*key, url)));
-    let declared = nested.and_then(|t| t.get("type")).and_then(Node::as_str);
-    let declared =
-        declared.or_else(|| TYPE_KEYS.iter().find_map(|key| outer.get(key).and_then(Node::as_str)));
-    let transport = match declared {
-        Some(word) => transport_word(word),
-        None if command.as_ref().is_some_and(|c| !c.is_empty()) => Transport::Stdio,
-        None => match url_node {
-            Some(("httpUrl", _)) => Transport::Http,
-            Some((_, url)) if url.starts_with("ws://") || url.starts_with("wss://") => Transport::Ws,
-            Some(_) => context.untyped_url,
-            None => Transport::Unknown,
-        },
     };
+    let env = env.map(|node| named_values(node, &mut doubt)).unwrap_or_default();
+    let headers = headers(&layers, &mut doubt);
+    let url = url(&layers, &mut doubt);
+    let (declared, transport) = transport(&layers, command.as_ref(), url, context, &mut doubt);
+    let is_launched = command.as_ref().is_some_and(|c| !c.is_empty()) || url.is_some();
+    let is_of_extension = outer.get("source").and_then(Node::as_str) == Some("extension");
+    if is_of_extension && is_launched {
+        doubt.note(why::OF_EXTENSION);
+    }
+    let cwd = layers.single("cwd", &mut doubt);
+    if cwd.is_some_and(|cwd| cwd.as_str().is_none()) {
+        doubt.note(why::NOT_TEXT);
+    }
     let off = |key: &str, value: bool| outer.get(key).and_then(Node::as_bool) == Some(value);
-
-    Entry {
+    let mut entry = Entry {
         name: found.name.clone(),
         client: context.client,
         readers: Vec::new(),
@@ -145,16 +87,213 @@ pub fn entry(found: &Found<'_>, context: Context<'_>) -> Entry {
         declared_type: declared.map(str::to_owned),
         command,
         args,
-        url: url_node.map(|(_, url)| Sensitive::new(url)),
+        url: url.map(|(_, url)| Sensitive::new(url)),
         env,
         headers,
-        cwd: look("cwd").and_then(Node::as_str).map(Sensitive::new),
+        cwd: cwd.and_then(Node::as_str).map(Sensitive::new),
         disabled: off("disabled", true) || off("enabled", false),
         inert: None,
-        members: outer.members().iter().filter(|m| !KNOWN.contains(&m.key.as_ref())).map(member).collect(),
-        malformed,
+        members: Vec::new(),
+        malformed: doubt.0.or(shape.0),
         project: found.project.clone(),
+    };
+    entry.members = members(&layers, &entry, context.reads);
+    entry
+}
+
+/// What is run, with what arguments, and the object that holds both in Zed's older form.
+fn command_line<'n, 'd>(
+    layers: &Layers<'n, 'd>,
+    doubt: &mut Doubt,
+    shape: &mut Doubt,
+) -> (Option<Sensitive>, Vec<Sensitive>, Option<&'n Node<'d>>) {
+    let is_command =
+        |node: &Node<'d>| matches!(node.value, Value::String(_) | Value::Array(_) | Value::Object(_));
+    let said = layers.said(|r| r.command, is_command, doubt);
+    launch::agree(&said, doubt);
+    let node = said.first().map(|said| said.node).or_else(|| layers.outer.as_str().map(|_| layers.outer));
+    let object = node.filter(|node| node.is_object());
+    let mut args = Vec::new();
+    let mut command = None;
+    match node.map(|node| (node, &node.value)) {
+        // opencode and Kilo: the whole argument vector.
+        Some((_, Value::Array(items))) => {
+            if items.iter().any(|i| i.as_str().is_none()) {
+                shape.note("a word of the command is not text");
+            }
+            let mut texts = items.iter().map(text_of);
+            command = texts.next();
+            args.extend(texts);
+        }
+        Some((node, Value::Object(_))) => {
+            if node.get("path").is_none_or(|path| path.as_str().is_none()) {
+                shape.note("the command is an object without a path");
+            }
+            command = node.get("path").map(text_of);
+        }
+        Some((_, Value::String(text))) => command = Some(Sensitive::new(text.as_ref())),
+        None => {}
+        Some((node, _)) => {
+            shape.note("the command is not text");
+            command = Some(text_of(node));
+        }
     }
+    let outer = layers.single("args", doubt);
+    let own = object.map(|object| object.get("args"));
+    if let Some(inner) = own {
+        beside(inner, outer, doubt);
+    }
+    let is_list = node.is_some_and(|node| matches!(node.value, Value::Array(_)));
+    if is_list && outer.is_some_and(|args| !matches!(&args.value, Value::Array(items) if items.is_empty())) {
+        doubt.note(why::LIST_AND_ARGS);
+    }
+    match own.flatten().or(outer).map(|a| (a, &a.value)) {
+        Some((_, Value::Array(items))) => {
+            if items.iter().any(|i| !matches!(i.value, Value::String(_))) {
+                shape.note("an argument is not text");
+            }
+            args.extend(items.iter().map(text_of));
+        }
+        Some((_, Value::Null)) | None => {}
+        Some((node, _)) => {
+            shape.note("args is not a list");
+            args.push(text_of(node));
+        }
+    }
+    (command, args, object)
+}
+
+/// What stands in a command object, and the same beside it.
+fn beside(inner: Option<&Node<'_>>, outer: Option<&Node<'_>>, doubt: &mut Doubt) {
+    if outer.is_some_and(|outer| !inner.is_some_and(|inner| launch::same(inner, outer))) {
+        doubt.note(why::BESIDE_COMMAND);
+    }
+}
+
+fn headers(layers: &Layers<'_, '_>, doubt: &mut Doubt) -> Vec<NamedValue> {
+    let mut said = layers.said(|r| r.headers, is_table, doubt);
+    // JetBrains' Copilot and Continue keep them in an object of what the request is made with.
+    for object in [Some(layers.outer), layers.nested].into_iter().flatten() {
+        for name in ["requestOptions", "requestInit"] {
+            let node = object.get(name).and_then(|request| request.get("headers"));
+            let node = node.filter(|node| !matches!(node.value, Value::Null));
+            said.extend(node.map(|node| Said { name, node, own: true }));
+        }
+    }
+    launch::agree(&said, doubt);
+    let headers = said.first().map(|said| named_values(said.node, doubt)).unwrap_or_default();
+    let differ = |a: &NamedValue, b: &NamedValue| {
+        why::same_fold(&a.name, &b.name) && a.name != b.name && a.value.expose() != b.value.expose()
+    };
+    // Their names count in any case: which of both is sent is the client's affair.
+    if headers.len() < 64
+        && headers.iter().enumerate().any(|(at, a)| headers[at..].iter().any(|b| differ(a, b)))
+    {
+        doubt.note(why::CASE);
+    }
+    headers
+}
+
+/// The URL, with the name under which it stands.
+fn url<'n>(layers: &Layers<'n, '_>, doubt: &mut Doubt) -> Option<(&'static str, &'n str)> {
+    let said = layers.said(|r| r.url, |node| matches!(node.value, Value::String(_)), doubt);
+    launch::agree(&said, doubt);
+    if said.iter().any(|said| said.node.as_str().is_none()) {
+        doubt.note(why::NOT_TEXT);
+    }
+    let texts = said.iter().filter_map(|said| Some((said.name, said.node.as_str()?)));
+    let mut texts = texts.collect::<Vec<_>>();
+    // An empty one says nothing, unless there is no other.
+    texts.sort_by_key(|(_, url)| url.is_empty());
+    texts.first().copied()
+}
+
+/// The transport word as written, and what it stands for.
+fn transport<'n>(
+    layers: &Layers<'n, '_>,
+    command: Option<&Sensitive>,
+    url: Option<(&'static str, &str)>,
+    context: Context<'_>,
+    doubt: &mut Doubt,
+) -> (Option<&'n str>, Transport) {
+    let said = layers.said(|r| r.transport, |node| matches!(node.value, Value::String(_)), doubt);
+    if said.iter().any(|said| said.node.as_str().is_none()) {
+        doubt.note(why::TRANSPORT);
+    }
+    let words: Vec<(&Said<'n, '_>, &'n str)> = said
+        .iter()
+        .filter_map(|said| Some((said, said.node.as_str()?)))
+        .filter(|(_, word)| !word.is_empty())
+        .collect();
+    let has_command = command.is_some_and(|c| !c.is_empty());
+    let is_launched = has_command || url.is_some_and(|(_, url)| !url.is_empty());
+    if is_launched && words.iter().any(|(_, word)| transport_word(word) == Transport::Builtin) {
+        doubt.note(why::OWN_CODE);
+    }
+    if is_launched && words.iter().any(|(said, word)| said.own && transport_word(word) == Transport::Unknown)
+    {
+        doubt.note(why::TRANSPORT);
+    }
+    let known =
+        words.iter().map(|(_, word)| Way::of(transport_word(word))).filter(|way| *way != Way::Unknown);
+    if known.clone().zip(known.skip(1)).any(|(one, next)| one != next) {
+        doubt.note(why::ALIASES);
+    }
+    let declared = words.first().map(|(_, word)| *word);
+    let transport = match declared {
+        Some(word) => transport_word(word),
+        None if has_command => Transport::Stdio,
+        None => match url {
+            Some(("httpUrl", _)) => Transport::Http,
+            Some((_, url)) if url.starts_with("ws://") || url.starts_with("wss://") => Transport::Ws,
+            Some(_) => context.untyped_url,
+            None => Transport::Unknown,
+        },
+    };
+    (declared, transport)
+}
+
+/// Transports that differ in what is launched, not only in the words on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Process,
+    Remote,
+    Own,
+    Unknown,
+}
+
+impl Way {
+    fn of(transport: Transport) -> Self {
+        match transport {
+            Transport::Stdio => Self::Process,
+            Transport::Http | Transport::Sse | Transport::Ws => Self::Remote,
+            Transport::Builtin => Self::Own,
+            Transport::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// The members that are not told elsewhere: those that say nothing of the launch, and aliases that no reader of the
+/// file reads. Where the entry contradicts itself all of them, so that its fingerprint is that of this very entry.
+fn members(layers: &Layers<'_, '_>, entry: &Entry, readers: &[&Reads]) -> Vec<NamedValue> {
+    let objects = [Some(layers.outer), layers.nested].into_iter().flatten();
+    let is_layer = |m: &Member<'_>| layers.reads_nested() && m.key == "transport" && m.value.is_object();
+    let all = objects.flat_map(Node::members).filter(|m| !PLAIN.contains(&m.key.as_ref()) && !is_layer(m));
+    let told: Vec<NamedValue> = if entry.contradicts() {
+        all.map(member).collect()
+    } else {
+        all.filter(|m| !Reads::is_launch(&m.key) || Reads::is_foreign(&m.key, readers)).map(member).collect()
+    };
+    // Goose knows code of its own by this name, not by that of the map.
+    let named = layers.outer.members().iter().filter(|m| m.key == "name");
+    let named = named
+        .map(member)
+        .filter(|name| entry.transport == Transport::Builtin && name.value.expose() != entry.name);
+    told.into_iter().chain(named).collect()
+}
+
+fn is_table(node: &Node<'_>) -> bool {
+    matches!(node.value, Value::Object(_) | Value::Array(_))
 }
 
 /// The entry in the common form, where it is written in another one.
@@ -166,23 +305,36 @@ fn rewritten<'d>(node: &Node<'d>) -> Option<Node<'d>> {
 pub fn transport_word(word: &str) -> Transport {
     match word.to_ascii_lowercase().as_str() {
         "stdio" | "local" => Transport::Stdio,
-        "http" | "streamable-http" | "streamable_http" | "streamablehttp" | "http-stream" | "remote" => {
-            Transport::Http
-        }
+        "http" | "https" | "streamable-http" | "streamable_http" | "streamablehttp" | "http-stream"
+        | "remote" => Transport::Http,
         "sse" => Transport::Sse,
         "ws" | "websocket" => Transport::Ws,
-        "builtin" | "platform" | "frontend" | "sdk" | "inline_python" => Transport::Builtin,
+        // `registry` of Kiro: a server that the organisation's registry has under the name.
+        "builtin" | "platform" | "frontend" | "sdk" | "inline_python" | "registry" => Transport::Builtin,
         _ => Transport::Unknown,
     }
 }
 
 fn member(member: &Member<'_>) -> NamedValue {
-    let value = member.value.scalar_text().map(|text| Sensitive::new(text.as_ref())).unwrap_or_default();
+    let value = match &member.value.value {
+        // What a list or map holds takes part in the fingerprint.
+        Value::Array(_) | Value::Object(_) | Value::Deep => text_of(&member.value),
+        _ => member.value.scalar_text().map(|text| Sensitive::new(text.as_ref())).unwrap_or_default(),
+    };
     NamedValue { name: member.key.to_string(), value }
 }
 
 /// Names and values of a map, or of a list of `NAME=value`. Sorted by name, duplicates kept.
-fn named_values(node: &Node<'_>) -> Vec<NamedValue> {
+fn named_values(node: &Node<'_>, doubt: &mut Doubt) -> Vec<NamedValue> {
+    let is_text = |node: &Node<'_>| !matches!(node.value, Value::Array(_) | Value::Object(_) | Value::Deep);
+    let is_plain = match &node.value {
+        Value::Object(members) => members.iter().all(|m| is_text(&m.value)),
+        Value::Array(items) => items.iter().all(|item| item.as_str().is_some()),
+        _ => false,
+    };
+    if !is_plain {
+        doubt.note(why::NOT_TEXT);
+    }
     let mut values: Vec<NamedValue> = match &node.value {
         Value::Object(members) => members.iter().map(|m| named(&m.key, &text_of(&m.value))).collect(),
         Value::Array(items) => items
@@ -211,7 +363,7 @@ fn text_of(node: &Node<'_>) -> Sensitive {
 fn json_text<'a>(node: &'a Node<'_>, top: bool) -> Cow<'a, str> {
     match &node.value {
         Value::String(text) if top => Cow::Borrowed(text),
-        Value::String(text) => Cow::Owned(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))),
+        Value::String(text) => Cow::Owned(quoted(text)),
         Value::Null => Cow::Borrowed("null"),
         Value::Deep => Cow::Borrowed("…"),
         Value::Array(items) => {
@@ -219,10 +371,16 @@ fn json_text<'a>(node: &'a Node<'_>, top: bool) -> Cow<'a, str> {
             Cow::Owned(format!("[{}]", parts.join(", ")))
         }
         Value::Object(members) => {
-            let parts: Vec<_> =
-                members.iter().map(|m| format!("\"{}\": {}", m.key, json_text(&m.value, false))).collect();
+            let parts: Vec<_> = members
+                .iter()
+                .map(|m| format!("{}: {}", quoted(&m.key), json_text(&m.value, false)))
+                .collect();
             Cow::Owned(format!("{{{}}}", parts.join(", ")))
         }
         Value::Bool(_) | Value::Number(_) => node.scalar_text().unwrap_or_default(),
     }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mcpolicy_clients::adapters;
+use mcpolicy_schema::contradiction;
 use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Position, Reader, UNKNOWN_CLIENT};
 use mcpolicy_schema::evaluate::{Context, Device, Facts, FileFacts, Subject, System, evaluate};
 use mcpolicy_schema::identity::{self, Identity};
@@ -128,7 +129,10 @@ impl Stored {
             disabled: stored.disabled,
             inert: stored.inert,
             members: members(stored, &mut hidden),
-            malformed: stored.malformed.as_ref().map(|_| MALFORMED),
+            malformed: stored
+                .malformed
+                .as_deref()
+                .map(|what| contradiction::named(what).unwrap_or(MALFORMED)),
             project: stored.project.clone(),
         };
         let identity = identity::identify(&entry);

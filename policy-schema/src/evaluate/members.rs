@@ -2,6 +2,7 @@
 
 use super::case::Case;
 use super::{reason, values};
+use crate::contradiction::same_fold;
 use crate::document::{Rule, UnknownMembers};
 use crate::entry::{Entry, NamedValue};
 use crate::finding::FindingCode;
@@ -54,6 +55,8 @@ const HARMLESS: &[&str] = &[
     "logo",
     "maxRestarts",
     "metadata",
+    // Goose knows its own extensions by it, and there it is the identity.
+    "name",
     "networkTimeout",
     "note",
     "notes",
@@ -63,7 +66,6 @@ const HARMLESS: &[&str] = &[
     "required",
     "restart",
     "sampling",
-    "source",
     "sse_read_timeout",
     "startup_timeout_ms",
     "startup_timeout_sec",
@@ -83,14 +85,23 @@ const HARMLESS: &[&str] = &[
 
 /// Members that bring code, environment or another destination.
 const JUDGED: &[&str] = &[
+    "api_key_env",
+    "api_key_format",
+    "api_key_header",
     "auth",
     "authProviderType",
     "authorizationUrl",
     "authorization_url",
+    "bearerToken",
+    "bearerTokenEnv",
+    "bearer_token",
+    "bearer_token_env",
     "build",
     "ca",
     "cert",
     "client_secret",
+    "code",
+    "dependencies",
     "dev",
     "docker",
     "dotenv",
@@ -100,7 +111,9 @@ const JUDGED: &[&str] = &[
     "env_http_headers",
     "env_keys",
     "env_vars",
+    "entrypoint",
     "envfile",
+    "executable",
     "experimental_environment",
     "headersHelper",
     "headers_helper",
@@ -115,6 +128,8 @@ const JUDGED: &[&str] = &[
     "key",
     "oauth",
     "oauthConfig",
+    "oauthRedirectUrl",
+    "oauth_redirect_url",
     "oauth_resource",
     "passEnv",
     "pipe",
@@ -133,6 +148,8 @@ const JUDGED: &[&str] = &[
     "tls",
     "tokenUrl",
     "token_url",
+    "useShellInterpolation",
+    "uses",
     "verifySsl",
     "verify_ssl",
     "workdir",
@@ -145,6 +162,9 @@ const JUDGED: &[&str] = &[
     "no_sandbox",
 ];
 
+/// Members that add a protection or take one away.
+const SANDBOX: &[&str] = &["sandbox", "sandboxEnabled", "sandbox_enabled", "sandbox_mode"];
+
 /// Codex: the name of a variable whose value becomes the `Authorization` header.
 const BEARER: &str = "bearer_token_env_var";
 
@@ -152,18 +172,43 @@ const BEARER: &str = "bearer_token_env_var";
 pub(super) fn unknown(entry: &Entry) -> impl Iterator<Item = &NamedValue> {
     entry.members.iter().filter(|m| {
         let name = m.name.as_str();
-        !is_harmless(m) && !JUDGED.contains(&name) && name != BEARER && !is_sandbox(name)
+        !is_harmless(m) && !is_judged_member(m) && name != BEARER
     })
 }
 
-fn is_sandbox(name: &str) -> bool {
-    matches!(name, "sandbox" | "sandboxEnabled" | "sandbox_enabled" | "sandbox_mode")
+/// Whether a member of this name brings code, environment or another destination.
+pub fn is_judged(name: &str) -> bool {
+    JUDGED.contains(&name) || is_sandbox(name)
 }
 
-fn is_harmless(member: &NamedValue) -> bool {
+/// Whether a name would be that of a judged member in another case. Some clients take it, some do not.
+pub fn is_judged_but_for_case(name: &str) -> bool {
+    let known = || JUDGED.iter().chain(SANDBOX).chain([&BEARER]);
+    let is_known = known().any(|known| *known == name) || HARMLESS.contains(&name);
+    !is_known && known().any(|known| same_fold(known, name))
+}
+
+/// As [`is_judged`], in any case of letters, and where the value decides.
+fn is_judged_member(member: &NamedValue) -> bool {
+    let name = member.name.as_str();
+    is_judged(name)
+        || is_judged_but_for_case(name)
+        // Zed: an extension says what is run.
+        || (name == "source" && member.value.expose() == "extension")
+}
+
+fn is_sandbox(name: &str) -> bool {
+    SANDBOX.contains(&name)
+}
+
+/// Whether a member with this value changes nothing of what runs.
+pub(crate) fn is_harmless(member: &NamedValue) -> bool {
     if is_sandbox(&member.name) {
         // Switched off it takes a protection away; switched on it adds one.
         return matches!(member.value.expose().trim(), "true" | "on" | "workspace-write" | "read-only");
+    }
+    if member.name == "source" {
+        return member.value.expose() == "custom";
     }
     HARMLESS.contains(&member.name.as_str())
 }
@@ -184,7 +229,7 @@ pub(super) fn members(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Opti
             let detail = "the rule does not name the variable that becomes the Authorization header";
             return Some(reason(FindingCode::ReferenceNotAllowed, detail));
         }
-        if JUDGED.contains(&name) || is_sandbox(name) {
+        if is_judged_member(member) {
             return Some(reason(FindingCode::MemberNotAllowed, format!("the rule names no member `{name}`")));
         }
         if unknown_denies {

@@ -13,6 +13,7 @@ mod rule;
 mod values;
 
 pub use context::{Context, Device, Facts, FileFacts, Subject, System};
+pub use members::{is_judged, is_judged_but_for_case};
 
 use crate::document::{Default, Mode, Runners};
 use crate::finding::FindingCode;
@@ -45,6 +46,10 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, context: &Context<'_>) -
     if let Some(judgement) = exception(&case) {
         return judgement;
     }
+    if let Some(what) = subject.entry.malformed.filter(|_| subject.entry.contradicts()) {
+        // It is more than one server, so no list is about it, nor may a default that allows let it pass the denylist.
+        return case.denied(DecidedBy::Default, Some(reason(FindingCode::AmbiguousEntry, what)), None);
+    }
     let judgement = allowlist(&case).unwrap_or_else(|trace| by_default(&case, trace));
     match context.expired {
         Some(known) if judgement.is_allowed() && !known.contains(subject.fingerprint) => Judgement {
@@ -62,12 +67,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, context: &Context<'_>) -
 /// What is worth a finding though it changes no verdict: unknown members, runners that the user can write.
 pub fn notices(subject: &Subject<'_>, context: &Context<'_>) -> Vec<Reason> {
     let mut notices: Vec<Reason> = members::unknown(subject.entry)
-        .map(|_| {
-            reason(
-                FindingCode::UnknownMember,
-                "a member of the entry is not known to any client that we know",
-            )
-        })
+        .map(|_| reason(FindingCode::UnknownMember, "a member of the entry is not known of its client"))
         .take(1)
         .collect();
     let writable = context.facts.program.as_ref().is_some_and(|file| file.user_writable);

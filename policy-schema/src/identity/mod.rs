@@ -193,9 +193,7 @@ pub fn identify(entry: &Entry) -> Identity {
             Identity { ambiguous: identity.ambiguous.or(doubt), ..identity }
         }
         (None, Some(url)) => Identity::new(Kind::Url, url),
-        (None, None) if entry.transport == Transport::Builtin => {
-            Identity::new(Kind::Builtin, entry.name.as_str())
-        }
+        (None, None) if entry.transport == Transport::Builtin => reading::built_in(entry),
         (None, None) => Identity::new(Kind::Opaque, ""),
     };
     identity.ambiguous = reading::doubt(entry).or(identity.ambiguous);

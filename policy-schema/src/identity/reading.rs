@@ -1,7 +1,7 @@
 //! How a client makes an argument vector of an entry, and where clients differ in that.
 
-use super::command;
-use crate::entry::{Entry, Reader};
+use super::{Identity, Kind, command};
+use crate::entry::{Entry, Reader, Transport};
 use crate::sensitive::Sensitive;
 
 /// The client that splits a command without arguments like a shell; the others start a program of that name.
@@ -48,12 +48,27 @@ fn is_path(command: &str) -> bool {
     drive || bundle
 }
 
+/// Code of the client, known by its name there. Types that run what the entry itself brings, or what another list has
+/// under the name, are not known by any name.
+pub(super) fn built_in(entry: &Entry) -> Identity {
+    let word = entry.declared_type.as_deref().unwrap_or_default();
+    if !["builtin", "platform"].iter().any(|own| word.eq_ignore_ascii_case(own)) {
+        return Identity::new(Kind::Opaque, "");
+    }
+    let name = entry.member("name").map_or(entry.name.as_str(), Sensitive::expose);
+    Identity::new(Kind::Builtin, name)
+}
+
 /// Why an entry may be read otherwise than it stands, whatever is in it.
 pub(super) fn doubt(entry: &Entry) -> Option<&'static str> {
     let command = entry.command.as_ref().map(Sensitive::expose).unwrap_or_default();
     let url = entry.url.as_ref().map(Sensitive::expose).unwrap_or_default();
     if !command.is_empty() && !url.is_empty() {
         return Some("command and url stand side by side");
+    }
+    let is_launched = !command.is_empty() || !url.is_empty();
+    if entry.transport == Transport::Builtin && (is_launched || entry.member("code").is_some()) {
+        return Some("its type means code of the client, yet it brings a command, URL or code");
     }
     if command != command.trim() {
         return Some("blanks around the command");

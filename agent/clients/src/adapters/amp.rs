@@ -5,6 +5,7 @@ use mcpolicy_schema::finding::{FindingCode, Severity};
 use crate::adapter::{About, ClientAdapter, SettingFinding};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
+use crate::reads::Reads;
 use crate::setting;
 
 /// Amp.
@@ -30,6 +31,7 @@ const ABOUT: About = About {
     ],
     processes: &["amp"],
     bypass_flags: &["--dangerously-allow-all"],
+    reads: &Reads::USUAL,
     evidence: "tested 0.0.1790142911 (files only); docs ampcode.com/news/enterprise-managed-settings",
     notes: "Project servers need `amp mcp approve`. The flags `--mcp-config` and `--settings-file` bring others; servers may also be kept on the vendor's site.",
     ..About::NONE

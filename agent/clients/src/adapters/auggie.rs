@@ -3,6 +3,7 @@
 use crate::adapter::{About, ClientAdapter};
 use crate::codec::Dialect;
 use crate::location::{Location, UNIX, WINDOWS};
+use crate::reads::Reads;
 
 /// Augment Auggie CLI.
 pub(super) struct Adapter;
@@ -19,6 +20,7 @@ const ABOUT: About = About {
         Location::managed("%PROGRAMDATA%/augment/settings.json").json(Dialect::JSONC).on(WINDOWS),
     ],
     processes: &["auggie"],
+    reads: &Reads::USUAL,
     evidence: "tested 0.36.0 on Linux; bundle read for macOS and Windows",
     notes: "The managed file redefines servers by name; it restricts nothing. Servers of the tenant come from the account and are in no file.",
     ..About::NONE

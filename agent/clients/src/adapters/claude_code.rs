@@ -7,6 +7,7 @@ use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Va
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::node::{Node, escape};
+use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
 
@@ -78,6 +79,7 @@ const ABOUT: About = About {
     processes: &["claude"],
     bypass_flags: &["--dangerously-skip-permissions", "--permission-mode=bypassPermissions"],
     untyped_url: Transport::Unknown,
+    reads: &Reads::USUAL,
     evidence: "tested 2.1.329 and 2.1.197 on Linux",
     notes: "`.mcp.json` counts in the working directory and in every parent; `claude -p` starts it unasked. A server also comes from `--mcp-config`, from the front matter of agent files, from connectors of the account, and on macOS and Windows from the managed domain `com.anthropic.claudecode` and the registry. Backups below `~/.claude/backups` keep removed servers.",
 };
@@ -109,7 +111,7 @@ impl ClientAdapter for Adapter {
     }
 
     fn loads(&self, entry: &Entry, at: &Location) -> Load {
-        if entry.malformed.is_some() {
+        if entry.malformed.is_some() && !entry.contradicts() {
             // Tested: a bad entry is skipped, the others are loaded.
             Load::No("the entry has not the shape that the client takes")
         } else if entry.url.is_none() && entry.command.is_none() {

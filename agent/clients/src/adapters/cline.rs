@@ -2,6 +2,7 @@
 
 use crate::adapter::{About, ClientAdapter};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::reads::Reads;
 
 /// Cline.
 pub(super) struct Adapter;
@@ -29,6 +30,7 @@ const ABOUT: About = About {
         )
         .on(WINDOWS),
     ],
+    reads: &Reads::USUAL,
     evidence: "source stacklok/toolhive and add-mcp 2.4.0",
     notes: "Runs inside an editor, whose processes count for that editor. Its allowlist is on the vendor's side.",
     ..About::NONE

@@ -2,6 +2,7 @@
 
 use crate::adapter::{About, ClientAdapter, Variable};
 use crate::location::Location;
+use crate::reads::Reads;
 
 /// Cline CLI 3.x.
 pub(super) struct Adapter;
@@ -19,6 +20,7 @@ const ABOUT: About = About {
         Variable { name: "CLINE_DIR", default: "" },
     ],
     processes: &["cline"],
+    reads: &Reads { nested: true, ..Reads::USUAL },
     evidence: "tested 3.0.65",
     notes: "`CLINE_MCP_SETTINGS_PATH` and the flags `--config` and `--data-dir` move the file too. A URL given without a transport becomes a stdio server whose command is the URL.",
     ..About::NONE

@@ -7,6 +7,7 @@ use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Va
 use crate::codec::{Format, Parsed};
 use crate::location::{Location, UNIX, WINDOWS};
 use crate::node::Node;
+use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
 
@@ -51,6 +52,7 @@ const ABOUT: About = About {
     variables: &[Variable { name: "CODEX_HOME", default: "~/.codex" }],
     processes: &["codex"],
     bypass_flags: &["--dangerously-bypass-approvals-and-sandbox", "--yolo"],
+    reads: &Reads { headers: &["http_headers"], transport: &[], ..Reads::USUAL },
     evidence: "tested codex-cli 0.169.0 on Linux; source openai/codex and docs for macOS and Windows",
     notes: "A project's file counts only where the project is trusted. One invalid entry stops the whole client. A plugin counts only if `[plugins]` enables it. Servers also come from `-c`, from the macOS domain `com.openai.codex` and from the organisation's cloud layers.",
     ..About::NONE

@@ -4,6 +4,7 @@ use crate::adapter::{About, ClientAdapter, Lead, Variable};
 use crate::codec::{Dialect, Format, Parsed};
 use crate::location::Location;
 use crate::node::Node;
+use crate::reads::Reads;
 use crate::servers;
 
 /// Continue.
@@ -25,6 +26,8 @@ const ABOUT: About = About {
     ],
     variables: &[Variable { name: "CONTINUE_GLOBAL_DIR", default: "~/.continue" }],
     processes: &["cn"],
+    // The deprecated file keeps entries in a `transport` object.
+    reads: &Reads { nested: true, ..Reads::USUAL },
     evidence: "tested cn 1.5.47; source stacklok/toolhive; docs continuedev/continue",
     notes: "cn 1.5.47 loaded `config.yaml` only; the extension's documentation names the directories. The extension's processes count for its editor. Blocks of the hub (`uses:`) are fetched: a gap.",
     ..About::NONE

@@ -4,6 +4,7 @@ use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::node::Node;
+use crate::reads::Reads;
 use crate::servers;
 
 /// GitHub Copilot CLI.
@@ -41,6 +42,7 @@ const ABOUT: About = About {
     variables: &[Variable { name: "COPILOT_HOME", default: "~/.copilot" }],
     processes: &["copilot"],
     bypass_flags: &["--allow-all-tools", "--allow-all", "--yolo"],
+    reads: &Reads::USUAL,
     evidence: "tested 1.0.102 on Linux; docs docs.github.com; public plugin documentation for the plugin files",
     notes: "Project servers start in trusted folders only. Disabling a server writes its name into `settings.json`, not into the entry. The flag `--additional-mcp-config` brings others. The managed settings may also come from the macOS domain `com.github.copilot` and the Windows registry.",
     ..About::NONE

@@ -3,6 +3,7 @@
 use crate::adapter::{About, ClientAdapter, Variable};
 use crate::codec::Format;
 use crate::location::{Location, UNIX, WINDOWS};
+use crate::reads::Reads;
 
 /// Crush.
 pub(super) struct Adapter;
@@ -34,6 +35,7 @@ const ABOUT: About = About {
     ],
     processes: &["crush"],
     bypass_flags: &["--yolo"],
+    reads: &Reads::USUAL,
     evidence: "source charmbracelet/crush (internal/config, docs/config)",
     notes: "Values in the JSON files may run commands (`$(…)`). The managed file has the lowest priority.",
     ..About::NONE

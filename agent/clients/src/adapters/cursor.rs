@@ -7,6 +7,7 @@ use crate::codec::{Dialect, Parsed};
 use crate::editor;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::node::Node;
+use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
 
@@ -51,6 +52,7 @@ const ABOUT: About = About {
     ],
     processes: &["cursor", "cursor-agent", "cursor helper (plugin)"],
     bypass_flags: &["--force", "--approve-mcps"],
+    reads: &Reads::USUAL,
     evidence: "code of @cursor/sdk 1.0.32; docs and public sources for plugins and permissions",
     notes: "Extensions register servers by `vscode.cursor.mcp.registerServer()`, without a file. In the code read, one entry that its schema refuses makes the whole file count for nothing. Without `args` the command is split as a shell would. Team servers and cloud agents leave no file.",
     ..About::NONE

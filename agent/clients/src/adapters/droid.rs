@@ -3,6 +3,7 @@
 use crate::adapter::{About, ClientAdapter};
 use crate::codec::Dialect;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::reads::Reads;
 
 /// Factory Droid.
 pub(super) struct Adapter;
@@ -20,6 +21,7 @@ const ABOUT: About = About {
         Location::managed("%PROGRAMFILES%/Factory/settings.json").on(WINDOWS).no_servers(),
     ],
     processes: &["droid"],
+    reads: &Reads::USUAL,
     evidence: "tested 0.215.0 on Linux; binary read for macOS and Windows",
     notes: "Its managed allowlist compares parts of words, so that look-alikes pass.",
     ..About::NONE

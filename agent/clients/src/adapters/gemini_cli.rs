@@ -6,6 +6,7 @@ use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding, Variable
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::node::{Node, Value};
+use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
 use mcpolicy_schema::entry::{Scope, Transport};
@@ -41,6 +42,7 @@ const ABOUT: About = About {
     bypass_flags: &["--yolo", "--approval-mode=yolo"],
     // `url` is SSE, `httpUrl` is streamable HTTP.
     untyped_url: Transport::Sse,
+    reads: &Reads::GEMINI,
     evidence: "tested 0.61.0 on Linux; source google-gemini/gemini-cli for macOS and Windows",
     notes: "In an untrusted folder no server starts. `mcp.serverCommand` is a server outside `mcpServers`. An empty or not overlapping `mcp.allowed` of the user or of a trusted project switches the managed allowlist off; so do `GEMINI_CLI_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names`.",
 };

@@ -3,6 +3,7 @@
 use crate::adapter::{About, ClientAdapter};
 use crate::codec::Format;
 use crate::location::{Location, UNIX, WINDOWS};
+use crate::reads::Reads;
 
 /// Goose.
 pub(super) struct Adapter;
@@ -22,6 +23,7 @@ const ABOUT: About = About {
             .keys(KEYS),
     ],
     processes: &["goose", "goosed"],
+    reads: &Reads { command: &["cmd"], env: &["envs"], url: &["uri"], ..Reads::USUAL },
     evidence: "docs block.github.io/goose; source stacklok/toolhive, add-mcp 2.4.0",
     notes: "The list that `GOOSE_ALLOWLIST` names is looked at when an extension is installed, not when it starts.",
     ..About::NONE

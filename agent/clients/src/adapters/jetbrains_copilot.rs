@@ -3,6 +3,7 @@
 use crate::adapter::{About, ClientAdapter};
 use crate::codec::Dialect;
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
+use crate::reads::Reads;
 
 /// GitHub Copilot for JetBrains.
 pub(super) struct Adapter;
@@ -27,6 +28,7 @@ const ABOUT: About = About {
             .no_servers(),
         Location::managed("%PROGRAMFILES%/GitHubCopilot/managed-settings.json").on(WINDOWS).no_servers(),
     ],
+    reads: &Reads::USUAL,
     evidence: "several public sources; docs docs.github.com enterprise-managed-settings",
     notes: "Runs inside JetBrains IDEs, whose processes count for jetbrains-ai-assistant.",
     ..About::NONE

@@ -4,6 +4,7 @@ use super::opencode;
 use crate::adapter::{About, ClientAdapter, Found, Lead};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
+use crate::reads::Reads;
 use crate::servers;
 
 /// Kilo Code.
@@ -50,6 +51,7 @@ const ABOUT: About = About {
         Location::managed("%PROGRAMDATA%/kilo/kilo.json").json(Dialect::JSONC).on(WINDOWS).keys(KEYS),
     ],
     processes: &["kilo"],
+    reads: &Reads::OPENCODE,
     evidence: "tested 7.7.9 on Linux; binary read; docs kilo.ai",
     notes: "Like opencode: no trust question, JavaScript plugins, a managed file that only switches known names off.",
     ..About::NONE
@@ -62,6 +64,10 @@ impl ClientAdapter for Adapter {
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
         if at.keys == KEYS { opencode::mixed(doc) } else { servers::under_keys(&doc.root, at.keys) }
+    }
+
+    fn rewrites(&self, text: &str, doc: &Parsed<'_>) -> Option<usize> {
+        opencode::rewritten(text, doc)
     }
 
     fn leads(&self, _: &Location, doc: &Parsed<'_>) -> Vec<Lead> {

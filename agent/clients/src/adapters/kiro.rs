@@ -4,6 +4,7 @@ use crate::adapter::{About, ClientAdapter, Lead};
 use crate::codec::Parsed;
 use crate::editor;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::reads::Reads;
 
 /// Kiro.
 pub(super) struct Adapter;
@@ -25,6 +26,7 @@ const ABOUT: About = About {
     ],
     processes: &["kiro", "kiro-cli"],
     bypass_flags: &["--trust-all-tools"],
+    reads: &Reads::USUAL,
     evidence: "docs kiro.dev mcp/configuration; source stacklok/toolhive",
     notes: "The project file wins over the user's. A registry of the organisation may rule instead; it is not in a file.",
     ..About::NONE

@@ -3,6 +3,7 @@
 use crate::adapter::{About, ClientAdapter};
 use crate::codec::Dialect;
 use crate::location::Location;
+use crate::reads::Reads;
 
 /// MCPorter.
 pub(super) struct Adapter;
@@ -16,7 +17,13 @@ const ABOUT: About = About {
         Location::project("<project>/config/mcporter.json").json(Dialect::JSONC),
     ],
     processes: &["mcporter"],
-    evidence: "source add-mcp 2.4.0",
+    reads: &Reads {
+        command: &["command", "executable"],
+        url: &["baseUrl", "base_url", "url", "serverUrl", "server_url"],
+        transport: &[],
+        ..Reads::USUAL
+    },
+    evidence: "source add-mcp 2.4.0; source steipete/mcporter (config-normalize.ts) for the members",
     notes: "Its documentation says that it can import other clients' servers; which files those are was not established.",
     ..About::NONE
 };

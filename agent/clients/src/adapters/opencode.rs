@@ -3,6 +3,8 @@
 use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
+use crate::node::Node;
+use crate::reads::Reads;
 use crate::servers;
 
 /// opencode.
@@ -47,6 +49,7 @@ const ABOUT: About = About {
     ],
     variables: &[Variable { name: "OPENCODE_CONFIG_DIR", default: "" }],
     processes: &["opencode"],
+    reads: &Reads::OPENCODE,
     evidence: "tested 1.18.33 on Linux; binary read; source add-mcp 2.4.0 for Windows",
     notes: "There is no trust question: `opencode mcp list` alone starts the servers of a project. Configuration also comes from `OPENCODE_CONFIG`, `OPENCODE_CONFIG_CONTENT`, the organisation of the account, the macOS domain `ai.opencode.managed` and JavaScript plugins. The managed files switch known names off; they cannot forbid unknown ones.",
     ..About::NONE
@@ -59,6 +62,10 @@ impl ClientAdapter for Adapter {
 
     fn servers<'d>(&self, _: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
         mixed(doc)
+    }
+
+    fn rewrites(&self, text: &str, doc: &Parsed<'_>) -> Option<usize> {
+        rewritten(text, doc)
     }
 
     fn leads(&self, _: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
@@ -79,4 +86,56 @@ pub(super) fn plugins(doc: &Parsed<'_>) -> Vec<Lead> {
     let count = doc.root.get("plugin").map_or(0, |node| node.items().len());
     let what = format!("JavaScript plugins that may add servers: {count}");
     if count == 0 { Vec::new() } else { vec![Lead::Elsewhere { kind: "extension-servers", what }] }
+}
+
+/// The first place where filling in references may change more than a value. The client does it in the raw text,
+/// from `{env:` or `{file:` to the next brace, before it parses: a name that holds a reference becomes another one,
+/// and a reference across a quote takes the text between away.
+pub(super) fn rewritten(text: &str, doc: &Parsed<'_>) -> Option<usize> {
+    let marks = ["{env:", "{file:"];
+    let starts = marks.into_iter().flat_map(|mark| text.match_indices(mark));
+    let odd = |start: usize, mark: &str| {
+        let name = text[start + mark.len()..].split('}').next().unwrap_or_default();
+        name.contains(['"', '\n', '\r', '{', '[', '\\'])
+            || (mark == "{env:" && name.contains([',', '/', '*']))
+    };
+    let in_text = starts.filter(|(start, mark)| odd(*start, mark)).map(|(start, _)| start).min();
+    in_text.or_else(|| {
+        let mut nodes: Vec<&Node<'_>> = vec![&doc.root];
+        while let Some(node) = nodes.pop() {
+            nodes.extend(node.items());
+            for member in node.members() {
+                if marks.iter().any(|mark| member.key.contains(mark)) {
+                    return Some(member.key_span.start as usize);
+                }
+                nodes.push(&member.value);
+            }
+        }
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::json;
+
+    #[test]
+    fn references_that_change_more_than_a_value_are_seen() {
+        let odd = |text: &str| rewritten(text, &json::parse(text, false).unwrap()).is_some();
+        for text in [
+            r#"{"m{env:NONE}cp":{"a":{"command":["sh"]}}}"#,
+            r#"{"mcp":{"a":{"comm{file:x}and":["sh"]}}}"#,
+            r#"{"mcp":{"a":{"note":"{env:","command":["npx"],"b":{}/*","command":["sh"],"c":"*/}}}"#,
+            "{\"mcp\":{} /* {env: */, \"b\":{}}",
+        ] {
+            assert!(odd(text), "{text}");
+        }
+        for text in [
+            r#"{"mcp":{"a":{"command":["npx"],"environment":{"K":"{env:K}","F":"{file:~/.k/v,1.txt}"}}}}"#,
+            r#"{"p":"{env:ProgramFiles(x86)}","q":"{env:A?} {env:B_2}"}"#,
+        ] {
+            assert!(!odd(text), "{text}");
+        }
+    }
 }

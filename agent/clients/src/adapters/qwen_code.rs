@@ -6,6 +6,7 @@ use super::gemini_cli;
 use crate::adapter::{About, ClientAdapter, Lead, SettingFinding};
 use crate::codec::Parsed;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::reads::Reads;
 use crate::setting;
 
 /// Qwen Code.
@@ -28,6 +29,7 @@ const ABOUT: About = About {
     variables: &[crate::adapter::Variable { name: "QWEN_HOME", default: "" }],
     processes: &["qwen"],
     bypass_flags: &["--yolo", "--approval-mode=yolo"],
+    reads: &Reads::GEMINI,
     evidence: "tested 0.24.4 and 0.15.10 on Linux; bundle read for macOS and Windows",
     notes: "The managed allowlist compares names. It holds against user settings, but `QWEN_CODE_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names` replace it. `.mcp.json` is not read.",
     ..About::NONE

@@ -2,6 +2,7 @@
 
 use crate::adapter::{About, ClientAdapter};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::reads::Reads;
 
 /// Roo Code.
 pub(super) struct Adapter;
@@ -30,6 +31,7 @@ const ABOUT: About = About {
         .on(WINDOWS),
         Location::project("<project>/.roo/mcp.json"),
     ],
+    reads: &Reads::USUAL,
     evidence: "source stacklok/toolhive; docs kilo.ai roo-migration",
     notes: "Runs inside an editor, whose processes count for that editor.",
     ..About::NONE

@@ -2,6 +2,7 @@
 
 use crate::adapter::{About, ClientAdapter};
 use crate::location::{Location, WINDOWS};
+use crate::reads::Reads;
 
 /// Visual Studio.
 pub(super) struct Adapter;
@@ -23,6 +24,7 @@ const ABOUT: About = About {
         Location::project("<project>/.cursor/mcp.json").on(WINDOWS).shared(),
     ],
     processes: &["devenv"],
+    reads: &Reads::USUAL,
     evidence: "source MicrosoftDocs/visualstudio-docs (docs/ide/mcp-servers.md)",
     notes: "Changing a file restarts the server at once. Its policies are on GitHub's side; the Copilot managed settings do not list it.",
     ..About::NONE

@@ -6,6 +6,7 @@ use crate::adapter::{About, ClientAdapter, Lead, SettingFinding, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::editor;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::reads::Reads;
 use crate::setting;
 
 /// Visual Studio Code.
@@ -82,6 +83,7 @@ const ABOUT: About = About {
     ],
     variables: &[Variable { name: "COPILOT_HOME", default: "~/.copilot" }],
     processes: &["code", "code helper", "code helper (plugin)"],
+    reads: &Reads::USUAL,
     evidence: "docs code.visualstudio.com; source microsoft/vscode, stacklok/toolhive, add-mcp 2.4.0",
     notes: "Extensions register servers through an API, and no file shows them. The policy also comes from the macOS domain `com.microsoft.VSCode` and the Windows registry (`SOFTWARE/Policies/Microsoft/VSCode`). Whether discovery is on by default was not established.",
     ..About::NONE

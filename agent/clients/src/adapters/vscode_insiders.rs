@@ -5,6 +5,7 @@ use crate::adapter::{About, ClientAdapter, Lead, SettingFinding, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::editor;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::reads::Reads;
 
 /// Visual Studio Code Insiders.
 pub(super) struct Adapter;
@@ -68,6 +69,7 @@ const ABOUT: About = About {
         "code - insiders helper",
         "code - insiders helper (plugin)",
     ],
+    reads: &Reads::USUAL,
     evidence: "source stacklok/toolhive; docs code.visualstudio.com",
     notes: "As Visual Studio Code.",
     ..About::NONE

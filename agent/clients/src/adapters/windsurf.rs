@@ -4,6 +4,7 @@ use crate::adapter::{About, ClientAdapter, Lead};
 use crate::codec::Parsed;
 use crate::editor;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::reads::Reads;
 
 /// Windsurf.
 pub(super) struct Adapter;
@@ -27,6 +28,7 @@ const ABOUT: About = About {
         editor::workspaces("%APPDATA%/Windsurf/User/workspaceStorage/*/workspace.json", WINDOWS),
     ],
     processes: &["windsurf", "windsurf helper (plugin)"],
+    reads: &Reads { url: &["serverUrl", "url"], ..Reads::USUAL },
     evidence: "docs docs.devin.ai desktop/cascade/mcp and plugins/cascade/mcp; source stacklok/toolhive",
     notes: "Renamed Devin Desktop in June 2026; the files stayed. Its allowlist is on the vendor's side.",
     ..About::NONE

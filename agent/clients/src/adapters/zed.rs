@@ -6,6 +6,7 @@ use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding};
 use crate::codec::{Dialect, Format, Parsed};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::node::Node;
+use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
 
@@ -33,6 +34,7 @@ const ABOUT: About = About {
         extension("%LOCALAPPDATA%/Zed/extensions/installed/*/extension.toml").on(WINDOWS),
     ],
     processes: &["zed", "zed-editor"],
+    reads: &Reads { transport: &[], ..Reads::USUAL },
     evidence: "source zed-industries/zed (crates/paths); source add-mcp 2.4.0 for the project's key",
     notes: "An extension's manifest names its servers, but its code says how they start: such servers are reported as a gap. Projects that Zed remembers are in a database that is not read.",
     ..About::NONE

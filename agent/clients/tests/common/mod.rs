@@ -36,6 +36,8 @@ pub(crate) fn read(
         client: about.id,
         scope: at.scope,
         untyped_url: about.untyped_url,
+        reads: &[about.reads],
+        format: at.format,
         lines: &lines,
     };
     let mut needed = parsed.leniencies;
