@@ -21,10 +21,10 @@ pub(crate) enum Reach {
 /// A canonical remote URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Remote {
-    /// Scheme, host and port: `https://mcp.example.com`, the default port left out.
-    pub(crate) origin: String,
-    /// Path without the last slash; empty for the root.
-    pub(crate) path: String,
+    /// Origin and path.
+    text: String,
+    /// Length of the origin.
+    origin: usize,
     /// Query parameters as written.
     pub(crate) query: Vec<(String, String)>,
     /// Where the host lies.
@@ -45,6 +45,30 @@ pub(crate) enum Unfit {
 impl Remote {
     /// Reads a URL.
     pub(crate) fn read(text: &str) -> Result<Self, Unfit> {
+        Self::plain(text).map_or_else(|| Self::parsed(text), Ok)
+    }
+
+    /// Reads what nearly all URLs are without parsing them: a host of plain lower-case labels, no port, a path of
+    /// plain segments. Everything else is left to [`Remote::parsed`], which would say the same of these.
+    fn plain(text: &str) -> Option<Self> {
+        let (address, query) = text.split_once('?').map_or((text, None), |(a, q)| (a, Some(q)));
+        let schemes = ["https://", "http://", "wss://", "ws://"];
+        let scheme = schemes.iter().find(|scheme| address.starts_with(**scheme))?.len();
+        let origin = address[scheme..].find('/').map_or(address.len(), |slash| scheme + slash);
+        let (host, path) = (&address[scheme..origin], &address[origin..]);
+        let plain = is_plain_host(host)
+            && is_plain_path(path)
+            && query.is_none_or(|q| q.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'\\')));
+        plain.then(|| Self {
+            text: trimmed(address).to_owned(),
+            origin,
+            query: query.filter(|q| !q.is_empty()).map(pairs).unwrap_or_default(),
+            reach: reach_name(host),
+        })
+    }
+
+    /// Reads a URL by the WHATWG rules.
+    fn parsed(text: &str) -> Result<Self, Unfit> {
         let (before_query, query) = text.split_once('?').map_or((text, None), |(b, q)| (b, Some(q)));
         if has_variable(before_query) {
             return Err(Unfit::Unresolvable);
@@ -68,13 +92,51 @@ impl Remote {
             return Err(Unfit::NonCanonical);
         }
         let query = query.filter(|q| !q.is_empty()).map(pairs).unwrap_or_default();
-        Ok(Self { origin, path: path.to_owned(), query, reach: reach(&host) })
+        Ok(Self { text: format!("{origin}{path}"), origin: origin.len(), query, reach: reach(&host) })
+    }
+
+    /// What a text leads to, in canonical form however it is written; without its query. `None` if it is no URL of any
+    /// host.
+    pub(crate) fn meant(text: &str) -> Option<Result<Self, Unfit>> {
+        match Self::plain(text) {
+            Some(remote) => Some(Ok(remote)),
+            None => Some(Self::read(&canonical(text)?)),
+        }
+    }
+
+    /// Scheme, host and port: `https://mcp.example.com`, the default port left out.
+    pub(crate) fn origin(&self) -> &str {
+        &self.text[..self.origin]
+    }
+
+    /// Path without the last slash; empty for the root.
+    pub(crate) fn path(&self) -> &str {
+        &self.text[self.origin..]
     }
 
     /// Scheme, host, port and path.
-    pub(crate) fn key(&self) -> String {
-        format!("{}{}", self.origin, self.path)
+    pub(crate) fn key(&self) -> &str {
+        &self.text
     }
+}
+
+/// Lower-case labels that neither IDNA nor the reading of numbers as addresses changes.
+fn is_plain_host(host: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let last = host.rsplit('.').next().unwrap_or(host);
+    host.split('.').all(label) && last.starts_with(|c: char| c.is_ascii_lowercase()) && !host.contains("--")
+}
+
+/// A path in which no segment begins with a dot or is empty, and nothing is escaped.
+fn is_plain_path(path: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'~' | b'-');
+    path.bytes().all(plain)
+        && path.as_bytes().windows(2).all(|pair| !matches!(pair, b"/." | b"//"))
 }
 
 /// The canonical form of a URL, to offer in its place. Without user information, query and fragment.
@@ -110,7 +172,9 @@ fn pairs(query: &str) -> Vec<(String, String)> {
 
 /// Whether some client would replace a part of the text.
 pub(crate) fn has_variable(text: &str) -> bool {
-    !crate::reference::of(text).is_empty() || text.contains("${") || text.contains("{{")
+    // None of the dialects is written without one of these.
+    text.contains(['$', '{', '%', '`'])
+        && (!crate::reference::of(text).is_empty() || text.contains("${") || text.contains("{{"))
 }
 
 fn reach(host: &Host<&str>) -> Reach {
@@ -190,9 +254,10 @@ fn reach_name(name: &str) -> Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn read(text: &str) -> Result<String, Unfit> {
-        Remote::read(text).map(|r| r.key())
+        Remote::read(text).map(|r| r.key().to_owned())
     }
 
     #[test]
@@ -232,6 +297,28 @@ mod tests {
         assert_eq!(read("//mcp.example/mcp"), Err(Unfit::NotRemote));
         assert_eq!(read("file:///etc/passwd"), Err(Unfit::NotRemote));
         assert_eq!(read("https://${HOST}/mcp"), Err(Unfit::Unresolvable));
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_url_is_read_as_the_parser_reads_it(
+            text in "(https|http|wss|ws|HTTP|ftp)://([a-z0-9.-]{0,8}|(xn--|0x|[a-z]{1,3}\\.)[a-z0-9.]{0,4}|[A-Z1.]{1,5})\
+                (:443|:8080|)(/[a-z./~_%-]{0,6})?(/[A-Za-z./-]{0,4})?(\\?[a-z=&#\\\\ $]{0,5})?"
+        ) {
+            if let Some(plain) = Remote::plain(&text) {
+                prop_assert_eq!(Ok(plain), Remote::parsed(&text), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn most_urls_need_no_parser() {
+        for text in ["https://mcp.example.com/mcp", "https://mcp-1.example.com", "http://localhost/a.b/?x=1"] {
+            assert!(Remote::plain(text).is_some(), "{text}");
+        }
+        for text in ["https://1.2.3.4/", "https://xn--a.example/", "https://a.0x1/", "https://a/.well-known"] {
+            assert!(Remote::plain(text).is_none(), "{text}");
+        }
     }
 
     #[test]

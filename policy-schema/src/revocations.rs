@@ -66,7 +66,7 @@ pub struct RevocationsDocument {
 pub struct Revocations {
     document: RevocationsDocument,
     /// Everything but identities, by kind and text.
-    by_text: BTreeMap<(&'static str, String), usize>,
+    by_text: BTreeMap<&'static str, BTreeMap<String, usize>>,
     /// Identities; the numbers lead to `identities`.
     pub(crate) index: Index,
     pub(crate) identities: Vec<(usize, Meant)>,
@@ -83,7 +83,7 @@ impl Revocations {
         if document.schema != SCHEMA {
             fault("/schema".to_owned(), format!("write `{SCHEMA}`"));
         }
-        let mut by_text = BTreeMap::new();
+        let mut by_text: BTreeMap<&'static str, BTreeMap<String, usize>> = BTreeMap::new();
         let mut identities = Vec::new();
         let mut matchers = Vec::new();
         let mut ids = std::collections::BTreeSet::new();
@@ -106,7 +106,7 @@ impl Revocations {
                     if text.is_empty() || (kind == "sha256" && !crate::policy::is_sha256(text)) {
                         fault(format!("/revocation/{at}/revoked/{kind}"), format!("this is no {kind}"));
                     }
-                    by_text.entry((kind, text.to_owned())).or_insert(at);
+                    by_text.entry(kind).or_default().entry(text.to_owned()).or_insert(at);
                 }
             }
         }
@@ -121,7 +121,7 @@ impl Revocations {
 
     /// Whether digests of files are wanted to hold them against the list.
     pub fn wants_digests(&self) -> bool {
-        self.by_text.keys().any(|(kind, _)| *kind == "sha256")
+        self.by_text.contains_key("sha256")
     }
 
     pub(crate) fn revokes_rule(&self, id: &str) -> bool {
@@ -130,7 +130,7 @@ impl Revocations {
 
     /// The revocation of a text of one kind.
     pub(crate) fn find(&self, kind: &'static str, text: &str) -> Option<&Revocation> {
-        self.by_text.get(&(kind, text.to_owned())).map(|at| &self.document.revocation[*at])
+        self.by_text.get(kind)?.get(text).map(|at| &self.document.revocation[*at])
     }
 }
 

@@ -10,7 +10,9 @@ use super::context::{Context, Subject};
 use super::reason;
 use crate::finding::FindingCode;
 use crate::identity::{Identity, Kind};
-use crate::policy::{Policy, key, runner};
+use crate::policy::index::Index;
+use crate::policy::key::{self, Key, Sort};
+use crate::policy::{Policy, runner};
 use crate::remote::{Reach, Remote, Unfit};
 use crate::revocations::Revocations;
 use crate::verdict::{DecidedBy, Judgement, Reason, Verdict};
@@ -23,29 +25,41 @@ pub(super) struct Case<'a> {
     identity: Cow<'a, Identity>,
     /// The remote server, or that behind a bridge.
     pub(super) remote: Option<Remote>,
-    pub(super) keys: Vec<String>,
     /// Why it cannot be allowed by any rule about its identity.
     pub(super) fault: Option<Reason>,
-    pub(super) revoked_rules: Option<&'a Revocations>,
+    /// The emergency list, unless the policy ignores it.
+    pub(super) revocations: Option<&'a Revocations>,
 }
 
 impl<'a> Case<'a> {
     pub(super) fn new(policy: &'a Policy, subject: &'a Subject<'a>, context: &'a Context<'a>) -> Self {
         let identity = as_run(policy, subject, context);
         let (remote, url_fault) = remote(&identity);
-        let mut keys = Vec::with_capacity(3);
-        // A URL that a runner downloads is a program, not a server.
-        if identity.kind != Kind::Url || identity.runner.is_none() {
-            key::of_identity(&identity, remote.as_ref(), &mut keys);
-        }
-        if let Some(command) = &subject.entry.command {
-            let words = std::iter::once(command).chain(&subject.entry.args);
-            keys.push(key::argv(words.map(crate::sensitive::Sensitive::expose)));
-        }
         let fault = fault(subject, &identity).or(url_fault);
         let ignored = policy.document().policy.ignore_revocations;
-        let revoked_rules = context.revocations.filter(|_| !ignored);
-        Self { policy, subject, context, identity, remote, keys, fault, revoked_rules }
+        let revocations = context.revocations.filter(|_| !ignored);
+        Self { policy, subject, context, identity, remote, fault, revocations }
+    }
+
+    /// The keys of the entry in an index.
+    pub(super) fn keys(&self, index: &Index) -> [Option<Key<'_>>; 3] {
+        let identity = &*self.identity;
+        // A URL that a runner downloads is a program, not a server.
+        let is_server = identity.kind != Kind::Url || identity.runner.is_none();
+        let remote = self.remote.as_ref().filter(|_| is_server);
+        let [one, other] = key::of_identity(identity.kind, &identity.name, identity.ecosystem, remote);
+        // Few policies name exact commands, and such a key is as long as the command.
+        let command = self.subject.entry.command.as_ref().filter(|_| index.has(Sort::Argv));
+        let argv = command.map(|command| {
+            let words = std::iter::once(command).chain(&self.subject.entry.args);
+            Key::argv(words.map(crate::sensitive::Sensitive::expose))
+        });
+        [one, other, argv]
+    }
+
+    /// Whether a rule, exception or grant has been taken back.
+    pub(super) fn is_revoked(&self, id: &str) -> bool {
+        self.revocations.is_some_and(|list| list.revokes_rule(id))
     }
 
     pub(super) fn identity(&self) -> &Identity {

@@ -3,13 +3,15 @@
 
 use super::case::Case;
 use super::{files, reason};
-use crate::document::IdentityMatcher;
+use crate::document::{Ecosystem, IdentityMatcher};
 use crate::finding::FindingCode;
+use crate::identity::spec::{self, Asked};
 use crate::identity::{self, Kind};
 use crate::policy::index::Index;
+use crate::policy::key::{self, Key, Sort};
 use crate::policy::rule::Meant;
-use crate::policy::{key, versions};
-use crate::remote::{self, Remote};
+use crate::policy::versions;
+use crate::remote::Remote;
 use crate::requirement::Admits;
 use crate::revocations::{Revocation, Revocations};
 use crate::verdict::{DecidedBy, Judgement};
@@ -63,6 +65,14 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
     Some(judgement)
 }
 
+/// Something that an entry names.
+struct Mention<'m> {
+    key: Key<'m>,
+    version: Option<&'m str>,
+    /// The remote server, if it is one.
+    remote: Option<&'m Remote>,
+}
+
 /// The first denial that names what the entry runs, loads or contacts.
 fn named<'p>(
     case: &Case<'_>,
@@ -72,20 +82,21 @@ fn named<'p>(
     if index.is_empty() {
         return None;
     }
-    let mut found = index.any().to_vec();
-    for (key, version) in mentions(case) {
-        for at in index.at(&key) {
-            let (matcher, meant) = denial(*at);
-            if means(case, matcher, meant, version.as_deref()) {
-                found.push(*at);
+    let mut first = index.any().iter().min().copied();
+    mentions(case, index, &mut |mention| {
+        for at in index.at(&mention.key) {
+            let (matcher, meant) = denial(at);
+            if first.is_none_or(|first| at < first) && means(case, matcher, meant, mention) {
+                first = Some(at);
             }
         }
-    }
-    found.into_iter().min()
+    });
+    first
 }
 
 /// Whether a denial whose key is met means this very version, path or URL.
-fn means(case: &Case<'_>, matcher: &IdentityMatcher, meant: &Meant, version: Option<&str>) -> bool {
+fn means(case: &Case<'_>, matcher: &IdentityMatcher, meant: &Meant, mention: &Mention<'_>) -> bool {
+    let version = mention.version;
     if let Some(versions) = versions(meant) {
         return versions.admits(version) != Admits::None;
     }
@@ -103,9 +114,9 @@ fn means(case: &Case<'_>, matcher: &IdentityMatcher, meant: &Meant, version: Opt
         (IdentityMatcher::Script(m), _) => {
             is_file(case, version, case.context.facts.script.as_ref(), &m.path, &m.sha256)
         }
-        // The key of a rule with sub-paths is only the origin.
+        // The key of a rule with sub-paths is only the origin. Where it is not certain what is contacted, that is enough.
         (_, Meant::Url(target)) if !target.subpaths.is_empty() => {
-            case.remote.as_ref().is_none_or(|remote| target.names(remote))
+            case.remote.is_none() || mention.remote.is_none_or(|remote| target.is_above(remote))
         }
         _ => true,
     }
@@ -128,31 +139,28 @@ fn is_file(
     is_bare || files::is_at(case, written, path) || found.into_iter().any(|p| files::is_at(case, p, path))
 }
 
-/// Keys of everything that the entry names, each with the version asked for: its identity, what is loaded beside it,
-/// what a bridge leads to, and every word of a command that could not be understood.
-fn mentions(case: &Case<'_>) -> Vec<(String, Option<String>)> {
+/// Everything that the entry names: its identity, what is loaded beside it, what a bridge leads to, and every word of a
+/// command that could not be understood. What no denial of the index could be about is left out.
+fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     let identity = case.identity();
-    let mut found: Vec<(String, Option<String>)> =
-        case.keys.iter().map(|key| (key.clone(), identity.version.clone())).collect();
+    let version = identity.version.as_deref();
     // A bridge is its package as well.
-    if let (Kind::Bridge, Some(ecosystem)) = (identity.kind, identity.ecosystem) {
-        let name = key::package(ecosystem, &identity.name);
-        let key = name.map(|name| format!("{}:{name}", key::ecosystem(ecosystem)));
-        found.extend(key.map(|key| (key, identity.version.clone())));
+    let bridge = identity.ecosystem.filter(|_| identity.kind == Kind::Bridge);
+    let package = bridge.and_then(|ecosystem| Key::package(ecosystem, &identity.name));
+    for key in case.keys(index).into_iter().flatten().chain(package) {
+        found(&Mention { key, version, remote: case.remote.as_ref() });
     }
     let entry = case.subject.entry;
-    let texts = entry.command.iter().chain(&entry.args).chain(&entry.url);
-    for text in texts {
-        word_keys(text.expose(), &mut found);
+    for text in entry.command.iter().chain(&entry.args).chain(&entry.url) {
+        words(text.expose(), index, found);
     }
     for package in &identity.extra_packages {
-        word_keys(package, &mut found);
+        words(package, index, found);
     }
-    found
 }
 
-/// The keys that the words of a text may stand for, in any ecosystem.
-fn word_keys(text: &str, found: &mut Vec<(String, Option<String>)>) {
+/// What the words of a text may stand for.
+fn words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     let is_break = |c: char| {
         c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\'' | '(' | ')' | '`' | '<' | '>' | ',')
     };
@@ -165,27 +173,52 @@ fn word_keys(text: &str, found: &mut Vec<(String, Option<String>)>) {
         if word.starts_with('-') {
             continue;
         }
-        if let Some(canonical) = remote::canonical(word).filter(|_| word.contains("://")) {
-            if let Ok(remote) = Remote::read(&canonical) {
-                found.push((format!("origin:{}", remote.origin), None));
-                // Every path above it as well: what is denied is denied with all below.
-                let mut key = format!("url:{}", remote.key());
-                while key.len() > "url:".len() + remote.origin.len() {
-                    found.push((key.clone(), None));
-                    key.truncate(key.rfind('/').unwrap_or(0));
-                }
-                found.push((format!("url:{}", remote.origin), None));
-            }
-            found.extend(identity::git_key(word).map(|key| (format!("git:{key}"), None)));
-            continue;
+        match Some(word).filter(|word| word.contains("://")).and_then(Remote::meant) {
+            Some(remote) => address(word, remote.ok().as_ref(), index, found),
+            None => package(word, index, found),
         }
-        for spec in [identity::spec::npm(word), identity::spec::pypi(word), identity::image::image(word)] {
-            let mut keys = Vec::new();
-            key::of_identity(&spec, None, &mut keys);
-            found.extend(keys.into_iter().map(|key| (key, spec.version.clone())));
+    }
+}
+
+/// A URL: a remote server, or a repository.
+fn address(word: &str, remote: Option<&Remote>, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    if index.has(Sort::Git)
+        && let Some(key) = identity::git_key(word)
+    {
+        found(&Mention { key: Key::new(Sort::Git, key), version: None, remote: None });
+    }
+    let Some(remote) = remote else { return };
+    let mut mention =
+        |sort, text| found(&Mention { key: Key::new(sort, text), version: None, remote: Some(remote) });
+    let origin = remote.origin();
+    mention(Sort::Origin, origin);
+    // Every path above it as well: what is denied is denied with all below.
+    let mut text = remote.key();
+    while text.len() > origin.len() {
+        mention(Sort::Url, text);
+        text = text.rfind('/').map_or("", |slash| &text[..slash]);
+    }
+    mention(Sort::Url, origin);
+}
+
+/// A word that is no URL: a package or image of any ecosystem, a file.
+fn package(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    let has = |sorts: &[Sort]| sorts.iter().any(|sort| index.has(*sort));
+    let mut asked = |asked: &Asked<'_>| {
+        for key in key::of_identity(asked.kind, &asked.name, None, None).into_iter().flatten() {
+            found(&Mention { key, version: asked.version, remote: None });
         }
-        if word.contains('/') {
-            found.push((key::of_path(word), Some(word.to_owned())));
-        }
+    };
+    if has(&[Sort::Package(Ecosystem::Npm), Sort::Git, Sort::Script]) {
+        asked(&spec::npm_asked(word));
+    }
+    if has(&[Sort::Package(Ecosystem::Pypi), Sort::Git, Sort::Script]) {
+        asked(&spec::pypi_asked(word));
+    }
+    if index.has(Sort::Oci) {
+        asked(&identity::image::asked(word));
+    }
+    if word.contains('/') {
+        found(&Mention { key: Key::of_path(word), version: Some(word), remote: None });
     }
 }

@@ -19,8 +19,9 @@ use crate::finding::FindingCode;
 use crate::identity::Kind;
 use crate::policy::Policy;
 use crate::policy::index::plain_name;
+use crate::policy::key::{Key, Sort};
 use crate::policy::rule::Meant;
-use crate::remote::Reach;
+use crate::remote::{Reach, Remote};
 use crate::verdict::{DecidedBy, Judgement, Reason, Tried, Verdict};
 use case::Case;
 use rule::Outcome;
@@ -33,8 +34,7 @@ fn reason(code: FindingCode, detail: impl Into<String>) -> Reason {
 /// Judges one entry. Never fails: what cannot be judged is [`Verdict::Unknown`].
 pub fn evaluate(policy: &Policy, subject: &Subject<'_>, context: &Context<'_>) -> Judgement {
     let case = Case::new(policy, subject, context);
-    let revoked = context.revocations.filter(|_| !policy.document().policy.ignore_revocations);
-    if let Some(judgement) = revoked.and_then(|list| denial::revoked(&case, list)) {
+    if let Some(judgement) = case.revocations.and_then(|list| denial::revoked(&case, list)) {
         return judgement;
     }
     if !policy.document().policy.ignore_denylist
@@ -81,13 +81,16 @@ pub fn notices(subject: &Subject<'_>, context: &Context<'_>) -> Vec<Reason> {
 /// Exceptions, grants, and what hold mode leaves: the very entry, by its fingerprint.
 fn exception(case: &Case<'_>) -> Option<Judgement> {
     let (policy, context) = (case.policy, case.context);
-    let is_revoked = |id: &str| case.revoked_rules.is_some_and(|list| list.revokes_rule(id));
+    // an empty name is none: a machine without id is not the device `""`
+    let concerns = |list: &[String], name: &str| {
+        list.is_empty() || (!name.is_empty() && list.iter().any(|listed| listed == name))
+    };
     let found = policy.by_fingerprint.get(case.subject.fingerprint).into_iter().flatten();
     let mut found = found.map(|at| &policy.document().exception[*at]).filter(|e| {
         context.now < e.expires
-            && (e.users.is_empty() || e.users.iter().any(|u| u == context.device.user))
-            && (e.devices.is_empty() || e.devices.iter().any(|d| d == context.device.id))
-            && !is_revoked(&e.id)
+            && concerns(&e.users, context.device.user)
+            && concerns(&e.devices, context.device.id)
+            && !case.is_revoked(&e.id)
     });
     if let Some(exception) = found.next() {
         return Some(case.allowed(DecidedBy::Exception, Some(&exception.id)));
@@ -101,7 +104,7 @@ fn exception(case: &Case<'_>) -> Option<Judgement> {
             && grant.user == context.device.user
             && grant.issued <= context.now
             && context.now < grant.expires
-            && !is_revoked(&grant.id)
+            && !case.is_revoked(&grant.id)
     });
     if let Some(grant) = grant {
         return Some(case.allowed(DecidedBy::Exception, Some(&grant.id)));
@@ -112,69 +115,84 @@ fn exception(case: &Case<'_>) -> Option<Judgement> {
     held.then(|| case.allowed(DecidedBy::Exception, None))
 }
 
-/// Asks the rules about this identity. The rules that did not admit the entry, if none does.
-fn allowlist(case: &Case<'_>) -> Result<Judgement, Vec<(u8, Option<usize>, Tried)>> {
+/// A rule that was asked and did not admit the entry.
+struct Attempt {
+    /// How near it came: the greater, the nearer.
+    depth: u8,
+    /// Which it is in the policy.
+    rule: usize,
+    why: Reason,
+}
+
+/// The rules that were asked, as they are told.
+fn told(case: &Case<'_>, attempts: Vec<Attempt>) -> Vec<Tried> {
     let rules = &case.policy.document().rule;
-    let mut trace: Vec<(u8, Option<usize>, Tried)> = Vec::new();
+    let tried = |attempt: Attempt| Tried { rule: rules[attempt.rule].id.clone(), reason: attempt.why };
+    attempts.into_iter().map(tried).collect()
+}
+
+/// Asks the rules about this identity. The rules that did not admit the entry, if none does.
+fn allowlist(case: &Case<'_>) -> Result<Judgement, Vec<Attempt>> {
+    let rules = &case.policy.document().rule;
+    let index = &case.policy.allow_index;
+    let mut attempts: Vec<Attempt> = Vec::new();
     let mut unknown = None;
     let mut pin = None;
-    for at in case.policy.allow_index.find(&case.keys) {
-        let tried = |reason| Tried { rule: rules[at].id.clone(), reason };
-        if case.revoked_rules.is_some_and(|list| list.revokes_rule(&rules[at].id)) {
-            trace.push((u8::MAX, Some(at), tried(reason(FindingCode::Revoked, "the rule has been revoked"))));
-            continue;
-        }
-        match rule::admit(case, at) {
+    for at in index.find(case.keys(index).iter().flatten()) {
+        let outcome = if case.is_revoked(&rules[at].id) {
+            Outcome::Refused(u8::MAX, reason(FindingCode::Revoked, "the rule has been revoked"))
+        } else {
+            rule::admit(case, at)
+        };
+        let (depth, why) = match outcome {
             Outcome::Allow => {
                 let mut judgement = case.allowed(DecidedBy::Allowlist, Some(&rules[at].id));
-                judgement.trace = trace.into_iter().map(|(_, _, tried)| tried).collect();
+                judgement.trace = told(case, attempts);
                 return Ok(judgement);
             }
-            Outcome::NotAbout => {}
-            Outcome::Unknown(reason) => {
-                unknown.get_or_insert(at);
-                trace.push((rule::DEPTH_FACTS, Some(at), tried(reason)));
+            Outcome::NotAbout => continue,
+            Outcome::Unknown(why) => {
+                unknown.get_or_insert_with(|| (at, why.clone()));
+                (rule::DEPTH_FACTS, why)
             }
-            Outcome::Version(reason) => {
-                if pin.is_none() {
-                    pin = case.policy.pin(at);
-                }
-                trace.push((rule::DEPTH_VERSION, Some(at), tried(reason)));
+            Outcome::Version(why) => {
+                pin = pin.or_else(|| case.policy.pin(at));
+                (rule::DEPTH_VERSION, why)
             }
-            Outcome::Refused(depth, reason) => trace.push((depth, Some(at), tried(reason))),
-        }
+            Outcome::Refused(depth, why) => (depth, why),
+        };
+        attempts.push(Attempt { depth, rule: at, why });
     }
-    let Some(at) = unknown else {
-        return if pin.is_some() { Ok(wrong_version(case, trace, pin)) } else { Err(trace) };
+    let Some((at, why)) = unknown else {
+        return if pin.is_some() { Ok(wrong_version(case, attempts, pin)) } else { Err(attempts) };
     };
-    let why = trace.iter().find(|(_, rule, _)| *rule == Some(at)).map(|(_, _, tried)| tried.reason.clone());
-    let mut judgement = case.denied(DecidedBy::Allowlist, why, Some(at));
+    let mut judgement = case.denied(DecidedBy::Allowlist, Some(why), Some(at));
     judgement.verdict = Verdict::Unknown;
     judgement.rule = Some(rules[at].id.clone());
-    judgement.trace = trace.into_iter().map(|(_, _, tried)| tried).collect();
+    judgement.trace = told(case, attempts);
     Ok(judgement)
 }
 
 /// Nothing but the version is wrong, and the rule names one to put in its place.
-fn wrong_version(case: &Case<'_>, trace: Vec<(u8, Option<usize>, Tried)>, pin: Option<String>) -> Judgement {
-    let mut judgement = by_default(case, trace);
+fn wrong_version(case: &Case<'_>, attempts: Vec<Attempt>, pin: Option<String>) -> Judgement {
+    let mut judgement = by_default(case, attempts);
     judgement.pin = pin;
     judgement
 }
 
 /// No rule admits it: the default, with the reason of the rule that came nearest.
-fn by_default(case: &Case<'_>, trace: Vec<(u8, Option<usize>, Tried)>) -> Judgement {
+fn by_default(case: &Case<'_>, attempts: Vec<Attempt>) -> Judgement {
     let reach = case.remote.as_ref().map_or(Reach::Public, |remote| remote.reach);
-    let nearest =
-        trace.iter().max_by_key(|(depth, ..)| *depth).map(|(_, at, tried)| (*at, tried.reason.clone()));
-    let named = impersonated(case);
-    let (rule, why) = match (&case.fault, nearest, named) {
+    let nearest = attempts.iter().max_by_key(|attempt| attempt.depth);
+    let (rule, why) = match (&case.fault, nearest) {
         // An address that is never allowed, or an entry that has no one meaning, is told first.
-        (Some(fault), _, _) if fault.code != FindingCode::UnresolvableIdentity => (None, fault.clone()),
-        (_, Some((rule, why)), _) => (rule, why),
-        (_, None, Some(at)) => (Some(at), impersonation(case, at)),
-        (Some(fault), None, None) => (None, fault.clone()),
-        (None, None, None) => (None, unlisted(reach)),
+        (Some(fault), _) if fault.code != FindingCode::UnresolvableIdentity => (None, fault.clone()),
+        (_, Some(nearest)) => (Some(nearest.rule), nearest.why.clone()),
+        (fault, None) => match (impersonated(case), fault) {
+            (Some(at), _) => (Some(at), impersonation(case, at)),
+            (None, Some(fault)) => (None, fault.clone()),
+            (None, None) => (None, unlisted(reach)),
+        },
     };
     let allows = case.policy.document().policy.default == Default::Allow
         && reach == Reach::Public
@@ -186,24 +204,26 @@ fn by_default(case: &Case<'_>, trace: Vec<(u8, Option<usize>, Tried)>) -> Judgem
         let by = if why.code == FindingCode::Revoked { DecidedBy::Revocation } else { DecidedBy::Default };
         case.denied(by, Some(why), rule)
     };
-    judgement.trace = trace.into_iter().map(|(_, _, tried)| tried).collect();
+    judgement.trace = told(case, attempts);
     judgement
 }
 
 /// The approved server whose usual name the entry bears, if the entry is something that could be taken for it: not
 /// where nothing is run or contacted, nor where it leads to the same host by another path.
 fn impersonated(case: &Case<'_>) -> Option<usize> {
-    let rules = case.policy.by_name.get(&plain_name(&case.subject.entry.name))?;
+    let name = Key::new(Sort::Name, plain_name(&case.subject.entry.name));
+    let mut rules = case.policy.by_name.at(&name).peekable();
+    let first = *rules.peek()?;
     let identity = case.identity();
     if identity.kind == Kind::Builtin || (identity.kind == Kind::Opaque && identity.name.is_empty()) {
         return None;
     }
-    let origin = case.remote.as_ref().map(|remote| remote.origin.as_str());
-    let is_same_host = |at: &&usize| match &case.policy.rules[**at].meant {
-        Meant::Url(target) => origin == Some(target.remote.origin.as_str()),
+    let origin = case.remote.as_ref().map(Remote::origin);
+    let is_same_host = |at: usize| match &case.policy.rules[at].meant {
+        Meant::Url(target) => origin == Some(target.remote.origin()),
         _ => false,
     };
-    if rules.iter().any(|at| is_same_host(&at)) { None } else { rules.first().copied() }
+    if rules.any(is_same_host) { None } else { Some(first) }
 }
 
 fn impersonation(case: &Case<'_>, at: usize) -> Reason {

@@ -8,7 +8,7 @@ use crate::document::{Ecosystem, IdentityMatcher, Rule};
 use crate::finding::FindingCode;
 use crate::identity::{Identity, Kind};
 use crate::policy::rule::{Compiled, Meant, Target};
-use crate::policy::words;
+use crate::policy::{key, words};
 use crate::remote::Reach;
 use crate::requirement::Admits;
 use crate::sensitive::Sensitive;
@@ -162,14 +162,13 @@ fn bridge(case: &Case<'_>, targets: &[Target], approved: bool) -> Fit {
 
 /// The rule of a remote server that is approved for itself, here and for this user.
 fn approved_target<'c>(case: &'c Case<'_>, remote: &crate::remote::Remote) -> Option<&'c Target> {
-    let keys = [format!("url:{}", remote.key()), format!("origin:{}", remote.origin)];
+    let keys = [false, true].map(|has_subpaths| key::of_url(remote, has_subpaths));
     let rules = keys.iter().flat_map(|key| case.policy.allow_index.at(key));
-    let usable = |at: &&usize| {
-        let rule = &case.policy.document().rule[**at];
-        let revoked = case.revoked_rules.is_some_and(|list| list.revokes_rule(&rule.id));
-        !revoked && place::overdue(case, rule).is_none()
+    let usable = |at: &usize| {
+        let rule = &case.policy.document().rule[*at];
+        !case.is_revoked(&rule.id) && place::overdue(case, rule).is_none()
     };
-    rules.filter(usable).find_map(|at| match &case.policy.rules[*at].meant {
+    rules.filter(usable).find_map(|at| match &case.policy.rules[at].meant {
         Meant::Url(target) if target.names(remote) => Some(target),
         _ => None,
     })

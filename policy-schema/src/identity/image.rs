@@ -1,6 +1,6 @@
 //! Container images: the reference grammar of the registries.
 
-use super::spec::with_version;
+use super::spec::{Asked, with_version};
 use super::{Identity, Kind};
 
 /// An image reference in its parts.
@@ -36,6 +36,12 @@ pub(crate) fn image(reference: &str) -> Identity {
     identity
 }
 
+/// The same without the check: what a word would ask for if it were an image.
+pub(crate) fn asked(reference: &str) -> Asked<'_> {
+    let Reference { name, tag, digest } = parts(reference.strip_prefix("docker://").unwrap_or(reference));
+    Asked::new(Kind::Oci, name, digest.or(tag))
+}
+
 /// `registry/repository` of an image as the engines complete it (`mcp/fetch` is `docker.io/mcp/fetch`, `alpine` is
 /// `docker.io/library/alpine`), with or without tag and digest. `None` if it is no valid reference.
 pub fn image_key(reference: &str) -> Option<String> {
@@ -54,13 +60,14 @@ pub fn image_key(reference: &str) -> Option<String> {
     if !is_host(registry) || repository.len() > 255 || !repository.split('/').all(is_component) {
         return None;
     }
-    let registry = match registry {
-        "index.docker.io" => "docker.io".to_owned(),
-        // A host name has no case; the engines only need it to be written in one way to find it again.
-        other => other.to_ascii_lowercase(),
-    };
-    let official = registry == "docker.io" && !repository.contains('/');
-    Some(format!("{registry}/{}{repository}", if official { "library/" } else { "" }))
+    let mut key = String::with_capacity("docker.io/library/".len() + name.len());
+    key.push_str(if registry == "index.docker.io" { "docker.io" } else { registry });
+    // A host name has no case; the engines only need it to be written in one way to find it again.
+    key.make_ascii_lowercase();
+    let official = key == "docker.io" && !repository.contains('/');
+    key.push_str(if official { "/library/" } else { "/" });
+    key.push_str(repository);
+    Some(key)
 }
 
 /// Whether an image's name begins with its registry.

@@ -1,6 +1,32 @@
 //! Package specifications: what the text after `npx` or `uvx` asks for.
 
+use std::borrow::Cow;
+
 use super::{Identity, Kind, git};
+
+/// What a text asks for, read without the checks that make an [`Identity`] of it: every word of an entry is read so,
+/// whatever it may be, to hold it against denials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked<'a> {
+    /// What sort of thing.
+    pub(crate) kind: Kind,
+    /// See [`Identity::name`].
+    pub(crate) name: Cow<'a, str>,
+    /// See [`Identity::version`].
+    pub(crate) version: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(kind: Kind, name: impl Into<Cow<'a, str>>, version: Option<&'a str>) -> Self {
+        Self { kind, name: name.into(), version: version.filter(|v| !v.is_empty()) }
+    }
+
+    /// The identity, `pinned` if its version can only mean one thing.
+    fn identity(self, pinned: bool) -> Identity {
+        let version = self.version.map(str::to_owned);
+        Identity { pinned: pinned && version.is_some(), version, ..Identity::new(self.kind, self.name) }
+    }
+}
 
 /// Whether a version is one version and no range or tag.
 pub(crate) fn is_exact(version: &str) -> bool {
@@ -26,8 +52,7 @@ pub(crate) fn is_commit(reference: &str) -> bool {
 }
 
 pub(super) fn with_version(kind: Kind, name: &str, version: Option<&str>, pinned: bool) -> Identity {
-    let version = version.filter(|v| !v.is_empty()).map(str::to_owned);
-    Identity { pinned: pinned && version.is_some(), version, ..Identity::new(kind, name) }
+    Asked::new(kind, name, version).identity(pinned)
 }
 
 fn doubtful(mut identity: Identity, why: &'static str) -> Identity {
@@ -46,8 +71,9 @@ fn is_local(spec: &str) -> bool {
 
 /// npm takes a name that ends like an archive for a file in the working directory.
 fn is_archive(spec: &str) -> bool {
-    let lower = spec.to_ascii_lowercase();
-    [".tgz", ".tar.gz", ".tar"].iter().any(|end| lower.ends_with(end))
+    let last = |n: usize| spec.len().checked_sub(n).map(|at| &spec.as_bytes()[at..]);
+    let ends = |end: &str| last(end.len()).is_some_and(|last| last.eq_ignore_ascii_case(end.as_bytes()));
+    [".tgz", ".tar.gz", ".tar"].into_iter().any(ends)
 }
 
 /// Whether the registry would take a name as it stands. Any other equals no name of a rule, so it is kept as written.
@@ -70,54 +96,77 @@ fn is_npm_name(name: &str) -> bool {
 
 /// What an npm specification asks for: registry name, alias, Git source, URL or path.
 pub(crate) fn npm(spec: &str) -> Identity {
-    npm_inside(spec, false)
+    let (source, aliases) = npm_source(spec);
+    let asked = npm_at(source);
+    let name = matches!(asked.kind, Kind::Npm).then(|| asked.name.clone());
+    let pinned = match asked.kind {
+        Kind::Git => asked.version.is_some_and(is_commit),
+        _ => asked.version.is_some_and(is_exact),
+    };
+    let is_git = asked.kind == Kind::Git;
+    let identity = asked.identity(pinned);
+    match name {
+        _ if is_git && (source.contains("::path:") || source.contains("#path:")) => {
+            doubtful(identity, "only a directory of the repository is meant")
+        }
+        Some(_) if is_archive(source) => {
+            doubtful(identity, "npm takes it for an archive in the working directory")
+        }
+        Some(name) if !is_npm_name(&name) => doubtful(identity, "no name of the npm registry"),
+        _ if aliases > 1 => doubtful(identity, "an alias of an alias"),
+        _ => identity,
+    }
 }
 
-fn npm_inside(spec: &str, in_alias: bool) -> Identity {
-    // `name@npm:other@1.0.0`: the left side is only a local name.
-    let alias = spec.strip_prefix("npm:").or_else(|| spec.split_once("@npm:").map(|(_, real)| real));
-    if let Some(real) = alias {
-        let identity = npm_inside(real, true);
-        return if in_alias { doubtful(identity, "an alias of an alias") } else { identity };
+/// See [`npm`] and [`Asked`].
+pub(crate) fn npm_asked(spec: &str) -> Asked<'_> {
+    npm_at(npm_source(spec).0)
+}
+
+/// What stands behind local names, and behind how many aliases.
+fn npm_source(mut spec: &str) -> (&str, usize) {
+    let mut aliases = 0;
+    loop {
+        // `name@npm:other@1.0.0`: the left side is only a local name.
+        let alias = spec.strip_prefix("npm:").or_else(|| spec.split_once("@npm:").map(|(_, real)| real));
+        if let Some(real) = alias {
+            (spec, aliases) = (real, aliases + 1);
+            continue;
+        }
+        // `name@git+https://…`, `name@https://…`, `name@file:…`, `name@owner/repository`: likewise.
+        let at = spec.char_indices().skip(1).find(|(_, c)| *c == '@').map(|(at, _)| at);
+        match at.map(|at| (&spec[..at], &spec[at + 1..])) {
+            Some((local, source))
+                if !local.contains([':', '\\'])
+                    && (!local.contains('/') || local.starts_with('@'))
+                    && (is_local(source) || source.contains(['/', ':', '\\']) || is_archive(source))
+                    && !source.starts_with('@') =>
+            {
+                spec = source;
+            }
+            _ => return (spec, aliases),
+        }
     }
-    // `name@git+https://…`, `name@https://…`, `name@file:…`, `name@owner/repository`: likewise.
-    let at = spec.char_indices().skip(1).find(|(_, c)| *c == '@').map(|(at, _)| at);
-    if let Some((local, source)) = at.map(|at| (&spec[..at], &spec[at + 1..]))
-        && !local.contains([':', '\\'])
-        && (!local.contains('/') || local.starts_with('@'))
-        && (is_local(source) || source.contains(['/', ':', '\\']) || is_archive(source))
-        && !source.starts_with('@')
-    {
-        return npm_inside(source, in_alias);
-    }
+}
+
+/// What an npm specification without a local name asks for.
+fn npm_at(spec: &str) -> Asked<'_> {
     if is_local(spec) {
-        return Identity::new(Kind::Script, spec);
+        return Asked::new(Kind::Script, spec, None);
     }
     if let Some((name, reference)) = npm_git(spec) {
-        let pinned = reference.is_some_and(is_commit);
-        let identity = with_version(Kind::Git, &name, reference, pinned);
-        return if spec.contains("::path:") || spec.contains("#path:") {
-            doubtful(identity, "only a directory of the repository is meant")
-        } else {
-            identity
-        };
+        return Asked::new(Kind::Git, name, reference);
     }
     if spec.contains("://") {
-        return Identity::new(Kind::Url, spec);
+        return Asked::new(Kind::Url, spec, None);
     }
     let at = spec.rfind('@').filter(|at| *at > 0);
     let (name, version) = at.map_or((spec, None), |at| (&spec[..at], Some(&spec[at + 1..])));
-    let mut identity = with_version(Kind::Npm, name, version, version.is_some_and(is_exact));
-    if is_archive(spec) {
-        identity = doubtful(identity, "npm takes it for an archive in the working directory");
-    } else if !is_npm_name(name) {
-        identity = doubtful(identity, "no name of the npm registry");
-    }
-    identity
+    Asked::new(Kind::Npm, name, version)
 }
 
 /// A Git source as npm knows them, with what stands behind `#`.
-fn npm_git(spec: &str) -> Option<(String, Option<&str>)> {
+fn npm_git(spec: &str) -> Option<(Cow<'_, str>, Option<&str>)> {
     let (source, reference) = spec.split_once('#').map_or((spec, None), |(s, r)| (s, Some(r)));
     let hosted = ["github:", "gitlab:", "bitbucket:", "gist:", "git+", "git://", "git@", "ssh://"];
     // What these hosts serve as an archive is a download; everything else at them is a repository.
@@ -131,54 +180,39 @@ fn npm_git(spec: &str) -> Option<(String, Option<&str>)> {
         .iter()
         .any(|part| source.contains(part));
     if !spec.starts_with('@') && !source.contains([':', '@']) && source.matches('/').count() == 1 {
-        return Some((format!("github:{source}"), reference));
+        return Some((format!("github:{source}").into(), reference));
     }
     // `https://elsewhere/o/r.git` is a download to npm, whatever it ends with.
     let is_git = hosted.iter().any(|start| spec.starts_with(start)) || at_known_host;
-    is_git.then(|| (source.to_owned(), reference))
+    is_git.then_some((source.into(), reference))
 }
 
 /// What a Python requirement asks for: a distribution (name normalised by PEP 503), a Git source, a URL or a path.
 pub(crate) fn pypi(spec: &str) -> Identity {
     let spec = spec.trim();
-    // `name @ URL` (PEP 508), also without spaces.
-    if let Some((name, source)) = spec.split_once('@')
-        && !spec.starts_with("git+")
-        && (source.contains("://") || is_local(source.trim()))
-        && !name.contains(['/', ':'])
-    {
-        let (source, marker) = source.split_once(" ;").map_or((source, false), |(source, _)| (source, true));
+    if let Some((name, source, marker)) = pypi_source(spec) {
         let mut identity = pypi(source);
         identity.extras = extras(name);
         return if marker { doubtful(identity, MARKER) } else { identity };
     }
-    if let Some(source) = spec.strip_prefix("git+") {
-        return pypi_git(source);
+    let asked = pypi_at(spec);
+    match asked.kind {
+        Kind::Git => return pypi_git(asked, spec),
+        Kind::Pypi => {}
+        _ => return asked.identity(false),
     }
-    if is_local(spec) {
-        return Identity::new(Kind::Script, spec);
-    }
-    if spec.contains("://") {
-        return Identity::new(Kind::Url, spec);
-    }
-    let end = spec.find(['=', '<', '>', '!', '~', '@', ';', ' ', '(']).unwrap_or(spec.len());
-    let name = spec[..end].split('[').next().unwrap_or_default();
-    let asked = spec[end..].split(';').next().unwrap_or_default().trim();
-    let asked = asked.strip_prefix('(').and_then(|a| a.strip_suffix(')')).unwrap_or(asked);
-    let version = ["===", "==", "@"].iter().find_map(|sign| asked.strip_prefix(sign)).map(str::trim);
-    let pinned = version.is_some_and(is_exact_python);
-    let mut identity =
-        with_version(Kind::Pypi, &normalised(name), version.or((!asked.is_empty()).then_some(asked)), pinned);
+    let Requirement { name, end, asked: request, version } = requirement(spec);
+    let mut identity = asked.identity(version.is_some_and(is_exact_python));
     identity.extras = extras(&spec[..end]);
     if spec.contains(';') {
         return doubtful(identity, MARKER);
     }
     let bracket = spec[..end].find('[');
     let closed = bracket.is_none_or(|at| spec[at..end].find(']') == Some(end - at - 1));
-    if !closed || asked.starts_with("@=") {
+    if !closed || request.starts_with("@=") {
         return doubtful(identity, "no requirement that every tool reads the same");
     }
-    if !is_python_request(asked) {
+    if !is_python_request(request) {
         return doubtful(identity, "no version specifier of Python");
     }
     let archive = [".whl", ".zip", ".tar.gz", ".tar.bz2", ".py"].iter().any(|e| spec.ends_with(e));
@@ -190,6 +224,59 @@ pub(crate) fn pypi(spec: &str) -> Identity {
         return doubtful(identity, "no name of a Python distribution");
     }
     identity
+}
+
+/// See [`pypi`] and [`Asked`].
+pub(crate) fn pypi_asked(spec: &str) -> Asked<'_> {
+    let mut spec = spec.trim();
+    while let Some((_, source, _)) = pypi_source(spec) {
+        spec = source.trim();
+    }
+    pypi_at(spec)
+}
+
+/// `name @ URL` (PEP 508), also without spaces: the name, the source, and whether a marker follows.
+fn pypi_source(spec: &str) -> Option<(&str, &str, bool)> {
+    let (name, source) = spec.split_once('@').filter(|_| !spec.starts_with("git+"))?;
+    let is_source = (source.contains("://") || is_local(source.trim())) && !name.contains(['/', ':']);
+    let (source, marker) = source.split_once(" ;").map_or((source, false), |(source, _)| (source, true));
+    is_source.then_some((name, source, marker))
+}
+
+/// What a Python requirement without a source of its own asks for.
+fn pypi_at(spec: &str) -> Asked<'_> {
+    if let Some(source) = spec.strip_prefix("git+") {
+        let (name, reference) = git_reference(source.split('#').next().unwrap_or(source));
+        return Asked::new(Kind::Git, name, reference);
+    }
+    if is_local(spec) {
+        return Asked::new(Kind::Script, spec, None);
+    }
+    if spec.contains("://") {
+        return Asked::new(Kind::Url, spec, None);
+    }
+    let Requirement { name, asked, version, .. } = requirement(spec);
+    Asked::new(Kind::Pypi, normalised_name(name), version.or((!asked.is_empty()).then_some(asked)))
+}
+
+/// The parts of a requirement.
+struct Requirement<'a> {
+    name: &'a str,
+    /// Where name and extras end.
+    end: usize,
+    /// What stands behind them, without marker.
+    asked: &'a str,
+    /// The one version that is asked for.
+    version: Option<&'a str>,
+}
+
+fn requirement(spec: &str) -> Requirement<'_> {
+    let end = spec.find(['=', '<', '>', '!', '~', '@', ';', ' ', '(']).unwrap_or(spec.len());
+    let name = spec[..end].split('[').next().unwrap_or_default();
+    let asked = spec[end..].split(';').next().unwrap_or_default().trim();
+    let asked = asked.strip_prefix('(').and_then(|a| a.strip_suffix(')')).unwrap_or(asked);
+    let version = ["===", "==", "@"].iter().find_map(|sign| asked.strip_prefix(sign)).map(str::trim);
+    Requirement { name, end, asked, version }
 }
 
 const MARKER: &str = "an environment marker decides whether it is meant";
@@ -206,16 +293,20 @@ fn is_python_request(asked: &str) -> bool {
         })
 }
 
-/// `git+URL@reference#fragment`, without the `git+`.
-fn pypi_git(source: &str) -> Identity {
-    let (source, fragment) = source.split_once('#').map_or((source, ""), |(s, f)| (s, f));
-    // The reference stands after the last `@` of the path, not after the user's.
+/// URL and reference of `URL@reference`. The reference stands after the last `@` of the path, not after the user's.
+fn git_reference(source: &str) -> (&str, Option<&str>) {
     let path = source.find("://").map_or(0, |mark| mark + 3);
     let path = source[path..].find('/').map_or(source.len(), |slash| path + slash);
-    let (name, reference) = source[path..]
+    source[path..]
         .rfind('@')
-        .map_or((source, None), |at| (&source[..path + at], Some(&source[path + at + 1..])));
-    let mut identity = with_version(Kind::Git, name, reference, reference.is_some_and(is_commit));
+        .map_or((source, None), |at| (&source[..path + at], Some(&source[path + at + 1..])))
+}
+
+/// The repository of `git+URL@reference#fragment`, with what its fragment says.
+fn pypi_git(asked: Asked<'_>, spec: &str) -> Identity {
+    let fragment = spec.split_once('#').map_or("", |(_, fragment)| fragment);
+    let pinned = asked.version.is_some_and(is_commit);
+    let mut identity = asked.identity(pinned);
     for part in fragment.split('&').filter(|part| !part.is_empty()) {
         match part.split_once('=') {
             Some(("egg", egg)) => identity.extras.extend(extras(egg)),
@@ -245,6 +336,14 @@ pub(crate) fn is_pypi_name(name: &str) -> bool {
 
 /// A distribution name as the index compares it.
 pub(crate) fn normalised(name: &str) -> String {
+    normalised_name(name).into_owned()
+}
+
+fn normalised_name(name: &str) -> Cow<'_, str> {
+    let is_plain = |b: u8| !b.is_ascii_uppercase() && !matches!(b, b'_' | b'.');
+    if name.bytes().all(is_plain) && !name.contains("--") {
+        return Cow::Borrowed(name);
+    }
     let mut text = String::with_capacity(name.len());
     for c in name.chars() {
         match c {
@@ -253,22 +352,27 @@ pub(crate) fn normalised(name: &str) -> String {
             c => text.push(c.to_ascii_lowercase()),
         }
     }
-    text
+    Cow::Owned(text)
 }
 
 /// A package name in the form in which its registry compares names; `None` if the registry would refuse it. Rules
 /// and entries are compared in this form.
 pub fn package_key(kind: Kind, name: &str) -> Option<String> {
+    compared_name(kind, name).map(Cow::into_owned)
+}
+
+/// See [`package_key`].
+pub(crate) fn compared_name(kind: Kind, name: &str) -> Option<Cow<'_, str>> {
     match kind {
-        Kind::Npm | Kind::Deno => is_npm_name(name).then(|| name.to_owned()),
-        Kind::Pypi => is_pypi_name(name).then(|| normalised(name)),
+        Kind::Npm | Kind::Deno => is_npm_name(name).then_some(Cow::Borrowed(name)),
+        Kind::Pypi => is_pypi_name(name).then(|| normalised_name(name)),
         Kind::Dotnet => {
             let is_name = !name.is_empty()
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-            is_name.then(|| name.to_ascii_lowercase())
+            is_name.then(|| Cow::Owned(name.to_ascii_lowercase()))
         }
-        Kind::Oci => super::image_key(name),
-        Kind::Git => git::git_key(name),
-        _ => (!name.is_empty()).then(|| name.to_owned()),
+        Kind::Oci => super::image_key(name).map(Cow::Owned),
+        Kind::Git => git::git_key(name).map(Cow::Owned),
+        _ => (!name.is_empty()).then_some(Cow::Borrowed(name)),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::index::{Index, plain_name};
+use super::key::{Key, Sort};
 use super::rule::{Compiled, Meant};
 use super::{Fault, Policy, key, runner, versions};
 use crate::document::{ExecutableMatcher, IdentityMatcher, ImageMatcher, Mode, PolicyDocument, Rule, SCHEMA};
@@ -39,12 +40,12 @@ pub(super) fn compile(document: PolicyDocument) -> Result<Policy, Vec<Fault>> {
     if !faults.0.is_empty() {
         return Err(faults.0);
     }
-    let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (at, rule) in document.rule.iter().enumerate() {
-        for name in rule.names.iter().map(|n| plain_name(n)).collect::<BTreeSet<_>>() {
-            by_name.entry(name).or_default().push(at);
-        }
-    }
+    let names = document.rule.iter().enumerate().flat_map(|(at, rule)| {
+        let mut names: Vec<String> = rule.names.iter().map(|n| plain_name(n)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().map(move |name| (Key::new(Sort::Name, name), at))
+    });
     let mut by_fingerprint: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, exception) in document.exception.iter().enumerate() {
         by_fingerprint.entry(exception.fingerprint.clone()).or_default().push(at);
@@ -56,7 +57,7 @@ pub(super) fn compile(document: PolicyDocument) -> Result<Policy, Vec<Fault>> {
         pinned: pinned(&document),
         rules,
         denied,
-        by_name,
+        by_name: Index::of(names),
         by_fingerprint,
         document,
     })

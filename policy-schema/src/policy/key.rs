@@ -1,24 +1,91 @@
-//! The key under which rules are found: identity and rule reduced to the same text.
+//! The key under which rules are found: identity and rule reduced to the same kind and text.
+
+use std::borrow::Cow;
 
 use crate::document::{Ecosystem, IdentityMatcher};
-use crate::identity::{self, Identity, Kind};
+use crate::identity::{self, Kind, spec};
 use crate::remote::Remote;
 
-/// Word of an ecosystem in keys.
-pub(crate) fn ecosystem(ecosystem: Ecosystem) -> &'static str {
-    match ecosystem {
-        Ecosystem::Npm => "npm",
-        Ecosystem::Pypi => "pypi",
-        Ecosystem::Dotnet => "dotnet",
-        Ecosystem::Cargo => "cargo",
-        Ecosystem::Go => "go",
-        Ecosystem::Deno => "deno",
-        Ecosystem::Executable => "executable",
+/// What sort of thing the text of a key names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// A package; for [`Ecosystem::Executable`] the file name of a program.
+    Package(Ecosystem),
+    /// A bridge by its package.
+    Bridge(Ecosystem),
+    Oci,
+    Git,
+    /// Scheme, host, port and path.
+    Url,
+    /// Scheme, host and port.
+    Origin,
+    /// The file name of a script.
+    Script,
+    /// An exact command.
+    Argv,
+    Builtin,
+    /// The usual name of an entry, without case and punctuation.
+    Name,
+}
+
+impl Sort {
+    /// A number of its own below 32.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Package(ecosystem) => ecosystem as u8,
+            Self::Bridge(ecosystem) => 8 + ecosystem as u8,
+            Self::Oci => 16,
+            Self::Git => 17,
+            Self::Url => 18,
+            Self::Origin => 19,
+            Self::Script => 20,
+            Self::Argv => 21,
+            Self::Builtin => 22,
+            Self::Name => 23,
+        }
+    }
+}
+
+/// Sort and text of what a rule is about. Borrowed where the text stands so already, since a key is made for every
+/// word of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key<'a> {
+    pub(crate) sort: Sort,
+    pub(crate) text: Cow<'a, str>,
+}
+
+impl<'a> Key<'a> {
+    pub(crate) fn new(sort: Sort, text: impl Into<Cow<'a, str>>) -> Self {
+        Self { sort, text: text.into() }
+    }
+
+    /// The key of a package; `None` if its registry would refuse the name.
+    pub(crate) fn package(ecosystem: Ecosystem, name: &'a str) -> Option<Self> {
+        Some(Self { sort: Sort::Package(ecosystem), text: package(ecosystem, name)? })
+    }
+
+    /// The key of a program by its path.
+    pub(crate) fn of_path(path: &'a str) -> Self {
+        Self { sort: Sort::Package(Ecosystem::Executable), text: base(path) }
+    }
+
+    /// The key of an exact command, whose words cannot be taken for others.
+    pub(crate) fn argv<'w>(words: impl Iterator<Item = &'w str>) -> Self {
+        let mut key = String::new();
+        for word in words {
+            key.push_str(&format!(":{}:{word}", word.len()));
+        }
+        Self::new(Sort::Argv, key)
+    }
+
+    /// The same with a text of its own.
+    pub(crate) fn into_owned(self) -> Key<'static> {
+        Key { sort: self.sort, text: Cow::Owned(self.text.into_owned()) }
     }
 }
 
 /// A package's name as its registry compares it; `None` if the registry would refuse it.
-pub(crate) fn package(ecosystem: Ecosystem, name: &str) -> Option<String> {
+fn package(ecosystem: Ecosystem, name: &str) -> Option<Cow<'_, str>> {
     let kind = match ecosystem {
         Ecosystem::Npm => Kind::Npm,
         Ecosystem::Pypi => Kind::Pypi,
@@ -27,82 +94,78 @@ pub(crate) fn package(ecosystem: Ecosystem, name: &str) -> Option<String> {
         Ecosystem::Go | Ecosystem::Cargo => Kind::Go,
         Ecosystem::Executable => return Some(base(name)),
     };
-    identity::package_key(kind, name)
+    spec::compared_name(kind, name)
 }
 
 /// The last component of a path, which a bare command has too.
-fn base(path: &str) -> String {
-    path.rsplit(['/', '\\']).next().unwrap_or(path).to_ascii_lowercase()
-}
-
-/// Words of an exact command, none of which can be taken for two.
-pub(crate) fn argv<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let mut key = "argv".to_owned();
-    for word in words {
-        key.push_str(&format!(":{}:{word}", word.len()));
+fn base(path: &str) -> Cow<'_, str> {
+    let base = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    if base.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(base.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(base)
     }
-    key
-}
-
-/// The key of a program by its path.
-pub(crate) fn of_path(path: &str) -> String {
-    format!("executable:{}", base(path))
 }
 
 /// The key of a matcher. `None` for one that means everything, or that cannot be read.
-pub(crate) fn of_matcher(matcher: &IdentityMatcher) -> Option<String> {
-    let of_package = |e: Ecosystem, name: &str| Some(format!("{}:{}", ecosystem(e), package(e, name)?));
-    Some(match matcher {
-        IdentityMatcher::Npm(m) => of_package(Ecosystem::Npm, &m.package)?,
-        IdentityMatcher::Pypi(m) => of_package(Ecosystem::Pypi, &m.package)?,
-        IdentityMatcher::Dotnet(m) => of_package(Ecosystem::Dotnet, &m.package)?,
-        IdentityMatcher::Go(m) => of_package(Ecosystem::Go, &m.package)?,
-        IdentityMatcher::Deno(m) => of_package(Ecosystem::Deno, &m.package)?,
-        IdentityMatcher::Oci(m) => format!("oci:{}", identity::image_key(&m.image)?),
-        IdentityMatcher::Git(m) => format!("git:{}", identity::git_key(&m.repository)?),
-        IdentityMatcher::Url(m) => {
-            let remote = Remote::read(&m.url).ok()?;
-            // Sub-paths are looked for by the origin.
-            if m.subpaths.is_empty() {
-                format!("url:{}", remote.key())
-            } else {
-                format!("origin:{}", remote.origin)
-            }
+pub(crate) fn of_matcher(matcher: &IdentityMatcher) -> Option<Key<'_>> {
+    match matcher {
+        IdentityMatcher::Npm(m) => Key::package(Ecosystem::Npm, &m.package),
+        IdentityMatcher::Pypi(m) => Key::package(Ecosystem::Pypi, &m.package),
+        IdentityMatcher::Dotnet(m) => Key::package(Ecosystem::Dotnet, &m.package),
+        IdentityMatcher::Go(m) => Key::package(Ecosystem::Go, &m.package),
+        IdentityMatcher::Deno(m) => Key::package(Ecosystem::Deno, &m.package),
+        IdentityMatcher::Oci(m) => Some(Key::new(Sort::Oci, identity::image_key(&m.image)?)),
+        IdentityMatcher::Git(m) => Some(Key::new(Sort::Git, identity::git_key(&m.repository)?)),
+        IdentityMatcher::Url(m) => Some(of_url(&Remote::read(&m.url).ok()?, !m.subpaths.is_empty())),
+        IdentityMatcher::Bridge(m) => {
+            Some(Key { sort: Sort::Bridge(m.ecosystem), text: package(m.ecosystem, &m.package)? })
         }
-        IdentityMatcher::Bridge(m) => format!("bridge:{}", of_package(m.ecosystem, &m.package)?),
-        IdentityMatcher::Executable(m) => format!("executable:{}", base(&m.path)),
-        IdentityMatcher::Script(m) => format!("script:{}", base(&m.path)),
-        IdentityMatcher::Opaque(m) => argv(m.argv.iter().map(String::as_str)),
-        IdentityMatcher::Builtin(name) => format!("builtin:{name}"),
-        IdentityMatcher::Any {} => return None,
-    })
+        IdentityMatcher::Executable(m) => Some(Key::of_path(&m.path)),
+        IdentityMatcher::Script(m) => Some(Key::new(Sort::Script, base(&m.path))),
+        IdentityMatcher::Opaque(m) => Some(Key::argv(m.argv.iter().map(String::as_str))),
+        IdentityMatcher::Builtin(name) => Some(Key::new(Sort::Builtin, name.as_str())),
+        IdentityMatcher::Any {} => None,
+    }
 }
 
-/// The keys under which the rules about an identity stand.
-pub(crate) fn of_identity(identity: &Identity, remote: Option<&Remote>, keys: &mut Vec<String>) {
-    let package_of = |e: Ecosystem| Some(format!("{}:{}", ecosystem(e), package(e, &identity.name)?));
-    match identity.kind {
-        Kind::Npm => keys.extend(package_of(Ecosystem::Npm)),
-        Kind::Pypi => keys.extend(package_of(Ecosystem::Pypi)),
-        Kind::Dotnet => keys.extend(package_of(Ecosystem::Dotnet)),
-        Kind::Go => keys.extend(package_of(Ecosystem::Go)),
-        Kind::Deno => keys.extend(package_of(Ecosystem::Deno)),
-        Kind::Builtin => keys.push(format!("builtin:{}", identity.name)),
-        Kind::Oci => keys.extend(identity::image_key(&identity.name).map(|key| format!("oci:{key}"))),
-        Kind::Git => keys.extend(identity::git_key(&identity.name).map(|key| format!("git:{key}"))),
+/// The key of a rule about a URL. Sub-paths are looked for by the origin.
+pub(crate) fn of_url(remote: &Remote, has_subpaths: bool) -> Key<'static> {
+    if has_subpaths {
+        Key::new(Sort::Origin, remote.origin().to_owned())
+    } else {
+        Key::new(Sort::Url, remote.key().to_owned())
+    }
+}
+
+/// The keys under which the rules about an identity stand: at most two.
+pub(crate) fn of_identity<'a>(
+    kind: Kind,
+    name: &'a str,
+    ecosystem: Option<Ecosystem>,
+    remote: Option<&'a Remote>,
+) -> [Option<Key<'a>>; 2] {
+    let one = match kind {
+        Kind::Npm => Key::package(Ecosystem::Npm, name),
+        Kind::Pypi => Key::package(Ecosystem::Pypi, name),
+        Kind::Dotnet => Key::package(Ecosystem::Dotnet, name),
+        Kind::Go => Key::package(Ecosystem::Go, name),
+        Kind::Deno => Key::package(Ecosystem::Deno, name),
+        Kind::Builtin => Some(Key::new(Sort::Builtin, name)),
+        Kind::Oci => identity::image_key(name).map(|key| Key::new(Sort::Oci, key)),
+        Kind::Git => identity::git_key(name).map(|key| Key::new(Sort::Git, key)),
         Kind::Url => {
-            if let Some(remote) = remote {
-                keys.push(format!("url:{}", remote.key()));
-                keys.push(format!("origin:{}", remote.origin));
-            }
+            let url = remote.map(|remote| Key::new(Sort::Url, remote.key()));
+            return [url, remote.map(|remote| Key::new(Sort::Origin, remote.origin()))];
         }
         Kind::Bridge => {
-            let ecosystem = identity.ecosystem.unwrap_or(Ecosystem::Executable);
-            keys.extend(package_of(ecosystem).map(|key| format!("bridge:{key}")));
+            let ecosystem = ecosystem.unwrap_or(Ecosystem::Executable);
+            package(ecosystem, name).map(|text| Key { sort: Sort::Bridge(ecosystem), text })
         }
-        Kind::Executable => keys.push(format!("executable:{}", base(&identity.name))),
-        Kind::Script => keys.push(format!("script:{}", base(&identity.name))),
+        Kind::Executable => Some(Key::of_path(name)),
+        Kind::Script => Some(Key::new(Sort::Script, base(name))),
         // A package of the project's directory is whatever lies there.
-        Kind::Cargo | Kind::Opaque => {}
-    }
+        Kind::Cargo | Kind::Opaque => None,
+    };
+    [one, None]
 }

@@ -36,7 +36,7 @@ pub struct Policy {
     pub(crate) allow_index: Index,
     pub(crate) deny_index: Index,
     /// Rules by the usual names of their entries.
-    pub(crate) by_name: BTreeMap<String, Vec<usize>>,
+    pub(crate) by_name: Index,
     /// Exceptions by fingerprint.
     pub(crate) by_fingerprint: BTreeMap<String, Vec<usize>>,
     pub(crate) roots: runner::Roots,

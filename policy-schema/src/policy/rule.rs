@@ -30,7 +30,7 @@ impl Target {
         if !remote.query.is_empty() {
             return Err("the query belongs into `query`, name by name".to_owned());
         }
-        let below = |p: &String| Pattern::new(&format!("{}/{}", remote.path, p.trim_start_matches('/')));
+        let below = |p: &String| Pattern::new(&format!("{}/{}", remote.path(), p.trim_start_matches('/')));
         let subpaths = matcher.subpaths.iter().map(below).collect();
         let query = matcher.query.iter().map(|(name, p)| (name.clone(), Pattern::new(p))).collect();
         Ok(Self { remote, query, subpaths })
@@ -38,9 +38,15 @@ impl Target {
 
     /// Whether scheme, host, port and path are meant.
     pub(crate) fn names(&self, other: &Remote) -> bool {
-        self.remote.origin == other.origin
-            && (self.remote.path == other.path
-                || self.subpaths.iter().any(|p| p.admits_value(&other.path, None)))
+        self.remote.origin() == other.origin()
+            && (self.remote.path() == other.path()
+                || self.subpaths.iter().any(|p| p.admits_value(other.path(), None)))
+    }
+
+    /// Whether it is this URL or one below it. Sub-paths lie below it all.
+    pub(crate) fn is_above(&self, other: &Remote) -> bool {
+        let rest = other.key().strip_prefix(self.remote.key());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The first query parameter that is not admitted, by its place.
