@@ -168,7 +168,7 @@ pub struct Entry {
     /// Why no reader loads it, `None` if at least one does.
     pub inert: Option<Inert>,
     /// Other members of the entry that change what runs or what is allowed (`envFile`, `headersHelper`, `trust` …):
-    /// name and scalar value as text (structured values as an empty text).
+    /// name and value as text (lists and maps as compact JSON).
     pub members: Vec<NamedValue>,
     /// What is wrong with its shape, in words for people, without any value from the file.
     pub malformed: Option<&'static str>,

@@ -177,7 +177,11 @@ pub fn transport_word(word: &str) -> Transport {
 }
 
 fn member(member: &Member<'_>) -> NamedValue {
-    let value = member.value.scalar_text().map(|text| Sensitive::new(text.as_ref())).unwrap_or_default();
+    let value = match &member.value.value {
+        // What a list or map holds takes part in the fingerprint.
+        Value::Array(_) | Value::Object(_) | Value::Deep => text_of(&member.value),
+        _ => member.value.scalar_text().map(|text| Sensitive::new(text.as_ref())).unwrap_or_default(),
+    };
     NamedValue { name: member.key.to_string(), value }
 }
 
@@ -211,7 +215,7 @@ fn text_of(node: &Node<'_>) -> Sensitive {
 fn json_text<'a>(node: &'a Node<'_>, top: bool) -> Cow<'a, str> {
     match &node.value {
         Value::String(text) if top => Cow::Borrowed(text),
-        Value::String(text) => Cow::Owned(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))),
+        Value::String(text) => Cow::Owned(quoted(text)),
         Value::Null => Cow::Borrowed("null"),
         Value::Deep => Cow::Borrowed("…"),
         Value::Array(items) => {
@@ -219,10 +223,16 @@ fn json_text<'a>(node: &'a Node<'_>, top: bool) -> Cow<'a, str> {
             Cow::Owned(format!("[{}]", parts.join(", ")))
         }
         Value::Object(members) => {
-            let parts: Vec<_> =
-                members.iter().map(|m| format!("\"{}\": {}", m.key, json_text(&m.value, false))).collect();
+            let parts: Vec<_> = members
+                .iter()
+                .map(|m| format!("{}: {}", quoted(&m.key), json_text(&m.value, false)))
+                .collect();
             Cow::Owned(format!("{{{}}}", parts.join(", ")))
         }
         Value::Bool(_) | Value::Number(_) => node.scalar_text().unwrap_or_default(),
     }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -160,7 +160,8 @@ fn is_sandbox(name: &str) -> bool {
     matches!(name, "sandbox" | "sandboxEnabled" | "sandbox_enabled" | "sandbox_mode")
 }
 
-fn is_harmless(member: &NamedValue) -> bool {
+/// Whether a member with this value changes nothing of what runs.
+pub(crate) fn is_harmless(member: &NamedValue) -> bool {
     if is_sandbox(&member.name) {
         // Switched off it takes a protection away; switched on it adds one.
         return matches!(member.value.expose().trim(), "true" | "on" | "workspace-write" | "read-only");

@@ -13,6 +13,7 @@ mod rule;
 mod values;
 
 pub use context::{Context, Device, Facts, FileFacts, Subject, System};
+pub(crate) use members::is_harmless as is_harmless_member;
 
 use crate::document::{Default, Mode, Runners};
 use crate::finding::FindingCode;
