@@ -1,12 +1,16 @@
-//! One entry against a policy of 10,000 rules (budget 2 µs), and reading such a policy (budget 50 ms).
+//! One entry against a policy of 10,000 rules (budget 2 µs), and verifying and reading such a policy (budget 50 ms).
 #![allow(clippy::expect_used, reason = "a benchmark that cannot read its own text must stop")]
 
+use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::entry::{Entry, NamedValue, Position, Reader, Scope, Transport};
+use mcpolicy_schema::envelope::Envelope;
 use mcpolicy_schema::evaluate::{Context, Subject, evaluate};
 use mcpolicy_schema::policy::Policy;
-use mcpolicy_schema::{fingerprint, identity};
+use mcpolicy_schema::signed::{self, Digest, Payload, Statement};
+use mcpolicy_schema::{fingerprint, identity, json};
+use mcpolicy_tests::signing;
 use serde_json::{Value, json};
 
 const RULES: usize = 10_000;
@@ -15,20 +19,27 @@ fn main() {
     divan::main();
 }
 
-/// Half npm, a quarter PyPI, a quarter remote; every tenth denied.
-fn document() -> Value {
+/// Half npm, a quarter PyPI, a quarter remote; every rule pins another version if they are to differ. For every tenth
+/// rule there is a denial: of packages, remote servers and images.
+fn document(differ: bool) -> Value {
+    let versions = |n: usize, range: &str| if differ { format!("1.{n}.0") } else { range.to_owned() };
+    let repository = |n: usize| if differ { format!("--repository-{n}") } else { "--repository".to_owned() };
     let rule = |n: usize| {
         let identity = match n % 4 {
             0 => {
                 json!({ "url": { "url": format!("https://mcp-{n}.example.com/mcp"), "query": { "read_only": "true" } } })
             }
-            1 => json!({ "pypi": { "package": format!("mcp-server-{n}"), "versions": ">=1.2,<2" } }),
-            _ => json!({ "npm": { "package": format!("@scope-{n}/server"), "versions": ">=1.2.3 <2" } }),
+            1 => {
+                json!({ "pypi": { "package": format!("mcp-server-{n}"), "versions": versions(n, ">=1.2,<2") } })
+            }
+            _ => {
+                json!({ "npm": { "package": format!("@scope-{n}/server"), "versions": versions(n, ">=1.2.3 <2") } })
+            }
         };
         json!({
             "id": format!("rule-{n}"),
             "identity": identity,
-            "args": { "positional": ["--repository", "*"], "optional": ["--read-only", "--port *"] },
+            "args": { "positional": [repository(n), "*"], "optional": ["--read-only", "--port *"] },
             "env": { "LOG_LEVEL": "*", "API_KEY": "*" },
             "headers": { "Authorization": "Bearer *" },
             "names": [format!("server-{n}")],
@@ -40,7 +51,12 @@ fn document() -> Value {
     let deny = |n: usize| {
         json!({
             "id": format!("deny-{n}"),
-            "identity": { "npm": { "package": format!("bad-{n}") } },
+            "identity": match n % 10 {
+                1 => json!({ "pypi": { "package": format!("bad-{n}") } }),
+                2 => json!({ "url": { "url": format!("https://bad-{n}.example.com") } }),
+                3 => json!({ "oci": { "image": format!("bad/image-{n}") } }),
+                _ => json!({ "npm": { "package": format!("bad-{n}") } }),
+            },
             "reason": "malicious release",
         })
     };
@@ -53,7 +69,7 @@ fn document() -> Value {
 }
 
 fn policy() -> Policy {
-    let document: PolicyDocument = serde_json::from_value(document()).expect("a document");
+    let document: PolicyDocument = serde_json::from_value(document(false)).expect("a document");
     Policy::compile(document).expect("a policy")
 }
 
@@ -121,8 +137,66 @@ fn identity_of_one_entry(bencher: Bencher<'_, '_>, case: usize) {
     bencher.bench_local(|| identity::identify(black_box(entry)));
 }
 
-#[divan::bench]
-fn parse_and_compile_10000_rules(bencher: Bencher<'_, '_>) {
-    let body = serde_json::to_vec(&document()).expect("a body");
-    bencher.bench_local(|| Policy::from_body(black_box(&body)).expect("a policy"));
+fn body(differ: bool) -> Vec<u8> {
+    serde_json::to_vec(&document(differ)).expect("a body")
+}
+
+/// What a client does with a new policy: the signature of the statement, the digest of the body, the policy itself.
+#[divan::bench(args = [false, true])]
+fn verify_parse_and_compile_10000_rules(bencher: Bencher<'_, '_>, differ: bool) {
+    let body = body(differ);
+    let statement = signing::signed(&signing::statement(7, signing::at(0), &body), &[11]);
+    let role = signing::role(&signing::POLICY, 1);
+    bencher.counter(BytesCount::of_slice(&body)).bench_local(|| {
+        let envelope = Envelope::parse(black_box(&statement)).expect("an envelope");
+        envelope.verify(Statement::PAYLOAD_TYPE, &role.key_set(), role.threshold).expect("a signature");
+        let statement: Statement = signed::decode(envelope.payload()).expect("a statement");
+        assert!(Digest::of(black_box(&body)) == statement.body, "the digest is that of the body");
+        Policy::from_body(&body).expect("a policy")
+    });
+}
+
+#[divan::bench(args = [false, true])]
+fn parse_and_compile_10000_rules(bencher: Bencher<'_, '_>, differ: bool) {
+    let body = body(differ);
+    bencher
+        .counter(BytesCount::of_slice(&body))
+        .bench_local(|| Policy::from_body(black_box(&body)).expect("a policy"));
+}
+
+/// The floor of the above: what `serde_json` and SHA-256 take by themselves.
+mod floor {
+    use super::*;
+
+    #[divan::bench]
+    fn digest(bencher: Bencher<'_, '_>) {
+        let body = body(false);
+        bencher.bench_local(|| Digest::of(black_box(&body)));
+    }
+
+    #[divan::bench]
+    fn json_read_and_dropped(bencher: Bencher<'_, '_>) {
+        let body = body(false);
+        bencher.bench_local(|| serde_json::from_slice::<serde::de::IgnoredAny>(black_box(&body)).is_ok());
+    }
+
+    #[divan::bench]
+    fn json_without_double_members(bencher: Bencher<'_, '_>) {
+        let body = body(false);
+        bencher.bench_local(|| json::check(black_box(&body)).is_ok());
+    }
+
+    #[divan::bench]
+    fn json_to_document(bencher: Bencher<'_, '_>) {
+        let body = body(false);
+        bencher.bench_local(|| serde_json::from_slice::<PolicyDocument>(black_box(&body)));
+    }
+
+    #[divan::bench]
+    fn document_to_policy(bencher: Bencher<'_, '_>) {
+        let body = body(false);
+        bencher
+            .with_inputs(|| serde_json::from_slice::<PolicyDocument>(&body).expect("a document"))
+            .bench_local_values(|document| Policy::compile(document).expect("a policy"));
+    }
 }

@@ -3,10 +3,13 @@
 //! Readers differ over such a member (the first counts, the last counts), so a document with one could say one thing
 //! to the person who signs it and another to us. serde sees it only for known members of structs.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
+};
 
 /// Why bytes are not JSON of the kind wanted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +31,12 @@ pub enum JsonError {
 /// See [`JsonError`].
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     check(bytes)?;
-    serde_json::from_slice(bytes).map_err(|error| JsonError::Form(error.to_string()))
+    // one look at all of the bytes is cheaper than one at every string
+    match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(bytes),
+    }
+    .map_err(|error| JsonError::Form(error.to_string()))
 }
 
 /// Checks that the bytes are one JSON value in which no object has a member twice.
@@ -36,9 +44,17 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
 /// # Errors
 /// See [`JsonError`].
 pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => walk(&mut serde_json::Deserializer::from_str(text)),
+        Err(_) => walk(&mut serde_json::Deserializer::from_slice(bytes)),
+    }
+}
+
+fn walk<'de, R: serde_json::de::Read<'de>>(
+    reader: &mut serde_json::Deserializer<R>,
+) -> Result<(), JsonError> {
     let mut duplicate = None;
-    let walked = Walk { duplicate: &mut duplicate }.deserialize(&mut reader).and_then(|()| reader.end());
+    let walked = Walk { duplicate: &mut duplicate }.deserialize(&mut *reader).and_then(|()| reader.end());
     match (walked, duplicate) {
         (Err(_), Some(member)) => Err(JsonError::Duplicate(member)),
         (Err(error), None) => Err(JsonError::Syntax(error.to_string())),
@@ -67,13 +83,12 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = BTreeSet::new();
-        while let Some(name) = map.next_key::<String>()? {
-            if seen.contains(&name) {
-                *self.duplicate = Some(name);
+        let mut seen = Seen::default();
+        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            if let Err(name) = seen.insert(name) {
+                *self.duplicate = Some(name.into_owned());
                 return Err(A::Error::custom("duplicate member"));
             }
-            seen.insert(name);
             map.next_value_seed(Walk { duplicate: &mut *self.duplicate })?;
         }
         Ok(())
@@ -109,6 +124,60 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 }
 
+/// Names of members seen so far. Most objects have few, written without escapes: for these nothing is allocated.
+#[derive(Default)]
+struct Seen<'de> {
+    few: [&'de str; FEW],
+    count: usize,
+    more: BTreeSet<Cow<'de, str>>,
+}
+
+const FEW: usize = 16;
+
+impl<'de> Seen<'de> {
+    /// Notes a name; gives it back if it has been seen.
+    fn insert(&mut self, name: Cow<'de, str>) -> Result<(), Cow<'de, str>> {
+        if self.few[..self.count].iter().any(|seen| *seen == name) || self.more.contains(&name) {
+            return Err(name);
+        }
+        match name {
+            Cow::Borrowed(name) if self.count < FEW => {
+                self.few[self.count] = name;
+                self.count += 1;
+            }
+            name => {
+                self.more.insert(name);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a member, borrowed from the text where it has no escape in it.
+struct Name<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Read)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +189,12 @@ mod tests {
         assert_eq!(check(br#"[{"b":[{"x":{"a":1,"b":2,"a":null}}]}]"#), duplicate("a"));
         // the same name written with an escape is the same name
         assert_eq!(check(br#"{"ab":1,"\u0061b":2}"#), duplicate("ab"));
+        let many: Vec<String> = (0..40).map(|n| format!("\"m{n}\":{n}")).collect();
+        for last in [0, 15, 16, 17, 39] {
+            let text = format!("{{{},\"m{last}\":0}}", many.join(","));
+            assert_eq!(check(text.as_bytes()), duplicate(&format!("m{last}")));
+        }
+        assert_eq!(check(format!("{{{}}}", many.join(",")).as_bytes()), Ok(()));
         assert_eq!(check(br#"{"a":{"a":{"a":[]}},"b":[{"a":1},{"a":1}],"A":true}"#), Ok(()));
     }
 

@@ -109,14 +109,14 @@ impl Pattern {
             return true;
         }
         // A wildcard below a directory must not be walked out of.
-        !(self.has_wildcard() && has_parent_component(text)) && self.matches(text, home)
+        self.matches(text, home) && !(self.has_wildcard() && has_parent_component(text))
     }
 
     /// Whether a text is meant, as an argument. A wildcard never stands for a flag that the pattern does not name:
     /// the server would read it as one.
     pub(crate) fn admits_argument(&self, text: &str, home: Option<&str>) -> bool {
         let smuggled = self.has_wildcard() && !self.is_flag() && text.starts_with('-') && text != "-";
-        !smuggled && !text.contains(['\0', '\n', '\r']) && self.admits_value(text, home)
+        !smuggled && self.admits_value(text, home) && !text.contains(['\0', '\n', '\r'])
     }
 
     fn matches(&self, text: &str, home: Option<&str>) -> bool {

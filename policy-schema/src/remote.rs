@@ -135,8 +135,7 @@ fn is_plain_host(host: &str) -> bool {
 /// A path in which no segment begins with a dot or is empty, and nothing is escaped.
 fn is_plain_path(path: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'~' | b'-');
-    path.bytes().all(plain)
-        && path.as_bytes().windows(2).all(|pair| !matches!(pair, b"/." | b"//"))
+    path.bytes().all(plain) && path.as_bytes().windows(2).all(|pair| !matches!(pair, b"/." | b"//"))
 }
 
 /// The canonical form of a URL, to offer in its place. Without user information, query and fragment.
@@ -313,10 +312,12 @@ mod tests {
 
     #[test]
     fn most_urls_need_no_parser() {
-        for text in ["https://mcp.example.com/mcp", "https://mcp-1.example.com", "http://localhost/a.b/?x=1"] {
+        for text in ["https://mcp.example.com/mcp", "https://mcp-1.example.com", "http://localhost/a.b/?x=1"]
+        {
             assert!(Remote::plain(text).is_some(), "{text}");
         }
-        for text in ["https://1.2.3.4/", "https://xn--a.example/", "https://a.0x1/", "https://a/.well-known"] {
+        for text in ["https://1.2.3.4/", "https://xn--a.example/", "https://a.0x1/", "https://a/.well-known"]
+        {
             assert!(Remote::plain(text).is_none(), "{text}");
         }
     }

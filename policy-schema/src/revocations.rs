@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::IdentityMatcher;
 use crate::policy::Fault;
 use crate::policy::index::Index;
-use crate::policy::rule::Meant;
+use crate::policy::rule::{Meant, Versions};
 
 /// The value of [`RevocationsDocument::schema`].
 pub const SCHEMA: &str = "mcpolicy/revocations/v1";
@@ -85,6 +85,7 @@ impl Revocations {
         }
         let mut by_text: BTreeMap<&'static str, BTreeMap<String, usize>> = BTreeMap::new();
         let mut identities = Vec::new();
+        let mut versions = Versions::default();
         let mut matchers = Vec::new();
         let mut ids = std::collections::BTreeSet::new();
         for (at, revocation) in document.revocation.iter().enumerate() {
@@ -92,7 +93,7 @@ impl Revocations {
                 fault(format!("/revocation/{at}/id"), "each revocation has an id of its own".to_owned());
             }
             match text_of(&revocation.revoked) {
-                Err(identity) => match Meant::new(identity) {
+                Err(identity) => match Meant::new(identity, &mut versions) {
                     Ok(meant) => {
                         identities.push((at, meant));
                         matchers.push(identity);

@@ -173,7 +173,7 @@ fn words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
         if word.starts_with('-') {
             continue;
         }
-        match Some(word).filter(|word| word.contains("://")).and_then(Remote::meant) {
+        match Some(word).filter(|word| spec::is_url(word)).and_then(Remote::meant) {
             Some(remote) => address(word, remote.ok().as_ref(), index, found),
             None => package(word, index, found),
         }

@@ -61,12 +61,23 @@ fn doubtful(mut identity: Identity, why: &'static str) -> Identity {
 }
 
 fn is_local(spec: &str) -> bool {
-    ["file:", "./", "../", "/", "~/", ".\\", "..\\", "\\\\", "link:", "portal:", "workspace:"]
-        .iter()
-        .any(|start| spec.starts_with(start))
-        || spec == "."
-        || spec == ".."
-        || spec.as_bytes().get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"))
+    let bytes = spec.as_bytes();
+    let starts = |starts: &[&str]| starts.iter().any(|start| spec.starts_with(start));
+    // every word of an entry comes by here, so the first letter decides
+    let by_start = match bytes.first() {
+        Some(b'/') => true,
+        Some(b'.') => matches!(bytes, b"." | b"..") || starts(&["./", "../", ".\\", "..\\"]),
+        Some(b'~') => spec.starts_with("~/"),
+        Some(b'\\') => spec.starts_with("\\\\"),
+        Some(b'f' | b'l' | b'p' | b'w') => starts(&["file:", "link:", "portal:", "workspace:"]),
+        _ => false,
+    };
+    by_start || bytes.get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"))
+}
+
+/// Whether a scheme and two slashes stand in a text. Most have no colon, and that is soon told.
+pub(crate) fn is_url(spec: &str) -> bool {
+    spec.contains(':') && spec.contains("://")
 }
 
 /// npm takes a name that ends like an archive for a file in the working directory.
@@ -128,13 +139,16 @@ fn npm_source(mut spec: &str) -> (&str, usize) {
     let mut aliases = 0;
     loop {
         // `name@npm:other@1.0.0`: the left side is only a local name.
-        let alias = spec.strip_prefix("npm:").or_else(|| spec.split_once("@npm:").map(|(_, real)| real));
+        let alias = Some(spec).filter(|spec| spec.contains(':')).and_then(|spec| {
+            spec.strip_prefix("npm:").or_else(|| spec.split_once("@npm:").map(|(_, real)| real))
+        });
         if let Some(real) = alias {
             (spec, aliases) = (real, aliases + 1);
             continue;
         }
         // `name@git+https://…`, `name@https://…`, `name@file:…`, `name@owner/repository`: likewise.
-        let at = spec.char_indices().skip(1).find(|(_, c)| *c == '@').map(|(at, _)| at);
+        let first = spec.chars().next().map_or(0, char::len_utf8);
+        let at = spec[first..].find('@').map(|at| first + at);
         match at.map(|at| (&spec[..at], &spec[at + 1..])) {
             Some((local, source))
                 if !local.contains([':', '\\'])
@@ -157,7 +171,7 @@ fn npm_at(spec: &str) -> Asked<'_> {
     if let Some((name, reference)) = npm_git(spec) {
         return Asked::new(Kind::Git, name, reference);
     }
-    if spec.contains("://") {
+    if is_url(spec) {
         return Asked::new(Kind::Url, spec, None);
     }
     let at = spec.rfind('@').filter(|at| *at > 0);
@@ -167,7 +181,19 @@ fn npm_at(spec: &str) -> Asked<'_> {
 
 /// A Git source as npm knows them, with what stands behind `#`.
 fn npm_git(spec: &str) -> Option<(Cow<'_, str>, Option<&str>)> {
+    // a scope
+    if spec.starts_with('@') {
+        return None;
+    }
     let (source, reference) = spec.split_once('#').map_or((spec, None), |(s, r)| (s, Some(r)));
+    let has_source = source.contains([':', '@']);
+    if !has_source && source.matches('/').count() == 1 {
+        return Some((format!("github:{source}").into(), reference));
+    }
+    // whatever follows has a scheme, host or user
+    if !spec.contains([':', '@']) && !spec.starts_with("git+") {
+        return None;
+    }
     let hosted = ["github:", "gitlab:", "bitbucket:", "gist:", "git+", "git://", "git@", "ssh://"];
     // What these hosts serve as an archive is a download; everything else at them is a repository.
     let bare = source.strip_prefix("https://").map(|rest| {
@@ -179,9 +205,6 @@ fn npm_git(spec: &str) -> Option<(Cow<'_, str>, Option<&str>)> {
     }) && !["/tarball/", "/archive/", "/-/", "/releases/", "/get/"]
         .iter()
         .any(|part| source.contains(part));
-    if !spec.starts_with('@') && !source.contains([':', '@']) && source.matches('/').count() == 1 {
-        return Some((format!("github:{source}").into(), reference));
-    }
     // `https://elsewhere/o/r.git` is a download to npm, whatever it ends with.
     let is_git = hosted.iter().any(|start| spec.starts_with(start)) || at_known_host;
     is_git.then_some((source.into(), reference))
@@ -238,7 +261,7 @@ pub(crate) fn pypi_asked(spec: &str) -> Asked<'_> {
 /// `name @ URL` (PEP 508), also without spaces: the name, the source, and whether a marker follows.
 fn pypi_source(spec: &str) -> Option<(&str, &str, bool)> {
     let (name, source) = spec.split_once('@').filter(|_| !spec.starts_with("git+"))?;
-    let is_source = (source.contains("://") || is_local(source.trim())) && !name.contains(['/', ':']);
+    let is_source = (is_url(source) || is_local(source.trim())) && !name.contains(['/', ':']);
     let (source, marker) = source.split_once(" ;").map_or((source, false), |(source, _)| (source, true));
     is_source.then_some((name, source, marker))
 }
@@ -252,7 +275,7 @@ fn pypi_at(spec: &str) -> Asked<'_> {
     if is_local(spec) {
         return Asked::new(Kind::Script, spec, None);
     }
-    if spec.contains("://") {
+    if is_url(spec) {
         return Asked::new(Kind::Url, spec, None);
     }
     let Requirement { name, asked, version, .. } = requirement(spec);

@@ -1,10 +1,11 @@
 //! Reading a document into its compiled form, with everything that is wrong in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use super::index::{Index, plain_name};
 use super::key::{Key, Sort};
-use super::rule::{Compiled, Meant};
+use super::rule::{Compiled, Compiler, Meant};
 use super::{Fault, Policy, key, runner, versions};
 use crate::document::{ExecutableMatcher, IdentityMatcher, ImageMatcher, Mode, PolicyDocument, Rule, SCHEMA};
 use crate::requirement::Admits;
@@ -15,8 +16,9 @@ const MAX_TEXT: usize = 4096;
 struct Faults(Vec<Fault>);
 
 impl Faults {
-    fn add(&mut self, place: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Fault { place: place.into(), message: message.into() });
+    /// Notes a fault. A place is put into words only here: nearly all of them are never told.
+    fn add(&mut self, place: impl Display, message: impl Into<String>) {
+        self.0.push(Fault { place: place.to_string(), message: message.into() });
     }
 }
 
@@ -24,16 +26,21 @@ pub(super) fn compile(document: PolicyDocument) -> Result<Policy, Vec<Fault>> {
     let mut faults = Faults(Vec::new());
     settings(&document, &mut faults);
     ids(&document, &mut faults);
-    let rules: Vec<Compiled> =
-        document.rule.iter().enumerate().filter_map(|(at, r)| rule(&document, at, r, &mut faults)).collect();
+    let mut compiler = Compiler::new(&document.policy);
+    let rules: Vec<Compiled> = document
+        .rule
+        .iter()
+        .enumerate()
+        .filter_map(|(at, r)| rule(&mut compiler, at, r, &mut faults))
+        .collect();
     let denied: Vec<Meant> = document
         .deny
         .iter()
         .enumerate()
         .filter_map(|(at, deny)| {
-            let place = format!("/deny/{at}");
-            identity(&place, &deny.identity, true, &mut faults);
-            meant(&place, &deny.identity, &mut faults)
+            let place = format_args!("/deny/{at}");
+            identity(place, &deny.identity, true, &mut faults);
+            meant(place, &deny.identity, &mut compiler, &mut faults)
         })
         .collect();
     lists(&document, &mut faults);
@@ -98,79 +105,88 @@ fn settings(document: &PolicyDocument, faults: &mut Faults) {
     }
     for system in policy.search_path.keys() {
         if !matches!(system.as_str(), "linux" | "macos" | "windows") {
-            faults.add(format!("/policy/search_path/{system}"), "systems are linux, macos and windows");
+            faults.add(format_args!("/policy/search_path/{system}"), "systems are linux, macos and windows");
         }
     }
     for (at, root) in policy.runner_roots.iter().enumerate() {
         if !is_absolute(root) {
-            faults.add(format!("/policy/runner_roots/{at}"), "write an absolute path, or one below `~`");
+            faults.add(format_args!("/policy/runner_roots/{at}"), "write an absolute path, or one below `~`");
         }
     }
     names("/policy/env", policy.env.keys(), faults);
 }
 
 fn ids(document: &PolicyDocument, faults: &mut Faults) {
-    let rules =
-        document.rule.iter().map(|r| &r.id).enumerate().map(|(at, id)| (format!("/rule/{at}/id"), id));
-    let denies =
-        document.deny.iter().map(|d| &d.id).enumerate().map(|(at, id)| (format!("/deny/{at}/id"), id));
-    let exceptions = document
-        .exception
-        .iter()
-        .map(|e| &e.id)
-        .enumerate()
-        .map(|(at, id)| (format!("/exception/{at}/id"), id));
+    let rules = document.rule.iter().map(|r| r.id.as_str()).enumerate().map(|(at, id)| ("rule", at, id));
+    let denies = document.deny.iter().map(|d| d.id.as_str()).enumerate().map(|(at, id)| ("deny", at, id));
+    let exceptions = document.exception.iter().map(|e| e.id.as_str()).enumerate();
+    let exceptions = exceptions.map(|(at, id)| ("exception", at, id));
     let mut seen = BTreeSet::new();
-    for (place, id) in rules.chain(denies).chain(exceptions) {
+    for (list, at, id) in rules.chain(denies).chain(exceptions) {
         let well_made = !id.is_empty()
             && id.len() <= 100
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
         if !well_made {
-            faults.add(&place, "an id has letters, digits, `-`, `_` and `.` only, at most 100");
+            faults.add(
+                format_args!("/{list}/{at}/id"),
+                "an id has letters, digits, `-`, `_` and `.` only, at most 100",
+            );
         }
         if !seen.insert(id) {
             faults.add(
-                place,
+                format_args!("/{list}/{at}/id"),
                 format!("the id `{id}` is taken; ids are unique among rules, denials and exceptions"),
             );
         }
     }
+    alternatives(document, faults);
+}
+
+fn alternatives(document: &PolicyDocument, faults: &mut Faults) {
+    let rules =
+        document.rule.iter().map(|r| &r.alternatives).enumerate().map(|(at, list)| ("rule", at, list));
+    let denies =
+        document.deny.iter().map(|d| &d.alternatives).enumerate().map(|(at, list)| ("deny", at, list));
+    let mut offers = rules.chain(denies).filter(|(_, _, list)| !list.is_empty()).peekable();
+    if offers.peek().is_none() {
+        return;
+    }
     let known: BTreeSet<&String> = document.rule.iter().map(|r| &r.id).collect();
-    let offers = document.rule.iter().enumerate().map(|(at, r)| (format!("/rule/{at}"), &r.alternatives));
-    let offers = offers
-        .chain(document.deny.iter().enumerate().map(|(at, d)| (format!("/deny/{at}"), &d.alternatives)));
-    for (place, list) in offers {
-        for (at, id) in list.iter().enumerate().filter(|(_, id)| !known.contains(id)) {
-            faults.add(format!("{place}/alternatives/{at}"), format!("there is no rule `{id}` to offer"));
+    for (list, rule, ids) in offers {
+        for (at, id) in ids.iter().enumerate().filter(|(_, id)| !known.contains(id)) {
+            faults.add(
+                format_args!("/{list}/{rule}/alternatives/{at}"),
+                format!("there is no rule `{id}` to offer"),
+            );
         }
     }
 }
 
-fn rule(document: &PolicyDocument, at: usize, rule: &Rule, faults: &mut Faults) -> Option<Compiled> {
-    let place = format!("/rule/{at}");
-    identity(&place, &rule.identity, false, faults);
-    names(&format!("{place}/env"), rule.env.keys(), faults);
-    names(&format!("{place}/headers"), rule.headers.keys(), faults);
+fn rule<'d>(compiler: &mut Compiler<'d>, at: usize, rule: &'d Rule, faults: &mut Faults) -> Option<Compiled> {
+    let place = format_args!("/rule/{at}");
+    identity(place, &rule.identity, false, faults);
+    names(format_args!("{place}/env"), rule.env.keys(), faults);
+    names(format_args!("{place}/headers"), rule.headers.keys(), faults);
     let texts = rule.args.positional.iter().chain(&rule.args.optional).chain(&rule.args.required);
     if texts.chain(&rule.runner_args).any(|t| t.len() > MAX_TEXT || t.is_empty()) {
-        faults.add(format!("{place}/args"), format!("an argument has 1 to {MAX_TEXT} bytes"));
+        faults.add(format_args!("{place}/args"), format!("an argument has 1 to {MAX_TEXT} bytes"));
     }
     if rule.args.positional.iter().rev().skip(1).any(|p| p == super::words::REST) {
-        faults.add(format!("{place}/args/positional"), "`...` can only stand last");
+        faults.add(format_args!("{place}/args/positional"), "`...` can only stand last");
     }
-    match Compiled::new(rule, &document.policy.env, &document.policy.registries) {
+    match compiler.rule(rule) {
         Ok(compiled) => {
-            pin(&place, rule, &compiled, faults);
+            pin(place, rule, &compiled, faults);
             Some(compiled)
         }
         Err((member, message)) => {
-            faults.add(format!("{place}/identity/{}/{member}", kind(&rule.identity)), message);
+            faults.add(format_args!("{place}/identity/{}/{member}", kind(&rule.identity)), message);
             None
         }
     }
 }
 
-fn pin(place: &str, rule: &Rule, compiled: &Compiled, faults: &mut Faults) {
+fn pin(place: impl Display, rule: &Rule, compiled: &Compiled, faults: &mut Faults) {
     let Some(pin) = &rule.pin else { return };
     let fits = match (&rule.identity, versions(&compiled.meant)) {
         (IdentityMatcher::Oci(image), _) => image.digests.contains(pin),
@@ -180,25 +196,30 @@ fn pin(place: &str, rule: &Rule, compiled: &Compiled, faults: &mut Faults) {
     };
     if !fits {
         faults.add(
-            format!("{place}/pin"),
+            format_args!("{place}/pin"),
             "the rule does not allow this very version, so nothing could be pinned to it",
         );
     }
 }
 
-fn meant(place: &str, matcher: &IdentityMatcher, faults: &mut Faults) -> Option<Meant> {
-    match Meant::new(matcher) {
+fn meant<'d>(
+    place: impl Display,
+    matcher: &'d IdentityMatcher,
+    compiler: &mut Compiler<'d>,
+    faults: &mut Faults,
+) -> Option<Meant> {
+    match compiler.meant(matcher) {
         Ok(meant) => Some(meant),
         Err((member, message)) => {
-            faults.add(format!("{place}/identity/{}/{member}", kind(matcher)), message);
+            faults.add(format_args!("{place}/identity/{}/{member}", kind(matcher)), message);
             None
         }
     }
 }
 
 /// What is wrong with the identity of a rule apart from versions and URLs. A denial may be wide, an allowance not.
-fn identity(place: &str, matcher: &IdentityMatcher, denies: bool, faults: &mut Faults) {
-    let place = format!("{place}/identity/{}", kind(matcher));
+fn identity(place: impl Display, matcher: &IdentityMatcher, denies: bool, faults: &mut Faults) {
+    let place = format_args!("{place}/identity/{}", kind(matcher));
     match matcher {
         IdentityMatcher::Npm(m)
         | IdentityMatcher::Pypi(m)
@@ -206,27 +227,33 @@ fn identity(place: &str, matcher: &IdentityMatcher, denies: bool, faults: &mut F
         | IdentityMatcher::Go(m)
         | IdentityMatcher::Deno(m) => {
             if key::of_matcher(matcher).is_none() || m.package.len() > MAX_TEXT {
-                faults.add(format!("{place}/package"), "write the package's name as its registry has it");
+                faults
+                    .add(format_args!("{place}/package"), "write the package's name as its registry has it");
             }
         }
-        IdentityMatcher::Oci(m) => image(&place, m, denies, faults),
+        IdentityMatcher::Oci(m) => image(place, m, denies, faults),
         IdentityMatcher::Git(m) => {
             if key::of_matcher(matcher).is_none() {
-                faults.add(format!("{place}/repository"), "write `https://host/owner/repository`");
+                faults.add(format_args!("{place}/repository"), "write `https://host/owner/repository`");
             }
             for (at, commit) in m.commits.iter().enumerate() {
                 if commit != "*" && !crate::identity::spec::is_commit(commit) {
-                    faults.add(format!("{place}/commits/{at}"), "write the full commit hash, or `*`");
+                    faults.add(format_args!("{place}/commits/{at}"), "write the full commit hash, or `*`");
                 }
             }
             if m.commits.is_empty() && !denies {
-                faults.add(format!("{place}/commits"), "name the commits that were reviewed, or `*` for any");
+                faults.add(
+                    format_args!("{place}/commits"),
+                    "name the commits that were reviewed, or `*` for any",
+                );
             }
         }
         IdentityMatcher::Bridge(m) => {
             if m.package.is_empty() {
-                faults
-                    .add(format!("{place}/package"), "write the package's name, or the path of the program");
+                faults.add(
+                    format_args!("{place}/package"),
+                    "write the package's name, or the path of the program",
+                );
             }
             if m.targets.is_empty() && !m.approved_targets && !denies {
                 faults.add(
@@ -235,35 +262,38 @@ fn identity(place: &str, matcher: &IdentityMatcher, denies: bool, faults: &mut F
                 );
             }
         }
-        IdentityMatcher::Executable(m) => executable(&place, m, faults),
+        IdentityMatcher::Executable(m) => executable(place, m, faults),
         IdentityMatcher::Script(m) => {
             if !is_absolute(&m.path) && !m.path.starts_with("-m ") {
-                faults.add(format!("{place}/path"), "write an absolute path, one below `~`, or `-m module`");
+                faults.add(
+                    format_args!("{place}/path"),
+                    "write an absolute path, one below `~`, or `-m module`",
+                );
             }
-            digests(&format!("{place}/sha256"), &m.sha256, faults);
+            digests(format_args!("{place}/sha256"), &m.sha256, faults);
         }
         IdentityMatcher::Url(m) => {
             if let Some(listener) = &m.listener {
-                executable(&format!("{place}/listener"), listener, faults);
+                executable(format_args!("{place}/listener"), listener, faults);
             }
         }
         IdentityMatcher::Opaque(m) => {
             if m.argv.is_empty() {
-                faults.add(format!("{place}/argv"), "write the command, word by word");
+                faults.add(format_args!("{place}/argv"), "write the command, word by word");
             }
         }
         IdentityMatcher::Builtin(_) | IdentityMatcher::Any {} => {}
     }
 }
 
-fn image(place: &str, image: &ImageMatcher, denies: bool, faults: &mut Faults) {
+fn image(place: impl Display, image: &ImageMatcher, denies: bool, faults: &mut Faults) {
     if crate::identity::image_key(&image.image).is_none() {
-        faults.add(format!("{place}/image"), "write registry and repository, without tag or digest");
+        faults.add(format_args!("{place}/image"), "write registry and repository, without tag or digest");
     }
     for (at, digest) in image.digests.iter().enumerate() {
         if !digest.strip_prefix("sha256:").is_some_and(is_sha256) {
             faults.add(
-                format!("{place}/digests/{at}"),
+                format_args!("{place}/digests/{at}"),
                 "a digest is `sha256:` and 64 hex digits, in lower case",
             );
         }
@@ -273,16 +303,16 @@ fn image(place: &str, image: &ImageMatcher, denies: bool, faults: &mut Faults) {
     }
 }
 
-fn executable(place: &str, executable: &ExecutableMatcher, faults: &mut Faults) {
+fn executable(place: impl Display, executable: &ExecutableMatcher, faults: &mut Faults) {
     if !is_absolute(&executable.path) {
-        faults.add(format!("{place}/path"), "write an absolute path, or one below `~`");
+        faults.add(format_args!("{place}/path"), "write an absolute path, or one below `~`");
     }
-    digests(&format!("{place}/sha256"), &executable.sha256, faults);
+    digests(format_args!("{place}/sha256"), &executable.sha256, faults);
 }
 
-fn digests(place: &str, digests: &[String], faults: &mut Faults) {
+fn digests(place: impl Display, digests: &[String], faults: &mut Faults) {
     for (at, _) in digests.iter().enumerate().filter(|(_, d)| !is_sha256(d)) {
-        faults.add(format!("{place}/{at}"), "a SHA-256 has 64 hex digits, in lower case");
+        faults.add(format_args!("{place}/{at}"), "a SHA-256 has 64 hex digits, in lower case");
     }
 }
 
@@ -297,10 +327,10 @@ fn is_absolute(path: &str) -> bool {
     absolute && !crate::pattern::has_parent_component(path) && path.len() <= MAX_TEXT
 }
 
-fn names<'a>(place: &str, names: impl Iterator<Item = &'a String>, faults: &mut Faults) {
+fn names<'a>(place: impl Display, names: impl Iterator<Item = &'a String>, faults: &mut Faults) {
     for name in names {
         if name.is_empty() || name.contains(['=', '\0', ' ', ':', '*', '?']) {
-            faults.add(format!("{place}/{name}"), "a name stands for itself; wildcards are for values");
+            faults.add(format_args!("{place}/{name}"), "a name stands for itself; wildcards are for values");
         }
     }
 }
@@ -309,13 +339,14 @@ fn lists(document: &PolicyDocument, faults: &mut Faults) {
     for (at, exception) in document.exception.iter().enumerate() {
         if !exception.fingerprint.strip_prefix("sha256:").is_some_and(is_sha256) {
             faults.add(
-                format!("/exception/{at}/fingerprint"),
+                format_args!("/exception/{at}/fingerprint"),
                 "write the fingerprint that reports show, `sha256:` and 64 hex digits",
             );
         }
         for (member, text) in [("owner", &exception.owner), ("ticket", &exception.ticket)] {
             if text.trim().is_empty() {
-                faults.add(format!("/exception/{at}/{member}"), "an exception has an owner and a ticket");
+                faults
+                    .add(format_args!("/exception/{at}/{member}"), "an exception has an owner and a ticket");
             }
         }
     }
@@ -324,18 +355,18 @@ fn lists(document: &PolicyDocument, faults: &mut Faults) {
     for (at, ring) in document.ring.iter().enumerate() {
         share += u32::from(ring.percent);
         if ring.name.is_empty() || !names.insert(&ring.name) {
-            faults.add(format!("/ring/{at}/name"), "each ring has a name of its own");
+            faults.add(format_args!("/ring/{at}/name"), "each ring has a name of its own");
         }
         if share > 100 {
-            faults.add(format!("/ring/{at}/percent"), "the shares of all rings add up to more than 100");
+            faults.add(format_args!("/ring/{at}/percent"), "the shares of all rings add up to more than 100");
         }
         if ring.mode == Some(Mode::Hold) && document.policy.grace_until.is_none() {
-            faults.add(format!("/ring/{at}/mode"), "hold mode needs the policy's `grace_until`");
+            faults.add(format_args!("/ring/{at}/mode"), "hold mode needs the policy's `grace_until`");
         }
     }
     for (at, rule) in document.rule.iter().enumerate() {
         for (n, ring) in rule.rings.iter().enumerate().filter(|(_, ring)| !names.contains(ring)) {
-            faults.add(format!("/rule/{at}/rings/{n}"), format!("there is no ring `{ring}`"));
+            faults.add(format_args!("/rule/{at}/rings/{n}"), format!("there is no ring `{ring}`"));
         }
     }
 }

@@ -56,7 +56,8 @@ impl Index {
 
     /// Rules under any of these keys, in the policy's order.
     pub(crate) fn find<'k>(&self, keys: impl Iterator<Item = &'k Key<'k>>) -> Vec<usize> {
-        let mut found: Vec<usize> = keys.flat_map(|key| self.at(key)).chain(self.any.iter().copied()).collect();
+        let mut found: Vec<usize> =
+            keys.flat_map(|key| self.at(key)).chain(self.any.iter().copied()).collect();
         found.sort_unstable();
         found.dedup();
         found

@@ -1,10 +1,13 @@
 //! One compiled rule: its words read, its patterns made.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::runner;
 use super::words::Words;
-use crate::document::{Ecosystem, IdentityMatcher, PackageMatcher, Rule, UrlMatcher};
+use crate::document::{
+    Args, Ecosystem, IdentityMatcher, PackageMatcher, Registries, Rule, Settings, UrlMatcher,
+};
 use crate::pattern::Pattern;
 use crate::remote::Remote;
 use crate::requirement::Requirement;
@@ -61,20 +64,40 @@ impl Target {
 #[derive(Debug, Clone)]
 pub(crate) enum Meant {
     /// A package: its versions.
-    Package(Requirement),
+    Package(Arc<Requirement>),
     /// A bridge: its versions and its targets.
-    Bridge(Requirement, Vec<Target>),
+    Bridge(Arc<Requirement>, Vec<Target>),
     /// A remote server.
     Url(Target),
     /// What the document says is enough.
     AsWritten,
 }
 
+/// Version requirements that have been read.
+#[derive(Default)]
+pub(crate) struct Versions<'d>(BTreeMap<(Ecosystem, &'d str), Arc<Requirement>>);
+
+impl<'d> Versions<'d> {
+    fn read(
+        &mut self,
+        ecosystem: Ecosystem,
+        text: &'d str,
+    ) -> Result<Arc<Requirement>, (&'static str, String)> {
+        if let Some(known) = self.0.get(&(ecosystem, text)) {
+            return Ok(Arc::clone(known));
+        }
+        let read = Requirement::parse(ecosystem, text).map_err(|message| ("versions", message))?;
+        Ok(Arc::clone(self.0.entry((ecosystem, text)).or_insert(Arc::new(read))))
+    }
+}
+
 impl Meant {
-    pub(crate) fn new(matcher: &IdentityMatcher) -> Result<Self, (&'static str, String)> {
-        let package = |ecosystem, m: &PackageMatcher| {
-            Requirement::parse(ecosystem, &m.versions).map(Self::Package).map_err(|e| ("versions", e))
-        };
+    pub(crate) fn new<'d>(
+        matcher: &'d IdentityMatcher,
+        versions: &mut Versions<'d>,
+    ) -> Result<Self, (&'static str, String)> {
+        let mut package =
+            |ecosystem, m: &'d PackageMatcher| versions.read(ecosystem, &m.versions).map(Self::Package);
         match matcher {
             IdentityMatcher::Npm(m) => package(Ecosystem::Npm, m),
             IdentityMatcher::Pypi(m) => package(Ecosystem::Pypi, m),
@@ -83,7 +106,7 @@ impl Meant {
             IdentityMatcher::Deno(m) => package(Ecosystem::Deno, m),
             IdentityMatcher::Url(m) => Target::new(m).map(Self::Url).map_err(|e| ("url", e)),
             IdentityMatcher::Bridge(m) => {
-                let versions = Requirement::parse(m.ecosystem, &m.versions).map_err(|e| ("versions", e))?;
+                let versions = versions.read(m.ecosystem, &m.versions)?;
                 let target = |url: &String| {
                     let plain = UrlMatcher {
                         url: url.clone(),
@@ -101,46 +124,82 @@ impl Meant {
     }
 }
 
-/// A compiled rule.
+/// A compiled rule. Rules that say the same share what is made of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
     pub(crate) meant: Meant,
-    pub(crate) args: Words,
-    pub(crate) env: BTreeMap<String, Pattern>,
-    pub(crate) headers: BTreeMap<String, Pattern>,
+    pub(crate) args: Arc<Words>,
+    pub(crate) env: Arc<BTreeMap<String, Pattern>>,
+    pub(crate) headers: Arc<BTreeMap<String, Pattern>>,
     pub(crate) cwd: Vec<Pattern>,
     /// For each runner the arguments that it may be given.
-    pub(crate) runner_args: BTreeMap<String, Words>,
+    pub(crate) runner_args: Arc<BTreeMap<String, Words>>,
 }
 
-impl Compiled {
-    /// Compiles one rule; `common_env` are the variables that every rule allows.
-    pub(crate) fn new(
-        rule: &Rule,
-        common_env: &BTreeMap<String, String>,
-        registries: &crate::document::Registries,
-    ) -> Result<Self, (&'static str, String)> {
-        let patterns = |map: &BTreeMap<String, String>| {
-            map.iter().map(|(name, p)| (name.clone(), Pattern::variable(p))).collect::<BTreeMap<_, _>>()
-        };
-        let mut env = patterns(common_env);
-        env.extend(patterns(&rule.env));
-        // HTTP header names are compared without case (RFC 9110 section 5.1).
-        let headers = rule.headers.iter().map(|(name, p)| (name.to_ascii_lowercase(), Pattern::header(p)));
-        let args = &rule.args;
-        let runner_args = runners(rule)
-            .iter()
-            .map(|name| ((*name).to_owned(), runner_words(name, rule, registries)))
-            .collect();
-        Ok(Self {
-            meant: Meant::new(&rule.identity)?,
-            args: Words::new(&args.positional, &args.required, &args.optional),
-            env,
-            headers: headers.collect(),
+/// Compiles the rules of a document, each text once however many rules have it.
+pub(crate) struct Compiler<'d> {
+    /// Variables that every rule allows.
+    common_env: &'d BTreeMap<String, String>,
+    registries: &'d Registries,
+    versions: Versions<'d>,
+    args: BTreeMap<[&'d [String]; 3], Arc<Words>>,
+    env: BTreeMap<&'d BTreeMap<String, String>, Arc<BTreeMap<String, Pattern>>>,
+    headers: BTreeMap<&'d BTreeMap<String, String>, Arc<BTreeMap<String, Pattern>>>,
+    runner_args: BTreeMap<(Vec<&'d str>, &'d [String]), Arc<BTreeMap<String, Words>>>,
+}
+
+impl<'d> Compiler<'d> {
+    pub(crate) fn new(settings: &'d Settings) -> Self {
+        Self {
+            common_env: &settings.env,
+            registries: &settings.registries,
+            versions: Versions::default(),
+            args: BTreeMap::new(),
+            env: BTreeMap::new(),
+            headers: BTreeMap::new(),
+            runner_args: BTreeMap::new(),
+        }
+    }
+
+    /// Compiles one rule.
+    pub(crate) fn rule(&mut self, rule: &'d Rule) -> Result<Compiled, (&'static str, String)> {
+        let (common_env, registries) = (self.common_env, self.registries);
+        let Args { positional, required, optional } = &rule.args;
+        let args = self.args.entry([positional, required, optional]);
+        let env = self.env.entry(&rule.env);
+        let headers = self.headers.entry(&rule.headers);
+        let runner_args = self.runner_args.entry((runners(rule), &rule.runner_args));
+        Ok(Compiled {
+            meant: Meant::new(&rule.identity, &mut self.versions)?,
+            args: args.or_insert_with(|| Arc::new(Words::new(positional, required, optional))).clone(),
+            env: env.or_insert_with_key(|own| Arc::new(environment(common_env, own))).clone(),
+            headers: headers.or_insert_with_key(|own| Arc::new(header_patterns(own))).clone(),
             cwd: rule.cwd.iter().map(|p| Pattern::new(p)).collect(),
-            runner_args,
+            runner_args: runner_args
+                .or_insert_with_key(|(names, extra)| {
+                    let words = |name: &&str| ((*name).to_owned(), runner_words(name, extra, registries));
+                    Arc::new(names.iter().map(words).collect())
+                })
+                .clone(),
         })
     }
+
+    /// Compiles the identity of a denial.
+    pub(crate) fn meant(&mut self, matcher: &'d IdentityMatcher) -> Result<Meant, (&'static str, String)> {
+        Meant::new(matcher, &mut self.versions)
+    }
+}
+
+fn environment(
+    common: &BTreeMap<String, String>,
+    own: &BTreeMap<String, String>,
+) -> BTreeMap<String, Pattern> {
+    common.iter().chain(own).map(|(name, p)| (name.clone(), Pattern::variable(p))).collect()
+}
+
+/// HTTP header names are compared without case (RFC 9110 section 5.1).
+fn header_patterns(own: &BTreeMap<String, String>) -> BTreeMap<String, Pattern> {
+    own.iter().map(|(name, p)| (name.to_ascii_lowercase(), Pattern::header(p))).collect()
 }
 
 /// The runners that may start what a rule is about; empty where no runner plays a part.
@@ -186,7 +245,7 @@ pub(crate) fn runners(rule: &Rule) -> Vec<&str> {
     usual.to_vec()
 }
 
-fn runner_words(name: &str, rule: &Rule, registries: &crate::document::Registries) -> Words {
+fn runner_words(name: &str, extra: &[String], registries: &Registries) -> Words {
     let mut optional: Vec<String> = runner::harmless(name).iter().map(|w| (*w).to_owned()).collect();
     let (flags, known) = runner::registry_flags(name, registries);
     for registry in known {
@@ -199,6 +258,6 @@ fn runner_words(name: &str, rule: &Rule, registries: &crate::document::Registrie
             }
         }
     }
-    optional.extend(rule.runner_args.iter().cloned());
+    optional.extend(extra.iter().cloned());
     Words::new(&[], &[], &optional)
 }

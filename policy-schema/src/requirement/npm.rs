@@ -99,7 +99,12 @@ fn partial_version(text: &str) -> Option<Option<[u64; 3]>> {
     let text = text.strip_prefix('v').unwrap_or(text);
     let (text, build) = text.split_once('+').map_or((text, None), |(t, b)| (t, Some(b)));
     let (release, label) = text.split_once('-').map_or((text, None), |(r, l)| (r, Some(l)));
-    let numbers: Vec<&str> = release.split('.').collect();
+    let (mut all, mut count) = ([""; 3], 0);
+    for number in release.split('.') {
+        *all.get_mut(count)? = number;
+        count += 1;
+    }
+    let numbers = &all[..count];
     let is_x = |n: &&str| matches!(*n, "x" | "X" | "*");
     let is_number = |n: &&str| {
         !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) && (n.len() == 1 || !n.starts_with('0'))
@@ -109,16 +114,16 @@ fn partial_version(text: &str) -> Option<Option<[u64; 3]>> {
             .split('.')
             .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
     };
-    let is_release = numbers.len() <= 3
-        && numbers.iter().all(|n| is_x(n) || is_number(n))
+    let is_release = numbers.iter().all(|n| is_x(n) || is_number(n))
         // `1.x.3` means `1.x`: nobody writes it but to mislead.
         && numbers.iter().skip_while(|n| !is_x(n)).all(is_x);
     let is_full = numbers.len() == 3 && !numbers.iter().any(is_x);
     if !is_release || !label.is_none_or(|l| is_full && is_label(l)) || !build.is_none_or(is_label) {
         return None;
     }
+    let Some(_) = label else { return Some(None) };
     let release: Vec<u64> = numbers.iter().filter_map(|n| n.parse().ok()).collect();
-    Some(label.and_then(|_| release.try_into().ok()))
+    Some(release.try_into().ok())
 }
 
 /// One version: `1.2.3`, `v1.2.3`, `=1.2.3`.
