@@ -25,23 +25,7 @@ const MAX_ARGS_TEXT: usize = 128 * 1024;
 /// Replaces secrets by their kind and a keyed fingerprint.
 #[derive(Clone)]
 pub struct Redactor {
-    /// `None` shows only the kind: for what must be equal on all machines.
-    key: Option<[u8; 32]>,
-}
-
-/// Text with secrets as their kind alone.
-pub(crate) fn kinds_only(raw: &str) -> String {
-    Redactor { key: None }.text(raw)
-}
-
-/// A URL with secrets as their kind alone.
-pub(crate) fn url_kinds_only(raw: &str) -> String {
-    Redactor { key: None }.url(raw)
-}
-
-/// Arguments with secrets as their kind alone.
-pub(crate) fn args_kinds_only(args: &[Sensitive]) -> Vec<String> {
-    Redactor { key: None }.args(args)
+    key: [u8; 32],
 }
 
 impl fmt::Debug for Redactor {
@@ -54,7 +38,7 @@ impl Redactor {
     /// A redactor with this key; a key of another length than 32 bytes is hashed to 32.
     pub fn new(key: &[u8]) -> Self {
         use sha2::Digest as _;
-        Self { key: Some(key.try_into().unwrap_or_else(|_| Sha256::digest(key).into())) }
+        Self { key: key.try_into().unwrap_or_else(|_| Sha256::digest(key).into()) }
     }
 
     /// The first 16 hex digits of HMAC-SHA-256: tells whether two secrets are the same, and nothing else.
@@ -64,10 +48,9 @@ impl Redactor {
 
     /// The same of bytes, such as a whole file.
     pub fn digest(&self, bytes: &[u8]) -> String {
-        let Some(key) = &self.key else { return String::new() };
         // HMAC pads a short key with zeros to the block; done here, the length cannot be wrong.
         let mut block = [0; 64];
-        block[..32].copy_from_slice(key);
+        block[..32].copy_from_slice(&self.key);
         let mut mac = Hmac::<Sha256>::new(&block.into());
         mac.update(bytes);
         hex(&mac.finalize().into_bytes()[..8])

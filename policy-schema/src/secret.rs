@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
+pub(crate) use names::words;
 pub use names::{is_placeholder, is_reference, is_secret_name};
 
 /// One kind of secret.

@@ -14,6 +14,7 @@ mod values;
 
 pub use context::{Context, Device, Facts, FileFacts, Subject, System};
 pub use members::{is_judged, is_judged_but_for_case};
+pub(crate) use members::is_harmless as is_harmless_member;
 
 use crate::document::{Default, Mode, Runners};
 use crate::finding::FindingCode;

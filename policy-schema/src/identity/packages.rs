@@ -1,6 +1,6 @@
 //! Package runners: npx and its like, uvx and its like, Deno, .NET, Cargo, Go.
 
-use super::command::{Flags, Known};
+use super::command::{Flag, Flags, Known};
 use super::tables::{
     BUN_ALONE, BUN_VALUED, DENO_ALONE, DENO_VALUED, DOTNET_ALONE, DOTNET_VALUED, GO_ALONE, GO_VALUED,
     NPM_ALONE, NPM_VALUED, NPX_VALUED, PIPX_ALONE, PIPX_VALUED, PNPM_ALONE, PNPM_VALUED, REGISTRY_FLAGS,
@@ -16,9 +16,10 @@ fn npm_flags(runner: &str, args: &[String]) -> Flags {
         "bunx" | "bun x" => Known::all(BUN_VALUED, BUN_ALONE),
         // npx ends npm's options at the package, `npm exec` only at `--`.
         "npm exec" => Known { anywhere: true, ..Known::all(NPM_VALUED, NPM_ALONE) },
-        _ => return Flags::read(args, &Known::all(&[NPM_VALUED, NPX_VALUED].concat(), NPM_ALONE)),
+        _ => return npx_flags(args),
     };
     let mut flags = Flags::read(args, &known);
+    doubt_glued(&mut flags, &known);
     let end = args.iter().position(|a| a == "--").unwrap_or(args.len());
     let is_answer =
         |pair: &[String]| pair[0].starts_with('-') && matches!(pair[1].as_str(), "true" | "false" | "null");
@@ -26,6 +27,35 @@ fn npm_flags(runner: &str, args: &[String]) -> Flags {
         flags.doubt.get_or_insert("npm takes true and false for the value of the flag before");
     }
     flags
+}
+
+/// npx looks for the package by a list of its own before npm reads the flags: a flag that is not on it takes the next
+/// word along. On the list is no `--no-…` but `--no-install`, nor what only some versions know.
+fn npx_flags(args: &[String]) -> Flags {
+    const NOT_LISTED: &[&str] = &[
+        "--install-links",
+        "--include-workspace-root",
+        "--iwr",
+        "--strict-allow-scripts",
+        "--dangerously-allow-all-scripts",
+    ];
+    let is_listed =
+        |flag: &&&str| (!flag.starts_with("--no") || **flag == "--no-install") && !NOT_LISTED.contains(*flag);
+    let alone: Vec<&str> = NPM_ALONE.iter().filter(is_listed).copied().collect();
+    let valued = [NPM_VALUED, NPX_VALUED].concat();
+    let known = Known::all(&valued, &alone);
+    let mut flags = Flags::read(args, &known);
+    doubt_glued(&mut flags, &known);
+    flags
+}
+
+/// npm and pnpm write `--silent` out as `--loglevel silent`, and of `--silent=NAME` make `--loglevel silent NAME`: the
+/// name is then the package.
+fn doubt_glued(flags: &mut Flags, known: &Known<'_>) {
+    let is_glued = |flag: &Flag| flag.value.is_some() && !known.valued.contains(&flag.name.as_str());
+    if flags.flags.iter().any(is_glued) {
+        flags.doubt.get_or_insert("the value of a flag that has none may be taken for the package");
+    }
 }
 
 /// `npx`, `npm exec`, `bunx`, `pnpm dlx`, `yarn dlx`.

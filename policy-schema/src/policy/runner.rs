@@ -19,7 +19,6 @@ pub(crate) fn harmless(runner: &str) -> &'static [&'static str] {
             "--package *",
             "-p *",
             "--loglevel *",
-            "--no-color",
             "--",
         ],
         "bunx" | "bun x" | "pnpx" | "pnpm dlx" | "yarn dlx" => {

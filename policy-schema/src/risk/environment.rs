@@ -181,28 +181,79 @@ fn variable(name: &str, value: &str, context: &Context<'_>, findings: &mut Vec<F
     }
 }
 
-/// Whether the value of a variable decides what code runs, and is the same wherever the entry is.
-pub(crate) fn decides(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    lower.starts_with("dyld_")
-        || REGISTRIES.contains(&lower.as_str())
-        || LOADERS.iter().any(|loader| loader.eq_ignore_ascii_case(name))
-}
+/// Variables by which the system, a runner or an engine finds programs, their settings or the place it works in.
+const PLACES: &[&str] = &[
+    "path",
+    "pathext",
+    "comspec",
+    "shell",
+    "home",
+    "userprofile",
+    "appdata",
+    "localappdata",
+    "programdata",
+    "systemroot",
+    "psmodulepath",
+    "xdg_config_home",
+    "xdg_config_dirs",
+    "xdg_data_home",
+    "xdg_cache_home",
+    "virtual_env",
+    "conda_prefix",
+    "docker_config",
+    "docker_cert_path",
+    "docker_tls_verify",
+    "registry_auth_file",
+    "containers_conf",
+    "containers_registries_conf",
+    "netrc",
+    "cargo_home",
+    "rustup_home",
+    "goroot",
+    "gopath",
+    "gobin",
+    "goenv",
+    "java_home",
+    "volta_home",
+    "nvm_dir",
+    "bun_install",
+    "pnpm_home",
+    "pipx_home",
+    "pipx_bin_dir",
+    "pipx_default_python",
+    "pipx_default_backend",
+    "deno_install_root",
+    "deno_cert",
+    "deno_tls_ca_store",
+    "node_tls_reject_unauthorized",
+    "node_repl_external_module",
+    "ssl_cert_file",
+    "ssl_cert_dir",
+    "requests_ca_bundle",
+    "curl_ca_bundle",
+    "git_dir",
+    "git_work_tree",
+    "git_template_dir",
+    "git_proxy_command",
+    "git_ssl_no_verify",
+    "ssh_askpass",
+    "sudo_askpass",
+];
+
+/// Beginnings of names each of which is a setting of a runner.
+const SETTINGS: &[&str] =
+    &["dyld_", "npm_config_", "git_config_", "uv_", "pip_", "yarn_", "pnpm_config_", "nuget_"];
 
 /// Whether whoever chooses the value of a variable chooses what code runs, where packages come from or where traffic
 /// goes: a rule that admits any value of it admits anything.
 pub fn is_powerful(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    decides(name)
-        || matches!(
-            lower.as_str(),
-            "path" | "pathext" | "comspec" | "shell" | "home" | "userprofile" | "appdata"
-        )
+    REGISTRIES.contains(&lower.as_str())
+        || PLACES.contains(&lower.as_str())
+        || LOADERS.iter().any(|loader| loader.eq_ignore_ascii_case(name))
+        || SETTINGS.iter().any(|start| lower.starts_with(start))
         || lower.ends_with("_proxy")
-        || lower.starts_with("npm_config_")
-        || lower.starts_with("git_config_")
         || lower.ends_with("_index_url")
-        || lower == "node_tls_reject_unauthorized"
 }
 
 /// `NODE_OPTIONS=--max-old-space-size=4096` and its like load nothing.

@@ -83,7 +83,7 @@ pub fn is_secret_name(name: &str) -> bool {
 }
 
 /// The lower-case words of `snake_case`, `kebab-case` and `camelCase`.
-fn words(name: &str) -> Vec<String> {
+pub(crate) fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut last_lower = false;
     for c in name.chars() {
