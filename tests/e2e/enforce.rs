@@ -13,7 +13,7 @@ struct Site {
     published: u64,
 }
 
-fn policy(settings: Value, rules: Value) -> Value {
+fn policy(settings: &Value, rules: &Value) -> Value {
     let mut policy = json!({"name": "fleet", "contact": "#mcp-help"});
     policy.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     json!({"schema": "mcpolicy/policy/v1", "policy": policy, "rule": rules})
@@ -98,7 +98,7 @@ const COMMENTED: &str = "{\r\n  // mine\r\n  \"mcpServers\": {\r\n    // the goo
 #[test]
 fn a_pass_takes_out_what_is_denied_and_nothing_else() {
     let mut site = Site::new();
-    site.publish(&policy(json!({}), json!([rule("@acme/good")])));
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
     site.machine.file(".cursor/mcp.json", COMMENTED);
     let pass = site.enforce();
     let expected =
@@ -115,11 +115,11 @@ fn a_pass_takes_out_what_is_denied_and_nothing_else() {
 #[test]
 fn what_was_taken_out_comes_back_byte_for_byte_when_a_newer_policy_allows_it() {
     let mut site = Site::new();
-    site.publish(&policy(json!({}), json!([rule("@acme/good")])));
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
     site.machine.file(".cursor/mcp.json", COMMENTED);
     site.enforce();
     let other = json!({"id": "other", "identity": {"url": {"url": "https://other.example/mcp"}}});
-    site.publish(&policy(json!({}), json!([rule("@acme/good"), rule("evil"), other])));
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil"), other])));
     let evil = json!({"id": "evil", "identity": {"npm": {"package": "evil", "versions": "1.0.0"}}, "env": {"TOKEN": "*"}});
     let pass = site.enforce();
     assert_eq!(
@@ -127,15 +127,15 @@ fn what_was_taken_out_comes_back_byte_for_byte_when_a_newer_policy_allows_it() {
         json!(["other"]),
         "evil has a variable that its rule does not name"
     );
-    site.publish(&policy(json!({}), json!([rule("@acme/good"), evil, other])));
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), evil, other])));
     let pass = site.enforce();
     assert_eq!(pass["restored"][0]["entries"], json!(["bad"]));
     let site = {
         let mut fresh = Site::new();
-        fresh.publish(&policy(json!({}), json!([rule("@acme/good")])));
+        fresh.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
         fresh.machine.file(".cursor/mcp.json", COMMENTED);
         fresh.enforce();
-        fresh.publish(&policy(json!({}), json!([rule("@acme/good"), evil, other])));
+        fresh.publish(&policy(&json!({}), &json!([rule("@acme/good"), evil, other])));
         fresh
     };
     site.enforce();
@@ -146,13 +146,13 @@ fn what_was_taken_out_comes_back_byte_for_byte_when_a_newer_policy_allows_it() {
 fn only_enforce_and_hold_write_anything() {
     for mode in ["observe", "warn"] {
         let mut site = Site::new();
-        site.publish(&policy(json!({"mode": mode}), json!([rule("@acme/good")])));
+        site.publish(&policy(&json!({"mode": mode}), &json!([rule("@acme/good")])));
         site.machine.file(".cursor/mcp.json", COMMENTED);
         assert_eq!(actions(&site.enforce()), [], "{mode}");
         assert_eq!(site.read(".cursor/mcp.json"), COMMENTED, "{mode}");
     }
     let mut site = Site::new();
-    site.publish(&policy(json!({}), json!([rule("@acme/good")])));
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
     site.machine.file(".cursor/mcp.json", COMMENTED);
     let pass = report_of(&site.enforce_with(&["--mode-ceiling", "warn"]));
     assert_eq!((actions(&pass), &pass["mode"]), (vec![], &json!("warn")));
@@ -163,7 +163,7 @@ fn only_enforce_and_hold_write_anything() {
 fn hold_leaves_what_was_there_first_until_grace_ends_and_enforces_what_is_new() {
     let mut site = Site::new();
     let hold = json!({"mode": "hold", "grace_until": "2026-11-05"});
-    site.publish(&policy(hold, json!([rule("@acme/good")])));
+    site.publish(&policy(&hold, &json!([rule("@acme/good")])));
     site.machine.file(".cursor/mcp.json", json!({"mcpServers": {"old": npx("old@1.0.0")}}).to_string());
     assert_eq!(actions(&site.enforce()), []);
     let both = json!({"mcpServers": {"old": npx("old@1.0.0"), "new": npx("new@1.0.0")}});
@@ -178,7 +178,7 @@ fn hold_leaves_what_was_there_first_until_grace_ends_and_enforces_what_is_new() 
 fn an_unpinned_package_is_pinned_where_policy_says_so_and_goes_on_working() {
     let mut site = Site::new();
     let rules = json!([rule("@acme/good"), {"id": "py", "identity": {"pypi": {"package": "acme-py", "versions": "==2.1.0"}}}]);
-    site.publish(&policy(json!({"on_version": "pin"}), rules));
+    site.publish(&policy(&json!({"on_version": "pin"}), &rules));
     let servers = json!({"mcpServers": {
         "good": npx("@acme/good"),
         "latest": npx("@acme/good@latest"),
@@ -207,7 +207,7 @@ fn a_policy_that_would_newly_remove_much_is_held_and_its_revocations_apply() {
     let mut site = Site::new();
     let packages: Vec<String> = (0..8).map(|at| format!("p{at}")).collect();
     let rules: Vec<Value> = packages.iter().map(|package| rule(package)).collect();
-    site.publish(&policy(json!({}), json!(rules)));
+    site.publish(&policy(&json!({}), &json!(rules)));
     let servers: serde_json::Map<_, _> =
         packages.iter().map(|package| (package.clone(), npx(&format!("{package}@1.0.0")))).collect();
     site.machine.file(".cursor/mcp.json", json!({"mcpServers": servers}).to_string());
@@ -216,13 +216,13 @@ fn a_policy_that_would_newly_remove_much_is_held_and_its_revocations_apply() {
         "schema": "mcpolicy/revocations/v1",
         "revocation": [{"id": "r1", "revoked": {"rule": "p3"}, "reason": "found malicious"}],
     });
-    site.publish_with(&policy(json!({}), json!([rule("p0")])), Some(&revoked));
+    site.publish_with(&policy(&json!({}), &json!([rule("p0")])), Some(&revoked));
     let held = site.enforce();
     assert!(held["notices"].to_string().contains("is held"), "{}", held["notices"]);
     assert_eq!(held["policy"]["sequence"], 1);
     assert_eq!(actions(&held), [("quarantine".to_owned(), "p3".to_owned())]);
     let breaking = json!({"acknowledge_breaking": "SEC-7: the fleet is told"});
-    site.publish_with(&policy(breaking, json!([rule("p0")])), Some(&revoked));
+    site.publish_with(&policy(&breaking, &json!([rule("p0")])), Some(&revoked));
     let pass = site.enforce();
     assert_eq!(actions(&pass).len(), 6, "{pass}");
 }
@@ -230,7 +230,7 @@ fn a_policy_that_would_newly_remove_much_is_held_and_its_revocations_apply() {
 #[test]
 fn an_older_or_broken_policy_changes_nothing_and_the_last_good_one_goes_on() {
     let mut site = Site::new();
-    site.publish(&policy(json!({}), json!([rule("@acme/good")])));
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
     site.machine.file(".cursor/mcp.json", COMMENTED);
     site.enforce();
     std::fs::write(site.folder("published/policy.1.body"), "{}").unwrap();
@@ -255,7 +255,7 @@ fn without_any_policy_nothing_is_touched_and_what_to_do_is_said() {
 #[test]
 fn the_journal_answers_who_what_when_and_by_which_rule_and_tells_no_secret() {
     let mut site = Site::new();
-    site.publish(&policy(json!({}), json!([rule("@acme/good")])));
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
     site.machine.file(".cursor/mcp.json", COMMENTED);
     let pass = site.enforce();
     let log = site.run(&["log", "--json", "--server", "bad", "--user", "dev"]);
@@ -288,7 +288,7 @@ fn the_journal_answers_who_what_when_and_by_which_rule_and_tells_no_secret() {
 #[test]
 fn a_restore_by_hand_needs_a_policy_that_allows_it_and_a_purge_is_for_good() {
     let mut site = Site::new();
-    site.publish(&policy(json!({}), json!([rule("@acme/good")])));
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
     site.machine.file(".cursor/mcp.json", COMMENTED);
     let pass = site.enforce();
     let id = pass["files"][0]["vault"].as_str().unwrap().to_owned();

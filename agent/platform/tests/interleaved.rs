@@ -422,7 +422,8 @@ fn a_crash_at_any_step_leaves_a_whole_file_and_at_most_one_that_is_known() {
     folder.file("d/a", OLD);
     let original = folder.open("d/a").unwrap();
     let temp = TempName::random().unwrap();
-    let seen: Rc<RefCell<Vec<(&str, Vec<String>)>>> = Rc::default();
+    type Seen<'s> = Vec<(&'s str, Vec<String>)>;
+    let seen: Rc<RefCell<Seen<'_>>> = Rc::default();
     let (slot, dir, beside) = (Rc::clone(&seen), folder.at("d"), folder.at("d").join(temp.as_str()));
     set_failpoint(Some(Box::new(move |at| {
         let read = |path: &Path| fs::read_to_string(path).ok();

@@ -37,7 +37,8 @@ pub(super) struct Where {
 pub(super) struct Agent {
     pub(super) settings: Settings,
     pub(super) state: PathBuf,
-    pub(super) user_level: bool,
+    /// It is not the machine's agent but one user's.
+    user_level: bool,
     root: Option<PathBuf>,
 }
 
@@ -77,6 +78,11 @@ impl Agent {
 
     /// Lays the ground: the machine, the own home without root, or the folder that is taken for a machine.
     pub(super) fn ground(&self, environment: &Environment) -> anyhow::Result<Ground> {
+        // Root must never parse what users can write; that needs a worker that is the user, which is not there yet.
+        anyhow::ensure!(
+            self.user_level || self.root.is_some(),
+            "as root this release acts on an image only (--root DIR); run it as each user for the own home"
+        );
         let target = self.root.clone().map_or(Target::Live, Target::Root);
         Ok(ground::lay(&target, None, environment)?)
     }

@@ -28,6 +28,9 @@ const MAX_ITEM_BYTES: u64 = 32 * 1024 * 1024;
 const BACKUP_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # Originals of changed configuration files, with secrets: not to be copied into backups.\n";
 
+/// Bytes and the range of the original that they had.
+pub type Kept = (std::ops::Range<u64>, Vec<u8>);
+
 /// Why the vault cannot be used. Without it nothing is changed.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
@@ -180,11 +183,7 @@ impl Vault {
     ///
     /// # Errors
     /// They cannot be read, or are not what was put there.
-    pub fn pieces(
-        &self,
-        item: &Item,
-        entry: usize,
-    ) -> Result<Vec<(std::ops::Range<u64>, Vec<u8>)>, VaultError> {
+    pub fn pieces(&self, item: &Item, entry: usize) -> Result<Vec<Kept>, VaultError> {
         let damaged = || VaultError::Damaged { path: self.item_path(&item.id) };
         let ranges = &item.entries.get(entry).ok_or_else(damaged)?.pieces;
         let (object, mut at) = match &item.shrunk {

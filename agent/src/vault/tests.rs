@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::*;
 
 const ORIGINAL: &[u8] =
@@ -17,7 +19,7 @@ fn entry() -> Taken {
         action: "quarantine".into(),
         code: "not-allowed".into(),
         detail: "no rule is about it".into(),
-        pieces: vec![15..66],
+        pieces: Vec::from([Range { start: 15, end: 66 }]),
         restored: false,
     }
 }

@@ -257,7 +257,7 @@ fn identity(place: impl Display, matcher: &IdentityMatcher, denies: bool, faults
             }
             if m.targets.is_empty() && !m.approved_targets && !denies {
                 faults.add(
-                    &place,
+                    place,
                     "a bridge needs `targets` or `approved_targets = true`: it is what it leads to",
                 );
             }

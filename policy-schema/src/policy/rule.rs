@@ -136,6 +136,9 @@ pub(crate) struct Compiled {
     pub(crate) runner_args: Arc<BTreeMap<String, Words>>,
 }
 
+/// The runners of a rule, and the arguments that it lists for them.
+type RunnerArgsAsked<'d> = (Vec<&'d str>, &'d [String]);
+
 /// Compiles the rules of a document, each text once however many rules have it.
 pub(crate) struct Compiler<'d> {
     /// Variables that every rule allows.
@@ -145,7 +148,7 @@ pub(crate) struct Compiler<'d> {
     args: BTreeMap<[&'d [String]; 3], Arc<Words>>,
     env: BTreeMap<&'d BTreeMap<String, String>, Arc<BTreeMap<String, Pattern>>>,
     headers: BTreeMap<&'d BTreeMap<String, String>, Arc<BTreeMap<String, Pattern>>>,
-    runner_args: BTreeMap<(Vec<&'d str>, &'d [String]), Arc<BTreeMap<String, Words>>>,
+    runner_args: BTreeMap<RunnerArgsAsked<'d>, Arc<BTreeMap<String, Words>>>,
 }
 
 impl<'d> Compiler<'d> {

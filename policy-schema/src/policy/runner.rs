@@ -10,17 +10,9 @@ use crate::pattern::Pattern;
 /// npm 11, Bun 1.3, pnpm 10, Yarn 4, uv 0.9, pipx 1.8, Docker 29, Podman 5.
 pub(crate) fn harmless(runner: &str) -> &'static [&'static str] {
     match runner {
-        "npx" | "npm exec" => &[
-            "-y",
-            "--yes",
-            "-q",
-            "--quiet",
-            "--silent",
-            "--package *",
-            "-p *",
-            "--loglevel *",
-            "--",
-        ],
+        "npx" | "npm exec" => {
+            &["-y", "--yes", "-q", "--quiet", "--silent", "--package *", "-p *", "--loglevel *", "--"]
+        }
         "bunx" | "bun x" | "pnpx" | "pnpm dlx" | "yarn dlx" => {
             &["-y", "--yes", "--silent", "-q", "--quiet", "--verbose", "--package *", "-p *", "--"]
         }

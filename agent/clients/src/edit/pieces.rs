@@ -45,7 +45,7 @@ pub(super) fn alone_in_json(pieces: &[Piece]) -> Result<Alone, Unfaithful> {
         let behind = document[at.end..document.len() - 1].trim_start().trim_start_matches(',');
         return Ok(Alone {
             above: document[1..at.start].to_owned(),
-            entry: document[at.clone()].to_owned(),
+            entry: document[at].to_owned(),
             value: document[value.span.range()].to_owned(),
             behind: behind.trim().to_owned(),
             indent: text[newline..start].chars().take_while(|c| matches!(c, ' ' | '\t')).collect(),

@@ -40,7 +40,7 @@ pub(super) fn plan(doc: Doc<'_>, changes: &[Change]) -> Result<Plan, Unfaithful>
                 plan.put(value.span.range(), escaped(text));
             }
             Change::Insert { table, pieces, .. } => {
-                insert(doc, &parsed.root, table, &kept(pieces)?, &mut plan)?
+                insert(doc, &parsed.root, table, &kept(pieces)?, &mut plan)?;
             }
             Change::SetFlag { .. } | Change::AddItem { .. } => return Err(ODD),
             // No approvals are kept in XML, and what is not there needs no taking out.

@@ -28,13 +28,13 @@ impl Statement<'_> {
 /// All statements in order of the text.
 pub(super) fn of<'d>(text: &str, document: &'d Document<&str>) -> Vec<Statement<'d>> {
     let mut out = Vec::new();
-    collect(text, document.as_table(), String::new(), &mut out);
+    collect(text, document.as_table(), "", &mut out);
     out.sort_by_key(|statement| statement.range.start);
     out
 }
 
 /// Depth is limited by the parser.
-fn collect<'d>(text: &str, table: &'d Table, pointer: String, out: &mut Vec<Statement<'d>>) {
+fn collect<'d>(text: &str, table: &'d Table, pointer: &str, out: &mut Vec<Statement<'d>>) {
     for (name, item) in table.iter() {
         let Some(key) = table.key(name) else { continue };
         let pointer = format!("{pointer}/{}", escape(key.get()));
@@ -49,13 +49,13 @@ fn collect<'d>(text: &str, table: &'d Table, pointer: String, out: &mut Vec<Stat
             }
             Item::Table(table) => {
                 header(table, &pointer, out);
-                collect(text, table, pointer, out);
+                collect(text, table, &pointer, out);
             }
             Item::ArrayOfTables(tables) => {
                 for (at, table) in tables.iter().enumerate() {
                     let pointer = format!("{pointer}/{at}");
                     header(table, &pointer, out);
-                    collect(text, table, pointer, out);
+                    collect(text, table, &pointer, out);
                 }
             }
         }
