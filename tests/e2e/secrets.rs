@@ -44,8 +44,6 @@ impl Planter {
                 format!("Server=db;Password={};", s()), format!("{{\"apiKey\":\"{}\"}}", s()),
             ],
             "env": {"API_TOKEN": s(), "PLAIN_LOOKING": s()},
-            "environment": {"OTHER": s()},
-            "envs": {"THIRD": s()},
             "cwd": "/srv/data",
             "envFile": format!("/home/dev/{}", "x.env"),
             "headersHelper": format!("get-headers --secret {}", s()),
@@ -62,8 +60,18 @@ impl Planter {
             "type": "http",
             "url": url(&mut s),
             "headers": {"Authorization": format!("Bearer {}", s()), "X-Plain": s()},
+        });
+        // Under other names; beside the first these contradict it.
+        let environments = json!({"command": "npx", "env": {"A": s()}, "environment": {"OTHER": s()}, "envs": {"THIRD": s()}});
+        let headers = json!({
+            "url": url(&mut s),
+            "headers": {"X-Plain": s()},
             "http_headers": {"X-Other": s()},
             "requestInit": {"headers": {"X-Third": s()}},
+        });
+        let nested = json!({
+            "command": "sh",
+            "transport": {"command": "npx", "args": ["--key", s()], "env": {"A": s()}, "url": url(&mut s), "oauth": {"clientSecret": s()}},
         });
         let others = json!({"httpUrl": url(&mut s), "serverUrl": url(&mut s), "uri": url(&mut s)});
         let broken = json!({"url": format!("ht!tp://user:{}@[broken/?q={}", s(), s())});
@@ -73,6 +81,9 @@ impl Planter {
             ("shell", shell),
             ("line", line),
             ("remote", remote),
+            ("environments", environments),
+            ("headers", headers),
+            ("nested", nested),
             ("others", others),
             ("broken", broken),
         ];
