@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::context::{Context, Subject};
+use super::context::{Context, Subject, System};
 use super::reason;
 use crate::finding::FindingCode;
 use crate::identity::{Identity, Kind};
@@ -35,7 +35,11 @@ impl<'a> Case<'a> {
     pub(super) fn new(policy: &'a Policy, subject: &'a Subject<'a>, context: &'a Context<'a>) -> Self {
         let identity = as_run(policy, subject, context);
         let (remote, url_fault) = remote(&identity);
-        let fault = fault(subject, &identity).or(url_fault);
+        let fault = fault(subject, &identity)
+            .or_else(|| {
+                (context.system == System::Windows).then(|| batch(subject, &identity, context)).flatten()
+            })
+            .or(url_fault);
         let ignored = policy.document().policy.ignore_revocations;
         let revocations = context.revocations.filter(|_| !ignored);
         Self { policy, subject, context, identity, remote, fault, revocations }
@@ -152,6 +156,33 @@ fn remote(identity: &Identity) -> (Option<Remote>, Option<Reason>) {
         }
         Err(Unfit::NotRemote) => (None, None),
     }
+}
+
+/// Runners that are batch files on Windows, under which `cmd` reads the arguments once more. Bun and Deno are when npm
+/// installed them.
+const BATCH_FILES: &[&str] =
+    &["npx", "npm", "pnpm", "pnpx", "yarn", "yarnpkg", "corepack", "bun", "bunx", "deno", "dnx", "cmd"];
+
+/// Characters that `cmd` takes for operators, also where quotes in an argument end those around it.
+fn batch(subject: &Subject<'_>, identity: &Identity, context: &Context<'_>) -> Option<Reason> {
+    let is_batch = |program: &str| {
+        let base = program.rsplit(['/', '\\']).next().unwrap_or(program).to_ascii_lowercase();
+        let plain = base.strip_suffix(".exe").unwrap_or(&base);
+        base.ends_with(".cmd") || base.ends_with(".bat") || BATCH_FILES.contains(&plain)
+    };
+    let entry = subject.entry;
+    let command = entry.command.as_ref().map(crate::sensitive::Sensitive::expose).unwrap_or_default();
+    // What is named bare may be found as a batch file.
+    let found = context.facts.program.iter().flat_map(|file| [file.path.as_str(), file.real_path.as_str()]);
+    let written = identity.wrapper_programs.iter().map(String::as_str).chain([command, &identity.program]);
+    let mut programs = written.chain(found);
+    let operator = |text: &str| text.contains(['&', '|', '<', '>', '^', '%', '!', '"', '\n', '\r']);
+    (programs.any(is_batch) && entry.args.iter().any(|arg| operator(arg.expose()))).then(|| {
+        reason(
+            FindingCode::AmbiguousEntry,
+            "cmd reads a character of the arguments of a batch file as an operator",
+        )
+    })
 }
 
 /// Why an entry has no one meaning.

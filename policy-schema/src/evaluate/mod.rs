@@ -13,8 +13,8 @@ mod rule;
 mod values;
 
 pub use context::{Context, Device, Facts, FileFacts, Subject, System};
-pub use members::{is_judged, is_judged_but_for_case};
 pub(crate) use members::is_harmless as is_harmless_member;
+pub use members::{is_judged, is_judged_but_for_case};
 
 use crate::document::{Default, Mode, Runners};
 use crate::finding::FindingCode;

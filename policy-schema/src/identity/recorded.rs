@@ -168,7 +168,7 @@ fn what_entries_are_made_of_leaves_no_doubt() {
         "uvx --from x==1.0 y",
         "uv tool run x",
         "uv --directory /x run server.py",
-        "pipx run x==1.0",
+        "pipx run --spec x==1.0 x",
         "docker run -i --rm -e TOKEN ghcr.io/a/b:v1 serve",
         "podman run -i ghcr.io/a/b",
         "cmd /c npx -y x",

@@ -692,7 +692,7 @@ fn windows_compares_programs_variables_and_paths_without_case() {
         "cmd /c is implied"
     );
     assert_eq!(code(&policy, &entry("cmd", &["/c", "npx", "@a/b"])), "wrapper-not-allowed");
-    assert_eq!(code_in(&policy, &entry("cmd", &["/c", "npx", "@a/b&calc"]), &windows()), "not-allowed");
+    assert_eq!(code_in(&policy, &entry("cmd", &["/c", "npx", "@a/b&calc"]), &windows()), "ambiguous-entry");
     let facts = program(file("c:/tools/T.EXE", "c:/tools/T.EXE", None, false));
     assert_eq!(
         code_in(&policy, &entry("c:/tools/T.EXE", &[]), &Context { facts: &facts, ..windows() }),
