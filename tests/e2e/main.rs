@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 
 mod corpus;
+mod corpus_edits;
 mod corpus_verdicts;
 mod coverage;
 #[cfg(unix)]

@@ -204,12 +204,27 @@ impl Hands<'_, '_> {
         target: &Target,
     ) -> (Change, &'static str) {
         let item = &before.entries[target.entry];
-        let change = match &target.wish {
+        let change = target.wishes.iter().find_map(|wish| match wish {
+            Wish::SwitchOff(_) => None,
             Wish::Pin(version) => self.pin(source, bytes, item, version).map(|change| (change, "pin")),
+            Wish::Revert(pieces) => self.revert(source, bytes, item, pieces).map(|change| (change, "revert")),
             Wish::Disable => self.disable(source, bytes, item).map(|change| (change, "disable")),
             Wish::Quarantine => None,
-        };
+        });
         change.unwrap_or_else(|| (Change::Remove(place(item)), "quarantine"))
+    }
+
+    /// The last allowed text, if the entry is allowed with it now.
+    fn revert(
+        &mut self,
+        source: &Source,
+        bytes: &[u8],
+        item: &Assessed,
+        pieces: &[edit::Piece],
+    ) -> Option<Change> {
+        let change = Change::Replace { at: place(item), pieces: pieces.to_vec() };
+        let edited = self.apply(source, bytes, std::slice::from_ref(&change)).ok()?;
+        self.is_allowed(source, &edited.bytes, item).then_some(change)
     }
 
     /// A pin that makes the entry allowed.
