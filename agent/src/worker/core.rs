@@ -90,6 +90,7 @@ impl<'r> Core<'r> {
             Request::Propose(bytes) => self.drafted(bytes, Vec::new()),
             Request::Accept => self.accept(),
             Request::Commit(temporary) => self.commit(&temporary),
+            Request::Remove(temporary) => self.remove(&temporary),
             Request::Close => {
                 self.open = None;
                 Ok(Answer::Done)
@@ -179,16 +180,15 @@ impl<'r> Core<'r> {
 
     fn commit(&mut self, temporary: &TempName) -> Result<Answer, String> {
         let open = self.open.as_ref().ok_or_else(nothing_open)?;
-        let replaced = match &open.file {
-            Some(file) => file.replace_as(&open.base, temporary),
-            None => open.home.create_as(&open.relative, &open.base, NEW_MODE, temporary),
-        };
-        match replaced {
-            Ok(_) => Ok(Answer::Committed),
-            Err(ReplaceError::Changed) => Ok(Answer::Changed),
-            Err(error @ ReplaceError::Conflict { .. }) => Ok(Answer::Conflict(format!("the file {error}"))),
-            Err(ReplaceError::Fault(fault)) => Err(format!("the file {fault}")),
-        }
+        written(match &open.file {
+            Some(file) => file.replace_as(&open.base, temporary).map(drop),
+            None => open.home.create_as(&open.relative, &open.base, NEW_MODE, temporary).map(drop),
+        })
+    }
+
+    fn remove(&self, temporary: &TempName) -> Result<Answer, String> {
+        let file = self.open.as_ref().and_then(|open| open.file.as_ref()).ok_or_else(nothing_open)?;
+        written(file.remove_as(temporary))
     }
 
     fn digest_of(&self, source: &Source) -> Result<Answer, String> {
@@ -218,6 +218,15 @@ impl<'r> Core<'r> {
             Seen::Nothing | Seen::Unknown => true,
         };
         Answer::Seen { what, user_writable }
+    }
+}
+
+fn written(replaced: Result<(), ReplaceError>) -> Result<Answer, String> {
+    match replaced {
+        Ok(()) => Ok(Answer::Committed),
+        Err(ReplaceError::Changed) => Ok(Answer::Changed),
+        Err(error @ ReplaceError::Conflict { .. }) => Ok(Answer::Conflict(format!("the file {error}"))),
+        Err(ReplaceError::Fault(fault)) => Err(format!("the file {fault}")),
     }
 }
 
@@ -281,5 +290,167 @@ fn clean(home: &HomeDir, broken: &Broken) {
     } else {
         // half of the new bytes: the exchange never happened
         let _ = home.remove_leftover(folder, &temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use mcpolicy_clients::edit::Place;
+    use mcpolicy_clients::template::Layout;
+
+    use super::*;
+    use crate::pipeline::reading_for;
+
+    const TEXT: &str = r#"{"mcpServers": {"a": {"command": "a"}, "b": {"command": "b"}}}"#;
+    const WITHOUT_A: &str = r#"{"mcpServers": {"b": {"command": "b"}}}"#;
+
+    struct Home(tempfile::TempDir, Redactor);
+
+    impl Home {
+        fn new() -> Self {
+            let home = Self(tempfile::tempdir().unwrap(), Redactor::new(&[3; 32]));
+            std::fs::create_dir(home.path().join(".cursor")).unwrap();
+            std::fs::write(home.file(), TEXT).unwrap();
+            home
+        }
+
+        fn path(&self) -> PathBuf {
+            self.0.path().canonicalize().unwrap()
+        }
+
+        fn file(&self) -> PathBuf {
+            self.path().join(".cursor/mcp.json")
+        }
+
+        fn text(&self) -> Option<String> {
+            Machine::live()
+                .read(&self.file(), None, MAX_BYTES)
+                .ok()
+                .map(|s| String::from_utf8(s.bytes).unwrap())
+        }
+
+        fn source(&self) -> Source {
+            Source::new(self.file(), Some(0), reading_for("cursor", &self.file()).unwrap())
+        }
+
+        fn core(&self) -> Core<'_> {
+            let layout = Layout { os: ground::host_os(), home: self.path(), variables: BTreeMap::new() };
+            let home = HomeContext { user: "ann".to_owned(), uid: None, layout };
+            let (machine, account) = (Machine::live(), Account::default());
+            Core::new(HomeSpec { machine, home, others: Vec::new(), account }, &self.1)
+        }
+    }
+
+    fn ask(core: &mut Core<'_>, request: Request) -> Answer {
+        core.answer(request, &|_| {})
+    }
+
+    fn open(core: &mut Core<'_>, source: Source) -> Opened {
+        match ask(core, Request::Open { source, create: true }) {
+            Answer::Opened(opened) => *opened,
+            _ => panic!("it can be opened"),
+        }
+    }
+
+    fn without_a(opened: &Opened) -> Request {
+        let entry = &opened.held.entries[0];
+        Request::Apply(vec![Change::Remove(Place {
+            key_path: entry.key_path.clone(),
+            span: entry.span.clone(),
+        })])
+    }
+
+    #[test]
+    fn only_an_accepted_draft_is_written() {
+        let home = Home::new();
+        let mut core = home.core();
+        let opened = open(&mut core, home.source());
+        assert_eq!(opened.held.entries.len(), 2);
+        let Answer::Drafted(draft) = ask(&mut core, without_a(&opened)) else { panic!("a draft") };
+        assert_eq!((draft.bytes.as_slice(), draft.held.entries.len()), (WITHOUT_A.as_bytes(), 1));
+        assert!(matches!(ask(&mut core, Request::Propose(b"{}".to_vec())), Answer::Drafted(_)));
+        assert_eq!(home.text().as_deref(), Some(TEXT), "nothing is written yet");
+        assert!(matches!(ask(&mut core, without_a(&opened)), Answer::Drafted(_)));
+        assert!(matches!(ask(&mut core, Request::Accept), Answer::Done));
+        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Committed));
+        assert_eq!(home.text().as_deref(), Some(WITHOUT_A));
+    }
+
+    #[test]
+    fn a_write_in_between_is_seen_and_stays() {
+        let home = Home::new();
+        let mut core = home.core();
+        let opened = open(&mut core, home.source());
+        ask(&mut core, without_a(&opened));
+        ask(&mut core, Request::Accept);
+        std::fs::write(home.file(), "{}").unwrap();
+        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Changed));
+        assert_eq!(home.text().as_deref(), Some("{}"));
+    }
+
+    #[test]
+    fn a_file_is_taken_away_and_made_anew() {
+        let home = Home::new();
+        let mut core = home.core();
+        open(&mut core, home.source());
+        assert!(matches!(ask(&mut core, Request::Remove(TempName::random().unwrap())), Answer::Committed));
+        assert_eq!(home.text(), None);
+        let opened = open(&mut core, home.source());
+        assert!(!opened.existed && opened.bytes.is_empty());
+        ask(&mut core, Request::Propose(TEXT.as_bytes().to_vec()));
+        ask(&mut core, Request::Accept);
+        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Committed));
+        assert_eq!(home.text().as_deref(), Some(TEXT));
+    }
+
+    #[test]
+    fn without_an_open_file_nothing_is_changed() {
+        let home = Home::new();
+        let mut core = home.core();
+        for request in [
+            Request::Accept,
+            Request::Commit(TempName::random().unwrap()),
+            Request::Remove(TempName::random().unwrap()),
+            Request::Propose(Vec::new()),
+        ] {
+            assert!(matches!(ask(&mut core, request), Answer::Refused(_)));
+        }
+        let outside = Source::new("/etc/passwd".into(), Some(0), home.source().readings[0]);
+        assert!(matches!(
+            ask(&mut core, Request::Open { source: outside, create: true }),
+            Answer::Refused(_)
+        ));
+        assert_eq!(home.text().as_deref(), Some(TEXT));
+    }
+
+    #[test]
+    fn a_leftover_is_cleaned_and_the_file_named_by_its_digest() {
+        let home = Home::new();
+        let mut core = home.core();
+        let temporary = TempName::random().unwrap();
+        let beside = home.path().join(".cursor").join(temporary.as_str());
+        let broken = |before: &str, after: &str| {
+            Request::Replay(Broken {
+                relative: ".cursor/mcp.json".into(),
+                temporary: temporary.as_str().to_owned(),
+                before: digest_of(before.as_bytes()),
+                after: digest_of(after.as_bytes()),
+            })
+        };
+        let standing = |core: &mut Core<'_>, request| match ask(core, request) {
+            Answer::Found(standing) => standing,
+            _ => panic!("it was looked at"),
+        };
+        std::fs::write(&beside, WITHOUT_A).unwrap();
+        assert_eq!(standing(&mut core, broken(TEXT, WITHOUT_A)), Standing::Before);
+        assert!(!beside.exists());
+        assert_eq!(standing(&mut core, broken(WITHOUT_A, TEXT)), Standing::After);
+        assert_eq!(standing(&mut core, broken("x", "y")), Standing::Other);
+        // what a user wrote and an exchange displaced comes back
+        std::fs::write(&beside, "{\"mine\": 1}").unwrap();
+        assert_eq!(standing(&mut core, broken("x", TEXT)), Standing::Other);
+        assert_eq!(home.text().as_deref(), Some("{\"mine\": 1}"));
     }
 }

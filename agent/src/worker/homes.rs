@@ -159,9 +159,18 @@ impl<'g> Homes<'g> {
 
     /// Puts the accepted draft in place.
     pub fn commit(&self, at: usize, temporary: &TempName) -> Written {
+        self.write(at, Request::Commit(temporary.clone()))
+    }
+
+    /// Takes the open file away.
+    pub fn remove(&self, at: usize, temporary: &TempName) -> Written {
+        self.write(at, Request::Remove(temporary.clone()))
+    }
+
+    fn write(&self, at: usize, request: Request) -> Written {
         let fits =
             |answer: &Answer| matches!(answer, Answer::Committed | Answer::Changed | Answer::Conflict(_));
-        match self.ask(at, Request::Commit(temporary.clone()), fits) {
+        match self.ask(at, request, fits) {
             Ok(Answer::Committed) => Written::Done,
             Ok(Answer::Changed) => Written::Changed,
             Ok(Answer::Conflict(why)) => Written::Conflict(why),

@@ -50,6 +50,8 @@ pub enum Request {
     Accept,
     /// Put the accepted draft in the place of the file, by way of this temporary name.
     Commit(TempName),
+    /// Take the open file away, by way of this temporary name.
+    Remove(TempName),
     /// Close the open file and give its lock back.
     Close,
     /// What a file is now.
@@ -92,11 +94,11 @@ pub enum Answer {
     Drafted(Box<Draft>),
     /// To [`Request::Accept`] and [`Request::Close`].
     Done,
-    /// To [`Request::Commit`].
+    /// To [`Request::Commit`] and [`Request::Remove`].
     Committed,
-    /// To [`Request::Commit`]: somebody wrote the file meanwhile. What he wrote is in place.
+    /// To the same: somebody wrote the file meanwhile. What he wrote is in place.
     Changed,
-    /// To [`Request::Commit`]: writes of the user crossed ours more than once.
+    /// To the same: writes of the user crossed ours more than once.
     Conflict(String),
     /// To [`Request::DigestOf`] and [`Request::Hash`].
     Digest {

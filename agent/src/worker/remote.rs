@@ -125,7 +125,6 @@ impl<F: Frames> Channel for Remote<'_, F> {
         self.frames.send(&wire::encode_request(request)).map_err(|error| failure(&error))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "how long it takes, not when it is")]
     fn receive(&mut self) -> Result<Answer, Failure> {
         let (cap, most, tells) = self.asked.take().ok_or(Failure::Nonsense("nothing was asked"))?;
         let begin = Instant::now();

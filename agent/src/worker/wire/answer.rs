@@ -342,7 +342,7 @@ impl Claims<'_> {
             }
             entries.push(assess(entry.entry()?, source, home, self.redactor));
         }
-        let finding = |(path, found): (WirePath, WireFinding)| Ok((absolute(path)?, self.finding(found)?));
+        let finding = |(path, found): (WirePath, WireFinding)| Ok((absolute(path)?, self.finding(&found)?));
         Ok(Scanned {
             sources,
             entries,
@@ -368,7 +368,7 @@ impl Claims<'_> {
             state: state(&wired.state)?,
             bytes: wired.bytes,
             digest: None,
-            findings: wired.findings.into_iter().map(|f| self.finding(f)).collect::<Result<_, _>>()?,
+            findings: wired.findings.iter().map(|f| self.finding(f)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -378,11 +378,11 @@ impl Claims<'_> {
         Ok(Held {
             state: state(&wired.state)?,
             entries: wired.entries.into_iter().map(WireEntry::entry).collect::<Result<_, _>>()?,
-            findings: wired.findings.into_iter().map(|f| self.finding(f)).collect::<Result<_, _>>()?,
+            findings: wired.findings.iter().map(|f| self.finding(f)).collect::<Result<_, _>>()?,
         })
     }
 
-    fn finding(&self, wired: WireFinding) -> Result<FileFinding, Failure> {
+    fn finding(&self, wired: &WireFinding) -> Result<FileFinding, Failure> {
         let code = FindingCode::ALL.iter().copied().find(|code| code.as_str() == wired.code);
         let code = code.ok_or(Failure::Nonsense("a finding that is not known"))?;
         let finding = Finding::new(code, self.text(&wired.message)).weighing(wired.severity);

@@ -9,6 +9,7 @@ use mcpolicy_clients::location::Os;
 use mcpolicy_clients::template::Layout;
 use mcpolicy_platform::machine::{Account, Machine};
 use mcpolicy_platform::privileges::{Becoming, UserIds};
+use mcpolicy_platform::secure_fs::TempName;
 use serde::{Deserialize, Serialize};
 
 use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
@@ -121,6 +122,7 @@ enum WireRequest {
     Propose(Blob),
     Accept,
     Commit(String),
+    Remove(String),
     Close,
     DigestOf(WireSource),
     Replay { relative: WirePath, temporary: String, before: String, after: String },
@@ -204,6 +206,7 @@ pub fn encode_request(request: Request) -> Vec<u8> {
         Request::Propose(bytes) => WireRequest::Propose(Blob::of(&bytes)),
         Request::Accept => WireRequest::Accept,
         Request::Commit(temporary) => WireRequest::Commit(temporary.as_str().to_owned()),
+        Request::Remove(temporary) => WireRequest::Remove(temporary.as_str().to_owned()),
         Request::Close => WireRequest::Close,
         Request::DigestOf(source) => WireRequest::DigestOf(WireSource::of(&source)),
         Request::Replay(broken) => WireRequest::Replay {
@@ -233,9 +236,8 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
         }
         WireRequest::Propose(bytes) => Request::Propose(bytes.bytes()?),
         WireRequest::Accept => Request::Accept,
-        WireRequest::Commit(name) => {
-            Request::Commit(name.parse().map_err(|_| Failure::Nonsense("a temporary name that is none"))?)
-        }
+        WireRequest::Commit(name) => Request::Commit(temporary(&name)?),
+        WireRequest::Remove(name) => Request::Remove(temporary(&name)?),
         WireRequest::Close => Request::Close,
         WireRequest::DigestOf(source) => Request::DigestOf(source.source(Some(0))?),
         WireRequest::Replay { relative, temporary, before, after } => {
@@ -244,4 +246,8 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
         WireRequest::Look(path) => Request::Look(path.path()?),
         WireRequest::Hash { path, most } => Request::Hash { path: path.path()?, most },
     })
+}
+
+fn temporary(name: &str) -> Result<TempName, Failure> {
+    name.parse().map_err(|_| Failure::Nonsense("a temporary name that is none"))
 }
