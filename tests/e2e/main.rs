@@ -35,6 +35,8 @@ mod secrets;
 mod signing;
 #[cfg(unix)]
 mod token;
+#[cfg(unix)]
+mod users;
 
 // `generated`, `hostile`, `live`, the runbooks, recipes and tokens make links, pipes and modes, or run scripts: on Unix only.
 

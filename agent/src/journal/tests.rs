@@ -1,3 +1,5 @@
+use mcpolicy_platform::durable;
+
 use super::*;
 
 fn now() -> Timestamp {
@@ -120,10 +122,5 @@ fn nobody_else_can_read_the_journal() {
     let folder = parent.path().join("journal");
     let (mut journal, _) = Journal::open(&folder, now()).unwrap();
     journal.append(now(), outcome(7)).unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = |path: &Path| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&folder), mode(&only_segment(&folder))), (0o700, 0o600));
-    }
+    assert!(durable::is_private(&folder) && durable::is_private(&only_segment(&folder)));
 }
