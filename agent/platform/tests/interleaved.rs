@@ -308,6 +308,33 @@ fn a_write_that_comes_when_the_edit_is_over_is_kept_beside() {
     }
 }
 
+/// He writes in two halves, and we meet the first of them when his file has lost its name: all of it is somewhere.
+#[test]
+fn a_write_that_goes_on_while_it_is_put_back_is_kept_whole() {
+    for step in ["verify-unlinked", "exchange-back"] {
+        let folder = Folder::new();
+        folder.file("d/a", OLD);
+        let handle = RefCell::new(OpenOptions::new().append(true).open(folder.at("d/a")).unwrap());
+        let original = folder.open("d/a").unwrap();
+        set_failpoint(Some(Box::new(move |at| {
+            if at == "verify-unlinked" {
+                handle.borrow_mut().write_all(b"first half, ").unwrap();
+            }
+            if at == step {
+                handle.borrow_mut().write_all(b"second half").unwrap();
+            }
+            None
+        })));
+        let result = original.replace(NEW.as_bytes());
+        set_failpoint(None);
+        let outcome = Outcome { result, folder };
+        let whole = format!("{OLD}first half, second half");
+        assert!(outcome.contents().contains(&whole), "{step}: {:?}", outcome.contents());
+        let is_conflict = matches!(outcome.result, Err(ReplaceError::Conflict { .. }));
+        assert_eq!(is_conflict, step == "exchange-back", "{step}: {:?}", outcome.result);
+    }
+}
+
 /// For a moment there was no file: a program that looked then begins anew, and saves that over his.
 #[test]
 fn a_file_that_is_put_back_where_none_was_for_a_moment_is_kept_beside_too() {

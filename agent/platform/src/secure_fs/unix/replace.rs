@@ -112,7 +112,8 @@ impl Opened {
         unlink(&self.dir, name, "unlink-displaced")?;
         if !self.stayed_the_same(&mut lease) {
             let rescued = self.write_rescued()?;
-            return Err(self.back_to_empty_name(OsStr::new(rescued.as_str()), ReplaceError::Changed));
+            let back = self.back_to_empty_name(OsStr::new(rescued.name.as_str()), ReplaceError::Changed);
+            return Err(self.with_the_rest(back, &rescued));
         }
         drop(lease);
         sync_directory(&self.dir);
@@ -178,7 +179,12 @@ impl Opened {
             lease.let_writers_through(LONGER);
         }
         // what cannot be read cannot be put back either
-        holds(&self.file, &self.bytes).unwrap_or(true)
+        let same = holds(&self.file, &self.bytes).unwrap_or(true);
+        if !same {
+            // he may be in the middle of it: half of his write is not what is to come back
+            lease.wait(LONGER);
+        }
+        same
     }
 
     /// A program may have looked the name up before the exchange, and come to open what it found only now: what it
@@ -187,7 +193,7 @@ impl Opened {
         if holds(&self.file, &self.bytes).unwrap_or(true) {
             return Ok(());
         }
-        Err(self.conflict(OsStr::new(self.write_copy(&self.file)?.as_str())))
+        Err(self.keep_copy(&self.file))
     }
 
     /// What our file is now; `Changed` where the user has already written after us.
@@ -212,23 +218,37 @@ impl Opened {
     /// A write came to the old file in the very moment when it lost its name: its bytes get one again.
     fn rescue(&self, put: &mut Put<'_>) -> ReplaceError {
         match self.write_rescued() {
-            Ok(rescued) => self.undo(put, OsStr::new(rescued.as_str())),
+            Ok(rescued) => {
+                let back = self.undo(put, OsStr::new(rescued.name.as_str()));
+                self.with_the_rest(back, &rescued)
+            }
             Err(fault) => fault.into(),
         }
     }
 
-    fn write_rescued(&self) -> Result<TempName, Fault> {
+    fn write_rescued(&self) -> Result<Rescued, Fault> {
         at("rescue")?;
-        self.write_copy(&self.file)
+        let bytes = read_all(&self.file)?;
+        Ok(Rescued { name: self.write_beside(&bytes)?, bytes })
     }
 
-    /// Bytes of an open file without a name, in a new file beside.
-    pub(super) fn write_copy(&self, file: &File) -> Result<TempName, Fault> {
+    /// He may have gone on writing while his bytes were put back: then all of them are kept beside.
+    fn with_the_rest(&self, back: ReplaceError, rescued: &Rescued) -> ReplaceError {
+        if holds(&self.file, &rescued.bytes).unwrap_or(true) { back } else { self.keep_copy(&self.file) }
+    }
+
+    /// Bytes of the user's that would have no name, in a new file beside.
+    pub(super) fn write_beside(&self, bytes: &[u8]) -> Result<TempName, Fault> {
         let name = TempName::random()?;
-        let bytes = read_all(file)?;
-        write_temp(&self.dir, OsStr::new(name.as_str()), &bytes, self.owner, Rights::Of(self))?.settle();
+        write_temp(&self.dir, OsStr::new(name.as_str()), bytes, self.owner, Rights::Of(self))?.settle();
         Ok(name)
     }
+}
+
+/// The bytes of a file without a name, under a new one.
+struct Rescued {
+    name: TempName,
+    bytes: Vec<u8>,
 }
 
 impl Home {

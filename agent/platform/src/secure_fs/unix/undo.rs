@@ -200,8 +200,9 @@ impl Opened {
         }
     }
 
-    fn keep_copy(&self, file: &File) -> ReplaceError {
-        match self.write_copy(file) {
+    /// Bytes of an open file, kept beside under a name of their own.
+    pub(super) fn keep_copy(&self, file: &File) -> ReplaceError {
+        match read_all(file).and_then(|bytes| self.write_beside(&bytes)) {
             Ok(kept) => self.conflict(OsStr::new(kept.as_str())),
             Err(fault) => fault.into(),
         }
