@@ -1,8 +1,13 @@
 //! Writing that outlasts a loss of power: bytes reach the disk before a name does, and a name before the next step.
+//! And what a folder of ours must be.
+
+mod private;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
+
+pub use private::{check_private_directory, leave_out_of_backups};
 
 /// Writes a new file, readable by its owner only. What stands at the path is cut first: it may be the rest of a write
 /// that a crash broke off. The bytes may still be on their way to the disk.
