@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
+use crate::evaluate::spelling::percent_decoded;
+
 /// Where an address lies, the worse the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
@@ -104,6 +106,29 @@ impl Remote {
             Some(remote) => Some(Ok(remote)),
             None => Some(Self::read(&canonical(text)?)),
         }
+    }
+
+    /// The same place under the other schemes of the web, and with nothing in its path escaped or repeated that need
+    /// not be. For denials: many servers do not tell these apart.
+    pub(crate) fn spellings(&self) -> Vec<Self> {
+        let (scheme, rest) = self.origin().split_once("://").unwrap_or_default();
+        let path = percent_decoded(self.path());
+        let mut plain = String::with_capacity(path.len());
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            plain.push('/');
+            plain.push_str(part);
+        }
+        let paths = if plain == self.path() { vec![self.path()] } else { vec![self.path(), plain.as_str()] };
+        let mut spellings = Vec::new();
+        for other in ["https", "http", "wss", "ws"] {
+            for path in paths.iter().filter(|path| other != scheme || **path != self.path()) {
+                let origin = format!("{other}://{rest}");
+                let text = format!("{origin}{path}");
+                let origin = origin.len();
+                spellings.push(Self { text, origin, query: self.query.clone(), reach: self.reach });
+            }
+        }
+        spellings
     }
 
     /// Scheme, host and port: `https://mcp.example.com`, the default port left out.

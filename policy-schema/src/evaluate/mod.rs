@@ -10,6 +10,7 @@ mod files;
 mod members;
 mod place;
 mod rule;
+pub(crate) mod spelling;
 mod values;
 
 pub use context::{Context, Device, Facts, FileFacts, Subject, System};
