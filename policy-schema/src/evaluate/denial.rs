@@ -2,7 +2,7 @@
 //! variable or other spelling makes the denied thing another.
 
 use super::case::Case;
-use super::{files, reason};
+use super::{files, reason, spelling};
 use crate::document::{Ecosystem, IdentityMatcher};
 use crate::finding::FindingCode;
 use crate::identity::spec::{self, Asked};
@@ -152,15 +152,53 @@ fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>))
     }
 }
 
-/// What the words of a text may stand for.
+/// What the words of a text may stand for, also after a shell has taken its quotes, escapes and braces away.
 fn words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    plain_words(text, index, found);
+    // A blank in a URL is none to whoever contacts it.
+    if spelling::may_be_url(text) && text.contains(char::is_whitespace) {
+        url(text, index, found);
+    }
+    for text in spelling::unquoted(text) {
+        plain_words(&text, index, found);
+    }
+}
+
+fn plain_words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     let is_break = |c: char| {
         c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\'' | '(' | ')' | '`' | '<' | '>' | ',')
     };
     for word in text.split(is_break).flat_map(readings).filter(|w| w.len() > 1) {
-        match Some(word).filter(|word| spec::is_url(word)).and_then(Remote::meant) {
-            Some(remote) => address(word, remote.ok().as_ref(), index, found),
-            None => package(word, index, found),
+        if !(spelling::may_be_url(word) && url(word, index, found)) {
+            package(word, index, found);
+        }
+        // `name@URL`
+        if let Some((_, behind)) = word.split_once('@').filter(|(_, behind)| spelling::may_be_url(behind)) {
+            url(behind, index, found);
+        }
+    }
+}
+
+/// A URL in every spelling that leads to the same place. `false` if it is none.
+fn url(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) -> bool {
+    let Some(remote) = Remote::meant(word) else { return false };
+    address(word, remote.as_ref().ok(), index, found);
+    if let Ok(remote) = &remote {
+        for other in remote.spellings() {
+            address(word, Some(&other), index, found);
+        }
+    }
+    archive(word, index, found);
+    true
+}
+
+/// A URL of an archive is the package whose archive it is, from whatever registry it comes.
+fn archive(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    for (ecosystem, name, version) in spelling::archived(word) {
+        if index.has(Sort::Package(ecosystem))
+            && let Some(key) = Key::package(ecosystem, &name)
+        {
+            found(&Mention { key, version: version.as_deref(), remote: None });
         }
     }
 }
@@ -210,8 +248,11 @@ fn package(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     }
     if index.has(Sort::Oci) {
         asked(&identity::image::asked(word));
+        if let Some(repository) = spelling::hub_image(word) {
+            asked(&identity::image::asked(&repository));
+        }
     }
-    if word.contains('/') {
+    if word.contains(['/', '\\']) {
         found(&Mention { key: Key::of_path(word), version: Some(word), remote: None });
     }
 }
