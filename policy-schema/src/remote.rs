@@ -213,7 +213,7 @@ fn pairs(query: &str) -> Vec<(String, String)> {
 /// Whether some client would replace a part of the text.
 pub(crate) fn has_variable(text: &str) -> bool {
     // None of the dialects is written without one of these.
-    text.contains(['$', '{', '%', '`'])
+    crate::reference::has_mark(text)
         && (!crate::reference::of(text).is_empty() || text.contains("${") || text.contains("{{"))
 }
 

@@ -206,9 +206,13 @@ fn archive(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
 /// A word and what stands behind the first and the last `=` in it, of which only the reader knows which one parts them:
 /// `--package=NAME`, `--with=NAME==1.0`, `--url=https://HOST/?a=b`, `NAME=value`. A flag itself names nothing.
 fn readings(word: &str) -> impl Iterator<Item = &str> {
-    let behind = [word.split_once('='), word.rsplit_once('=')].into_iter().flatten();
+    // Most words have none, and every word of an entry comes by here.
+    let is_sign = |b: &u8| *b == b'=';
+    let first = word.as_bytes().iter().position(is_sign);
+    let last = first.and_then(|_| word.as_bytes().iter().rposition(is_sign));
+    let behind = [first, last].into_iter().flatten().map(|at| (&word[..at], &word[at + 1..]));
     let behind = behind.filter(|(before, _)| !before.contains('/')).map(|(_, value)| value);
-    std::iter::once(word).chain(behind).filter(|w| !w.starts_with('-'))
+    std::iter::once(word).chain(behind).filter(|w| !w.as_bytes().starts_with(b"-"))
 }
 
 /// A URL: a remote server, or a repository.

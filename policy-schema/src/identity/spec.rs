@@ -79,7 +79,7 @@ fn is_local(spec: &str) -> bool {
 
 /// Whether a scheme and two slashes stand in a text. Most have no colon, and that is soon told.
 pub(crate) fn is_url(spec: &str) -> bool {
-    spec.contains(':') && spec.contains("://")
+    spec.bytes().any(|b| b == b':') && spec.contains("://")
 }
 
 /// npm takes a name that ends like an archive for a file in the working directory; before version 11 any character
