@@ -216,6 +216,19 @@ fn a_machine_wide_file_of_a_user_is_not_read_by_root() {
 }
 
 #[test]
+fn a_home_that_its_owner_cannot_reach_is_told_and_not_taken_for_an_empty_one() {
+    let Some(site) = site() else { return };
+    put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["bad"]));
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["bad"]));
+    fs::set_permissions(home(&site, "ann"), Permissions::from_mode(0o000)).unwrap();
+    let output = site.enforce_with(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let pass: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(pass["notices"].to_string().contains("/home/ann is not done"), "{pass}");
+    assert_eq!(names(&bob), Vec::<String>::new());
+}
+
+#[test]
 fn settings_that_others_can_write_are_refused() {
     let site = Site::new();
     let settings = site.folder("agent.toml");
@@ -373,10 +386,8 @@ fn against(signal: &str) {
         .into_iter()
         .map(|user| put(&site, user, ".cursor/mcp.json", &servers(&["good", "bad"])))
         .collect();
-    // many directories, so that the worker of ann is at work when she looks for it
     let script = format!(
-        "as_ann bash -c 'mkdir -p ~ann/d/{{1..60}}/{{1..60}}'
-        as_ann bash -c 'while :; do kill -{signal} -1 2>/dev/null; done' &
+        "as_ann bash -c 'while :; do kill -{signal} -1 2>/dev/null; done' &
         sleep 0.3
         code=0; enforce || code=$?
         echo $code
