@@ -249,11 +249,76 @@ fn the_worker_does_nothing_for_whoever_starts_it_by_hand() {
     assert!(!String::from_utf8_lossy(&help.stdout).contains("worker"));
 }
 
+fn has_strace() -> bool {
+    let has = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
+    if !has {
+        skip("strace is not here");
+    }
+    has
+}
+
+/// A pass under strace, which writes the file `trace`.
+fn traced(site: &Site, options: &[&str]) -> std::process::Output {
+    Command::new("strace")
+        .arg("-f")
+        .args(options)
+        .arg("-o")
+        .arg(site.folder("trace"))
+        .arg(crate::BINARY)
+        .args(["enforce", "--once", "--json", "--now", &site.now()])
+        .arg("--root")
+        .arg(site.machine.root())
+        .arg("--state")
+        .arg(site.folder("state"))
+        .arg("--policy")
+        .arg(site.folder("published"))
+        .arg("--trust-root")
+        .arg(site.folder("published/root.1.json"))
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// The worker is killed at its first call of this kind; whether the new file is in place then.
+fn killed_at(call: &str, replaced: bool) {
+    let Some(site) = site().filter(|_| has_strace()) else { return };
+    let text = servers(&["good", "bad"]);
+    let ann = put(&site, ("ann", ANN), ".cursor/mcp.json", &text);
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good"]));
+    let inject = format!("inject={call}:signal=KILL:when=1");
+    let output = traced(&site, &["-e", &inject]);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let pass: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(pass["notices"].to_string().contains("/home/ann is not done"), "{pass}");
+    assert_eq!(names(&ann), if replaced { vec!["good"] } else { vec!["bad", "good"] });
+    // the intent is open: the next pass finds out, and ends it
+    let pass = site.enforce();
+    let told = pass["notices"].to_string();
+    let end = if replaced { "applied" } else { "failed" };
+    assert!(told.contains("was broken off") && told.contains(end), "{told}");
+    assert_eq!((names(&ann), names(&bob)), (vec!["good".to_owned()], vec!["good".to_owned()]));
+    assert_eq!(fs::read_dir(ann.parent().unwrap()).unwrap().count(), 1, "no leftover");
+    let items: Value = serde_json::from_slice(&site.run(&["quarantine", "list", "--json"]).stdout).unwrap();
+    assert_eq!(items["items"].as_array().unwrap().len(), 1, "{items}");
+}
+
+#[test]
+fn a_worker_that_is_killed_before_its_exchange_has_changed_nothing() {
+    killed_at("renameat2", false);
+}
+
+#[test]
+fn a_worker_that_is_killed_after_its_exchange_has_changed_the_file() {
+    killed_at("unlinkat", true);
+}
+
 #[test]
 fn root_opens_nothing_in_a_home() {
     let Some(site) = site() else { return };
-    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
-        return skip("strace is not here");
+    if !has_strace() {
+        return;
     }
     // it is root's: its worker is root, shut in
     fs::remove_dir(site.machine.home()).unwrap();
@@ -264,39 +329,13 @@ fn root_opens_nothing_in_a_home() {
         put(&site, (user, uid), "work/.mcp.json", &own.to_string());
         put(&site, (user, uid), "bin/own", "x");
     }
-    let (state, trace) = (site.folder("state"), site.folder("trace"));
-    let (published, trusted) = (site.folder("published"), site.folder("published/root.1.json"));
-    let output = Command::new("strace")
-        .args([
-            "-f",
-            "-y",
-            "-s",
-            "300",
-            "-e",
-            "trace=open,openat,openat2,creat,clone,clone3,vfork,fork,setresuid",
-        ])
-        .arg("-o")
-        .arg(&trace)
-        .arg(crate::BINARY)
-        .args(["enforce", "--once", "--json", "--now", &site.now()])
-        .arg("--root")
-        .arg(site.machine.root())
-        .arg("--state")
-        .arg(&state)
-        .arg("--policy")
-        .arg(&published)
-        .arg("--trust-root")
-        .arg(&trusted)
-        .env_clear()
-        .env("HOME", "/nonexistent")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let calls = "trace=open,openat,openat2,creat,clone,clone3,vfork,fork,setresuid";
+    let output = traced(&site, &["-y", "-s", "300", "-e", calls]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let pass: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(actions(&pass).len(), 4, "{pass}");
     let (by_root, by_users) =
-        opened_below(&fs::read_to_string(&trace).unwrap(), &site.machine.root().join("home"));
+        opened_below(&fs::read_to_string(site.folder("trace")).unwrap(), &site.machine.root().join("home"));
     assert_eq!(by_root, Vec::<String>::new(), "root opened these");
     assert!(by_users > 20, "the trace shows what the workers opened: {by_users}");
 }
