@@ -418,6 +418,30 @@ fn root_enforces_for_all_users_of_the_machine_it_runs_on() {
     assert_eq!(names(&site.machine.root().join("root/.claude.json")), Vec::<String>::new());
 }
 
+#[test]
+fn without_root_the_own_home_is_done_in_the_same_process() {
+    let Some(site) = site().filter(|_| crate::live::can_isolate()) else { return };
+    let text = servers(&["good", "bad"]);
+    let ann = put(&site, ("ann", ANN), ".cursor/mcp.json", &text);
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &text);
+    put(&site, ("ann", ANN), ".profile", "export CODEX_HOME=/home/ann/elsewhere\n");
+    let codex = put(&site, ("ann", ANN), "elsewhere/config.toml", "[mcp_servers.bad]\ncommand = \"evil\"\n");
+    // where ann can get at it, wherever it was built
+    let script = format!(
+        "touch $root/mcpolicy; mount --bind {} $root/mcpolicy
+        as_ann env HOME=/home/ann $root/mcpolicy enforce --once --json --policy $root/published \\
+            --trust-root $root/published/root.1.json --now {} && echo $?
+        umount $root/mcpolicy",
+        crate::BINARY,
+        site.now()
+    );
+    let (pass, code) = answer(&live(&site, &script));
+    assert_eq!((code, actions(&pass).len()), (0, 2), "{pass}");
+    assert_eq!((names(&ann), fs::read_to_string(bob).unwrap()), (vec!["good".to_owned()], text));
+    assert_eq!(fs::read_to_string(codex).unwrap(), "[mcp_servers]\n");
+    assert!(home(&site, "ann").join(".local/state/mcpolicy/state/vault").exists());
+}
+
 /// One user stops or kills every process of his that comes up, workers as well.
 fn against(signal: &str) {
     let Some(site) = site().filter(|_| crate::live::can_isolate()) else { return };
