@@ -216,6 +216,19 @@ fn a_machine_wide_file_of_a_user_is_not_read_by_root() {
 }
 
 #[test]
+fn a_home_that_its_owner_cannot_reach_is_told_and_not_taken_for_an_empty_one() {
+    let Some(site) = site() else { return };
+    put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["bad"]));
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["bad"]));
+    fs::set_permissions(home(&site, "ann"), Permissions::from_mode(0o000)).unwrap();
+    let output = site.enforce_with(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let pass: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(pass["notices"].to_string().contains("/home/ann is not done"), "{pass}");
+    assert_eq!(names(&bob), Vec::<String>::new());
+}
+
+#[test]
 fn settings_that_others_can_write_are_refused() {
     let site = Site::new();
     let settings = site.folder("agent.toml");
@@ -236,11 +249,76 @@ fn the_worker_does_nothing_for_whoever_starts_it_by_hand() {
     assert!(!String::from_utf8_lossy(&help.stdout).contains("worker"));
 }
 
+fn has_strace() -> bool {
+    let has = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
+    if !has {
+        skip("strace is not here");
+    }
+    has
+}
+
+/// A pass under strace, which writes the file `trace`.
+fn traced(site: &Site, options: &[&str]) -> std::process::Output {
+    Command::new("strace")
+        .arg("-f")
+        .args(options)
+        .arg("-o")
+        .arg(site.folder("trace"))
+        .arg(crate::BINARY)
+        .args(["enforce", "--once", "--json", "--now", &site.now()])
+        .arg("--root")
+        .arg(site.machine.root())
+        .arg("--state")
+        .arg(site.folder("state"))
+        .arg("--policy")
+        .arg(site.folder("published"))
+        .arg("--trust-root")
+        .arg(site.folder("published/root.1.json"))
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// The worker is killed at its first call of this kind; whether the new file is in place then.
+fn killed_at(call: &str, replaced: bool) {
+    let Some(site) = site().filter(|_| has_strace()) else { return };
+    let text = servers(&["good", "bad"]);
+    let ann = put(&site, ("ann", ANN), ".cursor/mcp.json", &text);
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good"]));
+    let inject = format!("inject={call}:signal=KILL:when=1");
+    let output = traced(&site, &["-e", &inject]);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let pass: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(pass["notices"].to_string().contains("/home/ann is not done"), "{pass}");
+    assert_eq!(names(&ann), if replaced { vec!["good"] } else { vec!["bad", "good"] });
+    // the intent is open: the next pass finds out, and ends it
+    let pass = site.enforce();
+    let told = pass["notices"].to_string();
+    let end = if replaced { "applied" } else { "failed" };
+    assert!(told.contains("was broken off") && told.contains(end), "{told}");
+    assert_eq!((names(&ann), names(&bob)), (vec!["good".to_owned()], vec!["good".to_owned()]));
+    assert_eq!(fs::read_dir(ann.parent().unwrap()).unwrap().count(), 1, "no leftover");
+    let items: Value = serde_json::from_slice(&site.run(&["quarantine", "list", "--json"]).stdout).unwrap();
+    assert_eq!(items["items"].as_array().unwrap().len(), 1, "{items}");
+}
+
+#[test]
+fn a_worker_that_is_killed_before_its_exchange_has_changed_nothing() {
+    killed_at("renameat2", false);
+}
+
+#[test]
+fn a_worker_that_is_killed_after_its_exchange_has_changed_the_file() {
+    killed_at("unlinkat", true);
+}
+
 #[test]
 fn root_opens_nothing_in_a_home() {
     let Some(site) = site() else { return };
-    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
-        return skip("strace is not here");
+    if !has_strace() {
+        return;
     }
     // it is root's: its worker is root, shut in
     fs::remove_dir(site.machine.home()).unwrap();
@@ -251,39 +329,13 @@ fn root_opens_nothing_in_a_home() {
         put(&site, (user, uid), "work/.mcp.json", &own.to_string());
         put(&site, (user, uid), "bin/own", "x");
     }
-    let (state, trace) = (site.folder("state"), site.folder("trace"));
-    let (published, trusted) = (site.folder("published"), site.folder("published/root.1.json"));
-    let output = Command::new("strace")
-        .args([
-            "-f",
-            "-y",
-            "-s",
-            "300",
-            "-e",
-            "trace=open,openat,openat2,creat,clone,clone3,vfork,fork,setresuid",
-        ])
-        .arg("-o")
-        .arg(&trace)
-        .arg(crate::BINARY)
-        .args(["enforce", "--once", "--json", "--now", &site.now()])
-        .arg("--root")
-        .arg(site.machine.root())
-        .arg("--state")
-        .arg(&state)
-        .arg("--policy")
-        .arg(&published)
-        .arg("--trust-root")
-        .arg(&trusted)
-        .env_clear()
-        .env("HOME", "/nonexistent")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let calls = "trace=open,openat,openat2,creat,clone,clone3,vfork,fork,setresuid";
+    let output = traced(&site, &["-y", "-s", "300", "-e", calls]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let pass: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(actions(&pass).len(), 4, "{pass}");
     let (by_root, by_users) =
-        opened_below(&fs::read_to_string(&trace).unwrap(), &site.machine.root().join("home"));
+        opened_below(&fs::read_to_string(site.folder("trace")).unwrap(), &site.machine.root().join("home"));
     assert_eq!(by_root, Vec::<String>::new(), "root opened these");
     assert!(by_users > 20, "the trace shows what the workers opened: {by_users}");
 }
@@ -366,6 +418,30 @@ fn root_enforces_for_all_users_of_the_machine_it_runs_on() {
     assert_eq!(names(&site.machine.root().join("root/.claude.json")), Vec::<String>::new());
 }
 
+#[test]
+fn without_root_the_own_home_is_done_in_the_same_process() {
+    let Some(site) = site().filter(|_| crate::live::can_isolate()) else { return };
+    let text = servers(&["good", "bad"]);
+    let ann = put(&site, ("ann", ANN), ".cursor/mcp.json", &text);
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &text);
+    put(&site, ("ann", ANN), ".profile", "export CODEX_HOME=/home/ann/elsewhere\n");
+    let codex = put(&site, ("ann", ANN), "elsewhere/config.toml", "[mcp_servers.bad]\ncommand = \"evil\"\n");
+    // where ann can get at it, wherever it was built
+    let script = format!(
+        "touch $root/mcpolicy; mount --bind {} $root/mcpolicy
+        as_ann env HOME=/home/ann $root/mcpolicy enforce --once --json --policy $root/published \\
+            --trust-root $root/published/root.1.json --now {} && echo $?
+        umount $root/mcpolicy",
+        crate::BINARY,
+        site.now()
+    );
+    let (pass, code) = answer(&live(&site, &script));
+    assert_eq!((code, actions(&pass).len()), (0, 2), "{pass}");
+    assert_eq!((names(&ann), fs::read_to_string(bob).unwrap()), (vec!["good".to_owned()], text));
+    assert_eq!(fs::read_to_string(codex).unwrap(), "[mcp_servers]\n");
+    assert!(home(&site, "ann").join(".local/state/mcpolicy/state/vault").exists());
+}
+
 /// One user stops or kills every process of his that comes up, workers as well.
 fn against(signal: &str) {
     let Some(site) = site().filter(|_| crate::live::can_isolate()) else { return };
@@ -373,10 +449,8 @@ fn against(signal: &str) {
         .into_iter()
         .map(|user| put(&site, user, ".cursor/mcp.json", &servers(&["good", "bad"])))
         .collect();
-    // many directories, so that the worker of ann is at work when she looks for it
     let script = format!(
-        "as_ann bash -c 'mkdir -p ~ann/d/{{1..60}}/{{1..60}}'
-        as_ann bash -c 'while :; do kill -{signal} -1 2>/dev/null; done' &
+        "as_ann bash -c 'while :; do kill -{signal} -1 2>/dev/null; done' &
         sleep 0.3
         code=0; enforce || code=$?
         echo $code

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mcpolicy_platform::filesystems;
 use mcpolicy_platform::machine::{FileKind, Machine};
 use mcpolicy_platform::privileges::{
     self, Becoming, Confinement, Limits, become_user, confine, frames, harden,
@@ -27,8 +28,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Directories of a live machine's top that hold no files of clients, but processes, devices and sockets.
 const NOT_READ: [&str; 5] = ["boot", "dev", "proc", "run", "sys"];
 
-/// What a worker may use up. It is the user, and so is whatever it uses; the limits are for a parser's fault. Memory:
-/// the tree of a dense file of 16 MiB takes some 900 MB, and addresses are more than memory. Time: all threads of a walk that takes its whole budget.
+/// What a worker may use up. It is the user, and so is whatever it uses; the limits are for a fault of a parser. Memory:
+/// the densest files of 16 MiB take 750 MB of addresses. Time: all threads of a walk that takes its whole budget.
 fn limits(threads: usize) -> Limits {
     let walk = WALK_BUDGET.as_secs().saturating_mul(threads as u64);
     Limits { memory: 2 << 30, cpu_seconds: walk + 120, files: 256, file_size: 64 << 20 }
@@ -46,11 +47,19 @@ pub fn run() -> anyhow::Result<()> {
     let mut input = std::io::stdin().lock();
     let begin = frames::read(&mut input, MAX_BEGIN)?;
     let begin = Begin::decode(&begin)?;
-    give_up_rights(&begin)?;
-    let spec = begin.spec()?;
-    let confinement = shut_in(&spec)?;
+    // the table of mounts, which tells homes on servers; afterwards it is out of reach
+    filesystems::remember();
     let output = Mutex::new(std::io::stdout());
-    say(&output, &wire::encode_ready(&confinement))?;
+    let spec = match made_ready(begin) {
+        Ok((spec, confinement)) => {
+            say(&output, &wire::encode_ready(&confinement))?;
+            spec
+        }
+        Err(error) => {
+            say(&output, &wire::encode_answer(&Answer::Refused(format!("{error:#}"))))?;
+            return Err(error);
+        }
+    };
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
     let redactor = Redactor::new(&key);
@@ -64,6 +73,18 @@ pub fn run() -> anyhow::Result<()> {
         let answer = answer(&mut core, request, &output);
         say(&output, &wire::encode_answer(&answer))?;
     }
+}
+
+fn made_ready(begin: Begin) -> anyhow::Result<(HomeSpec, Confinement)> {
+    give_up_rights(&begin)?;
+    let spec = begin.spec()?;
+    let confinement = shut_in(&spec)?;
+    // else nothing would be found, and that would look like nothing being there
+    let home = &spec.home.layout.home;
+    if !filesystems::is_network(&spec.machine.host_path(home)) {
+        spec.machine.list(home).context("its owner cannot list the home, or not reach it")?;
+    }
+    Ok((spec, confinement))
 }
 
 fn give_up_rights(begin: &Begin) -> anyhow::Result<()> {

@@ -95,10 +95,12 @@ impl<'r, F: Frames> Remote<'r, F> {
     }
 
     fn begin(&mut self, begin: &Begin) -> Result<(), Failure> {
-        let refused = || Failure::Start("it could not become the user, or could not be shut in".to_owned());
+        let refused =
+            || Failure::Start("its user or a limit killed it, or it could not give up its rights".to_owned());
         self.frames.send(&begin.encode()).map_err(|error| failure(&error))?;
         match self.next(MAX_SMALL_ANSWER) {
             Ok(Said::Ready) => Ok(()),
+            Ok(Said::Answer(Answer::Refused(why))) => Err(Failure::Start(why)),
             Ok(_) => Err(Failure::Nonsense("an answer to nothing")),
             Err(Failure::Ended) => Err(refused()),
             Err(failure) => Err(failure),
