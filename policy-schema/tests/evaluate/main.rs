@@ -242,6 +242,12 @@ fn every_kind_of_revocation_denies_at_once() {
         (json!({ "user": "jane" }), ab()),
         (json!({ "group": "staff" }), ab()),
         (json!({ "sha256": DIGEST }), entry("/opt/tool", &[])),
+        // Names and hex digits are the same in any case: a denial is read widely.
+        (json!({ "device": "D1" }), ab()),
+        (json!({ "user": "Jane" }), ab()),
+        (json!({ "group": "STAFF" }), ab()),
+        (json!({ "fingerprint": fingerprint_of(&ab()).to_uppercase() }), ab()),
+        (json!({ "sha256": DIGEST.to_uppercase() }), entry("/opt/tool", &[])),
     ];
     for (revoked, entry) in cases {
         let list = revocations(revoked.clone());
@@ -254,6 +260,7 @@ fn every_kind_of_revocation_denies_at_once() {
     }
     for other in [
         json!({ "rule": "other" }),
+        json!({ "rule": "AB" }),
         json!({ "user": "eve" }),
         json!({ "device": "d2" }),
         json!({ "group": "x" }),
