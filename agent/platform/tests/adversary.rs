@@ -2,16 +2,7 @@
 //! each published mistake of a comparable agent. They run as root, without a worker, which is the harder case: what
 //! holds here holds for a worker that has only the user's rights.
 //!
-//! Of the attack table these are elsewhere: content that parsers read differently (deep, doubled, UTF-16; the client
-//! adapters), a swap between check and use (`interleaved.rs` and `races.rs`), mounts, full disks and quotas
-//! (`faulty_disks.rs`), a fight over one file (the engine's budget), the worker's limits (`privileges`).
-//!
-//! Of the CVE table these have no test here, since what they are about is not in this crate: CVE-2020-1887 (TLS of the
-//! fetching role), CVE-2020-26273 (no general query engine exists), CVE-2026-41091, CVE-2025-26684 and CVE-2023-20178
-//! (Windows installers and engines; their shape, a link that steers a privileged path, is tested for Unix), CVE-2024-1243
-//! (paths in policies: the policy schema), CVE-2026-0230 and CVE-2022-4326 (evidence of tampering), CVE-2023-42456
-//! and CVE-2025-46717/8 (no path is made of a user's name). CVE-2020-16126 is in `privileges`, CVE-2021-44731 in
-//! `faulty_disks.rs`.
+//! docs/security.md lists both tables, row by row, with the test of each or the reason why there is none.
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 #![allow(clippy::disallowed_methods, reason = "a test reads its own files and parameters")]
@@ -259,9 +250,9 @@ fn cve_2017_15027_files_of_others_are_judged_by_their_own_owner() {
     assert_eq!(folder.refused("d/known_hosts"), Fault::ForeignOwner { uid: 0 });
 }
 
-/// apport opened what it had checked a second time; osquery (#1598) and whoopsie read what was there by then.
+/// apport opened what it had checked a second time; osquery and whoopsie read what was there by then.
 #[test]
-fn cve_2019_7307_the_bytes_are_those_of_the_file_that_was_judged() {
+fn cve_2019_7307_and_osquery_1598_the_bytes_are_those_of_the_file_that_was_judged() {
     let folder = Folder::new();
     folder.file("ignore", "his own");
     let original = folder.open("ignore").unwrap();
@@ -347,13 +338,36 @@ fn cve_2022_38777_putting_back_does_not_write_through_what_the_user_planted() {
 }
 
 #[test]
-fn cve_2025_37735_and_cve_2025_42701_only_files_of_our_own_making_are_removed() {
+fn cve_2025_37735_cve_2025_42701_and_cve_2025_42706_only_files_of_our_own_making_are_removed() {
     let folder = Folder::new();
     folder.file("d/.mcpolicy.settings", "x").file("d/.bashrc", "x");
     assert_eq!(folder.home().sweep(Path::new("d")), Ok(Vec::new()));
     for name in [".bashrc", ".mcpolicy.settings", "../.bashrc", "/etc/passwd"] {
         assert_eq!(name.parse::<TempName>(), Err(Fault::BadPath), "{name}");
     }
+}
+
+#[test]
+fn cve_2026_41091_and_cve_2025_26684_a_link_put_there_later_steers_no_write() {
+    let folder = Folder::new();
+    folder.file("d/a", "old").file("d/b", "old");
+    fs::write(folder.root().join("shadow"), "x").unwrap();
+    let home = folder.home();
+    let (replaced, removed) = (folder.open("d/a").unwrap(), folder.open("d/b").unwrap());
+    fs::rename(folder.at("d"), folder.at("moved")).unwrap();
+    folder.link("d", folder.root());
+    // by the directory that was judged, wherever its name leads by now
+    replaced.replace(b"new").expect("replaced");
+    removed.remove_as(&TempName::random().unwrap()).expect("removed");
+    assert_eq!((folder.text("moved/a").as_str(), folder.names("moved").len()), ("new", 1));
+    let temp = TempName::random().unwrap();
+    let created = home.create_as(Path::new("d/new"), b"x", 0o600, &temp);
+    assert_eq!(created, Err(ReplaceError::Fault(Fault::LeavesHome)));
+    assert_eq!(home.remove_leftover(Path::new("d"), &temp), Err(Fault::LeavesHome));
+    let mut names: Vec<_> =
+        fs::read_dir(folder.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["home", "outside", "shadow"]);
 }
 
 #[test]

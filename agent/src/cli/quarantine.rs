@@ -123,7 +123,7 @@ fn answer(item: &Item, redactor: &Redactor) -> ItemAnswer {
 fn list(options: &List, environment: &Environment) -> anyhow::Result<u8> {
     let agent = options.r#where.agent(environment)?;
     let redactor = agent::redactor()?;
-    let (items, damaged) = Vault::open(&agent.state.join("vault"))?.items()?;
+    let (items, damaged) = Vault::look(&agent.state.join("vault"))?.items()?;
     let wanted = |item: &&Item| {
         (options.all || item.state != State::Restored)
             && options.user.as_deref().is_none_or(|user| user == item.user)
@@ -158,7 +158,7 @@ fn list(options: &List, environment: &Environment) -> anyhow::Result<u8> {
 fn show(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     let agent = options.r#where.agent(environment)?;
     let redactor = agent::redactor()?;
-    let item = answer(&Vault::open(&agent.state.join("vault"))?.item(&options.id)?, &redactor);
+    let item = answer(&Vault::look(&agent.state.join("vault"))?.item(&options.id)?, &redactor);
     say(|out| {
         if options.json {
             return json::write_value(&item, out);
@@ -214,6 +214,11 @@ fn purge(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     let _lock = agent.lock()?;
     let vault = Vault::open(&agent.state.join("vault"))?;
     let item = vault.item(&options.id)?;
+    anyhow::ensure!(
+        item.state != State::Pending,
+        "{} belongs to a change that was broken off: `mcpolicy enforce --once` finishes or undoes it, purge it then",
+        item.id
+    );
     let now = agent::now();
     let (mut journal, _) = Journal::open(&agent.state.join("journal"), now)?;
     let detail = format!("the original of {} ({}) was removed for good", item.path, item.id);

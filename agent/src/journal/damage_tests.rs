@@ -10,7 +10,7 @@ use super::*;
 
 /// A journal of two changes that are done, one that is not, and an event.
 struct Written {
-    folder: tempfile::TempDir,
+    folder: crate::testing::PrivateFolder,
     path: PathBuf,
     bytes: Vec<u8>,
 }
@@ -168,20 +168,6 @@ fn a_number_at_the_end_of_all_numbers_is_told_and_does_not_stop_the_agent() {
     let (mut journal, opened) = Journal::open(folder.path(), now()).unwrap();
     assert!(!opened.damage.is_empty());
     journal.append(now(), outcome(1)).unwrap();
-}
-
-#[cfg(unix)]
-#[test]
-fn a_journal_that_others_may_write_is_not_used() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let written = Written::new();
-    for mode in [0o777, 0o770, 0o755] {
-        std::fs::set_permissions(written.folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-        let refused = Journal::open(written.folder.path(), now()).err().expect("refused").to_string();
-        assert!(refused.contains("chmod 700"), "{mode:o}: {refused}");
-    }
-    std::fs::set_permissions(written.folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-    Journal::open(written.folder.path(), now()).unwrap();
 }
 
 proptest! {

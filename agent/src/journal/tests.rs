@@ -1,16 +1,11 @@
 use mcpolicy_platform::durable;
 
 use super::*;
+use crate::testing::PrivateFolder;
 
 /// One that nobody else may enter; in memory where there is such, since each opening waits for the disk.
-pub(super) fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-    }
-    folder
+pub(super) fn folder() -> PrivateFolder {
+    PrivateFolder::new()
 }
 
 pub(super) fn now() -> Timestamp {

@@ -1,13 +1,13 @@
 //! How long originals stay: whole for a day, their pieces for the vault's time, and never more than its size.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use jiff::{SignedDuration, Timestamp};
-use mcpolicy_platform::durable;
 use mcpolicy_platform::machine::Machine;
 
-use super::{Item, State, Vault, VaultError, disk};
+use super::disk::{self, UNFINISHED, failed};
+use super::{Item, State, Vault, VaultError};
 
 /// Time after which a whole original shrinks to the pieces that were taken out, where the change was proved.
 const WHOLE_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -36,10 +36,11 @@ impl Vault {
             if !is_due || item.entries.iter().any(|entry| entry.action == "quarantine-file") {
                 continue;
             }
-            let mut left = Vec::new();
-            for at in 0..item.entries.len() {
-                left.extend(self.pieces(&item, at)?.into_iter().flat_map(|(_, bytes)| bytes));
-            }
+            // one that is damaged stays as it is, and keeps no other from its turn
+            let pieces: Result<Vec<_>, _> =
+                (0..item.entries.len()).map(|at| self.pieces(&item, at)).collect();
+            let Ok(pieces) = pieces else { continue };
+            let left: Vec<u8> = pieces.into_iter().flatten().flat_map(|(_, bytes)| bytes).collect();
             item.shrunk = Some(self.put(&left)?);
             self.update(&item)?;
             shrunk += 1;
@@ -56,15 +57,31 @@ impl Vault {
     /// The system refuses.
     pub fn prune(&self, limits: Limits) -> Result<Vec<Item>, VaultError> {
         let items = self.items()?.0;
+        let sizes: BTreeMap<String, u64> = self.objects()?.into_iter().collect();
+        let mut users: BTreeMap<&str, usize> = BTreeMap::new();
+        for digest in items.iter().flat_map(Item::objects) {
+            *users.entry(digest).or_default() += 1;
+        }
+        let size = |digest: &str| sizes.get(digest).copied().unwrap_or(0);
+        let mut bytes: u64 = users.keys().map(|digest| size(digest)).sum();
         let mut gone = Vec::new();
-        let mut bytes = self.bytes()?;
-        for item in items.into_iter().filter(|item| item.state != State::Pending) {
+        for item in items.iter().filter(|item| item.state != State::Pending) {
             if item.taken >= limits.keep_after && bytes <= limits.most_bytes {
                 continue;
             }
-            self.forget(&item)?;
-            bytes = self.bytes()?;
-            gone.push(item);
+            self.remove_item(item)?;
+            for digest in item.objects() {
+                let left = users.get_mut(digest).map_or(0, |count| {
+                    *count -= 1;
+                    *count
+                });
+                // several changes of equal files have one object
+                bytes -= if left == 0 { size(digest) } else { 0 };
+            }
+            gone.push(item.clone());
+        }
+        if !gone.is_empty() {
+            self.sweep()?;
         }
         Ok(gone)
     }
@@ -74,9 +91,27 @@ impl Vault {
     /// # Errors
     /// The system refuses.
     pub fn forget(&self, item: &Item) -> Result<(), VaultError> {
-        let path = self.item_path(&item.id);
-        std::fs::remove_file(&path).map_err(disk("remove", &path))?;
-        durable::sync_directory(&self.folder.join("items")).map_err(disk("sync", &path))?;
+        self.remove_item(item)?;
+        self.sweep()
+    }
+
+    fn remove_item(&self, item: &Item) -> Result<(), VaultError> {
+        disk::remove(&self.item_path(&item.id))?;
+        disk::sync_names(&self.folder.join("items"))
+    }
+
+    /// Removes what a crash left half written, and bytes that were there before their item.
+    pub(super) fn clear_unfinished(&self) -> Result<(), VaultError> {
+        for part in [self.folder.clone(), self.folder.join("items")] {
+            let entries = Machine::live().list(&part);
+            let entries = entries.map_err(|e| failed("list", &part)(io::Error::other(e.to_string())))?;
+            for entry in entries {
+                let path = part.join(&entry.name);
+                if path.extension().is_some_and(|ending| ending == UNFINISHED) {
+                    disk::remove(&path)?;
+                }
+            }
+        }
         self.sweep()
     }
 
@@ -89,8 +124,7 @@ impl Vault {
         let needed: BTreeSet<&str> = items.iter().flat_map(Item::objects).collect();
         for (name, _) in self.objects()? {
             if !needed.contains(name.as_str()) {
-                let path = self.object_path(&name);
-                std::fs::remove_file(&path).map_err(disk("remove", &path))?;
+                disk::remove(&self.object_path(&name))?;
             }
         }
         Ok(())
@@ -99,17 +133,13 @@ impl Vault {
     fn objects(&self) -> Result<Vec<(String, u64)>, VaultError> {
         let folder = self.folder.join("objects");
         let entries = Machine::live().list(&folder);
-        let entries = entries.map_err(|e| disk("list", &folder)(io::Error::other(e.to_string())))?;
+        let entries = entries.map_err(|e| failed("list", &folder)(io::Error::other(e.to_string())))?;
         let mut objects = Vec::new();
         for name in entries.iter().filter_map(|entry| entry.name.to_str()) {
             let path = folder.join(name);
-            let bytes = std::fs::symlink_metadata(&path).map_err(disk("look at", &path))?.len();
+            let bytes = std::fs::symlink_metadata(&path).map_err(failed("look at", &path))?.len();
             objects.push((name.to_owned(), bytes));
         }
         Ok(objects)
-    }
-
-    fn bytes(&self) -> Result<u64, VaultError> {
-        Ok(self.objects()?.iter().map(|(_, bytes)| bytes).sum())
     }
 }

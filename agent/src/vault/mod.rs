@@ -2,8 +2,12 @@
 //! agent's own user can read it, and programs that make backups are asked to leave it out.
 //!
 //! `objects/<sha256>` holds bytes under their digest, `items/<id>.json` what they are. An object is on the disk before
-//! an item names it; an item is removed before its objects are.
+//! an item names it; an item is removed before its objects are. So a crash leaves a whole item or none, and at the most
+//! bytes that no item names, which go when the vault is opened again.
 
+#[cfg(test)]
+mod crash_tests;
+mod disk;
 mod item;
 mod keeping;
 #[cfg(test)]
@@ -16,6 +20,8 @@ use jiff::Timestamp;
 use mcpolicy_platform::durable;
 use mcpolicy_platform::machine::{Machine, ReadError};
 use sha2::{Digest, Sha256};
+
+use disk::failed;
 
 pub use item::{Item, State, Taken};
 pub use keeping::Limits;
@@ -81,20 +87,48 @@ pub struct Original<'a> {
 }
 
 impl Vault {
-    /// Opens the vault in a folder, which is made if it is not there.
+    /// Opens the vault in a folder, which is made if it is not there, and clears away what a crash left unfinished.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The system refuses, or others have rights to the folder: it holds secrets, and what it gives back is written.
     pub fn open(folder: &Path) -> Result<Self, VaultError> {
-        for part in ["objects", "items"] {
-            let path = folder.join(part);
-            durable::make_private_directory(&path).map_err(disk("make", &path))?;
+        let vault = Self { folder: folder.to_owned() };
+        let parts = [folder.join("objects"), folder.join("items")];
+        for path in &parts {
+            durable::make_private_directory(path).map_err(failed("make", path))?;
         }
-        let tag = folder.join("CACHEDIR.TAG");
-        if std::fs::symlink_metadata(&tag).is_err() {
-            durable::write(&tag, BACKUP_TAG.as_bytes()).map_err(disk("write", &tag))?;
+        for path in std::iter::once(folder).chain(parts.iter().map(PathBuf::as_path)) {
+            durable::check_private_directory(path).map_err(failed("use", path))?;
         }
-        Ok(Self { folder: folder.to_owned() })
+        // new folders must outlast a loss of power as what is in them does
+        for path in std::iter::once(folder).chain(folder.parent()) {
+            disk::sync_names(path)?;
+        }
+        vault.ask_to_be_left_out_of_backups()?;
+        vault.clear_unfinished()?;
+        Ok(vault)
+    }
+
+    /// The vault in a folder, to be looked at while somebody else may hold it: nothing is made or cleared away. Where
+    /// there is none it is empty.
+    ///
+    /// # Errors
+    /// Others have rights to the folder.
+    pub fn look(folder: &Path) -> Result<Self, VaultError> {
+        match durable::check_private_directory(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("use", folder)(error)),
+            _ => Ok(Self { folder: folder.to_owned() }),
+        }
+    }
+
+    fn ask_to_be_left_out_of_backups(&self) -> Result<(), VaultError> {
+        durable::leave_out_of_backups(&self.folder);
+        let tag = self.folder.join("CACHEDIR.TAG");
+        let there = Machine::live().read(&tag, None, BACKUP_TAG.len() as u64);
+        if there.is_ok_and(|there| there.bytes == BACKUP_TAG.as_bytes()) {
+            return Ok(());
+        }
+        disk::write_whole(&tag, BACKUP_TAG.as_bytes())
     }
 
     /// Keeps an original. When this returns, both the bytes and what they are lie on the disk.
@@ -130,8 +164,9 @@ impl Vault {
     /// The system refuses.
     pub fn update(&self, item: &Item) -> Result<(), VaultError> {
         let path = self.item_path(&item.id);
-        let json = serde_json::to_vec_pretty(item).map_err(|e| disk("write", &path)(io::Error::other(e)))?;
-        self.write(&path, &json)
+        let json =
+            serde_json::to_vec_pretty(item).map_err(|e| failed("write", &path)(io::Error::other(e)))?;
+        disk::write_whole(&path, &json)
     }
 
     /// An item by its id.
@@ -147,7 +182,7 @@ impl Vault {
         let bytes = match Machine::live().read(&path, None, MAX_ITEM_BYTES) {
             Ok(snapshot) => snapshot.bytes,
             Err(ReadError::NotFound) => return Err(VaultError::NoItem(id.to_owned())),
-            Err(error) => return Err(disk("read", &path)(io::Error::other(error.to_string()))),
+            Err(error) => return Err(failed("read", &path)(io::Error::other(error.to_string()))),
         };
         serde_json::from_slice(&bytes).map_err(|_| VaultError::Damaged { path })
     }
@@ -158,8 +193,10 @@ impl Vault {
     /// The folder cannot be listed.
     pub fn items(&self) -> Result<(Vec<Item>, Vec<PathBuf>), VaultError> {
         let folder = self.folder.join("items");
-        let names = Machine::live().list(&folder);
-        let names = names.map_err(|e| disk("list", &folder)(io::Error::other(e.to_string())))?;
+        let names = match Machine::live().list(&folder) {
+            Err(ReadError::NotFound) => return Ok((Vec::new(), Vec::new())),
+            names => names.map_err(|e| failed("list", &folder)(io::Error::other(e.to_string())))?,
+        };
         let (mut items, mut damaged) = (Vec::new(), Vec::new());
         for name in names.iter().filter_map(|entry| entry.name.to_str()?.strip_suffix(".json")) {
             match self.item(name) {
@@ -217,36 +254,28 @@ impl Vault {
     fn put(&self, bytes: &[u8]) -> Result<String, VaultError> {
         let digest = digest_of(bytes);
         let path = self.object_path(&digest);
-        // one that a crash left half written is written anew
-        if self.get(&digest).is_err() {
-            self.write(&path, bytes)?;
+        if self.get(&digest).is_ok() {
+            // a crash may have come before its name was on the disk
+            disk::sync_names(&self.folder.join("objects"))?;
+        } else {
+            disk::write_whole(&path, bytes)?;
         }
         Ok(digest)
     }
 
     fn get(&self, digest: &str) -> Result<Vec<u8>, VaultError> {
         let path = self.object_path(digest);
+        // from an item, which may be damaged: it must not lead elsewhere
+        if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(VaultError::Damaged { path });
+        }
         let bytes = Machine::live().read(&path, None, MAX_OBJECT_BYTES);
-        let bytes = bytes.map_err(|e| disk("read", &path)(io::Error::other(e.to_string())))?.bytes;
+        let bytes = bytes.map_err(|e| failed("read", &path)(io::Error::other(e.to_string())))?.bytes;
         if digest_of(&bytes) == digest { Ok(bytes) } else { Err(VaultError::Damaged { path }) }
-    }
-
-    /// A whole file or none, on the disk when this returns.
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
-        let folder = path.parent().unwrap_or(&self.folder);
-        let temporary = path.with_extension("new");
-        durable::write(&temporary, bytes).map_err(disk("write", &temporary))?;
-        durable::sync_file(&temporary).map_err(disk("sync", &temporary))?;
-        std::fs::rename(&temporary, path).map_err(disk("write", path))?;
-        durable::sync_directory(folder).map_err(disk("sync", folder))
     }
 }
 
 /// SHA-256 as 64 hex digits.
 pub fn digest_of(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn disk(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VaultError {
-    move |source| VaultError::Disk { step, path: path.to_owned(), source }
 }

@@ -1,16 +1,22 @@
 use std::ops::Range;
 
 use super::*;
+use crate::testing::PrivateFolder;
 
-const ORIGINAL: &[u8] =
+/// One that nobody else may enter; in memory where there is such.
+pub(super) fn folder() -> PrivateFolder {
+    PrivateFolder::new()
+}
+
+pub(super) const ORIGINAL: &[u8] =
     br#"{"mcpServers":{"bad":{"command":"evil","env":{"TOKEN":"s3cr3t"}},"good":{"command":"npx"}}}"#;
 const EDITED: &[u8] = br#"{"mcpServers":{"good":{"command":"npx"}}}"#;
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn entry() -> Taken {
+pub(super) fn entry() -> Taken {
     Taken {
         name: "bad".into(),
         key_path: "/mcpServers/bad".into(),
@@ -24,7 +30,7 @@ fn entry() -> Taken {
     }
 }
 
-fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> Item {
+pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> Item {
     let original = Original {
         user: "ann",
         home: "/home/ann",
@@ -38,7 +44,7 @@ fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> Item {
     vault.keep(original, now).unwrap()
 }
 
-fn proved(vault: &Vault, mut item: Item) -> Item {
+pub(super) fn proved(vault: &Vault, mut item: Item) -> Item {
     item.state = State::Quarantined;
     vault.update(&item).unwrap();
     item
@@ -46,7 +52,7 @@ fn proved(vault: &Vault, mut item: Item) -> Item {
 
 #[test]
 fn an_original_comes_back_byte_for_byte() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let vault = Vault::open(folder.path()).unwrap();
     let item = keep(&vault, "/home/ann/.cursor/mcp.json", ORIGINAL, at("2026-11-21T10:00:00Z"));
     assert_eq!(vault.item(&item.id).unwrap(), item);
@@ -56,7 +62,7 @@ fn an_original_comes_back_byte_for_byte() {
 
 #[test]
 fn a_proved_original_shrinks_to_its_pieces_after_a_day_and_a_pending_one_does_not() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let vault = Vault::open(folder.path()).unwrap();
     let now = at("2026-11-21T10:00:00Z");
     let item = proved(&vault, keep(&vault, "/a", ORIGINAL, now));
@@ -74,7 +80,7 @@ fn a_proved_original_shrinks_to_its_pieces_after_a_day_and_a_pending_one_does_no
 
 #[test]
 fn the_oldest_go_first_and_pending_ones_never() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let vault = Vault::open(folder.path()).unwrap();
     let pending = keep(&vault, "/pending", &[b'p'; 1000], at("2026-01-01T00:00:00Z"));
     let old = proved(&vault, keep(&vault, "/old", &[b'o'; 1000], at("2026-02-01T00:00:00Z")));
@@ -91,7 +97,7 @@ fn the_oldest_go_first_and_pending_ones_never() {
 
 #[test]
 fn equal_originals_are_kept_once_and_go_with_the_last_item_that_needs_them() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let vault = Vault::open(folder.path()).unwrap();
     let one = proved(&vault, keep(&vault, "/one", ORIGINAL, at("2026-11-21T10:00:00Z")));
     let two = proved(&vault, keep(&vault, "/two", ORIGINAL, at("2026-11-21T10:00:00Z")));
@@ -103,7 +109,7 @@ fn equal_originals_are_kept_once_and_go_with_the_last_item_that_needs_them() {
 
 #[test]
 fn a_damaged_object_is_told_and_never_given_out() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let vault = Vault::open(folder.path()).unwrap();
     let item = keep(&vault, "/a", ORIGINAL, at("2026-11-21T10:00:00Z"));
     std::fs::write(folder.path().join("objects").join(&item.original), "something else").unwrap();
@@ -113,8 +119,8 @@ fn a_damaged_object_is_told_and_never_given_out() {
 }
 
 #[test]
-fn an_id_is_never_a_path() {
-    let folder = tempfile::tempdir().unwrap();
+fn cve_2025_26684_an_id_is_never_a_path() {
+    let folder = folder();
     let vault = Vault::open(&folder.path().join("vault")).unwrap();
     std::fs::write(folder.path().join("x.json"), "{}").unwrap();
     for id in ["../../x", "", "..", "/etc/passwd", "a/b", "q-\0"] {
@@ -123,8 +129,111 @@ fn an_id_is_never_a_path() {
 }
 
 #[test]
+fn cve_2023_42456_no_path_is_made_of_a_users_name() {
+    let folder = folder();
+    let vault = Vault::open(&folder.path().join("vault")).unwrap();
+    for user in ["../../ann", "/etc", "a/b", ".", "a\0b"] {
+        let original = Original {
+            user,
+            home: "/home/../etc",
+            path: "../../../x",
+            found_as: "../x",
+            client: "../client",
+            bytes: user.as_bytes(),
+            edited: EDITED,
+            entries: vec![entry()],
+        };
+        let item = vault.keep(original, at("2026-11-21T10:00:00Z")).unwrap();
+        assert_eq!(vault.item(&item.id).unwrap().user, user);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    for part in ["objects", "items"] {
+        assert_eq!(std::fs::read_dir(folder.path().join("vault").join(part)).unwrap().count(), 5, "{part}");
+    }
+}
+
+#[test]
+fn cve_2026_30893_a_damaged_item_does_not_lead_out_of_the_vault() {
+    let folder = folder();
+    let vault = Vault::open(&folder.path().join("vault")).unwrap();
+    let mut item = keep(&vault, "/a", ORIGINAL, at("2026-11-21T10:00:00Z"));
+    std::fs::write(folder.path().join("secret"), "secret").unwrap();
+    for digest in ["../../secret", "/etc/passwd", "", &digest_of(b"secret")[1..]] {
+        digest.clone_into(&mut item.original);
+        let refused = vault.original(&item);
+        assert!(matches!(refused, Err(VaultError::Damaged { .. })), "{digest}: {refused:?}");
+    }
+}
+
+#[test]
+fn the_pieces_that_an_item_names_are_never_outside_its_original() {
+    let folder = folder();
+    let vault = Vault::open(folder.path()).unwrap();
+    let mut item = keep(&vault, "/a", ORIGINAL, at("2026-11-21T10:00:00Z"));
+    for range in
+        [Range { start: 0, end: 1 << 40 }, Range { start: 9, end: 3 }, Range { start: 0, end: u64::MAX }]
+    {
+        item.entries[0].pieces = vec![range.clone(), range];
+        assert!(matches!(vault.pieces(&item, 0), Err(VaultError::Damaged { .. })));
+        assert!(matches!(vault.pieces(&item, 7), Err(VaultError::Damaged { .. })));
+    }
+}
+
+#[test]
+fn one_damaged_item_keeps_no_other_from_being_shrunk_nor_makes_them_all_go() {
+    let folder = folder();
+    let vault = Vault::open(folder.path()).unwrap();
+    let broken = proved(&vault, keep(&vault, "/broken", &[b'b'; 1000], at("2026-11-21T09:00:00Z")));
+    let whole = proved(&vault, keep(&vault, "/whole", &[b'w'; 1000], at("2026-11-21T10:00:00Z")));
+    let young = proved(&vault, keep(&vault, "/young", &[b'y'; 1000], at("2026-11-22T12:00:00Z")));
+    std::fs::write(vault.object_path(&broken.original), "something else").unwrap();
+    assert_eq!(vault.shrink(at("2026-11-22T13:00:00Z")).unwrap(), 1);
+    assert!(vault.item(&whole.id).unwrap().shrunk.is_some());
+    // a description that cannot be read holds its objects, whatever the size says
+    std::fs::write(vault.item_path(&broken.id), "{").unwrap();
+    let gone = vault.prune(Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: 1051 }).unwrap();
+    assert_eq!(gone.len(), 0, "1000 bytes and the 51 of a piece are not too much");
+    let gone = vault.prune(Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: 1050 }).unwrap();
+    assert_eq!(gone.iter().map(|item| &item.id).collect::<Vec<_>>(), [&whole.id]);
+    assert!(vault.original(&young).unwrap().is_some());
+    assert_eq!(vault.items().unwrap().1, [vault.item_path(&broken.id)]);
+}
+
+#[test]
+fn whoever_only_looks_makes_nothing_and_clears_nothing_away() {
+    let folder = folder();
+    let path = folder.path().join("vault");
+    assert_eq!(Vault::look(&path).unwrap().items().unwrap(), (Vec::new(), Vec::new()));
+    assert!(std::fs::symlink_metadata(&path).is_err());
+    let vault = Vault::open(&path).unwrap();
+    let item = keep(&vault, "/a", ORIGINAL, at("2026-11-21T10:00:00Z"));
+    // as it is while another process keeps an original
+    let unfinished = path.join("objects").join(digest_of(b"other"));
+    std::fs::write(&unfinished, "other").unwrap();
+    assert_eq!(Vault::look(&path).unwrap().items().unwrap().0, [item]);
+    assert!(unfinished.exists());
+    Vault::open(&path).unwrap();
+    assert!(!unfinished.exists());
+}
+
+#[test]
+fn programs_that_make_backups_are_asked_to_leave_it_out() {
+    let folder = folder();
+    let path = folder.path().join("vault");
+    Vault::open(&path).unwrap();
+    let tag = path.join("CACHEDIR.TAG");
+    let text =
+        |path: &Path| String::from_utf8(Machine::live().read(path, None, 1 << 20).unwrap().bytes).unwrap();
+    assert!(text(&tag).starts_with("Signature: 8a477f597d28d172789f06886806bc55\n"));
+    // half of it, as a loss of power leaves it
+    std::fs::write(&tag, "Signature").unwrap();
+    Vault::open(&path).unwrap();
+    assert_eq!(text(&tag), BACKUP_TAG);
+}
+
+#[test]
 fn nobody_else_can_look_into_the_vault() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let vault = Vault::open(&folder.path().join("vault")).unwrap();
     let item = keep(&vault, "/a", ORIGINAL, at("2026-11-21T10:00:00Z"));
     for path in [vault.folder.clone(), vault.object_path(&item.original), vault.item_path(&item.id)] {

@@ -110,7 +110,12 @@ fn settings(document: &PolicyDocument, faults: &mut Faults) {
     }
     for (at, root) in policy.runner_roots.iter().enumerate() {
         if !is_absolute(root) {
-            faults.add(format_args!("/policy/runner_roots/{at}"), "write an absolute path, or one below `~`");
+            faults.add(format_args!("/policy/runner_roots/{at}"), ABSOLUTE);
+        }
+    }
+    for (system, folders) in &policy.search_path {
+        for (at, _) in folders.iter().enumerate().filter(|(_, folder)| !is_absolute(folder)) {
+            faults.add(format_args!("/policy/search_path/{system}/{at}"), ABSOLUTE);
         }
     }
     names("/policy/env", policy.env.keys(), faults);
@@ -267,7 +272,7 @@ fn identity(place: impl Display, matcher: &IdentityMatcher, denies: bool, faults
             if !is_absolute(&m.path) && !m.path.starts_with("-m ") {
                 faults.add(
                     format_args!("{place}/path"),
-                    "write an absolute path, one below `~`, or `-m module`",
+                    "write an absolute path of this machine, one below `~`, or `-m module`",
                 );
             }
             digests(format_args!("{place}/sha256"), &m.sha256, faults);
@@ -305,7 +310,7 @@ fn image(place: impl Display, image: &ImageMatcher, denies: bool, faults: &mut F
 
 fn executable(place: impl Display, executable: &ExecutableMatcher, faults: &mut Faults) {
     if !is_absolute(&executable.path) {
-        faults.add(format_args!("{place}/path"), "write an absolute path, or one below `~`");
+        faults.add(format_args!("{place}/path"), ABSOLUTE);
     }
     digests(format_args!("{place}/sha256"), &executable.sha256, faults);
 }
@@ -321,9 +326,14 @@ pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
+const ABSOLUTE: &str = "write an absolute path of this machine, or one below `~`";
+
+/// A path of this machine. One of another (`\\server\share`, `//server/share`) or of a device (`\\.\pipe`) would make every
+/// agent log on there as the system: whoever writes policies must not be able to ask for that (CVE-2024-1243).
 fn is_absolute(path: &str) -> bool {
     let drive = path.as_bytes().get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"));
-    let absolute = path.starts_with('/') || path.starts_with("~/") || drive || path.starts_with("\\\\");
+    let elsewhere = path.starts_with("//") || path.starts_with("/\\") || path.starts_with('\\');
+    let absolute = (path.starts_with('/') && !elsewhere) || path.starts_with("~/") || drive;
     absolute && !crate::pattern::has_parent_component(path) && path.len() <= MAX_TEXT
 }
 

@@ -109,6 +109,7 @@ mod tests {
     fn a_folder_is_left_out_of_dumps_where_the_file_system_can_say_so() {
         let root = tempfile::tempdir().unwrap();
         leave_out_of_backups(root.path());
+        #[expect(clippy::disallowed_methods, reason = "a test reads its own files")]
         let folder = fs::File::open(root.path()).unwrap();
         if let Ok(flags) = rustix::fs::ioctl_getflags(&folder) {
             assert!(flags.contains(rustix::fs::IFlags::NODUMP));
