@@ -2,12 +2,13 @@
 //! the policy. Decides nothing itself: it brings the facts of machine, user and time to the pure evaluation.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use mcpolicy_clients::location::Os;
 use mcpolicy_platform::machine::Account;
 use mcpolicy_platform::users::{self, Groups};
+use mcpolicy_schema::entry::{Entry, Scope};
 use mcpolicy_schema::evaluate::{Context, Device, Facts, Subject, System, evaluate, notices};
 use mcpolicy_schema::finding::Finding;
 use mcpolicy_schema::fingerprint;
@@ -35,6 +36,24 @@ pub struct Terms<'a> {
     pub groups: &'a [String],
     /// What the agent remembers of earlier passes; a scan remembers nothing.
     pub remembered: Option<&'a Remembered>,
+}
+
+/// Where an entry is judged.
+#[derive(Clone, Copy)]
+struct Places<'p> {
+    /// Where its client would start it, for the files that it names.
+    directory: Option<&'p Path>,
+    /// See [`place_of`].
+    place: Option<&'p Path>,
+    /// The file that a running server was started from.
+    running: Option<&'p Path>,
+}
+
+/// The directory that tells one entry of a repository or plugin from the next with the same text: the project's, or
+/// that of the plugin's file.
+pub fn place_of(entry: &Entry, source: &Source) -> Option<PathBuf> {
+    let of_plugin = || source.path.parent().filter(|_| entry.scope == Scope::Plugin);
+    resolve::directory_of(entry, source).or_else(|| of_plugin().map(Path::to_owned))
 }
 
 /// A user as rules name him.
@@ -112,7 +131,9 @@ impl<'a> Judge<'a> {
         let directory = resolve::directory_of(&item.entry, source);
         let subject =
             Subject { entry: &item.entry, identity: &item.identity, fingerprint: &item.fingerprint };
-        let (judgement, notices, facts) = self.judgement(&subject, source.home, directory.as_deref(), None);
+        let place = place_of(&item.entry, source);
+        let places = Places { directory: directory.as_deref(), place: place.as_deref(), running: None };
+        let (judgement, notices, facts) = self.judgement(&subject, source.home, places);
         let notices = notices.into_iter().map(|notice| Finding::new(notice.code, notice.detail));
         item.findings.extend(notices);
         item.judgement = Some(judgement);
@@ -124,7 +145,9 @@ impl<'a> Judge<'a> {
         let place = home.and_then(|at| self.people.get(at)).and_then(|person| person.home.as_deref());
         let fingerprint = fingerprint::of(&server.entry, &server.identity, place);
         let subject = Subject { entry: &server.entry, identity: &server.identity, fingerprint: &fingerprint };
-        self.judgement(&subject, home, server.directory.as_deref(), server.file.as_deref()).0
+        let directory = server.directory.as_deref();
+        let places = Places { directory, place: directory, running: server.file.as_deref() };
+        self.judgement(&subject, home, places).0
     }
 
     /// The judgement, what is worth telling though it changes none, and what both were made from.
@@ -132,19 +155,19 @@ impl<'a> Judge<'a> {
         &mut self,
         subject: &Subject<'_>,
         home: Option<usize>,
-        directory: Option<&Path>,
-        running: Option<&Path>,
+        places: Places<'_>,
     ) -> (Judgement, Vec<Reason>, Facts) {
         let person = home.and_then(|at| self.people.get(at)).unwrap_or(&self.nobody);
         let asked = Asked {
             entry: subject.entry,
             identity: subject.identity,
             dweller: &person.dweller,
-            directory,
-            running,
+            directory: places.directory,
+            running: places.running,
         };
         let facts = self.resolver.facts(&asked);
-        let context = self.context(person, &facts);
+        let place = places.place.map(Path::to_string_lossy);
+        let context = Context { directory: place.as_deref(), ..self.context(person, &facts) };
         let judgement = evaluate(&self.terms.in_force.policy, subject, &context);
         let notices = notices(subject, &context);
         (judgement, notices, facts)
@@ -160,6 +183,7 @@ impl<'a> Judge<'a> {
             },
             now: self.terms.now,
             home: person.home.as_deref(),
+            directory: None,
             device: Device {
                 id: self.terms.device,
                 user: &person.name,

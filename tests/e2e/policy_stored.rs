@@ -245,6 +245,7 @@ fn variations(base: &PolicyDocument, fingerprints: &BTreeSet<String>) -> Vec<(&'
                 owner: "o".into(),
                 ticket: "t".into(),
                 expires: "2030-01-01T00:00:00Z".parse().unwrap(),
+                directory: None,
                 users: Vec::new(),
                 devices: if at % 4 == 0 { vec!["d1".into()] } else { Vec::new() },
             })

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mcpolicy_clients::adapters;
 use mcpolicy_schema::contradiction;
+use mcpolicy_schema::document::Exception;
 use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Position, Reader, UNKNOWN_CLIENT};
 use mcpolicy_schema::evaluate::{Context, Device, Facts, FileFacts, Subject, System, evaluate};
 use mcpolicy_schema::identity::{self, Identity};
@@ -165,7 +166,11 @@ impl Stored {
         let subject =
             Subject { entry: &self.entry, identity: &self.identity, fingerprint: &self.fingerprint };
         let mut judgement = evaluate(policy, &subject, &context);
-        if !certain::is_certain(&judgement, self, policy, &context) {
+        let in_a_directory = |e: &Exception| e.directory.is_some() && e.fingerprint == self.fingerprint;
+        // A report does not say in which project an entry stands.
+        let may_be_excepted =
+            !judgement.is_allowed() && policy.document().exception.iter().any(in_a_directory);
+        if may_be_excepted || !certain::is_certain(&judgement, self, policy, &context) {
             judgement.verdict = Verdict::Unknown;
         }
         judgement

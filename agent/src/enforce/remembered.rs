@@ -6,8 +6,11 @@ use std::path::Path;
 
 use mcpolicy_platform::durable;
 use mcpolicy_platform::machine::{Machine, ReadError};
+use mcpolicy_schema::evaluate::held_as;
 use serde::{Deserialize, Serialize};
 
+use crate::assess::Assessed;
+use crate::judge;
 use crate::pipeline::{Ground, Outcome};
 
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -18,7 +21,7 @@ pub type ByUser = BTreeMap<String, BTreeSet<String>>;
 /// What is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Remembered {
-    /// What was there at the first pass: hold mode leaves it until the policy's `grace_until`.
+    /// What was there at the first pass, as [`held_as`] names it: hold mode leaves it until the policy's `grace_until`.
     pub first_seen: ByUser,
     /// What the last good policy allowed: it stays allowed when the policy has expired.
     pub allowed: ByUser,
@@ -57,7 +60,13 @@ impl Remembered {
     /// Takes note of what a first pass finds; nothing at any later one.
     pub fn begin(&mut self, ground: &Ground, outcome: &Outcome) {
         if !std::mem::replace(&mut self.began, true) {
-            self.first_seen = by_user(ground, outcome, |_| true);
+            self.first_seen = by_user(ground, outcome, |item| {
+                let source = &outcome.sources[item.source].source;
+                let place = judge::place_of(&item.entry, source);
+                let place = place.as_deref().map(Path::to_string_lossy);
+                let held = held_as(&item.entry, &item.identity, &item.fingerprint, place.as_deref());
+                held.map(std::borrow::Cow::into_owned)
+            });
         }
     }
 
@@ -66,7 +75,9 @@ impl Remembered {
     pub fn allow(&mut self, ground: &Ground, outcome: &Outcome, unseen: &dyn Fn(usize) -> bool) {
         let before = std::mem::take(&mut self.allowed);
         self.allowed = by_user(ground, outcome, |item| {
-            item.judgement.as_ref().is_some_and(mcpolicy_schema::verdict::Judgement::is_allowed)
+            let allowed =
+                item.judgement.as_ref().is_some_and(mcpolicy_schema::verdict::Judgement::is_allowed);
+            allowed.then(|| item.fingerprint.clone())
         });
         for (_, home) in ground.homes.iter().enumerate().filter(|(at, _)| unseen(*at)) {
             let known = before.get(&home.user).cloned().unwrap_or_default();
@@ -75,12 +86,13 @@ impl Remembered {
     }
 }
 
-fn by_user(ground: &Ground, outcome: &Outcome, wanted: impl Fn(&crate::assess::Assessed) -> bool) -> ByUser {
+fn by_user(ground: &Ground, outcome: &Outcome, name: impl Fn(&Assessed) -> Option<String>) -> ByUser {
     let mut by_user = ByUser::new();
-    for item in outcome.entries.iter().filter(|item| wanted(item)) {
+    for item in &outcome.entries {
+        let Some(name) = name(item) else { continue };
         let home = outcome.sources[item.source].source.home;
         let user = home.map_or_else(String::new, |at| ground.homes[at].user.clone());
-        by_user.entry(user).or_default().insert(item.fingerprint.clone());
+        by_user.entry(user).or_default().insert(name);
     }
     by_user
 }

@@ -51,6 +51,11 @@ pub struct Exception {
     /// When it ends (RFC 3339).
     #[cfg_attr(feature = "json-schema", schemars(with = "String"))]
     pub expires: Timestamp,
+    /// Only in this directory: the project's, or that of the file of a plugin; `~` is the user's home. An entry that runs
+    /// what lies in its project (`node ./server.js`) is another server in each, so without this no exception counts for
+    /// one that a project or plugin declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// Only for these users and devices: each list that is given must have the one concerned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,

@@ -81,6 +81,9 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// The user's home directory.
     pub home: Option<&'a str>,
+    /// The directory in which a client starts what a repository or plugin declares: the project's, or that of the
+    /// plugin's file. `None` where it is the user's to choose.
+    pub directory: Option<&'a str>,
     /// Machine and user.
     pub device: Device<'a>,
     /// What is known of the files that the entry names.
@@ -89,7 +92,7 @@ pub struct Context<'a> {
     pub revocations: Option<&'a Revocations>,
     /// Verified grants.
     pub grants: &'a [Grant],
-    /// Fingerprints that hold mode leaves until `grace_until`.
+    /// What hold mode leaves until `grace_until`, as [`super::held_as`] names it.
     pub grandfathered: &'a BTreeSet<String>,
     /// Set when the policy has expired: fingerprints that the last good policy allowed on this machine. Anything
     /// else is then denied.
@@ -105,6 +108,7 @@ impl Context<'_> {
             system: System::Linux,
             now,
             home: None,
+            directory: None,
             device: Device::default(),
             facts: &NOTHING,
             revocations: None,

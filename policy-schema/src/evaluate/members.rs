@@ -85,6 +85,8 @@ const HARMLESS: &[&str] = &[
 
 /// Members that bring code, environment or another destination.
 const JUDGED: &[&str] = &[
+    // Continue sends it as the Authorization header.
+    "apiKey",
     "api_key_env",
     "api_key_format",
     "api_key_header",
@@ -127,8 +129,11 @@ const JUDGED: &[&str] = &[
     "interpreter",
     "key",
     "oauth",
+    // MCPorter runs it to sign in.
+    "oauthCommand",
     "oauthConfig",
     "oauthRedirectUrl",
+    "oauth_command",
     "oauth_redirect_url",
     "oauth_resource",
     "passEnv",
@@ -160,6 +165,43 @@ const JUDGED: &[&str] = &[
     "noSandbox",
     "disableSandbox",
     "no_sandbox",
+];
+
+/// Words in the name of a member that nobody knows which say that it brings code, environment or credentials. What
+/// real files have of unknown members are descriptions, lists of abilities and switches.
+const TELLING: &[&str] = &[
+    "arguments",
+    "args",
+    "argv",
+    "auth",
+    "authorization",
+    "binary",
+    "cmd",
+    "command",
+    "commands",
+    "credential",
+    "credentials",
+    "env",
+    "environment",
+    "exec",
+    "executable",
+    "execute",
+    "header",
+    "headers",
+    "helper",
+    "helpers",
+    "hook",
+    "hooks",
+    "oauth",
+    "plugin",
+    "plugins",
+    "preload",
+    "program",
+    "run",
+    "script",
+    "scripts",
+    "shell",
+    "spawn",
 ];
 
 /// Members that add a protection or take one away.
@@ -197,6 +239,24 @@ fn is_judged_member(member: &NamedValue) -> bool {
         || (name == "source" && member.value.expose() == "extension")
 }
 
+/// Whether the name of a member that nobody knows says that it may change what runs. The name alone: reports hold no
+/// more of it.
+fn is_telling(name: &str) -> bool {
+    let mut spaced = String::with_capacity(name.len() + 4);
+    let mut was_lower = false;
+    for c in name.chars() {
+        if was_lower && c.is_uppercase() {
+            spaced.push(' ');
+        }
+        was_lower = c.is_lowercase();
+        spaced.extend(c.to_lowercase());
+    }
+    let words = || spaced.split(|c: char| !c.is_alphanumeric());
+    // `requiredEnv` of home-made registries only says what must be set.
+    let describes = words().any(|word| matches!(word, "required" | "requires" | "supported"));
+    !describes && words().any(|word| TELLING.contains(&word))
+}
+
 fn is_sandbox(name: &str) -> bool {
     SANDBOX.contains(&name)
 }
@@ -231,6 +291,11 @@ pub(super) fn members(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Opti
         }
         if is_judged_member(member) {
             return Some(reason(FindingCode::MemberNotAllowed, format!("the rule names no member `{name}`")));
+        }
+        if is_telling(name) {
+            let shown = values::shown(name);
+            let detail = format!("a member that is not known, {shown}, seems to bring code or credentials");
+            return Some(reason(FindingCode::MemberNotAllowed, detail));
         }
         if unknown_denies {
             return Some(reason(FindingCode::MemberNotAllowed, "the entry has a member that is not known"));

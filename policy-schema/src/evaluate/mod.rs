@@ -3,6 +3,7 @@
 //! Order of decision: revocation, denylist, exception, allowlist, default. A rule admits an entry only if every word
 //! of it has its place in the rule; nothing is allowed because it was not understood.
 
+mod anchor;
 mod case;
 mod context;
 mod denial;
@@ -13,6 +14,7 @@ mod rule;
 pub(crate) mod spelling;
 mod values;
 
+pub use anchor::{depends_on_directory, held_as};
 pub use context::{Context, Device, Facts, FileFacts, Subject, System};
 pub(crate) use members::is_harmless as is_harmless_member;
 pub use members::{is_judged, is_judged_but_for_case};
@@ -83,7 +85,8 @@ pub fn notices(subject: &Subject<'_>, context: &Context<'_>) -> Vec<Reason> {
     notices
 }
 
-/// Exceptions, grants, and what hold mode leaves: the very entry, by its fingerprint.
+/// Exceptions, grants, and what hold mode leaves: the very entry, by its fingerprint and, where it is another server in
+/// another directory, by that.
 fn exception(case: &Case<'_>) -> Option<Judgement> {
     let (policy, context) = (case.policy, case.context);
     // an empty name is none: a machine without id is not the device `""`
@@ -96,6 +99,7 @@ fn exception(case: &Case<'_>) -> Option<Judgement> {
             && concerns(&e.users, context.device.user)
             && concerns(&e.devices, context.device.id)
             && !case.is_revoked(&e.id)
+            && anchor::is_meant(case, e)
     });
     if let Some(exception) = found.next() {
         return Some(case.allowed(DecidedBy::Exception, Some(&exception.id)));
@@ -110,14 +114,22 @@ fn exception(case: &Case<'_>) -> Option<Judgement> {
             && grant.issued <= context.now
             && context.now < grant.expires
             && !case.is_revoked(&grant.id)
+            && anchor::is_same_everywhere(case)
     });
     if let Some(grant) = grant {
         return Some(case.allowed(DecidedBy::Exception, Some(&grant.id)));
     }
     let held = policy.mode(context.device.ring) == Mode::Hold
         && policy.document().policy.grace_until.is_some_and(|day| case.today() <= day)
-        && context.grandfathered.contains(case.subject.fingerprint);
+        && is_remembered(case);
     held.then(|| case.allowed(DecidedBy::Exception, None))
+}
+
+/// Whether the entry was there when hold mode began.
+fn is_remembered(case: &Case<'_>) -> bool {
+    let Subject { entry, identity, fingerprint } = case.subject;
+    held_as(entry, identity, fingerprint, case.context.directory)
+        .is_some_and(|name| case.context.grandfathered.contains(&*name))
 }
 
 /// A rule that was asked and did not admit the entry.

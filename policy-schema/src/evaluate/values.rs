@@ -107,7 +107,7 @@ fn same_name(a: &str, b: &str, case: &Case<'_>) -> bool {
 }
 
 /// A name fit for a message: it came from whoever wrote the entry, who may have put a value in its place.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     let plain = !name.is_empty()
         && name.len() <= 64
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));

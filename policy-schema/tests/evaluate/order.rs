@@ -204,3 +204,66 @@ fn a_rule_for_everything_means_public_servers_and_no_others() {
     assert_eq!(code(&all, &remote("http://127.0.0.1/mcp")), "loopback-unbound");
     assert_eq!(code(&all, &remote("http://10.0.0.1/mcp")), "private-address");
 }
+
+#[test]
+fn an_exception_of_what_lies_in_a_project_counts_in_that_project_alone() {
+    let relative = Entry { scope: Scope::Project, ..entry("node", &["./server.js"]) };
+    let print = |entry: &Entry| fingerprint::of(entry, &identity::identify(entry), Some("/home/jane"));
+    let exception = |entry: &Entry, directory: Option<&str>| {
+        let mut exception = json!({
+            "id": "ex", "fingerprint": print(entry), "owner": "o", "ticket": "T-1", "expires": "2026-12-01T00:00:00Z",
+        });
+        if let Some(directory) = directory {
+            exception.as_object_mut().unwrap().insert("directory".into(), directory.into());
+        }
+        policy(json!({ "exception": [exception] }))
+    };
+    let within = |directory: Option<&'static str>| Context { directory, ..now() };
+    let here = || within(Some("/home/jane/src/one"));
+    for (directory, context, expected) in [
+        (None, here(), "not-allowed"),
+        (None, within(None), "not-allowed"),
+        (Some("~/src/one"), here(), "allow"),
+        (Some("/home/jane/src/one"), here(), "allow"),
+        (Some("~/src/one"), within(Some("/home/jane/src/two")), "not-allowed"),
+        (Some("~/src/one"), within(Some("/home/jane/src/one/below")), "not-allowed"),
+        (Some("~/src/one"), within(None), "not-allowed"),
+    ] {
+        assert_eq!(code_in(&exception(&relative, directory), &relative, &context), expected, "{directory:?}");
+    }
+    // What is the same server everywhere needs no directory, nor does what only the user's own file declares.
+    let rooted = Entry { scope: Scope::Project, ..entry("node", &["/opt/server.js"]) };
+    assert_eq!(code_in(&exception(&rooted, None), &rooted, &here()), "allow");
+    let own = Entry { scope: Scope::User, ..relative.clone() };
+    assert_eq!(code_in(&exception(&own, None), &own, &within(None)), "allow");
+}
+
+#[test]
+fn a_grant_and_hold_mode_leave_what_lies_in_a_project_only_where_it_was() {
+    let relative = Entry { scope: Scope::Project, ..entry("node", &["./server.js"]) };
+    let identity = identity::identify(&relative);
+    let print = fingerprint::of(&relative, &identity, Some("/home/jane"));
+    let grant = Grant {
+        schema: "mcpolicy/grant/v1".into(),
+        id: "g".into(),
+        fingerprint: print.clone(),
+        identity: "script:./server.js".into(),
+        device: "d".into(),
+        user: "jane".into(),
+        ticket: None,
+        issued: "2026-11-21T00:00:00Z".parse().unwrap(),
+        expires: "2026-11-22T00:00:00Z".parse().unwrap(),
+        crit: Vec::new(),
+    };
+    let context =
+        Context { directory: Some("/p/one"), grants: std::slice::from_ref(&grant), ..on("d", "jane") };
+    assert_eq!(code_in(&policy(json!({})), &relative, &context), "not-allowed");
+
+    let hold = policy_with(json!({ "mode": "hold", "grace_until": "2026-12-31" }), json!({}));
+    let held = held_as(&relative, &identity, &print, Some("/p/one")).unwrap().into_owned();
+    let held = BTreeSet::from([held]);
+    let within = |directory| Context { directory: Some(directory), grandfathered: &held, ..now() };
+    assert_eq!(code_in(&hold, &relative, &within("/p/one")), "allow");
+    assert_eq!(code_in(&hold, &relative, &within("/p/two")), "not-allowed");
+    assert_eq!(held_as(&relative, &identity, &print, None), None, "without a directory it cannot be told");
+}

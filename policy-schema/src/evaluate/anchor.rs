@@ -1,0 +1,148 @@
+//! Whether an entry is the same server everywhere, or whatever lies in the directory where it is started.
+//!
+//! A fingerprint is made of what an entry says, so `node ./server.js` has one fingerprint in all projects, and what
+//! allows it by its fingerprint in one must not allow it in the next that is cloned.
+
+use std::borrow::Cow;
+
+use super::case::Case;
+use super::files;
+use crate::document::Exception;
+use crate::entry::{Entry, Scope};
+use crate::identity::{Identity, Kind};
+
+/// Whether what the entry runs depends on the directory in which its client starts it.
+pub fn depends_on_directory(entry: &Entry, identity: &Identity) -> bool {
+    let cwd = entry.cwd.as_ref().map(crate::sensitive::Sensitive::expose).filter(|cwd| !cwd.is_empty());
+    if let Some(cwd) = cwd {
+        // The entry says itself where it is started, and that is part of its fingerprint.
+        return !is_anchored(cwd);
+    }
+    let of_name = match identity.kind {
+        Kind::Script | Kind::Cargo => !is_anchored(&identity.name),
+        Kind::Opaque => true,
+        _ => false,
+    };
+    let mut programs = identity.wrapper_programs.iter().chain([&identity.program]);
+    let is_path = |program: &String| program.contains(['/', '\\']) && !is_anchored(program);
+    let env = entry.env.iter().chain(&identity.argument_env).map(|variable| variable.value.expose());
+    let told = identity.runner_args.iter().map(crate::sensitive::Sensitive::expose);
+    let beside = identity.extra_packages.iter().map(String::as_str);
+    of_name || programs.any(is_path) || env.chain(told).chain(beside).any(names_relative)
+}
+
+/// Whether a path leads to the same file from everywhere: it is absolute, or begins at the user's home.
+fn is_anchored(path: &str) -> bool {
+    const HOMES: [&str; 9] = [
+        "$HOME/",
+        "${HOME}/",
+        "${env:HOME}/",
+        "${userHome}/",
+        "%USERPROFILE%",
+        "%APPDATA%",
+        "%LOCALAPPDATA%",
+        "${env:USERPROFILE}",
+        "${env:APPDATA}",
+    ];
+    path.starts_with(['/', '~'])
+        || path.starts_with("\\\\")
+        || path.as_bytes().get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"))
+        || HOMES.iter().any(|home| path.starts_with(home))
+}
+
+/// Whether a text names something by its place in the working directory, perhaps behind a flag.
+fn names_relative(text: &str) -> bool {
+    let starts = |part: &str| {
+        matches!(part, "." | "..") || ["./", "../", ".\\", "..\\"].iter().any(|start| part.starts_with(start))
+    };
+    text.split(['=', ' ', ',', ':', ';']).any(starts)
+}
+
+/// The name under which an entry is remembered as one that was there: its fingerprint, and the directory if it is
+/// another server elsewhere. `None` if it cannot be told from others of the kind.
+pub fn held_as<'f>(
+    entry: &Entry,
+    identity: &Identity,
+    fingerprint: &'f str,
+    directory: Option<&str>,
+) -> Option<Cow<'f, str>> {
+    if !depends_on_directory(entry, identity) {
+        return Some(Cow::Borrowed(fingerprint));
+    }
+    match directory {
+        Some(directory) => Some(Cow::Owned(format!("{fingerprint} in {directory}"))),
+        None => is_of_user(entry).then_some(Cow::Borrowed(fingerprint)),
+    }
+}
+
+/// Whether no repository and no plugin can have brought the entry.
+fn is_of_user(entry: &Entry) -> bool {
+    matches!(entry.scope, Scope::User | Scope::Managed)
+}
+
+/// Whether an exception of this fingerprint is about the entry here.
+pub(super) fn is_meant(case: &Case<'_>, exception: &Exception) -> bool {
+    match (&exception.directory, case.context.directory) {
+        (Some(meant), Some(directory)) => files::is_at(case, directory, meant),
+        (Some(_), None) => false,
+        (None, _) => is_same_everywhere(case),
+    }
+}
+
+/// Whether what is known of the entry by its fingerprint holds wherever it stands.
+pub(super) fn is_same_everywhere(case: &Case<'_>) -> bool {
+    let entry = case.subject.entry;
+    (case.context.directory.is_none() && is_of_user(entry))
+        || !depends_on_directory(entry, case.subject.identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::identify;
+    use crate::testing::entry;
+
+    fn depends(line: &str) -> bool {
+        let words: Vec<&str> = line.split(' ').collect();
+        let entry = entry(words[0], &words[1..]);
+        depends_on_directory(&entry, &identify(&entry))
+    }
+
+    #[test]
+    fn what_lies_in_the_working_directory_is_another_server_in_another() {
+        for line in [
+            "node ./x.js",
+            "node x.js",
+            "python -m server",
+            "./server",
+            "bin/server --x",
+            "npx ./server",
+            "npx x@.evil",
+            "uvx x@evil",
+            "uv run server.py",
+            "cargo run",
+            "npm run mcp",
+            "sh -c ./x;true",
+            "node ${workspaceFolder}/x.js",
+            "env NODE_OPTIONS=--require=./x.js npx a@1.0.0",
+            "uvx --with ./evil x",
+            "docker run -v ./x:/x img",
+            "env PATH=./bin:/bin npx a",
+        ] {
+            assert!(depends(line), "{line}");
+        }
+        for line in [
+            "npx -y a@1.0.0 ./data",
+            "uvx a .",
+            "node /opt/x.js ./data",
+            "node ~/x.js",
+            "/opt/server .",
+            "server",
+            "docker run -i img",
+            "npx -y mcp-remote https://h.example/mcp",
+            "node C:\\x\\y.js",
+        ] {
+            assert!(!depends(line), "{line}");
+        }
+    }
+}
