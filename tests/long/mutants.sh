@@ -32,7 +32,7 @@ clock)
     ;;
 evaluate)
     files="--file $src/evaluate/*.rs"
-    tests="--cargo-arg=--test=evaluate"
+    tests="--cargo-arg=--test=evaluate --cargo-arg=--test=narrow"
     ;;
 *)
     echo "usage: tests/long/mutants.sh trust|clock|evaluate [SHARD [WORDS OF CARGO-MUTANTS]]" >&2

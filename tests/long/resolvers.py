@@ -6,8 +6,9 @@ first columns of tests/fixtures/resolvers/*.tsv. `--write` records the answers, 
 recorded ones. policy-schema compares its own answers with the tables in a normal test.
 
 Nothing is fetched by the runners but from a registry on the loopback, which serves a package under every name that
-says what ran and with what arguments. docker is asked if it is there, with a daemon on the loopback that starts
-nothing and writes down what it is asked for.
+says what ran and with what arguments. docker, podman and go are asked if they are there: the engines with a daemon on
+the loopback that starts nothing and writes down what it is asked for, go with a module proxy there. `dpkg -x` of the
+Debian packages is enough for these, with PATH and LD_LIBRARY_PATH.
 """
 
 import argparse
@@ -42,6 +43,32 @@ MODULE = """import json, sys
 def main():
     print('\\nRAN NAME@VERSION\\t' + json.dumps(sys.argv[1:]), flush=True)
 """
+
+
+GO = """package main
+
+import "os"
+
+func main() {
+	print("\\nRAN NAME@VERSION\\t")
+	print(len(os.Args) - 1)
+	for _, arg := range os.Args[1:] {
+		print(" ", len(arg), ":", arg)
+	}
+	print("\\n")
+}
+"""
+
+
+def module(name, version):
+    """A Go module with a program at its root and another below cmd/x."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for path in ("main.go", "cmd/x/main.go"):
+            package = name + ("/cmd/x" if "/" in path else "")
+            archive.writestr(f"{name}@{version}/{path}", GO.replace("NAME", package).replace("VERSION", version))
+        archive.writestr(f"{name}@{version}/go.mod", f"module {name}\n")
+    return out.getvalue()
 
 
 def tarball(name, version):
@@ -106,7 +133,7 @@ backend-path = ["."]
 
 
 class Registry(http.server.BaseHTTPRequestHandler):
-    """npm at /npm/, a Python index at /simple/, and the API of a container engine everywhere else."""
+    """npm at /npm/, a Python index at /simple/, Go modules at /go/, and the API of a container engine everywhere else."""
 
     asked = []
     created = []
@@ -120,6 +147,7 @@ class Registry(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Api-Version", "1.50")
+        self.send_header("Libpod-Api-Version", "4.3.1")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -134,6 +162,8 @@ class Registry(http.server.BaseHTTPRequestHandler):
             return self.send(tarball(name, version)[0], "application/octet-stream")
         if path.startswith("/npm/"):
             return self.packument(path[len("/npm/"):])
+        if path.startswith("/go/"):
+            return self.go(re.sub("!([a-z])", lambda m: m[1].upper(), path[len("/go/"):]))
         if path.startswith("/simple/"):
             name = path.split("/")[2]
             self.asked.append(name)
@@ -143,6 +173,22 @@ class Registry(http.server.BaseHTTPRequestHandler):
             module, version = path.split("/")[2].removesuffix(".metadata").split("-")[:2]
             return self.send(wheel(module.replace("_", "-"), version), "application/octet-stream")
         return self.send("OK" if path.endswith("/_ping") else "{}", "text/plain")
+
+    def go(self, path):
+        name, _, what = path.partition("/@")
+        if not re.fullmatch(r"example\.test/[A-Za-z]+", name):
+            return self.send("not found", "text/plain", 404)
+        versions = ["v" + version for version in VERSIONS[:2]]
+        if what == "v/list":
+            return self.send("\n".join(versions), "text/plain")
+        version, _, form = (versions[-1] + ".info" if what == "latest" else what.removeprefix("v/")).rpartition(".")
+        if version not in versions:
+            return self.send("not found", "text/plain", 404)
+        self.asked.append(f"{name}@{version}")
+        return self.send({
+            "info": json.dumps({"Version": version, "Time": "2020-01-01T00:00:00Z"}),
+            "mod": f"module {name}\n", "zip": module(name, version),
+        }[form])
 
     def packument(self, name):
         if not re.fullmatch(r"(@[^/]+/)?[^/]+", name):
@@ -168,28 +214,42 @@ class Registry(http.server.BaseHTTPRequestHandler):
     def wheels(name):
         return [f"{re.sub('[-_.]+', '_', name)}-{version}-py3-none-any.whl" for version in VERSIONS]
 
+    def body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while length := int(self.rfile.readline(), 16):
+            body += self.rfile.read(length)
+            self.rfile.readline()
+        return body
+
     def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body()
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
         if "/images/create" in self.path:
             self.created.append((query.get("fromImage", [""])[0], query.get("tag", [""])[0]))
+        elif "/images/pull" in self.path:
+            return self.send(json.dumps({"images": ["1"], "id": "1"}))
         elif "/containers/create" in self.path:
             self.created.append(json.loads(body))
         self.send(json.dumps({"message": "written down"}), status=500)
 
 
 class Tools:
-    def __init__(self, root):
+    timeout = 25
+
+    def __init__(self, root, install):
         self.root = root
         home = root / "home"
-        home.mkdir()
+        (home / "docker").mkdir(parents=True)
+        (home / "docker/config.json").write_text("{}")
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         host = f"http://127.0.0.1:{self.server.server_address[1]}"
-        keep = {k: v for k, v in os.environ.items() if k in ("LANG", "SSL_CERT_FILE")}
+        keep = {k: v for k, v in os.environ.items() if k in ("LANG", "SSL_CERT_FILE", "LD_LIBRARY_PATH", "GOROOT")}
         for command in (["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", root / "npm", *NPM],
                         [sys.executable, "-m", "venv", root / "venv"],
-                        [root / "venv/bin/pip", "install", "--quiet", *PYPI]):
+                        [root / "venv/bin/pip", "install", "--quiet", *PYPI]) if install else ():
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         self.env = {
             **keep,
@@ -203,19 +263,21 @@ class Tools:
             "UV_DEFAULT_INDEX": host + "/simple/", "UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never",
             "PIP_INDEX_URL": host + "/simple/", "PIP_TRUSTED_HOST": "127.0.0.1", "PIPX_DEFAULT_BACKEND": "uv",
             "DOCKER_HOST": host.replace("http", "tcp"), "DOCKER_CONFIG": str(home / "docker"),
-            "DOCKER_API_VERSION": "1.50",
+            "DOCKER_API_VERSION": "1.50", "CONTAINER_HOST": host.replace("http", "tcp"),
+            "GOPROXY": host + "/go", "GONOSUMDB": "*", "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local",
         }
 
-    def run(self, argv, stdin=None):
+    def run(self, argv, stdin=None, stream="stdout"):
         with tempfile.TemporaryDirectory(dir=self.root) as cwd:
             if argv[0] != "docker":
                 plant(cwd)
             try:
                 done = subprocess.run(argv, cwd=cwd, env=self.env, input=stdin or "", capture_output=True,
-                                      text=True, timeout=25)
+                                      text=True, timeout=self.timeout)
             except (subprocess.TimeoutExpired, FileNotFoundError):
                 return ""
-        return done.stdout if done.returncode == 0 or "RAN " in done.stdout else ""
+        said = getattr(done, stream)
+        return said if done.returncode == 0 or "RAN " in said else ""
 
     def node(self, code, cases):
         env = {**self.env, "NODE_PATH": f"{self.root}/npm/node_modules"}
@@ -306,6 +368,44 @@ def docker_run(tools, cases):
     return out
 
 
+def podman_run(tools, cases):
+    """What podman asks its service to start."""
+    out = []
+    for (text,) in cases:
+        Registry.created.clear()
+        tools.run(json.loads(text))
+        found = [created for created in Registry.created if isinstance(created, dict)]
+        made = found[0] if found else None
+        usual = {"TERM": "xterm", "container": "podman"}
+        env = {name: value for name, value in ((made or {}).get("env") or {}).items() if usual.get(name) != value}
+        out.append([made["image"], json.dumps(made.get("command") or []),
+                    json.dumps(sorted(f"{name}={value}" for name, value in env.items())),
+                    json.dumps(made.get("entrypoint") or [])] if made else ["refused", "", "", ""])
+    return out
+
+
+def go_run(tools, cases):
+    """The package that go runs, and what reaches it."""
+    out = []
+    for (text,) in cases:
+        print(text, file=sys.stderr, flush=True)
+        # What goes to standard error is the program's: its `print` needs no library.
+        said = tools.run(json.loads(text), stream="stderr")
+        ran = re.search(r"^RAN (\S+)\t\d+(.*)$", said, re.M)
+        out.append(["ran", ran[1], json.dumps(given(ran[2]))] if ran else ["nothing", "", ""])
+    return out
+
+
+def given(text):
+    """` 1:a 3:--b` as a list."""
+    words = []
+    while text:
+        length, _, rest = text.strip(" ").partition(":")
+        words.append(rest[:int(length)])
+        text = rest[int(length):]
+    return words
+
+
 def commands(tools, cases):
     """The package that a runner fetches and runs, and what reaches it."""
     out = []
@@ -324,8 +424,10 @@ def commands(tools, cases):
 
 READERS = {"npm-specs": (npm_specs, 1), "npm-ranges": (npm_ranges, 2), "pypi-specs": (pypi_specs, 1),
            "pypi-ranges": (pypi_ranges, 2), "images": (images, 1), "docker-run": (docker_run, 1),
-           "commands": (commands, 1)}
-NEEDS_DOCKER = ("images", "docker-run")
+           "commands": (commands, 1), "go-run": (go_run, 1), "podman-run": (podman_run, 1)}
+# Tables of a tool that is not installed for them: its name, and how it tells its version.
+OWN = {"images": ("docker", "--version"), "docker-run": ("docker", "--version"), "go-run": ("go", "version"),
+       "podman-run": ("podman", "--version")}
 
 
 def version_of(tools, *argv):
@@ -340,13 +442,13 @@ def main():
     root = Path(tempfile.mkdtemp(prefix="resolvers-"))
     differences = 0
     try:
-        tools = Tools(root)
+        tools = Tools(root, set(args.tables or READERS) - set(OWN))
         npm = "npm@" + version_of(tools, "npm", "--version")
         used = {"npm": " ".join(NPM[:2]), "pypi": PYPI[0], "commands": " ".join([npm, *NPM[2:], *PYPI[1:]])}
-        docker = shutil.which("docker") and tools.run(["docker", "--version"])
         for name in args.tables or READERS:
-            if name in NEEDS_DOCKER and not docker:
-                print(f"{name}: no docker here, left out")
+            own = OWN.get(name)
+            if own and not shutil.which(own[0]):
+                print(f"{name}: no {own[0]} here, left out")
                 continue
             read, width = READERS[name]
             path = TABLES / f"{name}.tsv"
@@ -360,7 +462,7 @@ def main():
                     differences += 1
                     print(f"{name}: recorded {old!r}\n{' ' * len(name)}  now      {new!r}")
             if args.write:
-                by = docker.strip() if name in NEEDS_DOCKER else used[name.split("-")[0]]
+                by = tools.run(list(own)).strip() if own else used[name.split("-")[0]]
                 head = f"# {read.__doc__}\n# by {by}; written by tests/long/resolvers.py --write\n"
                 path.write_text(head + "\n".join(made) + "\n", encoding="utf-8")
         tools.server.shutdown()

@@ -1,6 +1,6 @@
 //! Container images: the reference grammar of the registries.
 
-use super::spec::{Asked, with_version};
+use super::spec::{Asked, place_of, with_version};
 use super::{Identity, Kind};
 
 /// An image reference in its parts.
@@ -12,10 +12,10 @@ struct Reference<'a> {
 
 /// Parts a reference. A port of the registry is no tag.
 fn parts(reference: &str) -> Reference<'_> {
-    let (tagged, digest) = reference.split_once('@').map_or((reference, None), |(name, d)| (name, Some(d)));
-    let last = tagged.rfind('/').map_or(0, |slash| slash + 1);
-    let (name, tag) = tagged[last..]
-        .find(':')
+    let (tagged, digest) = place_of(reference, b'@')
+        .map_or((reference, None), |at| (&reference[..at], Some(&reference[at + 1..])));
+    let last = tagged.bytes().rposition(|b| b == b'/').map_or(0, |slash| slash + 1);
+    let (name, tag) = place_of(&tagged[last..], b':')
         .map_or((tagged, None), |colon| (&tagged[..last + colon], Some(&tagged[last + colon + 1..])));
     Reference { name, tag, digest }
 }
@@ -53,18 +53,21 @@ pub fn image_key(reference: &str) -> Option<String> {
     if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
-    let (registry, repository) = match name.split_once('/') {
-        Some((host, rest)) if is_registry(host) => (host, rest),
+    let (registry, repository) = match place_of(name, b'/') {
+        Some(slash) if is_registry(&name[..slash]) => (&name[..slash], &name[slash + 1..]),
         _ => ("docker.io", name),
     };
-    if !is_host(registry) || repository.len() > 255 || !repository.split('/').all(is_component) {
+    if !is_host(registry)
+        || repository.len() > 255
+        || !repository.as_bytes().split(|b| *b == b'/').all(is_component)
+    {
         return None;
     }
     let mut key = String::with_capacity("docker.io/library/".len() + name.len());
     key.push_str(if registry == "index.docker.io" { "docker.io" } else { registry });
     // A host name has no case; the engines only need it to be written in one way to find it again.
     key.make_ascii_lowercase();
-    let official = key == "docker.io" && !repository.contains('/');
+    let official = key == "docker.io" && place_of(repository, b'/').is_none();
     key.push_str(if official { "/library/" } else { "/" });
     key.push_str(repository);
     Some(key)
@@ -92,8 +95,7 @@ fn is_host(host: &str) -> bool {
 }
 
 /// Lower-case letters and digits, between them one dot, one or two underscores, or any number of dashes.
-fn is_component(component: &str) -> bool {
-    let bytes = component.as_bytes();
+fn is_component(bytes: &[u8]) -> bool {
     let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     if !bytes.first().is_some_and(plain) || !bytes.last().is_some_and(plain) {
         return false;

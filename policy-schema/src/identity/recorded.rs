@@ -12,6 +12,8 @@ const NPM_SPECS: &str = include_str!("../../../tests/fixtures/resolvers/npm-spec
 const PYPI_SPECS: &str = include_str!("../../../tests/fixtures/resolvers/pypi-specs.tsv");
 const IMAGES: &str = include_str!("../../../tests/fixtures/resolvers/images.tsv");
 const DOCKER_RUN: &str = include_str!("../../../tests/fixtures/resolvers/docker-run.tsv");
+const PODMAN_RUN: &str = include_str!("../../../tests/fixtures/resolvers/podman-run.tsv");
+const GO_RUN: &str = include_str!("../../../tests/fixtures/resolvers/go-run.tsv");
 const COMMANDS: &str = include_str!("../../../tests/fixtures/resolvers/commands.tsv");
 
 /// The lines of a table in cells.
@@ -107,24 +109,60 @@ fn image_references_are_completed_as_docker_does() {
     assert!(equal > 25, "{equal}");
 }
 
-#[test]
-fn docker_run_starts_what_we_say() {
-    for row in rows(DOCKER_RUN) {
+/// How many rows of an engine's table start what we say. docker hands a variable without value on by its name, podman
+/// puts the value in, or leaves the variable out.
+fn started_alike(table: &str, is_podman: bool) -> usize {
+    let mut same = 0;
+    for row in rows(table) {
         let words = strings(row[0]);
         let ours = of_words(&words);
         if row[1] == "refused" || ours.ambiguous.is_some() {
             continue;
         }
-        let image = ours.version.iter().fold(ours.name.clone(), |name, tag| format!("{name}:{tag}"));
+        let sign = if ours.version.as_ref().is_some_and(|v| v.starts_with("sha256:")) { "@" } else { ":" };
+        let image = ours.version.iter().fold(ours.name.clone(), |name, tag| format!("{name}{sign}{tag}"));
         assert_eq!(image, row[1], "{words:?}");
         assert_eq!(shown(&ours.server_args), strings(row[2]), "{words:?}");
-        let env = ours.argument_env.iter().map(|v| match v.value.expose() {
+        let env = ours.argument_env.iter().filter(|v| !is_podman || !v.value.expose().is_empty());
+        let env = env.map(|v| match v.value.expose() {
             "" => v.name.clone(),
             value => format!("{}={value}", v.name),
         });
         assert_eq!(env.collect::<BTreeSet<_>>(), strings(row[3]).into_iter().collect(), "{words:?}");
         assert_eq!(ours.extra_packages, strings(row[4]), "{words:?}");
+        same += 1;
     }
+    same
+}
+
+#[test]
+fn docker_run_starts_what_we_say() {
+    let same = started_alike(DOCKER_RUN, false);
+    assert!(same > 80, "{same}");
+}
+
+#[test]
+fn podman_run_starts_what_we_say() {
+    let same = started_alike(PODMAN_RUN, true);
+    assert!(same > 80, "{same}");
+}
+
+#[test]
+fn go_run_runs_what_we_say() {
+    let mut same = 0;
+    for row in rows(GO_RUN) {
+        let words = strings(row[0]);
+        let ours = of_words(&words);
+        if row[1] == "nothing" || ours.ambiguous.is_some() {
+            continue;
+        }
+        let (name, version) = row[2].split_once('@').unwrap();
+        assert_eq!((ours.kind, ours.name.as_str()), (Kind::Go, name), "{words:?}");
+        assert_eq!(shown(&ours.server_args), strings(row[3]), "{words:?}");
+        assert!(!ours.pinned || ours.version.as_deref() == Some(version), "{words:?}");
+        same += 1;
+    }
+    assert!(same > 25, "{same}");
 }
 
 #[test]

@@ -29,6 +29,11 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// Where a letter of ASCII stands first: for texts as short as words are sooner told than by `find`.
+pub(super) fn place_of(text: &str, letter: u8) -> Option<usize> {
+    text.bytes().position(|b| b == letter)
+}
+
 /// Whether a version is one version and no range or tag.
 pub(crate) fn is_exact(version: &str) -> bool {
     let version = version.strip_prefix('=').unwrap_or(version).trim();
@@ -79,7 +84,7 @@ fn is_local(spec: &str) -> bool {
 
 /// Whether a scheme and two slashes stand in a text. Most have no colon, and that is soon told.
 pub(crate) fn is_url(spec: &str) -> bool {
-    spec.bytes().any(|b| b == b':') && spec.contains("://")
+    place_of(spec, b':').is_some() && spec.contains("://")
 }
 
 /// npm takes a name that ends like an archive for a file in the working directory; before version 11 any character
@@ -149,13 +154,14 @@ fn npm_source(mut spec: &str) -> (&str, usize) {
     let mut aliases = 0;
     loop {
         // `name@npm:other@1.0.0`: the left side is only a local name.
-        if let Some(real) = Some(spec).filter(|spec| spec.contains(':')).and_then(behind_alias) {
+        let alias = Some(spec).filter(|spec| place_of(spec, b':').is_some()).and_then(behind_alias);
+        if let Some(real) = alias {
             (spec, aliases) = (real, aliases + 1);
             continue;
         }
         // `name@git+https://…`, `name@https://…`, `name@file:…`, `name@owner/repository`: likewise.
         let first = spec.chars().next().map_or(0, char::len_utf8);
-        let at = spec[first..].find('@').map(|at| first + at);
+        let at = place_of(&spec[first..], b'@').map(|at| first + at);
         match at.map(|at| (&spec[..at], &spec[at + 1..])) {
             Some((local, source))
                 if !local.contains([':', '\\'])
@@ -190,7 +196,7 @@ fn npm_at(spec: &str) -> Asked<'_> {
     if is_url(spec) {
         return Asked::new(Kind::Url, spec, None);
     }
-    let at = spec.rfind('@').filter(|at| *at > 0);
+    let at = spec.bytes().rposition(|b| b == b'@').filter(|at| *at > 0);
     let (name, version) = at.map_or((spec, None), |at| (&spec[..at], Some(&spec[at + 1..])));
     Asked::new(Kind::Npm, name, version)
 }
@@ -315,9 +321,12 @@ struct Requirement<'a> {
 }
 
 fn requirement(spec: &str) -> Requirement<'_> {
-    let end = spec.find(['=', '<', '>', '!', '~', '@', ';', ' ', '(']).unwrap_or(spec.len());
-    let name = spec[..end].split('[').next().unwrap_or_default();
-    let asked = spec[end..].split(';').next().unwrap_or_default().trim();
+    let ends = |b| matches!(b, b'=' | b'<' | b'>' | b'!' | b'~' | b'@' | b';' | b' ' | b'(');
+    let end = spec.bytes().position(ends).unwrap_or(spec.len());
+    let before = |text: &'_ str, letter| place_of(text, letter).unwrap_or(text.len());
+    let name = &spec[..before(&spec[..end], b'[')];
+    let asked = &spec[end..];
+    let asked = asked[..before(asked, b';')].trim();
     let asked = asked.strip_prefix('(').and_then(|a| a.strip_suffix(')')).unwrap_or(asked);
     let version = ["===", "==", "@"].iter().find_map(|sign| asked.strip_prefix(sign)).map(str::trim);
     Requirement { name, end, asked, version }

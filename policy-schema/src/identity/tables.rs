@@ -498,7 +498,6 @@ pub(super) const GO_VALUED: &[&str] = &[
     "-coverpkg",
     "-asmflags",
     "-buildmode",
-    "-buildvcs",
     "-compiler",
     "-gccgoflags",
     "-gcflags",
@@ -517,6 +516,8 @@ pub(super) const GO_VALUED: &[&str] = &[
 /// See [`GO_VALUED`].
 pub(super) const GO_ALONE: &[&str] = &[
     "-a",
+    // Of its values only those behind `=` are ones.
+    "-buildvcs",
     "-n",
     "-race",
     "-msan",
