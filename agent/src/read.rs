@@ -86,7 +86,7 @@ fn failure(path: &Path, error: &ReadError) -> Failure {
         ReadError::UsersFile => (
             "foreign-file",
             Some(FindingCode::UnreadableConfig),
-            "the file is in a machine-wide place and belongs to a user: it is not read with root's rights"
+            "the file belongs to a user, in a place that is machine-wide or root's: it is not read with root's rights"
                 .to_owned(),
         ),
         ReadError::NotFound => ("unreadable", None, "not found".to_owned()),

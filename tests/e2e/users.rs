@@ -213,7 +213,12 @@ fn a_machine_wide_file_of_a_user_is_not_read_by_root() {
     let file = folder.join("managed-mcp.json");
     fs::write(&file, servers(&["managed"])).unwrap();
     assert_eq!(site.enforce()["entries"], 1);
+    // nor one in root's own home
+    let roots = site.machine.file(".cursor/mcp.json", servers(&["good"]));
+    assert_eq!(site.enforce()["entries"], 2);
     give(&file, ANN);
+    assert_eq!(site.enforce()["entries"], 1);
+    give(&roots, ANN);
     assert_eq!(site.enforce()["entries"], 0);
 }
 

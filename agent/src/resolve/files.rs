@@ -12,7 +12,8 @@ use crate::worker::Seen;
 
 /// Largest file that is hashed, in bytes. The largest programs of MCP servers have about 120 MiB.
 const MAX_HASHED: u64 = 256 << 20;
-/// Most bytes that one scan hashes: entries that name thousands of large files must not keep it busy for hours.
+/// Most bytes that one scan hashes for one home: entries that name thousands of large files must not keep it busy for
+/// hours, nor use up what the files of others need.
 const MAX_HASHED_IN_ALL: u64 = 4 << 30;
 
 /// What a file that could not be hashed counts.
@@ -22,7 +23,7 @@ pub(super) struct Files<'a> {
     look: &'a dyn Look,
     known: BTreeMap<(PathBuf, Option<usize>, Option<u32>), Option<FileFacts>>,
     digests: BTreeMap<(PathBuf, Option<usize>), Option<String>>,
-    hashed: u64,
+    hashed: BTreeMap<Option<usize>, u64>,
     max_hashed: u64,
     gaps: Vec<Gap>,
 }
@@ -33,7 +34,7 @@ impl<'a> Files<'a> {
             look,
             known: BTreeMap::new(),
             digests: BTreeMap::new(),
-            hashed: 0,
+            hashed: BTreeMap::new(),
             max_hashed: MAX_HASHED,
             gaps: Vec::new(),
         }
@@ -89,19 +90,20 @@ impl<'a> Files<'a> {
     }
 
     fn hash(&mut self, path: &Path, home: Option<usize>) -> Option<String> {
-        if self.hashed >= MAX_HASHED_IN_ALL {
+        let hashed = self.hashed.entry(home).or_default();
+        if *hashed >= MAX_HASHED_IN_ALL {
             let reason = "this scan has hashed 4 GiB; the digest of this file is not known";
             self.gaps.push(Gap::beyond("not-hashed", reason, Some(path)).of_home(home));
             return None;
         }
         match self.look.hash(home, path, self.max_hashed) {
             Ok((digest, length)) => {
-                self.hashed = self.hashed.saturating_add(length);
+                *hashed = hashed.saturating_add(length);
                 Some(digest)
             }
             Err(Unhashed(why)) => {
                 // as much as may have been read
-                self.hashed = self.hashed.saturating_add(CHARGE);
+                *hashed = hashed.saturating_add(CHARGE);
                 let reason = format!("the digest is not known: the file {why}");
                 self.gaps.push(Gap::beyond("not-hashed", reason, Some(path)).of_home(home));
                 None

@@ -77,7 +77,12 @@ pub fn run() -> anyhow::Result<()> {
 
 fn made_ready(begin: Begin) -> anyhow::Result<(HomeSpec, Confinement)> {
     give_up_rights(&begin)?;
-    let spec = begin.spec()?;
+    let is_root = begin.becoming() == Becoming::Root;
+    let mut spec = begin.spec()?;
+    if is_root {
+        // what another wrote into root's home is not read with root's rights, shut in or not
+        spec.machine = spec.machine.only_roots();
+    }
     let confinement = shut_in(&spec)?;
     // else nothing would be found, and that would look like nothing being there
     let home = &spec.home.layout.home;

@@ -19,8 +19,8 @@ use crate::worker::{Answer, Draft, Failure, Held, Opened, Scanned, Seen, Standin
 
 /// Most files of a home.
 const MAX_SOURCES: usize = 100_000;
-/// Most entries of an answer.
-const MAX_ENTRIES: usize = 200_000;
+/// Most entries of an answer: root holds all of them at once, and no honest home has so many.
+const MAX_ENTRIES: usize = 50_000;
 /// Most findings or gaps of an answer.
 const MAX_TOLD: usize = 200_000;
 /// Longest text that is for people, in bytes; more is cut.
