@@ -153,9 +153,14 @@ impl Pattern {
     /// Whether a text is meant, as an argument. A wildcard never stands for a flag that the pattern does not name:
     /// the server would read it as one. Nor for a reference, which may become one.
     pub(crate) fn admits_argument(&self, text: &str, home: Option<&str>) -> bool {
+        // Every argument is held against every flag that may be given, and this tells most of them apart.
+        if matches!(self.parts.first(), Some(Part::Literal(literal)) if !text.starts_with(literal.as_str())) {
+            return false;
+        }
+        let has_break = || text.bytes().any(|b| matches!(b, b'\0' | b'\n' | b'\r'));
         let smuggled = self.has_wildcard() && !self.is_flag() && text.starts_with('-') && text != "-";
         let refers = self.is_any() && self.refers(text);
-        !smuggled && !refers && !text.contains(['\0', '\n', '\r']) && self.admits_value(text, home)
+        !smuggled && !refers && !has_break() && self.admits_value(text, home)
     }
 
     /// Whether a wildcard would stand for a reference other than a place at its start.
@@ -172,6 +177,9 @@ impl Pattern {
     /// Whether the parts make up the text. Keeps the set of places that the parts so far may reach, so no pattern takes
     /// more than one pass of the text for each of its parts.
     fn matches(&self, text: &str, home: Option<&str>) -> bool {
+        if let [Part::Literal(literal)] = self.parts.as_slice() {
+            return text == literal;
+        }
         let home = home.map(|h| h.trim_end_matches(['/', '\\'])).filter(|h| !h.is_empty());
         let mut reached = vec![0];
         for part in &self.parts {
@@ -217,7 +225,7 @@ fn spread(from: &[usize], text: &str, takes: impl Fn(char) -> bool) -> Vec<usize
 
 /// Whether a path in the text goes up: `..` between separators.
 pub(crate) fn has_parent_component(text: &str) -> bool {
-    text.split(['/', '\\', ':', '=', ',']).any(|part| part == "..")
+    text.contains("..") && text.split(['/', '\\', ':', '=', ',']).any(|part| part == "..")
 }
 
 #[cfg(test)]

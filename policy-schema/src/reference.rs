@@ -67,7 +67,12 @@ pub(crate) fn is_in(text: &str) -> bool {
             _ => true,
         }
     };
-    text.match_indices(['$', '%', '{', '`']).any(is_one)
+    has_mark(text) && text.match_indices(['$', '%', '{', '`']).any(is_one)
+}
+
+/// Whether a character stands in the text without which no reference of any dialect is written.
+pub(crate) fn has_mark(text: &str) -> bool {
+    text.bytes().any(|b| matches!(b, b'$' | b'{' | b'%' | b'`'))
 }
 
 fn is_word(text: &str) -> bool {
@@ -92,6 +97,9 @@ pub(crate) fn bare_names(text: &str) -> impl Iterator<Item = &str> {
 /// Everything that a value refers to, in order.
 pub(crate) fn of(text: &str) -> Vec<Reference<'_>> {
     let mut found = Vec::new();
+    if !has_mark(text) {
+        return found;
+    }
     let mut rest = text;
     while let Some(at) = rest.find(['$', '{', '%', '`']) {
         let here = &rest[at..];

@@ -14,6 +14,7 @@ use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::{Folder, USER, at_once, needs_root, skipped};
 use mcpolicy_platform::secure_fs::{Fault, HomeDir, ReplaceError, Replaced};
@@ -284,10 +285,7 @@ fn a_quota_that_is_used_up_leaves_the_old_file_whole() {
         let path = folder.at("");
         let outcome = std::thread::scope(|scope| {
             let work = scope.spawn(|| {
-                let group = rustix::process::Gid::from_raw(USER);
-                rustix::thread::set_thread_res_gid(group, group, group).unwrap();
-                let user = rustix::process::Uid::from_raw(USER);
-                rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+                common::become_user_in_this_thread();
                 let home = HomeDir::open(&path, Some(USER)).unwrap();
                 home.open_file(Path::new("a"), 100).unwrap().replace(b"new")
             });
@@ -344,4 +342,60 @@ fn a_disk_that_fails_to_write_leaves_a_whole_file() {
         assert_eq!((folder.text("a").as_str(), folder.names("").len()), ("old", 1));
         fs::remove_file(root.join("filler")).unwrap();
     });
+}
+
+/// In place and by renaming in turns, by a program that never comes to rest. Each of his lines must be in the file at
+/// the end, or in one that was kept; and between two of his writes there is time for ours.
+#[test]
+fn a_file_that_another_program_rewrites_a_hundred_times_a_second_is_edited_or_told() {
+    const WRITES: u64 = 300;
+    let folder = Folder::new();
+    folder.file("d/a", "");
+    let file = folder.at("d/a");
+    let writer = std::thread::spawn(move || {
+        common::become_user_in_this_thread();
+        let begin = Instant::now();
+        for number in 0..WRITES {
+            std::thread::sleep((begin + Duration::from_millis(10 * number)).duration_since(Instant::now()));
+            let text = fs::read_to_string(&file).unwrap() + &format!("{number}\nforbidden\n");
+            if number % 2 == 0 {
+                fs::write(&file, text).unwrap();
+            } else {
+                let beside = file.with_extension("beside");
+                fs::write(&beside, text).unwrap();
+                fs::rename(beside, &file).unwrap();
+            }
+        }
+        begin.elapsed()
+    });
+    let (home, mut applied, mut conflicts, mut lost_races) = (folder.home(), 0, 0, 0);
+    let mut writes = true;
+    while writes {
+        writes = !writer.is_finished();
+        match home.open_file(Path::new("d/a"), 1 << 20).map_err(ReplaceError::Fault).and_then(|original| {
+            let text = String::from_utf8_lossy(original.bytes()).into_owned();
+            if !text.contains("forbidden") {
+                return Ok(());
+            }
+            original.replace(text.replace("forbidden\n", "").as_bytes())?;
+            applied += 1;
+            Ok(())
+        }) {
+            Ok(()) => {}
+            Err(ReplaceError::Changed | ReplaceError::Fault(Fault::Unstable)) => lost_races += 1,
+            Err(ReplaceError::Conflict { .. }) => conflicts += 1,
+            Err(fault) => panic!("{fault:?}"),
+        }
+    }
+    let took = writer.join().unwrap();
+    let names = folder.names("d");
+    assert_eq!(names.len(), 1 + conflicts, "{names:?}");
+    let texts: String = names.iter().map(|name| folder.text(&format!("d/{name}"))).collect();
+    let found: std::collections::BTreeSet<u64> = texts.lines().filter_map(|line| line.parse().ok()).collect();
+    let lost: Vec<u64> = (0..WRITES).filter(|number| !found.contains(number)).collect();
+    assert!(lost.is_empty(), "{lost:?} lost; {applied} applied, {lost_races} changed, {conflicts} conflicts");
+    assert!(!folder.text("d/a").contains("forbidden"), "it comes to rest without what is forbidden");
+    // slower on a machine that does something else, never for us alone
+    assert!(took < Duration::from_secs(60), "his writes took {took:?}");
+    assert!(applied > WRITES / 10, "he does not keep us from our work: {applied} applied");
 }

@@ -10,10 +10,11 @@ mod common;
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use common::Folder;
 use mcpolicy_platform::secure_fs::{ReplaceError, Replaced, STEPS, TempName, UNDO_STEPS, set_failpoint};
@@ -79,6 +80,8 @@ const BEFORE: &[&str] =
     &["create-temp", "write-temp", "copy-metadata", "sync-temp", "take-lease", "compare", "exchange"];
 /// After it.
 const AFTER: &[&str] = &["verify", "unlink-displaced", "verify-unlinked", "sync-directory", "done"];
+/// Whoever opens the file to write it has to wait: in the last three, for reading as well.
+const LEASED: &[&str] = &["compare", "exchange", "verify", "unlink-displaced", "verify-unlinked"];
 
 #[test]
 fn the_steps_before_and_after_are_all_steps() {
@@ -102,8 +105,8 @@ fn a_file_that_the_user_renames_over_it_at_any_step_stays() {
 
 #[test]
 fn what_the_user_writes_in_place_at_any_step_stays() {
-    // with a lease on his file the open would wait for us, and we for it, in one thread: that has its own test
-    for step in STEPS.iter().filter(|step| !["compare", "exchange"].contains(step)) {
+    // with a lease on the file the open would wait for us, and we for it, in one thread: that has its own test
+    for step in STEPS.iter().filter(|step| !LEASED.contains(step)) {
         let outcome = edit(step, write_in_place);
         assert_eq!(outcome.text().as_deref(), Some(HIS), "{step}: {:?}", outcome.result);
         assert_eq!(outcome.folder.names("d"), ["a"], "{step}");
@@ -119,22 +122,236 @@ fn what_the_user_writes_unseen_by_times_and_length_stays() {
     }
 }
 
+/// In another thread of the user, with a moment for it to come as far as it can.
+fn meanwhile<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<(T, Duration)> {
+    let thread = std::thread::spawn(move || {
+        let begin = Instant::now();
+        (work(), begin.elapsed())
+    });
+    std::thread::sleep(Duration::from_millis(30));
+    thread
+}
+
+/// The kernel would let him wait for 45 seconds.
+fn soon<T>(thread: JoinHandle<(T, Duration)>) -> T {
+    let (done, waited) = thread.join().expect("it ends");
+    assert!(waited < Duration::from_secs(2), "he waited for {waited:?}");
+    done
+}
+
 /// A program that opens the file by its name as we hold the lease: it waits, and its write is not lost.
 #[test]
 fn a_program_that_opens_the_file_for_writing_just_then_waits_and_wins() {
-    for step in ["compare", "exchange"] {
+    for step in LEASED {
         let writer = Rc::new(Cell::new(None));
         let slot = Rc::clone(&writer);
         let outcome = edit(step, move |file| {
             let file = file.to_owned();
-            slot.set(Some(std::thread::spawn(move || write_in_place(&file))));
-            std::thread::sleep(Duration::from_millis(30));
+            slot.set(Some(meanwhile(move || write_in_place(&file))));
         });
-        writer.take().expect("started").join().expect("written");
-        assert_eq!(outcome.result, Err(ReplaceError::Changed), "{step}");
-        assert_eq!(outcome.text().as_deref(), Some(HIS), "{step}");
+        soon(writer.take().expect("started"));
+        if ["compare", "exchange"].contains(step) {
+            assert_eq!(outcome.result, Err(ReplaceError::Changed), "{step}");
+        }
+        assert_eq!(outcome.text().as_deref(), Some(HIS), "{step}: {:?}", outcome.result);
         assert_eq!(outcome.folder.names("d"), ["a"], "{step}");
     }
+}
+
+/// He renames his file over the one that was read, and a program reads ours in the moment in which that is in place. It
+/// would build its next save on what it reads: that must be his.
+#[test]
+fn a_program_that_reads_while_his_write_goes_back_reads_what_he_wrote() {
+    for step in ["verify", "exchange-back", "verify-back", "unlink-ours"] {
+        let folder = Folder::new();
+        folder.file("d/a", OLD);
+        let original = folder.open("d/a").unwrap();
+        let file = folder.at("d/a");
+        let reader = Rc::new(Cell::new(None));
+        let slot = Rc::clone(&reader);
+        set_failpoint(Some(Box::new(move |at| {
+            if at == "exchange" {
+                rename_over(&file);
+            }
+            if at == step {
+                let file = file.clone();
+                slot.set(Some(meanwhile(move || fs::read_to_string(file).unwrap())));
+            }
+            None
+        })));
+        let result = original.replace(NEW.as_bytes());
+        set_failpoint(None);
+        assert_eq!(soon(reader.take().expect("started")), HIS, "{step}");
+        assert_eq!(result, Err(ReplaceError::Changed), "{step}");
+        assert_eq!((folder.text("d/a").as_str(), folder.names("d").len()), (HIS, 1), "{step}");
+    }
+}
+
+const LATER: &str = "his later one";
+
+fn rename_later_one_over(file: &Path) {
+    let other = file.with_file_name("later");
+    fs::write(&other, LATER).unwrap();
+    std::os::unix::fs::chown(&other, Some(common::user()), None).unwrap();
+    fs::rename(other, file).unwrap();
+}
+
+/// The same, and another program saves over ours before his goes back: the reader gets the newest.
+#[test]
+fn a_program_that_waits_for_our_file_reads_the_newest_that_he_wrote() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let (file, first) = (folder.at("d/a"), Cell::new(true));
+    let reader = Rc::new(Cell::new(None));
+    let slot = Rc::clone(&reader);
+    set_failpoint(Some(Box::new(move |at| {
+        match at {
+            "exchange" => rename_over(&file),
+            "exchange-back" if first.replace(false) => {
+                let read = file.clone();
+                slot.set(Some(meanwhile(move || fs::read_to_string(read).unwrap())));
+                rename_later_one_over(&file);
+            }
+            _ => {}
+        }
+        None
+    })));
+    let result = original.replace(NEW.as_bytes());
+    set_failpoint(None);
+    assert_eq!(soon(reader.take().expect("started")), LATER);
+    assert_eq!(result, Err(ReplaceError::Changed));
+    assert_eq!((folder.text("d/a").as_str(), folder.names("d").len()), (LATER, 1));
+}
+
+/// His older file is in place for a moment, although he has saved a newer one: who reads that will save over the newer.
+#[test]
+fn where_a_program_saw_an_older_file_again_the_newer_is_kept_beside() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let (file, first, second) = (folder.at("d/a"), Cell::new(true), Cell::new(true));
+    let reader = Rc::new(Cell::new(None));
+    let slot = Rc::clone(&reader);
+    set_failpoint(Some(Box::new(move |at| {
+        match at {
+            "exchange" => rename_over(&file),
+            "exchange-back" if first.replace(false) => rename_later_one_over(&file),
+            "verify-back" if second.replace(false) => {
+                let read = file.clone();
+                slot.set(Some(meanwhile(move || fs::read_to_string(read).unwrap())));
+            }
+            _ => {}
+        }
+        None
+    })));
+    let result = original.replace(NEW.as_bytes());
+    set_failpoint(None);
+    assert_eq!(soon(reader.take().expect("started")), HIS);
+    let Err(ReplaceError::Conflict { kept }) = result else { panic!("{result:?}") };
+    assert_eq!([folder.text("d/a"), folder.text(kept.to_str().unwrap())], [LATER, LATER]);
+    assert_eq!(folder.names("d").len(), 2);
+}
+
+/// Somebody has found the temporary file and holds it open, so that no lease is to be had.
+#[test]
+fn where_it_cannot_be_known_who_saw_ours_a_copy_of_his_is_kept_beside() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let (file, temp) = (folder.at("d/a"), TempName::random().unwrap());
+    let beside = folder.at("d").join(temp.as_str());
+    let held = RefCell::new(None);
+    set_failpoint(Some(Box::new(move |at| {
+        match at {
+            "take-lease" => *held.borrow_mut() = Some(File::open(&beside).unwrap()),
+            "exchange" => rename_over(&file),
+            _ => {}
+        }
+        None
+    })));
+    let result = original.replace_as(NEW.as_bytes(), &temp);
+    set_failpoint(None);
+    let Err(ReplaceError::Conflict { kept }) = result else { panic!("{result:?}") };
+    assert_eq!([folder.text("d/a"), folder.text(kept.to_str().unwrap())], [HIS, HIS]);
+    assert_eq!(folder.names("d").len(), 2);
+}
+
+/// He looked the name up before the exchange, was stopped for long, and writes when all is over.
+#[test]
+fn a_write_that_comes_when_the_edit_is_over_is_kept_beside() {
+    for removes in [false, true] {
+        let folder = Folder::new();
+        folder.file("d/a", OLD);
+        let handle = Cell::new(Some(OpenOptions::new().append(true).open(folder.at("d/a")).unwrap()));
+        let original = folder.open("d/a").unwrap();
+        set_failpoint(Some(Box::new(move |at| {
+            if at == "sync-directory"
+                && let Some(mut file) = handle.take()
+            {
+                file.write_all(HIS.as_bytes()).unwrap();
+            }
+            None
+        })));
+        let temp = TempName::random().unwrap();
+        let result = if removes {
+            original.remove_as(&temp)
+        } else {
+            original.replace_as(NEW.as_bytes(), &temp).map(drop)
+        };
+        set_failpoint(None);
+        let Err(ReplaceError::Conflict { kept }) = result else { panic!("{result:?}") };
+        assert_eq!(folder.text(kept.to_str().unwrap()), format!("{OLD}{HIS}"));
+        let rest: Vec<_> =
+            folder.names("d").into_iter().filter(|name| !kept.ends_with(name.as_str())).collect();
+        assert_eq!(rest, if removes { Vec::new() } else { vec!["a".to_owned()] });
+    }
+}
+
+/// He writes in two halves, and we meet the first of them when his file has lost its name: all of it is somewhere.
+#[test]
+fn a_write_that_goes_on_while_it_is_put_back_is_kept_whole() {
+    for step in ["verify-unlinked", "exchange-back"] {
+        let folder = Folder::new();
+        folder.file("d/a", OLD);
+        let handle = RefCell::new(OpenOptions::new().append(true).open(folder.at("d/a")).unwrap());
+        let original = folder.open("d/a").unwrap();
+        set_failpoint(Some(Box::new(move |at| {
+            if at == "verify-unlinked" {
+                handle.borrow_mut().write_all(b"first half, ").unwrap();
+            }
+            if at == step {
+                handle.borrow_mut().write_all(b"second half").unwrap();
+            }
+            None
+        })));
+        let result = original.replace(NEW.as_bytes());
+        set_failpoint(None);
+        let outcome = Outcome { result, folder };
+        let whole = format!("{OLD}first half, second half");
+        assert!(outcome.contents().contains(&whole), "{step}: {:?}", outcome.contents());
+        let is_conflict = matches!(outcome.result, Err(ReplaceError::Conflict { .. }));
+        assert_eq!(is_conflict, step == "exchange-back", "{step}: {:?}", outcome.result);
+    }
+}
+
+/// For a moment there was no file: a program that looked then begins anew, and saves that over his.
+#[test]
+fn a_file_that_is_put_back_where_none_was_for_a_moment_is_kept_beside_too() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let file = folder.at("d/a");
+    set_failpoint(Some(Box::new(move |at| {
+        if at == "exchange" {
+            rename_over(&file);
+        }
+        None
+    })));
+    let result = original.remove_as(&TempName::random().unwrap());
+    set_failpoint(None);
+    let Err(ReplaceError::Conflict { kept }) = result else { panic!("{result:?}") };
+    assert_eq!([folder.text("d/a"), folder.text(kept.to_str().unwrap())], [HIS, HIS]);
 }
 
 /// A program that has had the file open and writes into the file that we have already displaced.
@@ -220,18 +437,14 @@ fn two_writes_of_the_user_one_on_either_side_of_the_exchange_the_later_stays() {
     set_failpoint(Some(Box::new(move |at| {
         match at {
             "exchange" => rename_over(&file),
-            "exchange-back" if first.replace(false) => {
-                let other = file.with_file_name("later");
-                fs::write(&other, "his later one").unwrap();
-                fs::rename(other, &file).unwrap();
-            }
+            "exchange-back" if first.replace(false) => rename_later_one_over(&file),
             _ => {}
         }
         None
     })));
     assert_eq!(original.replace(NEW.as_bytes()), Err(ReplaceError::Changed));
     set_failpoint(None);
-    assert_eq!(folder.text("d/a"), "his later one");
+    assert_eq!(folder.text("d/a"), LATER);
     assert_eq!(folder.names("d"), ["a"]);
 }
 
@@ -267,18 +480,24 @@ fn a_write_into_our_file_while_his_goes_back_is_kept_beside() {
     let original = folder.open("d/a").unwrap();
     let file = folder.at("d/a");
     let first = Cell::new(true);
+    let writer = Rc::new(Cell::new(None));
+    let slot = Rc::clone(&writer);
     set_failpoint(Some(Box::new(move |at| {
         match at {
             "exchange" => rename_over(&file),
-            "exchange-back" if first.replace(false) => fs::write(&file, "his later one").unwrap(),
+            "exchange-back" if first.replace(false) => {
+                let file = file.clone();
+                slot.set(Some(meanwhile(move || fs::write(file, LATER).unwrap())));
+            }
             _ => {}
         }
         None
     })));
     let result = original.replace(NEW.as_bytes());
     set_failpoint(None);
+    soon(writer.take().expect("started"));
     let Err(ReplaceError::Conflict { kept }) = result else { panic!("{result:?}") };
-    assert_eq!(folder.text("d/a"), "his later one");
+    assert_eq!(folder.text("d/a"), LATER);
     assert_eq!(folder.text(kept.to_str().unwrap()), HIS);
     let swept = folder.home().sweep(Path::new("d")).unwrap();
     assert_eq!(PathBuf::from("d").join(swept[0].name.as_str()), kept);
@@ -425,8 +644,18 @@ fn a_crash_at_any_step_leaves_a_whole_file_and_at_most_one_that_is_known() {
     type Seen<'s> = Vec<(&'s str, Vec<String>)>;
     let seen: Rc<RefCell<Seen<'_>>> = Rc::default();
     let (slot, dir, beside) = (Rc::clone(&seen), folder.at("d"), folder.at("d").join(temp.as_str()));
+    // who opens the new file once it is leased would wait for us: it is known by its number and length then
+    let whole: RefCell<Option<(u64, u64)>> = RefCell::default();
     set_failpoint(Some(Box::new(move |at| {
-        let read = |path: &Path| fs::read_to_string(path).ok();
+        if at == "take-lease" {
+            let new = fs::metadata(&beside).unwrap();
+            *whole.borrow_mut() = Some((new.ino(), new.len()));
+        }
+        let read = |path: &Path| {
+            let found = fs::metadata(path).ok()?;
+            let is_new = at != "take-lease" && *whole.borrow() == Some((found.ino(), found.len()));
+            if is_new { Some(NEW.to_owned()) } else { fs::read_to_string(path).ok() }
+        };
         assert!(fs::read_dir(&dir).unwrap().count() <= 2, "{at}");
         let texts = [read(&dir.join("a")), read(&beside)].into_iter().flatten().collect();
         slot.borrow_mut().push((at, texts));

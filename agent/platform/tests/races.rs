@@ -17,10 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use common::{Folder, MAX, SECRET, is_root};
+use common::{Folder, MAX, SECRET};
 use mcpolicy_platform::secure_fs::{Fault, HomeDir, Original, ReplaceError};
 use rustix::fs::{CWD, RenameFlags};
-use rustix::process::{Gid, Uid};
 
 fn rounds() -> usize {
     std::env::var("MCPOLICY_RACE_ROUNDS").map_or(20_000, |text| text.parse().expect("a number of rounds"))
@@ -37,9 +36,9 @@ fn note(tally: &mut Tally, word: &str) {
 fn under_attack<T>(attack: impl Fn(u64) + Send + 'static, work: impl FnOnce() -> T) -> T {
     let ends = Arc::new(AtomicBool::new(false));
     let turns = Arc::new(AtomicU64::new(0));
-    let (until, counted, uid) = (Arc::clone(&ends), Arc::clone(&turns), common::user());
+    let (until, counted) = (Arc::clone(&ends), Arc::clone(&turns));
     let attacker = std::thread::spawn(move || {
-        become_thread(uid);
+        common::become_user_in_this_thread();
         while !until.load(Ordering::Relaxed) {
             attack(counted.fetch_add(1, Ordering::Relaxed));
         }
@@ -51,15 +50,6 @@ fn under_attack<T>(attack: impl Fn(u64) + Send + 'static, work: impl FnOnce() ->
     ends.store(true, Ordering::Relaxed);
     attacker.join().expect("the attacker ends");
     done
-}
-
-fn become_thread(uid: u32) {
-    if is_root() {
-        let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
-        rustix::thread::set_thread_groups(&[]).expect("groups");
-        rustix::thread::set_thread_res_gid(group, group, group).expect("group");
-        rustix::thread::set_thread_res_uid(user, user, user).expect("user");
-    }
 }
 
 /// Reads a file and, if it is to be had, replaces it by what `change` makes of it.

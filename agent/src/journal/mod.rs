@@ -1,12 +1,15 @@
 //! What was done on this machine, when and by which rule: append-only, hash-chained, numbered.
 //!
 //! Constraints: an intent is on the disk before its change is; a record is never rewritten; a crash in the middle of a
-//! write loses that record only, and is told.
+//! write loses that record only, and is told; a record that is whole is never given up for what befell another.
 //!
 //! Format: segments `<first number, twelve digits>.ndjson`, one JSON object a line. Each line carries the SHA-256 of
-//! the one before, so a record can be neither changed nor left out in the middle without it being seen. Whoever owns
-//! the machine can cut the end off: what reports have carried away is the proof against that.
+//! the one before, so a record can be neither changed nor left out in the middle without it being seen, and a check of
+//! itself, so that a bit that turned in the last one is seen too. Whoever owns the machine can write all of it anew or
+//! cut the end off: what reports have carried away is the proof against that.
 
+#[cfg(test)]
+mod damage_tests;
 mod record;
 mod segments;
 #[cfg(test)]
@@ -75,6 +78,7 @@ impl Journal {
     /// The system refuses a step.
     pub fn open(folder: &Path, now: Timestamp) -> Result<(Self, Opened), JournalError> {
         durable::make_private_directory(folder).map_err(disk("make", folder))?;
+        durable::check_private_directory(folder).map_err(disk("use", folder))?;
         let mut journal =
             Self { folder: folder.to_owned(), current: None, seq: 0, last: NOTHING_BEFORE.to_owned() };
         let mut opened = Opened::default();
@@ -90,26 +94,26 @@ impl Journal {
             for (line, record) in &read.records {
                 journal.follow(line, record, at == 0, &mut opened);
             }
-            if read.torn > 0 && at + 1 == listed.len() {
-                durable::cut(&segment.path, (text.len() - read.torn) as u64)
-                    .map_err(disk("cut", &segment.path))?;
-                torn += 1;
-            } else if read.torn > 0 || read.unreadable > 0 {
-                opened.damage.push(format!(
-                    "{} lines of {} cannot be read",
-                    read.unreadable + u64::from(read.torn > 0),
-                    segment.path.display()
-                ));
+            let is_last = at + 1 == listed.len();
+            if is_last {
+                torn += u64::from(read.torn > 0);
+                end_well(segment, &text, &read)?;
+            }
+            let unreadable = read.unreadable + u64::from(read.torn > 0 && !is_last);
+            if unreadable > 0 {
+                let path = segment.path.display();
+                opened.damage.push(format!("{unreadable} lines of {path} cannot be read"));
             }
         }
-        journal.current = listed.into_iter().next_back();
+        journal.current = segments::list(folder)?.pop();
         // what was told at an earlier opening is not told again
         opened.damage.retain(|message| !opened.told.contains(message));
         for message in &opened.damage {
             journal.append(now, What::Event(Event::new(DAMAGED, message)))?;
         }
         if torn > 0 {
-            let detail = "the last record was not written whole; what it was about had not been done yet";
+            let detail = "the end of the last record was not whole and was cut; if a crash broke it off, what it was \
+                          about had not been done yet";
             journal.append(now, What::Event(Event::new("torn-record", detail)))?;
         }
         Ok((journal, opened))
@@ -117,8 +121,9 @@ impl Journal {
 
     /// Takes a record that is already there.
     fn follow(&mut self, line: &[u8], record: &Record, in_first: bool, opened: &mut Opened) {
-        let is_first_left = in_first && record.seq == self.seq + 1 && self.last == NOTHING_BEFORE;
-        if record.seq != self.seq + 1 {
+        let follows = self.seq.checked_add(1) == Some(record.seq);
+        let is_first_left = in_first && follows && self.last == NOTHING_BEFORE;
+        if !follows {
             opened.damage.push(format!("record {} follows {}", record.seq, self.seq));
         } else if record.prev != self.last && !is_first_left {
             opened.damage.push(format!("record {} does not continue the one before", record.seq));
@@ -149,8 +154,8 @@ impl Journal {
     /// # Errors
     /// The system refuses: the caller must then not do what the record is about.
     pub fn append(&mut self, time: Timestamp, what: What) -> Result<u64, JournalError> {
-        let record = Record { seq: self.seq + 1, prev: self.last.clone(), time, what };
-        let mut line = serde_json::to_vec(&record)?;
+        let record = Record { seq: self.seq.saturating_add(1), prev: self.last.clone(), time, what };
+        let mut line = record.to_line()?;
         let last = digest(&line);
         line.push(b'\n');
         let is_full = self.current.as_ref().is_none_or(|segment| segment.bytes >= SEGMENT_BYTES);
@@ -196,15 +201,16 @@ impl Journal {
             if !ended && total <= most_bytes {
                 break;
             }
-            std::fs::remove_file(&old.path).map_err(disk("remove", &old.path))?;
-            total -= old.bytes;
             let count = next.first.saturating_sub(old.first);
-            dropped += count;
             if !ended {
-                let detail = "records younger than the journal's time were cut: it had outgrown its size";
+                // told before it is done: a crash between must not make it a silent loss
+                let detail = "records younger than the journal's time are cut: it has outgrown its size";
                 let event = Event { count: Some(count), ..Event::new("journal-cut", detail) };
                 self.append(now, What::Event(event))?;
             }
+            std::fs::remove_file(&old.path).map_err(disk("remove", &old.path))?;
+            total -= old.bytes;
+            dropped += count;
         }
         Ok(dropped)
     }
@@ -224,6 +230,17 @@ pub fn read(folder: &Path) -> Result<(Vec<Record>, u64), JournalError> {
         records.extend(read.records.into_iter().map(|(_, record)| record));
     }
     Ok((records, unreadable))
+}
+
+/// Makes the last segment one to which a line can be added.
+fn end_well(segment: &Segment, text: &[u8], read: &segments::Lines<'_>) -> Result<(), JournalError> {
+    if read.torn > 0 {
+        durable::cut(&segment.path, (text.len() - read.torn) as u64).map_err(disk("cut", &segment.path))?;
+    }
+    if read.is_unfinished {
+        durable::append(&segment.path, b"\n").map_err(disk("append to", &segment.path))?;
+    }
+    Ok(())
 }
 
 fn digest(line: &[u8]) -> String {

@@ -3,6 +3,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::digest;
+
+/// Between what a line says and the check of it.
+const CHECK: &[u8] = b",\"check\":\"";
+/// Hex digits of the check.
+const CHECK_DIGITS: usize = 16;
+
 /// The digest before the first record.
 pub const NOTHING_BEFORE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -18,6 +25,33 @@ pub struct Record {
     /// What happened.
     #[serde(flatten)]
     pub what: What,
+}
+
+impl Record {
+    /// The line of it, without line feed. Its last member, `check`, is the beginning of the SHA-256 of all that stands
+    /// before it: the chain proves a record only once another follows.
+    pub(super) fn to_line(&self) -> serde_json::Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(self)?;
+        line.pop();
+        let check = check_of(&line);
+        line.extend_from_slice(CHECK);
+        line.extend_from_slice(check.as_bytes());
+        line.extend_from_slice(b"\"}");
+        Ok(line)
+    }
+
+    /// What a line says; nothing if it is not, byte for byte, what was written.
+    pub(super) fn from_line(line: &[u8]) -> Option<Self> {
+        let (said, check) = line.strip_suffix(b"\"}")?.split_last_chunk::<CHECK_DIGITS>()?;
+        let said = said.strip_suffix(CHECK)?;
+        (check_of(said).as_bytes() == check).then(|| serde_json::from_slice(line).ok()).flatten()
+    }
+}
+
+fn check_of(said: &[u8]) -> String {
+    let mut digest = digest(said);
+    digest.truncate(CHECK_DIGITS);
+    digest
 }
 
 /// What happened.

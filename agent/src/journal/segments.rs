@@ -46,6 +46,10 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Segment>, JournalError> {
             continue;
         };
         let mut segment = Segment::new(folder, first);
+        // a name of the same number in other digits is none of ours
+        if segment.path.file_name() != Some(entry.name.as_os_str()) {
+            continue;
+        }
         segment.bytes =
             std::fs::symlink_metadata(&segment.path).map_err(disk("look at", &segment.path))?.len();
         segments.push(segment);
@@ -62,16 +66,34 @@ pub(super) struct Lines<'t> {
     pub(super) unreadable: u64,
     /// Bytes after the last line feed: a write that a crash broke off.
     pub(super) torn: usize,
+    /// The last of the records is whole and only its line feed is not there.
+    pub(super) is_unfinished: bool,
 }
 
 pub(super) fn parse(text: &[u8]) -> Lines<'_> {
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let mut lines = Lines { records: Vec::new(), unreadable: 0, torn: text.len() - whole };
+    let mut lines = Lines { records: Vec::new(), unreadable: 0, torn: 0, is_unfinished: false };
     for line in text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice(line) {
-            Ok(record) => lines.records.push((line, record)),
-            Err(_) => lines.unreadable += 1,
+        match Record::from_line(line) {
+            Some(record) => lines.records.push((line, record)),
+            None => lines.unreadable += 1,
         }
     }
+    let (line, rest) = without_line_feed(&text[whole..]);
+    lines.torn = rest.len();
+    if let Some(record) = Record::from_line(line) {
+        lines.records.push((line, record));
+        lines.is_unfinished = true;
+    } else {
+        lines.torn += line.len();
+    }
     lines
+}
+
+/// A line whose line feed was not written, or is another byte by now; and what is more.
+fn without_line_feed(tail: &[u8]) -> (&[u8], &[u8]) {
+    match tail.split_last() {
+        Some((_, line)) if Record::from_line(line).is_some() => tail.split_at(line.len()),
+        _ => (tail, &[]),
+    }
 }

@@ -1,10 +1,23 @@
+use mcpolicy_platform::durable;
+
 use super::*;
 
-fn now() -> Timestamp {
+/// One that nobody else may enter; in memory where there is such, since each opening waits for the disk.
+pub(super) fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    folder
+}
+
+pub(super) fn now() -> Timestamp {
     "2026-11-21T10:00:00Z".parse().unwrap()
 }
 
-fn intent(path: &str) -> What {
+pub(super) fn intent(path: &str) -> What {
     What::Intent(Intent {
         user: "ann".into(),
         path: path.into(),
@@ -17,21 +30,21 @@ fn intent(path: &str) -> What {
     })
 }
 
-fn outcome(intent: u64) -> What {
+pub(super) fn outcome(intent: u64) -> What {
     What::Outcome(Outcome { intent, outcome: End::Applied, detail: String::new() })
 }
 
-fn only_segment(folder: &Path) -> PathBuf {
+pub(super) fn only_segment(folder: &Path) -> PathBuf {
     segments::list(folder).unwrap().pop().unwrap().path
 }
 
-fn bytes_of(path: &Path) -> Vec<u8> {
+pub(super) fn bytes_of(path: &Path) -> Vec<u8> {
     mcpolicy_platform::machine::Machine::live().read(path, None, u64::MAX).unwrap().bytes
 }
 
 #[test]
 fn an_intent_without_outcome_is_pending_when_the_journal_is_opened_again() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (mut journal, opened) = Journal::open(folder.path(), now()).unwrap();
     assert!(opened.pending.is_empty());
     let first = journal.append(now(), intent("/home/ann/.claude.json")).unwrap();
@@ -45,14 +58,15 @@ fn an_intent_without_outcome_is_pending_when_the_journal_is_opened_again() {
 
 #[test]
 fn a_record_that_was_cut_anywhere_is_left_out_told_and_the_rest_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (mut journal, _) = Journal::open(folder.path(), now()).unwrap();
     journal.append(now(), intent("/one")).unwrap();
     let path = only_segment(folder.path());
     let whole = bytes_of(&path).len();
     journal.append(now(), intent("/two")).unwrap();
     let both = bytes_of(&path);
-    for end in whole + 1..both.len() {
+    // without its line feed alone a record is whole
+    for end in whole + 1..both.len() - 1 {
         std::fs::write(&path, &both[..end]).unwrap();
         let (mut journal, opened) = Journal::open(folder.path(), now()).unwrap();
         assert_eq!(opened.damage, Vec::<String>::new(), "cut at {end}");
@@ -66,7 +80,7 @@ fn a_record_that_was_cut_anywhere_is_left_out_told_and_the_rest_goes_on() {
 
 #[test]
 fn a_changed_left_out_or_swapped_record_is_seen() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (mut journal, _) = Journal::open(folder.path(), now()).unwrap();
     for at in 0..4 {
         journal.append(now(), intent(&format!("/file-{at}"))).unwrap();
@@ -90,7 +104,7 @@ fn a_changed_left_out_or_swapped_record_is_seen() {
 
 #[test]
 fn old_segments_go_quietly_and_young_ones_only_as_a_counted_loss() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (mut journal, _) = Journal::open(folder.path(), now()).unwrap();
     let long = "x".repeat(200_000);
     for _ in 0..14 {
@@ -120,10 +134,5 @@ fn nobody_else_can_read_the_journal() {
     let folder = parent.path().join("journal");
     let (mut journal, _) = Journal::open(&folder, now()).unwrap();
     journal.append(now(), outcome(7)).unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = |path: &Path| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&folder), mode(&only_segment(&folder))), (0o700, 0o600));
-    }
+    assert!(durable::is_private(&folder) && durable::is_private(&only_segment(&folder)));
 }

@@ -106,10 +106,7 @@ fn about(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Fit {
 
 /// A rule for everything is no explicit rule for an address that only an explicit rule allows.
 fn any(case: &Case<'_>) -> Fit {
-    match &case.remote {
-        Some(remote) if remote.reach != Reach::Public => Fit::NotAbout,
-        _ => Fit::Yes,
-    }
+    if case.reach == Reach::Public { Fit::Yes } else { Fit::NotAbout }
 }
 
 fn url(case: &Case<'_>, target: &Target, listener: Option<&crate::document::ExecutableMatcher>) -> Fit {

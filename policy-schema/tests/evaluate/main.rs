@@ -5,6 +5,7 @@
     reason = "this crate is a test; JSON literals are passed as they are"
 )]
 
+mod addresses;
 mod conditions;
 mod denials;
 mod order;

@@ -1,8 +1,13 @@
 //! Writing that outlasts a loss of power: bytes reach the disk before a name does, and a name before the next step.
+//! And what a folder of ours must be.
+
+mod private;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
+
+pub use private::{check_private_directory, leave_out_of_backups};
 
 /// Writes a new file, readable by its owner only. What stands at the path is cut first: it may be the rest of a write
 /// that a crash broke off. The bytes may still be on their way to the disk.
@@ -52,6 +57,16 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+/// Whether nobody but its owner may do anything with what stands at a path; a link is not followed. On Windows, where a
+/// folder hands its access list down, whether it is there at all.
+pub fn is_private(path: &Path) -> bool {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return false };
+    #[cfg(unix)]
+    return std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 == 0;
+    #[cfg(not(unix))]
+    return !metadata.is_symlink();
 }
 
 /// Waits until the names in a directory are on the disk. Windows has no such call; its file systems keep names in a

@@ -120,11 +120,12 @@ pub enum ReplaceError {
     /// Somebody wrote the file since it was read. What he wrote is in place and nothing of ours is: read it again.
     #[error("was changed meanwhile: read it again")]
     Changed,
-    /// Writes of the user crossed ours more than once: the newest stands in the file, an older one was kept beside it
-    /// so that nothing is lost.
+    /// Writes of the user crossed ours, and it is not sure that his programs have seen all of them: the newest stands
+    /// in the file, and one of them (the same, where a program may be about to save over it) was kept beside it, so
+    /// that nothing is lost.
     #[error("was changed several times meanwhile: look at {} beside it", .kept.display())]
     Conflict {
-        /// The file that holds the other content, relative to the home.
+        /// The file that holds that content, relative to the home.
         kept: PathBuf,
     },
     /// The system refuses. Nothing of ours is in place.

@@ -1,29 +1,24 @@
 //! Linux: handles that open nothing (`O_PATH`), one-component look-ups that refuse mounts, exchange of two names,
-//! attributes and leases.
+//! attributes.
 
-#![allow(unsafe_code, reason = "no crate of ours offers file leases")]
+#[path = "lease.rs"]
+mod lease;
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
-use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, XattrFlags};
 use rustix::io::Errno;
+
+pub(super) use lease::{Lease, Met};
 
 use super::{Fault, id, read_fault, refused};
 
 /// A handle to a directory or file itself, which opens neither.
 pub(super) const PASS: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
-
-/// Between two tries to get a lease.
-const PAUSE: Duration = Duration::from_millis(1);
-/// `libc` does not name it; it is 10 on every processor.
-const F_SETSIG: libc::c_int = 10;
-/// Told to us when a lease breaks, instead of SIGIO, which would end the process. Nobody listens: we ask.
-const IGNORED_BY_DEFAULT: libc::c_int = libc::SIGURG;
 
 /// File systems of this machine's own disks, which exchange names or at least rename in one step.
 const LOCAL: &[(u64, &str)] = &[
@@ -216,94 +211,5 @@ fn attribute(file: &File, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
             Err(Errno::NODATA) => return Ok(None),
             Err(error) => return Err(read_fault(error)),
         }
-    }
-}
-
-/// A read lease: as long as it is whole, nobody has the file open for writing, and whoever opens it so waits.
-pub(super) struct Lease<'f> {
-    file: &'f File,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Held,
-    /// Somebody has it open for writing.
-    Refused,
-    /// This file system or sandbox has no leases.
-    None,
-}
-
-impl<'f> Lease<'f> {
-    /// Takes the lease, waiting a little for whoever writes just now.
-    pub(super) fn take(file: &'f File, patience: Duration) -> Self {
-        let mut lease = Self { file, state: State::Refused };
-        lease.wait(patience);
-        lease
-    }
-
-    /// Tries for some time to have it whole, if it was refused.
-    pub(super) fn wait(&mut self, patience: Duration) {
-        let begin = Instant::now();
-        while self.state == State::Refused {
-            self.state = self.ask();
-            if self.state != State::Refused || begin.elapsed() >= patience {
-                return;
-            }
-            std::thread::sleep(PAUSE);
-        }
-    }
-
-    fn ask(&self) -> State {
-        let fd = self.file.as_fd().as_raw_fd();
-        // SAFETY: the descriptor is open as long as `file` lives; both commands take a number
-        let asked = unsafe {
-            libc::fcntl(fd, F_SETSIG, IGNORED_BY_DEFAULT);
-            libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK)
-        };
-        match asked {
-            0 => State::Held,
-            _ if Errno::from_io_error(&std::io::Error::last_os_error()) == Some(Errno::AGAIN) => {
-                State::Refused
-            }
-            _ => State::None,
-        }
-    }
-
-    /// Whether nobody can have written since it was taken, nor waits to.
-    pub(super) fn is_whole(&self) -> bool {
-        let fd = self.file.as_fd().as_raw_fd();
-        // SAFETY: the descriptor is open as long as `file` lives; the command takes nothing
-        self.state == State::Held && unsafe { libc::fcntl(fd, libc::F_GETLEASE) } == libc::F_RDLCK
-    }
-
-    /// Whether somebody waits to open the file for writing.
-    pub(super) fn is_breaking(&self) -> bool {
-        self.state == State::Held && !self.is_whole()
-    }
-
-    /// Lets whoever waits write, and waits for the end of it.
-    pub(super) fn let_writers_through(&mut self, patience: Duration) {
-        self.release();
-        if self.state != State::None {
-            // the opener needs a moment to be counted
-            std::thread::sleep(PAUSE);
-            self.state = State::Refused;
-            self.wait(patience);
-        }
-    }
-
-    fn release(&mut self) {
-        if self.state == State::Held {
-            // SAFETY: the descriptor is open as long as `file` lives; the command takes a number
-            unsafe { libc::fcntl(self.file.as_fd().as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
-            self.state = State::Refused;
-        }
-    }
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        self.release();
     }
 }

@@ -17,13 +17,31 @@
 //! | writes it in place before the exchange | bytes of the displaced file | exchanged back, `Changed` |
 //! | has it open for writing at the exchange | no lease is given; we wait 50 ms for the end of it, then compare again | exchanged back, `Changed` |
 //! | opens it for writing just before the exchange | the lease breaks, the opener waits until we are through | exchanged back, then he writes, `Changed` |
-//! | opens it after the exchange | he opens our file | his write follows ours |
+//! | opens it after the exchange | he waits for us, until it is sure that our file stays | his write follows ours |
+//! | opens our file, and it has to go again because of another write | a lease that lets nobody in | he reads what is back in place: our file is given those bytes when it has no name any more |
+//! | the same, for writing | the same lease | his write and the other are kept side by side, `Conflict` |
+//! | reads a file of his that a newer one of his has replaced, as that goes back | such a lease on this one | the newer is in place, and a copy of it beside, `Conflict` |
+//! | writes late into the old file, which he had looked up before the exchange | bytes of that file when all is done | kept beside, `Conflict` |
+//! | looks for a file that we take away, and must put back | nothing | what goes back is kept beside too, `Conflict` |
 //!
-//! What remains: a program that keeps the file open for writing through the whole edit and for 50 ms more, and writes
-//! after that, writes into a file without a name, as it does when an editor saves by renaming. The lease is Linux's; on
-//! macOS the bytes are compared before and after the displaced file loses its name, and a program that opened the
-//! file before the exchange and writes after the second look (some microseconds) loses its write. On Windows the file
-//! is held without sharing writes while it is replaced, so nobody has it open then.
+//! The lease on our file matters more than it seems. A program that reads ours while a write of the user goes back
+//! builds its next save on it, and takes the place of that write, which nobody would see any more. The one who opens a
+//! file then waits for some microseconds, or for as long as a program that writes the old file is waited for, 100 ms at
+//! the most. One who opens it without waiting (`O_NONBLOCK`) is told to try again.
+//!
+//! What remains:
+//!
+//! - a program that keeps the file open for writing through the whole edit and for 50 ms more, and writes after that,
+//!   writes into a file without a name, as it does when an editor saves by renaming. The same befalls one that looked
+//!   the name up before the exchange, was stopped within that call, and goes on when the edit is over;
+//! - one that holds what it has read in memory and saves it later without a look takes away our edit, which the next
+//!   pass makes again; after a crash in the middle of an undoing ([`Original::reinstate`]) it may have read ours;
+//! - where no lease is to be had (macOS, a sandbox, another program that has the temporary file open, an edit that is
+//!   stopped for more than a second in the middle), nobody is kept waiting. Then each undoing keeps a copy of the user's
+//!   write beside, `Conflict`, since it cannot be known who saw ours;
+//! - on macOS the bytes are compared before and after the displaced file loses its name and once more at the end; a
+//!   program that opened the file before the exchange and writes after that loses its write. On Windows the file is
+//!   held without sharing writes while it is replaced, so nobody has it open then.
 
 mod failpoint;
 mod fault;

@@ -159,6 +159,16 @@ pub(crate) fn is_root() -> bool {
     own_uid() == 0
 }
 
+/// The calling thread alone is the user from now on.
+pub(crate) fn become_user_in_this_thread() {
+    if is_root() {
+        let (uid, gid) = (rustix::process::Uid::from_raw(USER), rustix::process::Gid::from_raw(USER));
+        rustix::thread::set_thread_groups(&[]).expect("groups");
+        rustix::thread::set_thread_res_gid(gid, gid, gid).expect("group");
+        rustix::thread::set_thread_res_uid(uid, uid, uid).expect("user");
+    }
+}
+
 /// Says loudly that a test was not run.
 #[allow(clippy::print_stderr, reason = "a test that was not run must say so")]
 pub(crate) fn skipped(test: &str, why: &str) {

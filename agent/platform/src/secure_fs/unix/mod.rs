@@ -3,6 +3,7 @@
 mod leftovers;
 mod lock;
 mod replace;
+mod undo;
 mod walk;
 
 #[cfg(target_os = "linux")]

@@ -4,10 +4,11 @@
 //! rules decide every case: a file whose bytes only a user knows is never removed; and after an exchange the displaced
 //! file is at the temporary name, so that putting it back is the same exchange again.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::system::{self, Lease};
-use super::{Home, Id, Opened, holds, id, judge, length, links, read_fault, refused, stamp, write_fault};
+use super::undo::Put;
+use super::{Home, Id, Opened, holds, id, judge, length, read_fault, refused, stamp, write_fault};
 use crate::secure_fs::failpoint::at;
 use crate::secure_fs::fault::{Fault, ReplaceError};
 use crate::secure_fs::names::TempName;
@@ -24,30 +26,27 @@ use crate::secure_fs::{Replaced, Stamp};
 /// For a program that writes the file just as we come.
 const BRIEFLY: Duration = Duration::from_millis(10);
 /// For a program that has the old file open, before it loses its name.
-const LONGER: Duration = Duration::from_millis(50);
-/// How often a file goes back and forth before the user's writes are kept side by side.
-const MAX_EXCHANGES: usize = 16;
+pub(super) const LONGER: Duration = Duration::from_millis(50);
 
-/// The new file, open, under its temporary name until it is [settled](Self::settled).
+/// The new file, open, under its temporary name until it is [settled](Self::settle).
 struct Ours<'d> {
     dir: &'d OwnedFd,
     name: &'d OsStr,
     file: File,
     id: Id,
-    settled: bool,
+    settled: Cell<bool>,
 }
 
 impl Ours<'_> {
     /// The name is not ours to remove any more.
-    fn settled(mut self) -> Self {
-        self.settled = true;
-        self
+    fn settle(&self) {
+        self.settled.set(true);
     }
 }
 
 impl Drop for Ours<'_> {
     fn drop(&mut self) {
-        if !self.settled {
+        if !self.settled.get() {
             // nothing of ours stays behind a failure; what cannot be removed is swept later
             let _ = rustix::fs::unlinkat(self.dir, self.name, AtFlags::empty());
         }
@@ -59,25 +58,32 @@ impl Opened {
         let name = OsStr::new(temp.as_str());
         let ours = write_temp(&self.dir, name, new, self.owner, Rights::Of(self))?;
         at("take-lease")?;
-        let mut lease = Lease::take(&self.file, BRIEFLY);
+        let mut lease = Lease::against_writers(&self.file, BRIEFLY);
+        // until it is sure that ours stays in place, nobody gets to see it
+        let mut put =
+            Put { file: &ours.file, id: ours.id, bytes: new, veil: Some(Lease::against_all(&ours.file)) };
         at("compare")?;
         self.check_unchanged()?;
         let atomic = self.put_in_place(name)?;
-        let ours = ours.settled();
+        ours.settle();
         let mut left = None;
         if atomic {
             match self.is_displaced(name, &mut lease) {
                 Ok(true) => {}
-                Ok(false) => return Err(self.undo(&ours.as_put(new), name)),
-                Err(fault) => return Err(self.undo_for(fault, &ours.as_put(new), name)),
+                Ok(false) => return Err(self.undo(&mut put, name)),
+                Err(fault) => return Err(self.undo_for(fault, &mut put, name)),
             }
             left = unlink(&self.dir, name, "unlink-displaced").err().map(|_| temp.clone());
         }
         if left.is_none() && !self.stayed_the_same(&mut lease) {
-            return Err(self.rescue(&ours.as_put(new)));
+            return Err(self.rescue(&mut put));
         }
+        drop(put);
         drop(lease);
         let durable = sync_directory(&self.dir);
+        if left.is_none() {
+            self.keep_late_write()?;
+        }
         let stamp = self.stamp_of(&ours, new)?;
         let _ = at("done");
         Ok(Replaced { stamp, atomic, durable, left })
@@ -86,7 +92,7 @@ impl Opened {
     pub(in super::super) fn remove(&self, temp: &TempName) -> Result<(), ReplaceError> {
         let name = OsStr::new(temp.as_str());
         at("take-lease")?;
-        let mut lease = Lease::take(&self.file, BRIEFLY);
+        let mut lease = Lease::against_writers(&self.file, BRIEFLY);
         at("compare")?;
         self.check_unchanged()?;
         at("exchange")?;
@@ -106,10 +112,12 @@ impl Opened {
         unlink(&self.dir, name, "unlink-displaced")?;
         if !self.stayed_the_same(&mut lease) {
             let rescued = self.write_rescued()?;
-            return Err(self.back_to_empty_name(OsStr::new(rescued.as_str()), ReplaceError::Changed));
+            let back = self.back_to_empty_name(OsStr::new(rescued.name.as_str()), ReplaceError::Changed);
+            return Err(self.with_the_rest(back, &rescued));
         }
         drop(lease);
         sync_directory(&self.dir);
+        self.keep_late_write()?;
         let _ = at("done");
         Ok(())
     }
@@ -118,8 +126,9 @@ impl Opened {
         let name = OsStr::new(leftover.as_str());
         judge(&stat(&self.dir, name)?, self.owner)?;
         self.check_unchanged()?;
-        let written = Put { file: &self.file, id: (self.stamp.device, self.stamp.inode), bytes: &self.bytes };
-        match self.undo(&written, name) {
+        let id = (self.stamp.device, self.stamp.inode);
+        let mut written = Put { file: &self.file, id, bytes: &self.bytes, veil: None };
+        match self.undo(&mut written, name) {
             ReplaceError::Changed => Ok(()),
             error => Err(error),
         }
@@ -149,7 +158,7 @@ impl Opened {
 
     /// Whether what was displaced is the file that was read, with the bytes that were read, and nobody waits to write
     /// it.
-    fn is_displaced(&self, temp: &OsStr, lease: &mut Lease<'_>) -> Result<bool, Fault> {
+    fn is_displaced(&self, temp: &OsStr, lease: &mut Lease<&File>) -> Result<bool, Fault> {
         at("verify")?;
         if id(&stat(&self.dir, temp)?) != (self.stamp.device, self.stamp.inode) {
             return Ok(false);
@@ -161,7 +170,7 @@ impl Opened {
     }
 
     /// The same question for the file that has no name any more.
-    fn stayed_the_same(&self, lease: &mut Lease<'_>) -> bool {
+    fn stayed_the_same(&self, lease: &mut Lease<&File>) -> bool {
         let _ = at("verify-unlinked");
         if lease.is_whole() {
             return true;
@@ -170,7 +179,21 @@ impl Opened {
             lease.let_writers_through(LONGER);
         }
         // what cannot be read cannot be put back either
-        holds(&self.file, &self.bytes).unwrap_or(true)
+        let same = holds(&self.file, &self.bytes).unwrap_or(true);
+        if !same {
+            // he may be in the middle of it: half of his write is not what is to come back
+            lease.wait(LONGER);
+        }
+        same
+    }
+
+    /// A program may have looked the name up before the exchange, and come to open what it found only now: what it
+    /// writes into the file without a name gets one.
+    fn keep_late_write(&self) -> Result<(), ReplaceError> {
+        if holds(&self.file, &self.bytes).unwrap_or(true) {
+            return Ok(());
+        }
+        Err(self.keep_copy(&self.file))
     }
 
     /// What our file is now; `Changed` where the user has already written after us.
@@ -183,51 +206,8 @@ impl Opened {
         if same { Ok(stamp(&now)) } else { Err(ReplaceError::Changed) }
     }
 
-    fn undo_for(&self, fault: Fault, put: &Put<'_>, temp: &OsStr) -> ReplaceError {
-        match self.undo(put, temp) {
-            ReplaceError::Changed => fault.into(),
-            error => error,
-        }
-    }
-
-    /// Puts the file at the temporary name back in its place, where `put` stands. Something newer of the user's may
-    /// come to light by that, and is then put back in its turn: the newest of his writes ends up in place.
-    fn undo(&self, put: &Put<'_>, temp: &OsStr) -> ReplaceError {
-        let conflict = || ReplaceError::Conflict { kept: self.path.with_file_name(temp) };
-        let mut in_place = put.id;
-        let mut both_are_the_users = false;
-        let mut held: Option<OwnedFd> = None;
-        for _ in 0..MAX_EXCHANGES {
-            // held, so that no file that he makes meanwhile gets its number
-            let Ok((pinned, going_back)) = pin(&self.dir, temp) else { return conflict() };
-            if !self.exchange_back(temp, in_place) {
-                return conflict();
-            }
-            let Ok(displaced) = at("verify-back").and_then(|()| stat(&self.dir, temp)) else {
-                // by rename, where nothing can be exchanged: the name is gone
-                return if self.is_gone(temp) { ReplaceError::Changed } else { conflict() };
-            };
-            if id(&displaced) == in_place {
-                if both_are_the_users {
-                    return conflict();
-                }
-                if in_place != put.id || holds(put.file, put.bytes).unwrap_or(false) {
-                    return self.drop_displaced(put, temp, in_place == put.id);
-                }
-                // he wrote into our file, for as long as it was in place: that is newer than what went back
-                both_are_the_users = true;
-            } else if held.as_ref().map_or_else(|| is_somewhere(put.file), is_somewhere) {
-                // what was in place was not replaced but moved: without us, that would be what goes back now
-                both_are_the_users = true;
-            }
-            held = Some(pinned);
-            in_place = going_back;
-        }
-        conflict()
-    }
-
     /// `None` where the file system cannot; the hook says so with the error that such a system gives.
-    fn exchange(&self, step: &'static str, temp: &OsStr) -> Result<Option<()>, Errno> {
+    pub(super) fn exchange(&self, step: &'static str, temp: &OsStr) -> Result<Option<()>, Errno> {
         match at(step) {
             Err(Fault::Io(errno)) if errno == Errno::INVAL.raw_os_error() => Ok(None),
             Err(fault) => Err(Errno::from_raw_os_error(fault.errno().unwrap_or_default())),
@@ -235,68 +215,40 @@ impl Opened {
         }
     }
 
-    /// Whether the file at the temporary name is back. Where names cannot be exchanged, it is renamed over ours.
-    fn exchange_back(&self, temp: &OsStr, in_place: Id) -> bool {
-        match self.exchange("exchange-back", temp) {
-            Ok(Some(())) => true,
-            Ok(None) => {
-                stat(&self.dir, &self.name).is_ok_and(|now| id(&now) == in_place)
-                    && rustix::fs::renameat(&self.dir, temp, &self.dir, &self.name).is_ok()
-            }
-            Err(_) => false,
-        }
-    }
-
-    fn is_gone(&self, temp: &OsStr) -> bool {
-        matches!(rustix::fs::statat(&self.dir, temp, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
-    }
-
-    /// Removes what an undoing has displaced: our own file, or one of the user's that he renamed another over.
-    fn drop_displaced(&self, put: &Put<'_>, temp: &OsStr, is_ours: bool) -> ReplaceError {
-        if unlink(&self.dir, temp, "unlink-ours").is_err() {
-            return ReplaceError::Conflict { kept: self.path.with_file_name(temp) };
-        }
-        sync_directory(&self.dir);
-        // opened for writing while it was in place, and written only now
-        if is_ours && !holds(put.file, put.bytes).unwrap_or(true) {
-            return match self.write_copy(put.file) {
-                Ok(kept) => ReplaceError::Conflict { kept: self.path.with_file_name(kept.as_str()) },
-                Err(fault) => fault.into(),
-            };
-        }
-        ReplaceError::Changed
-    }
-
     /// A write came to the old file in the very moment when it lost its name: its bytes get one again.
-    fn rescue(&self, put: &Put<'_>) -> ReplaceError {
+    fn rescue(&self, put: &mut Put<'_>) -> ReplaceError {
         match self.write_rescued() {
-            Ok(rescued) => self.undo(put, OsStr::new(rescued.as_str())),
+            Ok(rescued) => {
+                let back = self.undo(put, OsStr::new(rescued.name.as_str()));
+                self.with_the_rest(back, &rescued)
+            }
             Err(fault) => fault.into(),
         }
     }
 
-    fn write_rescued(&self) -> Result<TempName, Fault> {
+    fn write_rescued(&self) -> Result<Rescued, Fault> {
         at("rescue")?;
-        self.write_copy(&self.file)
+        let bytes = read_all(&self.file)?;
+        Ok(Rescued { name: self.write_beside(&bytes)?, bytes })
     }
 
-    /// Bytes of an open file without a name, in a new file beside.
-    fn write_copy(&self, file: &File) -> Result<TempName, Fault> {
+    /// He may have gone on writing while his bytes were put back: then all of them are kept beside.
+    fn with_the_rest(&self, back: ReplaceError, rescued: &Rescued) -> ReplaceError {
+        if holds(&self.file, &rescued.bytes).unwrap_or(true) { back } else { self.keep_copy(&self.file) }
+    }
+
+    /// Bytes of the user's that would have no name, in a new file beside.
+    pub(super) fn write_beside(&self, bytes: &[u8]) -> Result<TempName, Fault> {
         let name = TempName::random()?;
-        let bytes = read_all(file)?;
-        write_temp(&self.dir, OsStr::new(name.as_str()), &bytes, self.owner, Rights::Of(self))?.settled();
+        write_temp(&self.dir, OsStr::new(name.as_str()), bytes, self.owner, Rights::Of(self))?.settle();
         Ok(name)
     }
+}
 
-    /// Gives a file its name back, unless that is taken by now.
-    fn back_to_empty_name(&self, temp: &OsStr, otherwise: ReplaceError) -> ReplaceError {
-        let back =
-            at("exchange-back").and_then(|()| rename_new(&self.dir, temp, &self.name).map_err(refused));
-        match back {
-            Ok(()) => otherwise,
-            Err(_) => ReplaceError::Conflict { kept: self.path.with_file_name(temp) },
-        }
-    }
+/// The bytes of a file without a name, under a new one.
+struct Rescued {
+    name: TempName,
+    bytes: Vec<u8>,
 }
 
 impl Home {
@@ -316,24 +268,11 @@ impl Home {
             Err(Errno::EXIST) => return Err(ReplaceError::Changed),
             Err(error) => return Err(refused(error).into()),
         }
-        let ours = ours.settled();
+        ours.settle();
         let durable = sync_directory(&dir);
         let stamp = stamp(&rustix::fs::fstat(&ours.file).map_err(refused)?);
         let _ = at("done");
         Ok(Replaced { stamp, atomic: true, durable, left: None })
-    }
-}
-
-/// What is at the name by our doing: bytes that may be thrown away as long as they are these.
-struct Put<'f> {
-    file: &'f File,
-    id: Id,
-    bytes: &'f [u8],
-}
-
-impl Ours<'_> {
-    fn as_put<'f>(&'f self, bytes: &'f [u8]) -> Put<'f> {
-        Put { file: &self.file, id: self.id, bytes }
     }
 }
 
@@ -359,13 +298,13 @@ fn write_temp<'d>(
     let private = Mode::RUSR | Mode::WUSR;
     let file = rustix::fs::openat(dir, name, flags, private).map(File::from).map_err(refused)?;
     let created = rustix::fs::fstat(&file).map_err(refused)?;
-    let mut ours = Ours { dir, name, file, id: id(&created), settled: false };
+    let ours = Ours { dir, name, file, id: id(&created), settled: Cell::new(false) };
     if created.st_uid != owner {
         // root writes for the owner only where no worker could be had: never by a path
         rustix::fs::fchown(&ours.file, Some(rustix::fs::Uid::from_raw(owner)), None).map_err(refused)?;
     }
     at("write-temp")?;
-    ours.file.write_all(bytes).map_err(|error| write_fault(error.raw_os_error().unwrap_or_default()))?;
+    (&ours.file).write_all(bytes).map_err(|error| write_fault(error.raw_os_error().unwrap_or_default()))?;
     at("copy-metadata")?;
     match rights {
         Rights::Of(old) => system::copy_metadata(&old.file, &ours.file, old.gid, old.mode)?,
@@ -380,7 +319,7 @@ fn write_temp<'d>(
 }
 
 /// Renames to a name that nothing has yet.
-fn rename_new(dir: &OwnedFd, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
+pub(super) fn rename_new(dir: &OwnedFd, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
     match rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
         // not on this file system: a second name, which fails where it is taken, then without the first
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
@@ -394,7 +333,7 @@ fn rename_new(dir: &OwnedFd, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
 /// Bytes past this are not a configuration, and whoever wrote them did so after we had looked.
 const MAX_RESCUED: usize = 64 << 20;
 
-fn read_all(file: &File) -> Result<Vec<u8>, Fault> {
+pub(super) fn read_all(file: &File) -> Result<Vec<u8>, Fault> {
     use std::os::unix::fs::FileExt as _;
     let size = length(&rustix::fs::fstat(file).map_err(read_fault)?);
     let mut bytes = vec![0; usize::try_from(size).unwrap_or(MAX_RESCUED).min(MAX_RESCUED)];
@@ -409,31 +348,20 @@ fn read_all(file: &File) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-fn unlink(dir: &OwnedFd, name: &OsStr, step: &'static str) -> Result<(), Fault> {
+pub(super) fn unlink(dir: &OwnedFd, name: &OsStr, step: &'static str) -> Result<(), Fault> {
     at(step)?;
     rustix::fs::unlinkat(dir, name, AtFlags::empty()).map_err(refused)
 }
 
 /// Whether the names in a directory are on the disk.
-fn sync_directory(dir: &OwnedFd) -> bool {
+pub(super) fn sync_directory(dir: &OwnedFd) -> bool {
     at("sync-directory").is_ok() && system::sync_directory(dir).is_ok()
 }
 
-fn stat(dir: &OwnedFd, name: &OsStr) -> Result<Stat, Fault> {
+pub(super) fn stat(dir: &OwnedFd, name: &OsStr) -> Result<Stat, Fault> {
     rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(read_fault)
 }
 
-fn pin(dir: &OwnedFd, name: &OsStr) -> Result<(OwnedFd, Id), Fault> {
-    let pinned = rustix::fs::openat(dir, name, system::PASS, Mode::empty()).map_err(read_fault)?;
-    let stat = rustix::fs::fstat(&pinned).map_err(read_fault)?;
-    Ok((pinned, id(&stat)))
-}
-
-/// Whether an open file still has a name.
-fn is_somewhere(file: impl AsFd) -> bool {
-    rustix::fs::fstat(file).map_or(true, |stat| links(&stat) > 0)
-}
-
-fn io_fault(error: &std::io::Error) -> Fault {
+pub(super) fn io_fault(error: &std::io::Error) -> Fault {
     Fault::Io(error.raw_os_error().unwrap_or_default())
 }
