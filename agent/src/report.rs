@@ -28,6 +28,8 @@ pub struct Run {
     pub duration_ms: u64,
     /// `file` or `ephemeral`.
     pub fingerprint_key: &'static str,
+    /// The id of the machine, where the caller gave one.
+    pub device_id: Option<String>,
     /// The policy by which the entries were judged, where there is one.
     pub policy: Option<v1::PolicyInForce>,
 }
@@ -47,7 +49,7 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
     v1::Report {
         schema: v1::SCHEMA.to_owned(),
         agent: v1::Agent { name: "mcpolicy".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        host: builder.host(),
+        host: v1::Host { device_id: run.device_id.clone(), ..builder.host() },
         scan: v1::Scan {
             mode: ground.mode.to_owned(),
             root: builder.root(),

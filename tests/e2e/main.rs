@@ -20,6 +20,7 @@ mod house;
 mod live;
 mod options;
 mod policy_authoring;
+mod policy_care;
 #[cfg(unix)]
 mod policy_ci;
 mod policy_demo;

@@ -258,7 +258,9 @@ fn the_answer_does_not_depend_on_how_the_reports_are_stored() {
     old["host"]["hostname"] = json!("laptop-3");
     old["scan"]["started_at"] = json!("2020-01-01T00:00:00Z");
     store(&machine, "zz.json", &old);
-    assert_eq!(of(&["reports"]), folder);
+    let with_old = of(&["reports"]);
+    assert!(with_old.contains("\"superseded\": 1,"), "{with_old}");
+    assert_eq!(with_old.replace("\"superseded\": 1,", "\"superseded\": 0,"), folder);
     let mut child = Command::new(crate::BINARY)
         .args(["policy", "simulate", "-", "--policy", "new.toml", "--json", "--now", NOW])
         .current_dir(machine.home())

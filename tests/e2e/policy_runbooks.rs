@@ -205,6 +205,76 @@ fn runbook_a_stolen_online_key_has_signed_enormous_numbers() {
     );
 }
 
+/// Signs what a thief of the online key would: the published head with other members.
+fn forged_head(desk: &Desk, change: impl FnOnce(&mut serde_json::Value)) -> bool {
+    use base64::Engine as _;
+    let b64 = base64::engine::general_purpose::STANDARD;
+    let Some(openssl) = ["/usr/bin/openssl", "/usr/local/bin/openssl", "/opt/homebrew/bin/openssl"]
+        .into_iter()
+        .find(|path| std::path::Path::new(path).is_file())
+    else {
+        mcpolicy_tests::skip("no openssl plays the thief");
+        return false;
+    };
+    let mut envelope: serde_json::Value =
+        serde_json::from_str(&crate::policy_desk::read(&desk.path("site/head.json"))).unwrap();
+    let payload = b64.decode(envelope["payload"].as_str().unwrap()).unwrap();
+    let mut head: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    change(&mut head);
+    let payload = serde_json::to_vec(&head).unwrap();
+    let kind = envelope["payloadType"].as_str().unwrap().to_owned();
+    let mut pae = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
+    pae.extend(&payload);
+    desk.machine.file("pae", pae);
+    let output = std::process::Command::new(openssl)
+        .args(["pkeyutl", "-sign", "-rawin", "-inkey", "repo-keys/online-1.pem", "-in", "pae"])
+        .current_dir(desk.machine.home())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    envelope["payload"] = b64.encode(&payload).into();
+    envelope["signatures"][0]["sig"] = b64.encode(&output.stdout).into();
+    desk.machine.file("site/head.json", envelope.to_string());
+    true
+}
+
+#[test]
+fn runbook_a_stolen_online_key_has_signed_the_greatest_numbers_and_dropped_the_denials() {
+    for greatest in [9_007_199_254_740_991_u64, 9_007_199_254_740_992, u64::MAX] {
+        let desk = published();
+        let keys = ["--key", "repo-keys/emergency-1.pem", "--key", "repo-keys/online-1.pem", "--to", "site"];
+        desk.ok(&[&["revoke", "--user", "eve", "--reason", "left"], &keys[..]].concat());
+        let forged = forged_head(&desk, |head| {
+            head["sequence"] = greatest.into();
+            head.as_object_mut().unwrap().remove("revocations");
+        });
+        if !forged {
+            return;
+        }
+        // Machines take no number beyond the greatest; every command says where to read on instead of ending badly.
+        assert_eq!(desk.verify(ROOT, &[])["verified"], greatest <= 9_007_199_254_740_991);
+        for stuck in [
+            &["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"][..],
+            &[&["revoke", "docs", "--reason", "r"], &keys[..]].concat(),
+        ] {
+            let refused = desk.refused(stuck);
+            assert!(refused.contains("A stolen key has signed enormous numbers"), "{refused}");
+        }
+        desk.machine.run(&["policy", "key", "online-2.pem", "--no-passphrase"]);
+        let old = report_of(&desk.machine.run(&["policy", "key", "repo-keys/online-1.pem", "--json"]));
+        let remove = format!("online={}", old["id"].as_str().unwrap());
+        let root = ["--key", "repo-keys/root-1.pem", "--key", "repo-keys/root-2.pem"];
+        let change =
+            ["rotate", "repo", "--add", "online=online-2.pub", "--remove", &remove, "--reset", "10,1,1"];
+        desk.ok(&[&change[..], &root].concat());
+        let said = desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "online-2.pem"]);
+        assert!(said.contains("policy 1, revocations 1, head 10"), "{said}");
+        assert_eq!(desk.verify(ROOT, &[])["verified"], true);
+        let said = desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "online-2.pem"]);
+        assert!(said.contains("head 11"), "{said}");
+    }
+}
+
 #[test]
 fn the_ci_recipe_comments_and_fails_on_a_loosening_that_one_person_approved() {
     let git = std::path::Path::new("/usr/bin/git");

@@ -57,6 +57,7 @@ impl Inventory {
         let bounds = Bounds { walk_budget: Duration::from_secs(60), threads: 2, progress: &|_| {} };
         let outcome = pipeline::scan(&ground, &bounds, &redactor);
         let run = Run {
+            device_id: None,
             started_at: "2026-11-21T00:00:00Z".into(),
             duration_ms: 1,
             fingerprint_key: "ephemeral",

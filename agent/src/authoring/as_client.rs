@@ -79,7 +79,12 @@ pub fn read(written: &Written<'_>) -> Result<Vec<Entry>, AsClientError> {
         let why = taken.findings.first().map_or("no server is found in it", |f| f.finding.message.as_str());
         return Err(unreadable(why.to_owned()));
     }
-    Ok(taken.entries)
+    let mut entries = taken.entries;
+    // The client keeps these in the file of the user's, under a project; which one plays no part.
+    if written.scope == Some(Scope::Local) {
+        entries.iter_mut().for_each(|entry| entry.scope = Scope::Local);
+    }
+    Ok(entries)
 }
 
 /// Where the client keeps such an entry; JSON before other formats, as entries are usually written in it.

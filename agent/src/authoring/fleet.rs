@@ -56,6 +56,16 @@ pub fn newest<T>(all: Vec<Dated<T>>) -> Vec<(Origin, T)> {
     kept.into_iter().map(|(origin, (_, item))| (origin, item)).collect()
 }
 
+/// What is said of reports that were taken for older ones.
+pub fn superseded(count: u64) -> String {
+    let (reports, are) =
+        if count == 1 { ("report", "counts as an older one") } else { ("reports", "count as older ones") };
+    format!(
+        "{count} {reports} {are} of a machine with the same device id or host name and the same users; scan with \
+         --device-id where they are of different machines"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,16 +1,22 @@
 //! A grant: one entry allowed to one user on one device for a time, as one line that can be pasted.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_schema::envelope::Envelope;
 use mcpolicy_schema::json;
+use mcpolicy_schema::report::v1;
 use mcpolicy_schema::signed::{Grant, Payload as _, Request, Root};
 use serde::Deserialize;
 
 use super::folder;
+use super::reports;
 use super::signer::Signer;
+use super::stored::{self, Stored};
 
 /// Begins a pasted grant.
 const GRANT: &str = "mcpolicy-grant-1:";
@@ -24,17 +30,42 @@ pub const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
 struct Wanted {
     fingerprint: String,
     #[serde(default)]
-    identity: String,
+    identity: Claimed,
     #[serde(default)]
     device: String,
     #[serde(default)]
     user: String,
 }
 
+/// What a request says that its fingerprint stands for: in words, or as a report has it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Claimed {
+    Words(String),
+    Parts { kind: String, name: String },
+}
+
+impl Default for Claimed {
+    fn default() -> Self {
+        Self::Words(String::new())
+    }
+}
+
+impl Claimed {
+    fn text(&self) -> String {
+        match self {
+            Self::Words(words) => words.clone(),
+            Self::Parts { kind, name } => format!("{kind}:{name}"),
+        }
+    }
+}
+
 /// What to grant.
 pub struct Order<'a> {
     /// The request.
     pub request: &'a [u8],
+    /// Reports, one of which has the entry that the fingerprint is of.
+    pub reports: &'a [PathBuf],
     /// Device, where the request names none.
     pub device: Option<String>,
     /// User, where the request names none.
@@ -68,6 +99,7 @@ pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
         is_fingerprint,
         "the request names no fingerprint (`sha256:` and 64 hex digits); copy it from a report"
     );
+    let identity = identity_of(order.reports, &wanted)?;
     let named = |given: &Option<String>, asked: &str, what: &str| -> anyhow::Result<String> {
         if let Some(given) = given.as_ref().filter(|given| !asked.is_empty() && *given != asked) {
             bail!("the request is for the {what} {asked}, not {given}");
@@ -82,7 +114,7 @@ pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
         schema: Grant::SCHEMA.to_owned(),
         id: id()?,
         fingerprint: wanted.fingerprint,
-        identity: wanted.identity,
+        identity,
         device,
         user,
         ticket: order.ticket.clone(),
@@ -98,6 +130,48 @@ pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
         role.threshold
     );
     Ok((grant, envelope))
+}
+
+/// What the fingerprint stands for, read again from the entry that has it: the words of a request are its writer's, and
+/// whoever signs must see what is signed.
+fn identity_of(inputs: &[PathBuf], wanted: &Wanted) -> anyhow::Result<String> {
+    ensure!(
+        !inputs.is_empty(),
+        "name the stored reports with --reports: only the entry in a report says what the fingerprint of a request is of"
+    );
+    let read = reports::each(inputs, &|_, _| {}, |_, report| {
+        let found = report.entries.iter().filter(|entry| entry.fingerprint == wanted.fingerprint);
+        found.map(told).collect::<Vec<_>>()
+    });
+    let all: BTreeSet<String> = read.items.into_iter().flatten().collect();
+    let mut all = all.into_iter();
+    let identity = match (all.next(), all.next()) {
+        (Some(one), None) => one,
+        (Some(_), Some(_)) => bail!(
+            "the reports say different things of {}; find out who wrote them before you sign",
+            wanted.fingerprint
+        ),
+        (None, _) => bail!(
+            "no entry of the reports has the fingerprint {}; ask for a new scan of the machine{}",
+            wanted.fingerprint,
+            super::draft::first(&read.problems)
+        ),
+    };
+    let claimed = wanted.identity.text();
+    let name = identity.split_once(':').map_or(identity.as_str(), |(_, name)| name);
+    let name = name.rsplit_once(' ').map_or(name, |(name, _)| name);
+    ensure!(
+        claimed.is_empty() || claimed.contains(name),
+        "the request says {claimed:?}, but its fingerprint is that of {identity:?}; nothing was signed"
+    );
+    Ok(identity)
+}
+
+/// Kind, name and version of what an entry would run, computed anew: what the report says of it may be forged.
+fn told(entry: &v1::Entry) -> String {
+    let identity = Stored::new(entry).identity;
+    let version = identity.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+    stored::shown(&format!("{}:{}{version}", identity.kind.as_str(), identity.name))
 }
 
 /// A name that no other grant has, so that a revocation can name it.

@@ -5,10 +5,12 @@ use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_schema::envelope::Envelope;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
-use mcpolicy_schema::signed::{Current, Head, Payload as _, Root};
+use mcpolicy_schema::signed::{Current, Head, Payload as _, RevocationsStatement, Root, Statement};
 use mcpolicy_schema::trust::{Documents, Trust};
 
 use super::folder::{self, Folder, HEAD};
+use super::lock::Lock;
+use super::number;
 use super::signer::Signer;
 use super::statement;
 
@@ -64,6 +66,7 @@ pub struct Published {
 /// # Errors
 /// A machine would refuse the folder, or it cannot be written.
 pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
+    let held = Lock::of_existing(order.to.path())?;
     let roots = order.trust.roots()?;
     let root = order.trust.newest_root()?;
     check_roots(order.to, &roots)?;
@@ -72,7 +75,7 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
         Some(signed) => newest(signed, before.as_ref())?,
         None => published_policy(order.to, before.as_ref())?,
     };
-    let revocations = before.as_ref().and_then(|head| head.revocations);
+    let revocations = before.as_ref().and_then(|before| before.head.revocations);
     let (head, envelope) = next_head(order, &root, before.as_ref(), policy, revocations)?;
     let mut offered =
         Documents { roots: roots.clone(), head: Some(envelope.to_bytes()), ..Documents::default() };
@@ -86,6 +89,10 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
         offered.revocations_body = order.to.read(&format!("revocations.{n}.body"), most)?;
     }
     accepted(&offered, order.now)?;
+    let _held = match held {
+        Some(held) => held,
+        None => first_in(order.to)?,
+    };
     let mut files: Vec<(String, Vec<u8>)> =
         roots.into_iter().map(|(n, bytes)| (format!("root.{n}.json"), bytes)).collect();
     files.push((format!("policy.{}.body", policy.sequence), body));
@@ -93,6 +100,19 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
     files.push((HEAD.to_owned(), envelope.to_bytes()));
     order.to.write(&files)?;
     Ok(Published { policy: policy.sequence, head, revocations: revocations.map(|r| r.sequence) })
+}
+
+/// Makes and takes a folder that was not there. Whoever published in it meanwhile keeps what they published.
+fn first_in(to: &Folder) -> anyhow::Result<Lock> {
+    std::fs::create_dir_all(to.path())
+        .with_context(|| format!("cannot make the folder {}", to.path().display()))?;
+    let held = Lock::take(to.path())?;
+    ensure!(
+        to.read(HEAD, MAX_ENVELOPE_BYTES)?.is_none(),
+        "{} was published to meanwhile; run this again",
+        to.path().display()
+    );
+    Ok(held)
 }
 
 /// A published root is never another than the repository's. Roots of a chain that was broken on purpose may lie there
@@ -111,39 +131,105 @@ fn check_roots(to: &Folder, ours: &std::collections::BTreeMap<u64, Vec<u8>>) -> 
     Ok(())
 }
 
-/// The head that is published, as the online keys have signed it; an expired one still says what comes next.
+/// The head that is published.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// What it says.
+    pub head: Head,
+    /// The online keys of the newest root have signed it; else only those of a root before.
+    pub by_current_keys: bool,
+}
+
+impl Before {
+    /// The number of the next head.
+    fn next(before: Option<&Self>, root: &Root) -> anyhow::Result<u64> {
+        let Some(Self { head, by_current_keys }) = before else {
+            return Ok(root.reset.map_or(1, |reset| reset.head.max(1)));
+        };
+        match root.reset {
+            // The keys that said the enormous number say nothing any more: machines go on from the new floor.
+            Some(reset) if !by_current_keys => Ok(reset.head.max(1)),
+            reset => Ok(number::after(head.sequence, "the published head")?.max(reset.map_or(1, |r| r.head))),
+        }
+    }
+}
+
+/// The head that is published, as the online keys have signed it; an expired one still says what comes next. A head of
+/// keys that were replaced is not believed in what it names: that is read from the documents beside it.
 ///
 /// # Errors
 /// It is there and does not verify.
-pub fn current_head(to: &Folder, root: &Root) -> anyhow::Result<Option<Head>> {
+pub fn current_head(to: &Folder, root: &Root) -> anyhow::Result<Option<Before>> {
     let Some(bytes) = to.read(HEAD, MAX_ENVELOPE_BYTES)? else { return Ok(None) };
-    match folder::verified::<Head>(&bytes, &root.roles.online) {
-        Ok(head) => Ok(Some(head)),
+    match said(&bytes, root) {
+        Ok(head) => Ok(Some(Before { head, by_current_keys: true })),
         Err(error) => {
             // After the online key was replaced, only the root before knows the old one.
             let roots = to.roots()?;
-            let by_older = roots.values().rev().find_map(|bytes_of_root| {
-                let older = folder::root(bytes_of_root).ok()?;
-                folder::verified::<Head>(&bytes, &older.roles.online).ok()
-            });
-            by_older.map(Some).ok_or_else(|| {
+            let by_older =
+                roots.values().rev().find_map(|older| said(&bytes, &folder::root(older).ok()?).ok());
+            let head = by_older.ok_or_else(|| {
                 error.context(format!(
                     "the head in {} is not one of ours; remove it if it is damaged",
                     to.path().display()
                 ))
-            })
+            })?;
+            let head = Head {
+                policy: newest_policy(to, root)?.unwrap_or(head.policy),
+                revocations: newest_list(to, root)?.or(head.revocations),
+                ..head
+            };
+            Ok(Some(Before { head, by_current_keys: false }))
         }
     }
+}
+
+/// What a head says that the online keys of a root have signed. Not all that a machine asks is asked: an author has to
+/// get past a head with an enormous number.
+fn said(bytes: &[u8], root: &Root) -> anyhow::Result<Head> {
+    let envelope = Envelope::parse(bytes)?;
+    let role = &root.roles.online;
+    envelope.verify(Head::PAYLOAD_TYPE, &role.key_set(), role.threshold)?;
+    Ok(mcpolicy_schema::json::from_slice(envelope.payload())?)
+}
+
+/// The newest policy in a folder that the policy keys have signed.
+fn newest_policy(to: &Folder, root: &Root) -> anyhow::Result<Option<Current>> {
+    let role = &root.roles.policy.role;
+    let good = |n: u64| {
+        let bytes = to.read(&format!("policy.{n}.json"), MAX_ENVELOPE_BYTES).ok()??;
+        let statement = folder::verified::<Statement>(&bytes, role).ok()?;
+        (statement.sequence == n).then_some(Current {
+            sequence: n,
+            len: statement.body.len,
+            sha256: statement.body.sha256,
+        })
+    };
+    Ok(to.numbers("policy")?.into_iter().rev().find_map(good))
+}
+
+/// The newest emergency list in a folder that the emergency keys have signed.
+fn newest_list(to: &Folder, root: &Root) -> anyhow::Result<Option<Current>> {
+    let good = |n: u64| {
+        let bytes = to.read(&format!("revocations.{n}.json"), MAX_ENVELOPE_BYTES).ok()??;
+        let statement = folder::verified::<RevocationsStatement>(&bytes, &root.roles.emergency).ok()?;
+        (statement.sequence == n).then_some(Current {
+            sequence: n,
+            len: statement.body.len,
+            sha256: statement.body.sha256,
+        })
+    };
+    Ok(to.numbers("revocations")?.into_iter().rev().find_map(good))
 }
 
 type Policy = (Current, Vec<u8>, Vec<u8>);
 
 /// The newest signed policy, which must be newer than the published one.
-fn newest(signed: &Folder, before: Option<&Head>) -> anyhow::Result<Policy> {
+fn newest(signed: &Folder, before: Option<&Before>) -> anyhow::Result<Policy> {
     let Some(number) = signed.numbers("policy")?.last().copied() else {
         bail!("nothing is signed yet; sign the policy with `mcpolicy policy sign`");
     };
-    if let Some(head) = before {
+    if let Some(Before { head, .. }) = before {
         ensure!(
             number > head.policy.sequence,
             "policy {number} is not newer than {}, which is published; sign with `mcpolicy policy sign --new`, or renew \
@@ -157,8 +243,8 @@ fn newest(signed: &Folder, before: Option<&Head>) -> anyhow::Result<Policy> {
 }
 
 /// The policy that is published already.
-fn published_policy(to: &Folder, before: Option<&Head>) -> anyhow::Result<Policy> {
-    let head = before.with_context(|| {
+fn published_policy(to: &Folder, before: Option<&Before>) -> anyhow::Result<Policy> {
+    let Before { head, .. } = before.with_context(|| {
         format!("{} has no head to renew; publish without --refresh", to.path().display())
     })?;
     let (envelope, _, body) = statement::load(to, head.policy.sequence)?;
@@ -172,7 +258,7 @@ fn published_policy(to: &Folder, before: Option<&Head>) -> anyhow::Result<Policy
 fn next_head(
     order: &Order<'_>,
     root: &Root,
-    before: Option<&Head>,
+    before: Option<&Before>,
     policy: Current,
     revocations: Option<Current>,
 ) -> anyhow::Result<(Head, Envelope)> {
@@ -186,7 +272,7 @@ fn next_head(
 pub fn head(
     options: &HeadOptions,
     root: &Root,
-    before: Option<&Head>,
+    before: Option<&Before>,
     policy: Current,
     revocations: Option<Current>,
     signers: &[Box<dyn Signer>],
@@ -194,9 +280,11 @@ pub fn head(
 ) -> anyhow::Result<(Head, Envelope)> {
     let kept =
         |given: &Option<String>, old: Option<String>| given.clone().or(old).filter(|text| !text.is_empty());
+    let sequence = Before::next(before, root)?;
+    let before = before.map(|before| &before.head);
     let head = Head {
         schema: Head::SCHEMA.to_owned(),
-        sequence: before.map_or(1, |head| head.sequence + 1),
+        sequence,
         issued: now,
         expires: now + options.lifetime,
         channel: kept(&options.channel, before.map(|h| h.channel.clone()))
@@ -207,11 +295,6 @@ pub fn head(
         ring: kept(&options.ring, before.and_then(|h| h.ring.clone())),
         poll_interval_s: options.poll_interval_s.or(before.and_then(|h| h.poll_interval_s)).or(Some(POLL_S)),
         crit: Vec::new(),
-    };
-    // A reset of the floors says where numbers go on.
-    let head = match root.reset {
-        Some(reset) => Head { sequence: head.sequence.max(reset.head), ..head },
-        None => head,
     };
     let online = &root.roles.online;
     let (envelope, valid) = folder::sign(folder::unsigned(&head)?, &online.keys, signers)?;

@@ -14,11 +14,27 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The repository at a path; a file stands for the folder that it is in.
+    /// The repository at a path; its `policy.toml` stands for the folder that it is in. Another file does not: what is
+    /// signed is always `policy.toml`, never a file beside it.
+    ///
+    /// # Errors
+    /// The path is none, or is another file.
+    pub fn at(path: &Path) -> anyhow::Result<Self> {
+        let full = std::path::absolute(path)?;
+        anyhow::ensure!(
+            !full.exists() || full.is_dir() || full.file_name().is_some_and(|name| name == source::FILE_NAME),
+            "{} is neither a repository nor its {name}; name the folder, and put what is meant into its {name}",
+            path.display(),
+            name = source::FILE_NAME
+        );
+        Self::around(&full)
+    }
+
+    /// The repository that a policy lies in, whatever its name.
     ///
     /// # Errors
     /// The path is none.
-    pub fn at(path: &Path) -> anyhow::Result<Self> {
+    pub fn around(path: &Path) -> anyhow::Result<Self> {
         let path = std::path::absolute(path)?;
         let path = if path.is_file() { path.parent().unwrap_or(&path).to_owned() } else { path };
         Ok(Self { path })

@@ -95,7 +95,13 @@ impl Made {
 }
 
 /// Reads all requests; the same one in several reports counts once.
-pub fn read(inputs: &[PathBuf], done: &(dyn Fn(u64, u64) + Sync)) -> (Vec<Made>, Vec<Problem>) {
+///
+/// # Errors
+/// Not one report could be read: nothing is known then, which is not that nobody asks.
+pub fn read(
+    inputs: &[PathBuf],
+    done: &(dyn Fn(u64, u64) + Sync),
+) -> anyhow::Result<(Vec<Made>, Vec<Problem>)> {
     let read = reports::each(inputs, done, |place, report| {
         let machine = Origin::of(place, &report).machine;
         let made = |request: &v1::Request| Made {
@@ -106,6 +112,11 @@ pub fn read(inputs: &[PathBuf], done: &(dyn Fn(u64, u64) + Sync)) -> (Vec<Made>,
         };
         report.requests.iter().map(made).collect::<Vec<_>>()
     });
+    anyhow::ensure!(
+        !read.items.is_empty(),
+        "no report could be read, so nothing can be said{}",
+        super::draft::first(&read.problems)
+    );
     let mut unique: BTreeMap<(String, String, String, String), Made> = BTreeMap::new();
     for made in read.items.into_iter().flatten() {
         let request = &made.request;
@@ -113,7 +124,7 @@ pub fn read(inputs: &[PathBuf], done: &(dyn Fn(u64, u64) + Sync)) -> (Vec<Made>,
             (request.id.clone(), request.fingerprint.clone(), request.user.clone(), made.machine.clone());
         unique.entry(key).or_insert(made);
     }
-    (unique.into_values().collect(), read.problems)
+    Ok((unique.into_values().collect(), read.problems))
 }
 
 /// Requests by fingerprint, those that most people make first.

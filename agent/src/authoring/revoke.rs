@@ -1,16 +1,20 @@
 //! The emergency list: a new statement, body and head in one go. Needs nothing of the repository but the root, which lies
 //! in the published folder too; an expired head or list does not stand in the way of an emergency.
 
+mod valid;
+
 use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_schema::document::{
-    ExecutableMatcher, GitMatcher, IdentityMatcher, ImageMatcher, PackageMatcher, UrlMatcher,
+    ExecutableMatcher, GitMatcher, IdentityMatcher, ImageMatcher, PackageMatcher, PolicyDocument, UrlMatcher,
 };
-use mcpolicy_schema::limits::{MAX_ENVELOPE_BYTES, MAX_REVOCATIONS_BODY_BYTES};
+use mcpolicy_schema::limits::{MAX_ENVELOPE_BYTES, MAX_POLICY_BODY_BYTES, MAX_REVOCATIONS_BODY_BYTES};
 use mcpolicy_schema::revocations::{self, Revocation, Revocations, RevocationsDocument, Revoked};
 use mcpolicy_schema::signed::{Current, Digest, Head, Payload as _, RevocationsStatement, Root};
 
 use super::folder::{self, Folder, HEAD};
+use super::lock::Lock;
+use super::number;
 use super::publish::{self, HeadOptions};
 use super::signer::Signer;
 
@@ -63,6 +67,8 @@ pub struct Revised {
     pub id: Option<String>,
     /// Number of the head.
     pub head: u64,
+    /// What the author should look at.
+    pub warning: Option<String>,
 }
 
 /// Changes the list and publishes it.
@@ -70,13 +76,20 @@ pub struct Revised {
 /// # Errors
 /// Keys are missing, the folder is not one of ours, or it cannot be written.
 pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
-    let head = publish::current_head(order.to, order.root)?;
-    let head =
-        head.with_context(|| format!("{} has no head; publish a policy first", order.to.path().display()))?;
-    let (before, mut list) = current(order, &head)?;
+    let nothing = || format!("{} has no head; publish a policy first", order.to.path().display());
+    let _held = Lock::of_existing(order.to.path())?.with_context(nothing)?;
+    let published = publish::current_head(order.to, order.root)?.with_context(nothing)?;
+    let head = &published.head;
+    let (before, mut list) = current(order, head)?;
     let floor = order.root.reset.map_or(0, |reset| reset.revocations);
-    let sequence = (before + 1).max(floor);
+    let sequence = number::after(before, "the published list of revocations")?.max(floor);
     let id = apply(&order.change, order.ticket.as_ref(), sequence, &mut list)?;
+    let warning = match &order.change {
+        Change::Revoke { revoked: Revoked::Rule(id), .. } if !is_known(order.to, head, id) => Some(format!(
+            "the published policy has no rule or exception {id}, so this denies nothing at present; was another id meant?"
+        )),
+        _ => None,
+    };
     let document = RevocationsDocument { schema: revocations::SCHEMA.to_owned(), revocation: list };
     let body = body(&document)?;
     let statement = RevocationsStatement {
@@ -100,7 +113,7 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
     let (head, head_envelope) = publish::head(
         &options,
         order.root,
-        Some(&head),
+        Some(&published),
         head.policy,
         Some(current),
         order.signers,
@@ -111,7 +124,7 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
         (format!("revocations.{sequence}.json"), envelope.to_bytes()),
         (HEAD.to_owned(), head_envelope.to_bytes()),
     ])?;
-    Ok(Revised { sequence, list: document.revocation, id, head: head.sequence })
+    Ok(Revised { sequence, list: document.revocation, id, head: head.sequence, warning })
 }
 
 /// The list that the head names, as the emergency keys have signed it. What somebody else has put in its place must not
@@ -149,8 +162,13 @@ fn apply(
             Ok(Some(id.clone()))
         }
         Change::Revoke { revoked, reason, id } => {
-            let id = id.clone().unwrap_or_else(|| format!("revocation-{sequence}"));
-            if let Some(there) = list.iter().find(|line| line.revoked == *revoked) {
+            ensure!(
+                !reason.trim().is_empty() && !reason.contains(char::is_control),
+                "--reason says nothing, or more than one line; developers are shown it, so say why in a few words"
+            );
+            let revoked = valid::spelled(revoked.clone())?;
+            let id = id.clone().unwrap_or_else(|| unused(list, sequence));
+            if let Some(there) = list.iter().find(|line| line.revoked == revoked) {
                 bail!("the list denies this already, as {}; nothing was changed", there.id);
             }
             ensure!(
@@ -159,14 +177,33 @@ fn apply(
             );
             let line = Revocation {
                 id: id.clone(),
-                revoked: revoked.clone(),
-                reason: reason.clone(),
+                revoked,
+                reason: reason.trim().to_owned(),
                 ticket: ticket.cloned(),
             };
             list.push(line);
             Ok(Some(id))
         }
     }
+}
+
+/// An id that no line of the list has. One that was given by hand may look like the next of ours.
+fn unused(list: &[Revocation], sequence: u64) -> String {
+    let plain = format!("revocation-{sequence}");
+    let more = (2..).map(|n| format!("{plain}-{n}"));
+    let taken = |id: &String| list.iter().any(|line| line.id == *id);
+    std::iter::once(plain.clone()).chain(more).find(|id| !taken(id)).unwrap_or(plain)
+}
+
+/// Whether a rule or exception of the published policy has an id. A grant is in no policy; where the policy cannot be
+/// read, nothing is said.
+fn is_known(to: &Folder, head: &Head, id: &str) -> bool {
+    let name = format!("policy.{}.body", head.policy.sequence);
+    let body = to.read(&name, MAX_POLICY_BODY_BYTES).ok().flatten();
+    let policy = body.and_then(|body| mcpolicy_schema::json::from_slice::<PolicyDocument>(&body).ok());
+    let Some(policy) = policy.filter(|_| !id.starts_with("grant-")) else { return true };
+    let rules = policy.rule.iter().map(|rule| &rule.id);
+    rules.chain(policy.exception.iter().map(|exception| &exception.id)).any(|known| known == id)
 }
 
 fn body(document: &RevocationsDocument) -> anyhow::Result<Vec<u8>> {

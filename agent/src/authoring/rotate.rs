@@ -8,6 +8,8 @@ use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::signed::{self, Payload as _, Reset, Role, Roles, Root};
 
 use super::folder::{self, Folder};
+use super::lock::Lock;
+use super::number;
 use super::signer::Signer;
 
 /// A role by its name.
@@ -115,18 +117,29 @@ pub struct Rotated {
     pub complete: bool,
 }
 
+/// Throws the draft of the next root away. Gives its name.
+///
+/// # Errors
+/// There is none, or it stays.
+pub fn discard(trust: &Folder) -> anyhow::Result<String> {
+    let _held = Lock::take(trust.path())?;
+    let name = draft_name(number::after(trust.newest_root()?.sequence, "the newest root")?);
+    let there = trust.read(&name, MAX_ENVELOPE_BYTES)?.is_some();
+    ensure!(there, "there is no draft to throw away: {} is not in {}", name, trust.path().display());
+    trust.remove(&name)?;
+    Ok(name)
+}
+
 /// Makes the next root or adds signatures to its draft.
 ///
 /// # Errors
 /// The changes make no sense, or a signer holds none of the keys.
 pub fn rotate(order: &Order<'_>) -> anyhow::Result<Rotated> {
+    let _held = Lock::of_existing(order.trust.path())?;
     let before = order.trust.newest_root()?;
-    let next = before.sequence + 1;
+    let next = number::after(before.sequence, "the newest root")?;
     let name = draft_name(next);
-    if order.discard {
-        order.trust.remove(&name)?;
-    }
-    let draft = order.trust.read(&name, MAX_ENVELOPE_BYTES)?;
+    let draft = order.trust.read(&name, MAX_ENVELOPE_BYTES)?.filter(|_| !order.discard);
     let changes = !order.changes.is_empty() || order.renew;
     let envelope = match (draft, changes) {
         (Some(_), true) => bail!(
@@ -192,7 +205,7 @@ fn finish(
 
 fn changed(before: &Root, order: &Order<'_>) -> anyhow::Result<Root> {
     let mut next = Root {
-        sequence: before.sequence + 1,
+        sequence: number::after(before.sequence, "the newest root")?,
         issued: order.now,
         expires: order.now + order.lifetime,
         reset: None,
@@ -212,6 +225,12 @@ fn changed(before: &Root, order: &Order<'_>) -> anyhow::Result<Root> {
             role.as_str()
         );
     }
+    let (keys, needed) = (next.roles.policy.role.keys.len(), next.roles.policy.threshold_for(true));
+    ensure!(
+        keys >= needed as usize,
+        "a policy that loosens would need {needed} signatures of {keys} policy key(s), so none could be published; add \
+         policy keys, or set --loosening-threshold"
+    );
     Ok(next)
 }
 
@@ -230,7 +249,7 @@ fn apply(change: &Change, root: &mut Root) -> anyhow::Result<()> {
             let found = keys.iter().filter(|key| is_it(key)).count();
             ensure!(
                 found == 1,
-                "{found} keys of the role {} are called {named}; `mcpolicy policy show --trust` lists their ids",
+                "{found} keys of the role {} are called {named}; `mcpolicy policy show --trust` lists the ids",
                 role.as_str()
             );
             keys.retain(|key| !is_it(key));

@@ -10,7 +10,12 @@ use mcpolicy_schema::loosens::{Loosening, loosening};
 use mcpolicy_schema::signed::{self, Digest, Payload as _, Root, Statement};
 
 use super::folder::{self, Folder};
+use super::lock::Lock;
+use super::number;
 use super::signer::Signer;
+
+/// How far a number given by hand may lie beyond the newest: a slip of the finger cannot be taken back.
+const LONGEST_LEAP: u64 = 1_000_000;
 
 /// What to sign.
 pub struct Order<'a> {
@@ -67,12 +72,28 @@ pub fn body(document: &PolicyDocument) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// No signer holds a policy key, or files cannot be read or written.
 pub fn sign(folder: &Folder, order: &Order<'_>) -> anyhow::Result<Signed> {
+    std::fs::create_dir_all(folder.path())
+        .with_context(|| format!("cannot make the folder {}", folder.path().display()))?;
+    let _held = Lock::take(folder.path())?;
     let role = &order.root.roles.policy;
     let holds = order.signers.iter().any(|s| role.role.keys.contains(&s.public_key()));
     ensure!(
         holds,
         "none of the keys given is a policy key of root {}; `mcpolicy policy rotate` adds one",
         order.root.sequence
+    );
+    ensure!(
+        order.root.issued <= order.now,
+        "the clock says {}, but root {} was made {}; set the clock",
+        order.now,
+        order.root.sequence,
+        order.root.issued
+    );
+    ensure!(
+        order.root.expires > order.now,
+        "root {} ended {}, so machines would take nothing; renew it first with `mcpolicy policy rotate --renew`",
+        order.root.sequence,
+        order.root.expires
     );
     let body = body(order.document)?;
     let newest = folder.numbers("policy")?.last().copied();
@@ -85,10 +106,18 @@ pub fn sign(folder: &Folder, order: &Order<'_>) -> anyhow::Result<Signed> {
     let envelope = match continued {
         Some(envelope) => envelope,
         None => {
-            let next = order.sequence.unwrap_or(newest.unwrap_or(0) + 1);
+            let next = match order.sequence {
+                Some(next) => next,
+                None => number::after(newest.unwrap_or(0), "the newest policy in signed/")?,
+            };
             ensure!(
                 newest.is_none_or(|n| next > n),
                 "sequence {next} is not higher than {}",
+                newest.unwrap_or(0)
+            );
+            ensure!(
+                next <= newest.unwrap_or(0).saturating_add(LONGEST_LEAP),
+                "sequence {next} leaps too far beyond {}: machines would never take a lower one again; take a nearer number",
                 newest.unwrap_or(0)
             );
             folder::unsigned(&statement(order, next, &body, !loosening.is_empty()))?

@@ -215,6 +215,11 @@ fn stand_in(text: &str) -> String {
     out
 }
 
+/// A text of a rebuilt entry for people: hidden parts are dots.
+pub(crate) fn shown(text: &str) -> String {
+    text.replace(STAND_IN, "…").replace(URL_STAND_IN, "…")
+}
+
 /// Length of `<secret:KIND:FINGERPRINT>` at the start of a text.
 fn placeholder(text: &str) -> Option<usize> {
     let end = text.find('>')?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
+use mcpolicy_clients::codec::json;
 use mcpolicy_clients::location::Os;
 use mcpolicy_schema::entry::{Entry, Scope};
 use mcpolicy_schema::evaluate::{self, Context, Device, Facts, FileFacts, Subject, System};
@@ -54,6 +55,9 @@ pub struct Row {
     /// The name under which the client lists it; `test` where it does not matter.
     #[serde(default = "usual_name")]
     pub server: String,
+    /// The text is broken on purpose: some clients read on behind an error.
+    #[serde(default)]
+    pub broken: bool,
     /// Scope of the file; absent: the user's.
     pub scope: Option<Scope>,
     /// Whose paths and programs; absent: Linux.
@@ -233,6 +237,15 @@ fn entries(row: &Row) -> Result<Vec<Entry>, String> {
         EntryText::Text(text) => text.clone(),
         EntryText::Members(members) => serde_json::to_string(members).map_err(|e| e.to_string())?,
     };
+    // A slip of the pen would be denied as whatever is left of it, and the row would show nothing.
+    if text.trim_start().starts_with('{')
+        && !row.broken
+        && let Err(error) = json::parse(&text, false)
+    {
+        return Err(format!(
+            "the entry is no JSON ({error}); mend it, or add broken = true if the row is about how a client reads it"
+        ));
+    }
     let written =
         Written { client: &row.client, os: os_of(row.os), scope: row.scope, name: &row.server, text: &text };
     as_client::read(&written).map_err(|error| error.to_string())

@@ -47,8 +47,16 @@ fn oci(image: &ImageMatcher) -> String {
 
 fn url(at: &UrlMatcher) -> String {
     let mut text = format!("url {}", at.url);
-    if !at.required.is_empty() {
-        text.push_str(&format!("?{}", at.required.join("&")));
+    let query: Vec<String> = at
+        .query
+        .iter()
+        .map(|(name, value)| {
+            let must = if at.required.contains(name) { "" } else { " or without it" };
+            format!("{name}=\"{value}\"{must}")
+        })
+        .collect();
+    if !query.is_empty() {
+        text.push_str(&format!(" with the query {}", query.join(", ")));
     }
     if !at.subpaths.is_empty() {
         text.push_str(&format!(" and {}", list(&at.subpaths, "")));

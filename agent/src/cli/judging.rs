@@ -23,7 +23,7 @@ pub(super) struct Judging {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "trust_root"])]
     draft: Option<PathBuf>,
 
-    /// The id of this machine, as rules, rings and revocations name it
+    /// The id of this machine, as rules, rings and revocations name it; stored reports are told apart by it
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     pub(super) device_id: String,
 
@@ -50,7 +50,6 @@ impl Judging {
             return InForce::draft(draft).map(Some);
         }
         anyhow::ensure!(self.fail_on_verdict.is_none(), "--fail-on-verdict needs --policy or --draft");
-        anyhow::ensure!(self.device_id.is_empty(), "--device-id needs --policy or --draft");
         Ok(None)
     }
 

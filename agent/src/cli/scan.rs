@@ -162,7 +162,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         judge.judge(&mut outcome);
         in_force.about(judge.ring())
     });
-    let run = Run { started_at, duration_ms: started.elapsed().as_millis() as u64, fingerprint_key, policy };
+    let duration_ms = started.elapsed().as_millis() as u64;
+    let device_id = Some(options.judging.device_id.clone()).filter(|id| !id.is_empty());
+    let run = Run { started_at, duration_ms, fingerprint_key, device_id, policy };
     let report = report::build(&ground, &outcome, &run, &redactor);
     // The working types of a large home are as large as its report; only one of them is kept while it is written.
     drop(outcome);

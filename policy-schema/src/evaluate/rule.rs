@@ -425,6 +425,13 @@ fn runner_fact(case: &Case<'_>) -> Option<Reason> {
         Some(file) if file.user_writable => {
             Some(reason(FindingCode::RunnerUserWritable, "the policy admits runners of the system only"))
         }
+        // A bare command is what the machine finds: it is held to the same places as one that is written with its path.
+        Some(file) if !case.policy.roots.admit(&file.path, case.context.system, case.context.home) => {
+            Some(reason(
+                FindingCode::RunnerNotAllowed,
+                "the runner lies in none of the places that the policy names for runners",
+            ))
+        }
         Some(_) => None,
     }
 }

@@ -276,6 +276,13 @@ fn identity(place: impl Display, matcher: &IdentityMatcher, denies: bool, faults
                 );
             }
             digests(format_args!("{place}/sha256"), &m.sha256, faults);
+            if m.path.starts_with("-m ") && !m.sha256.is_empty() {
+                faults.add(
+                    format_args!("{place}/sha256"),
+                    "the interpreter finds a module by itself, so no digest can be held against it; leave `sha256` out, \
+                     or name the path of the script",
+                );
+            }
         }
         IdentityMatcher::Url(m) => {
             if let Some(listener) = &m.listener {

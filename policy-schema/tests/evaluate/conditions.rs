@@ -299,3 +299,45 @@ fn parts_that_an_identity_cannot_have_are_refused() {
     let podman = entry("podman", &["run", "o/s:v1"]);
     assert_eq!(judged(&image, &podman, |i| i.ambiguous = None), "version-not-allowed", "whose registry?");
 }
+
+#[test]
+fn a_bare_runner_is_held_to_the_places_of_runners_where_only_those_of_the_system_count() {
+    let rule = json!({ "id": "r", "identity": { "npm": { "package": "@a/b" } } });
+    let policy = |settings: Value| policy_with(settings, json!({ "rule": [rule] }));
+    let found = |policy: &Policy, path: &str| {
+        let facts = program(file(path, path, None, false));
+        code_in(policy, &entry("npx", &["@a/b@1.0.0"]), &Context { facts: &facts, ..now() })
+    };
+    let system = policy(json!({ "runners": "system", "runner_roots": ["/opt/x"] }));
+    for path in ["/usr/bin/npx", "/opt/x/npx"] {
+        assert_eq!(found(&system, path), "allow", "{path}");
+    }
+    for path in ["/srv/evil/npx", "/opt/x/y/npx", "/opt/xx/npx"] {
+        assert_eq!(found(&system, path), "runner-not-allowed", "{path}");
+    }
+    assert_eq!(found(&policy(json!({ "runners": "any" })), "/srv/evil/npx"), "allow");
+}
+
+#[test]
+fn no_digest_is_taken_for_a_module_that_the_interpreter_finds_itself() {
+    let matcher =
+        |path: &str| json!({ "script": { "interpreter": "python", "path": path, "sha256": [DIGEST] } });
+    for list in ["rule", "deny"] {
+        let faults = |path: &str| {
+            let mut line = json!({ "id": "s", "identity": matcher(path) });
+            if list == "deny" {
+                line["reason"] = json!("r");
+            }
+            let document = json!({
+                "schema": "mcpolicy/policy/v1", "policy": { "name": "n", "contact": "c" }, list: [line],
+            });
+            Policy::from_body(document.to_string().as_bytes()).map(|_| ()).map_err(|faults| faults[0].clone())
+        };
+        let fault = faults("-m mod").unwrap_err();
+        assert!(
+            fault.place.ends_with("/identity/script/sha256") && fault.message.contains("module"),
+            "{fault:?}"
+        );
+        assert!(faults("/opt/mod.py").is_ok());
+    }
+}

@@ -24,6 +24,11 @@ pub(super) fn with_rule(text: &str, rule: &str) -> anyhow::Result<String> {
     Ok(document.to_string())
 }
 
+/// The text with the line ends of the one before, so that a change shows only what it changes.
+pub(super) fn lines_as_in(before: &str, text: String) -> String {
+    if before.contains("\r\n") { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text }
+}
+
 /// Whether the new policy is the old one and one more rule.
 pub(super) fn is_only_addition(old: &PolicyDocument, new: &PolicyDocument) -> bool {
     let mut without = new.clone();
@@ -52,6 +57,18 @@ mod tests {
         let read = |text: &str| toml::from_str::<PolicyDocument>(text).unwrap();
         assert!(is_only_addition(&read(POLICY), &read(&edited)));
         assert!(!is_only_addition(&read(POLICY), &read(POLICY)));
+    }
+
+    #[test]
+    fn a_file_with_windows_line_ends_keeps_them() {
+        let windows = POLICY.replace('\n', "\r\n");
+        let edited = with_rule(&windows, "[[rule]]\nid = \"b\"\nidentity.builtin = \"z\"\n").unwrap();
+        let edited = lines_as_in(&windows, edited);
+        assert!(edited.lines().count() > windows.lines().count());
+        assert_eq!(edited.matches('\n').count(), edited.matches("\r\n").count(), "{edited:?}");
+        let kept = windows.split_inclusive('\n').filter(|line| !edited.contains(line)).count();
+        assert_eq!(kept, 0, "{edited:?}");
+        assert_eq!(lines_as_in(POLICY, "a\n".to_owned()), "a\n");
     }
 
     #[test]

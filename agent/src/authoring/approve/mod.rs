@@ -73,7 +73,7 @@ pub fn approve(
     made: &Made,
     approval: &Approval<'_>,
     policy_source: &Source,
-    tests: Option<&Source>,
+    tests_source: Option<&Source>,
 ) -> anyhow::Result<Change> {
     let policy = source::compile(policy_source)?;
     let variant = made.variant(approval.now);
@@ -85,8 +85,13 @@ pub fn approve(
         let (text, policy, rule) = with_rule(&variant, approval, policy_source, &policy)?;
         (Some(text), policy, rule)
     };
-    let tests = row::add(made, &variant, &policy, &rule, tests, approval.now)?;
+    let tests = row::add(made, &variant, &policy, &rule, tests_source, approval.now)?;
     let message = message(made, approval, &rule);
+    let text = text.map(|text| edit::lines_as_in(&policy_source.text, text));
+    let tests = tests.map(|text| match tests_source {
+        Some(before) => edit::lines_as_in(&before.text, text),
+        None => text,
+    });
     Ok(Change { policy: text, tests, rule, message })
 }
 

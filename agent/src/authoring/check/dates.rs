@@ -1,8 +1,8 @@
 //! What is past, and what ends soon.
 
-use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use mcpolicy_schema::document::PolicyDocument;
 
 use super::Options;
@@ -13,15 +13,19 @@ const AHEAD: i64 = 30;
 
 pub(super) fn check(document: &PolicyDocument, options: &Options, problems: &mut Vec<Problem>) {
     let today = options.today();
-    let wanted = options.spec.as_ref().or(document.policy.mcp_spec.as_ref());
+    let own = revision(document.policy.mcp_spec.as_deref(), "/policy/mcp_spec", problems);
+    let wanted = options.spec.or(own);
     for (at, rule) in document.rule.iter().enumerate() {
-        if let (Some(wanted), Some(spec)) = (wanted, &rule.mcp_spec)
-            && spec < wanted
+        let met = revision(rule.mcp_spec.as_deref(), &format!("/rule/{at}/mcp_spec"), problems);
+        if let (Some(wanted), Some(met)) = (wanted, met)
+            && met < wanted
         {
-            let message =
-                format!("the server of {} meets {spec} of the specification, not {wanted}", rule.id);
+            let message = format!("the server of {} meets {met} of the specification, not {wanted}", rule.id);
             let place = format!("/rule/{at}/mcp_spec");
-            let problem = Problem::new(Weight::Error, "spec-outdated", place, message);
+            // What is being put right by a day is no news; after that day the rule denies.
+            let open = rule.remediation.as_ref().is_some_and(|r| !r.done && r.deadline >= today);
+            let weight = if open { Weight::Warning } else { Weight::Error };
+            let problem = Problem::new(weight, "spec-outdated", place, message);
             problems
                 .push(problem.help("move to a release that meets it, or set a remediation with a deadline"));
         }
@@ -61,6 +65,30 @@ pub(super) fn check(document: &PolicyDocument, options: &Options, problems: &mut
     if let Some(day) = document.policy.grace_until.filter(|day| *day >= today) {
         soon(day, today, "/policy/grace_until", "the grace of hold mode", problems);
     }
+}
+
+/// The newest signed policy: after its end machines that come to know it take none.
+pub(super) fn signed(number: u64, expires: Timestamp, options: &Options, problems: &mut Vec<Problem>) {
+    let day = expires.to_zoned(TimeZone::UTC).date();
+    let help = "sign it again with `mcpolicy policy sign --new`, and publish";
+    if expires <= options.now {
+        let message = format!("the signed policy {number} ended {day}: machines refuse it as expired");
+        problems.push(Problem::new(Weight::Warning, "ends-soon", "", message).help(help));
+    } else {
+        soon(day, options.today(), "", &format!("the signed policy {number}"), problems);
+    }
+}
+
+/// A revision of the specification, which is named by its day.
+fn revision(text: Option<&str>, place: &str, problems: &mut Vec<Problem>) -> Option<Date> {
+    let text = text?;
+    let day = text.parse().ok().filter(|_| text.len() == 10);
+    if day.is_none() {
+        let message = format!("`{text}` is no revision of the MCP specification");
+        let help = "write its day, such as \"2025-06-18\"";
+        problems.push(Problem::new(Weight::Error, "spec-unknown", place, message).help(help));
+    }
+    day
 }
 
 pub(super) fn soon(day: Date, today: Date, place: &str, what: &str, problems: &mut Vec<Problem>) {

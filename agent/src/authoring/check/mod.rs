@@ -1,11 +1,14 @@
 //! What a compiler does not see in a policy: rules that can never decide, rules nobody answers for, rules that admit
 //! more than they say. Pure: the day is an argument.
 
+mod contradictions;
 mod dates;
+pub(crate) mod never;
 mod overlap;
 mod owners;
 mod risks;
 mod roots;
+pub mod unused;
 
 use std::collections::BTreeSet;
 
@@ -24,11 +27,13 @@ pub struct Options {
     /// The time.
     pub now: Timestamp,
     /// The oldest revision of the MCP specification that rules must meet; absent: the policy's own.
-    pub spec: Option<String>,
+    pub spec: Option<Date>,
     /// Codes that are told as warnings even where they are errors.
     pub allow: BTreeSet<String>,
     /// The newest root, where there is one.
     pub root: Option<Root>,
+    /// Number and end of the newest signed policy, where there is one.
+    pub signed: Option<(u64, Timestamp)>,
 }
 
 impl Options {
@@ -51,10 +56,17 @@ pub const CODES: &[(&str, &str)] = &[
     ("env-overlap", "two patterns hold for one variable"),
     ("powerful-variable", "any value of a variable that decides what runs"),
     ("unknown-client", "a rule names a client that no adapter knows"),
+    ("spec-unknown", "what should be a revision of the MCP specification is no day"),
     ("spec-outdated", "a rule meets only an older revision of the MCP specification"),
     ("remediation-overdue", "a rule denies since its remediation deadline"),
     ("ends-soon", "something ends within 30 days"),
     ("solo-root", "one key decides alone"),
+    ("never-holds", "no entry can meet a condition or identity as it is written"),
+    ("any-argument", "a runner may be given any argument"),
+    ("placeholder", "a digest that no file has stands for one to be filled in"),
+    ("contradiction", "two things that are said of one server cannot both be true"),
+    ("writable-program", "whoever can write the user's files decides what a rule admits"),
+    ("unused-rule", "no entry of the reports is admitted by a rule"),
     ("second-signature", "the policy takes protection away, so two people must sign it"),
 ];
 
@@ -79,7 +91,12 @@ fn of_document(document: &PolicyDocument, options: &Options) -> Vec<Problem> {
     overlap::check(document, options, &mut problems);
     owners::check(document, options, &mut problems);
     risks::check(document, &mut problems);
+    never::check(document, &mut problems);
+    contradictions::check(document, &mut problems);
     dates::check(document, options, &mut problems);
+    if let Some((number, expires)) = options.signed {
+        dates::signed(number, expires, options, &mut problems);
+    }
     if let Some(root) = &options.root {
         roots::check(root, document, options, &mut problems);
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use serde::Serialize;
+
 use super::{Change, Changes, Class};
 
 /// One member of one part of a policy.
@@ -85,6 +87,18 @@ impl Field<'_> {
         if old != new {
             let what = if shown.is_empty() { format!("{name} changed") } else { format!("{name}: {shown}") };
             self.tell(Class::Neutral, what);
+        }
+    }
+
+    /// The same of a member with parts.
+    pub(super) fn parts<T: PartialEq + Serialize>(&mut self, name: &str, old: &T, new: &T) {
+        let said = |value: &T| match serde_json::to_value(value) {
+            Ok(serde_json::Value::String(word)) => word,
+            Ok(serde_json::Value::Null) | Err(_) => "none".to_owned(),
+            Ok(other) => other.to_string(),
+        };
+        if old != new {
+            self.tell(Class::Neutral, format!("{name}: {} instead of {}", said(new), said(old)));
         }
     }
 

@@ -61,7 +61,7 @@ pub(super) fn exceptions(old: &[Exception], new: &[Exception], changes: &mut Cha
         }
         field.only("users", &before.users, &exception.users);
         field.only("devices", &before.devices, &exception.devices);
-        field.neutral("description", &before.description, &exception.description, "");
+        field.parts("description", &before.description, &exception.description);
         field.neutral("owner", &before.owner, &exception.owner, &exception.owner);
         field.neutral("ticket", &before.ticket, &exception.ticket, &exception.ticket);
     }

@@ -52,6 +52,8 @@ pub struct Change {
     pub class: Class,
     /// It takes protection away that the policy before left ([`taken_away`]): two people must agree.
     pub second_signature: bool,
+    /// Two people must approve it: that, and what loosens for every rule or takes a denial back.
+    pub second_approval: bool,
     /// What is changed: `policy`, `rule github`.
     pub place: String,
     /// The change in words.
@@ -64,7 +66,9 @@ struct Changes(Vec<Change>);
 
 impl Changes {
     fn tell(&mut self, class: Class, place: &str, what: impl Into<String>) {
-        let change = Change { class, second_signature: false, place: place.to_owned(), what: what.into() };
+        let (second_signature, second_approval) = (false, false);
+        let change =
+            Change { class, second_signature, second_approval, place: place.to_owned(), what: what.into() };
         self.0.push(change);
     }
 
@@ -98,12 +102,18 @@ pub fn compare(old: &PolicyDocument, new: &PolicyDocument) -> Vec<Change> {
         changes.push(Change {
             class: Class::Loosens,
             second_signature: false,
+            second_approval: false,
             place: "policy".to_owned(),
             what: "the two differ in something that this version cannot put into words".to_owned(),
         });
     }
     agree(&mut changes, old, new);
-    changes.sort_by_key(|change| (!change.second_signature, change.class));
+    for change in &mut changes {
+        // Settings hold for every rule, and a denial for every machine: neither is an ordinary rule more.
+        let is_wide = change.place == "policy" || change.place.starts_with("deny ");
+        change.second_approval = change.second_signature || (is_wide && change.class == Class::Loosens);
+    }
+    changes.sort_by_key(|change| (!change.second_signature, !change.second_approval, change.class));
     changes
 }
 
@@ -116,6 +126,7 @@ fn agree(changes: &mut Vec<Change>, old: &PolicyDocument, new: &PolicyDocument) 
         changes.extend(taken.iter().map(|loosening| Change {
             class: Class::Loosens,
             second_signature: true,
+            second_approval: true,
             place: "policy".to_owned(),
             what: loosening.to_string(),
         }));

@@ -126,7 +126,7 @@ fn remediation(old: &Rule, new: &Rule, field: &mut Field<'_>) {
             }
             field.neutral("remediation", &before.what, &now.what, &now.what);
         }
-        (None, None) => field.neutral("remediation", &old.remediation, &new.remediation, ""),
+        (None, None) => field.parts("remediation", &old.remediation, &new.remediation),
     }
 }
 
@@ -134,7 +134,7 @@ fn about(old: &Rule, new: &Rule, field: &mut Field<'_>) {
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     field.neutral("description", &old.description, &new.description, &text(&new.description));
     field.neutral("owner", &old.owner, &new.owner, &text(&new.owner));
-    field.neutral("class", &old.class, &new.class, "");
+    field.parts("class", &old.class, &new.class);
     field.neutral(
         "release_reviewer",
         &old.release_reviewer,
@@ -145,15 +145,15 @@ fn about(old: &Rule, new: &Rule, field: &mut Field<'_>) {
     field.neutral("review_by", &old.review_by, &new.review_by, &day);
     field.neutral("ticket", &old.ticket, &new.ticket, &text(&new.ticket));
     field.neutral("mcp_spec", &old.mcp_spec, &new.mcp_spec, &text(&new.mcp_spec));
-    field.neutral("auth", &old.auth, &new.auth, "");
+    field.parts("auth", &old.auth, &new.auth);
     field.neutral(
         "credential_scopes",
         &old.credential_scopes,
         &new.credential_scopes,
         &words::list(&new.credential_scopes, "none"),
     );
-    field.neutral("token", &old.token, &new.token, "");
-    field.neutral("data_access", &old.data_access, &new.data_access, "");
+    field.parts("token", &old.token, &new.token);
+    field.parts("data_access", &old.data_access, &new.data_access);
     field.neutral("names", &old.names, &new.names, &words::list(&new.names, "none"));
     field.neutral(
         "alternatives",

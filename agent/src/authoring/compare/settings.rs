@@ -38,7 +38,7 @@ fn grave(old: &Settings, new: &Settings, field: &mut Field<'_>) {
             }
         }
     } else {
-        field.neutral("grace_until", &old.grace_until, &new.grace_until, "");
+        field.parts("grace_until", &old.grace_until, &new.grace_until);
     }
     switch(
         field,

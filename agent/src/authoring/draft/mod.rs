@@ -43,6 +43,8 @@ pub struct Wish<'p> {
 pub struct Draft {
     /// Machines in the reports.
     pub machines: usize,
+    /// Reports that count as older ones of a machine of which there is a newer one.
+    pub superseded: u64,
     /// Entries that the existing policy allows already.
     pub covered: u64,
     /// Rules, the most used first.
@@ -133,10 +135,13 @@ pub fn draft(
     rank(&mut left);
     let policy = text::policy(wish, fleet.machines, &groups, &left);
     compile(&policy)?;
-    Ok((Draft { machines: fleet.machines, covered, rules, left, policy }, fleet.problems))
+    Ok((
+        Draft { machines: fleet.machines, superseded: fleet.superseded, covered, rules, left, policy },
+        fleet.problems,
+    ))
 }
 
-fn first(problems: &[Problem]) -> String {
+pub(crate) fn first(problems: &[Problem]) -> String {
     problems.first().map(|problem| format!(": {}: {}", problem.place, problem.what)).unwrap_or_default()
 }
 

@@ -96,6 +96,7 @@ impl Spread {
 pub(crate) struct Fleet {
     pub(crate) variants: Vec<(Arc<Variant>, Spread)>,
     pub(crate) machines: usize,
+    pub(crate) superseded: u64,
     pub(crate) problems: Vec<reports::Problem>,
 }
 
@@ -113,7 +114,10 @@ pub(crate) fn read(
     });
     let mut spreads: BTreeMap<*const Variant, (Arc<Variant>, Spread)> = BTreeMap::new();
     let mut machines = BTreeSet::new();
-    for (origin, items) in fleet::newest(read.items) {
+    let reports = read.items.len();
+    let newest = fleet::newest(read.items);
+    let superseded = (reports - newest.len()) as u64;
+    for (origin, items) in newest {
         let machine: Arc<str> = origin.machine.into();
         machines.insert(Arc::clone(&machine));
         for variant in items {
@@ -127,7 +131,7 @@ pub(crate) fn read(
     let mut variants: Vec<(Arc<Variant>, Spread)> = spreads.into_values().collect();
     // Addresses differ from run to run, what is written must not.
     variants.sort_by_cached_key(|(variant, _)| serde_json::to_string(&variant.entry).unwrap_or_default());
-    Fleet { variants, machines: machines.len(), problems: read.problems }
+    Fleet { superseded, variants, machines: machines.len(), problems: read.problems }
 }
 
 fn items(cache: &Cache<Variant>, report: &Report, now: Timestamp) -> Vec<Arc<Variant>> {

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mcpolicy_schema::document::OnVersion;
+use jiff::tz::TimeZone;
+use mcpolicy_schema::document::{Mode, OnVersion};
+use mcpolicy_schema::evaluate::Device;
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1;
 use mcpolicy_schema::revocations::Revocations;
@@ -102,6 +104,14 @@ pub(crate) struct Item {
     pub(crate) inert: bool,
     /// What the report says that a policy in force does with it.
     pub(crate) reported: Option<Effect>,
+    /// The mode of the new policy where it lies.
+    pub(crate) mode: Mode,
+    /// In that mode the new policy takes away what it denies.
+    pub(crate) acts: bool,
+    /// The policy in force takes away what it denies.
+    pub(crate) present_acts: bool,
+    /// Its ring hangs on a device id that the report does not have.
+    pub(crate) ringless: bool,
 }
 
 /// Judges every entry of every report. `done` hears of finished files.
@@ -116,26 +126,56 @@ pub fn simulate(
         let items = items(question, &cache, &report);
         Dated::new(place, &report, items)
     });
+    let reports = read.items.len();
     let machines: Vec<(Origin, Vec<Item>)> = fleet::newest(read.items);
-    (tally::tally(question, &machines), read.problems)
+    let mut simulation = tally::tally(question, &machines);
+    simulation.superseded = (reports - machines.len()) as u64;
+    (simulation, read.problems)
 }
 
 fn items(question: &Question<'_>, cache: &Cache<Answer>, report: &Report) -> Vec<Item> {
     let site = Site::of(&report.host, &report.scan.homes, question.now);
     let site = Site { revocations: question.revocations, ..site };
     let signed = report.policy.as_ref().is_some_and(|policy| policy.signed);
-    let item = |entry: &v1::Entry| Item {
-        answer: cache.get(entry, &site, || answer(question, entry, &site)),
-        user: entry.user.clone(),
-        name: entry.name.clone(),
-        inert: entry.inert.is_some(),
-        reported: entry.judged.as_ref().filter(|_| signed).map(|judged| match judged.verdict {
-            Verdict::Allow => Effect::Allowed,
-            Verdict::Unknown => Effect::Unknown,
-            Verdict::Deny => Effect::Blocked,
-        }),
+    let reported_acts = report.policy.as_ref().is_some_and(|p| matches!(p.mode.as_str(), "hold" | "enforce"));
+    let item = |entry: &v1::Entry| {
+        let user = entry.user.as_deref().unwrap_or_default();
+        let mode = mode_of(question.new, site.device, user);
+        let current =
+            question.current.map(|policy| acts(policy, mode_of(policy, site.device, user), question.now));
+        Item {
+            mode,
+            acts: acts(question.new, mode, question.now),
+            present_acts: current.unwrap_or(reported_acts),
+            ringless: site.device.is_empty()
+                && question.new.document().ring.iter().any(|ring| ring.percent > 0),
+            answer: cache.get(entry, &site, || answer(question, entry, &site)),
+            user: entry.user.clone(),
+            name: entry.name.clone(),
+            inert: entry.inert.is_some(),
+            reported: entry.judged.as_ref().filter(|_| signed).map(|judged| match judged.verdict {
+                Verdict::Allow => Effect::Allowed,
+                Verdict::Unknown => Effect::Unknown,
+                Verdict::Deny => Effect::Blocked,
+            }),
+        }
     };
     report.entries.iter().map(item).collect()
+}
+
+/// The mode of a policy for a user of a device. Groups are in no report.
+fn mode_of(policy: &Policy, device: &str, user: &str) -> Mode {
+    policy.mode(policy.ring_of(&Device { id: device, user, groups: &[], ring: None }))
+}
+
+/// Whether a server that is there and denied is taken away in a mode: hold leaves it until the grace is over.
+fn acts(policy: &Policy, mode: Mode, now: Timestamp) -> bool {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    match mode {
+        Mode::Observe | Mode::Warn => false,
+        Mode::Hold => policy.document().policy.grace_until.is_none_or(|day| today > day),
+        Mode::Enforce => true,
+    }
 }
 
 fn answer(question: &Question<'_>, entry: &v1::Entry, site: &Site<'_>) -> Answer {

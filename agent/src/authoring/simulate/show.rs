@@ -26,6 +26,9 @@ pub fn human(simulation: &Simulation, shown: &Shown<'_>, out: &mut dyn Write) ->
     let s = simulation;
     writeln!(out, "{} machines, {} users, {} entries", s.fleet.machines, s.fleet.users, s.fleet.entries)?;
     writeln!(out, "{}", totals(s))?;
+    for line in notes(s) {
+        writeln!(out, "{line}")?;
+    }
     for alarm in shown.alarms {
         writeln!(out, "\n!!! {alarm}")?;
     }
@@ -47,6 +50,35 @@ fn totals(s: &Simulation) -> String {
         "allowed {}, pinned {}, blocked {}, unknown {}; not loaded by any client {}",
         s.allowed, s.pinned, s.blocked, s.unknown, s.inert
     )
+}
+
+/// What the mode makes of it, and what was left out.
+fn notes(s: &Simulation) -> Vec<String> {
+    let mut notes = Vec::new();
+    if s.modes.keys().any(|mode| *mode != "enforce") {
+        let modes: Vec<String> =
+            s.modes.iter().map(|(mode, n)| format!("{mode} on {}", machines(*n))).collect();
+        notes.push(format!(
+            "mode {}: {} would lose a server now, {} once it is enforced; \"blocked\" below is what enforcing would do",
+            modes.join(", "),
+            machines(s.change.machines_losing_now),
+            s.change.machines_newly_blocked
+        ));
+    }
+    if s.change.machines_of_unknown_ring > 0 {
+        notes.push(format!(
+            "the ring of {} is not known, since the reports have no device id; the policy's own mode counts there",
+            machines(s.change.machines_of_unknown_ring)
+        ));
+    }
+    if s.superseded > 0 {
+        notes.push(crate::authoring::fleet::superseded(s.superseded));
+    }
+    notes
+}
+
+fn machines(n: u64) -> String {
+    format!("{n} {}", if n == 1 { "machine" } else { "machines" })
 }
 
 /// The tables in the order in which they matter. Without a comparison everything blocked is newly so.
@@ -129,6 +161,9 @@ pub fn markdown(simulation: &Simulation, shown: &Shown<'_>, out: &mut dyn Write)
         s.fleet.entries,
         totals(s)
     )?;
+    for line in notes(s) {
+        writeln!(out, "\n{line}.")?;
+    }
     if shown.problems > 0 {
         writeln!(out, "\n{} inputs were no reports and are not counted.", shown.problems)?;
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Effect, Item, Question};
 use crate::authoring::fleet::Origin;
+use crate::authoring::words;
 
 /// Names of entries that are shown of a row.
 const NAMES: usize = 3;
@@ -26,6 +27,10 @@ pub struct Simulation {
     pub unknown: u64,
     /// Entries that no client loads; not counted above.
     pub inert: u64,
+    /// Reports that count as older ones of a machine of which there is a newer one.
+    pub superseded: u64,
+    /// Machines by the mode of the policy on them, the strictest one of each.
+    pub modes: BTreeMap<&'static str, u64>,
     /// Whether something is known of a policy in force; else everything counts as allowed at present.
     pub compared: bool,
     /// What changes against the policy in force.
@@ -56,8 +61,12 @@ pub struct Counts {
 /// What changes for machines.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// Machines that lose an allowed server.
+    /// Machines that lose an allowed server once the policy is enforced there.
     pub machines_newly_blocked: u64,
+    /// Machines that lose one at once, in the mode that the policy has there.
+    pub machines_losing_now: u64,
+    /// Machines of which the ring hangs on a device id that their report does not have.
+    pub machines_of_unknown_ring: u64,
     /// Machines of which an allowed server can no longer be told to be allowed, and none is surely blocked.
     pub machines_perhaps_newly_blocked: u64,
     /// Machines that would lose more than `max_new_removals` and therefore keep the old policy.
@@ -150,6 +159,9 @@ pub(super) fn tally(question: &Question<'_>, machines: &[(Origin, Vec<Item>)]) -
             sort_in(machine, item, &mut tables, &mut result);
         }
         note_change(items, settings.max_new_removals, &mut result.change);
+        if let Some(mode) = items.iter().filter(|item| !item.inert).map(|item| item.mode).max() {
+            *result.modes.entry(words::mode(mode)).or_default() += 1;
+        }
     }
     result.fleet = tables.all.counts();
     result.blocked_servers = rows(&tables.blocked);
@@ -160,8 +172,12 @@ pub(super) fn tally(question: &Question<'_>, machines: &[(Origin, Vec<Item>)]) -
     result
 }
 
-/// What happens to an entry at present.
+/// What happens to an entry at present. A policy that only watches takes nothing away: against one that acts, all that
+/// it denies is in use. Of two that watch the verdicts are compared.
 fn at_present(item: &Item) -> Effect {
+    if item.acts && !item.present_acts {
+        return Effect::Allowed;
+    }
     item.answer.current.or(item.reported).unwrap_or(Effect::Allowed)
 }
 
@@ -212,6 +228,11 @@ fn note_change(items: &[&Item], most: MaxNewRemovals, change: &mut Change) {
     } else if unclear > 0 {
         change.machines_perhaps_newly_blocked += 1;
     }
+    let now =
+        before.iter().filter(|item| item.acts && item.answer.new.effect == Effect::Blocked).count() as u64;
+    change.machines_losing_now += u64::from(now > 0);
+    change.machines_of_unknown_ring += u64::from(items.iter().any(|item| item.ringless));
+    let removed = now;
     let too_many =
         removed > u64::from(most.entries) || removed * 100 > u64::from(most.percent) * before.len() as u64;
     if too_many && !change.acknowledged {

@@ -33,7 +33,7 @@ impl FromStr for Threshold {
 pub fn alarms(simulation: &Simulation, threshold: Option<Threshold>) -> Vec<String> {
     let machines = simulation.fleet.machines;
     let change = &simulation.change;
-    let lost = change.machines_newly_blocked;
+    let lost = change.machines_losing_now;
     let mut alarms = Vec::new();
     let (above, limit) = match threshold.unwrap_or(Threshold::Percent(10)) {
         Threshold::Machines(most) => (lost > most, format!("{most}")),
@@ -62,6 +62,7 @@ mod tests {
         let mut simulation = Simulation::default();
         simulation.fleet.machines = machines;
         simulation.change.machines_newly_blocked = lost;
+        simulation.change.machines_losing_now = lost;
         simulation.change.machines_holding = holding;
         simulation
     }
@@ -73,6 +74,14 @@ mod tests {
         assert!(alarms(&fleet(100, 11, 0), Some(Threshold::Percent(11))).is_empty());
         assert_eq!(alarms(&fleet(100, 1, 0), Some(Threshold::Machines(0))).len(), 1);
         assert!(alarms(&fleet(0, 0, 0), None).is_empty());
+    }
+
+    #[test]
+    fn what_is_lost_only_once_it_is_enforced_is_no_alarm() {
+        let mut simulation = fleet(100, 100, 0);
+        simulation.change.machines_losing_now = 0;
+        assert!(alarms(&simulation, None).is_empty());
+        assert!(alarms(&simulation, Some(Threshold::Machines(0))).is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use super::common::{Clock, say};
 use super::input::{self, Progress};
 use crate::authoring::approve::{self, Approval};
+use crate::authoring::lock::Lock;
 use crate::authoring::requests;
 use crate::authoring::source::Source;
 use crate::authoring::table;
@@ -28,9 +29,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "O", value_parser = said)]
     owner: String,
 
-    /// Day of the next review, such as 2027-05-21
+    /// Day of the next review, such as 2027-05-21; `policy check` wants one for every rule
     #[arg(long, value_name = "DATE")]
-    review_by: Option<Date>,
+    review_by: Date,
 
     /// policy.toml, or the folder it is in; tests.toml lies beside it
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -48,17 +49,21 @@ fn said(text: &str) -> Result<String, String> {
 
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     let progress = Progress::new();
-    let (made, problems) = requests::read(&options.reports, &|done, all| progress.tell(done, all));
+    let read = requests::read(&options.reports, &|done, all| progress.tell(done, all));
     progress.clear();
+    let (made, problems) = read?;
     let partial = input::tell_problems(&problems);
     let request = approve::find(&made, &options.id)?;
+    let folder = std::path::absolute(&options.policy)?;
+    let folder = if folder.is_dir() { folder.as_path() } else { folder.parent().unwrap_or(&folder) };
+    let _held = Lock::of_existing(folder)?;
     let policy = Source::of_policy(&options.policy)?;
     let tests_path = policy.path.with_file_name(table::FILE_NAME);
     let tests = if tests_path.exists() { Some(Source::read(&tests_path)?) } else { None };
     let approval = Approval {
         ticket: &options.ticket,
         owner: &options.owner,
-        review_by: options.review_by,
+        review_by: Some(options.review_by),
         now: options.clock.now(),
     };
     let change = approve::approve(request, &approval, &policy, tests.as_ref())?;

@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use mcpolicy_schema::signed::Root;
 use serde::Serialize;
 
 use super::common::{self, Clock};
-use crate::authoring::check::{self, CODES};
+use super::input::{self, Progress};
+use crate::authoring::check::{self, CODES, unused};
 use crate::authoring::problem::{self, Problem, Weight};
 use crate::authoring::repository::Repository;
 use crate::authoring::source::Source;
+use crate::authoring::statement;
 use crate::cli::exit;
 
 #[derive(Debug, clap::Args)]
@@ -24,8 +28,12 @@ pub(crate) struct Options {
     json: bool,
 
     /// Every rule must meet this revision of the MCP specification (2025-06-18) or a newer one
-    #[arg(long, value_name = "REVISION")]
-    spec: Option<String>,
+    #[arg(long, value_name = "REVISION", value_parser = revision)]
+    spec: Option<Date>,
+
+    /// Tell also which rules and exceptions no entry of these reports needs: files or folders; may be repeated
+    #[arg(long, value_name = "REPORT")]
+    reports: Vec<PathBuf>,
 
     /// Count this code as a warning; may be repeated
     #[arg(long, value_name = "CODE", value_parser = code)]
@@ -37,6 +45,13 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     clock: Clock,
+}
+
+fn revision(text: &str) -> Result<Date, String> {
+    let day = text.parse().ok().filter(|_| text.len() == 10);
+    day.ok_or_else(|| {
+        "a revision of the MCP specification is named by its day, such as 2025-06-18".to_owned()
+    })
 }
 
 fn code(text: &str) -> Result<String, String> {
@@ -68,19 +83,40 @@ struct Placed<'a> {
 
 /// The newest root of the repository that the policy lies in, if it is one.
 fn root(source: &Source) -> anyhow::Result<Option<Root>> {
-    let trust = Repository::at(&source.path)?.trust()?;
+    let trust = Repository::around(&source.path)?.trust()?;
     if trust.numbers("root")?.is_empty() { Ok(None) } else { trust.newest_root().map(Some) }
+}
+
+/// Number and end of the newest policy that was signed in the repository.
+fn signed(source: &Source) -> anyhow::Result<Option<(u64, Timestamp)>> {
+    let folder = Repository::around(&source.path)?.signed()?;
+    let Some(number) = folder.numbers("policy")?.last().copied() else { return Ok(None) };
+    let (_, statement, _) = statement::load(&folder, number)?;
+    Ok(Some((number, statement.expires)))
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     let source = Source::of_policy(&options.policy)?;
     let asked = check::Options {
         now: options.clock.now(),
-        spec: options.spec.clone(),
+        spec: options.spec,
         allow: options.allow.iter().cloned().collect::<BTreeSet<_>>(),
         root: root(&source)?,
+        signed: signed(&source)?,
     };
-    let problems = check::check(&source, &asked);
+    let mut problems = check::check(&source, &asked);
+    let mut partial = exit::OK;
+    if !options.reports.is_empty()
+        && let Ok(policy) = source.compile()
+    {
+        let progress = Progress::new();
+        let read = unused::check(&policy, &options.reports, asked.now, &|done, all| progress.tell(done, all));
+        progress.clear();
+        let (unused, unread) = read?;
+        partial = input::tell_problems(&unread);
+        problems.extend(unused);
+        problems.sort_by_key(|problem| (problem.position(&source), problem.code));
+    }
     let errors = problems.iter().filter(|p| p.weight == Weight::Error).count();
     let warnings = problems.len() - errors;
     if options.json {
@@ -96,8 +132,19 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
             problems: placed.collect(),
         })?;
     } else {
-        let verdict = format!("{errors} errors, {warnings} warnings in {}\n", source.path.display());
+        let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let strict = if options.strict && errors == 0 && warnings > 0 {
+            "; --strict counts them as errors"
+        } else {
+            ""
+        };
+        let verdict = format!(
+            "{}, {} in {}{strict}\n",
+            counted(errors, "error"),
+            counted(warnings, "warning"),
+            source.path.display()
+        );
         common::say(&(problem::render(&problems, &source) + &verdict))?;
     }
-    Ok(if errors > 0 || (options.strict && warnings > 0) { exit::FINDINGS } else { exit::OK })
+    Ok(if errors > 0 || (options.strict && warnings > 0) { exit::FINDINGS } else { partial })
 }

@@ -30,7 +30,8 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "format")]
     json: bool,
 
-    /// Exit with 1 if there is such a change: `loosening` needs two people, `admits-more` admits anything more
+    /// Exit with 1 if there is such a change: `loosening` needs two people (protection taken away, a setting loosened for
+    /// every rule, a denial removed), `admits-more` admits anything more
     #[arg(long, value_name = "WHAT", default_value = "never")]
     fail_on: FailOn,
 }
@@ -60,6 +61,8 @@ struct Answer<'a> {
     neutral: usize,
     /// A change takes protection away that the policy before left.
     second_signature: bool,
+    /// Two people must approve the change.
+    second_approval: bool,
     /// What machines demand the second signature for, whatever the policy before was.
     verifier_demands: Vec<String>,
     changes: &'a [Change],
@@ -78,7 +81,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     }
     let failing = |change: &Change| match options.fail_on {
         FailOn::Never => false,
-        FailOn::Loosening => change.second_signature,
+        FailOn::Loosening => change.second_approval,
         FailOn::AdmitsMore => change.class == Class::Loosens,
     };
     Ok(if changes.iter().any(failing) { exit::FINDINGS } else { exit::OK })
@@ -95,6 +98,7 @@ fn json(changes: &[Change], verifier_demands: Vec<String>) -> anyhow::Result<()>
         tightens: count(changes, Class::Tightens),
         neutral: count(changes, Class::Neutral),
         second_signature: changes.iter().any(|c| c.second_signature),
+        second_approval: changes.iter().any(|c| c.second_approval),
         verifier_demands,
         changes,
     })
@@ -112,10 +116,12 @@ fn summary(changes: &[Change]) -> String {
 
 /// Who must sign, beyond one person.
 fn signatures(changes: &[Change], demands: &[String]) -> Option<&'static str> {
-    match (changes.iter().any(|c| c.second_signature), demands.is_empty()) {
-        (true, false) => Some("This loosens the policy: it needs the signatures of two people."),
-        // A gate that was on: only who sees both policies can tell.
-        (true, true) => Some(
+    match (changes.iter().any(|c| c.second_approval), demands.is_empty()) {
+        (true, false) if changes.iter().any(|c| c.second_signature) => {
+            Some("This loosens the policy: it needs the signatures of two people.")
+        }
+        // A gate that was on, a denial that was there: only who sees both policies can tell.
+        (true, _) => Some(
             "This loosens the policy: it needs the approval of two people. Machines cannot demand it, because they judge \
              the new policy alone.",
         ),
@@ -132,7 +138,7 @@ fn human(changes: &[Change], demands: &[String]) -> String {
     }
     let mut out = String::new();
     for change in changes {
-        let class = if change.second_signature { "LOOSENS" } else { change.class.as_str() };
+        let class = if change.second_approval { "LOOSENS" } else { change.class.as_str() };
         let _ = writeln!(out, "{class:<9} {}: {}", visible(&change.place), visible(&change.what));
     }
     let _ = writeln!(out, "{}", summary(changes));
@@ -153,7 +159,7 @@ fn as_markdown(changes: &[Change], demands: &[String]) -> String {
     }
     out.push_str("| | where | what |\n|---|---|---|\n");
     for change in changes {
-        let class = if change.second_signature { "**LOOSENS**" } else { change.class.as_str() };
+        let class = if change.second_approval { "**LOOSENS**" } else { change.class.as_str() };
         // Whole: who approves a change must see all of it.
         let (place, what) = (markdown::whole(&change.place), markdown::whole(&change.what));
         let _ = writeln!(out, "| {class} | {place} | {what} |");

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::common::Clock;
 use super::input::{self, Progress, Reports};
-use crate::authoring::draft;
 use crate::authoring::source::{self, Source};
+use crate::authoring::{draft, fleet};
+use crate::cli::complain;
 use crate::output::json;
 
 #[derive(Debug, clap::Args)]
@@ -26,6 +27,10 @@ pub(crate) struct Options {
     /// Write the policy to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Replace the file that --output names
+    #[arg(long, requires = "output")]
+    force: bool,
 
     /// Say as JSON what is proposed, what it would still block and why, with the policy as text in it
     #[arg(long)]
@@ -60,8 +65,11 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     progress.clear();
     let (draft, problems) = drafted?;
     let partial = input::tell_problems(&problems);
+    if draft.superseded > 0 {
+        complain(&format!("mcpolicy: {}", fleet::superseded(draft.superseded)));
+    }
     if let Some(path) = &options.output {
-        input::write_file(path, &draft.policy)?;
+        input::write_output(path, &draft.policy, options.force)?;
     }
     if options.json {
         input::answer(|out| json::write_value(&Answer { schema: "mcpolicy/draft/v1", draft: &draft }, out))?;

@@ -20,6 +20,10 @@ pub(crate) struct Options {
     /// The request: a JSON file, a pasted line (mcpolicy-request-1:…), or - for standard input
     request: String,
 
+    /// Stored reports, one of which has the entry: what is granted is read from there, not from the words of the request
+    #[arg(long, value_name = "REPORT", num_args = 1..)]
+    reports: Vec<PathBuf>,
+
     /// The repository, whose newest root says which keys count
     #[arg(long, value_name = "DIR", default_value = ".")]
     repository: PathBuf,
@@ -55,6 +59,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let root = Repository::at(&options.repository)?.trust()?.newest_root()?;
     let (granted, envelope) = grant::grant(&grant::Order {
         request: &request(&options.request)?,
+        reports: &options.reports,
         device: options.device.clone(),
         user: options.user.clone(),
         ticket: options.ticket.clone(),
@@ -73,9 +78,10 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     } else {
         common::say(&format!("{line}\n"))?;
         common::note(&format!(
-            "{}: {} for {} on {} until {}",
+            "{}: {} ({}) for {} on {} until {}",
             granted.id,
             crate::output::text::visible(&granted.identity),
+            granted.fingerprint,
             crate::output::text::visible(&granted.user),
             crate::output::text::visible(&granted.device),
             granted.expires

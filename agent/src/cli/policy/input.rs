@@ -92,6 +92,28 @@ pub(super) fn answer(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> an
     }
 }
 
+/// Writes the answer to a file that the user named. What is no regular file (a pipe, a terminal, `/dev/stdout`) is
+/// written through, never replaced; a file that is there is kept, unless it may be replaced.
+///
+/// # Errors
+/// It is there, or cannot be written.
+pub(super) fn write_output(path: &Path, text: &str, may_replace: bool) -> anyhow::Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_dir() => anyhow::bail!("{} is a folder; name a file", path.display()),
+        Ok(there) if !there.is_file() => {
+            let mut out = std::fs::OpenOptions::new().write(true).open(path).with_context(failed)?;
+            return out.write_all(text.as_bytes()).and_then(|()| out.flush()).with_context(failed);
+        }
+        Ok(_) if !may_replace => anyhow::bail!(
+            "{} is there already and was not changed; name another file, or replace it with --force",
+            path.display()
+        ),
+        _ => {}
+    }
+    write_file(path, text)
+}
+
 /// Writes a file whole or not at all: a new one takes the old one's place.
 ///
 /// # Errors

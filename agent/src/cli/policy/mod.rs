@@ -31,7 +31,8 @@ pub(super) enum Command {
     Init(init::Options),
     /// Look for what is wrong in a policy
     ///
-    /// Exit codes: 0 no errors; 1 errors (with --strict also warnings); 2 wrong usage or no such file.
+    /// Exit codes: 0 no errors; 1 errors (with --strict also warnings); 2 wrong usage or no such file; 3 some of --reports
+    /// were no reports.
     Check(check::Options),
     /// Judge the entries of tests.toml and compare with the verdicts that they must get
     ///

@@ -10,7 +10,7 @@ use super::common::{self, Clock, Signing};
 use crate::authoring::folder::Folder;
 use crate::authoring::publish::{self, HeadOptions};
 use crate::authoring::repository::Repository;
-use crate::authoring::{statement, table};
+use crate::authoring::{serve, statement, table};
 use crate::cli::exit;
 
 #[derive(Debug, clap::Args)]
@@ -60,6 +60,7 @@ pub(crate) struct Options {
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let repository = Repository::at(&options.repository)?;
+    serve::fit(&options.to, &repository)?;
     let signed = repository.signed()?;
     let now = options.clock.now();
     if !options.refresh {

@@ -40,8 +40,9 @@ struct Answer<'a> {
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     let policy = options.policy.as_deref().map(input::policy).transpose()?;
     let progress = Progress::new();
-    let (made, problems) = requests::read(&options.reports.reports, &|done, all| progress.tell(done, all));
+    let read = requests::read(&options.reports.reports, &|done, all| progress.tell(done, all));
     progress.clear();
+    let (made, problems) = read?;
     let partial = input::tell_problems(&problems);
     let asked = requests::grouped(&made, policy.as_ref(), options.clock.now());
     input::answer(|out| match options.json {

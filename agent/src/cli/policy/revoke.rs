@@ -135,6 +135,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         revised.list.len(),
         options.to.display()
     );
+    if let Some(warning) = &revised.warning {
+        common::note(&format!("warning: {warning}"));
+    }
     let _ = writeln!(out, "next: serve the folder; machines deny at their next poll");
     common::say(&out)?;
     Ok(exit::OK)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::envelope::PublicKey;
-use mcpolicy_schema::signed::Reset;
+use mcpolicy_schema::signed::{Reset, Root};
 
 use super::common::{self, Clock, Signing};
 use super::init::role_key;
@@ -99,6 +99,13 @@ impl Options {
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let repository = Repository::at(&options.repository)?;
+    let asks_more = options.renew || options.break_chain || !options.changes().is_empty();
+    if options.discard && !asks_more {
+        // Throwing away needs nobody's key: a draft counts for nothing.
+        let name = rotate::discard(&repository.trust()?)?;
+        common::say(&format!("threw away {name}\n"))?;
+        return Ok(exit::OK);
+    }
     let rotated = rotate::rotate(&rotate::Order {
         trust: &repository.trust()?,
         changes: options.changes(),
@@ -115,21 +122,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
 
 fn human(rotated: &Rotated) -> String {
     let root = &rotated.root;
-    let mut out = format!("root {}, until {}\n", root.sequence, root.expires);
-    for name in RoleName::ALL {
-        let role = name.of(&root.roles);
-        let ids: Vec<String> = role.keys.iter().map(PublicKey::key_id).collect();
-        let _ = writeln!(
-            out,
-            "  {:<10} {} of {}: {}",
-            name.as_str(),
-            role.threshold,
-            role.keys.len(),
-            ids.join(", ")
-        );
-    }
-    let _ =
-        writeln!(out, "  a policy that loosens needs {} policy keys", root.roles.policy.loosening_threshold);
+    let mut out = format!("root {}, until {}\n{}", root.sequence, root.expires, roles(root));
     match rotated.before {
         Some((valid, needed)) => {
             let _ = writeln!(out, "signed by {valid} of the {needed} that the root before demands");
@@ -150,5 +143,25 @@ fn human(rotated: &Rotated) -> String {
         "a draft that nobody trusts yet; next: commit trust/ and have the next person run mcpolicy policy rotate --key"
     };
     let _ = writeln!(out, "{next}");
+    out
+}
+
+/// Who may sign what in a root, with the ids of the keys.
+pub(super) fn roles(root: &Root) -> String {
+    let mut out = String::new();
+    for name in RoleName::ALL {
+        let role = name.of(&root.roles);
+        let ids: Vec<String> = role.keys.iter().map(PublicKey::key_id).collect();
+        let _ = writeln!(
+            out,
+            "  {:<10} {} of {}: {}",
+            name.as_str(),
+            role.threshold,
+            role.keys.len(),
+            ids.join(", ")
+        );
+    }
+    let _ =
+        writeln!(out, "  a policy that loosens needs {} policy keys", root.roles.policy.loosening_threshold);
     out
 }

@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use mcpolicy_schema::envelope::PublicKey;
 use mcpolicy_schema::trust::Demands;
 
 use super::common::{self, Clock};
-use super::verify;
+use super::{rotate, verify};
 use crate::authoring::folder::{Folder, HEAD};
 use crate::authoring::present;
+use crate::authoring::repository::Repository;
+use crate::authoring::rotate::RoleName;
 use crate::authoring::source::{self, Source};
 use crate::cli::exit;
 use crate::output::text::visible;
@@ -23,6 +26,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     trust_root: Option<PathBuf>,
 
+    /// Show whose signatures count instead: the roles of the newest root of the repository, with the ids of their keys
+    #[arg(long, conflicts_with = "trust_root")]
+    trust: bool,
+
     /// Say it as JSON, as it would be signed
     #[arg(long)]
     json: bool,
@@ -32,6 +39,9 @@ pub(crate) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
+    if options.trust {
+        return trust(options);
+    }
     if let Some(trust_root) = &options.trust_root {
         return published(options, trust_root);
     }
@@ -46,6 +56,23 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
         common::say_json(policy.document())?;
     } else {
         common::say(&present::policy(policy.document()))?;
+    }
+    Ok(exit::OK)
+}
+
+fn trust(options: &Options) -> anyhow::Result<u8> {
+    let root = Repository::at(&options.policy)?.trust()?.newest_root()?;
+    if options.json {
+        let keys: std::collections::BTreeMap<&str, Vec<String>> = RoleName::ALL
+            .into_iter()
+            .map(|name| (name.as_str(), name.of(&root.roles).keys.iter().map(PublicKey::key_id).collect()))
+            .collect();
+        common::say_json(&serde_json::json!({
+            "schema": "mcpolicy/policy-trust/v1", "root": root, "key_ids": keys,
+        }))?;
+    } else {
+        let head = format!("root {}, until {}\n", root.sequence, root.expires);
+        common::say(&(head + &rotate::roles(&root)))?;
     }
     Ok(exit::OK)
 }

@@ -1,0 +1,182 @@
+//! Identities and conditions that no entry can meet: a rule with one allows nothing, a denial denies nothing.
+
+use mcpolicy_schema::document::{IdentityMatcher, PolicyDocument, Rule};
+use mcpolicy_schema::entry::{Entry, Transport};
+use mcpolicy_schema::identity::{self, Identity, Kind};
+
+use crate::authoring::problem::{Problem, Weight};
+
+/// Said of a wildcard where none is read.
+const NO_WILDCARD: &str = "wildcards mean nothing here; write the name whole";
+
+pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
+    for (at, rule) in document.rule.iter().enumerate() {
+        let mut tell = |member: &str, message: String, help: &str| {
+            let place = format!("/rule/{at}/{member}");
+            let message = format!("the rule {}: {message}", rule.id);
+            problems.push(Problem::new(Weight::Warning, "never-holds", place, message).help(help));
+        };
+        for (member, why) in identity(&rule.identity) {
+            tell(&format!("identity/{member}"), why, "mend it, or remove the rule: it allows nothing");
+        }
+        conditions(rule, &mut tell);
+    }
+    for (at, deny) in document.deny.iter().enumerate() {
+        for (member, why) in identity(&deny.identity) {
+            let place = format!("/deny/{at}/identity/{member}");
+            let message = format!("{}: {why}", deny.id);
+            problems.push(
+                Problem::new(Weight::Warning, "never-holds", place, message)
+                    .help("mend it: as it stands it denies nothing"),
+            );
+        }
+    }
+}
+
+/// Members of an identity by which nothing can ever be meant, with why.
+pub(crate) fn identity(matcher: &IdentityMatcher) -> Vec<(String, String)> {
+    let kind = matcher_kind(matcher);
+    let wild = |member: &str, text: &str| {
+        text.contains('*').then(|| (format!("{kind}/{member}"), format!("`{text}`: {NO_WILDCARD}")))
+    };
+    match matcher {
+        IdentityMatcher::Npm(p)
+        | IdentityMatcher::Pypi(p)
+        | IdentityMatcher::Dotnet(p)
+        | IdentityMatcher::Go(p)
+        | IdentityMatcher::Deno(p) => wild("package", &p.package).into_iter().collect(),
+        IdentityMatcher::Oci(image) => wild("image", &image.image).into_iter().collect(),
+        IdentityMatcher::Git(git) => wild("repository", &git.repository).into_iter().collect(),
+        IdentityMatcher::Url(at) => wild("url", &at.url).into_iter().collect(),
+        IdentityMatcher::Bridge(bridge) => {
+            let targets = bridge.targets.iter().filter_map(|target| wild("targets", target));
+            wild("package", &bridge.package).into_iter().chain(targets).collect()
+        }
+        IdentityMatcher::Executable(program) => wild("path", &program.path).into_iter().collect(),
+        IdentityMatcher::Script(script) => wild("path", &script.path).into_iter().collect(),
+        // A lone `*` may be a word of a command; `**` and a glob of a path are meant as patterns.
+        IdentityMatcher::Opaque(opaque) => {
+            let meant = |word: &&String| *word == "**" || *word == "...";
+            let words = opaque.argv.iter().filter(meant);
+            words.map(|word| (format!("{kind}/argv"), format!("`{word}`: {NO_WILDCARD}"))).collect()
+        }
+        IdentityMatcher::Builtin(name) => wild("", name).into_iter().collect(),
+        IdentityMatcher::Any {} => Vec::new(),
+    }
+}
+
+fn matcher_kind(matcher: &IdentityMatcher) -> &'static str {
+    match matcher {
+        IdentityMatcher::Npm(_) => "npm",
+        IdentityMatcher::Pypi(_) => "pypi",
+        IdentityMatcher::Dotnet(_) => "dotnet",
+        IdentityMatcher::Go(_) => "go",
+        IdentityMatcher::Deno(_) => "deno",
+        IdentityMatcher::Oci(_) => "oci",
+        IdentityMatcher::Git(_) => "git",
+        IdentityMatcher::Url(_) => "url",
+        IdentityMatcher::Bridge(_) => "bridge",
+        IdentityMatcher::Executable(_) => "executable",
+        IdentityMatcher::Script(_) => "script",
+        IdentityMatcher::Opaque(_) => "opaque",
+        IdentityMatcher::Builtin(_) => "builtin",
+        IdentityMatcher::Any {} => "any",
+    }
+}
+
+/// Conditions of a rule that no entry meets.
+fn conditions(rule: &Rule, tell: &mut dyn FnMut(&str, String, &str)) {
+    for (at, runner) in rule.runners.iter().enumerate().filter(|(_, runner)| !is_runner(runner)) {
+        let help = "write it as reports show it: npx, bunx, pnpm dlx, uvx, uv tool run, docker run …";
+        tell(&format!("runners/{at}"), format!("no program `{runner}` is known as a runner"), help);
+    }
+    for (at, wrapper) in rule.wrappers.iter().enumerate().filter(|(_, wrapper)| !is_wrapper(wrapper)) {
+        let help = "write it as reports show it: sh -c, env, cmd /c, wsl -d Ubuntu …";
+        tell(&format!("wrappers/{at}"), format!("no program `{wrapper}` is known as a wrapper"), help);
+    }
+    for (at, reference) in rule.references.iter().enumerate().filter(|(_, r)| r.contains('*')) {
+        let help = "name each variable, file or command that values may refer to";
+        tell(&format!("references/{at}"), format!("`{reference}`: {NO_WILDCARD}"), help);
+    }
+    let is_remote = matches!(rule.identity, IdentityMatcher::Url(_));
+    let is_any = matches!(rule.identity, IdentityMatcher::Any {});
+    let fits = |transport: &Transport| {
+        *transport == Transport::Unknown || (*transport == Transport::Stdio) != is_remote
+    };
+    if !is_any && !rule.transports.is_empty() && !rule.transports.iter().any(fits) {
+        let what = if is_remote {
+            "a URL is not started over stdio"
+        } else {
+            "a command is started over stdio only"
+        };
+        tell("transports", what.to_owned(), "leave transports out, or name the one that it has");
+    }
+}
+
+/// What our own reader makes of a command line, so that no second list of names goes out of date.
+fn read(words: &[&str]) -> Identity {
+    let (program, rest) = words.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
+    identity::identify(&Entry::stdio(program, rest.iter().copied()))
+}
+
+fn is_runner(text: &str) -> bool {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let with = |more: &[&'static str]| [&words[..], more].concat();
+    ["name@1.0.0", "./script.js", "https://example.com/x.ts", "example.com/x@v1.0.0"]
+        .iter()
+        .map(|argument| read(&with(&[argument])))
+        .chain([read(&with(&["-jar", "/x.jar"])), read(&with(&["--", "x"]))])
+        .any(|identity| identity.runner.as_deref() == Some(text))
+}
+
+fn is_wrapper(text: &str) -> bool {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let name_is_told = |identity: &Identity| {
+        let first = identity.wrappers.first();
+        first.is_some_and(|name| text == name || text.starts_with(&format!("{name} ")))
+            && identity.kind != Kind::Opaque
+    };
+    // Kinds of wrappers that have no program's name.
+    matches!(text, "version manager" | "project environment")
+        || [&["npx", "-y", "x@1.0.0"][..], &["npx -y x@1.0.0"], &["--", "npx", "-y", "x@1.0.0"]]
+            .iter()
+            .any(|inner| name_is_told(&read(&[&words[..], inner].concat())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runners_and_wrappers_are_those_that_our_reader_knows() {
+        for runner in [
+            "npx",
+            "npm exec",
+            "bunx",
+            "bun x",
+            "pnpx",
+            "pnpm dlx",
+            "yarn dlx",
+            "uvx",
+            "uv tool run",
+            "uv run",
+            "pipx run",
+            "docker run",
+            "podman run",
+            "nerdctl run",
+            "dnx",
+            "go run",
+            "deno run",
+            "node",
+            "python3",
+        ] {
+            assert!(is_runner(runner), "{runner}");
+        }
+        for wrapper in ["sh -c", "env", "cmd /c", "sudo", "wsl -d Ubuntu", "op run", "nice", "timeout 5"] {
+            assert!(is_wrapper(wrapper), "{wrapper}");
+        }
+        for wrong in ["npxx", "shh -c", "", "**", "npm"] {
+            assert!(!is_runner(wrong) && !is_wrapper(wrong), "{wrong}");
+        }
+    }
+}
