@@ -2,6 +2,41 @@
 
 use std::path::{Path, PathBuf};
 
+/// Every kind that there is.
+pub const KINDS: &[&str] = &[
+    "config-dir-unresolved",
+    "container",
+    "deep-nesting",
+    "devcontainer",
+    "docker-gateway",
+    "extension-servers",
+    "foreign-file",
+    "hub-blocks",
+    "linked-directory",
+    "managed-preferences",
+    "network-file-system",
+    "not-a-regular-file",
+    "not-evaluable",
+    "not-hashed",
+    "other-file-system",
+    "outside-scope",
+    "plugin-file",
+    "protected-folder",
+    "remote-host",
+    "server-manager",
+    "too-large",
+    "unparseable",
+    "unreadable",
+    "walk-budget",
+    "worker-failed",
+    "wsl",
+];
+
+/// The kind that a word names.
+pub fn kind_named(word: &str) -> Option<&'static str> {
+    KINDS.iter().copied().find(|kind| *kind == word)
+}
+
 /// One gap in coverage.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gap {
@@ -43,5 +78,21 @@ impl Gap {
     pub fn of_home(mut self, home: Option<usize>) -> Self {
         self.home = home;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_gap_is_in_the_documentation() {
+        let text = include_str!("../../docs/report-format.md");
+        let (_, table) = text.split_once("## Kinds of coverage gaps").unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        let first = rows.filter_map(|row| row.split('|').nth(1));
+        let told: std::collections::BTreeSet<&str> =
+            first.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        assert_eq!(told.into_iter().collect::<Vec<_>>(), KINDS);
     }
 }

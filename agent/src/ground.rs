@@ -1,6 +1,6 @@
 //! What a scan stands on: which machine, whose homes, which variables move clients' files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::adapter::About;
@@ -79,12 +79,44 @@ pub enum GroundError {
 /// A target that is not there.
 pub fn lay(target: &Target, os: Option<Os>, environment: &Environment) -> Result<Ground, GroundError> {
     match target {
-        Target::Live => live(environment),
+        Target::Live => live(environment, true),
         Target::Homes(paths) => given_homes(paths, os.unwrap_or_else(host_os)),
-        Target::Root(root) => root_of(root, os),
+        Target::Root(root) => root_of(root, os, true),
         Target::File { path, client, as_path } => file(path, client, as_path.as_deref(), os),
         Target::Project(directory) => project(directory, os.unwrap_or_else(host_os)),
     }
+}
+
+/// Lays the ground for a pass over this machine, or over the folder that is taken for one. No file of a home is opened:
+/// what shells say of variables is read by each home's worker, on a ground of its own ([`of_home`]).
+///
+/// # Errors
+/// As [`lay`].
+pub fn lay_bare(root: Option<&Path>, environment: &Environment) -> Result<Ground, GroundError> {
+    match root {
+        Some(root) => root_of(root, None, false),
+        None => live(environment, false),
+    }
+}
+
+/// The ground of one home of a pass. `others` are the homes that are not looked into.
+pub fn of_home(machine: Machine, home: HomeContext, others: Vec<PathBuf>) -> Ground {
+    let mut ground = empty("home", machine, Reach::Users, home.layout.os, Plan::Homes);
+    ground.others = others;
+    let HomeContext { user, uid, mut layout } = home;
+    ground.read_start_files(uid, &layout.home, 0, &mut layout.variables);
+    ground.homes.push(HomeContext { user, uid, layout });
+    ground
+}
+
+/// The ground of what is machine-wide. With `only_roots` nothing is read that a user wrote.
+pub fn of_machine(whole: &Ground, only_roots: bool) -> Ground {
+    let machine = whole.machine.clone();
+    let machine = if only_roots { machine.only_roots() } else { machine };
+    let mut ground = empty(whole.mode, machine, whole.reach, whole.os, Plan::Homes);
+    // what a managed file leads to may lie in a home: that is the worker's to read
+    ground.others = whole.homes.iter().map(|home| home.layout.home.clone()).collect();
+    ground
 }
 
 /// The system that this program runs on.
@@ -115,10 +147,11 @@ fn empty(mode: &'static str, machine: Machine, reach: Reach, os: Os, plan: Plan)
         gaps: Vec::new(),
         findings: Vec::new(),
         processes: None,
+        others: Vec::new(),
     }
 }
 
-fn live(environment: &Environment) -> Result<Ground, GroundError> {
+fn live(environment: &Environment, reads: bool) -> Result<Ground, GroundError> {
     let machine = Machine::live();
     let privileged = users::is_privileged();
     let homes = if privileged {
@@ -132,7 +165,7 @@ fn live(environment: &Environment) -> Result<Ground, GroundError> {
     for home in &homes {
         let mut values =
             if privileged { of_clients(&processes, home) } else { of_caller(environment, &home.path) };
-        ground.add_home(home, &mut values);
+        ground.add_home(home, &mut values, reads);
         for container in processes::containers_mounting(&home.path) {
             let gap = Gap::beyond(
                 "container",
@@ -159,7 +192,7 @@ fn given_homes(paths: &[PathBuf], os: Os) -> Result<Ground, GroundError> {
     for path in homes {
         let user = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let home = Home { user, uid: owner_of(&path), path, layout: layout_of(os), within_wsl: None };
-        ground.add_home(&home, &mut Values::new());
+        ground.add_home(&home, &mut Values::new(), true);
     }
     Ok(ground)
 }
@@ -171,14 +204,14 @@ fn owner_of(path: &Path) -> Option<u32> {
     users::own_home(&Environment::from_iter(names)).and_then(|home| home.uid)
 }
 
-fn root_of(root: &Path, os: Option<Os>) -> Result<Ground, GroundError> {
+fn root_of(root: &Path, os: Option<Os>, reads: bool) -> Result<Ground, GroundError> {
     let root = directory(root)?;
     let machine = Machine::at_root(&root);
     let homes = users::all_homes(&machine);
     let os = os.unwrap_or(Os::Linux);
     let mut ground = empty("root", machine, Reach::Machine, os, Plan::Homes);
     for home in &homes {
-        ground.add_home(home, &mut Values::new());
+        ground.add_home(home, &mut Values::new(), reads);
     }
     Ok(ground)
 }
@@ -248,11 +281,11 @@ fn of_clients(all: &[Process], home: &Home) -> Values {
 }
 
 impl Ground {
-    /// Adds a home, with the values that its shell start files give.
-    fn add_home(&mut self, home: &Home, values: &mut Values) {
-        let at = self.homes.len();
-        let names = template::variable_names(abouts());
-        self.read_start_files(home, at, &names, values);
+    /// Adds a home, with the values that its shell start files give if it is read.
+    fn add_home(&mut self, home: &Home, values: &mut Values, reads: bool) {
+        if reads {
+            self.read_start_files(home.uid, &home.path, self.homes.len(), values);
+        }
         let os = match home.layout {
             HomeLayout::Linux => Os::Linux,
             HomeLayout::Macos => Os::Macos,
@@ -262,8 +295,9 @@ impl Ground {
         self.homes.push(HomeContext { user: home.user.clone(), uid: home.uid, layout });
     }
 
-    fn read_start_files(&mut self, home: &Home, at: usize, names: &BTreeSet<&str>, values: &mut Values) {
-        let owner = Owner { uid: home.uid, home: home.path.clone() };
+    fn read_start_files(&mut self, uid: Option<u32>, home: &Path, at: usize, values: &mut Values) {
+        let names = template::variable_names(abouts());
+        let owner = Owner { uid, home: home.to_owned() };
         for path in self.start_files(home) {
             let text = match self.machine.read(&path, Some(&owner), MAX_START_FILE) {
                 Ok(snapshot) => String::from_utf8_lossy(&snapshot.bytes).into_owned(),
@@ -274,7 +308,7 @@ impl Ground {
                     continue;
                 }
             };
-            for computed in variables::of_start_file(&text, names, &home.path, values) {
+            for computed in variables::of_start_file(&text, &names, home, values) {
                 let message =
                     format!("{} is computed here; where its client looks is not known", computed.name);
                 let finding = Finding::new(FindingCode::ConfigDirUnresolved, message.clone());
@@ -286,10 +320,9 @@ impl Ground {
     }
 
     /// The start files by name, and those in folders that shells and sessions read whole.
-    fn start_files(&self, home: &Home) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> =
-            variables::START_FILES.iter().map(|name| home.path.join(name)).collect();
-        for folder in variables::START_FOLDERS.iter().map(|name| home.path.join(name)) {
+    fn start_files(&self, home: &Path) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = variables::START_FILES.iter().map(|name| home.join(name)).collect();
+        for folder in variables::START_FOLDERS.iter().map(|name| home.join(name)) {
             let entries = self.machine.list(&folder).unwrap_or_default();
             files.extend(entries.iter().map(|e| folder.join(&e.name)));
         }

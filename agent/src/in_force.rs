@@ -11,7 +11,7 @@ use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1::PolicyInForce;
 use mcpolicy_schema::revocations::Revocations;
 use mcpolicy_schema::signed::{Grant, Head};
-use mcpolicy_schema::trust::{Staleness, Time, Trust};
+use mcpolicy_schema::trust::{ClockEvent, Reading, Staleness, Time, Trust};
 use sha2::{Digest, Sha256};
 
 use crate::authoring::source::{self, Source};
@@ -79,7 +79,10 @@ impl InForce {
         let root = read_root(trust_root)?;
         let mut trust = Trust::pinned(&root, Timestamp::UNIX_EPOCH)
             .with_context(|| format!("the trust root {} is refused", trust_root.display()))?;
-        let update = trust.update(&policy_store::read(folder)?, now);
+        // A wall clock that was set back before the roots were made brings nothing older to life.
+        let reading = Reading { wall: now, uptime: None };
+        let time = trust.read_clock(reading.clone());
+        let update = trust.update(&policy_store::read(folder)?, time);
         if !update.refusals.is_empty() {
             let lines: Vec<String> = update.refusals.iter().map(|refusal| format!("\n  {refusal}")).collect();
             anyhow::bail!(
@@ -88,9 +91,14 @@ impl InForce {
                 lines.concat()
             );
         }
-        let mut in_force = Self::of_trust(&trust, now).with_context(|| {
+        let by_now = trust.read_clock(reading);
+        let mut in_force = Self::of_trust(&trust, by_now).with_context(|| {
             format!("{} holds no policy; name the folder that `policy publish` wrote", folder.display())
         })?;
+        if time.event == Some(ClockEvent::ClockRollback) {
+            let notice = "the clock of this machine is behind the time at which its trust root was made";
+            in_force.notices.push(notice.to_owned());
+        }
         if lies_in(trust_root, folder) {
             let notice = "the trust root was taken from the policy's own folder: whoever can write there could have signed this policy";
             in_force.notices.insert(0, notice.to_owned());

@@ -20,7 +20,7 @@ use crate::discover::source::Source;
 use crate::enforce::remembered::Remembered;
 use crate::in_force::InForce;
 use crate::pipeline::{Ground, Outcome, Plan};
-use crate::resolve::{self, Asked, Dweller, Resolver};
+use crate::resolve::{self, Asked, Dweller, Look, Resolver};
 use crate::running::Undeclared;
 
 /// Under what conditions entries are judged.
@@ -59,24 +59,25 @@ pub struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// Looks up users, groups and ring.
-    pub fn new(ground: &'a Ground, terms: Terms<'a>) -> Self {
+    /// Looks up users, groups and ring. `look` is who looks at files.
+    pub fn new(ground: &'a Ground, look: &'a dyn Look, terms: Terms<'a>) -> Self {
         let wants_groups = names_groups(terms.in_force);
         let is_checkout = matches!(ground.plan, Plan::Project(_));
         let people: Vec<Person> = ground
             .homes
             .iter()
-            .map(|home| person(ground, home, is_checkout, wants_groups, terms.groups))
+            .enumerate()
+            .map(|(at, home)| person(ground, (at, home), is_checkout, wants_groups, terms.groups))
             .collect();
         let nobody = Person {
             name: String::new(),
             home: None,
             groups: Vec::new(),
-            dweller: Dweller { home: None, os: ground.os, account: Account::default() },
+            dweller: Dweller { at: None, home: None, os: ground.os, account: Account::default() },
         };
         let (policy, any_digest) = (&terms.in_force.policy, revokes_digests(terms.in_force));
         let resolver = Resolver::new(resolve::Ground {
-            machine: &ground.machine,
+            look,
             has_files: !matches!(ground.plan, Plan::File(_)),
             processes: ground.processes.as_deref(),
             search_path: &policy.document().policy.search_path,
@@ -180,7 +181,7 @@ impl<'a> Judge<'a> {
 
 fn person(
     ground: &Ground,
-    home: &HomeContext,
+    (at, home): (usize, &HomeContext),
     is_checkout: bool,
     wants_groups: bool,
     of_device: &[String],
@@ -197,6 +198,7 @@ fn person(
         home: place.as_ref().and_then(|path| path.to_str()).map(str::to_owned),
         groups: groups.names.into_iter().chain(of_device.iter().cloned()).collect(),
         dweller: Dweller {
+            at: Some(at),
             home: place,
             os: home.layout.os,
             account: users::account(&ground.machine, &home.user, home.uid),

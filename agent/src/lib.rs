@@ -24,3 +24,4 @@ pub mod resolve;
 pub mod running;
 pub mod settings;
 pub mod vault;
+pub mod worker;

@@ -18,6 +18,7 @@ use crate::gap::Gap;
 use crate::inventory::{self, FileFinding, FileInventory};
 use crate::read::{self, Read};
 use crate::running;
+use crate::worker::Scanned;
 
 /// What is scanned: the ground on which discovery works.
 pub struct Ground {
@@ -39,6 +40,8 @@ pub struct Ground {
     pub findings: Vec<(PathBuf, Option<usize>, FileFinding)>,
     /// The process table of a live scan.
     pub processes: Option<Vec<Process>>,
+    /// Homes of others, which are left out.
+    pub others: Vec<PathBuf>,
 }
 
 /// What to look at.
@@ -84,6 +87,8 @@ pub struct Outcome {
     pub entries: Vec<Assessed>,
     /// Findings about processes.
     pub processes: Vec<running::ProcessFinding>,
+    /// Findings about homes as such, of a pass; those of a scan stand in its ground.
+    pub home_findings: Vec<(PathBuf, Option<usize>, FileFinding)>,
     /// What was passed over.
     pub gaps: Vec<Gap>,
     /// Directories visited by walks.
@@ -92,23 +97,48 @@ pub struct Outcome {
     pub files_read: u64,
 }
 
+impl Outcome {
+    /// Adds what the scan of one home found.
+    pub fn append(&mut self, home: usize, found: Scanned) {
+        let before = self.sources.len();
+        self.sources.extend(found.sources.into_iter().map(|mut result| {
+            result.source.home = Some(home);
+            result
+        }));
+        self.entries.extend(found.entries.into_iter().map(|mut item| {
+            item.source += before;
+            item
+        }));
+        self.gaps.extend(found.gaps.into_iter().map(|gap| gap.of_home(Some(home))));
+        self.home_findings
+            .extend(found.findings.into_iter().map(|(path, finding)| (path, Some(home), finding)));
+        self.directories = self.directories.saturating_add(found.directories);
+        self.files_read = self.files_read.saturating_add(found.files_read);
+    }
+}
+
 /// Scans.
 pub fn scan(ground: &Ground, bounds: &Bounds<'_>, redactor: &Redactor) -> Outcome {
     let mut scan = Scan { ground, redactor, outcome: Outcome::default() };
-    let mut discovery = Discovery::new(&ground.machine, &ground.homes, ground.reach);
+    let mut discovery = Discovery::new(&ground.machine, &ground.homes, ground.reach).without(&ground.others);
     let candidates = scan.discover(&mut discovery, bounds);
     scan.read_all(&mut discovery);
     scan.read_candidates(&candidates, &mut discovery);
     let mut outcome = scan.outcome;
     outcome.gaps.extend(discovery.take_gaps());
+    look_at_processes(ground, &mut outcome, redactor);
+    outcome.gaps.sort();
+    outcome.gaps.dedup();
+    outcome
+}
+
+/// Marks what runs and finds what runs undeclared, where the ground has a process table.
+pub fn look_at_processes(ground: &Ground, outcome: &mut Outcome, redactor: &Redactor) {
     if let Some(processes) = &ground.processes {
         let sources = &outcome.sources;
         let uid_of = |item: &Assessed| sources[item.source].source.home.and_then(|at| ground.homes[at].uid);
         outcome.processes = running::look(processes, &mut outcome.entries, &uid_of, redactor);
     }
-    outcome.gaps.sort();
-    outcome.gaps.dedup();
-    outcome
 }
 
 /// A file of unknown origin and the home it lies in.

@@ -83,6 +83,12 @@ fn failure(path: &Path, error: &ReadError) -> Failure {
             Some(FindingCode::SymlinkLeavesHome),
             "the file lies outside the home, or has names there, and this user may not read it".to_owned(),
         ),
+        ReadError::UsersFile => (
+            "foreign-file",
+            Some(FindingCode::UnreadableConfig),
+            "the file is in a machine-wide place and belongs to a user: it is not read with root's rights"
+                .to_owned(),
+        ),
         ReadError::NotFound => ("unreadable", None, "not found".to_owned()),
         ReadError::Io(kind) => {
             ("unreadable", Some(FindingCode::UnreadableConfig), format!("read error: {kind}"))

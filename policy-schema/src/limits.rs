@@ -26,5 +26,9 @@ pub const MAX_POLICY_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// Largest body of a revocations document, in bytes: it is fetched in an emergency by every machine at once.
 pub const MAX_REVOCATIONS_BODY_BYTES: usize = 256 * 1024;
 
+/// Greatest number of a signed document: the greatest that every reader of JSON has exactly. After it a stolen key could
+/// sign one that nothing can follow.
+pub const MAX_SEQUENCE: u64 = (1 << 53) - 1;
+
 /// Most new roots that are followed in one update.
 pub const MAX_ROOT_UPDATES: usize = 1024;

@@ -1,6 +1,14 @@
 //! Patterns of a policy: literal text, `*` for any text without `/`, `**` for any text, `{home}` for the user's home.
 //! In the value of a variable or header a wildcard takes no blanks: many programs split such a value at them, and
 //! `--max-old-space-size=*` must not let `1 --require=x.js` in.
+//!
+//! What a client or shell would put in the place of a reference is not known here, so no wildcard but `*` alone takes
+//! one; a directory that the client knows may stand at the start.
+
+use crate::reference;
+
+/// Longest text that a wildcard other than `*` alone is held against.
+const MAX_TEXT: usize = 16 * 1024;
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,12 +20,16 @@ pub(crate) struct Pattern {
 /// What a pattern is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// An argument, path or query parameter.
+    /// An argument or path.
     Argument,
     /// The value of a variable.
     Variable,
     /// The value of a header, in which `/` parts nothing.
     Header,
+    /// The path of a URL.
+    Url,
+    /// A parameter of a URL's query.
+    Query,
 }
 
 impl Place {
@@ -28,7 +40,16 @@ impl Place {
             Self::Argument => !separator,
             Self::Variable => !separator && !c.is_whitespace(),
             Self::Header => !c.is_whitespace(),
+            // Servers decode what is escaped and cut at `;` before they walk a path: `%2e%2e%2f`, `..;/`.
+            Self::Url => !separator && (c.is_ascii_alphanumeric() || "/._~-@:+,=!".contains(c)),
+            // Some servers part parameters at `;` too.
+            Self::Query => !separator && !matches!(c, ';' | '&' | '#'),
         }
+    }
+
+    /// Whether a wildcard must not take a reference. What a header refers to is judged by itself.
+    fn is_fixed(self) -> bool {
+        self != Self::Header
     }
 }
 
@@ -59,6 +80,16 @@ impl Pattern {
     /// Compiles a pattern for the values of a header.
     pub(crate) fn header(text: &str) -> Self {
         Self::of(text, Place::Header)
+    }
+
+    /// Compiles a pattern for paths of URLs.
+    pub(crate) fn url(text: &str) -> Self {
+        Self::of(text, Place::Url)
+    }
+
+    /// Compiles a pattern for parameters of URLs.
+    pub(crate) fn query(text: &str) -> Self {
+        Self::of(text, Place::Query)
     }
 
     fn of(text: &str, place: Place) -> Self {
@@ -103,61 +134,98 @@ impl Pattern {
         matches!(self.parts.first(), Some(Part::Literal(text)) if text.starts_with('-'))
     }
 
-    /// Whether a text is meant, as a value: of a variable, a header, a query parameter.
+    /// Whether a text is meant, as a value: of a variable, a header, a query parameter. What `*` alone takes may refer to
+    /// anything, and is judged apart.
     pub(crate) fn admits_value(&self, text: &str, home: Option<&str>) -> bool {
         if self.is_any() {
-            return true;
+            return self.place != Place::Query || text.chars().all(|c| self.place.takes(&Part::Anything, c));
+        }
+        if !self.has_wildcard() {
+            return self.matches(text, home);
         }
         // A wildcard below a directory must not be walked out of.
-        self.matches(text, home) && !(self.has_wildcard() && has_parent_component(text))
+        text.len() <= MAX_TEXT
+            && !has_parent_component(text)
+            && !(self.place.is_fixed() && self.refers(text))
+            && self.matches(text, home)
     }
 
     /// Whether a text is meant, as an argument. A wildcard never stands for a flag that the pattern does not name:
-    /// the server would read it as one.
+    /// the server would read it as one. Nor for a reference, which may become one.
     pub(crate) fn admits_argument(&self, text: &str, home: Option<&str>) -> bool {
+        // Every argument is held against every flag that may be given, and this tells most of them apart.
+        if matches!(self.parts.first(), Some(Part::Literal(literal)) if !text.starts_with(literal.as_str())) {
+            return false;
+        }
+        let has_break = || text.bytes().any(|b| matches!(b, b'\0' | b'\n' | b'\r'));
         let smuggled = self.has_wildcard() && !self.is_flag() && text.starts_with('-') && text != "-";
-        !smuggled && self.admits_value(text, home) && !text.contains(['\0', '\n', '\r'])
+        let refers = self.is_any() && self.refers(text);
+        !smuggled && !refers && !has_break() && self.admits_value(text, home)
     }
 
+    /// Whether a wildcard would stand for a reference other than a place at its start.
+    fn refers(&self, text: &str) -> bool {
+        let (literal, is_start) = match self.parts.first() {
+            Some(Part::Literal(literal)) => (literal.as_str(), literal.ends_with('=')),
+            _ => ("", true),
+        };
+        // A text that does not begin with the literal does not match anyway.
+        let Some(free) = text.strip_prefix(literal) else { return true };
+        reference::is_in(if is_start { reference::behind_place(free) } else { free })
+    }
+
+    /// Whether the parts make up the text. Keeps the set of places that the parts so far may reach, so no pattern takes
+    /// more than one pass of the text for each of its parts.
     fn matches(&self, text: &str, home: Option<&str>) -> bool {
-        matches_parts(self.place, &self.parts, text, home.map(|h| h.trim_end_matches(['/', '\\'])))
+        if let [Part::Literal(literal)] = self.parts.as_slice() {
+            return text == literal;
+        }
+        let home = home.map(|h| h.trim_end_matches(['/', '\\'])).filter(|h| !h.is_empty());
+        let mut reached = vec![0];
+        for part in &self.parts {
+            let fixed = |after: fn(&str) -> bool, start: &str| -> Vec<usize> {
+                let next = |at: &usize| {
+                    text[*at..].strip_prefix(start).filter(|rest| after(rest)).map(|_| at + start.len())
+                };
+                reached.iter().filter_map(next).collect()
+            };
+            reached = match (part, home) {
+                (Part::Literal(literal), _) => fixed(|_| true, literal),
+                (Part::Home, Some(home)) => {
+                    fixed(|rest| rest.is_empty() || rest.starts_with(['/', '\\', ':', ',']), home)
+                }
+                (Part::Home, None) => Vec::new(),
+                (Part::Segment | Part::Anything, _) => spread(&reached, text, |c| self.place.takes(part, c)),
+            };
+            if reached.is_empty() {
+                return false;
+            }
+        }
+        reached.last() == Some(&text.len())
     }
 }
 
-fn matches_parts(place: Place, parts: &[Part], text: &str, home: Option<&str>) -> bool {
-    let Some((part, rest)) = parts.split_first() else { return text.is_empty() };
-    match part {
-        Part::Literal(literal) => {
-            text.strip_prefix(literal.as_str()).is_some_and(|after| matches_parts(place, rest, after, home))
-        }
-        Part::Home => home
-            .filter(|home| !home.is_empty())
-            .and_then(|home| text.strip_prefix(home))
-            .filter(|after| after.is_empty() || after.starts_with(['/', '\\', ':', ',']))
-            .is_some_and(|after| matches_parts(place, rest, after, home)),
-        Part::Segment | Part::Anything => {
-            // Where the next literal begins; a pattern has a handful of parts, so trying each place is cheap.
-            let end = text.find(|c| !place.takes(part, c)).unwrap_or(text.len());
-            if rest.is_empty() {
-                return end == text.len();
-            }
-            let mut at = 0;
-            loop {
-                if matches_parts(place, rest, &text[at..], home) {
-                    return true;
-                }
-                match text[at..end].chars().next() {
-                    Some(c) => at += c.len_utf8(),
-                    None => return false,
-                }
-            }
+/// All places that can be reached from some place over characters that are taken.
+fn spread(from: &[usize], text: &str, takes: impl Fn(char) -> bool) -> Vec<usize> {
+    let mut from = from.iter().peekable();
+    let mut reached = Vec::new();
+    let mut is_open = false;
+    for (at, c) in text.char_indices() {
+        is_open |= from.next_if(|start| **start == at).is_some();
+        if is_open {
+            reached.push(at);
+            is_open = takes(c);
         }
     }
+    if is_open || from.next().is_some() {
+        reached.push(text.len());
+    }
+    reached
 }
 
 /// Whether a path in the text goes up: `..` between separators.
 pub(crate) fn has_parent_component(text: &str) -> bool {
-    text.split(['/', '\\', ':', '=', ',']).any(|part| part == "..")
+    text.contains("..") && text.split(['/', '\\', ':', '=', ',']).any(|part| part == "..")
 }
 
 #[cfg(test)]
@@ -218,7 +286,95 @@ mod tests {
         assert!(!Pattern::new("*").admits_argument("a\nb", None));
     }
 
+    #[test]
+    fn a_wildcard_takes_no_reference_but_a_place_at_its_start() {
+        let argument =
+            |pattern: &str, text: &str| Pattern::new(pattern).admits_argument(text, Some("/home/jane"));
+        for (pattern, text) in [
+            ("*", "${workspaceFolder}"),
+            ("*", "${workspaceFolder}/src"),
+            ("--root=**", "--root=${userHome}/work"),
+            ("${workspaceFolder}/**", "${workspaceFolder}/src"),
+            ("--name=${workspaceFolderBasename}", "--name=${workspaceFolderBasename}"),
+            ("*", "100%"),
+            ("*", "^a$"),
+            ("*", "a%20b"),
+        ] {
+            assert!(argument(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [
+            ("{home}/projects/**", "/home/jane/projects/${workspaceFolder:-..}/${workspaceFolder:-..}/x"),
+            ("{home}/projects/**", "/home/jane/projects/..${/}..${/}x"),
+            ("{home}/projects/**", "/home/jane/projects/..${pathSeparator}.."),
+            ("{home}/**", "/home/jane/$dots/x"),
+            ("*", "${cwd:---registry=x}"),
+            ("*", "${workspaceFolder:-x}"),
+            ("*", "${workspaceFolder}${x}"),
+            ("*", "${workspaceFolder}-x"),
+            ("*", "${input:x}"),
+            ("*", "${X}"),
+            ("*", "$x"),
+            ("*", "%x%"),
+            ("*", "{env:x}"),
+            ("*", "`id`"),
+            ("*", "$(id)"),
+            ("--a=*", "--a=${X}"),
+            ("a*", "a${workspaceFolder}"),
+        ] {
+            assert!(!argument(pattern, text), "{pattern} {text}");
+        }
+        assert!(!Pattern::variable("{home}/**").admits_value("/home/jane/${X:-../..}", Some("/home/jane")));
+        assert!(Pattern::header("Bearer *").admits_value("Bearer ${X}", None), "judged apart");
+        assert!(Pattern::variable("*").admits_value("${X}", None), "judged apart");
+    }
+
+    #[test]
+    fn a_wildcard_in_a_url_takes_nothing_that_a_server_would_decode() {
+        assert!(Pattern::url("/mcp/*").admits_value("/mcp/a-b.c", None));
+        for text in
+            ["/mcp/..%2f..%2fevil", "/mcp/%2e%2e%2fevil", "/mcp/$x", "/mcp/..;x", "/mcp/a/b", "/mcp/a%41"]
+        {
+            assert!(!Pattern::url("/mcp/*").admits_value(text, None), "{text}");
+        }
+        assert!(Pattern::query("*").admits_value("a%20b,c/d", None));
+        assert!(!Pattern::query("*").admits_value("a;read_only=false", None));
+    }
+
+    #[test]
+    fn many_wildcards_take_no_longer_than_one_pass_each() {
+        let pattern = Pattern::new("{home}/**/src/**/src/**/src/**/main.js");
+        let text = format!("/home/jane{}", "/a/src/".repeat(2000));
+        assert!(!pattern.admits_argument(&text, Some("/home/jane")));
+        assert!(pattern.admits_argument(&format!("{text}/main.js"), Some("/home/jane")));
+        let long = format!("/home/jane{}/main.js", "/a/src/".repeat(100_000));
+        assert!(!pattern.admits_argument(&long, Some("/home/jane")), "no path is that long");
+    }
+
+    /// The plain meaning of a pattern, by trying everything.
+    fn tried(place: Place, parts: &[Part], text: &str) -> bool {
+        let Some((part, rest)) = parts.split_first() else { return text.is_empty() };
+        match part {
+            Part::Literal(l) => text.strip_prefix(l.as_str()).is_some_and(|after| tried(place, rest, after)),
+            Part::Home => text.strip_prefix("/h").is_some_and(|after| {
+                (after.is_empty() || after.starts_with(['/', '\\', ':', ','])) && tried(place, rest, after)
+            }),
+            _ => {
+                let end = text.find(|c| !place.takes(part, c)).unwrap_or(text.len());
+                (0..=end).any(|at| tried(place, rest, &text[at..]))
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn sets_of_places_mean_the_same_as_trying_everything(
+            pattern in "(\\*|\\*\\*|a|/|b|\\{home\\}){0,6}", text in "(a|b|/|/h| ){0,10}",
+        ) {
+            for pattern in [Pattern::new(&pattern), Pattern::variable(&pattern), Pattern::url(&pattern)] {
+                prop_assert_eq!(pattern.matches(&text, Some("/h")), tried(pattern.place, &pattern.parts, &text));
+            }
+        }
+
         #[test]
         fn every_literal_admits_itself_and_nothing_else(a in "[a-z/.=-]{0,12}", b in "[a-z/.=-]{0,12}") {
             prop_assert!(Pattern::new(&a).admits_value(&a, None));

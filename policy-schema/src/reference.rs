@@ -38,9 +38,68 @@ const PLACES: &[&str] = &[
     "__dirname",
 ];
 
+/// Places that are directories of their own, which may stand in front of a path.
+const DIRECTORIES: &[&str] =
+    &["workspaceFolder", "workspaceRoot", "userHome", "cwd", "CLAUDE_PROJECT_DIR", "CLAUDE_PLUGIN_ROOT"];
+
+/// The text behind a directory of the client at its start; all of it where there is none.
+pub(crate) fn behind_place(text: &str) -> &str {
+    let behind = text.strip_prefix("${").and_then(|rest| rest.split_once('}')).filter(|(name, rest)| {
+        DIRECTORIES.contains(name) && (rest.is_empty() || rest.starts_with(['/', '\\', ':', ',']))
+    });
+    behind.map_or(text, |(_, rest)| rest)
+}
+
+/// Whether some client or shell may put something else in the place of a part of the text. Wider than [`of`]: where a
+/// wildcard of a policy would stand for it, a name in small letters is one too (Gemini CLI, Crush).
+pub(crate) fn is_in(text: &str) -> bool {
+    let begins = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '{' | '(');
+    let is_one = |(at, mark): (usize, &str)| {
+        let rest = &text[at + 1..];
+        match mark {
+            "$" => rest.starts_with(begins),
+            "%" => {
+                let end = variable_length(rest);
+                rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                    && rest[end..].starts_with('%')
+            }
+            "{" => rest.starts_with('{') || rest.split_once(':').is_some_and(|(word, _)| is_word(word)),
+            _ => true,
+        }
+    };
+    has_mark(text) && text.match_indices(['$', '%', '{', '`']).any(is_one)
+}
+
+/// Whether a character stands in the text without which no reference of any dialect is written.
+pub(crate) fn has_mark(text: &str) -> bool {
+    text.bytes().any(|b| matches!(b, b'$' | b'{' | b'%' | b'`'))
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphabetic())
+}
+
+/// The one reference without default that a text is as a whole: `${NAME}`, `${env:NAME}`, `${input:name}`.
+pub(crate) fn whole(text: &str) -> Option<Reference<'_>> {
+    let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b':' | b'.');
+    (inner.bytes().all(plain) && !inner.contains(":-") && !inner.contains(":+")).then(|| named(inner))
+}
+
+/// Names that a client which reads `$name` in small letters too would put in.
+pub(crate) fn bare_names(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('$')
+        .map(|(at, _)| &text[at + 1..])
+        .map(|rest| &rest[..variable_length(rest)])
+        .filter(|n| !n.is_empty())
+}
+
 /// Everything that a value refers to, in order.
 pub(crate) fn of(text: &str) -> Vec<Reference<'_>> {
     let mut found = Vec::new();
+    if !has_mark(text) {
+        return found;
+    }
     let mut rest = text;
     while let Some(at) = rest.find(['$', '{', '%', '`']) {
         let here = &rest[at..];
@@ -104,9 +163,13 @@ fn named(inner: &str) -> Reference<'_> {
         return Reference::Other(inner);
     }
     let name = inner.split(":-").next().unwrap_or(inner);
-    // `workspaceFolder:name`
+    // `workspaceFolder:name`; with a default it is what the author of the entry wrote.
     let base = name.split(':').next().unwrap_or(name);
-    if PLACES.contains(&base) { Reference::Place } else { Reference::Variable(name) }
+    if PLACES.contains(&base) && name.len() == inner.len() {
+        Reference::Place
+    } else {
+        Reference::Variable(name)
+    }
 }
 
 fn variable(name: &str) -> Reference<'_> {
@@ -146,6 +209,11 @@ mod tests {
         assert_eq!(of("${input:key}"), [Reference::Prompt]);
         assert_eq!(of("${{ secrets.KEY }}"), [Reference::Prompt]);
         assert_eq!(of("${workspaceFolder}/x"), [Reference::Place]);
+        assert_eq!(
+            of("${workspaceFolder:-x}"),
+            [Reference::Variable("workspaceFolder")],
+            "the default is the author's"
+        );
         assert_eq!(of("{file:~/.token}"), [Reference::Other("file:~/.token")]);
         assert_eq!(of("$(cat ~/.token)"), [Reference::Other("a command")]);
         assert_eq!(of("${A:-${B}}"), [Reference::Variable("A"), Reference::Variable("B")]);

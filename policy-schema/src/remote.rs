@@ -5,17 +5,21 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// Where an address lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use crate::evaluate::spelling::percent_decoded;
+
+/// Where an address lies, the worse the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
     /// Anywhere.
     Public,
+    /// It cannot be told.
+    Unknown,
+    /// A private network.
+    Private,
     /// This machine.
     Loopback,
     /// The link, or the metadata service of a cloud.
     LinkLocal,
-    /// A private network.
-    Private,
 }
 
 /// A canonical remote URL.
@@ -104,6 +108,29 @@ impl Remote {
         }
     }
 
+    /// The same place under the other schemes of the web, and with nothing in its path escaped or repeated that need
+    /// not be. For denials: many servers do not tell these apart.
+    pub(crate) fn spellings(&self) -> Vec<Self> {
+        let (scheme, rest) = self.origin().split_once("://").unwrap_or_default();
+        let path = percent_decoded(self.path());
+        let mut plain = String::with_capacity(path.len());
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            plain.push('/');
+            plain.push_str(part);
+        }
+        let paths = if plain == self.path() { vec![self.path()] } else { vec![self.path(), plain.as_str()] };
+        let mut spellings = Vec::new();
+        for other in ["https", "http", "wss", "ws"] {
+            for path in paths.iter().filter(|path| other != scheme || **path != self.path()) {
+                let origin = format!("{other}://{rest}");
+                let text = format!("{origin}{path}");
+                let origin = origin.len();
+                spellings.push(Self { text, origin, query: self.query.clone(), reach: self.reach });
+            }
+        }
+        spellings
+    }
+
     /// Scheme, host and port: `https://mcp.example.com`, the default port left out.
     pub(crate) fn origin(&self) -> &str {
         &self.text[..self.origin]
@@ -118,6 +145,20 @@ impl Remote {
     pub(crate) fn key(&self) -> &str {
         &self.text
     }
+}
+
+/// Where a text leads that may be a URL, however it is spelt: by its host as the WHATWG rules read it. `None` if no host
+/// is named, or a variable decides it.
+pub(crate) fn reach_of(text: &str) -> Option<Reach> {
+    let parsed = Url::parse(text.trim()).ok()?;
+    let host = parsed.host_str().filter(|host| !host.contains(['$', '{', '}', '%']))?;
+    // The parser leaves hosts of other schemes than those of the web as they are.
+    let host = Host::parse(host.trim_end_matches('.')).ok()?;
+    Some(match host {
+        Host::Ipv4(address) => reach_v4(address),
+        Host::Ipv6(address) => reach_v6(address),
+        Host::Domain(name) => reach_name(&name),
+    })
 }
 
 /// Lower-case labels that neither IDNA nor the reading of numbers as addresses changes.
@@ -172,7 +213,7 @@ fn pairs(query: &str) -> Vec<(String, String)> {
 /// Whether some client would replace a part of the text.
 pub(crate) fn has_variable(text: &str) -> bool {
     // None of the dialects is written without one of these.
-    text.contains(['$', '{', '%', '`'])
+    crate::reference::has_mark(text)
         && (!crate::reference::of(text).is_empty() || text.contains("${") || text.contains("{{"))
 }
 
@@ -216,7 +257,17 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
         Ipv4Addr::new(a, b, c, d)
     };
     match segments {
-        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => reach_v4(low(6)),
+        // also SIIT (RFC 2765), whose zero stands behind the mark
+        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+            reach_v4(low(6))
+        }
+        // NAT64 of a site (RFC 8215): the address stands last, or around the ninth byte (RFC 6052).
+        [0x64, 0xff9b, 1, first, second, third, ..] => {
+            let [a, b] = first.to_be_bytes();
+            let around = Ipv4Addr::new(a, b, second.to_be_bytes()[1], third.to_be_bytes()[0]);
+            let around = if first == 0 { Reach::Private } else { reach_v4(around) };
+            reach_v4(low(6)).max(around).max(Reach::Private)
+        }
         [0x2002, ..] => reach_v4(low(1)),
         [first, ..] if first & 0xffc0 == 0xfe80 => Reach::LinkLocal,
         [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xff00 == 0xff00 => Reach::Private,
@@ -226,8 +277,13 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
 }
 
 fn reach_name(name: &str) -> Reach {
-    const METADATA: [&str; 4] =
-        ["metadata.google.internal", "metadata", "instance-data", "instance-data.ec2.internal"];
+    const METADATA: [&str; 5] = [
+        "metadata.google.internal",
+        "metadata.goog",
+        "metadata",
+        "instance-data",
+        "instance-data.ec2.internal",
+    ];
     // Names by which a container or virtual machine calls the machine it runs on.
     const HOST: [&str; 6] = [
         "localhost.localdomain",
@@ -346,6 +402,10 @@ mod tests {
             "http://metadata.google.internal/",
             "http://100.100.100.200/",
             "http://[::ffff:a9fe:a9fe]/",
+            "http://[::ffff:0:a9fe:a9fe]/",
+            "http://[64:ff9b::a9fe:a9fe]/",
+            "http://[64:ff9b:1::a9fe:a9fe]/",
+            "http://[64:ff9b:1:a9fe:a9:fe00::]/",
         ] {
             assert_eq!(reach(text), Ok(Reach::LinkLocal), "{text}");
         }
@@ -359,5 +419,38 @@ mod tests {
             assert_eq!(reach(text), Ok(Reach::Private), "{text}");
         }
         assert_eq!(reach("https://8.8.8.8/"), Ok(Reach::Public));
+        assert_eq!(reach("http://[64:ff9b:1::808:808]/"), Ok(Reach::Private));
+    }
+
+    #[test]
+    fn no_spelling_hides_where_a_url_leads() {
+        for text in [
+            "http://2852039166/latest",
+            "http://0xa9fea9fe/x",
+            "http://x@169.254.169.254/",
+            "http://169.254.169.254./",
+            "http://169.254.169.254/#x",
+            "HTTP://169.254.169.254/",
+            "http:169.254.169.254/",
+            "http:\\\\169.254.169.254\\",
+            " http://169.254\t.169.254/",
+            "http://%31%36%39.254.169.254/",
+            "http://\u{ff11}\u{ff16}\u{ff19}.254.169.254/",
+            "http://0251.0376.0251.0376/",
+            "tcp://169.254.169.254:80",
+            "http://[::ffff:169.254.169.254]/",
+            "http://metadata.google.internal./",
+            "http://METADATA.google.internal/%41%",
+        ] {
+            assert_eq!(reach_of(text), Some(Reach::LinkLocal), "{text}");
+        }
+        assert_eq!(reach_of("http://127.1:8080/"), Some(Reach::Loopback));
+        assert_eq!(reach_of("http://10.1/"), Some(Reach::Private));
+        assert_eq!(reach_of("https://mcp.example/${X}"), Some(Reach::Public));
+        for text in
+            ["http://${X:-169.254.169.254}/", "http://${X}/", "http://a${X}/", "//h/x", "x", "file:///x"]
+        {
+            assert_eq!(reach_of(text), None, "{text}");
+        }
     }
 }

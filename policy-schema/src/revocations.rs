@@ -109,10 +109,11 @@ impl Revocations {
                 },
                 Ok((kind, text)) => {
                     let text = if kind == "sha256" { text.trim_start_matches("sha256:") } else { text };
-                    if text.is_empty() || (kind == "sha256" && !crate::policy::is_sha256(text)) {
+                    let is_digest = || crate::policy::is_sha256(&text.to_ascii_lowercase());
+                    if text.is_empty() || (kind == "sha256" && !is_digest()) {
                         fault(format!("/revocation/{at}/revoked/{kind}"), format!("this is no {kind}"));
                     }
-                    by_text.entry(kind).or_default().entry(text.to_owned()).or_insert(at);
+                    by_text.entry(kind).or_default().entry(folded(kind, text)).or_insert(at);
                 }
             }
         }
@@ -136,8 +137,14 @@ impl Revocations {
 
     /// The revocation of a text of one kind.
     pub(crate) fn find(&self, kind: &'static str, text: &str) -> Option<&Revocation> {
-        self.by_text.get(kind)?.get(text).map(|at| &self.document.revocation[*at])
+        self.by_text.get(kind)?.get(&folded(kind, text)).map(|at| &self.document.revocation[*at])
     }
+}
+
+/// A text as it is compared. A denial is read widely: the names of devices, users and groups are the same in any case,
+/// as they are on Windows and in directories, and so are hex digits. Ids of rules are what the policy says.
+fn folded(kind: &str, text: &str) -> String {
+    if kind == "rule" { text.to_owned() } else { text.to_lowercase() }
 }
 
 /// Kind and text of everything but identities.

@@ -71,23 +71,20 @@ pub(super) fn read(path: &Path) -> Vec<u8> {
 #[test]
 fn every_file_of_the_corpus_gives_the_entries_that_an_independent_reader_found() {
     let Some(root) = corpus() else { return };
-    let paths = index_of_paths(&root);
     let listed = disagreements();
-    let expected = String::from_utf8(read(&root.join("expected.jsonl"))).unwrap();
     let (mut files, mut entries, mut ignored, mut known) = (0, 0, 0, 0);
     let mut problems = Vec::new();
-    for line in expected.lines().filter(|l| !l.trim().is_empty()) {
-        let answer: Value = serde_json::from_str(line).unwrap();
+    for (answer, path) in answers(&root) {
         let id = answer["id"].as_str().unwrap();
         files += 1;
         entries += answer["servers"].as_array().map_or(0, Vec::len);
         ignored += answer["ignored"].as_array().map_or(0, Vec::len);
-        let differences = compare(&root, &answer, &paths[id]);
+        let differences = compare(&root, &answer, &path);
         match (differences.is_empty(), listed.get(id)) {
             (true, None) => {}
             (false, Some(_)) => known += 1,
             (true, Some(_)) => problems.push(format!("{id}: listed as a disagreement but agrees")),
-            (false, None) => problems.push(format!("{id} ({}):\n  {}", paths[id], differences.join("\n  "))),
+            (false, None) => problems.push(format!("{id} ({path}):\n  {}", differences.join("\n  "))),
         }
     }
     say(&format!(
@@ -100,25 +97,41 @@ fn every_file_of_the_corpus_gives_the_entries_that_an_independent_reader_found()
 /// Every entry of the corpus with the id of its file, in the order of the corpus; `None` where it is absent.
 pub(crate) fn all_entries() -> Option<Vec<(String, Entry)>> {
     let root = corpus()?;
-    let paths = index_of_paths(&root);
-    let expected = String::from_utf8(read(&root.join("expected.jsonl"))).unwrap();
     let mut entries = Vec::new();
-    for line in expected.lines().filter(|l| !l.trim().is_empty()) {
-        let answer: Value = serde_json::from_str(line).unwrap();
+    for (answer, path) in answers(&root) {
         let id = answer["id"].as_str().unwrap();
-        let taken = inventory_of(&root, &answer, &paths[id]);
+        let taken = inventory_of(&root, &answer, &path);
         entries.extend(taken.entries.into_iter().map(|entry| (id.to_owned(), entry)));
     }
     Some(entries)
 }
 
 fn inventory_of(root: &Path, answer: &Value, path: &str) -> inventory::FileInventory {
+    let (source, bytes) = source_of(root, answer, path);
+    inventory::take(&source, &bytes)
+}
+
+/// A file of the corpus as its client finds it, and its bytes.
+pub(super) fn source_of(root: &Path, answer: &Value, path: &str) -> (Source, Vec<u8>) {
     let file = answer["file"].as_str().unwrap();
     let bytes = read(&root.join(file));
     let (client, as_path) =
         place(answer["client"].as_str().unwrap(), path, file, &String::from_utf8_lossy(&bytes));
     let reading = reading_for(client, Path::new(&as_path)).unwrap_or_else(|| panic!("no adapter {client}"));
-    inventory::take(&Source::new(PathBuf::from(&as_path), None, reading), &bytes)
+    (Source::new(PathBuf::from(&as_path), None, reading), bytes)
+}
+
+/// Every file of the corpus as the independent reader found it, with the path that it had in its repository.
+pub(super) fn answers(root: &Path) -> Vec<(Value, String)> {
+    let mut paths = index_of_paths(root);
+    let expected = String::from_utf8(read(&root.join("expected.jsonl"))).unwrap();
+    let answers = expected.lines().filter(|l| !l.trim().is_empty()).map(|l| serde_json::from_str(l).unwrap());
+    answers
+        .map(|answer: Value| {
+            let path = paths.remove(answer["id"].as_str().unwrap()).expect("each answer has a file");
+            (answer, path)
+        })
+        .collect()
 }
 
 pub(super) fn index_of_paths(root: &Path) -> BTreeMap<String, String> {
@@ -173,19 +186,19 @@ fn sorted<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     items
 }
 
-fn list<'a>(answer: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn list<'a>(answer: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
     answer[member].as_array().map_or(&[][..], Vec::as_slice).iter()
 }
 
-fn key_path(entry: &Value) -> String {
+pub(super) fn key_path(entry: &Value) -> String {
     entry["key_path"].as_str().unwrap().to_owned()
 }
 
-fn show(entry: Option<&Value>) -> String {
+pub(super) fn show(entry: Option<&Value>) -> String {
     entry.map_or_else(|| "absent".to_owned(), Value::to_string)
 }
 
-fn ours(entry: &Entry) -> Value {
+pub(super) fn ours(entry: &Entry) -> Value {
     let names = |values: &[NamedValue]| {
         values.iter().map(|v| v.name.clone()).collect::<std::collections::BTreeSet<_>>()
     };
@@ -201,7 +214,7 @@ fn ours(entry: &Entry) -> Value {
     })
 }
 
-fn theirs(entry: &Value) -> Value {
+pub(super) fn theirs(entry: &Value) -> Value {
     let mut out = entry.clone();
     for extra in ["key_path", "extra", "error"] {
         out.as_object_mut().unwrap().remove(extra);
@@ -210,7 +223,7 @@ fn theirs(entry: &Value) -> Value {
 }
 
 /// Equal but for the transport, where the other reader has words of its own for what is not written.
-fn same(ours: &Value, theirs: &Value) -> bool {
+pub(super) fn same(ours: &Value, theirs: &Value) -> bool {
     let transport = ours["transport"].as_str().unwrap();
     let fits = match theirs["transport"].as_str().unwrap() {
         "url-untyped" => matches!(transport, "http" | "sse" | "unknown"),

@@ -8,35 +8,35 @@ use mcpolicy_tests::{TestMachine, report_of};
 use serde_json::{Value, json};
 
 /// A machine with a published policy, enforced as its own user would.
-struct Site {
-    machine: TestMachine,
+pub(crate) struct Site {
+    pub(crate) machine: TestMachine,
     published: u64,
 }
 
-fn policy(settings: &Value, rules: &Value) -> Value {
+pub(crate) fn policy(settings: &Value, rules: &Value) -> Value {
     let mut policy = json!({"name": "fleet", "contact": "#mcp-help"});
     policy.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     json!({"schema": "mcpolicy/policy/v1", "policy": policy, "rule": rules})
 }
 
-fn rule(package: &str) -> Value {
+pub(crate) fn rule(package: &str) -> Value {
     json!({"id": package.replace(['@', '/'], "-").trim_matches('-'), "identity": {"npm": {"package": package, "versions": "1.0.0"}}})
 }
 
-fn npx(package: &str) -> Value {
+pub(crate) fn npx(package: &str) -> Value {
     json!({"command": "npx", "args": ["-y", package]})
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { machine: TestMachine::new(crate::BINARY), published: 0 }
     }
 
-    fn folder(&self, name: &str) -> PathBuf {
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
         self.machine.root().join(name)
     }
 
-    fn publish(&mut self, body: &Value) {
+    pub(crate) fn publish(&mut self, body: &Value) {
         self.publish_with(body, None);
     }
 
@@ -47,17 +47,17 @@ impl Site {
     }
 
     /// The hour of the newest publication and a little more.
-    fn now(&self) -> String {
+    pub(crate) fn now(&self) -> String {
         (at(i64::try_from(self.published).unwrap()) + jiff::SignedDuration::from_mins(5)).to_string()
     }
 
-    fn run(&self, command: &[&str]) -> Output {
+    pub(crate) fn run(&self, command: &[&str]) -> Output {
         let (root, state) = (self.machine.root(), self.folder("state"));
         let place = ["--root", root.to_str().unwrap(), "--state", state.to_str().unwrap()];
         self.machine.run(&[command, &place].concat())
     }
 
-    fn enforce_with(&self, more: &[&str]) -> Output {
+    pub(crate) fn enforce_with(&self, more: &[&str]) -> Output {
         let (published, root, now) =
             (self.folder("published"), self.folder("published/root.1.json"), self.now());
         let policy = [
@@ -74,7 +74,7 @@ impl Site {
         self.run(&[&policy, more].concat())
     }
 
-    fn enforce(&self) -> Value {
+    pub(crate) fn enforce(&self) -> Value {
         let output = self.enforce_with(&[]);
         let said = [&output.stdout[..], &output.stderr[..]].concat();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
@@ -86,7 +86,7 @@ impl Site {
     }
 }
 
-fn actions(pass: &Value) -> Vec<(String, String)> {
+pub(crate) fn actions(pass: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let files = pass["files"].as_array().unwrap().iter();
     let actions = files.flat_map(|file| file["actions"].as_array().unwrap());

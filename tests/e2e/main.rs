@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 
 mod corpus;
+mod corpus_edits;
 mod corpus_verdicts;
 mod coverage;
 #[cfg(unix)]
@@ -34,6 +35,8 @@ mod secrets;
 mod signing;
 #[cfg(unix)]
 mod token;
+#[cfg(unix)]
+mod users;
 
 // `generated`, `hostile`, `live`, the runbooks, recipes and tokens make links, pipes and modes, or run scripts: on Unix only.
 

@@ -263,14 +263,13 @@ fn hostile_names_in_a_diff_stay_text() {
     let evil = POLICY.replace("\"platform\"", "\"a|b](http://evil.example) @all <img> \\u001b[31m\"");
     machine.file("new/policy.toml", evil);
     let said = text(&machine.run(&["policy", "diff", "policies", "new", "--format", "markdown"]).stdout);
-    assert!(said.contains("owner") && said.contains("a\\|b"), "{said}");
-    assert!(
-        !said.contains("<img>")
-            && !said.contains("@all")
-            && !said.contains("](http")
-            && !said.contains('\u{1b}'),
-        "{said}"
-    );
+    // Nothing in a code span is a link, mention or tag, and nothing in it ends the span or the cell.
+    let row = said.lines().find(|line| line.contains("evil.example")).unwrap_or_else(|| panic!("{said}"));
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    let [_, "neutral", "`rule docs`", what, ""] = cells.as_slice() else { panic!("{said}") };
+    let inside = what.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')).unwrap_or_default();
+    assert!(inside.starts_with("owner: a\\u{7c}b](http") && !inside.contains('`'), "{said}");
+    assert!(said.matches("evil.example").count() == 1 && !said.contains('\u{1b}'), "{said}");
     let said = text(&machine.run(&["policy", "diff", "policies", "new"]).stdout);
     assert!(said.contains("evil.example") && !said.contains('\u{1b}'), "{said}");
 }

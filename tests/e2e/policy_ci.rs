@@ -70,6 +70,12 @@ impl Change {
             .unwrap()
     }
 
+    fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git").args(arguments).current_dir(&self.repo).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
     fn ci(&self, approvals: &str) -> (Option<i32>, String) {
         let variables = [("APPROVALS", approvals), ("BASE", "origin/main")];
         let output = self.shell(&["ci.sh"], &variables);
@@ -150,9 +156,11 @@ fn github(change: &Change, approvals: &str) -> Option<i32> {
     let mut variables: Vec<(&str, &str)> =
         env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     variables.push(("STUB_APPROVALS", approvals));
+    variables.push(("GITHUB_REPOSITORY", "example/policies"));
+    variables.push(("STUB_NOTE", if approvals == "0" { "" } else { "42" }));
     change.stub(
         "gh",
-        "echo \"$*\" >>\"$STUBS/gh.log\"\ncase \"$2\" in view) echo \"$STUB_APPROVALS\";; comment) cp comment.md \"$STUBS/posted.md\";; esac",
+        "echo \"$*\" >>\"$STUBS/gh.log\"\ncase \"$*\" in *view*) echo \"$STUB_APPROVALS\";; *--paginate*) echo \"$STUB_NOTE\";; *) cp comment.md \"$STUBS/posted.md\";; esac",
     );
     let mut ran = 0;
     for step in job.get("steps").unwrap().items() {
@@ -188,6 +196,73 @@ fn every_step_of_the_github_workflow_runs_and_its_comment_is_posted() {
         "posted also on failure"
     );
     assert_eq!(github(&change, "2"), Some(0));
+    let log = change.stubbed("gh.log");
+    assert!(
+        log.contains("--method PATCH repos/example/policies/issues/comments/42 "),
+        "its own comment: {log}"
+    );
+}
+
+#[test]
+fn ci_fails_where_it_cannot_find_what_to_compare_with() {
+    let Some(change) = Change::new() else { return };
+    change.edit(|policy| policy.replace("mode = \"enforce\"", "mode = \"observe\""));
+    change.git(&["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qam", "second"]);
+    let run = |base: &str| {
+        let output = change.shell(&["ci.sh"], &[("BASE", base), ("APPROVALS", "2")]);
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    for base in ["origin/nosuch", "nosuch", ""] {
+        let (code, said) = run(base);
+        let expected = if base.is_empty() { Some(0) } else { Some(2) };
+        assert_eq!(code, expected, "{base}: {said}");
+        assert!(base.is_empty() || said.contains("There is no commit at"), "{said}");
+    }
+    // A clone without history has no parent either; that does not make it a first commit.
+    let home = change.desk.machine.home();
+    let from = format!("file://{}", change.repo.display());
+    change.git(&["clone", "-q", "--depth", "1", &from, home.join("shallow").to_str().unwrap()]);
+    let shallow = Change { repo: home.join("shallow"), desk: change.desk };
+    let output = shallow.shell(&["ci.sh"], &[("BASE", "nosuch"), ("APPROVALS", "0")]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+}
+
+#[test]
+fn ci_passes_the_very_first_commit_and_the_first_policy_of_a_branch() {
+    let Some(change) = Change::new() else { return };
+    change.git(&["update-ref", "-d", "refs/remotes/origin/main"]);
+    let (code, said) = change.ci("0");
+    assert!(code == Some(0) && said.contains("This is the first commit"), "{said}");
+    let empty = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+    let commit = change.git(&[
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.com",
+        "commit-tree",
+        empty,
+        "-m",
+        "nothing yet",
+    ]);
+    change.git(&["update-ref", "refs/remotes/origin/main", commit.trim()]);
+    let (code, said) = change.ci("0");
+    assert!(code == Some(0) && said.contains("This is the first policy here"), "{said}");
+}
+
+#[test]
+fn ci_says_that_a_policy_cannot_be_read_and_does_not_call_it_a_loosening() {
+    let Some(change) = Change::new() else { return };
+    change.edit(|policy| policy.replace("default = \"deny\"", "default = \"maybe\""));
+    let (code, said) = change.ci("0");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("could not be compared") && !said.contains("takes protection away"), "{said}");
+    let change = Change::new().unwrap();
+    let output = change.shell(&["ci.sh"], &[("BASE", "origin/main"), ("REPORTS", "nowhere")]);
+    assert!(
+        output.status.code() == Some(2) && text(&output.stdout).contains("not complete"),
+        "{}",
+        text(&output.stdout)
+    );
 }
 
 /// Runs the script of the GitLab job in one shell, as its runner does.

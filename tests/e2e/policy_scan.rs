@@ -515,6 +515,18 @@ fn a_policy_of_another_root_is_refused() {
 }
 
 #[test]
+fn a_clock_that_is_behind_the_trust_root_is_told_and_does_not_stop_the_judging() {
+    let machine = machine_for_published();
+    let report = report_of(&scan_published(&machine, &publish(&machine, -12, |_| {}), "json"));
+    assert_eq!(verdict(&report, "good"), is("allow", ""));
+    let told = &report["policy"]["notices"];
+    assert_eq!(
+        told,
+        &json!(["the clock of this machine is behind the time at which its trust root was made"])
+    );
+}
+
+#[test]
 fn a_trust_root_from_the_policys_own_folder_is_told() {
     let machine = machine_for_published();
     let published = publish(&machine, 1, |_| {});

@@ -25,6 +25,8 @@ pub(crate) struct Approved {
     pub(crate) target: String,
     pub(crate) path: String,
     pub(crate) sha256: String,
+    /// Only in the project's own cases: further members of the rule, in the words of a policy.
+    pub(crate) rule: Map<String, Value>,
     /// Only in the project's own cases: the program that must listen behind a loopback URL.
     pub(crate) listener: Option<String>,
 }
@@ -61,7 +63,7 @@ fn rule(id: &str, entry: &Approved) -> Value {
         names.iter().map(|name| (name.clone(), Value::from("*"))).collect()
     };
     let positional = if entry.kind == "local" { &entry.args } else { &entry.args_after };
-    json!({
+    let mut rule = json!({
         "id": id,
         "identity": identity,
         "runners": entry.runners,
@@ -69,5 +71,7 @@ fn rule(id: &str, entry: &Approved) -> Value {
         "args": { "positional": positional },
         "env": any(&entry.env_allowed),
         "headers": any(&entry.headers_allowed),
-    })
+    });
+    rule.as_object_mut().unwrap().extend(entry.rule.clone());
+    rule
 }

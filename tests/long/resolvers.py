@@ -30,6 +30,7 @@ from pathlib import Path
 
 TABLES = Path(__file__).resolve().parent.parent / "fixtures" / "resolvers"
 VERSIONS = ["1.0.0", "1.2.3", "2.0.0"]
+PLANTED = [".evil", "..evil", "evil", "1.0.0", "1.x", "latest", "v1.0.0"]
 NPM = ["npm-package-arg@13.0.2", "semver@7.8.6", "pnpm@12.21.0", "bun@1.4.5", "@yarnpkg/cli-dist@4.18.1"]
 PYPI = ["packaging==26.3", "uv==0.13.8", "pipx==1.18.4"]
 
@@ -69,6 +70,39 @@ def wheel(name, version):
         for path, text in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0)), text)
     return out.getvalue()
+
+
+BACKEND = """import base64, hashlib, zipfile
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = 'good-9.9.9-py3-none-any.whl'
+    with open(folder + '/' + name, 'wb') as out:
+        out.write(base64.b64decode('WHEEL'))
+    return name
+build_editable = build_wheel
+def build_sdist(folder, config_settings=None):
+    raise NotImplementedError
+"""
+
+
+def plant(cwd):
+    """Projects in the working directory that call themselves `good`: what is run is theirs if it is version 9.9.9."""
+    backend = BACKEND.replace("WHEEL", base64.b64encode(wheel("good", "9.9.9")).decode())
+    project = """[project]
+name = "good"
+version = "9.9.9"
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+    manifest = json.dumps({"name": "good", "version": "9.9.9", "bin": {"good": "cli.js"}})
+    for name in PLANTED:
+        folder = Path(cwd) / name
+        folder.mkdir()
+        for path, text in [("package.json", manifest), ("cli.js", CLI), ("pyproject.toml", project),
+                           ("backend.py", backend)]:
+            (folder / path).write_text(text)
+        (folder / "cli.js").chmod(0o755)
 
 
 class Registry(http.server.BaseHTTPRequestHandler):
@@ -174,6 +208,8 @@ class Tools:
 
     def run(self, argv, stdin=None):
         with tempfile.TemporaryDirectory(dir=self.root) as cwd:
+            if argv[0] != "docker":
+                plant(cwd)
             try:
                 done = subprocess.run(argv, cwd=cwd, env=self.env, input=stdin or "", capture_output=True,
                                       text=True, timeout=25)

@@ -4,6 +4,8 @@ use mcpolicy_schema::entry::{ClientId, Entry, Scope, Transport};
 use mcpolicy_schema::finding::Finding;
 
 use crate::codec::Parsed;
+use crate::edit::Change;
+use crate::elsewhere::{Declared, Keeps, OffSwitch};
 use crate::location::Location;
 use crate::node::{Node, Span};
 use crate::reads::Reads;
@@ -147,5 +149,36 @@ pub trait ClientAdapter: Sync {
     fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
         let _ = (at, doc);
         Vec::new()
+    }
+
+    /// Files in which the client keeps approvals that may belong to a declaration.
+    fn approval_files(&self, declared: &Declared<'_>) -> Vec<Keeps> {
+        let _ = declared;
+        Vec::new()
+    }
+
+    /// What takes the approvals of a removed declaration out of one of these files.
+    fn approvals(&self, declared: &Declared<'_>, root: &Node<'_>) -> Vec<Change> {
+        let _ = (declared, root);
+        Vec::new()
+    }
+
+    /// The user's own switches for this declaration, outside of its file. It is off when all of them are set; none if
+    /// the client has no such switch, or if it would not hold wherever the client reads the declaration.
+    fn off_switches(&self, declared: &Declared<'_>) -> Vec<OffSwitch> {
+        let _ = declared;
+        Vec::new()
+    }
+
+    /// What sets a switch in its file.
+    fn switch_off(&self, declared: &Declared<'_>, doc: &Parsed<'_>) -> Vec<Change> {
+        let _ = (declared, doc);
+        Vec::new()
+    }
+
+    /// Whether a switch is set in its file.
+    fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
+        let _ = (declared, root);
+        false
     }
 }

@@ -11,6 +11,7 @@ pub mod adapters;
 pub mod edit;
 pub mod editor;
 pub mod element;
+pub mod elsewhere;
 mod launch;
 pub mod location;
 pub mod normalise;

@@ -71,12 +71,15 @@ pub struct Location {
     pub list: bool,
     /// What the file is to the client.
     pub role: Role,
+    /// Whether the client keeps its own state in the file (sign-in, remembered projects, open windows): such a file is
+    /// never taken away as a whole.
+    pub state: bool,
 }
 
 impl Location {
     const fn new(scope: Scope, path: &'static str) -> Self {
         let format = Format::Json(Dialect::UNKNOWN);
-        Self { os: ANY_OS, scope, path, format, keys: &["/mcpServers"], list: false, role: Role::Own }
+        Self { os: ANY_OS, scope, path, format, keys: &["/mcpServers"], list: false, role: Role::Own, state: false }
     }
 
     /// A file of the user: JSON with servers under `mcpServers`, until said otherwise.
@@ -133,6 +136,12 @@ impl Location {
     #[must_use]
     pub const fn no_servers(self) -> Self {
         Self { keys: &[], ..self }
+    }
+
+    /// The client keeps its own state in it.
+    #[must_use]
+    pub const fn state(self) -> Self {
+        Self { state: true, ..self }
     }
 
     /// Another client's file.

@@ -20,6 +20,23 @@ use crate::reads::Reads;
 /// Members that are switches or for people, and therefore not in [`Entry::members`].
 const PLAIN: &[&str] = &["disabled", "enabled", "name", "id", "description", "timeout"];
 
+/// Faults of shape for which some clients pass over an entry.
+mod shape {
+    pub(super) const NO_OBJECT: &str = "the entry is not an object";
+    pub(super) const WORD_NO_TEXT: &str = "a word of the command is not text";
+    pub(super) const NO_PATH: &str = "the command is an object without a path";
+    pub(super) const COMMAND_NO_TEXT: &str = "the command is not text";
+    pub(super) const ARGUMENT_NO_TEXT: &str = "an argument is not text";
+    pub(super) const ARGS_NO_LIST: &str = "args is not a list";
+    pub(super) const ALL: &[&str] =
+        &[NO_OBJECT, WORD_NO_TEXT, NO_PATH, COMMAND_NO_TEXT, ARGUMENT_NO_TEXT, ARGS_NO_LIST];
+}
+
+/// The fault of an entry that a text names, as [`Entry::malformed`] has it.
+pub fn fault_named(text: &str) -> Option<&'static str> {
+    why::named(text).or_else(|| shape::ALL.iter().copied().find(|known| *known == text))
+}
+
 /// A member that is a whole server: its text is the command line. Elsewhere a text in place of an entry is malformed,
 /// but what it would run is shown all the same.
 const COMMAND_LINE: &str = "/serverCommand";
@@ -49,7 +66,7 @@ pub fn entry(found: &Found<'_>, context: Context<'_>) -> Entry {
     let (mut doubt, mut shape) = (Doubt::default(), Doubt::default());
     layers.look_over(context.format, &mut doubt);
     if !outer.is_object() && !found.key_path.ends_with(COMMAND_LINE) {
-        shape.note("the entry is not an object");
+        shape.note(shape::NO_OBJECT);
     }
     let (command, args, command_object) = command_line(&layers, &mut doubt, &mut shape);
     let env = layers.said(|r| r.env, is_table, &mut doubt);
@@ -119,7 +136,7 @@ fn command_line<'n, 'd>(
         // opencode and Kilo: the whole argument vector.
         Some((_, Value::Array(items))) => {
             if items.iter().any(|i| i.as_str().is_none()) {
-                shape.note("a word of the command is not text");
+                shape.note(shape::WORD_NO_TEXT);
             }
             let mut texts = items.iter().map(text_of);
             command = texts.next();
@@ -127,14 +144,14 @@ fn command_line<'n, 'd>(
         }
         Some((node, Value::Object(_))) => {
             if node.get("path").is_none_or(|path| path.as_str().is_none()) {
-                shape.note("the command is an object without a path");
+                shape.note(shape::NO_PATH);
             }
             command = node.get("path").map(text_of);
         }
         Some((_, Value::String(text))) => command = Some(Sensitive::new(text.as_ref())),
         None => {}
         Some((node, _)) => {
-            shape.note("the command is not text");
+            shape.note(shape::COMMAND_NO_TEXT);
             command = Some(text_of(node));
         }
     }
@@ -150,13 +167,13 @@ fn command_line<'n, 'd>(
     match own.flatten().or(outer).map(|a| (a, &a.value)) {
         Some((_, Value::Array(items))) => {
             if items.iter().any(|i| !matches!(i.value, Value::String(_))) {
-                shape.note("an argument is not text");
+                shape.note(shape::ARGUMENT_NO_TEXT);
             }
             args.extend(items.iter().map(text_of));
         }
         Some((_, Value::Null)) | None => {}
         Some((node, _)) => {
-            shape.note("args is not a list");
+            shape.note(shape::ARGS_NO_LIST);
             args.push(text_of(node));
         }
     }

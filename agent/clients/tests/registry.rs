@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 use mcpolicy_clients::adapter::About;
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::codec::{Dialect, Format};
+use mcpolicy_clients::elsewhere::{Declared, Evidence};
 use mcpolicy_clients::location::{ANY_OS, Location, Os, Role};
 use mcpolicy_clients::node::Node;
 use mcpolicy_clients::template::{self, Layout, Pattern};
+use mcpolicy_schema::entry::Scope;
 
 use common::{names_in, regenerates, workspace};
 
@@ -231,7 +233,8 @@ fn document() -> String {
          Paths: `~` is the home, `$NAME` a variable with its default, `$NAME?` a variable that counts only where it is\n\
          set, `%NAME%` a Windows folder, `<project>` the root of a project, `<plugin>` a directory that a plugin index\n\
          names, `*` one component. Keys are JSON Pointers; a location without key holds settings, an index or a policy.\n\
-         `own` is the client's own file; the others are files of other clients that it reads too.\n\n\
+         `own` is the client's own file; the others are files of other clients that it reads too. What holds the state\n\
+         of its client is never taken away as a whole.\n\n\
          | rank | client | id | servers from |\n|---|---|---|---|\n",
     );
     let mut ranked: Vec<&About> = abouts().collect();
@@ -258,6 +261,7 @@ fn section(out: &mut String, about: &About) {
         let keys: Vec<_> = at.keys.iter().map(|key| if key.is_empty() { "(top)" } else { key }).collect();
         let keys = if keys.is_empty() { "-".to_owned() } else { format!("`{}`", keys.join("`, `")) };
         let reads = match at.role {
+            Role::Own if at.state => "own, with its state".to_owned(),
             Role::Own => "own".to_owned(),
             Role::Reads => "always".to_owned(),
             Role::ReadsIf(setting) => format!("if: {setting}"),
@@ -280,9 +284,45 @@ fn section(out: &mut String, about: &About) {
     if !about.notes.is_empty() {
         lines.push(about.notes.to_owned());
     }
+    lines.extend(elsewhere(about));
     if !lines.is_empty() {
         writeln!(out, "\n{}", lines.join(" ")).unwrap();
     }
+}
+
+/// Where the client keeps approvals and off switches of a project's server.
+fn elsewhere(about: &About) -> Vec<String> {
+    let adapter = adapters::by_id(about.id).unwrap();
+    let project = Some("/PROJECT");
+    let declared = Declared {
+        name: "NAME",
+        scope: Scope::Project,
+        key_path: "/mcpServers/NAME",
+        project,
+        checkout: project,
+        repository: project,
+    };
+    let listed = |paths: Vec<String>| format!("`{}`", paths.join("`, `"));
+    let mut lines = Vec::new();
+    let approvals = adapter.approval_files(&declared);
+    if !approvals.is_empty() {
+        let paths = approvals.into_iter().map(|keeps| keeps.path).collect();
+        lines.push(format!("Approvals of a project's server, which go with it: {}.", listed(paths)));
+    }
+    let switches = adapter.off_switches(&declared);
+    if let Some(evidence) = switches.first().map(|switch| switch.evidence) {
+        let evidence = match evidence {
+            Evidence::Tested => "tested",
+            Evidence::Read => "read in its code",
+            Evidence::Inferred => "inferred: nothing rests on it",
+        };
+        let paths = switches.into_iter().map(|switch| switch.keeps.path).collect();
+        lines.push(format!(
+            "The user's switch for it, outside of the project ({evidence}): {}.",
+            listed(paths)
+        ));
+    }
+    lines
 }
 
 fn format_name(format: Format) -> &'static str {

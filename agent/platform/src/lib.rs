@@ -7,6 +7,7 @@ pub mod environment;
 pub mod filesystems;
 pub mod host;
 pub mod machine;
+pub mod paths;
 pub mod priority;
 pub mod privileges;
 pub mod processes;

@@ -138,6 +138,7 @@ fn url(wide: &UrlMatcher, narrow: &UrlMatcher) -> bool {
         && listener
         && has_all(&wide.subpaths, &narrow.subpaths)
         && patterns(&wide.query, &narrow.query)
+        && has_all(&narrow.required, &wide.required)
 }
 
 fn bridge(wide: &BridgeMatcher, narrow: &BridgeMatcher) -> bool {

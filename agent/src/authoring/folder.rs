@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::envelope::{Envelope, PublicKey};
-use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::signed::{self, Digest, Payload, Role, Root};
 
 use super::signer::{self, Signer};
@@ -60,13 +59,7 @@ impl Folder {
     /// # Errors
     /// One cannot be read.
     pub fn roots(&self) -> anyhow::Result<BTreeMap<u64, Vec<u8>>> {
-        let mut roots = BTreeMap::new();
-        for number in self.numbers("root")? {
-            if let Some(bytes) = self.read(&format!("root.{number}.json"), MAX_ENVELOPE_BYTES)? {
-                roots.insert(number, bytes);
-            }
-        }
-        Ok(roots)
+        published::roots(&self.path, self.numbers("root")?)
     }
 
     /// The newest root, as its own keys have signed it.

@@ -242,6 +242,7 @@ fn url(text: &str) -> UrlMatcher {
     UrlMatcher {
         url: text.to_owned(),
         query: std::collections::BTreeMap::new(),
+        required: Vec::new(),
         subpaths: Vec::new(),
         listener: None,
     }

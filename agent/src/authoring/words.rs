@@ -47,6 +47,9 @@ fn oci(image: &ImageMatcher) -> String {
 
 fn url(at: &UrlMatcher) -> String {
     let mut text = format!("url {}", at.url);
+    if !at.required.is_empty() {
+        text.push_str(&format!("?{}", at.required.join("&")));
+    }
     if !at.subpaths.is_empty() {
         text.push_str(&format!(" and {}", list(&at.subpaths, "")));
     }

@@ -7,15 +7,16 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 use mcpolicy_platform::environment::Environment;
-use mcpolicy_platform::users;
+use mcpolicy_platform::{privileges, users};
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 
-use crate::enforce::pass::{Setting, WALK_BUDGET};
+use crate::enforce::pass::Setting;
 use crate::enforce::places::{Places, StateLock};
-use crate::ground::{self, Target};
+use crate::ground;
 use crate::pipeline::{Bounds, Ground};
 use crate::settings::Settings;
+use crate::worker::homes::{Homes, WALK_BUDGET};
 
 /// Where the agent finds what it needs. Every path is a parameter.
 #[derive(Debug, Args)]
@@ -78,13 +79,12 @@ impl Agent {
 
     /// Lays the ground: the machine, the own home without root, or the folder that is taken for a machine.
     pub(super) fn ground(&self, environment: &Environment) -> anyhow::Result<Ground> {
-        // Root must never parse what users can write; that needs a worker that is the user, which is not there yet.
+        // where no worker can be started, a process with all rights would meet what users wrote
         anyhow::ensure!(
-            self.user_level || self.root.is_some(),
-            "as root this release acts on an image only (--root DIR); run it as each user for the own home"
+            self.user_level || self.root.is_some() || privileges::HAS_WORKERS,
+            "on this system the agent acts on the home of the user that runs it; run it as each user, not as administrator"
         );
-        let target = self.root.clone().map_or(Target::Live, Target::Root);
-        Ok(ground::lay(&target, None, environment)?)
+        Ok(ground::lay_bare(self.root.as_deref(), environment)?)
     }
 
     /// What a pass stands on.
@@ -100,6 +100,16 @@ impl Agent {
     }
 }
 
+/// Who answers for the homes of a ground: workers where this is root, else this process.
+pub(super) fn homes<'g>(ground: &'g Ground, redactor: &'g Redactor) -> Homes<'g> {
+    Homes::new(ground, redactor, Homes::answering(), threads())
+}
+
+/// Threads of a walk.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).min(4)
+}
+
 /// A key for the fingerprints of secrets that is forgotten with the process.
 pub(super) fn redactor() -> anyhow::Result<Redactor> {
     let mut key = [0u8; 32];
@@ -110,9 +120,8 @@ pub(super) fn redactor() -> anyhow::Result<Redactor> {
 /// Bounds of a pass that tells nothing on its way.
 pub(super) fn with_bounds<T>(run: impl FnOnce(&Bounds<'_>) -> T) -> T {
     let seen = AtomicU64::new(0);
-    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(8);
     let progress = |directories| seen.store(directories, Ordering::Relaxed);
-    run(&Bounds { walk_budget: WALK_BUDGET, threads, progress: &progress })
+    run(&Bounds { walk_budget: WALK_BUDGET, threads: threads(), progress: &progress })
 }
 
 /// The time of this command.

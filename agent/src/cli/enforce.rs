@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::agent::{self, Where};
 use super::exit;
-use crate::enforce::pass::{self, Passed};
+use crate::enforce::pass::{self, On, Passed};
 use crate::in_force;
 use crate::journal::{Action, End};
 use crate::output::json;
@@ -85,7 +85,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;
     let setting = agent.setting(options.now.unwrap_or_else(agent::now), &redactor);
-    let passed = agent::with_bounds(|bounds| pass::pass(&setting, &ground, bounds))?;
+    let homes = agent::homes(&ground, &redactor);
+    let on = On { ground: &ground, homes: &homes };
+    let passed = agent::with_bounds(|bounds| pass::pass(&setting, on, bounds))?;
     let answer = Answer::of(&passed);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = if options.json { json::write_value(&answer, &mut out) } else { human(&answer, &mut out) };

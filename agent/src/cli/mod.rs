@@ -13,6 +13,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use mcpolicy_platform::environment::Environment;
 
+use crate::worker::process;
+
 /// Inventory of the MCP servers that AI clients on this machine are set up to start.
 #[derive(Debug, Parser)]
 #[command(name = "mcpolicy", version, about, propagate_version = true, arg_required_else_help = true)]
@@ -44,6 +46,9 @@ enum Command {
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
     Policy(Box<policy::Command>),
+    /// Answer for one home, as its owner; started by mcpolicy itself
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Exit codes, stable: detection scripts live on them.
@@ -66,6 +71,7 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Quarantine(command) => quarantine::run(&command, environment),
         Command::Log(options) => log::run(&options, environment),
         Command::Policy(command) => policy::run(&command, environment),
+        Command::Worker => process::run().map(|()| exit::OK),
     };
     match result {
         Ok(code) => ExitCode::from(code),

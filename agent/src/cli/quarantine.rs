@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::agent::{self, Where};
 use super::exit;
-use crate::enforce::pass;
+use crate::enforce::pass::{self, On};
 use crate::journal::{End, Event, Journal, What};
 use crate::output::json;
 use crate::output::text::visible;
@@ -188,7 +188,9 @@ fn restore(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;
     let setting = agent.setting(agent::now(), &redactor);
-    let restored = pass::restore(&setting, &ground, &options.id)?;
+    let homes = agent::homes(&ground, &redactor);
+    let on = On { ground: &ground, homes: &homes };
+    let restored = pass::restore(&setting, on, &options.id)?;
     say(|out| {
         if options.json {
             let answer = serde_json::json!({

@@ -158,7 +158,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let policy = in_force.as_ref().map(|in_force| {
         let device = &options.judging.device_id;
         let terms = Terms { in_force, now, device, groups: &[], remembered: None };
-        let mut judge = Judge::new(&ground, terms);
+        let mut judge = Judge::new(&ground, &ground.machine, terms);
         judge.judge(&mut outcome);
         in_force.about(judge.ring())
     });

@@ -42,6 +42,8 @@ pub struct HomeContext {
 pub enum Reach {
     /// The homes only.
     Homes,
+    /// Wherever clients of the homes' users look, but not at what is machine-wide.
+    Users,
     /// The whole machine.
     Machine,
 }
@@ -65,6 +67,8 @@ pub struct Discovery<'m> {
     gaps: Vec<Gap>,
     /// Folders behind a privacy prompt.
     protected: Vec<PathBuf>,
+    /// Homes of others, who tell of them themselves.
+    others: &'m [PathBuf],
 }
 
 impl<'m> Discovery<'m> {
@@ -76,6 +80,7 @@ impl<'m> Discovery<'m> {
             |h: &HomeContext| crate::ground::protected(&machine.host_path(&h.layout.home), h.layout.os);
         Self {
             protected: homes.iter().flat_map(protected).collect(),
+            others: &[],
             machine,
             homes,
             reach,
@@ -85,6 +90,12 @@ impl<'m> Discovery<'m> {
             visited: BTreeSet::new(),
             gaps: Vec::new(),
         }
+    }
+
+    /// Leaves out homes of others, wherever what is found leads.
+    #[must_use]
+    pub fn without(self, others: &'m [PathBuf]) -> Self {
+        Self { others, ..self }
     }
 
     /// The project files of homes of this layout.
@@ -265,6 +276,9 @@ impl<'m> Discovery<'m> {
     fn is_barred(&mut self, path: &Path, home: Option<usize>) -> bool {
         let (kind, reason) = if self.protected.iter().any(|p| path.starts_with(p)) {
             ("protected-folder", "protected by the system's privacy rules; give full disk access to scan it")
+        } else if self.is_anothers(path) {
+            self.note_outside(path, home);
+            return true;
         } else if home.is_some()
             && !self.is_inside(path)
             && filesystems::is_network(&self.machine.host_path(path))
@@ -275,6 +289,13 @@ impl<'m> Discovery<'m> {
         };
         self.gaps.push(Gap::at(kind, reason, path).of_home(home));
         true
+    }
+
+    /// In the home of another, unless that lies around one of ours.
+    fn is_anothers(&self, path: &Path) -> bool {
+        let longest = |place: &Path| if path.starts_with(place) { place.as_os_str().len() } else { 0 };
+        let theirs = self.others.iter().map(|other| longest(other)).max().unwrap_or(0);
+        theirs > self.homes.iter().map(|home| longest(&home.layout.home)).max().unwrap_or(0)
     }
 
     fn is_inside(&self, path: &Path) -> bool {

@@ -1,12 +1,11 @@
 //! The stage `act`: one file at a time is read anew, judged anew, edited, kept in the vault, journalled, replaced and
 //! read back. What was planned from an earlier reading only says which files to look at.
-
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+//!
+//! Reading, editing and replacing are the home's [worker](crate::worker)'s; judging, vault and journal are ours.
 
 use jiff::Timestamp;
-use mcpolicy_clients::edit::{self, Change, Edited, Place};
-use mcpolicy_platform::secure_fs::{ClientLock, Fault, HomeDir, Original, ReplaceError, TempName};
+use mcpolicy_clients::edit::{self, Change, Place};
+use mcpolicy_platform::secure_fs::TempName;
 use mcpolicy_schema::document::{Mode, PolicyDocument};
 use mcpolicy_schema::redact::Redactor;
 
@@ -14,21 +13,16 @@ use super::pin;
 use super::plan::{self, Target, Wish};
 use crate::assess::{Assessed, assess};
 use crate::discover::source::Source;
-use crate::inventory;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, Journal, JournalError, What};
 use crate::judge::Judge;
 use crate::pipeline::{Ground, Outcome, SourceResult};
-use crate::vault::{self, Item, State, Taken, Vault, VaultError, digest_of};
+use crate::vault::{self, Item, State, Taken, Vault, VaultError};
+use crate::worker::homes::{Homes, Written};
+use crate::worker::{Draft, Held, Opened};
 
 /// How often a file is read again that is changed while we edit it.
 const TRIES: usize = 5;
-/// Largest file that is edited, in bytes.
-pub const MAX_BYTES: u64 = 16 * 1024 * 1024;
-/// A client's lock that was not touched for so long is nobody's (Claude Code 2.1).
-const LOCK_STALE: Duration = Duration::from_secs(10);
-/// How long a client's lock is waited for.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a pass cannot go on: without vault and journal nothing is changed.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +51,11 @@ pub struct Acted {
 }
 
 /// Everything that acting needs.
-pub struct Hands<'a, 'g> {
+pub struct Hands<'a, 'g, 'h> {
     /// The machine and its homes.
     pub ground: &'g Ground,
+    /// Who opens, parses and writes what is in them.
+    pub homes: &'g Homes<'h>,
     /// Who judges.
     pub judge: &'a mut Judge<'g>,
     /// What administrators wrote.
@@ -85,12 +81,12 @@ enum Try {
 
 /// A proved edit of one reading of a file.
 struct Edit {
-    edited: Edited,
+    edited: Draft,
     targets: Vec<(usize, &'static str)>,
     entries: Vec<Assessed>,
 }
 
-impl Hands<'_, '_> {
+impl Hands<'_, '_, '_> {
     /// Acts on one file.
     ///
     /// # Errors
@@ -117,109 +113,106 @@ impl Hands<'_, '_> {
         let done = |end, detail: String| {
             Ok(Try::Done(Acted { source: at, actions: Vec::new(), end, detail, item: None }))
         };
-        let (home, relative) = match self.home_of(source) {
-            Ok(opened) => opened,
+        let Some(home) = source.home else { return done(End::Failed, "it belongs to no home".to_owned()) };
+        let mut opened = match self.homes.open(source, false) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return done(End::Skipped, "the file is gone".to_owned()),
             Err(why) => return done(End::Failed, why),
         };
-        let lock = lock_of(source, &relative).map(|path| {
-            // courtesy: the exchange sees what a client writes meanwhile
-            ClientLock::take(&home, &path, LOCK_STALE, LOCK_PATIENCE)
-        });
-        let original = match home.open_file(&relative, MAX_BYTES) {
-            Ok(original) => original,
-            Err(Fault::NotFound) => return done(End::Skipped, "the file is gone".to_owned()),
-            Err(fault) => return done(End::Failed, format!("the file {fault}")),
+        let acted = match self.edit(home, source, &mut opened) {
+            Ok(Some(edit)) => self.replace(at, source, &opened, &edit),
+            Ok(None) => done(End::Skipped, "nothing in it is denied any more".to_owned()),
+            Err(why) => done(End::Failed, why),
         };
-        let edit = match self.edit(source, original.bytes()) {
-            Ok(Some(edit)) => edit,
-            Ok(None) => return done(End::Skipped, "nothing in it is denied any more".to_owned()),
-            Err(why) => return done(End::Failed, why),
-        };
-        let acted = self.replace(at, source, &home, &relative, &original, &edit);
-        drop(lock);
+        self.homes.close(home);
         acted
     }
 
-    /// The home of a source, opened, and the file's path below it.
-    pub(super) fn home_of(&self, source: &Source) -> Result<(HomeDir, PathBuf), String> {
-        let home = source.home.and_then(|at| self.ground.homes.get(at)).ok_or("it belongs to no home")?;
-        let outside = "the file is outside of its user's home";
-        let relative = source.path.strip_prefix(&home.layout.home).map_err(|_| outside)?;
-        let host = self.ground.machine.host_path(&home.layout.home);
-        let opened = HomeDir::open(&host, home.uid).map_err(|fault| format!("the home {fault}"))?;
-        Ok((opened, relative.to_owned()))
-    }
-
-    /// What the bytes hold, judged.
-    pub(super) fn judged(&mut self, source: &Source, bytes: &[u8]) -> Outcome {
-        let taken = inventory::take(source, bytes);
+    /// What a text holds, judged.
+    pub(super) fn judged(&mut self, source: &Source, held: &mut Held) -> Outcome {
         let home = source.home.and_then(|at| self.ground.homes[at].layout.home.to_str());
-        let mut entries: Vec<Assessed> =
-            taken.entries.into_iter().map(|entry| assess(entry, 0, home, self.redactor)).collect();
+        let mut entries: Vec<Assessed> = std::mem::take(&mut held.entries)
+            .into_iter()
+            .map(|entry| assess(entry, 0, home, self.redactor))
+            .collect();
         for item in &mut entries {
             self.judge.judge_entry(item, source);
         }
         let result = SourceResult {
             source: source.clone(),
-            state: taken.state.as_str(),
+            state: held.state,
             bytes: None,
             digest: None,
-            findings: taken.findings,
+            findings: std::mem::take(&mut held.findings),
         };
         Outcome { sources: vec![result], entries, ..Outcome::default() }
     }
 
-    /// The edit of these bytes, proved: in its text, and by judging its result. `None` if nothing is to be done.
-    fn edit(&mut self, source: &Source, bytes: &[u8]) -> Result<Option<Edit>, String> {
-        let before = self.judged(source, bytes);
+    /// The edit of the open file, proved: in its text, and by judging its result. `None` if nothing is to be done.
+    fn edit(&mut self, home: usize, source: &Source, opened: &mut Opened) -> Result<Option<Edit>, String> {
+        let before = self.judged(source, &mut opened.held);
         let plan = plan::plan(&before, self.document, self.mode);
         let Some(file) = plan.files.into_iter().next() else { return Ok(None) };
         let mut changes = Vec::new();
         let mut targets = Vec::new();
         for target in &file.targets {
-            let (change, action) = self.change(source, bytes, &before, target);
+            let (change, action) = self.change(home, source, &before, target);
             changes.push(change);
             targets.push((target.entry, action));
         }
-        let edited = self.apply(source, bytes, &changes)?;
-        let after = self.judged(source, &edited.bytes);
+        let mut edited = self.homes.apply(home, &changes)?;
+        let after = self.judged(source, &mut edited.held);
         let left = plan::plan(&after, self.document, self.mode);
         if !left.files.is_empty() {
             return Err("the edited file would still hold a server that is not allowed".to_owned());
         }
-        Ok(Some(Edit { edited, targets, entries: before.entries }))
-    }
-
-    pub(super) fn apply(&self, source: &Source, bytes: &[u8], changes: &[Change]) -> Result<Edited, String> {
-        let format = inventory::format_of(source);
-        edit::apply(format, &source.path.to_string_lossy(), bytes, changes).map_err(|error| error.to_string())
+        if edited.removed.len() != changes.len() {
+            return Err("it is not told what the edit took out".to_owned());
+        }
+        self.homes.accept(home)?;
+        Ok(Some(Edit { edited: *edited, targets, entries: before.entries }))
     }
 
     /// The change that a target wishes for, if it can be shown to be allowed; else the entry is taken out.
     fn change(
         &mut self,
+        home: usize,
         source: &Source,
-        bytes: &[u8],
         before: &Outcome,
         target: &Target,
     ) -> (Change, &'static str) {
         let item = &before.entries[target.entry];
-        let change = match &target.wish {
-            Wish::Pin(version) => self.pin(source, bytes, item, version).map(|change| (change, "pin")),
-            Wish::Disable => self.disable(source, bytes, item).map(|change| (change, "disable")),
+        let change = target.wishes.iter().find_map(|wish| match wish {
+            Wish::SwitchOff(_) => None,
+            Wish::Pin(version) => self.pin(home, source, item, version).map(|change| (change, "pin")),
+            Wish::Revert(pieces) => self.revert(home, source, item, pieces).map(|change| (change, "revert")),
+            Wish::Disable => self.disable(home, source, item).map(|change| (change, "disable")),
             Wish::Quarantine => None,
-        };
+        });
         change.unwrap_or_else(|| (Change::Remove(place(item)), "quarantine"))
     }
 
+    /// The last allowed text, if the entry is allowed with it now.
+    fn revert(
+        &mut self,
+        home: usize,
+        source: &Source,
+        item: &Assessed,
+        pieces: &[edit::Piece],
+    ) -> Option<Change> {
+        let change = Change::Replace { at: place(item), pieces: pieces.to_vec() };
+        let mut edited = self.homes.apply(home, std::slice::from_ref(&change)).ok()?;
+        self.is_allowed(source, &mut edited.held, item).then_some(change)
+    }
+
     /// A pin that makes the entry allowed.
-    fn pin(&mut self, source: &Source, bytes: &[u8], item: &Assessed, version: &str) -> Option<Change> {
+    fn pin(&mut self, home: usize, source: &Source, item: &Assessed, version: &str) -> Option<Change> {
         for proposal in pin::proposals(&item.entry, &item.identity, version) {
             for pointer in &proposal.pointers {
                 let change =
                     Change::SetText { at: place(item), pointer: pointer.clone(), text: proposal.new.clone() };
-                if let Ok(edited) = self.apply(source, bytes, std::slice::from_ref(&change))
-                    && self.is_allowed(source, &edited.bytes, item)
+                if let Ok(mut edited) = self.homes.apply(home, std::slice::from_ref(&change))
+                    && self.is_allowed(source, &mut edited.held, item)
                 {
                     return Some(change);
                 }
@@ -228,8 +221,8 @@ impl Hands<'_, '_> {
         None
     }
 
-    fn is_allowed(&mut self, source: &Source, bytes: &[u8], item: &Assessed) -> bool {
-        let after = self.judged(source, bytes);
+    fn is_allowed(&mut self, source: &Source, held: &mut Held, item: &Assessed) -> bool {
+        let after = self.judged(source, held);
         let mut same = after.entries.iter().filter(|other| other.entry.key_path == item.entry.key_path);
         let allowed =
             |other: &Assessed| other.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed());
@@ -237,11 +230,11 @@ impl Hands<'_, '_> {
     }
 
     /// The client's own off switch, if setting it is seen as that by its adapter.
-    fn disable(&mut self, source: &Source, bytes: &[u8], item: &Assessed) -> Option<Change> {
+    fn disable(&mut self, home: usize, source: &Source, item: &Assessed) -> Option<Change> {
         for (pointer, value) in [("/disabled", true), ("/enabled", false)] {
             let change = Change::SetFlag { at: place(item), pointer: pointer.to_owned(), value };
-            let Ok(edited) = self.apply(source, bytes, std::slice::from_ref(&change)) else { continue };
-            let after = self.judged(source, &edited.bytes);
+            let Ok(mut edited) = self.homes.apply(home, std::slice::from_ref(&change)) else { continue };
+            let after = self.judged(source, &mut edited.held);
             let mut same = after.entries.iter().filter(|other| other.entry.key_path == item.entry.key_path);
             if same.next().is_some_and(|other| other.entry.disabled) && same.next().is_none() {
                 return Some(change);
@@ -251,19 +244,12 @@ impl Hands<'_, '_> {
     }
 
     /// Vault, journal, exchange, proof, journal.
-    fn replace(
-        &mut self,
-        at: usize,
-        source: &Source,
-        home: &HomeDir,
-        relative: &Path,
-        original: &Original,
-        edit: &Edit,
-    ) -> Result<Try, ActError> {
-        let context = self.ground.homes.get(source.home.unwrap_or(usize::MAX));
+    fn replace(&mut self, at: usize, source: &Source, opened: &Opened, edit: &Edit) -> Result<Try, ActError> {
+        let at_home = source.home.unwrap_or(usize::MAX);
+        let context = self.ground.homes.get(at_home);
         let user = context.map_or("", |home| home.user.as_str());
         let home_path = context.map(|home| home.layout.home.clone()).unwrap_or_default();
-        let real = home_path.join(original.path());
+        let real = home_path.join(&opened.path);
         let actions = self.actions(edit);
         let item = self.vault.keep(
             vault::Original {
@@ -272,7 +258,7 @@ impl Hands<'_, '_> {
                 path: &real.to_string_lossy(),
                 found_as: &source.path.to_string_lossy(),
                 client: source.owner().adapter.about().id,
-                bytes: original.bytes(),
+                bytes: &opened.bytes,
                 edited: &edit.edited.bytes,
                 entries: taken(edit, &actions),
             },
@@ -296,20 +282,22 @@ impl Hands<'_, '_> {
             actions: acted.actions.clone(),
         };
         let intent = self.journal.append(self.now, What::Intent(intent))?;
-        match original.replace_as(&edit.edited.bytes, &temporary) {
-            Ok(_) => {}
-            Err(ReplaceError::Changed) => {
+        match self.homes.commit(at_home, &temporary) {
+            Written::Done => {}
+            Written::Changed => {
                 let detail = "it was changed while it was edited".to_owned();
                 return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Again);
             }
-            Err(error) => {
-                let end =
-                    if matches!(error, ReplaceError::Conflict { .. }) { End::Conflict } else { End::Failed };
-                let detail = format!("the file {error}");
-                return self.give_up(&item, Some(intent), end, detail, acted).map(Try::Done);
+            Written::Conflict(detail) => {
+                return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Done);
             }
+            Written::Failed(detail) => {
+                return self.give_up(&item, Some(intent), End::Failed, detail, acted).map(Try::Done);
+            }
+            // no outcome: the next pass looks which of the two files is there
+            Written::Unknown(detail) => return Ok(Try::Done(Acted { detail, ..acted })),
         }
-        acted.detail = self.read_back(home, relative, &item);
+        acted.detail = self.read_back(source, &item);
         acted.end = End::Applied;
         acted.item = Some(item.id.clone());
         self.vault.update(&Item { state: State::Quarantined, ..item })?;
@@ -318,11 +306,11 @@ impl Hands<'_, '_> {
     }
 
     /// What is to be said of the file that is in place now; nothing if it is what was written.
-    fn read_back(&self, home: &HomeDir, relative: &Path, item: &Item) -> String {
-        match home.open_file(relative, MAX_BYTES) {
-            Ok(now) if digest_of(now.bytes()) == item.edited => String::new(),
+    fn read_back(&self, source: &Source, item: &Item) -> String {
+        match self.homes.digest_of(source) {
+            Ok(now) if now == item.edited => String::new(),
             Ok(_) => "it was written again right after the edit; it is looked at at the next pass".to_owned(),
-            Err(fault) => format!("it could not be read back: it {fault}"),
+            Err(why) => format!("it could not be read back: {why}"),
         }
     }
 
@@ -393,11 +381,4 @@ fn taken(edit: &Edit, actions: &[Action]) -> Vec<Taken> {
             }
         })
         .collect()
-}
-
-/// The lock directory of a file whose client takes one before it writes (Claude Code 2.1: `.claude.json.lock`).
-fn lock_of(source: &Source, relative: &Path) -> Option<PathBuf> {
-    let is_claude = source.readings.iter().any(|reading| reading.adapter.about().id == "claude-code");
-    let is_state = relative.file_name().is_some_and(|name| name == ".claude.json");
-    (is_claude && is_state).then(|| ClientLock::path_for(relative))
 }

@@ -1,8 +1,10 @@
-//! One full pass over a machine with a verified policy: everything that is not allowed is pinned, switched off or
-//! quarantined, every other byte stays as it was.
+//! One full pass over a machine with a verified policy: everything that is not allowed is pinned, put back to its
+//! last allowed text, switched off or quarantined, every other byte stays as it was.
 
 pub mod act;
 pub mod activation;
+pub mod last_allowed;
+pub mod owned;
 pub mod pass;
 pub mod pin;
 pub mod places;
@@ -10,3 +12,4 @@ pub mod plan;
 pub mod remembered;
 pub mod replay;
 pub mod restore;
+pub mod whole;

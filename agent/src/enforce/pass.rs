@@ -1,8 +1,6 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +17,8 @@ use super::remembered::Remembered;
 use super::replay::replay;
 use super::restore::Restored;
 use crate::discover::source::Source;
+use crate::gap::Gap;
+use crate::ground;
 use crate::in_force::{self, InForce};
 use crate::journal::{End, Event, Journal, What};
 use crate::judge::{Judge, Terms};
@@ -26,6 +26,8 @@ use crate::pipeline::{self, Bounds, Ground, Outcome};
 use crate::policy_store::{self, FolderDisk, Origin, Store};
 use crate::settings::Settings;
 use crate::vault::{Item, Limits, Vault};
+use crate::worker::Failure;
+use crate::worker::homes::Homes;
 
 /// What a pass stands on.
 pub struct Setting<'a> {
@@ -39,6 +41,15 @@ pub struct Setting<'a> {
     pub now: Timestamp,
     /// For whatever is written down.
     pub redactor: &'a Redactor,
+}
+
+/// What a pass works on.
+#[derive(Clone, Copy)]
+pub struct On<'a, 'h> {
+    /// The machine and its homes.
+    pub ground: &'a Ground,
+    /// Who answers for the homes.
+    pub homes: &'a Homes<'h>,
 }
 
 /// What a pass did.
@@ -59,6 +70,8 @@ pub struct Passed {
     pub restored: Vec<(Item, Restored)>,
     /// What crashes had left, and how it ended.
     pub replayed: Vec<(String, End)>,
+    /// Users whose homes gave no answer, and why: nothing more was done there.
+    pub failed: Vec<(String, Failure)>,
     /// Everything that people must know.
     pub notices: Vec<String>,
 }
@@ -78,16 +91,17 @@ struct Opened {
 /// # Errors
 /// No policy can be verified and none is stored, or vault, journal or state cannot be written: nothing more is changed
 /// then.
-pub fn pass(setting: &Setting<'_>, ground: &Ground, bounds: &Bounds<'_>) -> anyhow::Result<Passed> {
-    let mut opened = open(setting, ground)?;
+pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyhow::Result<Passed> {
+    let On { ground, homes } = on;
+    let mut opened = open(setting, on)?;
     let trust = bring(setting, &mut opened)?;
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
-    let mut outcome = pipeline::scan(ground, bounds, setting.redactor);
+    let mut outcome = scan(setting, on, bounds);
     let before = opened.remembered.clone();
     opened.remembered.begin(ground, &outcome);
-    let (in_force, mode) = choose(setting, ground, &trust, newest, &mut outcome, &mut opened)?;
+    let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, &mut opened)?;
     let terms = terms(setting, &in_force, &opened.remembered);
-    let mut judge = Judge::new(ground, terms);
+    let mut judge = Judge::new(ground, homes, terms);
     judge.judge(&mut outcome);
     let ring = judge.ring().map(str::to_owned);
     let plan = plan::plan(&outcome, in_force.policy.document(), mode);
@@ -95,6 +109,7 @@ pub fn pass(setting: &Setting<'_>, ground: &Ground, bounds: &Bounds<'_>) -> anyh
     for file in &plan.files {
         let mut hands = Hands {
             ground,
+            homes,
             judge: &mut judge,
             document: in_force.policy.document(),
             mode,
@@ -107,6 +122,7 @@ pub fn pass(setting: &Setting<'_>, ground: &Ground, bounds: &Bounds<'_>) -> anyh
     }
     let mut hands = Hands {
         ground,
+        homes,
         judge: &mut judge,
         document: in_force.policy.document(),
         mode,
@@ -119,23 +135,60 @@ pub fn pass(setting: &Setting<'_>, ground: &Ground, bounds: &Bounds<'_>) -> anyh
     drop(judge);
     let mut remembered = opened.remembered.clone();
     if !in_force.expired {
-        remembered.allow(ground, &outcome);
+        remembered.allow(ground, &outcome, &|at| homes.has_failed(at));
     }
     remembered
         .save(&setting.state.join("remembered.json"), &before)
         .context("cannot keep what was allowed")?;
     keep_house(setting, &mut opened)?;
+    let failed = tell_failed(setting, on, &mut opened)?;
     opened.activation.end()?;
     let Opened { replayed, notices, .. } = opened;
-    Ok(Passed { outcome, in_force, ring, mode, plan, acted, restored, replayed, notices })
+    Ok(Passed { outcome, in_force, ring, mode, plan, acted, restored, replayed, failed, notices })
+}
+
+/// What is machine-wide by ourselves, each home by whoever may look at it.
+fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> Outcome {
+    let On { ground, homes } = on;
+    let machine_wide = ground::of_machine(ground, homes.is_apart());
+    let mut outcome = pipeline::scan(&machine_wide, bounds, setting.redactor);
+    outcome.gaps.extend(ground.gaps.iter().cloned());
+    homes.scan(bounds, |at, scanned| outcome.append(at, scanned));
+    for (at, failure) in homes.failed() {
+        let home = &ground.homes[at].layout.home;
+        outcome.gaps.push(Gap::at("worker-failed", failure.to_string(), home).of_home(Some(at)));
+    }
+    pipeline::look_at_processes(ground, &mut outcome, setting.redactor);
+    outcome.gaps.sort();
+    outcome.gaps.dedup();
+    outcome
+}
+
+/// Says of each home that gave no answer that it did not.
+fn tell_failed(
+    setting: &Setting<'_>,
+    on: On<'_, '_>,
+    opened: &mut Opened,
+) -> anyhow::Result<Vec<(String, Failure)>> {
+    let mut failed = Vec::new();
+    for (at, failure) in on.homes.failed() {
+        let home = &on.ground.homes[at];
+        let detail = format!("the home {} is not done: {failure}", home.layout.home.display());
+        let event = Event { user: home.user.clone(), ..Event::new("worker-failed", &detail) };
+        opened.journal.append(setting.now, What::Event(event))?;
+        opened.notices.push(detail);
+        failed.push((home.user.clone(), failure));
+    }
+    Ok(failed)
 }
 
 /// Puts one item back, as far as the policy that acts allows it.
 ///
 /// # Errors
 /// As [`pass`]; there is no such item, or its home or client is not known any more.
-pub fn restore(setting: &Setting<'_>, ground: &Ground, id: &str) -> anyhow::Result<Restored> {
-    let mut opened = open(setting, ground)?;
+pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Result<Restored> {
+    let On { ground, homes } = on;
+    let mut opened = open(setting, on)?;
     let trust = bring(setting, &mut opened)?;
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
     let in_force = match opened.activation.acting_before(&newest.sha256) {
@@ -144,9 +197,10 @@ pub fn restore(setting: &Setting<'_>, ground: &Ground, id: &str) -> anyhow::Resu
         }
         None => newest,
     };
-    let mut judge = Judge::new(ground, terms(setting, &in_force, &opened.remembered));
+    let mut judge = Judge::new(ground, homes, terms(setting, &in_force, &opened.remembered));
     let mut hands = Hands {
         ground,
+        homes,
         judge: &mut judge,
         document: in_force.policy.document(),
         mode: Mode::Enforce,
@@ -159,6 +213,8 @@ pub fn restore(setting: &Setting<'_>, ground: &Ground, id: &str) -> anyhow::Resu
     let source =
         hands.source_of(&item).context("the home or the client that it was taken from is not known here")?;
     let restored = hands.restore(&item, &source)?;
+    drop(judge);
+    tell_failed(setting, on, &mut opened)?;
     opened.activation.end()?;
     Ok(restored)
 }
@@ -169,7 +225,7 @@ fn considered_under(in_force: &InForce, mode: Mode) -> String {
 }
 
 /// Puts back by itself what a newer policy allows.
-fn restore_allowed(hands: &mut Hands<'_, '_>, under: &str) -> anyhow::Result<Vec<(Item, Restored)>> {
+fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result<Vec<(Item, Restored)>> {
     let mut all = Vec::new();
     // in the modes that write nothing, nothing is written
     if hands.mode < Mode::Hold {
@@ -214,7 +270,7 @@ fn terms<'a>(setting: &'a Setting<'_>, in_force: &'a InForce, remembered: &'a Re
     }
 }
 
-fn open(setting: &Setting<'_>, ground: &Ground) -> anyhow::Result<Opened> {
+fn open(setting: &Setting<'_>, on: On<'_, '_>) -> anyhow::Result<Opened> {
     let vault = Vault::open(&setting.state.join("vault"))?;
     let (mut journal, found) = Journal::open(&setting.state.join("journal"), setting.now)?;
     let mut activation = Activation::open(&setting.state.join("activation"))?;
@@ -225,11 +281,9 @@ fn open(setting: &Setting<'_>, ground: &Ground) -> anyhow::Result<Opened> {
         journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
         notices.push(detail);
     }
-    let uids: BTreeMap<_, _> = ground.homes.iter().map(|home| (home.layout.home.clone(), home.uid)).collect();
     let mut replayed = Vec::new();
     for (number, intent) in &found.pending {
-        let uid = uids.get(std::path::Path::new(&intent.home)).copied().flatten();
-        let end = replay(&ground.machine, &vault, &mut journal, (*number, intent), uid, setting.now)?;
+        let end = replay(on.homes, &vault, &mut journal, (*number, intent), setting.now)?;
         replayed.push((intent.path.clone(), end));
     }
     let remembered = Remembered::load(&setting.state.join("remembered.json")).context(
@@ -291,7 +345,7 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<Trust> {
 /// Which policy acts, and in which mode: the newest, unless it would newly remove too much at once.
 fn choose(
     setting: &Setting<'_>,
-    ground: &Ground,
+    on: On<'_, '_>,
     trust: &Trust,
     newest: InForce,
     outcome: &mut Outcome,
@@ -301,12 +355,12 @@ fn choose(
         activation::Acted { sequence: newest.sequence.unwrap_or(0), sha256: newest.sha256.clone() };
     let Some((acting, policy)) = opened.activation.acting_before(&newest.sha256) else {
         activate(setting, trust, &candidate, opened)?;
-        return with_mode(setting, ground, newest, opened);
+        return with_mode(setting, on, newest, opened);
     };
     // the revocations are the newest in any case
     let old = InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest.clone() };
-    let by_old = targets(setting, ground, &old, outcome, &opened.remembered);
-    let by_new = targets(setting, ground, &newest, outcome, &opened.remembered);
+    let by_old = targets(setting, on, &old, outcome, &opened.remembered);
+    let by_new = targets(setting, on, &newest, outcome, &opened.remembered);
     let removals = Removals {
         new: by_new.iter().filter(|at| !by_old.contains(at)).count(),
         left_now: outcome.entries.len() - by_old.len(),
@@ -319,11 +373,11 @@ fn choose(
             );
             opened.journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
             opened.notices.push(detail);
-            with_mode(setting, ground, old, opened)
+            with_mode(setting, on, old, opened)
         }
         None => {
             activate(setting, trust, &candidate, opened)?;
-            with_mode(setting, ground, newest, opened)
+            with_mode(setting, on, newest, opened)
         }
     }
 }
@@ -345,12 +399,12 @@ fn activate(
 /// The entries that a pass under a policy would act on.
 fn targets(
     setting: &Setting<'_>,
-    ground: &Ground,
+    on: On<'_, '_>,
     in_force: &InForce,
     outcome: &mut Outcome,
     remembered: &Remembered,
 ) -> std::collections::BTreeSet<usize> {
-    let mut judge = Judge::new(ground, terms(setting, in_force, remembered));
+    let mut judge = Judge::new(on.ground, on.homes, terms(setting, in_force, remembered));
     let findings: Vec<usize> = outcome.entries.iter().map(|item| item.findings.len()).collect();
     let gaps = outcome.gaps.clone();
     judge.judge(outcome);
@@ -366,11 +420,13 @@ fn targets(
 
 fn with_mode(
     setting: &Setting<'_>,
-    ground: &Ground,
+    on: On<'_, '_>,
     in_force: InForce,
     opened: &Opened,
 ) -> anyhow::Result<(InForce, Mode)> {
-    let ring = Judge::new(ground, terms(setting, &in_force, &opened.remembered)).ring().map(str::to_owned);
+    let judge = Judge::new(on.ground, on.homes, terms(setting, &in_force, &opened.remembered));
+    let ring = judge.ring().map(str::to_owned);
+    drop(judge);
     let mode = mode_of(setting, &in_force, ring.as_deref());
     Ok((in_force, mode))
 }
@@ -392,12 +448,10 @@ fn keep_house(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Bounds of a pass: the walk of each home ends after this.
-pub const WALK_BUDGET: Duration = Duration::from_secs(300);
-
 /// Whether everything that was planned is done.
 pub fn is_complete(passed: &Passed) -> bool {
-    passed.acted.iter().all(|acted| matches!(acted.end, End::Applied | End::Skipped))
+    passed.failed.is_empty()
+        && passed.acted.iter().all(|acted| matches!(acted.end, End::Applied | End::Skipped))
 }
 
 /// The source that an action was about.

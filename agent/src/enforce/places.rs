@@ -4,11 +4,8 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mcpolicy_clients::location::Os;
-use mcpolicy_platform::durable;
 use mcpolicy_platform::environment::Environment;
-
-use crate::ground;
+use mcpolicy_platform::{durable, paths};
 
 /// Folders of one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,41 +19,8 @@ pub struct Places {
 impl Places {
     /// Of the agent of a machine; of one user's, if `user_level`. `None` if the user's folders are not known.
     pub fn of(environment: &Environment, user_level: bool) -> Option<Self> {
-        let os = ground::host_os();
-        if !user_level {
-            let (settings, state) = match os {
-                Os::Linux => ("/etc/mcpolicy", "/var/lib/mcpolicy"),
-                Os::Macos => {
-                    ("/Library/Application Support/mcpolicy", "/Library/Application Support/mcpolicy/state")
-                }
-                Os::Windows => {
-                    let base = PathBuf::from(environment.get("ProgramData")?).join("mcpolicy");
-                    return Some(Self { settings: base.join("agent.toml"), state: base.join("state") });
-                }
-            };
-            return Some(Self { settings: Path::new(settings).join("agent.toml"), state: state.into() });
-        }
-        let absolute =
-            |name: &str| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let (settings, state) = match os {
-            Os::Linux => {
-                let home = absolute("HOME");
-                let below = |name: &str| home.as_ref().map(|home| home.join(name));
-                (
-                    absolute("XDG_CONFIG_HOME").or_else(|| below(".config"))?,
-                    absolute("XDG_STATE_HOME").or_else(|| below(".local/state"))?,
-                )
-            }
-            Os::Macos => {
-                let base = absolute("HOME")?.join("Library/Application Support");
-                (base.clone(), base)
-            }
-            Os::Windows => {
-                let base = absolute("LOCALAPPDATA")?;
-                (base.clone(), base)
-            }
-        };
-        Some(Self { settings: settings.join("mcpolicy/agent.toml"), state: state.join("mcpolicy/state") })
+        let folders = if user_level { paths::of_user(environment) } else { paths::of_machine(environment) };
+        folders.map(|folders| Self { settings: folders.settings.join("agent.toml"), state: folders.state })
     }
 
     /// The same places inside a folder that is taken for the machine.
@@ -102,18 +66,11 @@ mod tests {
         assert!(StateLock::take(folder.path()).unwrap().is_some());
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
-    fn an_image_has_its_own_places_and_a_user_his() {
-        let empty = Environment::empty();
-        let machine = Places::of(&empty, false).unwrap().inside(Path::new("/mnt/image"));
-        assert_eq!(machine.settings, Path::new("/mnt/image/etc/mcpolicy/agent.toml"));
-        assert_eq!(machine.state, Path::new("/mnt/image/var/lib/mcpolicy"));
-        assert_eq!(Places::of(&empty, true), None);
-        let user = Environment::from_iter([("HOME".to_owned(), "/home/ann".to_owned())]);
-        assert_eq!(
-            Places::of(&user, true).unwrap().state,
-            Path::new("/home/ann/.local/state/mcpolicy/state")
-        );
+    fn places_of_an_image_are_inside_of_it() {
+        let (settings, state) = ("/etc/mcpolicy/agent.toml".into(), "/var/lib/mcpolicy".into());
+        let inside = Places { settings, state }.inside(Path::new("/mnt/image"));
+        assert_eq!(inside.settings, Path::new("/mnt/image/etc/mcpolicy/agent.toml"));
+        assert_eq!(inside.state, Path::new("/mnt/image/var/lib/mcpolicy"));
     }
 }

@@ -1,7 +1,10 @@
 //! Verdicts to actions: which entries of which files are taken out, pinned or switched off. Decides; touches nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use mcpolicy_clients::edit::Piece;
+use mcpolicy_clients::elsewhere::OffSwitch;
 use mcpolicy_schema::document::{Mode, OnVersion, PolicyDocument};
 use mcpolicy_schema::entry::{Entry, Inert, Scope, UNKNOWN_CLIENT};
 use mcpolicy_schema::finding::FindingCode;
@@ -10,12 +13,19 @@ use crate::assess::Assessed;
 use crate::discover::source::Source;
 use crate::pipeline::Outcome;
 
+use super::last_allowed::LastAllowed;
+use super::whole;
+
 /// What is to become of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
-    /// Only its version is wrong: this one takes its place. If that cannot be shown to be allowed, it is taken out.
+    /// Its clients' own off switches are set, outside of the file, which Git or a sync service owns.
+    SwitchOff(Vec<OffSwitch>),
+    /// Only its version is wrong: this one takes its place.
     Pin(String),
-    /// The client's own off switch is set. If there is none, it is taken out.
+    /// Its last allowed text takes its place.
+    Revert(Vec<Piece>),
+    /// The client's own off switch in the entry is set.
     Disable,
     /// It is taken out.
     Quarantine,
@@ -26,8 +36,9 @@ pub enum Wish {
 pub struct Target {
     /// Index into [`Outcome::entries`].
     pub entry: usize,
-    /// What is to become of it.
-    pub wish: Wish,
+    /// What is to become of it, the best first. Each is only a proposal, which counts if its result is shown to be
+    /// allowed; the last one always is.
+    pub wishes: Vec<Wish>,
 }
 
 /// What is to be done to one file.
@@ -53,8 +64,41 @@ pub struct Left {
 pub struct Plan {
     /// By file.
     pub files: Vec<FilePlan>,
+    /// Files that cannot be parsed and go as a whole; indices into [`Outcome::sources`].
+    pub whole: Vec<usize>,
     /// Denied, and left.
     pub left: Vec<Left>,
+}
+
+/// What off switches outside of a file can do for one of its entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Switches {
+    /// The file is nobody's but its user's, or not every reader of the entry has a switch that holds.
+    NoUse,
+    /// Every live reader has one; these are not set yet.
+    ToSet(Vec<OffSwitch>),
+    /// They are all set, proved by reading them back.
+    Off,
+}
+
+/// What is known beyond the files themselves.
+#[derive(Clone, Copy)]
+pub struct Known<'k> {
+    /// The last allowed state of what stands where an entry stands.
+    pub last_allowed: &'k dyn Fn(&Source, &Entry) -> Option<LastAllowed>,
+    /// What switches outside of the file can do for an entry.
+    pub switches: &'k dyn Fn(&Source, &Entry) -> Switches,
+    /// How long a file has not changed.
+    pub unchanged: &'k dyn Fn(&Source) -> Duration,
+}
+
+impl Known<'_> {
+    /// Nothing: entries are pinned, disabled or taken out.
+    pub const NOTHING: Known<'static> = Known {
+        last_allowed: &|_, _| None,
+        switches: &|_, _| Switches::NoUse,
+        unchanged: &|_| Duration::ZERO,
+    };
 }
 
 /// The mode that holds: the policy's, but never further than the device's ceiling.
@@ -62,8 +106,13 @@ pub fn mode_under(ceiling: Option<Mode>, mode: Mode) -> Mode {
     ceiling.map_or(mode, |ceiling| ceiling.min(mode))
 }
 
-/// Plans a pass. Nothing at all in observe and warn.
+/// Plans a pass from the files alone.
 pub fn plan(outcome: &Outcome, document: &PolicyDocument, mode: Mode) -> Plan {
+    plan_knowing(outcome, document, mode, Known::NOTHING)
+}
+
+/// Plans a pass. Nothing at all in observe and warn.
+pub fn plan_knowing(outcome: &Outcome, document: &PolicyDocument, mode: Mode, known: Known<'_>) -> Plan {
     if mode < Mode::Hold {
         return Plan::default();
     }
@@ -78,10 +127,19 @@ pub fn plan(outcome: &Outcome, document: &PolicyDocument, mode: Mode) -> Plan {
             plan.left.push(Left { entry: at, why });
             continue;
         }
-        if let Some(wish) = wish(item, document) {
-            files.entry(item.source).or_default().push(Target { entry: at, wish });
+        let switches = (known.switches)(source, &item.entry);
+        if switches == Switches::Off {
+            let why =
+                "its clients' own off switches hold; the file, which Git or a sync service owns, is left";
+            plan.left.push(Left { entry: at, why });
+            continue;
+        }
+        let wishes = wishes(item, source, document, switches, known);
+        if !wishes.is_empty() {
+            files.entry(item.source).or_default().push(Target { entry: at, wishes });
         }
     }
+    plan.whole = whole::unparseable(outcome, document.policy.unparseable, known);
     plan.files = files.into_iter().map(|(source, targets)| FilePlan { source, targets }).collect();
     plan
 }
@@ -115,28 +173,43 @@ fn is_case_variant(entry: &Entry, source: &Source) -> bool {
     keys.into_iter().any(|key| key.eq_ignore_ascii_case(table))
 }
 
-fn wish(item: &Assessed, document: &PolicyDocument) -> Option<Wish> {
-    let judgement = item.judgement.as_ref()?;
-    if let (Some(pin), OnVersion::Pin) = (&judgement.pin, document.policy.on_version) {
-        return Some(Wish::Pin(pin.clone()));
+/// What is to become of a denied entry, the best first; nothing if all is done.
+fn wishes(
+    item: &Assessed,
+    source: &Source,
+    document: &PolicyDocument,
+    switches: Switches,
+    known: Known<'_>,
+) -> Vec<Wish> {
+    let judgement = item.judgement.as_ref();
+    let mut wishes = Vec::new();
+    if let Switches::ToSet(switches) = switches {
+        wishes.push(Wish::SwitchOff(switches));
     }
-    let is_revoked = judgement.reason.as_ref().is_some_and(|reason| reason.code == FindingCode::Revoked);
+    let is_revoked = judgement
+        .and_then(|judgement| judgement.reason.as_ref())
+        .is_some_and(|reason| reason.code == FindingCode::Revoked);
+    let pin = judgement.and_then(|judgement| judgement.pin.clone());
+    if let (Some(pin), OnVersion::Pin) = (pin, document.policy.on_version) {
+        // before a revert: what else its user changed stays
+        wishes.push(Wish::Pin(pin));
+    } else if document.policy.prefer_disable && !is_revoked && item.entry.disabled {
+        return Vec::new();
+    }
+    // what stood there when it was allowed: the same thing, denied by a later policy, is no way back
+    if let Some(last) =
+        (known.last_allowed)(source, &item.entry).filter(|l| l.fingerprint != item.fingerprint)
+    {
+        wishes.push(Wish::Revert(last.pieces));
+    }
     // what was revoked is malicious: it does not stay in the file, one click away from running
-    if document.policy.prefer_disable && !is_revoked {
-        return (!item.entry.disabled).then_some(Wish::Disable);
+    if document.policy.prefer_disable && !is_revoked && !item.entry.disabled {
+        wishes.push(Wish::Disable);
     }
-    Some(Wish::Quarantine)
+    wishes.push(Wish::Quarantine);
+    wishes
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ceiling_only_ever_lowers_the_mode() {
-        assert_eq!(mode_under(None, Mode::Enforce), Mode::Enforce);
-        assert_eq!(mode_under(Some(Mode::Observe), Mode::Enforce), Mode::Observe);
-        assert_eq!(mode_under(Some(Mode::Enforce), Mode::Warn), Mode::Warn);
-        assert_eq!(mode_under(Some(Mode::Hold), Mode::Enforce), Mode::Hold);
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

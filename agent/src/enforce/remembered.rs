@@ -61,11 +61,17 @@ impl Remembered {
         }
     }
 
-    /// Takes note of what a policy that has not expired allows.
-    pub fn allow(&mut self, ground: &Ground, outcome: &Outcome) {
+    /// Takes note of what a policy that has not expired allows. Of homes that were not looked into, what was known
+    /// stays.
+    pub fn allow(&mut self, ground: &Ground, outcome: &Outcome, unseen: &dyn Fn(usize) -> bool) {
+        let before = std::mem::take(&mut self.allowed);
         self.allowed = by_user(ground, outcome, |item| {
             item.judgement.as_ref().is_some_and(mcpolicy_schema::verdict::Judgement::is_allowed)
         });
+        for (_, home) in ground.homes.iter().enumerate().filter(|(at, _)| unseen(*at)) {
+            let known = before.get(&home.user).cloned().unwrap_or_default();
+            self.allowed.entry(home.user.clone()).or_default().extend(known);
+        }
     }
 }
 

@@ -4,13 +4,15 @@
 use std::path::Path;
 
 use mcpolicy_clients::edit::{Change, Piece};
-use mcpolicy_platform::secure_fs::{Fault, ReplaceError, TempName};
+use mcpolicy_platform::secure_fs::TempName;
 
-use super::act::{ActError, Hands, MAX_BYTES};
+use super::act::{ActError, Hands};
 use crate::discover::source::Source;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
-use crate::vault::{Item, State, VaultError, digest_of};
+use crate::vault::{Item, State, Taken, VaultError, digest_of};
+use crate::worker::Held;
+use crate::worker::homes::Written;
 
 /// What became of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +34,7 @@ impl Restored {
 /// New bytes for a file, and which entries of the item they bring back.
 type Proposal = (Vec<u8>, Vec<usize>);
 
-impl Hands<'_, '_> {
+impl Hands<'_, '_, '_> {
     /// Puts back what of an item the policy allows now.
     ///
     /// # Errors
@@ -41,52 +43,45 @@ impl Hands<'_, '_> {
         if !item.is_open() {
             return Ok(Restored::not(End::Skipped, "there is nothing left to put back"));
         }
-        let (home, relative) = match self.home_of(source) {
-            Ok(opened) => opened,
+        let Some(home) = source.home else { return Ok(Restored::not(End::Failed, "it belongs to no home")) };
+        // a file that was taken away as a whole, or that its user removed since, is made anew
+        let opened = match self.homes.open(source, true) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Ok(Restored::not(End::Failed, "the file is gone")),
             Err(why) => return Ok(Restored::not(End::Failed, why)),
         };
-        match home.open_file(&relative, MAX_BYTES) {
-            Ok(file) => {
-                let proposal = self.proposal(item, source, file.bytes())?;
-                let Some((bytes, entries)) = proposal else {
-                    return Ok(Restored::not(
-                        End::Skipped,
-                        "the policy in force does not allow it, or its name is taken",
-                    ));
-                };
-                let before = digest_of(file.bytes());
-                self.put_back(item, &before, &bytes, &entries, |temporary| {
-                    file.replace_as(&bytes, temporary).map(drop)
-                })
+        let restored = match self.proposal(home, item, source, &opened.bytes)? {
+            Some((bytes, entries)) => self.put_back(home, item, &digest_of(&opened.bytes), &bytes, &entries),
+            None => {
+                Ok(Restored::not(End::Skipped, "the policy in force does not allow it, or its name is taken"))
             }
-            // a file that was taken away as a whole, or that its user removed since
-            Err(Fault::NotFound) => {
-                let Some((bytes, entries)) = self.proposal(item, source, b"")? else {
-                    return Ok(Restored::not(End::Skipped, "the policy in force does not allow it"));
-                };
-                let nothing = digest_of(b"");
-                self.put_back(item, &nothing, &bytes, &entries, |temporary| {
-                    home.create_as(&relative, &bytes, 0o600, temporary).map(drop)
-                })
-            }
-            Err(fault) => Ok(Restored::not(End::Failed, format!("the file {fault}"))),
-        }
+        };
+        self.homes.close(home);
+        restored
     }
 
     /// The file with as much of the item in it as is allowed; `None` if nothing is.
-    fn proposal(&mut self, item: &Item, source: &Source, now: &[u8]) -> Result<Option<Proposal>, ActError> {
+    fn proposal(
+        &mut self,
+        home: usize,
+        item: &Item,
+        source: &Source,
+        now: &[u8],
+    ) -> Result<Option<Proposal>, ActError> {
         let open: Vec<usize> = (0..item.entries.len()).filter(|at| !item.entries[*at].restored).collect();
         let untouched = digest_of(now) == item.edited && open.len() == item.entries.len();
         if untouched
             && let Some(original) = self.vault.original(item)?
-            && open.iter().all(|at| self.allows(source, &original, &item.entries[*at].key_path))
+            && let Ok(mut draft) = self.homes.propose(home, &original)
+            && self.allow_all(source, &mut draft.held, &item.entries)
+            && self.homes.accept(home).is_ok()
         {
             return Ok(Some((original, open)));
         }
         let mut bytes = now.to_vec();
         let mut entries = Vec::new();
         for at in open {
-            if let Some(with) = self.with_entry(item, at, source, &bytes)? {
+            if let Some(with) = self.with_entry(home, item, at, source)? {
                 bytes = with;
                 entries.push(at);
             }
@@ -97,10 +92,10 @@ impl Hands<'_, '_> {
     /// The bytes with one entry put back; `None` if it is not allowed, its name is taken, or it does not fit.
     fn with_entry(
         &mut self,
+        home: usize,
         item: &Item,
         at: usize,
         source: &Source,
-        bytes: &[u8],
     ) -> Result<Option<Vec<u8>>, ActError> {
         let taken = &item.entries[at];
         let Some((table, _)) = taken.key_path.rsplit_once('/') else { return Ok(None) };
@@ -114,25 +109,29 @@ impl Hands<'_, '_> {
             return Ok(None);
         }
         let change = Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces };
-        let Ok(edited) = self.apply(source, bytes, &[change]) else { return Ok(None) };
-        Ok(self.allows(source, &edited.bytes, &taken.key_path).then_some(edited.bytes))
+        let Ok(mut draft) = self.homes.apply(home, &[change]) else { return Ok(None) };
+        let allowed = self.allow_all(source, &mut draft.held, std::slice::from_ref(taken));
+        Ok((allowed && self.homes.accept(home).is_ok()).then_some(draft.bytes))
     }
 
-    /// Whether these bytes hold an entry there, and all of its declarations are allowed.
-    fn allows(&mut self, source: &Source, bytes: &[u8], key_path: &str) -> bool {
-        let judged = self.judged(source, bytes);
-        let mut same = judged.entries.iter().filter(|item| item.entry.key_path == key_path).peekable();
-        same.peek().is_some()
-            && same.all(|item| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed()))
+    /// Whether a text holds all of these entries, and all of their declarations are allowed.
+    fn allow_all(&mut self, source: &Source, held: &mut Held, wanted: &[Taken]) -> bool {
+        let judged = self.judged(source, held);
+        wanted.iter().filter(|taken| !taken.restored).all(|taken| {
+            let mut same =
+                judged.entries.iter().filter(|item| item.entry.key_path == taken.key_path).peekable();
+            same.peek().is_some()
+                && same.all(|item| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed()))
+        })
     }
 
     fn put_back(
         &mut self,
+        home: usize,
         item: &Item,
         before: &str,
         bytes: &[u8],
         entries: &[usize],
-        write: impl FnOnce(&TempName) -> Result<(), ReplaceError>,
     ) -> Result<Restored, ActError> {
         let temporary = match TempName::random() {
             Ok(name) => name,
@@ -161,10 +160,14 @@ impl Hands<'_, '_> {
             actions: entries.iter().map(action).collect(),
         };
         let intent = self.journal.append(self.now, What::Intent(intent))?;
-        let (end, detail) = match write(&temporary) {
-            Ok(()) => (End::Applied, String::new()),
-            Err(ReplaceError::Fault(fault)) => (End::Failed, format!("the file {fault}")),
-            Err(error) => (End::Conflict, format!("the file {error}")),
+        let changed = "the file was changed meanwhile: try again".to_owned();
+        let (end, detail) = match self.homes.commit(home, &temporary) {
+            Written::Done => (End::Applied, String::new()),
+            Written::Changed => (End::Conflict, changed),
+            Written::Conflict(detail) => (End::Conflict, detail),
+            Written::Failed(detail) => (End::Failed, detail),
+            // no outcome: the next pass looks which of the two files is there
+            Written::Unknown(detail) => return Ok(Restored::not(End::Failed, detail)),
         };
         self.journal
             .append(self.now, What::Outcome(Ended { intent, outcome: end, detail: detail.clone() }))?;

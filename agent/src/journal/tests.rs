@@ -1,15 +1,8 @@
-use super::*;
+use mcpolicy_platform::durable;
 
-/// One that nobody else may enter; in memory where there is such, since each opening waits for the disk.
-pub(super) fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-    }
-    folder
-}
+pub(super) use mcpolicy_tests::private::private_folder as folder;
+
+use super::*;
 
 pub(super) fn now() -> Timestamp {
     "2026-11-21T10:00:00Z".parse().unwrap()
@@ -132,10 +125,5 @@ fn nobody_else_can_read_the_journal() {
     let folder = parent.path().join("journal");
     let (mut journal, _) = Journal::open(&folder, now()).unwrap();
     journal.append(now(), outcome(7)).unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = |path: &Path| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&folder), mode(&only_segment(&folder))), (0o700, 0o600));
-    }
+    assert!(durable::is_private(&folder) && durable::is_private(&only_segment(&folder)));
 }

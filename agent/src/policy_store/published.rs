@@ -1,7 +1,7 @@
 //! A published folder: `head.json`, `root.N.json`, `policy.N.json`, `policy.N.body`, `revocations.N.json`,
 //! `revocations.N.body`. Read, not believed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -86,9 +86,7 @@ pub fn read(folder: &Path) -> anyhow::Result<Documents> {
         None => sequences.revocations.last().copied(),
     };
     let mut documents = Documents { head, ..Documents::default() };
-    for n in sequences.roots {
-        documents.roots.extend(file(format!("root.{n}.json"), MAX_ENVELOPE_BYTES)?.map(|bytes| (n, bytes)));
-    }
+    documents.roots = roots(folder, sequences.roots)?;
     if let Some(n) = policy {
         documents.statement = file(format!("policy.{n}.json"), MAX_ENVELOPE_BYTES)?;
         documents.body = file(format!("policy.{n}.body"), MAX_POLICY_BODY_BYTES)?;
@@ -98,6 +96,22 @@ pub fn read(folder: &Path) -> anyhow::Result<Documents> {
         documents.revocations_body = file(format!("revocations.{n}.body"), MAX_REVOCATIONS_BODY_BYTES)?;
     }
     Ok(documents)
+}
+
+/// The roots with these numbers; one that is gone since they were listed is left out.
+///
+/// # Errors
+/// One cannot be read, or is too large.
+pub fn roots(
+    folder: &Path,
+    numbers: impl IntoIterator<Item = u64>,
+) -> anyhow::Result<BTreeMap<u64, Vec<u8>>> {
+    let mut roots = BTreeMap::new();
+    for n in numbers {
+        let bytes = read_file(&folder.join(format!("root.{n}.json")), MAX_ENVELOPE_BYTES)?;
+        roots.extend(bytes.map(|bytes| (n, bytes)));
+    }
+    Ok(roots)
 }
 
 /// What an unverified head says. It only chooses which files are looked at; they are verified all the same.

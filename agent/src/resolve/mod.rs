@@ -24,15 +24,49 @@ use mcpolicy_schema::sensitive::Sensitive;
 
 use crate::discover::source::Source;
 use crate::gap::Gap;
+use crate::worker::{Seen, core};
 use files::Files;
 
 /// Flags of runners that move the directory in which a relative script is looked for.
 const MOVES: [&str; 7] = ["--directory", "--cwd", "-C", "--prefix", "--dir", "--chdir", "--project"];
 
+/// Who looks at files. `home` is the index of the home whose entry names the path: what lies in a home is looked at by
+/// its own worker.
+pub trait Look {
+    /// What stands there.
+    fn program(&self, home: Option<usize>, path: &Path) -> Seen;
+    /// Whether the user could put something else there.
+    fn user_writable(&self, home: Option<usize>, path: &Path, account: &Account) -> bool;
+    /// The digest of a file of at most so many bytes, and its length.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    fn hash(&self, home: Option<usize>, path: &Path, most: u64) -> Result<(String, u64), Unhashed>;
+}
+
+/// Why a file was not hashed, in words that follow `the file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unhashed(pub String);
+
+/// A scan looks at everything itself.
+impl Look for Machine {
+    fn program(&self, _home: Option<usize>, path: &Path) -> Seen {
+        core::seen(self, path)
+    }
+
+    fn user_writable(&self, _home: Option<usize>, path: &Path, account: &Account) -> bool {
+        self.is_writable_by(path, account)
+    }
+
+    fn hash(&self, _home: Option<usize>, path: &Path, most: u64) -> Result<(String, u64), Unhashed> {
+        core::hash(self, path, most).map_err(|error| Unhashed(error.to_string()))
+    }
+}
+
 /// Where facts are looked for.
 pub struct Ground<'a> {
-    /// The machine.
-    pub machine: &'a Machine,
+    /// Who looks.
+    pub look: &'a dyn Look,
     /// Whether its files say anything of what the entries would run: not for a single file, which may be from anywhere.
     pub has_files: bool,
     /// The process table of a live scan.
@@ -46,6 +80,8 @@ pub struct Ground<'a> {
 /// The user for whom a client would start the entry.
 #[derive(Debug, Clone)]
 pub struct Dweller {
+    /// Index of his home.
+    pub at: Option<usize>,
     /// His home; `None` for machine-wide entries and checkouts.
     pub home: Option<PathBuf>,
     /// Whose rules of paths hold there.
@@ -80,7 +116,7 @@ pub struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     /// A resolver that has looked at nothing yet.
     pub fn new(ground: Ground<'a>) -> Self {
-        let files = Files::new(ground.machine);
+        let files = Files::new(ground.look);
         Self { ground, files, listeners: BTreeMap::new(), searches: BTreeMap::new() }
     }
 
@@ -98,7 +134,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn file(&mut self, path: &Path, asked: &Asked<'_>) -> Option<FileFacts> {
-        self.files.facts(path, &asked.dweller.account, &self.ground.wants_digest)
+        self.files.facts(path, asked.dweller.at, &asked.dweller.account, &self.ground.wants_digest)
     }
 
     fn program(&mut self, asked: &Asked<'_>) -> Option<FileFacts> {
@@ -108,7 +144,7 @@ impl<'a> Resolver<'a> {
         let program = asked.identity.program.as_str();
         let path = if is_bare(program, asked.dweller.os) {
             let directories = self.search_path(asked)?;
-            search::find(self.ground.machine, &directories, program, asked.dweller.os)?
+            search::find(self.ground.look, asked.dweller.at, &directories, program, asked.dweller.os)?
         } else {
             place(program, asked)?
         };

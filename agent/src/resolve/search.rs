@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::location::Os;
-use mcpolicy_platform::machine::{Machine, ReadError};
 use mcpolicy_platform::processes::{self, Process};
 use mcpolicy_schema::entry::{Entry, NamedValue};
 use mcpolicy_schema::identity::Identity;
 use mcpolicy_schema::sensitive::Sensitive;
 
+use super::Look;
 use crate::running;
+use crate::worker::Seen;
 
 /// Endings by which Windows finds a program, in its order.
 const WINDOWS_ENDINGS: [&str; 4] = ["com", "exe", "bat", "cmd"];
@@ -61,14 +62,19 @@ pub(super) fn of_running_client(all: &[Process], uid: u32, client: &str, os: Os)
 
 /// The first program of a name. `None` if there is none, or if a directory before it may not be looked into, since
 /// then another may come first.
-pub(super) fn find(machine: &Machine, directories: &[PathBuf], name: &str, os: Os) -> Option<PathBuf> {
+pub(super) fn find(
+    look: &dyn Look,
+    home: Option<usize>,
+    directories: &[PathBuf],
+    name: &str,
+    os: Os,
+) -> Option<PathBuf> {
     for directory in directories {
         for candidate in candidates(directory, name, os) {
-            match machine.program(&candidate) {
-                Ok(program) if program.executable => return Some(candidate),
-                Err(ReadError::LeavesScope { .. } | ReadError::Io(_)) => return None,
-                // a system that looks for a program passes over these too
-                Ok(_) | Err(_) => {}
+            match look.program(home, &candidate) {
+                Seen::Program(program) if program.executable => return Some(candidate),
+                Seen::Unknown => return None,
+                Seen::Program(_) | Seen::Nothing => {}
             }
         }
     }

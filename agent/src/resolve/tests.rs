@@ -30,13 +30,14 @@ impl Fake {
     fn facts(&self, entry: &Entry, directory: Option<&str>) -> Facts {
         let machine = Machine::at_root(self.root.path());
         let ground = Ground {
-            machine: &machine,
+            look: &machine,
             has_files: true,
             processes: None,
             search_path: &self.search_path,
             wants_digest: Box::new(|path| path.ends_with("pinned")),
         };
         let dweller = Dweller {
+            at: None,
             home: Some(PathBuf::from("/home/dev")),
             os: crate::ground::host_os(),
             account: Account { uid: Some(65_533), gids: BTreeSet::new() },
@@ -162,9 +163,9 @@ fn a_file_too_large_to_hash_is_a_counted_gap() {
     let fake = Fake::new(&["/opt/pinned"]);
     let machine = Machine::at_root(fake.root.path());
     let mut files = Files::hashing_at_most(&machine, 0);
-    let facts = files.facts(Path::new("/opt/pinned"), &Account::default(), &|_| true);
+    let facts = files.facts(Path::new("/opt/pinned"), None, &Account::default(), &|_| true);
     assert_eq!(facts.unwrap().sha256, None);
-    files.facts(Path::new("/opt/pinned"), &Account::default(), &|_| true);
+    files.facts(Path::new("/opt/pinned"), None, &Account::default(), &|_| true);
     let gaps = files.take_gaps();
     assert_eq!(gaps.len(), 1, "each file is told once");
     assert_eq!((gaps[0].kind, gaps[0].partial), ("not-hashed", false));

@@ -1,17 +1,9 @@
 use std::ops::Range;
 
-use super::*;
+pub(super) use mcpolicy_tests::private::private_folder as folder;
+use mcpolicy_tests::private::{link_folder, set_mode};
 
-/// One that nobody else may enter; in memory where there is such.
-pub(super) fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-    }
-    folder
-}
+use super::*;
 
 pub(super) const ORIGINAL: &[u8] =
     br#"{"mcpServers":{"bad":{"command":"evil","env":{"TOKEN":"s3cr3t"}},"good":{"command":"npx"}}}"#;
@@ -204,29 +196,26 @@ fn one_damaged_item_keeps_no_other_from_being_shrunk_nor_makes_them_all_go() {
     assert_eq!(vault.items().unwrap().1, [vault.item_path(&broken.id)]);
 }
 
-#[cfg(unix)]
 #[test]
 fn a_vault_to_which_others_have_rights_is_not_used() {
-    use std::os::unix::fs::PermissionsExt as _;
     let folder = folder();
     let path = folder.path().join("vault");
     Vault::open(&path).unwrap();
-    let set = |path: &Path, mode| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    };
     for part in ["", "objects", "items"] {
         for mode in [0o777, 0o770, 0o720, 0o750, 0o704] {
-            set(&path.join(part), mode);
+            if !set_mode(&path.join(part), mode) {
+                return;
+            }
             let refused = Vault::open(&path).err().expect("refused").to_string();
             assert!(refused.contains("chmod 700"), "{part} {mode:o}: {refused}");
         }
-        set(&path.join(part), 0o700);
+        set_mode(&path.join(part), 0o700);
     }
-    set(folder.path(), 0o777);
+    set_mode(folder.path(), 0o777);
     assert!(Vault::open(&path).is_err(), "others may put another vault there");
-    set(folder.path(), 0o700);
+    set_mode(folder.path(), 0o700);
     std::fs::rename(&path, folder.path().join("elsewhere")).unwrap();
-    std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+    link_folder(&folder.path().join("elsewhere"), &path);
     assert!(Vault::open(&path).is_err(), "it is a link");
 }
 
@@ -262,16 +251,13 @@ fn programs_that_make_backups_are_asked_to_leave_it_out() {
     assert_eq!(text(&tag), BACKUP_TAG);
 }
 
-#[cfg(unix)]
 #[test]
 fn nobody_else_can_look_into_the_vault() {
-    use std::os::unix::fs::PermissionsExt as _;
     let folder = folder();
     let vault = Vault::open(&folder.path().join("vault")).unwrap();
     let item = keep(&vault, "/a", ORIGINAL, at("2026-11-21T10:00:00Z"));
-    let mode = |path: PathBuf| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(vault.folder.clone()), 0o700);
-    assert_eq!(mode(vault.object_path(&item.original)), 0o600);
-    assert_eq!(mode(vault.item_path(&item.id)), 0o600);
+    for path in [vault.folder.clone(), vault.object_path(&item.original), vault.item_path(&item.id)] {
+        assert!(durable::is_private(&path), "{}", path.display());
+    }
     assert!(folder.path().join("vault/CACHEDIR.TAG").exists());
 }

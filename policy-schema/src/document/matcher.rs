@@ -73,7 +73,10 @@ pub struct UrlMatcher {
     /// Query parameters that may be there: name and value pattern.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub query: BTreeMap<String, String>,
-    /// Paths below the URL's that are meant too: `*` is one segment, `**` any number.
+    /// Names of `query` that must be there (`read_only`, where it may be left out only by leaving its protection).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required: Vec<String>,
+    /// Paths below the URL's that are meant too: `*` is one segment, `**` any number; neither takes `%`, `;` or `$`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subpaths: Vec<String>,
     /// For a loopback URL: the executable that must own the listening socket.

@@ -170,7 +170,7 @@ pub struct Rule {
     /// extra of a Python distribution.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<String>,
-    /// Programs of the package that may be run (`npx --package P BIN`); absent: the package's own name or usual ones.
+    /// Programs of the package that may be run (`npx --package P BIN`); absent: one of the package's own name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bins: Vec<String>,
     /// Wrappers that may start it (`sh -c`, `env`, `wsl -d Ubuntu`), with their arguments.

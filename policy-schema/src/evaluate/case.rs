@@ -6,14 +6,14 @@ use std::borrow::Cow;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::context::{Context, Subject};
+use super::context::{Context, Subject, System};
 use super::reason;
 use crate::finding::FindingCode;
 use crate::identity::{Identity, Kind};
 use crate::policy::index::Index;
 use crate::policy::key::{self, Key, Sort};
 use crate::policy::{Policy, runner};
-use crate::remote::{Reach, Remote, Unfit};
+use crate::remote::{self, Reach, Remote, Unfit};
 use crate::revocations::Revocations;
 use crate::verdict::{DecidedBy, Judgement, Reason, Verdict};
 
@@ -25,6 +25,8 @@ pub(super) struct Case<'a> {
     identity: Cow<'a, Identity>,
     /// The remote server, or that behind a bridge.
     pub(super) remote: Option<Remote>,
+    /// Where it leads, as far as a URL of any spelling says so.
+    pub(super) reach: Reach,
     /// Why it cannot be allowed by any rule about its identity.
     pub(super) fault: Option<Reason>,
     /// The emergency list, unless the policy ignores it.
@@ -35,10 +37,16 @@ impl<'a> Case<'a> {
     pub(super) fn new(policy: &'a Policy, subject: &'a Subject<'a>, context: &'a Context<'a>) -> Self {
         let identity = as_run(policy, subject, context);
         let (remote, url_fault) = remote(&identity);
-        let fault = fault(subject, &identity).or(url_fault);
+        let reach = reach(&identity, subject, remote.as_ref());
+        let url_fault = if reach == Reach::LinkLocal { Some(link_local()) } else { url_fault };
+        let fault = fault(subject, &identity)
+            .or_else(|| {
+                (context.system == System::Windows).then(|| batch(subject, &identity, context)).flatten()
+            })
+            .or(url_fault);
         let ignored = policy.document().policy.ignore_revocations;
         let revocations = context.revocations.filter(|_| !ignored);
-        Self { policy, subject, context, identity, remote, fault, revocations }
+        Self { policy, subject, context, identity, remote, reach, fault, revocations }
     }
 
     /// The keys of the entry in an index.
@@ -136,11 +144,6 @@ fn remote(identity: &Identity) -> (Option<Remote>, Option<Reason>) {
         _ => return (None, None),
     };
     match Remote::read(text) {
-        Ok(remote) if remote.reach == Reach::LinkLocal => {
-            let fault =
-                reason(FindingCode::LinkLocalUrl, "link-local and metadata addresses are always denied");
-            (Some(remote), Some(fault))
-        }
         Ok(remote) => (Some(remote), None),
         Err(Unfit::Unresolvable) => {
             let detail = "a variable decides which server is contacted";
@@ -152,6 +155,62 @@ fn remote(identity: &Identity) -> (Option<Remote>, Option<Reason>) {
         }
         Err(Unfit::NotRemote) => (None, None),
     }
+}
+
+pub(super) fn link_local() -> Reason {
+    reason(FindingCode::LinkLocalUrl, "link-local and metadata addresses are always denied")
+}
+
+/// Where an entry leads. What is not written as a rule could name it is read as a client may read it: at its worst.
+fn reach(identity: &Identity, subject: &Subject<'_>, remote: Option<&Remote>) -> Reach {
+    if let Some(remote) = remote {
+        return remote.reach;
+    }
+    let of = |text: &str| {
+        let value = text.split_once('=').map(|(_, value)| value);
+        remote::reach_of(text).or_else(|| value.and_then(remote::reach_of))
+    };
+    match identity.kind {
+        // A URL that a runner downloads is a program; only what is denied always is asked of it.
+        Kind::Url if identity.runner.is_some() => {
+            of(&identity.name).filter(|reach| *reach == Reach::LinkLocal).unwrap_or(Reach::Public)
+        }
+        Kind::Url => remote::reach_of(&identity.name).unwrap_or(Reach::Unknown),
+        Kind::Bridge => {
+            let varies = identity.target.as_deref().is_none_or(remote::has_variable);
+            let least = if varies { Reach::Unknown } else { Reach::Public };
+            let words = subject.entry.args.iter().map(crate::sensitive::Sensitive::expose);
+            words.chain(identity.target.as_deref()).filter_map(of).fold(least, Reach::max)
+        }
+        _ => Reach::Public,
+    }
+}
+
+/// Runners that are batch files on Windows, under which `cmd` reads the arguments once more. Bun and Deno are when npm
+/// installed them.
+const BATCH_FILES: &[&str] =
+    &["npx", "npm", "pnpm", "pnpx", "yarn", "yarnpkg", "corepack", "bun", "bunx", "deno", "dnx", "cmd"];
+
+/// Characters that `cmd` takes for operators, also where quotes in an argument end those around it.
+fn batch(subject: &Subject<'_>, identity: &Identity, context: &Context<'_>) -> Option<Reason> {
+    let is_batch = |program: &str| {
+        let base = program.rsplit(['/', '\\']).next().unwrap_or(program).to_ascii_lowercase();
+        let plain = base.strip_suffix(".exe").unwrap_or(&base);
+        base.ends_with(".cmd") || base.ends_with(".bat") || BATCH_FILES.contains(&plain)
+    };
+    let entry = subject.entry;
+    let command = entry.command.as_ref().map(crate::sensitive::Sensitive::expose).unwrap_or_default();
+    // What is named bare may be found as a batch file.
+    let found = context.facts.program.iter().flat_map(|file| [file.path.as_str(), file.real_path.as_str()]);
+    let written = identity.wrapper_programs.iter().map(String::as_str).chain([command, &identity.program]);
+    let mut programs = written.chain(found);
+    let operator = |text: &str| text.contains(['&', '|', '<', '>', '^', '%', '!', '"', '\n', '\r']);
+    (programs.any(is_batch) && entry.args.iter().any(|arg| operator(arg.expose()))).then(|| {
+        reason(
+            FindingCode::AmbiguousEntry,
+            "cmd reads a character of the arguments of a batch file as an operator",
+        )
+    })
 }
 
 /// Why an entry has no one meaning.

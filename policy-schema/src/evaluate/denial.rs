@@ -2,7 +2,7 @@
 //! variable or other spelling makes the denied thing another.
 
 use super::case::Case;
-use super::{files, reason};
+use super::{files, reason, spelling};
 use crate::document::{Ecosystem, IdentityMatcher};
 use crate::finding::FindingCode;
 use crate::identity::spec::{self, Asked};
@@ -152,15 +152,53 @@ fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>))
     }
 }
 
-/// What the words of a text may stand for.
+/// What the words of a text may stand for, also after a shell has taken its quotes, escapes and braces away.
 fn words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    plain_words(text, index, found);
+    // A blank in a URL is none to whoever contacts it.
+    if spelling::may_be_url(text) && text.contains(char::is_whitespace) {
+        url(text, index, found);
+    }
+    for text in spelling::unquoted(text) {
+        plain_words(&text, index, found);
+    }
+}
+
+fn plain_words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     let is_break = |c: char| {
         c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\'' | '(' | ')' | '`' | '<' | '>' | ',')
     };
     for word in text.split(is_break).flat_map(readings).filter(|w| w.len() > 1) {
-        match Some(word).filter(|word| spec::is_url(word)).and_then(Remote::meant) {
-            Some(remote) => address(word, remote.ok().as_ref(), index, found),
-            None => package(word, index, found),
+        if !(spelling::may_be_url(word) && url(word, index, found)) {
+            package(word, index, found);
+        }
+        // `name@URL`
+        if let Some((_, behind)) = word.split_once('@').filter(|(_, behind)| spelling::may_be_url(behind)) {
+            url(behind, index, found);
+        }
+    }
+}
+
+/// A URL in every spelling that leads to the same place. `false` if it is none.
+fn url(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) -> bool {
+    let Some(remote) = Remote::meant(word) else { return false };
+    address(word, remote.as_ref().ok(), index, found);
+    if let Ok(remote) = &remote {
+        for other in remote.spellings() {
+            address(word, Some(&other), index, found);
+        }
+    }
+    archive(word, index, found);
+    true
+}
+
+/// A URL of an archive is the package whose archive it is, from whatever registry it comes.
+fn archive(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    for (ecosystem, name, version) in spelling::archived(word) {
+        if index.has(Sort::Package(ecosystem))
+            && let Some(key) = Key::package(ecosystem, &name)
+        {
+            found(&Mention { key, version: version.as_deref(), remote: None });
         }
     }
 }
@@ -168,9 +206,13 @@ fn words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
 /// A word and what stands behind the first and the last `=` in it, of which only the reader knows which one parts them:
 /// `--package=NAME`, `--with=NAME==1.0`, `--url=https://HOST/?a=b`, `NAME=value`. A flag itself names nothing.
 fn readings(word: &str) -> impl Iterator<Item = &str> {
-    let behind = [word.split_once('='), word.rsplit_once('=')].into_iter().flatten();
+    // Most words have none, and every word of an entry comes by here.
+    let is_sign = |b: &u8| *b == b'=';
+    let first = word.as_bytes().iter().position(is_sign);
+    let last = first.and_then(|_| word.as_bytes().iter().rposition(is_sign));
+    let behind = [first, last].into_iter().flatten().map(|at| (&word[..at], &word[at + 1..]));
     let behind = behind.filter(|(before, _)| !before.contains('/')).map(|(_, value)| value);
-    std::iter::once(word).chain(behind).filter(|w| !w.starts_with('-'))
+    std::iter::once(word).chain(behind).filter(|w| !w.as_bytes().starts_with(b"-"))
 }
 
 /// A URL: a remote server, or a repository.
@@ -210,8 +252,11 @@ fn package(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     }
     if index.has(Sort::Oci) {
         asked(&identity::image::asked(word));
+        if let Some(repository) = spelling::hub_image(word) {
+            asked(&identity::image::asked(&repository));
+        }
     }
-    if word.contains('/') {
+    if word.contains(['/', '\\']) {
         found(&Mention { key: Key::of_path(word), version: Some(word), remote: None });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::context::{FileFacts, System};
-use super::reason;
+use super::{reason, spelling};
 use crate::finding::FindingCode;
 use crate::verdict::Reason;
 
@@ -55,9 +55,13 @@ pub(super) fn fit(
     }
 }
 
-/// Whether a path is that of a rule.
+/// Whether a path is that of a denial, by whatever detour it is written.
 pub(super) fn is_at(case: &Case<'_>, found: &str, path: &str) -> bool {
-    expanded(path, case.context.home).is_some_and(|path| same_path(found, &path, case.context.system))
+    let system = case.context.system;
+    let plain = |path: &str| spelling::plain_path(path, system == System::Windows);
+    let written = expanded(found, case.context.home);
+    let (Some(found), Some(path)) = (written, expanded(path, case.context.home)) else { return false };
+    same_path(&plain(&found), &plain(&path), system)
 }
 
 /// A rule's path with the user's home in place of `~`.

@@ -10,11 +10,12 @@ mod files;
 mod members;
 mod place;
 mod rule;
+pub(crate) mod spelling;
 mod values;
 
 pub use context::{Context, Device, Facts, FileFacts, Subject, System};
-pub use members::{is_judged, is_judged_but_for_case};
 pub(crate) use members::is_harmless as is_harmless_member;
+pub use members::{is_judged, is_judged_but_for_case};
 
 use crate::document::{Default, Mode, Runners};
 use crate::finding::FindingCode;
@@ -44,7 +45,10 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, context: &Context<'_>) -
     {
         return judgement;
     }
-    if let Some(judgement) = exception(&case) {
+    // Not even an exception opens the services of the link.
+    if case.reach != Reach::LinkLocal
+        && let Some(judgement) = exception(&case)
+    {
         return judgement;
     }
     if let Some(what) = subject.entry.malformed.filter(|_| subject.entry.contradicts()) {
@@ -183,7 +187,7 @@ fn wrong_version(case: &Case<'_>, attempts: Vec<Attempt>, pin: Option<String>) -
 
 /// No rule admits it: the default, with the reason of the rule that came nearest.
 fn by_default(case: &Case<'_>, attempts: Vec<Attempt>) -> Judgement {
-    let reach = case.remote.as_ref().map_or(Reach::Public, |remote| remote.reach);
+    let reach = case.reach;
     let nearest = attempts.iter().max_by_key(|attempt| attempt.depth);
     let (rule, why) = match (&case.fault, nearest) {
         // An address that is never allowed, or an entry that has no one meaning, is told first.
@@ -197,8 +201,7 @@ fn by_default(case: &Case<'_>, attempts: Vec<Attempt>) -> Judgement {
     };
     let allows = case.policy.document().policy.default == Default::Allow
         && reach == Reach::Public
-        && why.code != FindingCode::Revoked
-        && why.code != FindingCode::LinkLocalUrl;
+        && why.code != FindingCode::Revoked;
     let mut judgement = if allows {
         case.allowed(DecidedBy::Default, None)
     } else {
@@ -245,9 +248,8 @@ fn unlisted(reach: Reach) -> Reason {
         Reach::Private => {
             reason(FindingCode::PrivateAddress, "no rule names this address of a private network")
         }
-        Reach::LinkLocal => {
-            reason(FindingCode::LinkLocalUrl, "link-local and metadata addresses are always denied")
-        }
+        Reach::LinkLocal => case::link_local(),
+        Reach::Unknown => reason(FindingCode::NonCanonicalUrl, "where the URL leads cannot be told"),
         Reach::Public => reason(FindingCode::NotAllowed, "no rule is about it"),
     }
 }

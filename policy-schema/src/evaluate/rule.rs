@@ -7,9 +7,9 @@ use super::{members, only_system_runners, place, reason, values};
 use crate::document::{Ecosystem, IdentityMatcher, Rule};
 use crate::finding::FindingCode;
 use crate::identity::{Identity, Kind};
-use crate::policy::rule::{Compiled, Meant, Target};
+use crate::policy::rule::{Compiled, Meant, Target, UnfitQuery};
 use crate::policy::{key, words};
-use crate::remote::Reach;
+use crate::remote::{Reach, Remote};
 use crate::requirement::Admits;
 use crate::sensitive::Sensitive;
 use crate::verdict::Reason;
@@ -53,7 +53,7 @@ pub(super) fn admit(case: &Case<'_>, at: usize) -> Outcome {
     let conditions: [&dyn Fn() -> Option<Reason>; 9] = [
         &|| if is_exact { None } else { launch(case, rule, compiled) },
         &|| if is_exact { None } else { arguments(case, rule, compiled) },
-        &|| query(case, compiled),
+        &|| query(case, rule, compiled),
         &|| values::environment(case, rule, compiled),
         &|| values::headers(case, rule, compiled),
         &|| members::members(case, rule, compiled),
@@ -89,7 +89,7 @@ fn about(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Fit {
                 }
                 _ => Fit::Yes,
             };
-            match (place, bridge(case, targets, matcher.approved_targets)) {
+            match (place, bridge(case, rule, targets, matcher.approved_targets)) {
                 (Fit::Yes, target) => target,
                 (place, Fit::Yes) | (place @ Fit::NotAbout, _) => place,
                 (_, target) => target,
@@ -106,10 +106,7 @@ fn about(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Fit {
 
 /// A rule for everything is no explicit rule for an address that only an explicit rule allows.
 fn any(case: &Case<'_>) -> Fit {
-    match &case.remote {
-        Some(remote) if remote.reach != Reach::Public => Fit::NotAbout,
-        _ => Fit::Yes,
-    }
+    if case.reach == Reach::Public { Fit::Yes } else { Fit::NotAbout }
 }
 
 fn url(case: &Case<'_>, target: &Target, listener: Option<&crate::document::ExecutableMatcher>) -> Fit {
@@ -140,7 +137,7 @@ fn url(case: &Case<'_>, target: &Target, listener: Option<&crate::document::Exec
     }
 }
 
-fn bridge(case: &Case<'_>, targets: &[Target], approved: bool) -> Fit {
+fn bridge(case: &Case<'_>, rule: &Rule, targets: &[Target], approved: bool) -> Fit {
     let Some(remote) = &case.remote else {
         return Fit::No(reason(FindingCode::TargetNotAllowed, "it does not lead to one remote URL"));
     };
@@ -149,10 +146,10 @@ fn bridge(case: &Case<'_>, targets: &[Target], approved: bool) -> Fit {
     let named = targets.iter().find(|t| t.names(remote));
     let listed = approved.then(|| approved_target(case, remote)).flatten();
     match named.or(listed).filter(|_| reachable) {
-        Some(target) if target.refused_parameter(remote).is_none() => Fit::Yes,
-        Some(_) => {
-            Fit::No(reason(FindingCode::QueryNotAllowed, "the rule does not admit a parameter of its target"))
-        }
+        Some(target) => match unfit_query(case, rule, target, remote) {
+            Some(why) => Fit::No(why),
+            None => Fit::Yes,
+        },
         None => Fit::No(reason(
             FindingCode::TargetNotAllowed,
             "the rule does not name the server that it leads to",
@@ -161,7 +158,7 @@ fn bridge(case: &Case<'_>, targets: &[Target], approved: bool) -> Fit {
 }
 
 /// The rule of a remote server that is approved for itself, here and for this user.
-fn approved_target<'c>(case: &'c Case<'_>, remote: &crate::remote::Remote) -> Option<&'c Target> {
+fn approved_target<'c>(case: &'c Case<'_>, remote: &Remote) -> Option<&'c Target> {
     let keys = [false, true].map(|has_subpaths| key::of_url(remote, has_subpaths));
     let rules = keys.iter().flat_map(|key| case.policy.allow_index.at(key));
     let usable = |at: &usize| {
@@ -196,10 +193,18 @@ fn launch(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Option<Reason> {
                     format!("the rule names no runner `{runner}`"),
                 ));
             };
-            let mut free = Vec::new();
-            let known = words.admit(&identity.runner_args, case.context.home, &mut free);
+            // A runner takes its arguments apart after the client has put values in: no variable stands among them.
+            let setting = words::Setting { home: case.context.home, may_refer: &|_| false };
+            let known = words.admit(&identity.runner_args, setting, &mut Vec::new());
             if let Err(unfit) = known {
                 let detail = match unfit {
+                    // Of a flag with its value it is the flag that has no place.
+                    words::Unfit::Word(at)
+                        if refers(&identity.runner_args, at) || refers(&identity.runner_args, at + 1) =>
+                    {
+                        let detail = "a variable stands among the arguments of the runner";
+                        return Some(reason(FindingCode::UnresolvableIdentity, detail));
+                    }
                     words::Unfit::Word(at) => flag_at(&identity.runner_args, at, &format!("`{runner}`")),
                     words::Unfit::TooFew | words::Unfit::Required(_) => {
                         "an argument of the runner is missing".to_owned()
@@ -275,23 +280,33 @@ fn bin(identity: &Identity, rule: &Rule) -> Option<Reason> {
     })
 }
 
-/// A program is a package's own if it has the package's name, or that without scope, `mcp` and `server`.
+/// A program is a package's own if it has the package's name without scope, or, `mcp` and `server` apart, the same words
+/// and `mcp` among them. Any other may be one of `PATH` or of the project that the runner starts in its place
+/// (`uvx --from docker-mcp docker run …`); what is called `mcp` is no tool of daily life.
 fn is_own_program(package: &str, bin: &str) -> bool {
-    let core = |name: &str| {
-        let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-        let words =
-            name.split(['-', '_', '.']).filter(|w| !matches!(*w, "mcp" | "server" | "cli" | "" | "py"));
-        words.map(str::to_owned).collect::<Vec<_>>()
+    let package = package.rsplit('/').next().unwrap_or(package);
+    let words = |name: &str| {
+        let words = name.split(['-', '_', '.']).filter(|word| !word.is_empty());
+        words.map(str::to_ascii_lowercase).collect::<Vec<_>>()
     };
-    let (wanted, given) = (core(package), core(bin));
-    !bin.contains(['/', '\\']) && (wanted == given && !given.is_empty() || bin == package)
+    let core = |name: &str| {
+        let mut words = words(name);
+        words.retain(|word| !matches!(word.as_str(), "mcp" | "server"));
+        words
+    };
+    let is_alike =
+        || words(bin).iter().any(|word| word == "mcp") && !core(bin).is_empty() && core(bin) == core(package);
+    !bin.contains(['/', '\\']) && (bin == package || is_alike())
 }
 
 fn arguments(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Option<Reason> {
     let identity = case.identity();
     let mut free = Vec::new();
-    if let Err(unfit) = compiled.args.admit(&identity.server_args, case.context.home, &mut free) {
+    let listed = |name: &str| values::is_listed(rule, name, case);
+    let setting = words::Setting { home: case.context.home, may_refer: &listed };
+    if let Err(unfit) = compiled.args.admit(&identity.server_args, setting, &mut free) {
         let detail = match unfit {
+            words::Unfit::Word(at) if refers(&identity.server_args, at) => return Some(foreign_argument()),
             words::Unfit::Word(at) => flag_at(&identity.server_args, at, "the rule"),
             words::Unfit::TooFew => "an argument that the rule demands is missing".to_owned(),
             words::Unfit::Required(at) => format!("the rule demands `{}`", rule.args.required[at]),
@@ -299,9 +314,16 @@ fn arguments(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Option<Reason
         return Some(reason(FindingCode::ArgumentNotAllowed, detail));
     }
     let foreign = free.iter().any(|word| values::foreign_in_text(rule, word.expose(), case));
-    foreign.then(|| {
-        reason(FindingCode::ReferenceNotAllowed, "an argument takes in something that the rule does not name")
-    })
+    foreign.then(foreign_argument)
+}
+
+fn foreign_argument() -> Reason {
+    reason(FindingCode::ReferenceNotAllowed, "an argument takes in something that the rule does not name")
+}
+
+/// Whether a client would put something in the place of a part of a word.
+fn refers(words: &[Sensitive], at: usize) -> bool {
+    words.get(at).is_some_and(|word| crate::reference::is_in(word.expose()))
 }
 
 /// Names an argument by its place, and by its flag if it is one; never by its text, which may be a secret.
@@ -319,20 +341,36 @@ fn flag_at(words: &[Sensitive], at: usize, whose: &str) -> String {
     }
 }
 
-fn query(case: &Case<'_>, compiled: &Compiled) -> Option<Reason> {
+fn query(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Option<Reason> {
     let (Meant::Url(target), Some(remote)) = (&compiled.meant, &case.remote) else { return None };
-    target.refused_parameter(remote).map(|at| {
-        reason(
-            FindingCode::QueryNotAllowed,
-            format!("the rule does not admit parameter {} of the URL", at + 1),
-        )
-    })
+    unfit_query(case, rule, target, remote)
+}
+
+/// What is wrong with the query of a URL.
+fn unfit_query(case: &Case<'_>, rule: &Rule, target: &Target, remote: &Remote) -> Option<Reason> {
+    let detail = match target.unfit_query(remote) {
+        Some(UnfitQuery::Parameter(at)) => {
+            format!("the rule does not admit parameter {} of the URL", at + 1)
+        }
+        Some(UnfitQuery::Missing(name)) => format!("the rule demands the parameter `{name}`"),
+        None => {
+            let foreign = |value: &String| values::foreign_in_text(rule, value, case);
+            let detail = "a parameter of the URL takes in something that the rule does not name";
+            return remote
+                .query
+                .iter()
+                .any(|(_, value)| foreign(value))
+                .then(|| reason(FindingCode::ReferenceNotAllowed, detail));
+        }
+    };
+    Some(reason(FindingCode::QueryNotAllowed, detail))
 }
 
 fn directory(case: &Case<'_>, compiled: &Compiled) -> Option<Reason> {
     let cwd = case.subject.entry.cwd.as_ref().filter(|c| !c.is_empty())?;
     let text = cwd.expose();
     let admitted = !crate::remote::has_variable(text)
+        && !crate::reference::is_in(text)
         && compiled.cwd.iter().any(|p| p.admits_value(text, case.context.home));
     (!admitted).then(|| {
         reason(

@@ -65,7 +65,8 @@ fn foreign(rule: &Rule, value: &NamedValue, case: &Case<'_>) -> Option<Reason> {
         Reference::Variable(name) => !own(name) && !is_listed(rule, name, case),
         Reference::Other(what) => !is_listed(rule, what, case),
     };
-    found.iter().any(is_foreign).then(|| {
+    let is_bare = |name: &str| !own(name) && !is_listed(rule, name, case);
+    (found.iter().any(is_foreign) || has_bare(value.value.expose(), case, is_bare)).then(|| {
         reason(
             FindingCode::ReferenceNotAllowed,
             format!("the value of {} takes in something that the rule does not name", shown(&value.name)),
@@ -75,10 +76,24 @@ fn foreign(rule: &Rule, value: &NamedValue, case: &Case<'_>) -> Option<Reason> {
 
 /// A reference in free text (an argument that a wildcard admits) to something that the rule does not name.
 pub(super) fn foreign_in_text(rule: &Rule, text: &str, case: &Case<'_>) -> bool {
-    reference::of(text).iter().any(|reference| match reference {
-        Reference::Prompt | Reference::Place => false,
-        Reference::Variable(what) | Reference::Other(what) => !is_listed(rule, what, case),
-    })
+    let is_bare = |name: &str| !is_listed(rule, name, case);
+    has_bare(text, case, is_bare)
+        || reference::of(text).iter().any(|reference| match reference {
+            Reference::Prompt | Reference::Place => false,
+            Reference::Variable(what) | Reference::Other(what) => !is_listed(rule, what, case),
+        })
+}
+
+/// Clients that put in the variable for `$name` in small letters too; for the others `pa$sword` is a password.
+const BARE_READERS: &[&str] = &["gemini-cli", "qwen-code", "crush", "copilot-cli"];
+
+/// Whether such a client reads the entry, and a name in the text is foreign.
+fn has_bare(text: &str, case: &Case<'_>, is_foreign: impl Fn(&str) -> bool) -> bool {
+    let entry = case.subject.entry;
+    text.contains('$')
+        && (BARE_READERS.contains(&entry.client)
+            || entry.readers.iter().any(|reader| BARE_READERS.contains(&reader.client)))
+        && reference::bare_names(text).any(is_foreign)
 }
 
 /// Whether a rule lets values refer to a variable or file.

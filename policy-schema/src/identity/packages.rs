@@ -117,6 +117,9 @@ pub(super) fn python_tool(runner: &str, args: &[String]) -> Identity {
         (None, None) => Identity::new(Kind::Opaque, runner),
     };
     identity.extra_packages = extra(&flags);
+    if pipx && identity.bin.is_none() {
+        identity.ambiguous.get_or_insert("pipx runs a file of that name, if there is one, and no package");
+    }
     if pipx && flags.has(&["--path", "--pypackages"]) {
         identity.ambiguous.get_or_insert("a file of the working directory is run");
     }
@@ -235,6 +238,9 @@ pub(super) fn dotnet(runner: &str, args: &[String]) -> Identity {
         identity.ambiguous = Some("two versions are asked for");
     } else if runner == "dotnet tool run" {
         identity.ambiguous = Some("the manifest of the project names the package");
+    }
+    if args[..end].iter().any(|arg| arg.starts_with('@')) {
+        identity.ambiguous.get_or_insert("a file of further arguments is named");
     }
     let version = at.or(by_flag.as_deref());
     identity.pinned = version.is_some_and(spec::is_exact);

@@ -62,7 +62,10 @@ fn npm_specifications_mean_to_us_what_they_mean_to_npm() {
             other => panic!("{other}"),
         };
         assert!(agrees || ours.ambiguous.is_some(), "{text}: {} {} {version}", ours.kind.as_str(), ours.name);
-        if kind == "npm" && !name.is_empty() {
+        // A tag of other characters than letters is no tag of any real package, and older versions of npm take
+        // `x.tar-gz` for a file.
+        let is_plain = crate::requirement::is_npm_request(asked) && !asked.ends_with("tar-gz");
+        if kind == "npm" && !name.is_empty() && is_plain {
             plain += 1;
             assert_eq!(ours.ambiguous, None, "{text}");
         }
@@ -130,13 +133,17 @@ fn runners_run_what_we_say() {
     for row in rows(COMMANDS) {
         let words = strings(row[0]);
         let ours = of_words(&words);
-        // `npm --silent exec …` is a script of npm to us, which equals no rule for a package.
-        let is_package = ours.kind != Kind::Script || !ours.name.starts_with("npm ");
+        // `npm --silent exec …` is a script of npm to us, `pnpm dlx x@.evil` a directory: neither equals a rule for a
+        // package.
+        let is_package = ours.kind != Kind::Script || !ours.name.starts_with(['n', '.']);
         if ours.ambiguous.is_some() || row[1] == "nothing" || !is_package {
             continue;
         }
         let (name, _) = row[2].rsplit_once('@').filter(|(name, _)| !name.is_empty()).unwrap_or((row[2], ""));
-        if row[1] == "asked" {
+        if row[2].ends_with("@9.9.9") {
+            // A directory of the project ran.
+            assert!(ours.kind == Kind::Script || !ours.extra_packages.is_empty(), "{words:?}");
+        } else if row[1] == "asked" {
             assert!(row[2].split(' ').any(|name| name == ours.name), "{words:?}: {}", ours.name);
         } else if matches!(name, "bin" | "python") {
             // Another program than that of the package.
@@ -154,6 +161,19 @@ fn runners_run_what_we_say() {
 }
 
 #[test]
+fn what_a_runner_takes_for_a_directory_is_no_version() {
+    let planted = rows(COMMANDS).filter(|row| row[2].ends_with("@9.9.9"));
+    let mut count = 0;
+    for row in planted {
+        let ours = of_words(&strings(row[0]));
+        let beside = !ours.extra_packages.is_empty();
+        assert!(ours.kind == Kind::Script || ours.ambiguous.is_some() || beside, "{row:?}");
+        count += 1;
+    }
+    assert!(count > 5, "{count}");
+}
+
+#[test]
 fn what_entries_are_made_of_leaves_no_doubt() {
     for line in [
         "npx -y x@1.0.0 /w",
@@ -166,9 +186,13 @@ fn what_entries_are_made_of_leaves_no_doubt() {
         "yarn dlx x",
         "uvx x --repository .",
         "uvx --from x==1.0 y",
+        "uvx x@latest",
+        "uvx --from x@1.0.0 y",
+        "npx -y x@next-11",
+        "npx -y x@^1.2 || 2",
         "uv tool run x",
         "uv --directory /x run server.py",
-        "pipx run x==1.0",
+        "pipx run --spec x==1.0 x",
         "docker run -i --rm -e TOKEN ghcr.io/a/b:v1 serve",
         "podman run -i ghcr.io/a/b",
         "cmd /c npx -y x",

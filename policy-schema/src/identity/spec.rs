@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Identity, Kind, git};
+use crate::requirement;
 
 /// What a text asks for, read without the checks that make an [`Identity`] of it: every word of an entry is read so,
 /// whatever it may be, to hold it against denials.
@@ -66,7 +67,8 @@ fn is_local(spec: &str) -> bool {
     // every word of an entry comes by here, so the first letter decides
     let by_start = match bytes.first() {
         Some(b'/') => true,
-        Some(b'.') => matches!(bytes, b"." | b"..") || starts(&["./", "../", ".\\", "..\\"]),
+        // npm takes `.evil` for a directory of the project like `./evil`, and no registry has such a name
+        Some(b'.') => true,
         Some(b'~') => spec.starts_with("~/"),
         Some(b'\\') => spec.starts_with("\\\\"),
         Some(b'f' | b'l' | b'p' | b'w') => starts(&["file:", "link:", "portal:", "workspace:"]),
@@ -77,14 +79,18 @@ fn is_local(spec: &str) -> bool {
 
 /// Whether a scheme and two slashes stand in a text. Most have no colon, and that is soon told.
 pub(crate) fn is_url(spec: &str) -> bool {
-    spec.contains(':') && spec.contains("://")
+    spec.bytes().any(|b| b == b':') && spec.contains("://")
 }
 
-/// npm takes a name that ends like an archive for a file in the working directory.
+/// npm takes a name that ends like an archive for a file in the working directory; before version 11 any character
+/// did for the second dot of `.tar.gz`.
 fn is_archive(spec: &str) -> bool {
     let last = |n: usize| spec.len().checked_sub(n).map(|at| &spec.as_bytes()[at..]);
-    let ends = |end: &str| last(end.len()).is_some_and(|last| last.eq_ignore_ascii_case(end.as_bytes()));
-    [".tgz", ".tar.gz", ".tar"].into_iter().any(ends)
+    let ends = |end: &str| {
+        let same = |(is, end): (&u8, &u8)| *end == b'?' || is.eq_ignore_ascii_case(end);
+        last(end.len()).is_some_and(|last| last.iter().zip(end.as_bytes()).all(same))
+    };
+    [".tgz", ".tar?gz", ".tar"].into_iter().any(ends)
 }
 
 /// Whether the registry would take a name as it stands. Any other equals no name of a rule, so it is kept as written.
@@ -115,6 +121,9 @@ pub(crate) fn npm(spec: &str) -> Identity {
         _ => asked.version.is_some_and(is_exact),
     };
     let is_git = asked.kind == Kind::Git;
+    // A variable is told as such where the entry is judged.
+    let is_request =
+        asked.version.is_none_or(|v| requirement::is_npm_request(v) || crate::remote::has_variable(v));
     let identity = asked.identity(pinned);
     match name {
         _ if is_git && (source.contains("::path:") || source.contains("#path:")) => {
@@ -124,6 +133,7 @@ pub(crate) fn npm(spec: &str) -> Identity {
             doubtful(identity, "npm takes it for an archive in the working directory")
         }
         Some(name) if !is_npm_name(&name) => doubtful(identity, "no name of the npm registry"),
+        Some(_) if !is_request => doubtful(identity, "no version, range or tag of npm"),
         _ if aliases > 1 => doubtful(identity, "an alias of an alias"),
         _ => identity,
     }
@@ -139,10 +149,7 @@ fn npm_source(mut spec: &str) -> (&str, usize) {
     let mut aliases = 0;
     loop {
         // `name@npm:other@1.0.0`: the left side is only a local name.
-        let alias = Some(spec).filter(|spec| spec.contains(':')).and_then(|spec| {
-            spec.strip_prefix("npm:").or_else(|| spec.split_once("@npm:").map(|(_, real)| real))
-        });
-        if let Some(real) = alias {
+        if let Some(real) = Some(spec).filter(|spec| spec.contains(':')).and_then(behind_alias) {
             (spec, aliases) = (real, aliases + 1);
             continue;
         }
@@ -161,6 +168,15 @@ fn npm_source(mut spec: &str) -> (&str, usize) {
             _ => return (spec, aliases),
         }
     }
+}
+
+/// What stands behind `npm:` or `name@npm:`, which npm reads in any case of letters.
+fn behind_alias(spec: &str) -> Option<&str> {
+    let is_mark = |at: usize| at == 0 || spec.as_bytes()[at - 1] == b'@';
+    let colons = spec.match_indices(':').map(|(colon, _)| colon);
+    let starts = colons.filter_map(|colon| colon.checked_sub(3));
+    let found = starts.filter(|at| spec.as_bytes()[*at..*at + 3].eq_ignore_ascii_case(b"npm"));
+    found.filter(|at| is_mark(*at)).map(|at| &spec[at + 4..]).next()
 }
 
 /// What an npm specification without a local name asks for.
@@ -235,6 +251,11 @@ pub(crate) fn pypi(spec: &str) -> Identity {
     if !closed || request.starts_with("@=") {
         return doubtful(identity, "no requirement that every tool reads the same");
     }
+    if request.strip_prefix('@').is_some_and(|asked| !is_uv_version(asked)) {
+        // Whatever uv cannot read as a version is to it a path as in `name @ ./path`, with or without a dot.
+        let path = Identity { extras: identity.extras, ..Identity::new(Kind::Script, request[1..].trim()) };
+        return doubtful(path, "uv takes what follows the name for a directory of the project");
+    }
     if !is_python_request(request) {
         return doubtful(identity, "no version specifier of Python");
     }
@@ -308,12 +329,12 @@ const MARKER: &str = "an environment marker decides whether it is meant";
 fn is_python_request(asked: &str) -> bool {
     asked.is_empty()
         || asked.parse::<pep440_rs::VersionSpecifiers>().is_ok()
-        || asked.strip_prefix('@').is_some_and(|tag| {
-            !tag.is_empty()
-                && tag
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'!' | b'*' | b'-'))
-        })
+        || asked.strip_prefix('@').is_some_and(is_uv_version)
+}
+
+/// What uv takes for a version where it stands behind `name@`.
+fn is_uv_version(asked: &str) -> bool {
+    asked == "latest" || (asked.trim() == asked && requirement::is_python_version(asked))
 }
 
 /// URL and reference of `URL@reference`. The reference stands after the last `@` of the path, not after the user's.

@@ -153,21 +153,31 @@ fn cmd(args: &[String]) -> Inside {
     if args[at].eq_ignore_ascii_case("/k") {
         own.push(args[at].clone());
     }
-    let inside = match rest {
-        [line] if line.contains(' ') => {
-            split(line).map_or(Inside::Opaque { wrapper }, |argv| command(wrapper, own, argv))
-        }
-        _ => command(wrapper, own, rest.to_vec()),
+    let (argv, split_otherwise) = match rest {
+        [line] if line.contains(' ') => windows_words(line),
+        _ => (rest.to_vec(), false),
     };
-    // cmd knows no single quotes and no escapes, and reads quotes of its own kind only.
+    // cmd knows no single quotes and no escapes, reads quotes of its own kind only, and ends the program's name at
+    // more than blanks.
     let quoted = rest.iter().any(|a| a.contains(['"', '\'', '\t']) || a.chars().any(char::is_control));
-    match inside {
-        Inside::Command(forwarded) if quoted => Inside::Command(Forwarded {
-            doubt: Some("cmd reads quotes in its line by rules of its own"),
+    let parted = argv.first().is_some_and(|program| program.contains([',', ';', '=']));
+    match command(wrapper, own, argv) {
+        Inside::Command(forwarded) if quoted || split_otherwise || parted => Inside::Command(Forwarded {
+            doubt: Some("cmd and the program part the words of the line by rules of their own"),
             ..forwarded
         }),
         inside => inside,
     }
+}
+
+/// The words of a line as a program on Windows takes it apart: at blanks and tabs, a backslash being one like any other
+/// character. And whether anybody may part it otherwise: a shell for which `\ ` is no end of a word, or whoever quoted
+/// the line and doubled its last backslash.
+fn windows_words(line: &str) -> (Vec<String>, bool) {
+    let words: Vec<String> =
+        line.split([' ', '\t']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    let otherwise = line.ends_with('\\') || split(line).is_none_or(|posix| posix != words);
+    (words, otherwise)
 }
 
 fn env(args: &[String]) -> Inside {

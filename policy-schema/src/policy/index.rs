@@ -1,5 +1,8 @@
 //! Rules by identity and by usual name, so that judging an entry does not read all of them.
 
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::confusable_detection::skeleton;
+
 use super::key::{self, Key};
 use crate::document::IdentityMatcher;
 
@@ -106,13 +109,28 @@ fn hash(key: &Key<'_>) -> u64 {
     (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// An entry's name as people tell names apart: without case and punctuation.
+/// An entry's name as people tell names apart: without case and punctuation, letters that look alike being one
+/// (Cyrillic for Latin, full-width forms, ligatures, digits for letters).
 pub(crate) fn plain_name(name: &str) -> String {
+    let mut plain = String::with_capacity(name.len());
     if name.is_ascii() {
-        let plain = name.bytes().filter(u8::is_ascii_alphanumeric);
-        return plain.map(|b| char::from(b.to_ascii_lowercase())).collect();
+        name.chars().for_each(|c| fold(c, &mut plain));
+        return plain;
     }
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    let compatible: String = name.nfkc().collect();
+    skeleton(&compatible).flat_map(char::to_lowercase).for_each(|c| fold(c, &mut plain));
+    plain
+}
+
+/// What letters of ASCII are taken for each other, as UTS #39 has it for letters without case.
+fn fold(c: char, plain: &mut String) {
+    match c.to_ascii_lowercase() {
+        '0' => plain.push('o'),
+        '1' | 'i' => plain.push('l'),
+        'm' => plain.push_str("rn"),
+        c if c.is_alphanumeric() => plain.push(c),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +160,27 @@ mod tests {
         assert!(index.has(Sort::Name) && !index.has(Sort::Script));
     }
 
+    #[test]
+    fn names_that_look_alike_are_one() {
+        for (name, other) in [
+            ("github", "GitHub"),
+            ("github", "git-hub"),
+            ("github", "g\u{456}thub"),
+            ("github", "g1thub"),
+            ("github", "\u{ff47}\u{ff49}\u{ff54}\u{ff48}\u{ff55}\u{ff42}"),
+            ("filesystem", "\u{fb01}lesystem"),
+            ("linear", "1inear"),
+            ("notion", "n0tion"),
+            ("notion", "n\u{43e}ti\u{43e}n"),
+            ("memory", "mernory"),
+            ("BIG", "\u{412}IG"),
+        ] {
+            assert_eq!(plain_name(name), plain_name(other), "{name} {other}");
+        }
+        assert_ne!(plain_name("github"), plain_name("gitlab"));
+        assert_ne!(plain_name("\u{4e2d}\u{6587}"), plain_name("\u{65e5}\u{672c}"));
+    }
+
     proptest! {
         #[test]
         fn an_index_finds_what_a_map_finds(keys in proptest::collection::vec("[a-c]{0,3}", 0..200)) {
@@ -157,10 +196,9 @@ mod tests {
         }
 
         #[test]
-        fn names_are_plain_alike_whatever_their_letters(text in "[A-Za-z0-9_. -]{0,12}") {
-            let slow: String =
-                text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-            prop_assert_eq!(plain_name(&text), slow);
+        fn a_letter_of_another_script_does_not_change_how_the_others_are_read(text in "[A-Za-z0-9_. -]{0,12}") {
+            // A Cyrillic letter that looks like `a`.
+            prop_assert_eq!(plain_name(&format!("{text}\u{430}")), plain_name(&format!("{text}a")));
         }
     }
 }

@@ -17,7 +17,18 @@ use crate::requirement::Requirement;
 pub(crate) struct Target {
     pub(crate) remote: Remote,
     pub(crate) query: BTreeMap<String, Pattern>,
+    /// Parameters that must be there.
+    pub(crate) required: Vec<String>,
     pub(crate) subpaths: Vec<Pattern>,
+}
+
+/// What is wrong with a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnfitQuery<'t> {
+    /// The parameter at this place is not admitted, or stands there for the second time.
+    Parameter(usize),
+    /// A required one is not there.
+    Missing(&'t str),
 }
 
 impl Target {
@@ -33,10 +44,13 @@ impl Target {
         if !remote.query.is_empty() {
             return Err("the query belongs into `query`, name by name".to_owned());
         }
-        let below = |p: &String| Pattern::new(&format!("{}/{}", remote.path(), p.trim_start_matches('/')));
+        if let Some(name) = matcher.required.iter().find(|name| !matcher.query.contains_key(*name)) {
+            return Err(format!("`required` names `{name}`, which is not in `query`"));
+        }
+        let below = |p: &String| Pattern::url(&format!("{}/{}", remote.path(), p.trim_start_matches('/')));
         let subpaths = matcher.subpaths.iter().map(below).collect();
-        let query = matcher.query.iter().map(|(name, p)| (name.clone(), Pattern::new(p))).collect();
-        Ok(Self { remote, query, subpaths })
+        let query = matcher.query.iter().map(|(name, p)| (name.clone(), Pattern::query(p))).collect();
+        Ok(Self { remote, query, required: matcher.required.clone(), subpaths })
     }
 
     /// Whether scheme, host, port and path are meant.
@@ -52,11 +66,18 @@ impl Target {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// The first query parameter that is not admitted, by its place.
-    pub(crate) fn refused_parameter(&self, other: &Remote) -> Option<usize> {
-        other.query.iter().position(|(name, value)| {
-            !self.query.get(name).is_some_and(|pattern| pattern.admits_value(value, None))
-        })
+    /// Why a query is not admitted. Of two parameters with one name servers take the first or the last.
+    pub(crate) fn unfit_query(&self, other: &Remote) -> Option<UnfitQuery<'_>> {
+        let refused = |(at, (name, value)): (usize, &(String, String))| {
+            other.query[..at].iter().any(|(before, _)| before == name)
+                || !self.query.get(name).is_some_and(|pattern| pattern.admits_value(value, None))
+        };
+        if let Some(at) = (0..).zip(&other.query).position(refused) {
+            return Some(UnfitQuery::Parameter(at));
+        }
+        let is_there = |name: &&String| other.query.iter().any(|(given, _)| given == *name);
+        let missing = self.required.iter().find(|name| !is_there(name))?;
+        Some(UnfitQuery::Missing(missing))
     }
 }
 
@@ -111,6 +132,7 @@ impl Meant {
                     let plain = UrlMatcher {
                         url: url.clone(),
                         query: BTreeMap::new(),
+                        required: Vec::new(),
                         subpaths: Vec::new(),
                         listener: None,
                     };

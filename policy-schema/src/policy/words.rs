@@ -1,7 +1,32 @@
 //! Lists of words that may be given: the arguments of a server, of a runner, of a wrapper.
 
 use crate::pattern::Pattern;
+use crate::reference::{self, Reference};
 use crate::sensitive::Sensitive;
+
+/// What words are held against besides the patterns.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    /// The user's home.
+    pub(crate) home: Option<&'a str>,
+    /// Whether the value of a variable of this name may stand where anything may.
+    pub(crate) may_refer: &'a dyn Fn(&str) -> bool,
+}
+
+impl Setting<'_> {
+    fn admits(&self, pattern: &Pattern, word: &str) -> bool {
+        pattern.admits_argument(word, self.home) || (pattern.is_any() && self.is_variable(word))
+    }
+
+    fn is_variable(&self, word: &str) -> bool {
+        matches!(reference::whole(word), Some(Reference::Variable(name)) if (self.may_refer)(name))
+    }
+
+    /// What may stand behind `--flag=`, where it cannot become another flag.
+    fn admits_glued(&self, value: &str) -> bool {
+        self.is_variable(value) || matches!(reference::whole(value), Some(Reference::Prompt))
+    }
+}
 
 /// A word, or a flag with its value, that may be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +34,8 @@ pub(crate) struct Group {
     words: Vec<Pattern>,
     /// A flag and its value written as one word with `=`.
     joined: Option<Pattern>,
+    /// `--flag=`, where its value may be anything.
+    free: Option<String>,
 }
 
 impl Group {
@@ -21,18 +48,25 @@ impl Group {
             [flag, value] if flag.starts_with("--") => Some(Pattern::new(&format!("{flag}={value}"))),
             _ => None,
         };
-        Self { words: words.into_iter().map(Pattern::new).collect(), joined }
+        let free = match words.as_slice() {
+            [flag, "*"] if flag.starts_with("--") => Some(format!("{flag}=")),
+            _ => None,
+        };
+        Self { words: words.into_iter().map(Pattern::new).collect(), joined, free }
     }
 
     /// How many words at the start of these the group takes, `None` if it does not fit.
-    fn take(&self, words: &[Sensitive], home: Option<&str>) -> Option<usize> {
-        let first = words.first()?;
-        if self.joined.as_ref().is_some_and(|p| p.admits_argument(first.expose(), home)) {
+    fn take(&self, words: &[Sensitive], setting: Setting<'_>) -> Option<usize> {
+        let first = words.first()?.expose();
+        let value = self.free.as_ref().and_then(|flag| first.strip_prefix(flag.as_str()));
+        if self.joined.as_ref().is_some_and(|p| p.admits_argument(first, setting.home))
+            || value.is_some_and(|value| setting.admits_glued(value))
+        {
             return Some(1);
         }
         let fits = self.words.len() <= words.len()
             && !self.words.is_empty()
-            && self.words.iter().zip(words).all(|(p, w)| p.admits_argument(w.expose(), home));
+            && self.words.iter().zip(words).all(|(p, w)| setting.admits(p, w.expose()));
         fits.then_some(self.words.len())
     }
 }
@@ -78,7 +112,7 @@ impl Words {
     pub(crate) fn admit<'w>(
         &self,
         words: &'w [Sensitive],
-        home: Option<&str>,
+        setting: Setting<'_>,
         free: &mut Vec<&'w Sensitive>,
     ) -> Result<(), Unfit> {
         let mut seen = vec![false; self.required.len()];
@@ -88,16 +122,16 @@ impl Words {
             let word = &words[at];
             let positional = self.positional.get(next);
             let literal = positional.filter(|p| !p.has_wildcard());
-            if literal.is_some_and(|p| p.admits_argument(word.expose(), home)) {
+            if literal.is_some_and(|p| setting.admits(p, word.expose())) {
                 (next, at) = (next + 1, at + 1);
                 continue;
             }
-            if let Some(taken) = self.option(&words[at..], home, &mut seen) {
+            if let Some(taken) = self.option(&words[at..], setting, &mut seen) {
                 free.extend(&words[at..at + taken]);
                 at += taken;
                 continue;
             }
-            if positional.is_some_and(|p| p.admits_argument(word.expose(), home)) {
+            if positional.is_some_and(|p| setting.admits(p, word.expose())) {
                 free.push(word);
                 (next, at) = (next + 1, at + 1);
                 continue;
@@ -118,14 +152,14 @@ impl Words {
         }
     }
 
-    fn option(&self, words: &[Sensitive], home: Option<&str>, seen: &mut [bool]) -> Option<usize> {
+    fn option(&self, words: &[Sensitive], setting: Setting<'_>, seen: &mut [bool]) -> Option<usize> {
         for (group, seen) in self.required.iter().zip(seen) {
-            if let Some(taken) = group.take(words, home) {
+            if let Some(taken) = group.take(words, setting) {
                 *seen = true;
                 return Some(taken);
             }
         }
-        self.optional.iter().find_map(|group| group.take(words, home))
+        self.optional.iter().find_map(|group| group.take(words, setting))
     }
 }
 
@@ -139,7 +173,8 @@ mod tests {
 
     fn admit(words: &Words, given: &[&str]) -> Result<(), Unfit> {
         let given: Vec<Sensitive> = given.iter().map(|w| Sensitive::new(*w)).collect();
-        words.admit(&given, Some("/home/jane"), &mut Vec::new())
+        let setting = Setting { home: Some("/home/jane"), may_refer: &|name| name == "LISTED" };
+        words.admit(&given, setting, &mut Vec::new())
     }
 
     #[test]
@@ -165,6 +200,33 @@ mod tests {
         assert_eq!(admit(&words, &["mcp", "--read-only", "--port=80"]), Ok(()));
         assert_eq!(admit(&words, &["mcp"]), Err(Unfit::Required(0)));
         assert_eq!(admit(&words, &["mcp", "--read-only", "--port"]), Err(Unfit::Word(2)));
+    }
+
+    #[test]
+    fn only_a_listed_variable_or_a_glued_prompt_stands_where_anything_may() {
+        let words = Words::new(&strings(&["*"]), &[], &strings(&["--key *", "--root {home}/**"]));
+        for fine in ["${LISTED}", "${env:LISTED}", "${workspaceFolder}"] {
+            assert_eq!(admit(&words, &[fine]), Ok(()), "{fine}");
+            assert_eq!(admit(&words, &["a", "--key", fine]), Ok(()), "{fine}");
+        }
+        assert_eq!(admit(&words, &["a", "--key=${input:key}"]), Ok(()));
+        for bad in [
+            "${LISTED:-x}",
+            "${OTHER}",
+            "${input:a}",
+            "-${LISTED}",
+            "${config:a.b}",
+            "$listed",
+            "${LISTED}${LISTED}",
+        ] {
+            assert_eq!(admit(&words, &[bad]), Err(Unfit::Word(0)), "{bad}");
+            assert_eq!(admit(&words, &["a", "--key", bad]), Err(Unfit::Word(1)), "{bad}");
+            assert_eq!(
+                admit(&words, &["a", &format!("--root=/home/jane/{bad}")]),
+                Err(Unfit::Word(1)),
+                "{bad}"
+            );
+        }
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub fn references(value: &str) -> Option<Vec<String>> {
 /// Whether a URL is written plainly and only values of its query are hidden in the redacted form of it.
 pub fn is_plain_url(url: &str, redacted: &str) -> bool {
     let address = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
-    url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'\\'))
+    url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'\\' | b';'))
+        && !crate::reference::is_in(url)
         && address(url) == address(redacted)
 }
 

@@ -31,7 +31,7 @@ pub struct Requirement {
 #[derive(Debug, Clone)]
 enum Syntax {
     /// `*`.
-    Any,
+    Any(Ecosystem),
     /// npm and JSR.
     Npm(npm::Range),
     /// PEP 440.
@@ -48,7 +48,7 @@ impl Requirement {
     pub fn parse(ecosystem: Ecosystem, text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text == "*" {
-            return Ok(Self { syntax: Syntax::Any, exact: None });
+            return Ok(Self { syntax: Syntax::Any(ecosystem), exact: None });
         }
         if text.is_empty() {
             return Err("versions is empty: write `*` for any version".to_owned());
@@ -85,8 +85,10 @@ impl Requirement {
     /// Judges what an entry asks for: `None` is no version at all, a tag may be any version.
     pub fn admits(&self, asked: Option<&str>) -> Admits {
         match (&self.syntax, asked) {
-            (Syntax::Any, _) => Admits::All,
-            (_, None) => Admits::Some,
+            (Syntax::Any(_), None) => Admits::All,
+            // Any version, but not whatever stands in its place: a runner may take that for a path.
+            (Syntax::Any(ecosystem), Some(asked)) if is_request(*ecosystem, asked) => Admits::All,
+            (Syntax::Any(_), Some(_)) | (_, None) => Admits::Some,
             (Syntax::Npm(range), Some(asked)) => range.admits(asked),
             (Syntax::Python(specifiers), Some(asked)) => specifiers.admits(asked),
             (Syntax::Exact(ecosystem), Some(asked)) => {
@@ -104,6 +106,34 @@ impl Requirement {
     pub fn exact(&self) -> Option<&str> {
         self.exact.as_deref()
     }
+}
+
+/// Whether a text asks for versions of a package and can be taken for nothing else.
+fn is_request(ecosystem: Ecosystem, asked: &str) -> bool {
+    match ecosystem {
+        Ecosystem::Npm | Ecosystem::Deno => is_npm_request(asked),
+        Ecosystem::Pypi => asked == "latest" || python::Specifiers::parse(asked).is_some(),
+        // Neither Go nor NuGet looks for a version in a directory.
+        Ecosystem::Dotnet | Ecosystem::Go => {
+            asked.bytes().all(|b| b.is_ascii_graphic()) && !asked.contains('\\')
+        }
+        Ecosystem::Cargo | Ecosystem::Executable => false,
+    }
+}
+
+/// Whether npm takes a text behind `name@` for a version, a range or a tag, and every other runner too.
+pub(crate) fn is_npm_request(asked: &str) -> bool {
+    let asked = asked.trim_matches(' ');
+    let tag = || {
+        asked.starts_with(|c: char| c.is_ascii_alphabetic())
+            && asked.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    };
+    asked.is_empty() || tag() || npm::Range::parse(asked).is_some()
+}
+
+/// Whether a text is one version by PEP 440.
+pub(crate) fn is_python_version(text: &str) -> bool {
+    text.parse::<pep440_rs::Version>().is_ok()
 }
 
 /// An exact version of Go or NuGet in the form in which it is compared; `None` if it is a range, tag or branch.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Sha256Hex, numbered_payload, require};
+use crate::limits::MAX_SEQUENCE;
 
 /// A current document: its number, and length and digest of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,9 +66,13 @@ numbered_payload!(
 
 impl Head {
     fn named_are_numbered(&self) -> Result<(), String> {
-        let numbered = |current: &Current| current.sequence > 0;
-        require(numbered(&self.policy) && self.revocations.as_ref().is_none_or(numbered), || {
+        let named = [Some(self.policy), self.revocations];
+        let sequences = || named.into_iter().flatten().map(|current| current.sequence);
+        require(sequences().all(|sequence| sequence > 0), || {
             "it names a document with the sequence 0".to_owned()
+        })?;
+        require(sequences().all(|sequence| sequence <= MAX_SEQUENCE), || {
+            format!("it names a document with a sequence above {MAX_SEQUENCE}, the greatest that counts")
         })
     }
 }

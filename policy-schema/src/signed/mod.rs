@@ -22,7 +22,7 @@ pub use root::{PolicyRole, Reset, Role, Roles, Root};
 pub use statement::{RevocationsStatement, Statement};
 
 use crate::json::{self, JsonError};
-use crate::limits::MAX_PAYLOAD_BYTES;
+use crate::limits::{MAX_PAYLOAD_BYTES, MAX_SEQUENCE};
 
 /// The members that every signed payload has.
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +115,9 @@ pub enum PayloadError {
     /// Number nought: every floor would admit it.
     #[error("the payload has the sequence 0; the first is 1")]
     Sequence,
+    /// A number after which there is no room for a next one.
+    #[error("the payload has the sequence {0}, above {MAX_SEQUENCE}, the greatest that counts")]
+    SequenceTooHigh(u64),
     /// It ends before it begins.
     #[error("the payload expires at {expires}, which is not after its issue at {issued}")]
     Lifetime {
@@ -165,6 +168,9 @@ fn validate<T: Payload>(payload: &T) -> Result<(), PayloadError> {
     }
     if common.sequence == Some(0) {
         return Err(PayloadError::Sequence);
+    }
+    if let Some(sequence) = common.sequence.filter(|sequence| *sequence > MAX_SEQUENCE) {
+        return Err(PayloadError::SequenceTooHigh(sequence));
     }
     if let Some(expires) = common.expires
         && expires <= common.issued

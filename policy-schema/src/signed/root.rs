@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{numbered_payload, require};
 use crate::envelope::PublicKey;
+use crate::limits::MAX_SEQUENCE;
 
 /// Keys and how many of them must sign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +91,15 @@ pub struct Reset {
     pub revocations: u64,
 }
 
+impl Reset {
+    fn check(&self) -> Result<(), String> {
+        let greatest = self.head.max(self.policy).max(self.revocations);
+        require(greatest <= MAX_SEQUENCE, || {
+            format!("it sets a floor to {greatest}, above {MAX_SEQUENCE}, the greatest that counts")
+        })
+    }
+}
+
 /// The payload of `root.N`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
@@ -116,5 +126,8 @@ numbered_payload!(
     "root",
     "root",
     [schema, sequence, issued, expires, roles, reset, crit],
-    |root: &Self| root.roles.check()
+    |root: &Self| {
+        root.roles.check()?;
+        root.reset.as_ref().map_or(Ok(()), Reset::check)
+    }
 );

@@ -114,6 +114,8 @@ impl Trust {
     pub fn pinned(root: &[u8], passed: Timestamp) -> Result<Self, Refusal> {
         let root = verify::root(root).map_err(|v| Refusal::new(DocumentName::PinnedRoot, v))?;
         let mut clock = Clock::new(passed);
+        // Who pinned the root saw it; a wall clock set back before it was made does not bring older documents to life.
+        clock.raise(root.payload.issued);
         let mut floors = Floors::default();
         Self::take_reset(&root.payload, &mut floors, &mut clock);
         Ok(Self {

@@ -239,6 +239,10 @@ impl Violation {
             Self::Envelope(error) => envelope_remedy(error),
             Self::Payload(PayloadError::Critical(_)) => "update the agent",
             Self::Payload(PayloadError::TooLarge { .. }) => "publish it with fewer keys or shorter texts",
+            Self::Payload(PayloadError::SequenceTooHigh(_)) => {
+                "publish it with the number after the last good one; if nobody signed this one, the key is stolen: \
+                 replace it with `mcpolicy policy rotate --reset`"
+            }
             Self::Payload(_) => "publish it again with `mcpolicy policy publish`",
             Self::RootNotVouched(_) => {
                 "have the new root signed by the threshold of the keys of the root before; if those are lost, pin the \
@@ -315,7 +319,7 @@ fn payload_rule(error: &PayloadError) -> &'static str {
         PayloadError::Json(_) => "payload-form",
         PayloadError::Schema { .. } => "schema",
         PayloadError::Critical(_) => "crit",
-        PayloadError::Sequence => "sequence",
+        PayloadError::Sequence | PayloadError::SequenceTooHigh(_) => "sequence",
         PayloadError::Lifetime { .. } => "lifetime",
         PayloadError::Value(_) => "payload-value",
     }

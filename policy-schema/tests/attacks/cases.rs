@@ -593,6 +593,12 @@ fn malformed() -> Vec<Case> {
             &[("policy statement", "sequence")],
         ),
         attack(
+            "sequence-above-the-greatest",
+            "a number after which nothing could follow",
+            member(|value| value["sequence"] = json!(1_u64 << 53)),
+            &[("policy statement", "sequence")],
+        ),
+        attack(
             "sequence-as-a-float",
             "numbers that readers round differently",
             payload(|text| text.replacen("\"sequence\":6", "\"sequence\":6.0", 1)),

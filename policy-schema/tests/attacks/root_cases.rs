@@ -1,5 +1,6 @@
 //! Attacks on roots, and what a new root recovers from.
 
+use mcpolicy_schema::limits::MAX_SEQUENCE;
 use mcpolicy_schema::signed::{Reset, Role, Root};
 use mcpolicy_schema::trust::Documents;
 use mcpolicy_tests::signing::{
@@ -142,8 +143,8 @@ pub(super) fn roots() -> Vec<Case> {
 pub(super) fn recovered() -> Vec<Case> {
     let body = body("package-5");
     let enormous = Documents {
-        head: Some(signed(&head(u64::MAX, at(30), current(u64::MAX, &body)), &ONLINE[..1])),
-        statement: Some(signed(&statement(u64::MAX, at(30), &body), &POLICY[..1])),
+        head: Some(signed(&head(MAX_SEQUENCE, at(30), current(MAX_SEQUENCE, &body)), &ONLINE[..1])),
+        statement: Some(signed(&statement(MAX_SEQUENCE, at(30), &body), &POLICY[..1])),
         body: Some(body),
         revocations_statement: None,
         revocations_body: None,
@@ -189,8 +190,8 @@ pub(super) fn recovered() -> Vec<Case> {
         ..case
     };
     vec![
-        expecting(refused, u64::MAX, None),
+        expecting(refused, MAX_SEQUENCE, None),
         expecting(recovered, 6, Some(6)),
-        expecting(below, u64::MAX, None),
+        expecting(below, MAX_SEQUENCE, None),
     ]
 }

@@ -115,17 +115,22 @@ fn a_package_starts_its_own_program_or_one_that_the_rule_names() {
     };
     for (package, bin) in [
         ("@a/b", "b"),
-        ("@a/mcp-server-b", "b"),
         ("@a/mcp-server-b", "mcp-server-b"),
-        ("@a/b-c", "b_c"),
-        ("b", "mcp-b-cli"),
+        ("@a/mcp-server-b", "b-mcp"),
+        ("@a/b-c-mcp", "mcp_b_c"),
+        ("b", "mcp-b"),
         ("mcp-server", "mcp-server"),
     ] {
         assert_eq!(start(package, bin, json!({})), "allow", "{package} {bin}");
     }
     for (package, bin) in [
         ("@a/b", "c"),
+        ("@a/b", "B"),
         ("@a/b-c", "b"),
+        ("@a/b-c", "b_c"),
+        ("@a/mcp-server-b", "b"),
+        ("b", "b-server"),
+        ("b", "mcp-b-cli"),
         ("mcp-server", "mcp"),
         ("mcp-server", "cli"),
         ("@a/b", "x/b"),

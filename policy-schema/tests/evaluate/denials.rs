@@ -180,3 +180,82 @@ fn ignored_revocations_revoke_neither_entries_nor_rules() {
         );
     }
 }
+
+#[test]
+fn a_denied_package_is_denied_as_alias_archive_and_shell_text() {
+    let npm = denying(json!({ "npm": { "package": "evil-pkg", "versions": "<2" } }));
+    for args in [
+        &["x@NPM:evil-pkg@1.0.0"][..],
+        &["Npm:evil-pkg@1.0.0"],
+        &["https://registry.example/evil-pkg/-/evil-pkg-1.0.0.tgz"],
+        &["https://registry.example/evil%2Dpkg/-/evil-pkg-1.0.0.tgz"],
+        &["x@https://registry.example/evil-pkg/-/evil-pkg-1.0.0.tgz"],
+    ] {
+        assert_eq!(code(&npm, &entry("npx", args)), "denylisted", "{args:?}");
+    }
+    let newer = "https://registry.example/evil-pkg/-/evil-pkg-2.0.0.tgz";
+    assert_eq!(code(&npm, &entry("npx", &[newer])), "allow", "another version than the denied ones");
+    for line in
+        [r"npx evil\-pkg", "npx evil-{pkg,}", "npx ev'il-p'kg", "npx e{x,vil-p{a,kg}}", "npx \"evil\"-pkg"]
+    {
+        assert_eq!(code(&npm, &in_a_shell(line)), "denylisted", "{line}");
+    }
+    assert_eq!(code(&npm, &in_a_shell("npx other-{pkg,}")), "allow");
+
+    let pypi = denying(json!({ "pypi": { "package": "evil-pkg" } }));
+    for url in [
+        "https://files.example/packages/ab/evil_pkg-1.0-py3-none-any.whl",
+        "https://files.example/packages/ab/Evil.Pkg-1.0.tar.gz#sha256=00",
+    ] {
+        assert_eq!(code(&pypi, &entry("uvx", &["--from", url, "tool"])), "denylisted", "{url}");
+    }
+}
+
+#[test]
+fn a_denied_url_is_denied_in_every_spelling() {
+    let url = denying(json!({ "url": { "url": "https://evil.example/mcp" } }));
+    let spellings = [
+        "https:evil.example/mcp",
+        "https:/evil.example/mcp",
+        "https:\\\\evil.example\\mcp",
+        "https://evil.exa\tmple/mcp",
+        "HTTPS://EVIL.example./mcp/",
+        "http://evil.example/mcp",
+        "ws://evil.example/mcp",
+        "https://evil.example/%6dcp",
+        "https://evil.example//mcp",
+        "http://evil.example//%6Dcp/below?x=y",
+        "https://a@evil.example/mcp#x",
+    ];
+    for text in spellings {
+        assert_eq!(code(&url, &remote(text)), "denylisted", "{text}");
+        assert_eq!(code(&url, &entry("npx", &["-y", "mcp-remote", text])), "denylisted", "{text}");
+    }
+    for text in ["https://evil.example/other", "https://other.example/mcp"] {
+        assert_eq!(code(&url, &remote(text)), "allow", "{text}");
+    }
+    let below = denying(json!({ "url": { "url": "https://evil.example/a", "subpaths": ["x/*"] } }));
+    assert_eq!(code(&below, &remote("http://evil.example/%61/b")), "denylisted");
+}
+
+#[test]
+fn a_denied_program_and_image_are_denied_by_their_other_names() {
+    let program = denying(json!({ "executable": { "path": "/opt/evil/bin" } }));
+    for path in ["/opt/evil/bin", "/opt//evil/bin", "/opt/evil/./bin", "/opt/evil/../evil/bin"] {
+        assert_eq!(code(&program, &entry(path, &[])), "denylisted", "{path}");
+    }
+    assert_eq!(code(&program, &entry("/opt/good/bin", &[])), "allow");
+    let home = denying(json!({ "executable": { "path": "~/bin/evil" } }));
+    assert_eq!(code(&home, &entry("/home/jane/x/../bin/evil", &[])), "denylisted");
+
+    let image = denying(json!({ "oci": { "image": "evil/img" } }));
+    for name in [
+        "evil/img",
+        "docker.io/evil/img",
+        "registry-1.docker.io/evil/img",
+        "registry.hub.docker.com/evil/img:1",
+    ] {
+        assert_eq!(code(&image, &entry("docker", &["run", "-i", name])), "denylisted", "{name}");
+    }
+    assert_eq!(code(&image, &entry("docker", &["run", "-i", "ghcr.io/evil/img"])), "allow");
+}

@@ -5,6 +5,7 @@
     reason = "this crate is a test; JSON literals are passed as they are"
 )]
 
+mod addresses;
 mod conditions;
 mod denials;
 mod order;
@@ -241,6 +242,12 @@ fn every_kind_of_revocation_denies_at_once() {
         (json!({ "user": "jane" }), ab()),
         (json!({ "group": "staff" }), ab()),
         (json!({ "sha256": DIGEST }), entry("/opt/tool", &[])),
+        // Names and hex digits are the same in any case: a denial is read widely.
+        (json!({ "device": "D1" }), ab()),
+        (json!({ "user": "Jane" }), ab()),
+        (json!({ "group": "STAFF" }), ab()),
+        (json!({ "fingerprint": fingerprint_of(&ab()).to_uppercase() }), ab()),
+        (json!({ "sha256": DIGEST.to_uppercase() }), entry("/opt/tool", &[])),
     ];
     for (revoked, entry) in cases {
         let list = revocations(revoked.clone());
@@ -253,6 +260,7 @@ fn every_kind_of_revocation_denies_at_once() {
     }
     for other in [
         json!({ "rule": "other" }),
+        json!({ "rule": "AB" }),
         json!({ "user": "eve" }),
         json!({ "device": "d2" }),
         json!({ "group": "x" }),
@@ -692,7 +700,7 @@ fn windows_compares_programs_variables_and_paths_without_case() {
         "cmd /c is implied"
     );
     assert_eq!(code(&policy, &entry("cmd", &["/c", "npx", "@a/b"])), "wrapper-not-allowed");
-    assert_eq!(code_in(&policy, &entry("cmd", &["/c", "npx", "@a/b&calc"]), &windows()), "not-allowed");
+    assert_eq!(code_in(&policy, &entry("cmd", &["/c", "npx", "@a/b&calc"]), &windows()), "ambiguous-entry");
     let facts = program(file("c:/tools/T.EXE", "c:/tools/T.EXE", None, false));
     assert_eq!(
         code_in(&policy, &entry("c:/tools/T.EXE", &[]), &Context { facts: &facts, ..windows() }),

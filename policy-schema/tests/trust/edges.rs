@@ -136,6 +136,17 @@ fn a_restart_forgets_neither_the_clock_nor_what_was_current() {
 }
 
 #[test]
+fn a_clock_set_back_before_the_pinned_root_was_made_brings_nothing_older_to_life() {
+    let mut trust = Trust::pinned(&signed(&root(1, at(40)), &ROOT[..2]), at(0)).unwrap();
+    let time = trust.read_clock(reading(at(28), 100));
+    assert_eq!((time.verifying, time.event), (at(40), Some(ClockEvent::ClockRollback)));
+    // 72 hours are the life of a head.
+    let ended = trust.update(&publication(5, at(40 - 72)), time);
+    assert_eq!(rules(&ended)[0], ("head".to_owned(), "expired"));
+    assert_eq!(rules(&trust.update(&publication(5, at(40)), time)), []);
+}
+
+#[test]
 fn what_was_in_force_before_stands_in_for_what_is_damaged_and_is_not_current() {
     let before = with_five();
     let kept = Kept { statement: None, ..before.kept() };

@@ -1,10 +1,14 @@
 //! Claude Code. Facts tested on 2.1.329 and 2.1.197, Linux.
 
+use std::collections::BTreeSet;
+
 use mcpolicy_schema::entry::{Entry, Scope, Transport};
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
 use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Variable};
 use crate::codec::{Dialect, Parsed};
+use crate::edit::Change;
+use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::node::{Node, escape};
 use crate::reads::Reads;
@@ -22,13 +26,13 @@ const ABOUT: About = About {
     name: "Claude Code",
     rank: 1,
     locations: &[
-        Location::user(USER).json(Dialect::STRICT),
+        Location::user(USER).json(Dialect::STRICT).state(),
         // If it exists it is the configuration and ~/.claude.json is ignored.
-        Location::user("~/.claude/.config.json").json(Dialect::STRICT),
-        Location::user("~/.claude-custom-oauth.json").json(Dialect::STRICT),
+        Location::user("~/.claude/.config.json").json(Dialect::STRICT).state(),
+        Location::user("~/.claude-custom-oauth.json").json(Dialect::STRICT).state(),
         // Inside the directory, not beside it.
-        Location::user("$CLAUDE_CONFIG_DIR?/.claude.json").json(Dialect::STRICT),
-        Location::user("$CLAUDE_CONFIG_DIR?/.config.json").json(Dialect::STRICT),
+        Location::user("$CLAUDE_CONFIG_DIR?/.claude.json").json(Dialect::STRICT).state(),
+        Location::user("$CLAUDE_CONFIG_DIR?/.config.json").json(Dialect::STRICT).state(),
         Location::user("$CLAUDE_CONFIG_DIR/settings.json").json(Dialect::STRICT).no_servers(),
         Location::user("$CLAUDE_CONFIG_DIR/settings.local.json").json(Dialect::STRICT).no_servers(),
         Location::project(PROJECT).json(Dialect::STRICT),
@@ -172,6 +176,102 @@ impl ClientAdapter for Adapter {
         }
         out
     }
+
+    fn approval_files(&self, declared: &Declared<'_>) -> Vec<Keeps> {
+        if declared.scope != Scope::Project {
+            return Vec::new();
+        }
+        let states = STATES.iter().map(|(path, _)| *path);
+        states.chain(SETTINGS.iter().copied()).map(|path| Keeps::json(path, Dialect::STRICT)).collect()
+    }
+
+    /// `enableAllProjectMcpServers` approves whatever a repository brings next, so it goes with the first server that a
+    /// project must not have. Tested: it counts in the user's state, too, below the project.
+    fn approvals(&self, declared: &Declared<'_>, root: &Node<'_>) -> Vec<Change> {
+        let mut out = approvals_below(declared, root, "");
+        for key in own_keys(declared, root) {
+            out.extend(approvals_below(declared, root, &format!("/projects/{}", escape(&key))));
+        }
+        out
+    }
+
+    /// Tested on 2.1.197 and 2.1.329: the list in the user's state wins over every approval, in `mcp list` and in
+    /// `claude -p`, trusted folder or not. It goes by the main work tree; outside of Git by the working directory, so that
+    /// no entry of it holds for the folders below.
+    fn off_switches(&self, declared: &Declared<'_>) -> Vec<OffSwitch> {
+        if declared.scope != Scope::Project || declared.repository.is_none() {
+            return Vec::new();
+        }
+        let switch = |(path, empty): &(&str, Option<&'static str>)| OffSwitch {
+            client: ABOUT.id,
+            keeps: Keeps::json(*path, Dialect::STRICT),
+            empty: *empty,
+            evidence: Evidence::Tested,
+        };
+        STATES.iter().map(switch).collect()
+    }
+
+    fn switch_off(&self, declared: &Declared<'_>, doc: &Parsed<'_>) -> Vec<Change> {
+        let lists = switched_by(declared, &doc.root);
+        lists.iter().flat_map(|list| elsewhere::add(list, declared.name)).collect()
+    }
+
+    fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
+        let lists = switched_by(declared, root);
+        !lists.is_empty() && lists.iter().all(|list| elsewhere::holds(root, list, declared.name))
+    }
+}
+
+/// Files with the state of the client, and what a new one begins with where the client would look there next.
+const STATES: &[(&str, Option<&str>)] = &[
+    (USER, Some("{}\n")),
+    ("~/.claude/.config.json", None),
+    ("~/.claude-custom-oauth.json", None),
+    ("$CLAUDE_CONFIG_DIR?/.claude.json", Some("{}\n")),
+    ("$CLAUDE_CONFIG_DIR?/.config.json", None),
+];
+
+const SETTINGS: &[&str] = &[
+    "$CLAUDE_CONFIG_DIR/settings.json",
+    "$CLAUDE_CONFIG_DIR/settings.local.json",
+    "<project>/.claude/settings.json",
+    "<project>/.claude/settings.local.json",
+];
+
+/// The approvals of a project server in one object.
+fn approvals_below(declared: &Declared<'_>, root: &Node<'_>, below: &str) -> Vec<Change> {
+    let same = |item: &str| as_tools_name(item) == as_tools_name(declared.name);
+    let mut out = elsewhere::items_of(root, &format!("{below}/enabledMcpjsonServers"), same);
+    let all = format!("{below}/enableAllProjectMcpServers");
+    if root.pointer(&all).is_some_and(|node| node.as_bool() != Some(false)) {
+        out.extend(elsewhere::member(root, &all));
+    }
+    out
+}
+
+/// A name as the client compares approvals (tested: `my server` approves `my_server`).
+fn as_tools_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' }).collect()
+}
+
+/// Keys below `projects` under which the client reads a project's file: that of the main work tree, and those of
+/// repositories and folders below the project, for the file counts there too.
+fn own_keys(declared: &Declared<'_>, root: &Node<'_>) -> Vec<String> {
+    let Some(project) = declared.project else { return Vec::new() };
+    let is_own = |key: &str| {
+        Some(key) == declared.repository
+            || key.strip_prefix(project).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '\\']))
+    };
+    let keys = root.get("projects").map_or(&[][..], Node::members).iter().map(|m| &*m.key);
+    let keys: BTreeSet<&str> = keys.filter(|key| is_own(key)).collect();
+    keys.into_iter().map(str::to_owned).collect()
+}
+
+/// The lists that must all hold a name for the server to be off.
+fn switched_by(declared: &Declared<'_>, root: &Node<'_>) -> BTreeSet<String> {
+    let mut keys = own_keys(declared, root);
+    keys.extend(declared.repository.map(str::to_owned));
+    keys.iter().map(|key| elsewhere::below_project(key, "disabledMcpjsonServers")).collect()
 }
 
 /// `plugins.<name>[].installPath` of the index.

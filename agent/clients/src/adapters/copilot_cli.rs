@@ -1,7 +1,11 @@
 //! GitHub Copilot CLI. Tested 1.0.102.
 
+use mcpolicy_schema::entry::Scope;
+
 use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
 use crate::codec::{Dialect, Parsed};
+use crate::edit::Change;
+use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::node::Node;
 use crate::reads::Reads;
@@ -69,5 +73,24 @@ impl ClientAdapter for Adapter {
         let lists = ["trusted_folders", "trustedFolders"].into_iter().filter_map(|key| doc.root.get(key));
         let folders = lists.flat_map(Node::items).filter_map(Node::as_str);
         folders.map(|folder| Lead::Project(folder.to_owned())).collect()
+    }
+
+    /// Tested for servers of the user; for those of a project nobody has looked.
+    fn off_switches(&self, declared: &Declared<'_>) -> Vec<OffSwitch> {
+        let evidence = match declared.scope {
+            Scope::User => Evidence::Tested,
+            Scope::Project | Scope::Plugin => Evidence::Inferred,
+            Scope::Local | Scope::Managed => return Vec::new(),
+        };
+        let keeps = Keeps::json("$COPILOT_HOME/settings.json", Dialect::JSONC);
+        vec![OffSwitch { client: ABOUT.id, keeps, empty: Some("{}\n"), evidence }]
+    }
+
+    fn switch_off(&self, declared: &Declared<'_>, _doc: &Parsed<'_>) -> Vec<Change> {
+        elsewhere::add("/disabledMcpServers", declared.name)
+    }
+
+    fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
+        elsewhere::holds(root, "/disabledMcpServers", declared.name)
     }
 }

@@ -1,10 +1,15 @@
 //! Cursor. Read in the shipped code of @cursor/sdk 1.0.32; the editor itself was not run.
 
+use std::collections::BTreeSet;
+
+use mcpolicy_schema::entry::Scope;
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
-use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding};
+use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding, Variable};
 use crate::codec::{Dialect, Parsed};
+use crate::edit::Change;
 use crate::editor;
+use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::node::Node;
 use crate::reads::Reads;
@@ -50,6 +55,7 @@ const ABOUT: About = About {
         ),
         editor::workspaces("%APPDATA%/Cursor/User/workspaceStorage/*/workspace.json", WINDOWS),
     ],
+    variables: &[Variable { name: "CURSOR_DATA_DIR", default: "~/.cursor" }],
     processes: &["cursor", "cursor-agent", "cursor helper (plugin)"],
     bypass_flags: &["--force", "--approve-mcps"],
     reads: &Reads::USUAL,
@@ -98,4 +104,56 @@ impl ClientAdapter for Adapter {
         wide.map(|node| setting::weighing(FindingCode::AutoApproval, Severity::Medium, message, node))
             .collect()
     }
+
+    /// A list of `<name>-<16 hex digits>`, the digits over project and entry. Servers of the user and of plugins are
+    /// approved in each project.
+    fn approval_files(&self, declared: &Declared<'_>) -> Vec<Keeps> {
+        let slug = match declared.scope {
+            Scope::Project => declared.project_root().map(slug),
+            Scope::User | Scope::Plugin => Some("*".to_owned()),
+            Scope::Local | Scope::Managed => None,
+        };
+        let path = |slug| format!("$CURSOR_DATA_DIR/projects/{slug}/mcp-approvals.json");
+        slug.map(|slug| Keeps::json(path(slug), Dialect::STRICT)).into_iter().collect()
+    }
+
+    fn approvals(&self, declared: &Declared<'_>, root: &Node<'_>) -> Vec<Change> {
+        let is_own = |item: &str| {
+            let digits = item.strip_prefix(declared.name).and_then(|rest| rest.strip_prefix('-'));
+            digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        };
+        elsewhere::items_of(root, "", is_own)
+    }
+
+    /// Read in the code of the SDK: a list of names that is looked at before a server of the project or of the user is
+    /// started. The folder is named after the Git root of the working directory, or after that directory itself, so
+    /// that outside of Git no list holds for the folders below. A project below the root may be opened by itself.
+    fn off_switches(&self, declared: &Declared<'_>) -> Vec<OffSwitch> {
+        let (Some(root), Some(project), Scope::Project) =
+            (declared.checkout, declared.project, declared.scope)
+        else {
+            return Vec::new();
+        };
+        let switch = |slug| {
+            let path = format!("$CURSOR_DATA_DIR/projects/{slug}/mcp-disabled.json");
+            let keeps = Keeps::json(path, Dialect { bom: false, ..Dialect::STRICT });
+            OffSwitch { client: ABOUT.id, keeps, empty: Some("[]\n"), evidence: Evidence::Read }
+        };
+        BTreeSet::from([slug(root), slug(project)]).into_iter().map(switch).collect()
+    }
+
+    fn switch_off(&self, declared: &Declared<'_>, _doc: &Parsed<'_>) -> Vec<Change> {
+        elsewhere::add("", declared.name)
+    }
+
+    fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
+        elsewhere::holds(root, "", declared.name)
+    }
+}
+
+/// The name of a project's folder: every run of other characters than letters and digits becomes one `-`, none at the
+/// ends.
+fn slug(project: &str) -> String {
+    let words = project.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
 }

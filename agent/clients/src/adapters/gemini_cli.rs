@@ -4,8 +4,10 @@ use mcpolicy_schema::finding::FindingCode;
 
 use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding, Variable};
 use crate::codec::{Dialect, Parsed};
+use crate::edit::{Change, Place};
+use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
-use crate::node::{Node, Value};
+use crate::node::{Node, Value, escape};
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
@@ -72,6 +74,46 @@ impl ClientAdapter for Adapter {
             .map(|node| setting::found(FindingCode::ManagedPolicyWeakened, message, node))
             .collect()
     }
+
+    /// Read in its source: names in lower case, one file for all projects, read as strict JSON; a broken file switches
+    /// nothing off. A server of `mcp.serverCommand` has no name.
+    fn off_switches(&self, declared: &Declared<'_>) -> Vec<OffSwitch> {
+        let has_name = declared.key_path.starts_with("/mcpServers/") && declared.name.is_ascii();
+        if !has_name || declared.scope == Scope::Managed {
+            return Vec::new();
+        }
+        let keeps = Keeps::json(
+            "$GEMINI_CLI_HOME/.gemini/mcp-server-enablement.json",
+            Dialect { bom: false, ..Dialect::STRICT },
+        );
+        vec![OffSwitch { client: ABOUT.id, keeps, empty: Some("{}\n"), evidence: Evidence::Read }]
+    }
+
+    fn switch_off(&self, declared: &Declared<'_>, doc: &Parsed<'_>) -> Vec<Change> {
+        let name = enablement_name(declared);
+        let mut members = doc.root.members().iter().filter(|member| member.key == name);
+        match members.next_back() {
+            None => vec![elsewhere::insert(&name, r#"{ "enabled": false }"#)],
+            Some(member) => {
+                let span = member.span();
+                // no byte order mark: the client refuses one
+                let at = Place {
+                    key_path: format!("/{}", escape(&name)),
+                    span: span.start as usize..span.end as usize,
+                };
+                vec![Change::SetFlag { at, pointer: "/enabled".to_owned(), value: false }]
+            }
+        }
+    }
+
+    fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
+        let state = root.get(&enablement_name(declared)).and_then(|state| state.get("enabled"));
+        state.is_some_and(|enabled| enabled.as_bool() == Some(false))
+    }
+}
+
+fn enablement_name(declared: &Declared<'_>) -> String {
+    declared.name.trim().to_ascii_lowercase()
 }
 
 /// `mcp.serverCommand`, one command line. Tested: it is started, under the name `mcp`.

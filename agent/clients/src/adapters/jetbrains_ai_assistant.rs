@@ -35,9 +35,9 @@ const ABOUT: About = About {
         xml(Location::user("$XDG_CONFIG_HOME/JetBrains/*/options/llm.mcpServers.xml")).on(LINUX),
         xml(Location::user("~/Library/Application Support/JetBrains/*/options/llm.mcpServers.xml")).on(MACOS),
         xml(Location::user("%APPDATA%/JetBrains/*/options/llm.mcpServers.xml")).on(WINDOWS),
-        xml(Location::project("<project>/.idea/workspace.xml")),
+        xml(Location::project("<project>/.idea/workspace.xml")).state(),
         // Rider nests one level more.
-        xml(Location::project("<project>/.idea/.idea.*/.idea/workspace.xml")),
+        xml(Location::project("<project>/.idea/.idea.*/.idea/workspace.xml")).state(),
         recent("$XDG_CONFIG_HOME/JetBrains/*/options/recentProjects.xml").on(LINUX),
         recent("~/Library/Application Support/JetBrains/*/options/recentProjects.xml").on(MACOS),
         recent("%APPDATA%/JetBrains/*/options/recentProjects.xml").on(WINDOWS),

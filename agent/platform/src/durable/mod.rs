@@ -59,6 +59,16 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Whether nobody but its owner may do anything with what stands at a path; a link is not followed. On Windows, where a
+/// folder hands its access list down, whether it is there at all.
+pub fn is_private(path: &Path) -> bool {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return false };
+    #[cfg(unix)]
+    return std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 == 0;
+    #[cfg(not(unix))]
+    return !metadata.is_symlink();
+}
+
 /// Waits until the names in a directory are on the disk. Windows has no such call; its file systems keep names in a
 /// journal.
 ///

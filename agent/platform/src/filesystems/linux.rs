@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::machine::Machine;
 use crate::processes::containers::{Mount, mount_of, parse_mounts};
@@ -54,13 +55,28 @@ const NETWORK_FUSE: &[&str] = &[
     "mount-s3",
 ];
 
+/// The table as it was before the process gave up its rights.
+static REMEMBERED: OnceLock<(Vec<Mount>, bool)> = OnceLock::new();
+
+pub(super) fn remember() {
+    REMEMBERED.get_or_init(mounts);
+}
+
 pub(super) fn is_network(path: &Path) -> bool {
+    let is_network = |(all, is_wsl): &(Vec<Mount>, bool)| {
+        mount_of(all, path).is_some_and(|mount| is_network_mount(mount, *is_wsl))
+    };
+    REMEMBERED.get().map_or_else(|| is_network(&mounts()), is_network)
+}
+
+/// All mounts, and whether this is WSL.
+fn mounts() -> (Vec<Mount>, bool) {
     let machine = Machine::live();
     let table = format!("/proc/{}/mountinfo", std::process::id());
     let mounts = parse_mounts(&machine.read_system(&table, MAX_TABLE).unwrap_or_default());
     let release = machine.read_system("/proc/sys/kernel/osrelease", 4096).unwrap_or_default();
     let is_wsl = String::from_utf8_lossy(&release).to_ascii_lowercase().contains("microsoft");
-    mount_of(&mounts, path).is_some_and(|mount| is_network_mount(mount, is_wsl))
+    (mounts, is_wsl)
 }
 
 fn is_network_mount(mount: &Mount, is_wsl: bool) -> bool {
@@ -84,6 +100,16 @@ mod tests {
 
     fn mount(kind: &str) -> Mount {
         Mount { device: "0:1".to_owned(), root: "/".into(), at: "/home".into(), kind: kind.to_owned() }
+    }
+
+    #[test]
+    fn the_remembered_table_is_that_of_the_system() {
+        let (now, _) = mounts();
+        assert!(mount_of(&now, Path::new("/")).is_some(), "the table was read");
+        remember();
+        let remembered = REMEMBERED.get().map(|(all, _)| all.len());
+        assert_eq!(remembered, Some(now.len()));
+        assert!(!is_network(Path::new("/proc")));
     }
 
     #[test]

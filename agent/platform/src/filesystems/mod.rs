@@ -12,6 +12,12 @@ mod os;
 
 use std::path::Path;
 
+/// Keeps the table of mounts for the rest of this process: one that gives up its rights cannot ask for it any more.
+pub fn remember() {
+    #[cfg(target_os = "linux")]
+    os::remember();
+}
+
 /// Whether a path of this host is on another machine's disk. A path that does not exist is judged by where it would be.
 pub fn is_network(path: &Path) -> bool {
     os::is_network(path)

@@ -46,6 +46,8 @@ pub struct Machine {
     root: Option<PathBuf>,
     /// Directories outside which nothing is read, as machine paths without links; empty is everywhere.
     homes: Vec<PathBuf>,
+    /// Nothing is opened but what root owns.
+    only_roots: bool,
 }
 
 /// What a path leads to.
@@ -182,6 +184,9 @@ pub enum ReadError {
         /// Where it leads, as a machine path.
         target: PathBuf,
     },
+    /// It belongs to a user, and only what is root's may be opened.
+    #[error("belongs to a user, and is not read with root's rights")]
+    UsersFile,
     /// A link out of the home to a file that this user could not read himself.
     #[error("leads to a file that this user may not read")]
     ForeignFile,
@@ -229,7 +234,7 @@ struct HandleFacts {
 impl Machine {
     /// The machine that this process runs on.
     pub fn live() -> Self {
-        Self { root: None, homes: Vec::new() }
+        Self { root: None, homes: Vec::new(), only_roots: false }
     }
 
     /// A folder taken as a machine. `/` is the live one.
@@ -237,7 +242,7 @@ impl Machine {
         // the root itself is the caller's word: its own links are followed, once, here
         let real = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let is_top = [root, &real].contains(&Path::new("/"));
-        if is_top { Self::live() } else { Self { root: Some(real), homes: Vec::new() } }
+        if is_top { Self::live() } else { Self { root: Some(real), homes: Vec::new(), only_roots: false } }
     }
 
     /// Lets nothing be read outside these directories (machine paths); none means everywhere.
@@ -246,6 +251,13 @@ impl Machine {
         // a home that cannot be resolved stays as given, so that it never turns into "everywhere"
         let homes = homes.into_iter().flat_map(|home| self.names_of_directory(&home)).collect();
         Self { homes, ..self }
+    }
+
+    /// Lets nothing be opened that another than root owns: what a process with all rights may look at without
+    /// meeting what its users wrote.
+    #[must_use]
+    pub fn only_roots(self) -> Self {
+        Self { only_roots: true, ..self }
     }
 
     /// Whether this is the machine that the process runs on.
@@ -313,6 +325,7 @@ impl Machine {
             FileKind::Directory => {}
             kind => return Err(ReadError::NotRegular(kind)),
         }
+        self.is_roots(&found.metadata)?;
         let mut entries = os::list(self.root.as_deref(), &found.path, MAX_NAMES)?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
@@ -385,6 +398,7 @@ impl Machine {
         if found.metadata.len() > max_bytes {
             return Err(ReadError::TooLarge { bytes: found.metadata.len() }.into());
         }
+        self.is_roots(&found.metadata)?;
         let file = os::open_file(self.root.as_deref(), &found.path)?;
         let facts = os::facts(&file)?;
         if facts.kind != FileKind::File {
@@ -396,6 +410,12 @@ impl Machine {
         let path = os::real_path(self.root.as_deref(), &file, found.path);
         self.in_scope(&path)?;
         Ok((file, facts, path))
+    }
+
+    /// By what was seen before it is opened; another file is not opened in its place.
+    fn is_roots(&self, metadata: &Metadata) -> Result<(), ReadError> {
+        let of_user = os::owner_uid(metadata).is_some_and(|uid| uid != 0);
+        if self.only_roots && of_user { Err(ReadError::UsersFile) } else { Ok(()) }
     }
 
     /// A directory's path without links, and the system's own name for it where that is another (`RUNNER~1`).

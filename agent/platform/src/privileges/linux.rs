@@ -7,7 +7,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, Ruleset, RulesetAttr as _,
@@ -149,6 +149,12 @@ fn landlock(home: &Path, read_only: &[&Path]) -> Result<Confinement, PrivilegeEr
         // connections over TCP only
         no_network: false,
     })
+}
+
+/// The program that runs now, even if another lies at its path by then.
+pub(super) fn own_program() -> io::Result<PathBuf> {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Ok(own.to_owned()) } else { std::env::current_exe() }
 }
 
 /// Between fork and exec: system calls only.

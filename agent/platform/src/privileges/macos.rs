@@ -5,7 +5,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, setrlimit, umask};
 
@@ -61,6 +61,10 @@ pub(super) fn harden(limits: &Limits) -> Result<(), PrivilegeError> {
 
 pub(super) fn confine(_home: &Path, _read_only: &[&Path]) -> Result<Confinement, PrivilegeError> {
     Ok(Confinement::default())
+}
+
+pub(super) fn own_program() -> io::Result<PathBuf> {
+    std::env::current_exe()
 }
 
 /// Between fork and exec: system calls only.

@@ -23,8 +23,12 @@ mod os;
 mod seccomp;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+use os as streams;
+#[cfg(unix)]
+use unix as streams;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use worker::{Ended, Start, Worker, WorkerError};
 
@@ -49,6 +53,36 @@ impl UserIds {
         let gid = crate::users::primary_group(machine, user, uid)?;
         let account = crate::users::account(machine, user, Some(uid));
         Some(Self { uid, gid, groups: account.gids.into_iter().collect() })
+    }
+}
+
+/// Whether this system can start workers that are a user.
+pub const HAS_WORKERS: bool = cfg!(unix);
+
+/// Who a worker for a home is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Becoming {
+    /// This user, for good.
+    User(UserIds),
+    /// Root's own home: nobody is to become, and the worker is only shut in.
+    Root,
+}
+
+impl Becoming {
+    /// By the account's number; where none is known, by the owner of the directory. Groups of an image are anybody's
+    /// word and mean nothing here: there it is the primary one alone. Nothing where the home is not there.
+    pub fn of_home(machine: &Machine, user: &str, uid: Option<u32>, home: &Path) -> Option<Self> {
+        let (owner, group) = streams::owner_of(&machine.host_path(&machine.resolve(home).ok()?.path))?;
+        let uid = uid.unwrap_or(owner);
+        if uid == 0 {
+            return Some(Self::Root);
+        }
+        let mut ids =
+            UserIds::of(machine, user, uid).unwrap_or(UserIds { uid, gid: group, groups: vec![group] });
+        if !machine.is_live() {
+            ids.groups = vec![ids.gid];
+        }
+        Some(Self::User(ids))
     }
 }
 
@@ -135,6 +169,19 @@ pub fn harden(limits: &Limits) -> Result<(), PrivilegeError> {
 /// The kernel can, and refuses.
 pub fn confine(home: &Path, read_only: &[&Path]) -> Result<Confinement, PrivilegeError> {
     os::confine(home, read_only)
+}
+
+/// The program of this process, to be started as a worker.
+///
+/// # Errors
+/// The system does not say.
+pub fn own_program() -> std::io::Result<PathBuf> {
+    os::own_program()
+}
+
+/// Whether this process was started as a worker is: with pipes for its input and output.
+pub fn is_on_pipes() -> bool {
+    streams::is_on_pipes()
 }
 
 /// Starts a worker: pipes to its input and output, nothing else that is open, no environment but the given one, a

@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 
 use super::frames::{self, FrameError};
 use super::os;
@@ -67,6 +67,10 @@ pub(super) fn spawn(start: &Start<'_>) -> Result<Running, WorkerError> {
 impl Running {
     pub(super) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    pub(super) fn give_time(&mut self, time: Duration) {
+        self.deadline = Instant::now() + time;
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
@@ -132,6 +136,20 @@ fn ended(status: ExitStatus) -> Ended {
         (Some(code), _) => Ended::Exited(code),
         (None, signal) => Ended::Killed(signal.unwrap_or_default()),
     }
+}
+
+/// Whether the standard streams are pipes, as [`spawn`] makes them.
+pub(super) fn is_on_pipes() -> bool {
+    let is_pipe = |fd: std::os::fd::BorrowedFd<'_>| {
+        rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_fifo())
+    };
+    is_pipe(io::stdin().as_fd()) && is_pipe(io::stdout().as_fd())
+}
+
+/// Whose a directory is: user and group.
+pub(super) fn owner_of(path: &std::path::Path) -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.uid(), metadata.gid()))
 }
 
 /// A pipe of which each read and write ends by the deadline.

@@ -1,7 +1,8 @@
 //! Windows: the run without administrator's rights works in its own process, as its own user. A worker that
 //! impersonates the user of a home is not written yet.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::frames::FrameError;
 use super::worker::{Ended, Start, WorkerError};
@@ -19,6 +20,18 @@ pub(super) fn confine(_home: &Path, _read_only: &[&Path]) -> Result<Confinement,
     Err(PrivilegeError::Unsupported)
 }
 
+pub(super) fn own_program() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+pub(super) fn is_on_pipes() -> bool {
+    false
+}
+
+pub(super) fn owner_of(_path: &Path) -> Option<(u32, u32)> {
+    None
+}
+
 /// There is none.
 #[derive(Debug)]
 pub(super) enum Running {}
@@ -29,6 +42,10 @@ pub(super) fn spawn(_start: &Start<'_>) -> Result<Running, WorkerError> {
 
 impl Running {
     pub(super) fn id(&self) -> u32 {
+        match *self {}
+    }
+
+    pub(super) fn give_time(&mut self, _time: Duration) {
         match *self {}
     }
 

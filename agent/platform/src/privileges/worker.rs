@@ -56,6 +56,11 @@ impl Worker {
         self.0.id()
     }
 
+    /// Gives it time anew: it is killed when so much has gone by from now.
+    pub fn give_time(&mut self, time: Duration) {
+        self.0.give_time(time);
+    }
+
     /// Sends it one frame. A worker that does not read is not waited for past the deadline.
     ///
     /// # Errors

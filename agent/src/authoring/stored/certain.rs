@@ -200,8 +200,10 @@ impl Case<'_> {
         let IdentityMatcher::Url(matcher) = &rule.identity else { return false };
         let url = self.stored.entry.url.as_ref().map_or("", |url| url.expose());
         let query = url.split_once('?').map_or("", |(_, query)| query);
-        let mut names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-        names.any(|name| !matcher.query.contains_key(name))
+        let names: Vec<&str> =
+            query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
+        names.iter().any(|name| !matcher.query.contains_key(*name))
+            || matcher.required.iter().any(|name| !names.contains(&name.as_str()))
     }
 
     /// Whether a rule for some groups, devices or rings may be for this machine all the same.

@@ -1,0 +1,268 @@
+//! What clients keep about an entry in other files: approvals that go with it, and switches outside of the project.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "this is a test, and reads its own files")]
+
+use std::path::Path;
+
+use mcpolicy_clients::adapter::ClientAdapter;
+use mcpolicy_clients::adapters::by_id;
+use mcpolicy_clients::edit;
+use mcpolicy_clients::elsewhere::{Declared, Evidence, NoSwitch, OffSwitch, approvals, is_off, switched_off};
+use mcpolicy_schema::entry::Scope;
+
+const CHECKOUT: &str = "/home/dev/proj";
+
+fn adapter(id: &str) -> &'static dyn ClientAdapter {
+    by_id(id).unwrap()
+}
+
+fn of_project(name: &str) -> Declared<'_> {
+    Declared {
+        name,
+        scope: Scope::Project,
+        key_path: "/mcpServers/x",
+        project: Some(CHECKOUT),
+        checkout: Some(CHECKOUT),
+        repository: Some(CHECKOUT),
+    }
+}
+
+fn of_user(name: &str) -> Declared<'_> {
+    Declared { scope: Scope::User, project: None, checkout: None, repository: None, ..of_project(name) }
+}
+
+/// A file that keeps approvals, without those of a removed entry.
+fn cleaned(client: &str, declared: &Declared<'_>, file: &str, text: &str) -> String {
+    let adapter = adapter(client);
+    let keeps = adapter.approval_files(declared);
+    let keeps =
+        keeps.iter().find(|keeps| keeps.path.ends_with(file)).unwrap_or_else(|| panic!("{file}: {keeps:?}"));
+    let changes = approvals(adapter, keeps, declared, text.as_bytes());
+    if changes.is_empty() {
+        return text.to_owned();
+    }
+    let edited = edit::apply(keeps.format, "", text.as_bytes(), &changes).unwrap();
+    String::from_utf8(edited.bytes).unwrap()
+}
+
+fn first_switch(client: &str, declared: &Declared<'_>) -> OffSwitch {
+    adapter(client).off_switches(declared).into_iter().next().unwrap()
+}
+
+fn set(client: &str, declared: &Declared<'_>, bytes: Option<&str>) -> Result<Option<String>, NoSwitch> {
+    let switch = first_switch(client, declared);
+    let set = switched_off(adapter(client), &switch, declared, bytes.map(str::as_bytes))?;
+    if let Some(bytes) = &set {
+        assert!(is_off(adapter(client), &switch, declared, bytes));
+        assert_eq!(switched_off(adapter(client), &switch, declared, Some(bytes)).unwrap(), None);
+    }
+    Ok(set.map(|bytes| String::from_utf8(bytes).unwrap()))
+}
+
+#[test]
+fn approvals_in_the_state_of_claude_code_go_with_the_server_and_others_stay() {
+    let text = r#"{
+  "numStartups": 3,
+  "projects": {
+    "/home/dev/proj": {
+      "enabledMcpjsonServers": ["evil", "good", "other"],
+      "disabledMcpjsonServers": ["evil"],
+      "enableAllProjectMcpServers": true,
+      "hasTrustDialogAccepted": true
+    },
+    "/home/dev/proj/sub": { "enabledMcpjsonServers": ["evil"] },
+    "/home/dev/project2": { "enabledMcpjsonServers": ["evil"], "enableAllProjectMcpServers": true }
+  }
+}
+"#;
+    let expected = r#"{
+  "numStartups": 3,
+  "projects": {
+    "/home/dev/proj": {
+      "enabledMcpjsonServers": ["good", "other"],
+      "disabledMcpjsonServers": ["evil"],
+      "hasTrustDialogAccepted": true
+    },
+    "/home/dev/proj/sub": { "enabledMcpjsonServers": [] },
+    "/home/dev/project2": { "enabledMcpjsonServers": ["evil"], "enableAllProjectMcpServers": true }
+  }
+}
+"#;
+    assert_eq!(cleaned("claude-code", &of_project("evil"), "/.claude.json", text), expected);
+}
+
+#[test]
+fn approvals_in_all_four_settings_of_claude_code_go_with_the_server() {
+    let text = "{\r\n\t\"model\": \"x\",\r\n\t\"enableAllProjectMcpServers\": true,\r\n\t\"enabledMcpjsonServers\": [\r\n\t\t\"evil\",\r\n\t\t\"good\"\r\n\t]\r\n}";
+    let expected = "{\r\n\t\"model\": \"x\",\r\n\t\"enabledMcpjsonServers\": [\r\n\t\t\"good\"\r\n\t]\r\n}";
+    for file in [
+        "$CLAUDE_CONFIG_DIR/settings.json",
+        "$CLAUDE_CONFIG_DIR/settings.local.json",
+        "<project>/.claude/settings.json",
+        "<project>/.claude/settings.local.json",
+    ] {
+        assert_eq!(cleaned("claude-code", &of_project("evil"), file, text), expected, "{file}");
+    }
+    let keeps = adapter("claude-code").approval_files(&of_project("evil"));
+    assert_eq!(keeps.iter().filter(|keeps| keeps.in_project()).count(), 2);
+}
+
+#[test]
+fn an_approval_under_a_name_that_claude_code_takes_for_the_same_goes_too() {
+    let text = r#"{"enabledMcpjsonServers":["my server","my.server","my_server","myserver"]}"#;
+    let left = cleaned("claude-code", &of_project("my server"), "/settings.json", text);
+    assert_eq!(left, r#"{"enabledMcpjsonServers":["myserver"]}"#);
+}
+
+#[test]
+fn approvals_hidden_by_duplicates_and_escapes_go_too() {
+    let text = r#"{"enabledMcpjsonServers":["\u0065vil"],"enabledMcpjsonServers":["good"],"enableAllProjectMcpServers":true,"enableAllProjectMcpServers":true}"#;
+    let left = cleaned("claude-code", &of_project("evil"), "/settings.json", text);
+    assert_eq!(left, r#"{"enabledMcpjsonServers":[],"enabledMcpjsonServers":["good"]}"#);
+}
+
+#[test]
+fn what_approves_nothing_is_left_as_it_is() {
+    let text = r#"{"enableAllProjectMcpServers":false,"enabledMcpjsonServers":["good"]}"#;
+    assert_eq!(cleaned("claude-code", &of_project("evil"), "/settings.json", text), text);
+    // a file that the client refuses approves nothing, and is not ours to mend
+    let refused = r#"{"enabledMcpjsonServers":["evil"],}"#;
+    assert_eq!(cleaned("claude-code", &of_project("evil"), "/settings.json", refused), refused);
+}
+
+#[test]
+fn only_servers_of_projects_have_approvals_of_claude_code() {
+    for scope in [Scope::User, Scope::Local, Scope::Plugin, Scope::Managed] {
+        let declared = Declared { scope, ..of_project("evil") };
+        assert_eq!(adapter("claude-code").approval_files(&declared), []);
+    }
+}
+
+#[test]
+fn nothing_in_the_state_that_the_real_claude_code_wrote_approves_anything() {
+    let sample =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/samples/core/claude/dot-claude.json");
+    // beside the checkout, where it is there at all
+    let Ok(text) = std::fs::read_to_string(sample) else { return };
+    assert_eq!(cleaned("claude-code", &of_project("loc"), "/.claude.json", &text), text);
+    let switched = set("claude-code", &of_project("evil"), Some(&text)).unwrap().unwrap();
+    let expected = text.replace(r#""disabledMcpjsonServers": []"#, r#""disabledMcpjsonServers": ["evil"]"#);
+    assert_eq!(
+        switched.split_whitespace().collect::<String>(),
+        expected.split_whitespace().collect::<String>()
+    );
+}
+
+#[test]
+fn approvals_of_cursor_go_by_name_and_digest() {
+    let text = r#"[
+  "evil-0123456789abcdef",
+  "evil-tools-0123456789abcdef",
+  "evil-0123",
+  "good-fedcba9876543210"
+]"#;
+    let expected = r#"[
+  "evil-tools-0123456789abcdef",
+  "evil-0123",
+  "good-fedcba9876543210"
+]"#;
+    let own = "$CURSOR_DATA_DIR/projects/home-dev-proj/mcp-approvals.json";
+    assert_eq!(cleaned("cursor", &of_project("evil"), own, text), expected);
+    let any = "$CURSOR_DATA_DIR/projects/*/mcp-approvals.json";
+    assert_eq!(cleaned("cursor", &of_user("evil"), any, text), expected);
+}
+
+#[test]
+fn claude_code_is_switched_off_in_the_state_of_the_user() {
+    let declared = of_project("evil");
+    let switches = adapter("claude-code").off_switches(&declared);
+    assert!(switches.iter().all(|s| s.evidence == Evidence::Tested && !s.keeps.in_project()));
+    let made = set("claude-code", &declared, None).unwrap().unwrap();
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    assert_eq!(made, serde_json::json!({"projects": {CHECKOUT: {"disabledMcpjsonServers": ["evil"]}}}));
+    // a file that is not there and that no client would make needs none
+    let legacy = switches.iter().find(|s| s.keeps.path.ends_with("/.claude/.config.json")).unwrap();
+    assert_eq!(switched_off(adapter("claude-code"), legacy, &declared, None).unwrap(), None);
+}
+
+#[test]
+fn a_switch_of_claude_code_covers_the_repositories_below_the_project() {
+    let text = r#"{"projects":{"/home/dev/proj":{"disabledMcpjsonServers":["evil"]},"/home/dev/proj/vendored":{},"/home/dev/projx":{}}}"#;
+    let declared = of_project("evil");
+    let switch = first_switch("claude-code", &declared);
+    assert!(
+        !is_off(adapter("claude-code"), &switch, &declared, text.as_bytes()),
+        "on in the repository below"
+    );
+    let off = set("claude-code", &declared, Some(text)).unwrap().unwrap();
+    let off: serde_json::Value = serde_json::from_str(&off).unwrap();
+    assert_eq!(off["projects"]["/home/dev/proj/vendored"]["disabledMcpjsonServers"][0], "evil");
+    assert_eq!(off["projects"]["/home/dev/projx"], serde_json::json!({}));
+}
+
+#[test]
+fn outside_of_git_no_switch_of_claude_code_or_cursor_holds_for_the_folders_below() {
+    let declared = Declared { checkout: None, repository: None, ..of_project("evil") };
+    assert_eq!(adapter("claude-code").off_switches(&declared), []);
+    assert_eq!(adapter("cursor").off_switches(&declared), []);
+}
+
+#[test]
+fn cursor_is_switched_off_in_the_folder_of_the_project() {
+    let declared = Declared { project: Some("/home/dev/proj/sub_dir"), ..of_project("evil") };
+    let paths: Vec<String> =
+        adapter("cursor").off_switches(&declared).into_iter().map(|switch| switch.keeps.path).collect();
+    let path = |slug| format!("$CURSOR_DATA_DIR/projects/{slug}/mcp-disabled.json");
+    assert_eq!(paths, [path("home-dev-proj"), path("home-dev-proj-sub-dir")]);
+    assert_eq!(set("cursor", &declared, None).unwrap().unwrap(), "[\"evil\"]\n");
+    let two = set("cursor", &declared, Some("[\n  \"good\"\n]")).unwrap().unwrap();
+    assert_eq!(serde_json::from_str::<Vec<String>>(&two).unwrap(), ["good", "evil"]);
+}
+
+#[test]
+fn gemini_is_switched_off_by_its_name_in_lower_case() {
+    let declared = of_project("Evil");
+    let made = set("gemini-cli", &declared, None).unwrap().unwrap();
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    assert_eq!(made, serde_json::json!({"evil": {"enabled": false}}));
+    let on = r#"{"evil":{"enabled":true},"good":{"enabled":true}}"#;
+    let off = set("gemini-cli", &declared, Some(on)).unwrap().unwrap();
+    assert_eq!(off, r#"{"evil":{"enabled":false},"good":{"enabled":true}}"#);
+    let nameless = Declared { key_path: "/mcp/serverCommand", ..declared };
+    assert_eq!(adapter("gemini-cli").off_switches(&nameless), []);
+    let quoted = of_project("a\"b\\c\u{1}");
+    set("gemini-cli", &quoted, Some("{}")).unwrap().unwrap();
+}
+
+#[test]
+fn copilot_is_switched_off_in_its_settings_and_for_projects_nobody_has_looked() {
+    let off = set("copilot-cli", &of_user("evil"), Some("{\n  // mine\n  \"theme\": \"dark\"\n}"))
+        .unwrap()
+        .unwrap();
+    assert!(off.contains("// mine"), "{off}");
+    assert_eq!(first_switch("copilot-cli", &of_user("evil")).evidence, Evidence::Tested);
+    assert_eq!(first_switch("copilot-cli", &of_project("evil")).evidence, Evidence::Inferred);
+}
+
+#[test]
+fn a_switch_in_a_file_that_the_client_does_not_read_does_not_hold() {
+    let declared = of_project("evil");
+    for (client, text) in [
+        ("claude-code", r#"{"projects":{"/home/dev/proj":{"disabledMcpjsonServers":["evil"]}},}"#),
+        ("gemini-cli", "\u{feff}{\"evil\":{\"enabled\":false}}"),
+        ("cursor", "[\"evil\" // no\n]"),
+        ("cursor", "[\"evil\""),
+    ] {
+        let switch = first_switch(client, &declared);
+        assert!(!is_off(adapter(client), &switch, &declared, text.as_bytes()), "{client}: {text}");
+        assert_eq!(set(client, &declared, Some(text)), Err(NoSwitch::NotRead), "{client}: {text}");
+    }
+    // something else where the list should be: nothing is overwritten
+    let odd = r#"{"projects":{"/home/dev/proj":{"disabledMcpjsonServers":"evil"}}}"#;
+    assert!(matches!(set("claude-code", &declared, Some(odd)), Err(NoSwitch::Unfaithful(_))));
+    let hidden = r#"{"evil":{"enabled":false},"evil":{"enabled":true}}"#;
+    let switch = first_switch("gemini-cli", &declared);
+    assert!(
+        !is_off(adapter("gemini-cli"), &switch, &declared, hidden.as_bytes()),
+        "the last of duplicates counts"
+    );
+}

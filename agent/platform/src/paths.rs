@@ -1,0 +1,98 @@
+//! Paths: where an agent's own folders are, and how a path travels between two processes.
+
+use std::path::{Path, PathBuf};
+
+use crate::environment::Environment;
+
+/// Folders of one agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentFolders {
+    /// Its settings.
+    pub settings: PathBuf,
+    /// What it must not forget.
+    pub state: PathBuf,
+}
+
+/// Of the agent of this machine, unless told otherwise. `None` if the system's folders are not known.
+pub fn of_machine(environment: &Environment) -> Option<AgentFolders> {
+    let (settings, state) = if cfg!(windows) {
+        let base = PathBuf::from(environment.get("ProgramData")?).join("mcpolicy");
+        (base.clone(), base.join("state"))
+    } else if cfg!(target_os = "macos") {
+        let base = Path::new("/Library/Application Support/mcpolicy");
+        (base.to_owned(), base.join("state"))
+    } else {
+        ("/etc/mcpolicy".into(), "/var/lib/mcpolicy".into())
+    };
+    Some(AgentFolders { settings, state })
+}
+
+/// Of an agent of one user. `None` if the user's folders are not known.
+pub fn of_user(environment: &Environment) -> Option<AgentFolders> {
+    let absolute = |name: &str| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let (settings, state) = if cfg!(windows) {
+        let base = absolute("LOCALAPPDATA")?;
+        (base.clone(), base)
+    } else if cfg!(target_os = "macos") {
+        let base = absolute("HOME")?.join("Library/Application Support");
+        (base.clone(), base)
+    } else {
+        let home = absolute("HOME");
+        let below = |name: &str| home.as_ref().map(|home| home.join(name));
+        (
+            absolute("XDG_CONFIG_HOME").or_else(|| below(".config"))?,
+            absolute("XDG_STATE_HOME").or_else(|| below(".local/state"))?,
+        )
+    };
+    Some(AgentFolders { settings: settings.join("mcpolicy"), state: state.join("mcpolicy/state") })
+}
+
+/// The bytes of a path, for another process of this program on this machine.
+pub fn to_bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
+}
+
+/// The path of bytes that another process sent; `None` where they are none on this system.
+pub fn of_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStringExt as _;
+        let name = std::ffi::OsString::from_vec(bytes);
+        (!name.as_encoded_bytes().contains(&0)).then(|| name.into())
+    }
+    #[cfg(not(unix))]
+    {
+        String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).map(PathBuf::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_comes_out_as_it_went_in() {
+        let path = Path::new("/home/ann/.claude.json");
+        assert_eq!(of_bytes(to_bytes(path).to_vec()).as_deref(), Some(path));
+        assert_eq!(of_bytes(b"/home/\0".to_vec()), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_no_text_stays_what_it_is() {
+        let bytes = b"/home/\xff\xfe/.mcp.json";
+        assert_eq!(to_bytes(&of_bytes(bytes.to_vec()).expect("a path")), bytes);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_machine_and_a_user_have_their_own_places() {
+        let empty = Environment::empty();
+        assert_eq!(of_machine(&empty).expect("known").state, Path::new("/var/lib/mcpolicy"));
+        assert_eq!(of_user(&empty), None);
+        let user = Environment::from_iter([("HOME".to_owned(), "/home/ann".to_owned())]);
+        let folders = of_user(&user).expect("known");
+        assert_eq!(folders.settings, Path::new("/home/ann/.config/mcpolicy"));
+        assert_eq!(folders.state, Path::new("/home/ann/.local/state/mcpolicy/state"));
+    }
+}

@@ -1,0 +1,456 @@
+//! What answers: one home's files, opened, parsed and rewritten by whoever this process is.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mcpolicy_clients::edit::{self, Change};
+use mcpolicy_platform::machine::{Account, Machine, ReadError};
+use mcpolicy_platform::secure_fs::{ClientLock, Fault, HomeDir, Original, ReplaceError, TempName};
+use mcpolicy_schema::redact::Redactor;
+use sha2::{Digest as _, Sha256};
+
+use super::{Answer, Broken, Channel, Draft, Failure, Held, Opened, Request, Scanned, Seen, Standing};
+use crate::discover::HomeContext;
+use crate::discover::source::Source;
+use crate::pipeline::{self, Bounds};
+use crate::vault::digest_of;
+use crate::{ground, inventory};
+
+/// Largest file that is edited, in bytes.
+pub const MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// A client's lock that was not touched for so long is nobody's (Claude Code 2.1).
+const LOCK_STALE: Duration = Duration::from_secs(10);
+/// How long a client's lock is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+/// Rights of a file that is made anew.
+const NEW_MODE: u32 = 0o600;
+
+/// One home, as whoever may look at it.
+#[derive(Debug, Clone)]
+pub struct HomeSpec {
+    /// The machine that the home is on.
+    pub machine: Machine,
+    /// The home.
+    pub home: HomeContext,
+    /// Homes of others.
+    pub others: Vec<PathBuf>,
+    /// The numbers by which its user's rights are judged.
+    pub account: Account,
+}
+
+/// Answers for one home.
+pub struct Core<'r> {
+    spec: HomeSpec,
+    redactor: &'r Redactor,
+    open: Option<Open>,
+    asked: Option<Request>,
+}
+
+/// A file that is open for an edit.
+struct Open {
+    source: Source,
+    home: HomeDir,
+    relative: PathBuf,
+    /// None where the file is to be made.
+    file: Option<Original>,
+    /// What it is to become.
+    base: Vec<u8>,
+    draft: Option<Vec<u8>>,
+    #[expect(dead_code, reason = "held until the file is closed")]
+    lock: Option<ClientLock>,
+}
+
+impl Channel for Core<'_> {
+    fn send(&mut self, request: Request) -> Result<(), Failure> {
+        self.asked = Some(request);
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<Answer, Failure> {
+        let request = self.asked.take().ok_or(Failure::Nonsense("nothing was asked"))?;
+        Ok(self.answer(request, &|_| {}))
+    }
+}
+
+impl<'r> Core<'r> {
+    /// For one home. Nothing is read yet.
+    pub fn new(spec: HomeSpec, redactor: &'r Redactor) -> Self {
+        Self { spec, redactor, open: None, asked: None }
+    }
+
+    /// Answers. A scan tells its progress.
+    pub fn answer(&mut self, request: Request, progress: &(dyn Fn(u64) + Sync)) -> Answer {
+        let answered = match request {
+            Request::Scan { budget, threads } => {
+                let bounds = Bounds { walk_budget: budget, threads, progress };
+                Ok(Answer::Scanned(Box::new(self.scan(&bounds))))
+            }
+            Request::Open { source, create } => self.open(source, create),
+            Request::Apply(changes) => self.apply(&changes),
+            Request::Propose(bytes) => self.drafted(bytes, Vec::new()),
+            Request::Accept => self.accept(),
+            Request::Commit(temporary) => self.commit(&temporary),
+            Request::Remove(temporary) => self.remove(&temporary),
+            Request::Close => {
+                self.open = None;
+                Ok(Answer::Done)
+            }
+            Request::DigestOf(source) => self.digest_of(&source),
+            Request::Replay(broken) => Ok(Answer::Found(self.replay(&broken))),
+            Request::Look(path) => Ok(self.look(&path)),
+            Request::Hash { path, most } => hash(&self.spec.machine, &path, most)
+                .map(|(sha256, length)| Answer::Digest { sha256, length })
+                .map_err(|error| error.to_string()),
+        };
+        answered.unwrap_or_else(Answer::Refused)
+    }
+
+    fn scan(&self, bounds: &Bounds<'_>) -> Scanned {
+        let spec = self.spec.clone();
+        let mut ground = ground::of_home(spec.machine, spec.home, spec.others);
+        let outcome = pipeline::scan(&ground, bounds, self.redactor);
+        let mut gaps = std::mem::take(&mut ground.gaps);
+        gaps.extend(outcome.gaps);
+        Scanned {
+            sources: outcome.sources,
+            entries: outcome.entries,
+            gaps,
+            findings: ground.findings.drain(..).map(|(path, _, finding)| (path, finding)).collect(),
+            directories: outcome.directories,
+            files_read: outcome.files_read,
+        }
+    }
+
+    fn home(&self) -> Result<HomeDir, String> {
+        let HomeContext { uid, layout, .. } = &self.spec.home;
+        let host = self.spec.machine.host_path(&layout.home);
+        HomeDir::open(&host, *uid).map_err(|fault| format!("the home {fault}"))
+    }
+
+    fn relative(&self, source: &Source) -> Result<PathBuf, String> {
+        let outside = "the file is outside of its user's home";
+        let relative = source.path.strip_prefix(&self.spec.home.layout.home).map_err(|_| outside)?;
+        Ok(relative.to_owned())
+    }
+
+    fn open(&mut self, source: Source, create: bool) -> Result<Answer, String> {
+        self.open = None;
+        let (home, relative) = (self.home()?, self.relative(&source)?);
+        let lock = lock_of(&source, &relative).and_then(|path| {
+            // courtesy: the exchange sees what a client writes meanwhile
+            ClientLock::take(&home, &path, LOCK_STALE, LOCK_PATIENCE).ok()
+        });
+        let file = match home.open_file(&relative, MAX_BYTES) {
+            Ok(file) => Some(file),
+            Err(Fault::NotFound) if create => None,
+            Err(Fault::NotFound) => return Ok(Answer::Absent),
+            Err(fault) => return Err(format!("the file {fault}")),
+        };
+        let bytes = file.as_ref().map(|file| file.bytes().to_vec()).unwrap_or_default();
+        let opened = Opened {
+            path: file.as_ref().map_or_else(|| relative.clone(), |file| file.path().to_owned()),
+            held: held(&source, &bytes),
+            existed: file.is_some(),
+            bytes: bytes.clone(),
+        };
+        self.open = Some(Open { source, home, relative, file, base: bytes, draft: None, lock });
+        Ok(Answer::Opened(Box::new(opened)))
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<Answer, String> {
+        let open = self.open.as_ref().ok_or_else(nothing_open)?;
+        let format = inventory::format_of(&open.source);
+        let edited = edit::apply(format, &open.source.path.to_string_lossy(), &open.base, changes)
+            .map_err(|error| error.to_string())?;
+        self.drafted(edited.bytes, edited.removed)
+    }
+
+    fn drafted(&mut self, bytes: Vec<u8>, removed: Vec<Vec<edit::Piece>>) -> Result<Answer, String> {
+        let open = self.open.as_mut().ok_or_else(nothing_open)?;
+        let held = held(&open.source, &bytes);
+        open.draft = Some(bytes.clone());
+        Ok(Answer::Drafted(Box::new(Draft { bytes, removed, held })))
+    }
+
+    fn accept(&mut self) -> Result<Answer, String> {
+        let open = self.open.as_mut().ok_or_else(nothing_open)?;
+        open.base = open.draft.take().ok_or("there is no draft")?;
+        Ok(Answer::Done)
+    }
+
+    fn commit(&mut self, temporary: &TempName) -> Result<Answer, String> {
+        let open = self.open.as_ref().ok_or_else(nothing_open)?;
+        written(match &open.file {
+            Some(file) => file.replace_as(&open.base, temporary).map(drop),
+            None => open.home.create_as(&open.relative, &open.base, NEW_MODE, temporary).map(drop),
+        })
+    }
+
+    fn remove(&self, temporary: &TempName) -> Result<Answer, String> {
+        let file = self.open.as_ref().and_then(|open| open.file.as_ref()).ok_or_else(nothing_open)?;
+        written(file.remove_as(temporary))
+    }
+
+    fn digest_of(&self, source: &Source) -> Result<Answer, String> {
+        let file = self.home()?.open_file(&self.relative(source)?, MAX_BYTES);
+        let file = file.map_err(|fault| format!("it {fault}"))?;
+        Ok(Answer::Digest { sha256: digest_of(file.bytes()), length: file.bytes().len() as u64 })
+    }
+
+    fn replay(&self, broken: &Broken) -> Standing {
+        let Ok(home) = self.home() else { return Standing::Unknown };
+        clean(&home, broken);
+        match home.open_file(&broken.relative, MAX_BYTES) {
+            Ok(file) => match digest_of(file.bytes()) {
+                digest if digest == broken.after => Standing::After,
+                digest if digest == broken.before => Standing::Before,
+                _ => Standing::Other,
+            },
+            Err(Fault::NotFound) => Standing::Gone,
+            Err(_) => Standing::Unknown,
+        }
+    }
+
+    fn look(&self, path: &Path) -> Answer {
+        let what = seen(&self.spec.machine, path);
+        let user_writable = match what {
+            Seen::Program(_) => self.spec.machine.is_writable_by(path, &self.spec.account),
+            Seen::Nothing | Seen::Unknown => true,
+        };
+        Answer::Seen { what, user_writable }
+    }
+}
+
+fn written(replaced: Result<(), ReplaceError>) -> Result<Answer, String> {
+    match replaced {
+        Ok(()) => Ok(Answer::Committed),
+        Err(ReplaceError::Changed) => Ok(Answer::Changed),
+        Err(error @ ReplaceError::Conflict { .. }) => Ok(Answer::Conflict(format!("the file {error}"))),
+        Err(ReplaceError::Fault(fault)) => Err(format!("the file {fault}")),
+    }
+}
+
+fn nothing_open() -> String {
+    "no file is open".to_owned()
+}
+
+/// What bytes hold.
+fn held(source: &Source, bytes: &[u8]) -> Held {
+    let taken = inventory::take(source, bytes);
+    Held { state: taken.state.as_str(), entries: taken.entries, findings: taken.findings }
+}
+
+/// What stands at a path, as a search for a program takes it.
+pub fn seen(machine: &Machine, path: &Path) -> Seen {
+    match machine.program(path) {
+        Ok(program) => Seen::Program(program),
+        Err(ReadError::LeavesScope { .. } | ReadError::Io(_)) => Seen::Unknown,
+        // a system that looks for a program passes over these too
+        Err(_) => Seen::Nothing,
+    }
+}
+
+/// The digest of a file and its length.
+///
+/// # Errors
+/// It cannot be read, or is larger than `most`.
+pub fn hash(machine: &Machine, path: &Path, most: u64) -> Result<(String, u64), ReadError> {
+    let mut hash = Sha256::new();
+    let mut read = 0_u64;
+    machine.stream(path, most, &mut |piece| {
+        hash.update(piece);
+        read += piece.len() as u64;
+    })?;
+    Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), read))
+}
+
+/// The lock directory of a file whose client takes one before it writes (Claude Code 2.1: `.claude.json.lock`).
+fn lock_of(source: &Source, relative: &Path) -> Option<PathBuf> {
+    let is_claude = source.readings.iter().any(|reading| reading.adapter.about().id == "claude-code");
+    let is_state = relative.file_name().is_some_and(|name| name == ".claude.json");
+    (is_claude && is_state).then(|| ClientLock::path_for(relative))
+}
+
+/// A temporary file is ours to remove if it holds the new bytes, or the old ones while the new are in place. Anything
+/// else is what a user wrote and an exchange displaced: it is put back.
+fn clean(home: &HomeDir, broken: &Broken) {
+    let Ok(temporary) = broken.temporary.parse::<TempName>() else { return };
+    let folder = broken.relative.parent().unwrap_or(Path::new(""));
+    let Ok(left) = home.open_file(&folder.join(temporary.as_str()), MAX_BYTES) else { return };
+    let left = digest_of(left.bytes());
+    if left == broken.after || left == broken.before {
+        // a failure leaves a file that the next sweep finds
+        let _ = home.remove_leftover(folder, &temporary);
+        return;
+    }
+    if let Ok(file) = home.open_file(&broken.relative, MAX_BYTES)
+        && digest_of(file.bytes()) == broken.after
+    {
+        let _ = file.reinstate(&temporary);
+    } else {
+        // half of the new bytes: the exchange never happened
+        let _ = home.remove_leftover(folder, &temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use mcpolicy_clients::edit::Place;
+    use mcpolicy_clients::template::Layout;
+
+    use super::*;
+    use crate::pipeline::reading_for;
+
+    const TEXT: &str = r#"{"mcpServers": {"a": {"command": "a"}, "b": {"command": "b"}}}"#;
+    const WITHOUT_A: &str = r#"{"mcpServers": {"b": {"command": "b"}}}"#;
+
+    struct Home(tempfile::TempDir, Redactor);
+
+    impl Home {
+        fn new() -> Self {
+            let home = Self(tempfile::tempdir().unwrap(), Redactor::new(&[3; 32]));
+            std::fs::create_dir(home.path().join(".cursor")).unwrap();
+            std::fs::write(home.file(), TEXT).unwrap();
+            home
+        }
+
+        fn path(&self) -> PathBuf {
+            self.0.path().canonicalize().unwrap()
+        }
+
+        fn file(&self) -> PathBuf {
+            self.path().join(".cursor/mcp.json")
+        }
+
+        fn text(&self) -> Option<String> {
+            Machine::live()
+                .read(&self.file(), None, MAX_BYTES)
+                .ok()
+                .map(|s| String::from_utf8(s.bytes).unwrap())
+        }
+
+        fn source(&self) -> Source {
+            Source::new(self.file(), Some(0), reading_for("cursor", &self.file()).unwrap())
+        }
+
+        fn core(&self) -> Core<'_> {
+            let layout = Layout { os: ground::host_os(), home: self.path(), variables: BTreeMap::new() };
+            let home = HomeContext { user: "ann".to_owned(), uid: None, layout };
+            let (machine, account) = (Machine::live(), Account::default());
+            Core::new(HomeSpec { machine, home, others: Vec::new(), account }, &self.1)
+        }
+    }
+
+    fn ask(core: &mut Core<'_>, request: Request) -> Answer {
+        core.answer(request, &|_| {})
+    }
+
+    fn open(core: &mut Core<'_>, source: Source) -> Opened {
+        match ask(core, Request::Open { source, create: true }) {
+            Answer::Opened(opened) => *opened,
+            _ => panic!("it can be opened"),
+        }
+    }
+
+    fn without_a(opened: &Opened) -> Request {
+        let entry = &opened.held.entries[0];
+        Request::Apply(vec![Change::Remove(Place {
+            key_path: entry.key_path.clone(),
+            span: entry.span.clone(),
+        })])
+    }
+
+    #[test]
+    fn only_an_accepted_draft_is_written() {
+        let home = Home::new();
+        let mut core = home.core();
+        let opened = open(&mut core, home.source());
+        assert_eq!(opened.held.entries.len(), 2);
+        let Answer::Drafted(draft) = ask(&mut core, without_a(&opened)) else { panic!("a draft") };
+        assert_eq!((draft.bytes.as_slice(), draft.held.entries.len()), (WITHOUT_A.as_bytes(), 1));
+        assert!(matches!(ask(&mut core, Request::Propose(b"{}".to_vec())), Answer::Drafted(_)));
+        assert_eq!(home.text().as_deref(), Some(TEXT), "nothing is written yet");
+        assert!(matches!(ask(&mut core, without_a(&opened)), Answer::Drafted(_)));
+        assert!(matches!(ask(&mut core, Request::Accept), Answer::Done));
+        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Committed));
+        assert_eq!(home.text().as_deref(), Some(WITHOUT_A));
+    }
+
+    #[test]
+    fn a_write_in_between_is_seen_and_stays() {
+        let home = Home::new();
+        let mut core = home.core();
+        let opened = open(&mut core, home.source());
+        ask(&mut core, without_a(&opened));
+        ask(&mut core, Request::Accept);
+        std::fs::write(home.file(), "{}").unwrap();
+        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Changed));
+        assert_eq!(home.text().as_deref(), Some("{}"));
+    }
+
+    #[test]
+    fn a_file_is_taken_away_and_made_anew() {
+        let home = Home::new();
+        let mut core = home.core();
+        open(&mut core, home.source());
+        assert!(matches!(ask(&mut core, Request::Remove(TempName::random().unwrap())), Answer::Committed));
+        assert_eq!(home.text(), None);
+        let opened = open(&mut core, home.source());
+        assert!(!opened.existed && opened.bytes.is_empty());
+        ask(&mut core, Request::Propose(TEXT.as_bytes().to_vec()));
+        ask(&mut core, Request::Accept);
+        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Committed));
+        assert_eq!(home.text().as_deref(), Some(TEXT));
+    }
+
+    #[test]
+    fn without_an_open_file_nothing_is_changed() {
+        let home = Home::new();
+        let mut core = home.core();
+        for request in [
+            Request::Accept,
+            Request::Commit(TempName::random().unwrap()),
+            Request::Remove(TempName::random().unwrap()),
+            Request::Propose(Vec::new()),
+        ] {
+            assert!(matches!(ask(&mut core, request), Answer::Refused(_)));
+        }
+        let outside = Source::new("/etc/passwd".into(), Some(0), home.source().readings[0]);
+        assert!(matches!(
+            ask(&mut core, Request::Open { source: outside, create: true }),
+            Answer::Refused(_)
+        ));
+        assert_eq!(home.text().as_deref(), Some(TEXT));
+    }
+
+    #[test]
+    fn a_leftover_is_cleaned_and_the_file_named_by_its_digest() {
+        let home = Home::new();
+        let mut core = home.core();
+        let temporary = TempName::random().unwrap();
+        let beside = home.path().join(".cursor").join(temporary.as_str());
+        let broken = |before: &str, after: &str| {
+            Request::Replay(Broken {
+                relative: ".cursor/mcp.json".into(),
+                temporary: temporary.as_str().to_owned(),
+                before: digest_of(before.as_bytes()),
+                after: digest_of(after.as_bytes()),
+            })
+        };
+        let standing = |core: &mut Core<'_>, request| match ask(core, request) {
+            Answer::Found(standing) => standing,
+            _ => panic!("it was looked at"),
+        };
+        std::fs::write(&beside, WITHOUT_A).unwrap();
+        assert_eq!(standing(&mut core, broken(TEXT, WITHOUT_A)), Standing::Before);
+        assert!(!beside.exists());
+        assert_eq!(standing(&mut core, broken(WITHOUT_A, TEXT)), Standing::After);
+        assert_eq!(standing(&mut core, broken("x", "y")), Standing::Other);
+        // what a user wrote and an exchange displaced comes back
+        std::fs::write(&beside, "{\"mine\": 1}").unwrap();
+        assert_eq!(standing(&mut core, broken("x", TEXT)), Standing::Other);
+        assert_eq!(home.text().as_deref(), Some("{\"mine\": 1}"));
+    }
+}

@@ -1,0 +1,350 @@
+//! All homes of a ground, each asked in the way that this process's rights demand. A home that fails once is asked
+//! nothing more, and the others go on.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mcpolicy_clients::edit::Change;
+use mcpolicy_platform::machine::Account;
+use mcpolicy_platform::secure_fs::TempName;
+use mcpolicy_platform::{privileges, users};
+use mcpolicy_schema::redact::Redactor;
+
+use super::core::{self, Core, HomeSpec};
+use super::{Answer, Broken, Channel, Draft, Failure, Opened, Request, Scanned, Seen, Standing, remote};
+use crate::discover::source::Source;
+use crate::pipeline::{Bounds, Ground};
+use crate::resolve::{Look, Unhashed};
+
+/// The walk of a home ends after this.
+pub const WALK_BUDGET: Duration = Duration::from_secs(300);
+/// Homes that are scanned at once: one whose user stops it holds up no more than these.
+const AT_ONCE: usize = 4;
+/// Workers that stay between scan and edits. On a machine with more homes they are started again when there is
+/// something to do.
+const KEPT: usize = 32;
+
+/// Who answers for homes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answering {
+    /// This process.
+    InProcess,
+    /// A worker for each home, which is the home's owner.
+    Workers,
+}
+
+/// What a path led to, and whether the user could put something else there.
+type Looked = (Seen, bool);
+
+/// The homes of a ground.
+pub struct Homes<'g> {
+    ground: &'g Ground,
+    redactor: &'g Redactor,
+    answering: Answering,
+    threads: usize,
+    paths: Vec<PathBuf>,
+    channels: RefCell<BTreeMap<usize, Box<dyn Channel + 'g>>>,
+    failed: RefCell<BTreeMap<usize, Failure>>,
+    looked: RefCell<BTreeMap<(usize, PathBuf), Looked>>,
+}
+
+/// An answer to another question.
+const OTHER: Failure = Failure::Nonsense("an answer to another question");
+
+impl<'g> Homes<'g> {
+    /// The homes of a ground. Nothing is started yet.
+    pub fn new(ground: &'g Ground, redactor: &'g Redactor, answering: Answering, threads: usize) -> Self {
+        Self {
+            ground,
+            redactor,
+            answering,
+            threads,
+            paths: ground.homes.iter().map(|home| home.layout.home.clone()).collect(),
+            channels: RefCell::default(),
+            failed: RefCell::default(),
+            looked: RefCell::default(),
+        }
+    }
+
+    /// Who answers where this process has such rights: without root's it is the user already.
+    pub fn answering() -> Answering {
+        if users::is_privileged() && privileges::HAS_WORKERS {
+            Answering::Workers
+        } else {
+            Answering::InProcess
+        }
+    }
+
+    /// Whether root looks at nothing of a user's itself.
+    pub fn is_apart(&self) -> bool {
+        self.answering == Answering::Workers
+    }
+
+    /// Homes that gave no answer, and why.
+    pub fn failed(&self) -> BTreeMap<usize, Failure> {
+        self.failed.borrow().clone()
+    }
+
+    /// Whether a home gave no answer.
+    pub fn has_failed(&self, at: usize) -> bool {
+        self.failed.borrow().contains_key(&at)
+    }
+
+    /// Scans all homes and hands over what each found. A home that fails is passed over.
+    pub fn scan(&self, bounds: &Bounds<'_>, mut take: impl FnMut(usize, Scanned)) {
+        let request = Request::Scan { budget: bounds.walk_budget, threads: bounds.threads };
+        let all: Vec<usize> = (0..self.paths.len()).collect();
+        for some in all.chunks(AT_ONCE) {
+            let asked: Vec<usize> =
+                some.iter().copied().filter(|at| self.hand_over(*at, request.clone()).is_ok()).collect();
+            for at in asked {
+                if let Ok(Answer::Scanned(scanned)) =
+                    self.receive(at, |answer| matches!(answer, Answer::Scanned(_)))
+                {
+                    take(at, *scanned);
+                }
+                if self.paths.len() > KEPT {
+                    self.channels.borrow_mut().remove(&at);
+                }
+            }
+        }
+    }
+
+    /// Opens a file for an edit; nothing if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be opened, or the home gives no answer: why, in words.
+    pub fn open(&self, source: &Source, create: bool) -> Result<Option<Box<Opened>>, String> {
+        let at = source.home.ok_or("it belongs to no home")?;
+        let request = Request::Open { source: source.clone(), create };
+        let fits = |answer: &Answer| matches!(answer, Answer::Opened(_) | Answer::Absent);
+        match self.ask(at, request, fits)? {
+            Answer::Opened(opened) => Ok(Some(opened)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes changes on what the open file of a home is to become.
+    ///
+    /// # Errors
+    /// They cannot be made and proved.
+    pub fn apply(&self, at: usize, changes: &[Change]) -> Result<Box<Draft>, String> {
+        self.draft(at, Request::Apply(changes.to_vec()))
+    }
+
+    /// Takes other bytes for what it is to become.
+    ///
+    /// # Errors
+    /// No file is open.
+    pub fn propose(&self, at: usize, bytes: &[u8]) -> Result<Box<Draft>, String> {
+        self.draft(at, Request::Propose(bytes.to_vec()))
+    }
+
+    fn draft(&self, at: usize, request: Request) -> Result<Box<Draft>, String> {
+        match self.ask(at, request, |answer| matches!(answer, Answer::Drafted(_)))? {
+            Answer::Drafted(draft) => Ok(draft),
+            _ => Err(OTHER.to_string()),
+        }
+    }
+
+    /// Goes on from the last draft.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn accept(&self, at: usize) -> Result<(), String> {
+        self.ask(at, Request::Accept, |answer| matches!(answer, Answer::Done)).map(drop)
+    }
+
+    /// Puts the accepted draft in place.
+    pub fn commit(&self, at: usize, temporary: &TempName) -> Written {
+        self.write(at, Request::Commit(temporary.clone()))
+    }
+
+    /// Takes the open file away.
+    pub fn remove(&self, at: usize, temporary: &TempName) -> Written {
+        self.write(at, Request::Remove(temporary.clone()))
+    }
+
+    fn write(&self, at: usize, request: Request) -> Written {
+        let fits =
+            |answer: &Answer| matches!(answer, Answer::Committed | Answer::Changed | Answer::Conflict(_));
+        match self.ask(at, request, fits) {
+            Ok(Answer::Committed) => Written::Done,
+            Ok(Answer::Changed) => Written::Changed,
+            Ok(Answer::Conflict(why)) => Written::Conflict(why),
+            Ok(_) => Written::Unknown(OTHER.to_string()),
+            // it may have been written before its worker was killed
+            Err(why) if self.has_failed(at) => Written::Unknown(why),
+            Err(why) => Written::Failed(why),
+        }
+    }
+
+    /// Closes the open file. Without an answer it was closed with its worker.
+    pub fn close(&self, at: usize) {
+        let _ = self.ask(at, Request::Close, |answer| matches!(answer, Answer::Done));
+    }
+
+    /// The digest of a file as it is now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn digest_of(&self, source: &Source) -> Result<String, String> {
+        let at = source.home.ok_or("it belongs to no home")?;
+        let request = Request::DigestOf(source.clone());
+        match self.ask(at, request, |answer| matches!(answer, Answer::Digest { .. }))? {
+            Answer::Digest { sha256, .. } => Ok(sha256),
+            _ => Err(OTHER.to_string()),
+        }
+    }
+
+    /// What became of a broken-off edit.
+    pub fn replay(&self, at: usize, broken: &Broken) -> Standing {
+        match self.ask(at, Request::Replay(broken.clone()), |answer| matches!(answer, Answer::Found(_))) {
+            Ok(Answer::Found(standing)) => standing,
+            _ => Standing::Unknown,
+        }
+    }
+
+    /// The index of the home at a path.
+    pub fn index_of(&self, home: &Path) -> Option<usize> {
+        self.paths.iter().position(|path| path == home)
+    }
+
+    /// The home that a path lies in, the innermost of them.
+    pub fn home_of(&self, path: &Path) -> Option<usize> {
+        let around = self.paths.iter().enumerate().filter(|(_, home)| path.starts_with(home));
+        around.max_by_key(|(_, home)| home.as_os_str().len()).map(|(at, _)| at)
+    }
+
+    /// Asks one home. An answer that does not fit the question is nonsense, and ends the home's part.
+    fn ask(&self, at: usize, request: Request, fits: impl Fn(&Answer) -> bool) -> Result<Answer, String> {
+        self.hand_over(at, request).map_err(|failure| failure.to_string())?;
+        match self.receive(at, |answer| fits(answer) || matches!(answer, Answer::Refused(_))) {
+            Ok(Answer::Refused(why)) => Err(why),
+            Ok(answer) => Ok(answer),
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
+
+    fn hand_over(&self, at: usize, request: Request) -> Result<(), Failure> {
+        if let Some(failure) = self.failed.borrow().get(&at) {
+            return Err(failure.clone());
+        }
+        let known = self.channels.borrow().contains_key(&at);
+        if !known {
+            let started = self.start(at);
+            let channel = started.map_err(|failure| self.fails(at, failure))?;
+            self.channels.borrow_mut().insert(at, channel);
+        }
+        let sent = match self.channels.borrow_mut().get_mut(&at) {
+            Some(channel) => channel.send(request),
+            None => Err(Failure::Ended),
+        };
+        sent.map_err(|failure| self.fails(at, failure))
+    }
+
+    fn receive(&self, at: usize, fits: impl Fn(&Answer) -> bool) -> Result<Answer, Failure> {
+        let received = match self.channels.borrow_mut().get_mut(&at) {
+            Some(channel) => channel.receive(),
+            None => Err(Failure::Ended),
+        };
+        let answer = received.map_err(|failure| self.fails(at, failure))?;
+        if fits(&answer) { Ok(answer) } else { Err(self.fails(at, OTHER)) }
+    }
+
+    fn start(&self, at: usize) -> Result<Box<dyn Channel + 'g>, Failure> {
+        let home = self.ground.homes.get(at).ok_or(Failure::Nonsense("a home that is none"))?;
+        let others = self.paths.iter().filter(|path| **path != home.layout.home).cloned().collect();
+        let machine = self.ground.machine.clone();
+        let account = users::account(&machine, &home.user, home.uid);
+        let spec = HomeSpec { machine, home: home.clone(), others, account };
+        Ok(match self.answering {
+            Answering::InProcess => Box::new(Core::new(spec, self.redactor)),
+            Answering::Workers => {
+                let place = (at, self.paths.clone());
+                Box::new(remote::start(&spec, place, self.threads, self.redactor)?)
+            }
+        })
+    }
+
+    fn fails(&self, at: usize, failure: Failure) -> Failure {
+        self.channels.borrow_mut().remove(&at);
+        self.failed.borrow_mut().insert(at, failure.clone());
+        failure
+    }
+
+    fn looked(&self, at: usize, path: &Path) -> Looked {
+        let key = (at, path.to_owned());
+        if let Some(known) = self.looked.borrow().get(&key) {
+            return known.clone();
+        }
+        let fits = |answer: &Answer| matches!(answer, Answer::Seen { .. });
+        let looked = match self.ask(at, Request::Look(path.to_owned()), fits) {
+            Ok(Answer::Seen { what, user_writable }) => (what, user_writable),
+            _ => (Seen::Unknown, true),
+        };
+        self.looked.borrow_mut().insert(key, looked.clone());
+        looked
+    }
+
+    /// Only root can change what the path leads to.
+    fn is_roots(&self, path: &Path) -> bool {
+        !self.ground.machine.is_writable_by(path, &Account { uid: Some(0), ..Account::default() })
+    }
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// The new file is in place.
+    Done,
+    /// Somebody wrote the file meanwhile; nothing of ours is in place.
+    Changed,
+    /// Writes of the user crossed ours more than once.
+    Conflict(String),
+    /// Nothing of ours is in place.
+    Failed(String),
+    /// There was no answer: the old file or the new one is in place.
+    Unknown(String),
+}
+
+/// Facts of files: the system's are root's to look at, a user's are the user's to tell.
+impl Look for Homes<'_> {
+    fn program(&self, home: Option<usize>, path: &Path) -> Seen {
+        if self.home_of(path).is_some() {
+            return home.map_or(Seen::Unknown, |at| self.looked(at, path).0);
+        }
+        match core::seen(&self.ground.machine, path) {
+            // a link from outside into a home
+            Seen::Program(program) if self.home_of(&program.real_path).is_some() => {
+                home.map_or(Seen::Unknown, |at| self.looked(at, path).0)
+            }
+            seen => seen,
+        }
+    }
+
+    fn user_writable(&self, home: Option<usize>, path: &Path, account: &Account) -> bool {
+        match (self.home_of(path), home) {
+            (None, _) => self.ground.machine.is_writable_by(path, account),
+            (Some(_), Some(at)) => self.looked(at, path).1,
+            (Some(_), None) => true,
+        }
+    }
+
+    fn hash(&self, home: Option<usize>, path: &Path, most: u64) -> Result<(String, u64), Unhashed> {
+        let is_in_home = self.home_of(path).is_some();
+        if !is_in_home && (!self.is_apart() || self.is_roots(path)) {
+            return core::hash(&self.ground.machine, path, most).map_err(|error| Unhashed(error.to_string()));
+        }
+        let at =
+            home.ok_or_else(|| Unhashed("belongs to a user, and is not read with root's rights".to_owned()))?;
+        let request = Request::Hash { path: path.to_owned(), most };
+        match self.ask(at, request, |answer| matches!(answer, Answer::Digest { .. })) {
+            Ok(Answer::Digest { sha256, length }) => Ok((sha256, length)),
+            Ok(_) => Err(Unhashed(OTHER.to_string())),
+            Err(why) => Err(Unhashed(why)),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The worker: a process of this program that becomes the owner of one home, shuts itself in, and answers.
+//!
+//! Started by root with pipes. Until it is the user it reads nothing but root's first frame.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use mcpolicy_platform::filesystems;
+use mcpolicy_platform::machine::{FileKind, Machine};
+use mcpolicy_platform::privileges::{
+    self, Becoming, Confinement, Limits, become_user, confine, frames, harden,
+};
+use mcpolicy_schema::redact::Redactor;
+
+use super::core::{Core, HomeSpec};
+use super::homes::WALK_BUDGET;
+use super::wire::{self, Begin, MAX_REQUEST};
+use super::{Answer, Request};
+
+/// Longest first frame, in bytes: a machine may have many homes.
+const MAX_BEGIN: u32 = 8 << 20;
+/// How often a scan tells that it goes on.
+const TICK: Duration = Duration::from_secs(1);
+/// Directories of a live machine's top that hold no files of clients, but processes, devices and sockets.
+const NOT_READ: [&str; 5] = ["boot", "dev", "proc", "run", "sys"];
+
+/// What a worker may use up. It is the user, and so is whatever it uses; the limits are for a fault of a parser. Memory:
+/// the densest files of 16 MiB take 750 MB of addresses. Time: all threads of a walk that takes its whole budget.
+fn limits(threads: usize) -> Limits {
+    let walk = WALK_BUDGET.as_secs().saturating_mul(threads as u64);
+    Limits { memory: 2 << 30, cpu_seconds: walk + 120, files: 256, file_size: 64 << 20 }
+}
+
+/// Answers until nothing more is asked.
+///
+/// # Errors
+/// It was not started as a worker is, or could not give up its rights.
+pub fn run() -> anyhow::Result<()> {
+    anyhow::ensure!(
+        privileges::is_on_pipes(),
+        "this command is for mcpolicy itself: it starts it with pipes, as the worker for one home"
+    );
+    let mut input = std::io::stdin().lock();
+    let begin = frames::read(&mut input, MAX_BEGIN)?;
+    let begin = Begin::decode(&begin)?;
+    // the table of mounts, which tells homes on servers; afterwards it is out of reach
+    filesystems::remember();
+    let output = Mutex::new(std::io::stdout());
+    let spec = match made_ready(begin) {
+        Ok((spec, confinement)) => {
+            say(&output, &wire::encode_ready(&confinement))?;
+            spec
+        }
+        Err(error) => {
+            say(&output, &wire::encode_answer(&Answer::Refused(format!("{error:#}"))))?;
+            return Err(error);
+        }
+    };
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    let redactor = Redactor::new(&key);
+    let mut core = Core::new(spec, &redactor);
+    loop {
+        let request = match frames::read(&mut input, MAX_REQUEST) {
+            Ok(frame) => wire::decode_request(&frame)?,
+            Err(frames::FrameError::Closed) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let answer = answer(&mut core, request, &output);
+        say(&output, &wire::encode_answer(&answer))?;
+    }
+}
+
+fn made_ready(begin: Begin) -> anyhow::Result<(HomeSpec, Confinement)> {
+    give_up_rights(&begin)?;
+    let spec = begin.spec()?;
+    let confinement = shut_in(&spec)?;
+    // else nothing would be found, and that would look like nothing being there
+    let home = &spec.home.layout.home;
+    if !filesystems::is_network(&spec.machine.host_path(home)) {
+        spec.machine.list(home).context("its owner cannot list the home, or not reach it")?;
+    }
+    Ok((spec, confinement))
+}
+
+fn give_up_rights(begin: &Begin) -> anyhow::Result<()> {
+    let limits = limits(begin.threads());
+    match begin.becoming() {
+        Becoming::User(ids) => become_user(&ids, &limits).context("cannot become the user"),
+        Becoming::Root => harden(&limits).context("cannot be hardened"),
+    }
+}
+
+/// Writes below the home, reads where clients of its user look: projects lie outside of homes too.
+fn shut_in(spec: &HomeSpec) -> anyhow::Result<Confinement> {
+    let home = spec.machine.host_path(&spec.home.layout.home);
+    let read_only = read_only(&spec.machine);
+    let read_only: Vec<&Path> = read_only.iter().map(PathBuf::as_path).collect();
+    confine(&home, &read_only).context("cannot be shut in")
+}
+
+fn read_only(machine: &Machine) -> Vec<PathBuf> {
+    let top = Path::new("/");
+    if !machine.is_live() {
+        return vec![machine.host_path(top)];
+    }
+    let names = machine.list(top).unwrap_or_default();
+    let read = names.iter().filter(|entry| {
+        matches!(entry.kind, FileKind::Directory | FileKind::Symlink)
+            && !NOT_READ.iter().any(|no| entry.name == *no)
+    });
+    read.map(|entry| top.join(&entry.name)).collect()
+}
+
+/// Answers; during a scan a second thread tells now and then that it goes on.
+fn answer(core: &mut Core<'_>, request: Request, output: &Mutex<std::io::Stdout>) -> Answer {
+    if !matches!(request, Request::Scan { .. }) {
+        return core.answer(request, &|_| {});
+    }
+    let (seen, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let teller = scope.spawn(|| {
+            while !over.load(Ordering::Acquire) {
+                std::thread::park_timeout(TICK);
+                if !over.load(Ordering::Acquire)
+                    && say(output, &wire::encode_going_on(seen.load(Ordering::Relaxed))).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        let answer = core.answer(request, &|directories| seen.store(directories, Ordering::Relaxed));
+        over.store(true, Ordering::Release);
+        teller.thread().unpark();
+        answer
+    })
+}
+
+fn say(output: &Mutex<std::io::Stdout>, frame: &[u8]) -> Result<(), frames::FrameError> {
+    // a teller that panicked had nothing half written: a frame is one write
+    let mut output = output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    frames::write(&mut *output, frame)?;
+    output.flush().map_err(|error| frames::FrameError::Io(error.kind()))
+}

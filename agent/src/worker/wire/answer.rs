@@ -1,0 +1,404 @@
+//! Answers: a user's claim about the own home, held against what can be.
+
+use std::path::{Component, Path, PathBuf};
+
+use mcpolicy_platform::machine::Program;
+use mcpolicy_schema::entry::Position;
+use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
+use mcpolicy_schema::redact::Redactor;
+use serde::{Deserialize, Serialize};
+
+use super::entry::WireEntry;
+use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
+use crate::assess::{Assessed, assess};
+use crate::gap::{self, Gap};
+use crate::inventory::{FileFinding, State};
+use crate::pipeline::SourceResult;
+use crate::worker::core::MAX_BYTES;
+use crate::worker::{Answer, Draft, Failure, Held, Opened, Scanned, Seen, Standing};
+
+/// Most files of a home.
+const MAX_SOURCES: usize = 100_000;
+/// Most entries of an answer.
+const MAX_ENTRIES: usize = 200_000;
+/// Most findings or gaps of an answer.
+const MAX_TOLD: usize = 200_000;
+/// Longest text that is for people, in bytes; more is cut.
+const MAX_TEXT: usize = 1000;
+/// A file whose reading failed.
+const UNREADABLE: &str = "unreadable";
+
+/// By what the claims of one home's worker are judged.
+pub struct Claims<'a> {
+    /// Index of the home.
+    pub home: usize,
+    /// All homes of the ground, by index.
+    pub homes: &'a [PathBuf],
+    /// For whatever is text.
+    pub redactor: &'a Redactor,
+}
+
+/// An answer with its time: a scan tells now and then that it goes on.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WireAnswer {
+    Ready { landlock: Option<u32>, complete: bool, seccomp: bool },
+    GoingOn(u64),
+    Scanned(Box<WireScanned>),
+    Opened { path: WirePath, bytes: Blob, held: WireHeld, existed: bool },
+    Absent,
+    Drafted { bytes: Blob, removed: Vec<Vec<WirePiece>>, held: WireHeld },
+    Done,
+    Committed,
+    Changed,
+    Conflict(String),
+    Digest { sha256: String, length: u64 },
+    Found(WireStanding),
+    Seen { what: WireSeen, user_writable: bool },
+    Refused(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireScanned {
+    sources: Vec<WireSourceResult>,
+    entries: Vec<(usize, WireEntry)>,
+    gaps: Vec<WireGap>,
+    findings: Vec<(WirePath, WireFinding)>,
+    directories: u64,
+    files_read: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireSourceResult {
+    source: WireSource,
+    state: String,
+    bytes: Option<u64>,
+    findings: Vec<WireFinding>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireHeld {
+    state: String,
+    entries: Vec<WireEntry>,
+    findings: Vec<WireFinding>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireFinding {
+    code: String,
+    severity: Severity,
+    message: String,
+    position: (u32, u32),
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireGap {
+    kind: String,
+    reason: String,
+    path: Option<WirePath>,
+    count: u64,
+    partial: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WireStanding {
+    After,
+    Before,
+    Other,
+    Gone,
+    Unknown,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WireSeen {
+    Program { real_path: WirePath, executable: bool },
+    Nothing,
+    Unknown,
+}
+
+/// What a frame of a worker says.
+pub enum Said {
+    /// It has become the user and is shut in.
+    Ready,
+    /// It is still at work.
+    GoingOn(u64),
+    /// It answers.
+    Answer(Answer),
+}
+
+fn finding_of(found: &FileFinding) -> WireFinding {
+    WireFinding {
+        code: found.finding.code.as_str().to_owned(),
+        severity: found.finding.severity,
+        message: found.finding.message.clone(),
+        position: (found.position.line, found.position.column),
+    }
+}
+
+fn held_of(held: &Held) -> WireHeld {
+    WireHeld {
+        state: held.state.to_owned(),
+        entries: held.entries.iter().map(WireEntry::of).collect(),
+        findings: held.findings.iter().map(finding_of).collect(),
+    }
+}
+
+fn gap_of(gap: &Gap) -> WireGap {
+    WireGap {
+        kind: gap.kind.to_owned(),
+        reason: gap.reason.clone(),
+        path: gap.path.as_deref().map(WirePath::of),
+        count: gap.count,
+        partial: gap.partial,
+    }
+}
+
+fn scanned_of(scanned: &Scanned) -> WireScanned {
+    let source = |result: &SourceResult| WireSourceResult {
+        source: WireSource::of(&result.source),
+        state: result.state.to_owned(),
+        bytes: result.bytes,
+        findings: result.findings.iter().map(finding_of).collect(),
+    };
+    WireScanned {
+        sources: scanned.sources.iter().map(source).collect(),
+        entries: scanned.entries.iter().map(|item| (item.source, WireEntry::of(&item.entry))).collect(),
+        gaps: scanned.gaps.iter().map(gap_of).collect(),
+        findings: scanned.findings.iter().map(|(path, f)| (WirePath::of(path), finding_of(f))).collect(),
+        directories: scanned.directories,
+        files_read: scanned.files_read,
+    }
+}
+
+/// The frame that tells that the worker is the user's and shut in.
+pub fn encode_ready(confinement: &mcpolicy_platform::privileges::Confinement) -> Vec<u8> {
+    bytes_of(&WireAnswer::Ready {
+        landlock: confinement.landlock,
+        complete: confinement.landlock_complete,
+        seccomp: confinement.seccomp,
+    })
+}
+
+/// The frame that tells that a scan goes on.
+pub fn encode_going_on(directories: u64) -> Vec<u8> {
+    bytes_of(&WireAnswer::GoingOn(directories))
+}
+
+/// An answer as a frame.
+pub fn encode_answer(answer: &Answer) -> Vec<u8> {
+    bytes_of(&match answer {
+        Answer::Scanned(scanned) => WireAnswer::Scanned(Box::new(scanned_of(scanned))),
+        Answer::Opened(opened) => WireAnswer::Opened {
+            path: WirePath::of(&opened.path),
+            bytes: Blob::of(&opened.bytes),
+            held: held_of(&opened.held),
+            existed: opened.existed,
+        },
+        Answer::Absent => WireAnswer::Absent,
+        Answer::Drafted(draft) => WireAnswer::Drafted {
+            bytes: Blob::of(&draft.bytes),
+            removed: draft.removed.iter().map(|all| all.iter().map(WirePiece::of).collect()).collect(),
+            held: held_of(&draft.held),
+        },
+        Answer::Done => WireAnswer::Done,
+        Answer::Committed => WireAnswer::Committed,
+        Answer::Changed => WireAnswer::Changed,
+        Answer::Conflict(why) => WireAnswer::Conflict(why.clone()),
+        Answer::Digest { sha256, length } => WireAnswer::Digest { sha256: sha256.clone(), length: *length },
+        Answer::Found(standing) => WireAnswer::Found(match standing {
+            Standing::After => WireStanding::After,
+            Standing::Before => WireStanding::Before,
+            Standing::Other => WireStanding::Other,
+            Standing::Gone => WireStanding::Gone,
+            Standing::Unknown => WireStanding::Unknown,
+        }),
+        Answer::Seen { what, user_writable } => WireAnswer::Seen {
+            what: match what {
+                Seen::Program(program) => WireSeen::Program {
+                    real_path: WirePath::of(&program.real_path),
+                    executable: program.executable,
+                },
+                Seen::Nothing => WireSeen::Nothing,
+                Seen::Unknown => WireSeen::Unknown,
+            },
+            user_writable: *user_writable,
+        },
+        Answer::Refused(why) => WireAnswer::Refused(why.clone()),
+    })
+}
+
+/// What a frame of a worker says, if it can be.
+///
+/// # Errors
+/// Anything in it cannot be.
+pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure> {
+    let wired: WireAnswer = serde_json::from_slice(bytes).map_err(no_json)?;
+    Ok(Said::Answer(match wired {
+        WireAnswer::Ready { .. } => return Ok(Said::Ready),
+        WireAnswer::GoingOn(directories) => return Ok(Said::GoingOn(directories)),
+        WireAnswer::Scanned(scanned) => Answer::Scanned(Box::new(claims.scanned(*scanned)?)),
+        WireAnswer::Opened { path, bytes, held, existed } => {
+            let (path, bytes) = (path.path()?, file_bytes(bytes)?);
+            if path.components().any(|part| !matches!(part, Component::Normal(_))) {
+                return Err(Failure::Nonsense("a path that leads out of its home"));
+            }
+            Answer::Opened(Box::new(Opened { path, bytes, held: claims.held(held)?, existed }))
+        }
+        WireAnswer::Absent => Answer::Absent,
+        WireAnswer::Drafted { bytes, removed, held } => {
+            let removed = removed.into_iter().map(pieces).collect::<Result<_, _>>()?;
+            let draft = Draft { bytes: file_bytes(bytes)?, removed, held: claims.held(held)? };
+            Answer::Drafted(Box::new(draft))
+        }
+        WireAnswer::Done => Answer::Done,
+        WireAnswer::Committed => Answer::Committed,
+        WireAnswer::Changed => Answer::Changed,
+        WireAnswer::Conflict(why) => Answer::Conflict(claims.text(&why)),
+        WireAnswer::Digest { sha256, length } => {
+            let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            if sha256.len() != 64 || !sha256.bytes().all(is_hex) {
+                return Err(Failure::Nonsense("a digest that is none"));
+            }
+            Answer::Digest { sha256, length }
+        }
+        WireAnswer::Found(standing) => Answer::Found(match standing {
+            WireStanding::After => Standing::After,
+            WireStanding::Before => Standing::Before,
+            WireStanding::Other => Standing::Other,
+            WireStanding::Gone => Standing::Gone,
+            WireStanding::Unknown => Standing::Unknown,
+        }),
+        WireAnswer::Seen { what, user_writable } => Answer::Seen { what: seen(what)?, user_writable },
+        WireAnswer::Refused(why) => Answer::Refused(claims.text(&why)),
+    }))
+}
+
+fn file_bytes(blob: Blob) -> Result<Vec<u8>, Failure> {
+    let bytes = blob.bytes()?;
+    // what is put back may be a little longer than what was taken
+    if bytes.len() as u64 > 2 * MAX_BYTES { Err(Failure::Flood) } else { Ok(bytes) }
+}
+
+fn seen(what: WireSeen) -> Result<Seen, Failure> {
+    Ok(match what {
+        WireSeen::Program { real_path, executable } => {
+            Seen::Program(Program { real_path: absolute(real_path)?, executable })
+        }
+        WireSeen::Nothing => Seen::Nothing,
+        WireSeen::Unknown => Seen::Unknown,
+    })
+}
+
+/// A path of the machine, without steps up.
+fn absolute(path: WirePath) -> Result<PathBuf, Failure> {
+    let path = path.path()?;
+    let steps_up = path.components().any(|part| matches!(part, Component::ParentDir));
+    if !path.has_root() || steps_up {
+        return Err(Failure::Nonsense("a path that is not one of the machine"));
+    }
+    Ok(path)
+}
+
+fn state(word: &str) -> Result<&'static str, Failure> {
+    let states = [State::Read, State::Refused, State::Unparseable, State::NotEvaluable];
+    let mut words = states.iter().map(|state| state.as_str()).chain([UNREADABLE]);
+    words.find(|known| *known == word).ok_or(Failure::Nonsense("a state of a file that is not known"))
+}
+
+fn at_most<T>(list: &[T], most: usize) -> Result<(), Failure> {
+    if list.len() > most { Err(Failure::Flood) } else { Ok(()) }
+}
+
+impl Claims<'_> {
+    /// Text for people: redacted, and no longer than any of ours.
+    fn text(&self, text: &str) -> String {
+        let mut end = text.len().min(MAX_TEXT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.redactor.text(&text[..end])
+    }
+
+    /// Whose home a path lies in: the innermost, where one lies around another.
+    fn home_of(&self, path: &Path) -> Option<usize> {
+        let around = self.homes.iter().enumerate().filter(|(_, home)| path.starts_with(home));
+        around.max_by_key(|(_, home)| home.as_os_str().len()).map(|(at, _)| at)
+    }
+
+    fn scanned(&self, wired: WireScanned) -> Result<Scanned, Failure> {
+        at_most(&wired.sources, MAX_SOURCES)?;
+        at_most(&wired.entries, MAX_ENTRIES)?;
+        at_most(&wired.gaps, MAX_TOLD)?;
+        at_most(&wired.findings, MAX_TOLD)?;
+        let sources =
+            wired.sources.into_iter().map(|source| self.source(source)).collect::<Result<Vec<_>, _>>()?;
+        let home = self.homes.get(self.home).and_then(|home| home.to_str());
+        let mut entries: Vec<Assessed> = Vec::with_capacity(wired.entries.len());
+        for (source, entry) in wired.entries {
+            if source >= sources.len() {
+                return Err(Failure::Nonsense("an entry of a file that was not named"));
+            }
+            entries.push(assess(entry.entry()?, source, home, self.redactor));
+        }
+        let finding = |(path, found): (WirePath, WireFinding)| Ok((absolute(path)?, self.finding(&found)?));
+        Ok(Scanned {
+            sources,
+            entries,
+            gaps: wired.gaps.into_iter().map(|gap| self.gap(gap)).collect::<Result<_, _>>()?,
+            findings: wired.findings.into_iter().map(finding).collect::<Result<_, Failure>>()?,
+            directories: wired.directories,
+            files_read: wired.files_read,
+        })
+    }
+
+    fn source(&self, wired: WireSourceResult) -> Result<SourceResult, Failure> {
+        let source = wired.source.source(Some(self.home))?;
+        absolute(WirePath::of(&source.path))?;
+        if self.home_of(&source.path).is_some_and(|at| at != self.home) {
+            return Err(Failure::Nonsense("a file of another user's home"));
+        }
+        if source.readings.iter().any(|r| r.location.scope == mcpolicy_schema::entry::Scope::Managed) {
+            return Err(Failure::Nonsense("a file of administrators in a home"));
+        }
+        at_most(&wired.findings, MAX_TOLD)?;
+        Ok(SourceResult {
+            source,
+            state: state(&wired.state)?,
+            bytes: wired.bytes,
+            digest: None,
+            findings: wired.findings.iter().map(|f| self.finding(f)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn held(&self, wired: WireHeld) -> Result<Held, Failure> {
+        at_most(&wired.entries, MAX_ENTRIES)?;
+        at_most(&wired.findings, MAX_TOLD)?;
+        Ok(Held {
+            state: state(&wired.state)?,
+            entries: wired.entries.into_iter().map(WireEntry::entry).collect::<Result<_, _>>()?,
+            findings: wired.findings.iter().map(|f| self.finding(f)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn finding(&self, wired: &WireFinding) -> Result<FileFinding, Failure> {
+        let code = FindingCode::ALL.iter().copied().find(|code| code.as_str() == wired.code);
+        let code = code.ok_or(Failure::Nonsense("a finding that is not known"))?;
+        let finding = Finding::new(code, self.text(&wired.message)).weighing(wired.severity);
+        let (line, column) = wired.position;
+        Ok(FileFinding { finding, position: Position { line, column } })
+    }
+
+    fn gap(&self, wired: WireGap) -> Result<Gap, Failure> {
+        let kind = gap::kind_named(&wired.kind).ok_or(Failure::Nonsense("a gap that is not known"))?;
+        Ok(Gap {
+            kind,
+            reason: self.text(&wired.reason),
+            path: wired.path.map(WirePath::path).transpose()?,
+            count: wired.count,
+            home: Some(self.home),
+            partial: wired.partial,
+        })
+    }
+}
