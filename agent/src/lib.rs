@@ -23,7 +23,5 @@ pub mod report;
 pub mod resolve;
 pub mod running;
 pub mod settings;
-#[cfg(test)]
-mod testing;
 pub mod vault;
 pub mod worker;

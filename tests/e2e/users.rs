@@ -7,8 +7,6 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mcpolicy::journal::Journal;
-use mcpolicy::vault::Vault;
 use mcpolicy_tests::skip;
 use serde_json::{Value, json};
 
@@ -484,47 +482,4 @@ fn a_user_who_kills_the_worker_holds_nobody_up() {
 #[test]
 fn a_user_who_stops_the_worker_holds_nobody_up() {
     against("STOP");
-}
-
-#[test]
-fn a_vault_to_which_others_have_rights_is_not_used() {
-    let folder = private_folder();
-    let path = folder.path().join("vault");
-    Vault::open(&path).unwrap();
-    let set = |path: &Path, mode| {
-        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-    };
-    for part in ["", "objects", "items"] {
-        for mode in [0o777, 0o770, 0o720, 0o750, 0o704] {
-            set(&path.join(part), mode);
-            let refused = Vault::open(&path).err().expect("refused").to_string();
-            assert!(refused.contains("chmod 700"), "{part} {mode:o}: {refused}");
-        }
-        set(&path.join(part), 0o700);
-    }
-    set(folder.path(), 0o777);
-    assert!(Vault::open(&path).is_err(), "others may put another vault there");
-    set(folder.path(), 0o700);
-    fs::rename(&path, folder.path().join("elsewhere")).unwrap();
-    symlink("elsewhere", &path).unwrap();
-    assert!(Vault::open(&path).is_err(), "it is a link");
-}
-
-#[test]
-fn a_journal_that_others_may_write_is_not_used() {
-    let folder = private_folder();
-    let now = "2026-11-21T10:00:00Z".parse().unwrap();
-    for mode in [0o777, 0o770, 0o755] {
-        fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
-        let refused = Journal::open(folder.path(), now).err().expect("refused").to_string();
-        assert!(refused.contains("chmod 700"), "{mode:o}: {refused}");
-    }
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
-    Journal::open(folder.path(), now).unwrap();
-}
-
-fn private_folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
-    folder
 }

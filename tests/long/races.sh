@@ -1,5 +1,5 @@
 #!/bin/sh
-# A user's threads against the replacing of files, a million rounds each; some ten minutes to an hour. As root, so that
+# A user's threads against the replacing of files, a million rounds each; hours on a busy machine. As root, so that
 # the attacker is another user.
 #
 #   tests/long/races.sh                       all of it

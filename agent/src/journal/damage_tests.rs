@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use mcpolicy_tests::private::set_mode;
 use proptest::prelude::*;
 
 use super::tests::{bytes_of, folder, intent, now, only_segment, outcome};
@@ -10,7 +11,7 @@ use super::*;
 
 /// A journal of two changes that are done, one that is not, and an event.
 struct Written {
-    folder: crate::testing::PrivateFolder,
+    folder: tempfile::TempDir,
     path: PathBuf,
     bytes: Vec<u8>,
 }
@@ -104,7 +105,7 @@ fn a_bit_that_turned_at_any_byte_is_told_and_costs_one_record_or_two() {
 fn a_write_that_was_torn_into_zeros_or_anothers_bytes_is_told() {
     let written = Written::new();
     let last = written.lines().pop().unwrap();
-    for at in last.clone() {
+    for at in last {
         let mut zeros = written.bytes.clone();
         zeros[at..].fill(0);
         written.check(&zeros, &format!("zeros from {at}"));
@@ -168,6 +169,20 @@ fn a_number_at_the_end_of_all_numbers_is_told_and_does_not_stop_the_agent() {
     let (mut journal, opened) = Journal::open(folder.path(), now()).unwrap();
     assert!(!opened.damage.is_empty());
     journal.append(now(), outcome(1)).unwrap();
+}
+
+#[test]
+fn a_journal_that_others_may_write_is_not_used() {
+    let written = Written::new();
+    for mode in [0o777, 0o770, 0o755] {
+        if !set_mode(written.folder.path(), mode) {
+            return;
+        }
+        let refused = Journal::open(written.folder.path(), now()).err().expect("refused").to_string();
+        assert!(refused.contains("chmod 700"), "{mode:o}: {refused}");
+    }
+    set_mode(written.folder.path(), 0o700);
+    Journal::open(written.folder.path(), now()).unwrap();
 }
 
 proptest! {

@@ -1,12 +1,8 @@
 use mcpolicy_platform::durable;
 
-use super::*;
-use crate::testing::PrivateFolder;
+pub(super) use mcpolicy_tests::private::private_folder as folder;
 
-/// One that nobody else may enter; in memory where there is such, since each opening waits for the disk.
-pub(super) fn folder() -> PrivateFolder {
-    PrivateFolder::new()
-}
+use super::*;
 
 pub(super) fn now() -> Timestamp {
     "2026-11-21T10:00:00Z".parse().unwrap()

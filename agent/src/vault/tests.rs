@@ -1,12 +1,9 @@
 use std::ops::Range;
 
-use super::*;
-use crate::testing::PrivateFolder;
+pub(super) use mcpolicy_tests::private::private_folder as folder;
+use mcpolicy_tests::private::{link_folder, set_mode};
 
-/// One that nobody else may enter; in memory where there is such.
-pub(super) fn folder() -> PrivateFolder {
-    PrivateFolder::new()
-}
+use super::*;
 
 pub(super) const ORIGINAL: &[u8] =
     br#"{"mcpServers":{"bad":{"command":"evil","env":{"TOKEN":"s3cr3t"}},"good":{"command":"npx"}}}"#;
@@ -197,6 +194,29 @@ fn one_damaged_item_keeps_no_other_from_being_shrunk_nor_makes_them_all_go() {
     assert_eq!(gone.iter().map(|item| &item.id).collect::<Vec<_>>(), [&whole.id]);
     assert!(vault.original(&young).unwrap().is_some());
     assert_eq!(vault.items().unwrap().1, [vault.item_path(&broken.id)]);
+}
+
+#[test]
+fn a_vault_to_which_others_have_rights_is_not_used() {
+    let folder = folder();
+    let path = folder.path().join("vault");
+    Vault::open(&path).unwrap();
+    for part in ["", "objects", "items"] {
+        for mode in [0o777, 0o770, 0o720, 0o750, 0o704] {
+            if !set_mode(&path.join(part), mode) {
+                return;
+            }
+            let refused = Vault::open(&path).err().expect("refused").to_string();
+            assert!(refused.contains("chmod 700"), "{part} {mode:o}: {refused}");
+        }
+        set_mode(&path.join(part), 0o700);
+    }
+    set_mode(folder.path(), 0o777);
+    assert!(Vault::open(&path).is_err(), "others may put another vault there");
+    set_mode(folder.path(), 0o700);
+    std::fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+    link_folder(&folder.path().join("elsewhere"), &path);
+    assert!(Vault::open(&path).is_err(), "it is a link");
 }
 
 #[test]

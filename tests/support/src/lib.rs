@@ -6,6 +6,7 @@
     reason = "this crate is for tests only"
 )]
 
+pub mod private;
 pub mod signing;
 
 use std::path::{Path, PathBuf};
