@@ -165,6 +165,7 @@ impl Hands<'_, '_> {
             bytes: None,
             digest: None,
             findings: taken.findings,
+            environment: taken.environment,
         };
         Outcome { sources: vec![result], entries, ..Outcome::default() }
     }
