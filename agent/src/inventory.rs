@@ -8,8 +8,9 @@ use mcpolicy_clients::location::Role;
 use mcpolicy_clients::node::{LineIndex, Span, Value};
 use mcpolicy_clients::reads::Reads;
 use mcpolicy_clients::{normalise, servers};
-use mcpolicy_schema::entry::{Entry, Inert, Position, Reader};
+use mcpolicy_schema::entry::{ClientId, Entry, Inert, NamedValue, Position, Reader, Scope};
 use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
+use mcpolicy_schema::risk;
 
 use crate::discover::source::{Reading, Source};
 
@@ -58,6 +59,9 @@ pub struct FileInventory {
     pub findings: Vec<FileFinding>,
     /// Other places that it names, with the index into `Source::readings` of who follows them.
     pub leads: Vec<(usize, Lead)>,
+    /// Variables that a project's settings set for every server that this client starts there, as far as they change
+    /// what runs.
+    pub environment: Vec<(ClientId, NamedValue)>,
 }
 
 /// Most duplicate keys of one file that are told one by one.
@@ -106,7 +110,7 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
 
 fn failed(state: State, code: FindingCode, message: String, position: Position) -> FileInventory {
     let findings = vec![FileFinding { finding: Finding::new(code, message), position }];
-    FileInventory { state, entries: Vec::new(), findings, leads: Vec::new() }
+    FileInventory { state, entries: Vec::new(), findings, leads: Vec::new(), environment: Vec::new() }
 }
 
 /// The owner's format; a reader whose parser recovers from errors makes the file worth recovering.
@@ -164,7 +168,7 @@ impl<'d> FileReader<'d> {
         let leads = self.leads();
         let entries: Vec<Entry> = self.merged().iter().map(|m| self.entry(m, &refusals)).collect();
         let state = if all_refuse { State::Refused } else { State::Read };
-        FileInventory { state, entries, findings, leads }
+        FileInventory { state, entries, findings, leads, environment: self.environment() }
     }
 
     /// Servers of all readers, each declaration once, and what stands under keys that nobody reads.
@@ -313,6 +317,17 @@ impl<'d> FileReader<'d> {
             }
         }
         out
+    }
+
+    fn environment(&self) -> Vec<(ClientId, NamedValue)> {
+        let of_projects = self.source.readings.iter().filter(|r| r.location.scope == Scope::Project);
+        let variables = of_projects.flat_map(|reading| {
+            let variables = reading.adapter.environment(reading.location, self.parsed);
+            variables.into_iter().map(|(variable, _)| (reading.adapter.about().id, variable))
+        });
+        let changes =
+            |variable: &NamedValue| risk::of_client(&variable.name, variable.value.expose()).is_some();
+        variables.filter(|(_, variable)| changes(variable)).collect()
     }
 
     fn leads(&self) -> Vec<(usize, Lead)> {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mcpolicy_clients::location::Os;
 use mcpolicy_platform::machine::Account;
 use mcpolicy_platform::users::{self, Groups};
-use mcpolicy_schema::entry::{Entry, Scope};
+use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Scope};
 use mcpolicy_schema::evaluate::{Context, Device, Facts, Subject, System, evaluate, notices};
 use mcpolicy_schema::finding::Finding;
 use mcpolicy_schema::fingerprint;
@@ -20,7 +20,7 @@ use crate::discover::HomeContext;
 use crate::discover::source::Source;
 use crate::enforce::remembered::Remembered;
 use crate::in_force::InForce;
-use crate::pipeline::{Ground, Outcome, Plan};
+use crate::pipeline::{Ground, Outcome, Plan, SourceResult};
 use crate::resolve::{self, Asked, Dweller, Look, Resolver};
 use crate::running::Undeclared;
 
@@ -36,6 +36,15 @@ pub struct Terms<'a> {
     pub groups: &'a [String],
     /// What the agent remembers of earlier passes; a scan remembers nothing.
     pub remembered: Option<&'a Remembered>,
+}
+
+/// What a file of a project sets for all servers of a client.
+fn project_env(result: &SourceResult) -> Vec<(PathBuf, ClientId, NamedValue)> {
+    if result.environment.is_empty() {
+        return Vec::new();
+    }
+    let Some(project) = resolve::project_of(&result.source) else { return Vec::new() };
+    result.environment.iter().map(|(client, value)| (project.clone(), *client, value.clone())).collect()
 }
 
 /// Where an entry is judged.
@@ -74,6 +83,8 @@ pub struct Judge<'a> {
     nobody: Person,
     ring: Option<String>,
     resolver: Resolver<'a>,
+    /// What settings of clients set in which project, for every server that the client starts there.
+    project_env: Vec<(PathBuf, ClientId, NamedValue)>,
     nothing: BTreeSet<String>,
 }
 
@@ -103,7 +114,16 @@ impl<'a> Judge<'a> {
             wants_digest: Box::new(move |path| any_digest || policy.wants_digest(path)),
         });
         let ring = ring_of(&terms, &people);
-        Self { terms, ground, people, nobody, ring, resolver, nothing: BTreeSet::new() }
+        Self {
+            terms,
+            ground,
+            people,
+            nobody,
+            ring,
+            resolver,
+            project_env: Vec::new(),
+            nothing: BTreeSet::new(),
+        }
     }
 
     /// The ring that the machine is in.
@@ -113,6 +133,7 @@ impl<'a> Judge<'a> {
 
     /// Gives every entry and every undeclared server its judgement.
     pub fn judge(&mut self, outcome: &mut Outcome) {
+        self.project_env = outcome.sources.iter().flat_map(project_env).collect();
         for item in &mut outcome.entries {
             self.judge_entry(item, &outcome.sources[item.source].source);
         }
@@ -167,10 +188,22 @@ impl<'a> Judge<'a> {
         };
         let facts = self.resolver.facts(&asked);
         let place = places.place.map(Path::to_string_lossy);
-        let context = Context { directory: place.as_deref(), ..self.context(person, &facts) };
+        let client_env = self.client_env(subject.entry, places.place);
+        let context =
+            Context { directory: place.as_deref(), client_env: &client_env, ..self.context(person, &facts) };
         let judgement = evaluate(&self.terms.in_force.policy, subject, &context);
         let notices = notices(subject, &context);
         (judgement, notices, facts)
+    }
+
+    /// What the project sets for every server of a client that would start this one there.
+    fn client_env(&self, entry: &Entry, project: Option<&Path>) -> Vec<NamedValue> {
+        let reads = |client: ClientId| {
+            entry.client == client || entry.readers.iter().any(|reader| reader.client == client)
+        };
+        let here =
+            self.project_env.iter().filter(|(at, client, _)| Some(at.as_path()) == project && reads(client));
+        here.map(|(_, _, variable)| variable.clone()).collect()
     }
 
     fn context<'c>(&'c self, person: &'c Person, facts: &'c Facts) -> Context<'c> {
@@ -184,6 +217,7 @@ impl<'a> Judge<'a> {
             now: self.terms.now,
             home: person.home.as_deref(),
             directory: None,
+            client_env: &[],
             device: Device {
                 id: self.terms.device,
                 user: &person.name,

@@ -8,6 +8,7 @@ use mcpolicy_clients::codec;
 use mcpolicy_clients::location::Os;
 use mcpolicy_platform::machine::{Machine, Owner, ReadError};
 use mcpolicy_platform::processes::Process;
+use mcpolicy_schema::entry::{ClientId, NamedValue};
 use mcpolicy_schema::finding::{Finding, FindingCode};
 use mcpolicy_schema::redact::Redactor;
 
@@ -76,6 +77,8 @@ pub struct SourceResult {
     pub digest: Option<String>,
     /// Findings about the file.
     pub findings: Vec<FileFinding>,
+    /// See [`FileInventory::environment`](crate::inventory::FileInventory::environment).
+    pub environment: Vec<(ClientId, NamedValue)>,
 }
 
 /// All that a scan found, before it becomes a report.
@@ -254,6 +257,7 @@ impl Scan<'_> {
                     bytes: None,
                     digest: None,
                     findings,
+                    environment: Vec::new(),
                 });
                 None
             }
@@ -303,6 +307,7 @@ impl Scan<'_> {
             bytes: Some(taken.bytes),
             digest: Some(taken.digest),
             findings: taken.inventory.findings,
+            environment: taken.inventory.environment,
         });
     }
 

@@ -1,6 +1,6 @@
 //! What the program knows of one client. A new client is one file in `adapters/`, its fixtures and one registry line.
 
-use mcpolicy_schema::entry::{ClientId, Entry, Scope, Transport};
+use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Scope, Transport};
 use mcpolicy_schema::finding::Finding;
 
 use crate::codec::Parsed;
@@ -143,6 +143,12 @@ pub trait ClientAdapter: Sync {
     fn rewrites(&self, text: &str, doc: &Parsed<'_>) -> Option<usize> {
         let _ = (text, doc);
         None
+    }
+
+    /// Variables that this file makes the client hand to every server that it starts, with the place of each.
+    fn environment(&self, at: &Location, doc: &Parsed<'_>) -> Vec<(NamedValue, usize)> {
+        let _ = (at, doc);
+        Vec::new()
     }
 
     /// Settings worth telling (automatic approval, weakening of a managed policy).

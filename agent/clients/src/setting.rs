@@ -1,6 +1,9 @@
 //! Findings about settings: where a switch stands and whether it is on.
 
+use mcpolicy_schema::entry::{NamedValue, Scope};
 use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
+
+use mcpolicy_schema::risk;
 
 use crate::adapter::SettingFinding;
 use crate::node::Node;
@@ -29,6 +32,37 @@ pub fn is_on<'d>(root: &'d Node<'d>, name: &str) -> Option<&'d Node<'d>> {
 /// The node of a dotted setting that is this word.
 pub fn is_word<'d>(root: &'d Node<'d>, name: &str, word: &str) -> Option<&'d Node<'d>> {
     dotted(root, name).filter(|node| node.as_str() == Some(word))
+}
+
+/// The texts and numbers of a table of variables, with the place of each.
+pub fn variables(root: &Node<'_>, name: &str) -> Vec<(NamedValue, usize)> {
+    let members = root.get(name).map_or(&[][..], Node::members).iter();
+    let variable = |member: &crate::node::Member<'_>| {
+        let value = member.value.as_str().map_or_else(|| "set".to_owned(), str::to_owned);
+        let value = NamedValue { name: member.key.to_string(), value: value.as_str().into() };
+        (value, member.value.span.start as usize)
+    };
+    members.map(variable).collect()
+}
+
+/// Findings about variables that reach every server of a client. A repository has no business to set them; of the
+/// user's own the proxies and certificates of a company's network are usual.
+pub fn client_environment(variables: &[(NamedValue, usize)], scope: Scope) -> Vec<SettingFinding> {
+    let found = |(variable, offset): &(NamedValue, usize)| {
+        let code = risk::of_client(&variable.name, variable.value.expose())?;
+        let is_own = scope != Scope::Project;
+        let severity =
+            if is_own && code == FindingCode::ProxyOverride { Severity::Medium } else { Severity::High };
+        // Whoever wrote the file chose the name, and `…_BASE_URL` may be any.
+        let is_word = variable.name.len() <= 48
+            && variable.name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+            || risk::is_powerful(&variable.name);
+        let name = if is_word { variable.name.as_str() } else { "a variable" };
+        let message = format!("{name} in the settings of the client reaches every server that it starts");
+        let finding = Finding::new(code, message).weighing(severity);
+        Some(SettingFinding { finding, offset: *offset })
+    };
+    variables.iter().filter_map(found).collect()
 }
 
 #[cfg(test)]

@@ -144,6 +144,8 @@ impl Hands<'_, '_, '_> {
             bytes: None,
             digest: None,
             findings: std::mem::take(&mut held.findings),
+            // what the scan found of it goes on counting
+            environment: Vec::new(),
         };
         Outcome { sources: vec![result], entries, ..Outcome::default() }
     }

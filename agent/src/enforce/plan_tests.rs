@@ -37,8 +37,14 @@ fn denied(reason: FindingCode, pin: Option<&str>, disabled: bool) -> Outcome {
     let mut item = assess(taken.entries.into_iter().next().unwrap(), 0, None, &redactor);
     item.entry.disabled = disabled;
     item.judgement = Some(judgement(reason, pin));
-    let result =
-        SourceResult { source, state: taken.state.as_str(), bytes: None, digest: None, findings: Vec::new() };
+    let result = SourceResult {
+        source,
+        state: taken.state.as_str(),
+        bytes: None,
+        digest: None,
+        findings: Vec::new(),
+        environment: Vec::new(),
+    };
     Outcome { sources: vec![result], entries: vec![item], ..Outcome::default() }
 }
 

@@ -253,9 +253,11 @@ pub fn directory_of(entry: &Entry, source: &Source) -> Option<PathBuf> {
     if let Some(project) = &entry.project {
         return literal(project).filter(|path| path.is_absolute());
     }
-    if entry.scope != Scope::Project {
-        return None;
-    }
+    if entry.scope == Scope::Project { project_of(source) } else { None }
+}
+
+/// The project that a file of a project belongs to, if all its readers see the same in it.
+pub fn project_of(source: &Source) -> Option<PathBuf> {
     let roots: BTreeSet<&Path> = source
         .readings
         .iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::entry::Entry;
+use crate::entry::{Entry, NamedValue};
 use crate::identity::Identity;
 use crate::revocations::Revocations;
 use crate::signed::Grant;
@@ -84,6 +84,9 @@ pub struct Context<'a> {
     /// The directory in which a client starts what a repository or plugin declares: the project's, or that of the
     /// plugin's file. `None` where it is the user's to choose.
     pub directory: Option<&'a str>,
+    /// Variables that the project's settings of a client set for every server that the client starts there, as far as
+    /// they change what runs: judged like the environment of the entry.
+    pub client_env: &'a [NamedValue],
     /// Machine and user.
     pub device: Device<'a>,
     /// What is known of the files that the entry names.
@@ -109,6 +112,7 @@ impl Context<'_> {
             now,
             home: None,
             directory: None,
+            client_env: &[],
             device: Device::default(),
             facts: &NOTHING,
             revocations: None,

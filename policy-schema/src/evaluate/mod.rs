@@ -47,8 +47,10 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, context: &Context<'_>) -
     {
         return judgement;
     }
-    // Not even an exception opens the services of the link.
+    // Not even an exception opens the services of the link. Nor is an entry the one that was excepted where its project
+    // changes what every program runs.
     if case.reach != Reach::LinkLocal
+        && context.client_env.is_empty()
         && let Some(judgement) = exception(&case)
     {
         return judgement;

@@ -10,10 +10,10 @@ use crate::policy::rule::Compiled;
 use crate::reference::{self, Reference};
 use crate::verdict::Reason;
 
-/// Judges the environment that the entry and its arguments set.
+/// Judges the environment that the entry, its arguments and the project's settings of its client set.
 pub(super) fn environment(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Option<Reason> {
-    let all = case.subject.entry.env.iter().chain(&case.identity().argument_env);
-    for variable in all {
+    let own = case.subject.entry.env.iter().chain(&case.identity().argument_env);
+    for variable in own.chain(case.context.client_env) {
         let pattern =
             compiled.env.iter().find(|(name, _)| same_name(name, &variable.name, case)).map(|(_, p)| p);
         let Some(pattern) = pattern else {

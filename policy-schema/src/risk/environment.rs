@@ -256,6 +256,25 @@ pub fn is_powerful(name: &str) -> bool {
         || lower.ends_with("_index_url")
 }
 
+/// What is wrong with a variable that the settings of a client hand to the client and to every server that it starts:
+/// it changes what they run, where packages come from, or where they connect to.
+pub fn of_client(name: &str, value: &str) -> Option<FindingCode> {
+    let lower = name.to_ascii_lowercase();
+    if value.is_empty() || is_harmless(&lower, value) {
+        return None;
+    }
+    if lower.ends_with("_base_url") || lower.ends_with("_proxy") {
+        return Some(FindingCode::ProxyOverride);
+    }
+    let moves_packages = REGISTRIES.contains(&lower.as_str())
+        || lower.ends_with("_index_url")
+        || (lower.starts_with("npm_config_") && lower.ends_with(":registry"));
+    if moves_packages {
+        return Some(FindingCode::RegistryOverride);
+    }
+    is_powerful(name).then_some(FindingCode::LoaderVariable)
+}
+
 /// `NODE_OPTIONS=--max-old-space-size=4096` and its like load nothing.
 fn is_harmless(lower: &str, value: &str) -> bool {
     const FLAGS: &[&str] = &[

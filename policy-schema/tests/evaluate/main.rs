@@ -6,6 +6,7 @@
 )]
 
 mod addresses;
+mod client_env;
 mod conditions;
 mod denials;
 mod order;

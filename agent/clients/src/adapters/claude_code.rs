@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mcpolicy_schema::entry::{Entry, Scope, Transport};
+use mcpolicy_schema::entry::{Entry, NamedValue, Scope, Transport};
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
 use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Variable};
@@ -151,11 +151,20 @@ impl ClientAdapter for Adapter {
         projects.collect()
     }
 
+    fn environment(&self, at: &Location, doc: &Parsed<'_>) -> Vec<(NamedValue, usize)> {
+        // The `env` of its settings becomes the environment of the client, and servers inherit that.
+        if at.scope == Scope::Plugin || !at.keys.is_empty() {
+            return Vec::new();
+        }
+        setting::variables(&doc.root, "env")
+    }
+
     fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
         let mut out = Vec::new();
         if at.scope == Scope::Managed || at.scope == Scope::Plugin {
             return out;
         }
+        out.extend(setting::client_environment(&self.environment(at, doc), at.scope));
         if let Some(node) = setting::is_on(&doc.root, "enableAllProjectMcpServers") {
             let message = "enableAllProjectMcpServers approves every server that a repository brings";
             out.push(setting::found(FindingCode::AutoApproval, message, node));

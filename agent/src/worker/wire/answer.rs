@@ -8,7 +8,7 @@ use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
 use mcpolicy_schema::redact::Redactor;
 use serde::{Deserialize, Serialize};
 
-use super::entry::WireEntry;
+use super::entry::{WireEntry, WireVariable, variable, wire_variable};
 use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
 use crate::assess::{Assessed, assess};
 use crate::gap::{self, Gap};
@@ -74,6 +74,7 @@ struct WireSourceResult {
     state: String,
     bytes: Option<u64>,
     findings: Vec<WireFinding>,
+    environment: Vec<WireVariable>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -161,6 +162,7 @@ fn scanned_of(scanned: &Scanned) -> WireScanned {
         state: result.state.to_owned(),
         bytes: result.bytes,
         findings: result.findings.iter().map(finding_of).collect(),
+        environment: result.environment.iter().map(wire_variable).collect(),
     };
     WireScanned {
         sources: scanned.sources.iter().map(source).collect(),
@@ -363,12 +365,14 @@ impl Claims<'_> {
             return Err(Failure::Nonsense("a file of administrators in a home"));
         }
         at_most(&wired.findings, MAX_TOLD)?;
+        at_most(&wired.environment, MAX_TOLD)?;
         Ok(SourceResult {
             source,
             state: state(&wired.state)?,
             bytes: wired.bytes,
             digest: None,
             findings: wired.findings.iter().map(|f| self.finding(f)).collect::<Result<_, _>>()?,
+            environment: wired.environment.into_iter().map(variable).collect::<Result<_, _>>()?,
         })
     }
 

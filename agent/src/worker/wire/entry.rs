@@ -48,6 +48,17 @@ fn named(values: Vec<(String, String)>) -> Vec<NamedValue> {
     values.into_iter().map(|(name, value)| NamedValue { name, value: value.into() }).collect()
 }
 
+/// A variable that a client sets for its servers: the client, its name and its raw value.
+pub(super) type WireVariable = (String, String, String);
+
+pub(super) fn wire_variable((client, variable): &(ClientId, NamedValue)) -> WireVariable {
+    ((*client).to_owned(), variable.name.clone(), raw(&variable.value))
+}
+
+pub(super) fn variable((id, name, value): WireVariable) -> Result<(ClientId, NamedValue), Failure> {
+    Ok((client(&id)?, NamedValue { name, value: value.into() }))
+}
+
 impl WireEntry {
     pub(super) fn of(entry: &Entry) -> Self {
         let reader = |reader: &Reader| (reader.client.to_owned(), reader.setting.map(str::to_owned));

@@ -39,8 +39,14 @@ fn scanned(path: &str) -> Answer {
     let source = source(path);
     let taken = inventory::take(&source, TEXT.as_bytes());
     let entries = taken.entries.into_iter().map(|entry| assess(entry, 0, None, &redactor())).collect();
-    let sources =
-        vec![SourceResult { source, state: "read", bytes: Some(3), digest: None, findings: taken.findings }];
+    let sources = vec![SourceResult {
+        source,
+        state: "read",
+        bytes: Some(3),
+        digest: None,
+        findings: taken.findings,
+        environment: taken.environment,
+    }];
     Answer::Scanned(Box::new(Scanned { sources, entries, ..Scanned::default() }))
 }
 
