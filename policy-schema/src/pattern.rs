@@ -102,8 +102,11 @@ impl Pattern {
                 () if rest.starts_with("**") => (Part::Anything, 2),
                 () if first == '*' => (Part::Segment, 1),
                 () => {
-                    literal.push(first);
-                    rest = &rest[first.len_utf8()..];
+                    let behind = first.len_utf8();
+                    let next = rest[behind..].bytes().position(|b| matches!(b, b'*' | b'{'));
+                    let (plain, more) = rest.split_at(next.map_or(rest.len(), |at| behind + at));
+                    literal.push_str(plain);
+                    rest = more;
                     continue;
                 }
             };
@@ -129,9 +132,17 @@ impl Pattern {
         self.parts.iter().any(|p| matches!(p, Part::Segment | Part::Anything))
     }
 
+    /// The text that it begins with.
+    pub(crate) fn beginning(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Literal(literal)) => literal,
+            _ => "",
+        }
+    }
+
     /// Whether it may stand for a flag: its first part is literal and starts with a dash.
     fn is_flag(&self) -> bool {
-        matches!(self.parts.first(), Some(Part::Literal(text)) if text.starts_with('-'))
+        self.beginning().starts_with('-')
     }
 
     /// Whether a text is meant, as a value: of a variable, a header, a query parameter. What `*` alone takes may refer to
@@ -154,7 +165,7 @@ impl Pattern {
     /// the server would read it as one. Nor for a reference, which may become one.
     pub(crate) fn admits_argument(&self, text: &str, home: Option<&str>) -> bool {
         // Every argument is held against every flag that may be given, and this tells most of them apart.
-        if matches!(self.parts.first(), Some(Part::Literal(literal)) if !text.starts_with(literal.as_str())) {
+        if !text.starts_with(self.beginning()) {
             return false;
         }
         let has_break = || text.bytes().any(|b| matches!(b, b'\0' | b'\n' | b'\r'));

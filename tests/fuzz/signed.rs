@@ -1,7 +1,8 @@
 //! Signed documents: what an attacker can write into a published folder.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::sync::{Mutex, OnceLock};
 
 use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::envelope::Envelope;
@@ -76,6 +77,9 @@ pub fn body(bytes: &[u8]) {
 /// The pinned root, an honest publication and trust in nothing but the root: made once, since signing is slow.
 static START: OnceLock<(Vec<u8>, Documents, Trust)> = OnceLock::new();
 
+/// Hashes of what was resumed.
+static RESUMED: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+
 /// Whatever stands in the place of one document of an honest publication: nothing but the honest policy comes into
 /// force.
 pub fn update(bytes: &[u8]) {
@@ -104,6 +108,10 @@ pub fn update(bytes: &[u8]) {
     assert!(trust.revocations().is_none_or(|revocations| revocations.sequence == 4));
     assert_eq!(trust.root().sequence, 1);
     let (state, kept) = (trust.state(), trust.kept());
-    let (resumed, refusals) = Trust::resume(pinned, &state, &kept).expect("what was kept can be resumed");
-    assert_eq!((resumed.state(), refusals), (state, vec![]));
+    // Resuming verifies everything once more, and mostly the same is kept.
+    let mut before = RESUMED.lock().expect("no run before this one failed");
+    if before.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(format!("{state:?} {kept:?}"))) {
+        let (resumed, refusals) = Trust::resume(pinned, &state, &kept).expect("what was kept can be resumed");
+        assert_eq!((resumed.state(), refusals), (state, vec![]));
+    }
 }

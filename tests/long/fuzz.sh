@@ -13,7 +13,8 @@ RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 \
 --cfg fuzzing -Zsanitizer=address -Cdebug-assertions -Coverflow-checks -Ccodegen-units=1"
-export CARGO_TARGET_DIR RUSTC_BOOTSTRAP RUSTFLAGS
+RUSTC_WRAPPER=$(cd "$(dirname "$0")" && pwd)/fuzz-rustc.sh
+export CARGO_TARGET_DIR RUSTC_BOOTSTRAP RUSTFLAGS RUSTC_WRAPPER
 cargo build --locked --release --manifest-path "$fuzz/Cargo.toml" --target "$triple" --bins
 
 [ $# -gt 0 ] || set -- json json_recover toml yaml xml decode envelope payload body update

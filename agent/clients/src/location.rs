@@ -79,7 +79,16 @@ pub struct Location {
 impl Location {
     const fn new(scope: Scope, path: &'static str) -> Self {
         let format = Format::Json(Dialect::UNKNOWN);
-        Self { os: ANY_OS, scope, path, format, keys: &["/mcpServers"], list: false, role: Role::Own, state: false }
+        Self {
+            os: ANY_OS,
+            scope,
+            path,
+            format,
+            keys: &["/mcpServers"],
+            list: false,
+            role: Role::Own,
+            state: false,
+        }
     }
 
     /// A file of the user: JSON with servers under `mcpServers`, until said otherwise.

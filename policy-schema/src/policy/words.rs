@@ -34,8 +34,8 @@ pub(crate) struct Group {
     words: Vec<Pattern>,
     /// A flag and its value written as one word with `=`.
     joined: Option<Pattern>,
-    /// `--flag=`, where its value may be anything.
-    free: Option<String>,
+    /// Whether the value of the flag may be anything.
+    free: bool,
 }
 
 impl Group {
@@ -48,17 +48,17 @@ impl Group {
             [flag, value] if flag.starts_with("--") => Some(Pattern::new(&format!("{flag}={value}"))),
             _ => None,
         };
-        let free = match words.as_slice() {
-            [flag, "*"] if flag.starts_with("--") => Some(format!("{flag}=")),
-            _ => None,
-        };
+        // The flag itself must be all that stands before the value.
+        let free =
+            matches!(words.as_slice(), [flag, "*"] if flag.starts_with("--") && !flag.contains(['*', '{']));
         Self { words: words.into_iter().map(Pattern::new).collect(), joined, free }
     }
 
     /// How many words at the start of these the group takes, `None` if it does not fit.
     fn take(&self, words: &[Sensitive], setting: Setting<'_>) -> Option<usize> {
         let first = words.first()?.expose();
-        let value = self.free.as_ref().and_then(|flag| first.strip_prefix(flag.as_str()));
+        let flag = self.joined.as_ref().filter(|_| self.free).map(Pattern::beginning);
+        let value = flag.and_then(|flag| first.strip_prefix(flag));
         if self.joined.as_ref().is_some_and(|p| p.admits_argument(first, setting.home))
             || value.is_some_and(|value| setting.admits_glued(value))
         {
@@ -226,6 +226,15 @@ mod tests {
                 Err(Unfit::Word(1)),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn no_variable_stands_in_the_name_of_a_flag() {
+        let words = Words::new(&[], &[], &strings(&["--k* *"]));
+        assert_eq!(admit(&words, &["--key=x"]), Ok(()));
+        for bad in ["--k${LISTED}", "--key${LISTED}=x", "--k*=${LISTED}", "--key=${LISTED}"] {
+            assert_eq!(admit(&words, &[bad]), Err(Unfit::Word(0)), "{bad}");
         }
     }
 
