@@ -5,6 +5,8 @@
 )]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 
+#[cfg(unix)]
+mod actions;
 mod corpus;
 mod corpus_edits;
 mod corpus_verdicts;

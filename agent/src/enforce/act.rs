@@ -9,8 +9,9 @@ use mcpolicy_platform::secure_fs::TempName;
 use mcpolicy_schema::document::{Mode, PolicyDocument};
 use mcpolicy_schema::redact::Redactor;
 
+use super::known::Knowledge;
 use super::pin;
-use super::plan::{self, Target, Wish};
+use super::plan::{Plan, Target, Wish, plan_knowing};
 use crate::assess::{Assessed, assess};
 use crate::discover::source::Source;
 use crate::journal::Outcome as Ended;
@@ -66,6 +67,8 @@ pub struct Hands<'a, 'g, 'h> {
     pub now: Timestamp,
     /// For names in the journal.
     pub redactor: &'a Redactor,
+    /// What is known beyond the files.
+    pub knowledge: &'a Knowledge,
     /// Where originals go.
     pub vault: &'a Vault,
     /// Where intents and outcomes go.
@@ -84,6 +87,8 @@ struct Edit {
     edited: Draft,
     targets: Vec<(usize, &'static str)>,
     entries: Vec<Assessed>,
+    /// What each target became; none for what is gone.
+    left: Vec<Option<String>>,
 }
 
 impl Hands<'_, '_, '_> {
@@ -151,18 +156,20 @@ impl Hands<'_, '_, '_> {
     /// The edit of the open file, proved: in its text, and by judging its result. `None` if nothing is to be done.
     fn edit(&mut self, home: usize, source: &Source, opened: &mut Opened) -> Result<Option<Edit>, String> {
         let before = self.judged(source, &mut opened.held);
-        let plan = plan::plan(&before, self.document, self.mode);
+        let plan = self.plan(&before);
         let Some(file) = plan.files.into_iter().next() else { return Ok(None) };
         let mut changes = Vec::new();
         let mut targets = Vec::new();
+        let mut whole = Vec::new();
         for target in &file.targets {
             let (change, action) = self.change(home, source, &before, target);
             changes.push(change);
             targets.push((target.entry, action));
+            whole.push(self.whole_text(home, &before.entries[target.entry], action));
         }
         let mut edited = self.homes.apply(home, &changes)?;
         let after = self.judged(source, &mut edited.held);
-        let left = plan::plan(&after, self.document, self.mode);
+        let left = self.plan(&after);
         if !left.files.is_empty() {
             return Err("the edited file would still hold a server that is not allowed".to_owned());
         }
@@ -170,7 +177,24 @@ impl Hands<'_, '_, '_> {
             return Err("it is not told what the edit took out".to_owned());
         }
         self.homes.accept(home)?;
-        Ok(Some(Edit { edited: *edited, targets, entries: before.entries }))
+        for (removed, whole) in edited.removed.iter_mut().zip(whole) {
+            *removed = whole.unwrap_or_else(|| std::mem::take(removed));
+        }
+        let left = targets.iter().map(|(at, action)| became(&before.entries[*at], action, &after)).collect();
+        Ok(Some(Edit { edited: *edited, targets, entries: before.entries, left }))
+    }
+
+    /// What is to be done, with all that is known.
+    pub(super) fn plan(&self, outcome: &Outcome) -> Plan {
+        self.knowledge.with(|known| plan_knowing(outcome, self.document, self.mode, known))
+    }
+
+    /// The text of an entry that is changed, as it would be taken out: only with all of it can it be put back where others
+    /// come and go.
+    fn whole_text(&self, home: usize, item: &Assessed, action: &str) -> Option<Vec<edit::Piece>> {
+        let change = Change::Remove(place(item));
+        let removed = (action != "quarantine").then(|| self.homes.apply(home, &[change]).ok())?;
+        removed.and_then(|draft| draft.removed.into_iter().next()).filter(|pieces| !pieces.is_empty())
     }
 
     /// The change that a target wishes for, if it can be shown to be allowed; else the entry is taken out.
@@ -356,8 +380,14 @@ impl Hands<'_, '_, '_> {
     }
 }
 
-fn place(item: &Assessed) -> Place {
+pub(super) fn place(item: &Assessed) -> Place {
     Place { key_path: item.entry.key_path.clone(), span: item.entry.span.clone() }
+}
+
+/// The fingerprint of what an edit left of an entry.
+fn became(item: &Assessed, action: &str, after: &Outcome) -> Option<String> {
+    let mut same = after.entries.iter().filter(|other| other.entry.key_path == item.entry.key_path);
+    same.next().filter(|_| action != "quarantine").map(|other| other.fingerprint.clone())
 }
 
 /// What the vault says of each entry.
@@ -365,8 +395,8 @@ fn taken(edit: &Edit, actions: &[Action]) -> Vec<Taken> {
     edit.targets
         .iter()
         .zip(actions)
-        .zip(&edit.edited.removed)
-        .map(|(((at, _), action), pieces)| {
+        .zip(edit.edited.removed.iter().zip(&edit.left))
+        .map(|(((at, _), action), (pieces, left))| {
             let item = &edit.entries[*at];
             Taken {
                 name: item.entry.name.clone(),
@@ -377,6 +407,7 @@ fn taken(edit: &Edit, actions: &[Action]) -> Vec<Taken> {
                 code: action.code.clone(),
                 detail: action.detail.clone(),
                 pieces: pieces.iter().map(|piece| piece.range.start as u64..piece.range.end as u64).collect(),
+                left: left.clone(),
                 restored: false,
             }
         })

@@ -3,6 +3,7 @@
 
 pub mod act;
 pub mod activation;
+pub mod known;
 pub mod last_allowed;
 pub mod owned;
 pub mod pass;

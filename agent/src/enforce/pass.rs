@@ -12,6 +12,7 @@ use mcpolicy_schema::trust::{Demands, Trust};
 
 use super::act::{Acted, Hands};
 use super::activation::{self, Activation, Removals};
+use super::known::Knowledge;
 use super::plan::{self, Plan};
 use super::remembered::Remembered;
 use super::replay::replay;
@@ -104,33 +105,27 @@ pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyho
     let mut judge = Judge::new(ground, homes, terms);
     judge.judge(&mut outcome);
     let ring = judge.ring().map(str::to_owned);
-    let plan = plan::plan(&outcome, in_force.policy.document(), mode);
-    let mut acted = Vec::new();
-    for file in &plan.files {
-        let mut hands = Hands {
-            ground,
-            homes,
-            judge: &mut judge,
-            document: in_force.policy.document(),
-            mode,
-            now: setting.now,
-            redactor: setting.redactor,
-            vault: &opened.vault,
-            journal: &mut opened.journal,
-        };
-        acted.push(hands.act(file.source, &outcome.sources[file.source].source)?);
-    }
+    let vault_folder = setting.state.join("vault");
+    let mut knowledge = Knowledge::load(&vault_folder, ground, &mut opened.notices);
+    knowledge.note(&outcome, &vault_folder, setting.now).context("cannot keep what was last allowed")?;
+    let document = in_force.policy.document();
+    let plan = knowledge.with(|known| plan::plan_knowing(&outcome, document, mode, known));
     let mut hands = Hands {
         ground,
         homes,
         judge: &mut judge,
-        document: in_force.policy.document(),
+        document,
         mode,
         now: setting.now,
         redactor: setting.redactor,
+        knowledge: &knowledge,
         vault: &opened.vault,
         journal: &mut opened.journal,
     };
+    let mut acted = Vec::new();
+    for file in &plan.files {
+        acted.push(hands.act(file.source, &outcome.sources[file.source].source)?);
+    }
     let restored = restore_allowed(&mut hands, &considered_under(&in_force, mode))?;
     drop(judge);
     let mut remembered = opened.remembered.clone();
@@ -198,6 +193,7 @@ pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Resul
         None => newest,
     };
     let mut judge = Judge::new(ground, homes, terms(setting, &in_force, &opened.remembered));
+    let knowledge = Knowledge::load(&setting.state.join("vault"), ground, &mut opened.notices);
     let mut hands = Hands {
         ground,
         homes,
@@ -206,6 +202,7 @@ pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Resul
         mode: Mode::Enforce,
         now: setting.now,
         redactor: setting.redactor,
+        knowledge: &knowledge,
         vault: &opened.vault,
         journal: &mut opened.journal,
     };

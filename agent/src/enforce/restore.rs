@@ -3,15 +3,16 @@
 
 use std::path::Path;
 
-use mcpolicy_clients::edit::{Change, Piece};
+use mcpolicy_clients::edit::{Change, Piece, Place};
 use mcpolicy_platform::secure_fs::TempName;
 
-use super::act::{ActError, Hands};
+use super::act::{ActError, Hands, place};
 use crate::discover::source::Source;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
+use crate::pipeline::Outcome;
 use crate::vault::{Item, State, Taken, VaultError, digest_of};
-use crate::worker::Held;
+use crate::worker::Opened;
 use crate::worker::homes::Written;
 
 /// What became of a restore.
@@ -50,7 +51,8 @@ impl Hands<'_, '_, '_> {
             Ok(None) => return Ok(Restored::not(End::Failed, "the file is gone")),
             Err(why) => return Ok(Restored::not(End::Failed, why)),
         };
-        let restored = match self.proposal(home, item, source, &opened.bytes)? {
+        let mut opened = opened;
+        let restored = match self.proposal(home, item, source, &mut opened)? {
             Some((bytes, entries)) => self.put_back(home, item, &digest_of(&opened.bytes), &bytes, &entries),
             None => {
                 Ok(Restored::not(End::Skipped, "the policy in force does not allow it, or its name is taken"))
@@ -66,23 +68,25 @@ impl Hands<'_, '_, '_> {
         home: usize,
         item: &Item,
         source: &Source,
-        now: &[u8],
+        opened: &mut Opened,
     ) -> Result<Option<Proposal>, ActError> {
         let open: Vec<usize> = (0..item.entries.len()).filter(|at| !item.entries[*at].restored).collect();
-        let untouched = digest_of(now) == item.edited && open.len() == item.entries.len();
+        let untouched = digest_of(&opened.bytes) == item.edited && open.len() == item.entries.len();
         if untouched
             && let Some(original) = self.vault.original(item)?
             && let Ok(mut draft) = self.homes.propose(home, &original)
-            && self.allow_all(source, &mut draft.held, &item.entries)
+            && all_allowed(&self.judged(source, &mut draft.held), &item.entries)
             && self.homes.accept(home).is_ok()
         {
             return Ok(Some((original, open)));
         }
-        let mut bytes = now.to_vec();
+        let mut bytes = opened.bytes.clone();
+        let mut now = self.judged(source, &mut opened.held);
         let mut entries = Vec::new();
         for at in open {
-            if let Some(with) = self.with_entry(home, item, at, source)? {
+            if let Some((with, judged)) = self.with_entry(home, item, at, source, &now)? {
                 bytes = with;
+                now = judged;
                 entries.push(at);
             }
         }
@@ -96,7 +100,8 @@ impl Hands<'_, '_, '_> {
         item: &Item,
         at: usize,
         source: &Source,
-    ) -> Result<Option<Vec<u8>>, ActError> {
+        now: &Outcome,
+    ) -> Result<Option<(Vec<u8>, Outcome)>, ActError> {
         let taken = &item.entries[at];
         let Some((table, _)) = taken.key_path.rsplit_once('/') else { return Ok(None) };
         let pieces: Vec<Piece> = self
@@ -105,24 +110,19 @@ impl Hands<'_, '_, '_> {
             .into_iter()
             .map(|(range, bytes)| Piece { range: range.start as usize..range.end as usize, bytes })
             .collect();
-        if taken.action != "quarantine" || pieces.is_empty() {
-            return Ok(None);
-        }
-        let change = Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces };
+        let change = match &taken.action[..] {
+            "quarantine" => Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces },
+            // only in the place of what the edit left there: anything else is its user's newer word
+            "revert" | "pin" | "disable" => match still_there(taken, now) {
+                Some(at) => Change::Replace { at, pieces },
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
         let Ok(mut draft) = self.homes.apply(home, &[change]) else { return Ok(None) };
-        let allowed = self.allow_all(source, &mut draft.held, std::slice::from_ref(taken));
-        Ok((allowed && self.homes.accept(home).is_ok()).then_some(draft.bytes))
-    }
-
-    /// Whether a text holds all of these entries, and all of their declarations are allowed.
-    fn allow_all(&mut self, source: &Source, held: &mut Held, wanted: &[Taken]) -> bool {
-        let judged = self.judged(source, held);
-        wanted.iter().filter(|taken| !taken.restored).all(|taken| {
-            let mut same =
-                judged.entries.iter().filter(|item| item.entry.key_path == taken.key_path).peekable();
-            same.peek().is_some()
-                && same.all(|item| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed()))
-        })
+        let judged = self.judged(source, &mut draft.held);
+        let allowed = all_allowed(&judged, std::slice::from_ref(taken));
+        Ok((allowed && self.homes.accept(home).is_ok()).then_some((draft.bytes, judged)))
     }
 
     fn put_back(
@@ -204,4 +204,20 @@ impl Hands<'_, '_, '_> {
         let reading = crate::pipeline::reading_for(&item.client, Path::new(&item.found_as))?;
         Some(Source::new((&item.found_as).into(), Some(home), reading))
     }
+}
+
+/// Whether a judged text holds all of these entries, and all of their declarations are allowed.
+fn all_allowed(judged: &Outcome, wanted: &[Taken]) -> bool {
+    wanted.iter().filter(|taken| !taken.restored).all(|taken| {
+        let mut same = judged.entries.iter().filter(|item| item.entry.key_path == taken.key_path).peekable();
+        same.peek().is_some()
+            && same.all(|item| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed()))
+    })
+}
+
+/// Where what an edit left in the place of an entry stands now, if nobody has changed it since.
+fn still_there(taken: &Taken, now: &Outcome) -> Option<Place> {
+    let mut same = now.entries.iter().filter(|item| item.entry.key_path == taken.key_path);
+    let item = same.next().filter(|item| taken.left.as_ref() == Some(&item.fingerprint))?;
+    same.next().is_none().then(|| place(item))
 }

@@ -80,6 +80,9 @@ pub struct Taken {
     pub detail: String,
     /// Bytes of the original that belong to it.
     pub pieces: Vec<Range<u64>>,
+    /// Fingerprint of what the change left in its place; none where it was taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
     /// It was put back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restored: bool,

@@ -20,6 +20,7 @@ fn entry() -> Taken {
         code: "not-allowed".into(),
         detail: "no rule is about it".into(),
         pieces: Vec::from([Range { start: 15, end: 66 }]),
+        left: None,
         restored: false,
     }
 }

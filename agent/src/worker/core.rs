@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Answer, Broken, Channel, Draft, Failure, Held, Opened, Request, Scanned, Seen, Standing};
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
+use crate::enforce::last_allowed::Caps;
 use crate::pipeline::{self, Bounds};
 use crate::vault::digest_of;
 use crate::{ground, inventory};
@@ -82,7 +83,7 @@ impl<'r> Core<'r> {
     pub fn answer(&mut self, request: Request, progress: &(dyn Fn(u64) + Sync)) -> Answer {
         let answered = match request {
             Request::Scan { budget, threads } => {
-                let bounds = Bounds { walk_budget: budget, threads, progress };
+                let bounds = Bounds { walk_budget: budget, threads, texts: Caps::default().text, progress };
                 Ok(Answer::Scanned(Box::new(self.scan(&bounds))))
             }
             Request::Open { source, create } => self.open(source, create),

@@ -61,7 +61,7 @@ enum WireAnswer {
 #[derive(Serialize, Deserialize)]
 struct WireScanned {
     sources: Vec<WireSourceResult>,
-    entries: Vec<(usize, WireEntry)>,
+    entries: Vec<(usize, WireEntry, Vec<WirePiece>)>,
     gaps: Vec<WireGap>,
     findings: Vec<(WirePath, WireFinding)>,
     directories: u64,
@@ -162,9 +162,13 @@ fn scanned_of(scanned: &Scanned) -> WireScanned {
         bytes: result.bytes,
         findings: result.findings.iter().map(finding_of).collect(),
     };
+    let entry = |item: &Assessed| {
+        let text = item.text.iter().map(WirePiece::of).collect();
+        (item.source, WireEntry::of(&item.entry), text)
+    };
     WireScanned {
         sources: scanned.sources.iter().map(source).collect(),
-        entries: scanned.entries.iter().map(|item| (item.source, WireEntry::of(&item.entry))).collect(),
+        entries: scanned.entries.iter().map(entry).collect(),
         gaps: scanned.gaps.iter().map(gap_of).collect(),
         findings: scanned.findings.iter().map(|(path, f)| (WirePath::of(path), finding_of(f))).collect(),
         directories: scanned.directories,
@@ -336,11 +340,12 @@ impl Claims<'_> {
             wired.sources.into_iter().map(|source| self.source(source)).collect::<Result<Vec<_>, _>>()?;
         let home = self.homes.get(self.home).and_then(|home| home.to_str());
         let mut entries: Vec<Assessed> = Vec::with_capacity(wired.entries.len());
-        for (source, entry) in wired.entries {
+        for (source, entry, text) in wired.entries {
             if source >= sources.len() {
                 return Err(Failure::Nonsense("an entry of a file that was not named"));
             }
-            entries.push(assess(entry.entry()?, source, home, self.redactor));
+            let text = pieces(text)?;
+            entries.push(Assessed { text, ..assess(entry.entry()?, source, home, self.redactor) });
         }
         let finding = |(path, found): (WirePath, WireFinding)| Ok((absolute(path)?, self.finding(&found)?));
         Ok(Scanned {
