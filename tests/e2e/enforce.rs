@@ -58,8 +58,7 @@ impl Site {
         let place = ["--root", root.to_str().unwrap(), "--state", state.to_str().unwrap()];
         let arguments = [command, &place].concat();
         let Some(uid) = self.run_by.map(|uid| uid.to_string()) else { return self.machine.run(&arguments) };
-        let own = Command::new("chown").arg("-Rh").arg(format!("{uid}:{uid}")).arg(&root).status().unwrap();
-        assert!(own.success());
+        own(self.run_by.unwrap(), &root);
         let become_user = ["--reuid", &uid, "--regid", &uid, "--clear-groups", crate::BINARY];
         let setpriv = Path::new("/usr/bin/setpriv");
         let variables = [("PATH", "/nonexistent")];
@@ -98,6 +97,14 @@ impl Site {
     pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.machine.home().join(path)).unwrap()
     }
+}
+
+/// Gives everything in a folder to a user, and leaves alone what is his: giving it again would be a change of it.
+pub(crate) fn own(uid: u32, folder: &Path) {
+    let owner = format!("{uid}:{uid}");
+    let mut find = Command::new("find");
+    find.arg(folder).args(["!", "-uid", &uid.to_string(), "-exec", "chown", "-h", &owner, "{}", "+"]);
+    assert!(find.status().unwrap().success());
 }
 
 pub(crate) fn actions(pass: &Value) -> Vec<(String, String)> {

@@ -16,6 +16,8 @@ mod enforce;
 #[cfg(unix)]
 mod generated;
 #[cfg(unix)]
+mod git;
+#[cfg(unix)]
 mod hostile;
 mod house;
 #[cfg(unix)]

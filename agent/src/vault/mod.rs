@@ -17,7 +17,7 @@ use mcpolicy_platform::durable;
 use mcpolicy_platform::machine::{Machine, ReadError};
 use sha2::{Digest, Sha256};
 
-pub use item::{Item, State, Taken};
+pub use item::{Beside, Item, State, Taken};
 pub use keeping::Limits;
 
 /// Largest object, in bytes: no file that is edited is larger.
@@ -78,6 +78,8 @@ pub struct Original<'a> {
     pub edited: &'a [u8],
     /// What is taken out.
     pub entries: Vec<Taken>,
+    /// For a file that only keeps something about entries of another.
+    pub beside: Option<Beside>,
 }
 
 impl Vault {
@@ -116,6 +118,7 @@ impl Vault {
             original: digest,
             edited,
             entries: original.entries,
+            beside: original.beside,
             state: State::Pending,
             shrunk: None,
             considered: None,

@@ -35,6 +35,7 @@ fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> Item {
         bytes,
         edited: EDITED,
         entries: vec![entry()],
+        beside: None,
     };
     vault.keep(original, now).unwrap()
 }

@@ -8,6 +8,7 @@ use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
 use mcpolicy_schema::redact::Redactor;
 use serde::{Deserialize, Serialize};
 
+use super::aside::{WireAround, WireKeptFile};
 use super::entry::WireEntry;
 use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
 use crate::assess::{Assessed, assess};
@@ -55,6 +56,9 @@ enum WireAnswer {
     Digest { sha256: String, length: u64 },
     Found(WireStanding),
     Seen { what: WireSeen, user_writable: bool },
+    Around(Box<WireAround>),
+    Kept(Vec<WireKeptFile>),
+    Settled,
     Refused(String),
 }
 
@@ -229,6 +233,9 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
             },
             user_writable: *user_writable,
         },
+        Answer::Around(around) => WireAnswer::Around(Box::new(WireAround::of(around))),
+        Answer::Kept(files) => WireAnswer::Kept(files.iter().map(WireKeptFile::of).collect()),
+        Answer::Settled => WireAnswer::Settled,
         Answer::Refused(why) => WireAnswer::Refused(why.clone()),
     })
 }
@@ -275,6 +282,9 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
             WireStanding::Unknown => Standing::Unknown,
         }),
         WireAnswer::Seen { what, user_writable } => Answer::Seen { what: seen(what)?, user_writable },
+        WireAnswer::Around(around) => Answer::Around(Box::new(claims.around(*around)?)),
+        WireAnswer::Kept(files) => Answer::Kept(claims.kept(files)?),
+        WireAnswer::Settled => Answer::Settled,
         WireAnswer::Refused(why) => Answer::Refused(claims.text(&why)),
     }))
 }
@@ -296,7 +306,7 @@ fn seen(what: WireSeen) -> Result<Seen, Failure> {
 }
 
 /// A path of the machine, without steps up.
-fn absolute(path: WirePath) -> Result<PathBuf, Failure> {
+pub(super) fn absolute(path: WirePath) -> Result<PathBuf, Failure> {
     let path = path.path()?;
     let steps_up = path.components().any(|part| matches!(part, Component::ParentDir));
     if !path.has_root() || steps_up {
