@@ -1,5 +1,6 @@
 //! Entry to identity, fingerprint and findings.
 
+use mcpolicy_clients::edit::Piece;
 use mcpolicy_schema::entry::{Entry, Inert};
 use mcpolicy_schema::evaluate::Facts;
 use mcpolicy_schema::finding::{Finding, FindingCode};
@@ -27,6 +28,8 @@ pub struct Assessed {
     pub judgement: Option<Judgement>,
     /// What the machine knew of the files that it names, where it looked.
     pub facts: Option<Facts>,
+    /// Its text, where the scan keeps texts and the entry has one that could be put back. It may hold secrets.
+    pub text: Vec<Piece>,
 }
 
 /// Assesses one entry. `home` is the user's home, for paths that differ between machines only in it.
@@ -43,7 +46,17 @@ pub fn assess(entry: Entry, source: usize, home: Option<&str>, redactor: &Redact
         let message = "a file of an unknown client declares this server";
         findings.push(Finding::new(FindingCode::UnknownClient, message));
     }
-    Assessed { entry, identity, fingerprint, findings, source, running: None, judgement: None, facts: None }
+    Assessed {
+        entry,
+        identity,
+        fingerprint,
+        findings,
+        source,
+        running: None,
+        judgement: None,
+        facts: None,
+        text: Vec::new(),
+    }
 }
 
 fn why_inert(inert: Inert) -> &'static str {

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcpolicy_clients::codec;
+use mcpolicy_clients::edit::{self, Piece, Place};
 use mcpolicy_clients::location::Os;
 use mcpolicy_platform::machine::{Machine, Owner, ReadError};
 use mcpolicy_platform::processes::Process;
-use mcpolicy_schema::entry::{ClientId, NamedValue};
+use mcpolicy_schema::entry::{ClientId, Entry, NamedValue};
 use mcpolicy_schema::finding::{Finding, FindingCode};
 use mcpolicy_schema::redact::Redactor;
 
@@ -61,6 +62,8 @@ pub struct Bounds<'a> {
     pub walk_budget: Duration,
     /// Threads of the walk.
     pub threads: usize,
+    /// Keep the text of each entry that is not longer than this; 0 keeps none.
+    pub texts: usize,
     /// Told now and then how many directories have been visited.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -122,7 +125,7 @@ impl Outcome {
 
 /// Scans.
 pub fn scan(ground: &Ground, bounds: &Bounds<'_>, redactor: &Redactor) -> Outcome {
-    let mut scan = Scan { ground, redactor, outcome: Outcome::default() };
+    let mut scan = Scan { ground, redactor, texts: bounds.texts, outcome: Outcome::default() };
     let mut discovery = Discovery::new(&ground.machine, &ground.homes, ground.reach).without(&ground.others);
     let candidates = scan.discover(&mut discovery, bounds);
     scan.read_all(&mut discovery);
@@ -150,6 +153,7 @@ type Candidate = (PathBuf, usize);
 struct Scan<'g> {
     ground: &'g Ground,
     redactor: &'g Redactor,
+    texts: usize,
     outcome: Outcome,
 }
 
@@ -267,7 +271,14 @@ impl Scan<'_> {
                 taken.findings.extend(findings.into_iter().map(at_start));
                 let bytes = snapshot.bytes.len() as u64;
                 let digest = self.redactor.digest(&snapshot.bytes);
-                Some(Taken { bytes, digest, leads: std::mem::take(&mut taken.leads), inventory: taken })
+                let texts = texts_of(source, &snapshot.bytes, &taken.entries, self.texts);
+                Some(Taken {
+                    bytes,
+                    digest,
+                    leads: std::mem::take(&mut taken.leads),
+                    inventory: taken,
+                    texts,
+                })
             }
         }
     }
@@ -299,7 +310,11 @@ impl Scan<'_> {
             let reason = "a value nested too deep was not looked into";
             self.outcome.gaps.push(Gap::at("deep-nesting", reason, &source.path).of_home(source.home));
         }
-        let entries = taken.inventory.entries.into_iter().map(|entry| assess(entry, at, home, self.redactor));
+        let mut texts = taken.texts.into_iter();
+        let entries = taken.inventory.entries.into_iter().map(|entry| Assessed {
+            text: texts.next().unwrap_or_default(),
+            ..assess(entry, at, home, self.redactor)
+        });
         self.outcome.entries.extend(entries);
         self.outcome.sources.push(SourceResult {
             source,
@@ -338,11 +353,16 @@ impl Scan<'_> {
             if !taken.entries.is_empty() {
                 let digest = self.redactor.digest(&snapshot.bytes);
                 let bytes = snapshot.bytes.len() as u64;
-                self.keep(source, Taken { bytes, digest, leads: Vec::new(), inventory: taken });
+                // of a file that no known client reads nothing is ever put back
+                let texts = Vec::new();
+                self.keep(source, Taken { bytes, digest, leads: Vec::new(), inventory: taken, texts });
             }
         }
     }
 }
+
+/// Most entries of one file whose texts are asked for one by one.
+const MAX_SINGLE_TEXTS: usize = 100;
 
 /// A file that was read.
 struct Taken {
@@ -350,6 +370,30 @@ struct Taken {
     digest: String,
     leads: Vec<(usize, mcpolicy_clients::adapter::Lead)>,
     inventory: FileInventory,
+    /// One for each entry; none where texts are not kept.
+    texts: Vec<Vec<Piece>>,
+}
+
+/// The text of each entry, from the very bytes that it was taken from; empty for one that is longer than `most`. None
+/// at all where the file cannot be edited.
+fn texts_of(source: &Source, bytes: &[u8], entries: &[Entry], most: usize) -> Vec<Vec<Piece>> {
+    if most == 0 || entries.is_empty() {
+        return Vec::new();
+    }
+    let place = |entry: &Entry| Place { key_path: entry.key_path.clone(), span: entry.span.clone() };
+    let places: Vec<Place> = entries.iter().map(place).collect();
+    let format = inventory::format_of(source);
+    let path = source.path.to_string_lossy();
+    let texts = edit::texts(format, &path, bytes, &places).unwrap_or_else(|_| {
+        // one that has none must not cost the others theirs; in a file of very many it may
+        let few = places.get(..places.len().min(MAX_SINGLE_TEXTS)).unwrap_or_default().iter();
+        few.map(|place| {
+            edit::texts(format, &path, bytes, std::slice::from_ref(place)).unwrap_or_default().concat()
+        })
+        .collect()
+    });
+    let fits = |pieces: &[Piece]| pieces.iter().map(|piece| piece.bytes.len()).sum::<usize>() <= most;
+    texts.into_iter().map(|pieces| if fits(&pieces) { pieces } else { Vec::new() }).collect()
 }
 
 fn at_start(finding: Finding) -> FileFinding {

@@ -1,7 +1,7 @@
 //! `enforce --once`: one pass over a machine, what it leaves alone, and how everything comes back.
 
-use std::path::PathBuf;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use mcpolicy_tests::signing::{at, publish};
 use mcpolicy_tests::{TestMachine, report_of};
@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 pub(crate) struct Site {
     pub(crate) machine: TestMachine,
     published: u64,
+    /// Run by this user, who is not root, instead of by whoever runs the test.
+    pub(crate) run_by: Option<u32>,
 }
 
 pub(crate) fn policy(settings: &Value, rules: &Value) -> Value {
@@ -29,7 +31,7 @@ pub(crate) fn npx(package: &str) -> Value {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        Self { machine: TestMachine::new(crate::BINARY), published: 0 }
+        Self { machine: TestMachine::new(crate::BINARY), published: 0, run_by: None }
     }
 
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
@@ -54,7 +56,18 @@ impl Site {
     pub(crate) fn run(&self, command: &[&str]) -> Output {
         let (root, state) = (self.machine.root(), self.folder("state"));
         let place = ["--root", root.to_str().unwrap(), "--state", state.to_str().unwrap()];
-        self.machine.run(&[command, &place].concat())
+        let arguments = [command, &place].concat();
+        let Some(uid) = self.run_by.map(|uid| uid.to_string()) else { return self.machine.run(&arguments) };
+        own(self.run_by.unwrap(), &root);
+        let become_user = ["--reuid", &uid, "--regid", &uid, "--clear-groups", crate::BINARY];
+        let setpriv = Path::new("/usr/bin/setpriv");
+        let variables = [("PATH", "/nonexistent")];
+        mcpolicy_tests::run_with(
+            setpriv,
+            &self.machine.home(),
+            &[&become_user, &arguments[..]].concat(),
+            &variables,
+        )
     }
 
     pub(crate) fn enforce_with(&self, more: &[&str]) -> Output {
@@ -81,9 +94,17 @@ impl Site {
         report_of(&output)
     }
 
-    fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.machine.home().join(path)).unwrap()
     }
+}
+
+/// Gives everything in a folder to a user, and leaves alone what is his: giving it again would be a change of it.
+pub(crate) fn own(uid: u32, folder: &Path) {
+    let owner = format!("{uid}:{uid}");
+    let mut find = Command::new("find");
+    find.arg(folder).args(["!", "-uid", &uid.to_string(), "-exec", "chown", "-h", &owner, "{}", "+"]);
+    assert!(find.status().unwrap().success());
 }
 
 pub(crate) fn actions(pass: &Value) -> Vec<(String, String)> {

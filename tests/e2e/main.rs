@@ -5,6 +5,8 @@
 )]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 
+#[cfg(unix)]
+mod actions;
 mod corpus;
 mod corpus_edits;
 mod corpus_verdicts;
@@ -13,6 +15,8 @@ mod coverage;
 mod enforce;
 #[cfg(unix)]
 mod generated;
+#[cfg(unix)]
+mod git;
 #[cfg(unix)]
 mod hostile;
 mod house;

@@ -182,6 +182,12 @@ pub trait ClientAdapter: Sync {
         Vec::new()
     }
 
+    /// What takes a switch back in its file.
+    fn switch_on(&self, declared: &Declared<'_>, doc: &Parsed<'_>) -> Vec<Change> {
+        let _ = (declared, doc);
+        Vec::new()
+    }
+
     /// Whether a switch is set in its file.
     fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
         let _ = (declared, root);

@@ -121,6 +121,26 @@ pub fn switched_off(
     if is_off(adapter, switch, declared, &edited) { Ok(Some(edited)) } else { Err(NoSwitch::DoesNotHold) }
 }
 
+/// The bytes of a switch's file with the switch taken back; `None` if it is not set.
+///
+/// # Errors
+/// Why it cannot be taken back in this file.
+pub fn switched_on(
+    adapter: &dyn ClientAdapter,
+    switch: &OffSwitch,
+    declared: &Declared<'_>,
+    bytes: &[u8],
+) -> Result<Option<Vec<u8>>, NoSwitch> {
+    let format = switch.keeps.format;
+    let changes = reading(format, bytes, |parsed| {
+        adapter.is_off(declared, &parsed.root).then(|| adapter.switch_on(declared, parsed))
+    })
+    .ok_or(NoSwitch::NotRead)?;
+    let Some(changes) = changes else { return Ok(None) };
+    let edited = edit::apply(format, "", bytes, &changes)?.bytes;
+    if is_off(adapter, switch, declared, &edited) { Err(NoSwitch::DoesNotHold) } else { Ok(Some(edited)) }
+}
+
 /// Whether a switch is set in the bytes of its file, as the client reads them.
 pub fn is_off(
     adapter: &dyn ClientAdapter,
@@ -140,6 +160,23 @@ pub fn approvals(
     bytes: &[u8],
 ) -> Vec<Change> {
     reading(keeps.format, bytes, |parsed| adapter.approvals(declared, &parsed.root)).unwrap_or_default()
+}
+
+/// The same for many entries, the file read once: each change with the index of its entry.
+pub fn approvals_of_all(
+    adapter: &dyn ClientAdapter,
+    keeps: &Keeps,
+    declared: &[Declared<'_>],
+    bytes: &[u8],
+) -> Vec<(usize, Change)> {
+    let of = |parsed: &Parsed<'_>| {
+        let all = declared.iter().enumerate();
+        all.flat_map(|(at, one)| {
+            adapter.approvals(one, &parsed.root).into_iter().map(move |change| (at, change))
+        })
+        .collect()
+    };
+    reading(keeps.format, bytes, of).unwrap_or_default()
 }
 
 /// What is made of a file that its client reads without complaint.
@@ -174,6 +211,11 @@ pub(crate) fn member(root: &Node<'_>, pointer: &str) -> Vec<Change> {
 /// Adds a string to a list.
 pub(crate) fn add(list: &str, value: &str) -> Vec<Change> {
     vec![Change::AddItem { list: list.to_owned(), value: value.to_owned() }]
+}
+
+/// Takes a string out of a list.
+pub(crate) fn take(list: &str, value: &str) -> Vec<Change> {
+    vec![Change::RemoveItem { list: list.to_owned(), value: value.to_owned() }]
 }
 
 /// Whether a list holds a string, as a client that takes the last of duplicates sees it.

@@ -6,7 +6,9 @@ use std::path::Path;
 use mcpolicy_clients::adapter::ClientAdapter;
 use mcpolicy_clients::adapters::by_id;
 use mcpolicy_clients::edit;
-use mcpolicy_clients::elsewhere::{Declared, Evidence, NoSwitch, OffSwitch, approvals, is_off, switched_off};
+use mcpolicy_clients::elsewhere::{
+    Declared, Evidence, NoSwitch, OffSwitch, approvals, is_off, switched_off, switched_on,
+};
 use mcpolicy_schema::entry::Scope;
 
 const CHECKOUT: &str = "/home/dev/proj";
@@ -265,4 +267,26 @@ fn a_switch_in_a_file_that_the_client_does_not_read_does_not_hold() {
         !is_off(adapter("gemini-cli"), &switch, &declared, hidden.as_bytes()),
         "the last of duplicates counts"
     );
+}
+
+#[test]
+fn a_switch_is_taken_back_and_others_stay() {
+    let declared = of_project("Evil");
+    for (client, before) in [
+        ("claude-code", r#"{"projects": {"/home/dev/proj": {"disabledMcpjsonServers": ["other"]}}}"#),
+        ("cursor", r#"["other"]"#),
+        ("gemini-cli", r#"{"other": {"enabled": false}}"#),
+        ("copilot-cli", r#"{"disabledMcpServers": ["other"]}"#),
+    ] {
+        let switch = first_switch(client, &declared);
+        let off =
+            switched_off(adapter(client), &switch, &declared, Some(before.as_bytes())).unwrap().unwrap();
+        let on = switched_on(adapter(client), &switch, &declared, &off).unwrap().unwrap();
+        assert_eq!(String::from_utf8(on.clone()).unwrap(), before, "{client}");
+        assert_eq!(
+            switched_on(adapter(client), &switch, &declared, &on).unwrap(),
+            None,
+            "{client}: it is on"
+        );
+    }
 }

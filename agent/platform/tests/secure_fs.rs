@@ -255,3 +255,29 @@ fn the_steps_are_named_once_each() {
     let distinct: std::collections::BTreeSet<_> = STEPS.iter().collect();
     assert_eq!(distinct.len(), STEPS.len());
 }
+
+#[test]
+fn directories_are_made_below_the_home_only_and_through_no_file() {
+    let folder = Folder::new();
+    folder.write("file", "x").write("there/x", "x");
+    let home = folder.home();
+    home.make_directory(Path::new("there/a/b")).unwrap();
+    home.make_directory(Path::new("there/a/b")).unwrap();
+    assert_eq!(fs::metadata(folder.at("there/a/b")).unwrap().mode() & 0o777, 0o700);
+    symlink("there", folder.at("link")).unwrap();
+    home.make_directory(Path::new("link/c")).unwrap();
+    assert_eq!(folder.names("there"), ["a", "c", "x"]);
+    symlink("/tmp", folder.at("out")).unwrap();
+    assert_eq!(home.make_directory(Path::new("out/c")), Err(Fault::LeavesHome));
+    assert_eq!(home.make_directory(Path::new("../c")), Err(Fault::BadPath));
+    assert!(home.make_directory(Path::new("file/c")).is_err());
+}
+
+#[test]
+fn how_long_a_file_is_unchanged_cannot_be_set_by_its_owner() {
+    let folder = Folder::new();
+    folder.write("file", "x");
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    fs::File::options().write(true).open(folder.at("file")).unwrap().set_modified(long_ago).unwrap();
+    assert!(folder.open("file").stamp().unchanged() < Duration::from_secs(60));
+}

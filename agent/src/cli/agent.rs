@@ -121,7 +121,7 @@ pub(super) fn redactor() -> anyhow::Result<Redactor> {
 pub(super) fn with_bounds<T>(run: impl FnOnce(&Bounds<'_>) -> T) -> T {
     let seen = AtomicU64::new(0);
     let progress = |directories| seen.store(directories, Ordering::Relaxed);
-    run(&Bounds { walk_budget: WALK_BUDGET, threads: threads(), progress: &progress })
+    run(&Bounds { walk_budget: WALK_BUDGET, threads: threads(), texts: 0, progress: &progress })
 }
 
 /// The time of this command.

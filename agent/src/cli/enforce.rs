@@ -170,7 +170,10 @@ impl Answer {
                 .acted
                 .iter()
                 .map(|acted| FileAnswer {
-                    path: path(acted.source),
+                    path: match acted.path.as_os_str().is_empty() {
+                        true => path(acted.source),
+                        false => acted.path.to_string_lossy().into_owned(),
+                    },
                     outcome: acted.end,
                     detail: acted.detail.clone(),
                     vault: acted.item.clone(),
@@ -212,7 +215,7 @@ fn human(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\n{}: {}", visible(&file.path), file.outcome.as_str())?;
         for action in &file.actions {
             let (server, detail) = (visible(&action.server), visible(&action.detail));
-            writeln!(out, "  {:<10} {server}: {} ({detail})", action.action, action.code)?;
+            writeln!(out, "  {:<15} {server}: {} ({detail})", action.action, action.code)?;
         }
         if !file.detail.is_empty() {
             writeln!(out, "  {}", visible(&file.detail))?;

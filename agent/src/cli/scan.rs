@@ -151,6 +151,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let bounds = Bounds {
         walk_budget: Duration::from_secs(options.walk_budget),
         threads: options.threads.map_or_else(default_threads, usize::from),
+        texts: 0,
         progress: &|directories| progress.tell(directories),
     };
     let mut outcome = pipeline::scan(&ground, &bounds, &redactor);

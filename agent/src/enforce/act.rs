@@ -3,26 +3,29 @@
 //!
 //! Reading, editing and replacing are the home's [worker](crate::worker)'s; judging, vault and journal are ours.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use mcpolicy_clients::edit::{self, Change, Place};
-use mcpolicy_platform::secure_fs::TempName;
 use mcpolicy_schema::document::{Mode, PolicyDocument};
 use mcpolicy_schema::redact::Redactor;
 
+use super::aside::Gone;
+use super::known::Knowledge;
 use super::pin;
-use super::plan::{self, Target, Wish};
+use super::plan::{FilePlan, Plan, Target, Wish, plan_knowing};
+use super::swap::{Swap, Try};
 use crate::assess::{Assessed, assess};
 use crate::discover::source::Source;
-use crate::journal::Outcome as Ended;
-use crate::journal::{Action, End, Intent, Journal, JournalError, What};
+use crate::journal::{Action, End, Journal, JournalError};
 use crate::judge::Judge;
 use crate::pipeline::{Ground, Outcome, SourceResult};
-use crate::vault::{self, Item, State, Taken, Vault, VaultError};
-use crate::worker::homes::{Homes, Written};
+use crate::vault::{Item, Taken, Vault, VaultError};
+use crate::worker::homes::Homes;
 use crate::worker::{Draft, Held, Opened};
 
 /// How often a file is read again that is changed while we edit it.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 /// Why a pass cannot go on: without vault and journal nothing is changed.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +41,10 @@ pub enum ActError {
 /// What became of one file.
 #[derive(Debug, Clone)]
 pub struct Acted {
-    /// Index into [`Outcome::sources`] of the pass.
+    /// Index into [`Outcome::sources`] of the pass: the file whose entries it is about.
     pub source: usize,
+    /// The file that was acted on, as it was found; empty if that is the source.
+    pub path: PathBuf,
     /// What was to be done to which entry.
     pub actions: Vec<Action>,
     /// How it ended.
@@ -48,6 +53,23 @@ pub struct Acted {
     pub detail: String,
     /// The vault's item, if something was changed.
     pub item: Option<String>,
+    /// Entries that are out of the file now.
+    pub gone: Vec<Gone>,
+}
+
+impl Acted {
+    /// Nothing yet, for a file.
+    pub(super) fn nothing(source: usize) -> Self {
+        Self {
+            source,
+            path: PathBuf::new(),
+            actions: Vec::new(),
+            end: End::Skipped,
+            detail: String::new(),
+            item: None,
+            gone: Vec::new(),
+        }
+    }
 }
 
 /// Everything that acting needs.
@@ -66,25 +88,25 @@ pub struct Hands<'a, 'g, 'h> {
     pub now: Timestamp,
     /// For names in the journal.
     pub redactor: &'a Redactor,
+    /// What is known beyond the files.
+    pub knowledge: &'a Knowledge<'g, 'h>,
     /// Where originals go.
     pub vault: &'a Vault,
     /// Where intents and outcomes go.
     pub journal: &'a mut Journal,
 }
 
-/// What one try came to.
-enum Try {
-    Done(Acted),
-    /// Somebody wrote the file meanwhile.
-    Again(Acted),
-}
-
 /// A proved edit of one reading of a file.
-struct Edit {
+struct Edit<'b> {
     edited: Draft,
     targets: Vec<(usize, &'static str)>,
-    entries: Vec<Assessed>,
+    entries: &'b [Assessed],
+    /// What each target became; none for what is gone.
+    left: Vec<Option<String>>,
 }
+
+/// The draft, what was done to which entry, and what each became.
+type Proved = (Draft, Vec<(usize, &'static str)>, Vec<Option<String>>);
 
 impl Hands<'_, '_, '_> {
     /// Acts on one file.
@@ -99,9 +121,7 @@ impl Hands<'_, '_, '_> {
                 Try::Again(acted) => last = Some(acted),
             }
         }
-        let skipped =
-            Acted { source: at, actions: Vec::new(), end: End::Skipped, detail: String::new(), item: None };
-        Ok(last.map_or(skipped, |acted| Acted {
+        Ok(last.map_or(Acted::nothing(at), |acted| Acted {
             detail: format!(
                 "it was changed {TRIES} times while it was edited; it is looked at again at the next pass"
             ),
@@ -110,19 +130,21 @@ impl Hands<'_, '_, '_> {
     }
 
     fn attempt(&mut self, at: usize, source: &Source) -> Result<Try, ActError> {
-        let done = |end, detail: String| {
-            Ok(Try::Done(Acted { source: at, actions: Vec::new(), end, detail, item: None }))
-        };
+        let done = |end, detail: String| Ok(Try::Done(Acted { end, detail, ..Acted::nothing(at) }));
         let Some(home) = source.home else { return done(End::Failed, "it belongs to no home".to_owned()) };
         let mut opened = match self.homes.open(source, false) {
             Ok(Some(opened)) => opened,
             Ok(None) => return done(End::Skipped, "the file is gone".to_owned()),
             Err(why) => return done(End::Failed, why),
         };
-        let acted = match self.edit(home, source, &mut opened) {
-            Ok(Some(edit)) => self.replace(at, source, &opened, &edit),
-            Ok(None) => done(End::Skipped, "nothing in it is denied any more".to_owned()),
-            Err(why) => done(End::Failed, why),
+        let before = self.judged(source, &mut opened.held);
+        let acted = match self.plan(&before).files.into_iter().next() {
+            None => done(End::Skipped, "nothing in it is denied any more".to_owned()),
+            Some(file) => match self.edit(home, source, &before, &file) {
+                Ok(edit) => self.replace(at, source, &opened, &edit),
+                Err(why) if self.homes.has_failed(home) => done(End::Failed, why),
+                Err(why) => self.take_unfaithful((home, at, source), &opened, (&before, &file), &why),
+            },
         };
         self.homes.close(home);
         acted
@@ -150,29 +172,69 @@ impl Hands<'_, '_, '_> {
         Outcome { sources: vec![result], entries, ..Outcome::default() }
     }
 
-    /// The edit of the open file, proved: in its text, and by judging its result. `None` if nothing is to be done.
-    fn edit(&mut self, home: usize, source: &Source, opened: &mut Opened) -> Result<Option<Edit>, String> {
-        let before = self.judged(source, &mut opened.held);
-        let plan = plan::plan(&before, self.document, self.mode);
-        let Some(file) = plan.files.into_iter().next() else { return Ok(None) };
-        let mut changes = Vec::new();
-        let mut targets = Vec::new();
-        for target in &file.targets {
-            let (change, action) = self.change(home, source, &before, target);
-            changes.push(change);
-            targets.push((target.entry, action));
-        }
+    /// The edit of the open file, proved: in its text, and by judging its result. If it cannot be made with all that is
+    /// wished for, the entries are taken out.
+    fn edit<'b>(
+        &mut self,
+        home: usize,
+        source: &Source,
+        before: &'b Outcome,
+        file: &FilePlan,
+    ) -> Result<Edit<'b>, String> {
+        let chosen: Vec<(Change, &'static str)> =
+            file.targets.iter().map(|target| self.change(home, source, before, target)).collect();
+        let takes_all = chosen.iter().all(|(_, action)| *action == "quarantine");
+        let proved = match self.proved(home, source, before, file, chosen) {
+            Err(_) if !takes_all => {
+                let removal =
+                    |target: &Target| (Change::Remove(place(&before.entries[target.entry])), "quarantine");
+                self.proved(home, source, before, file, file.targets.iter().map(removal).collect())
+            }
+            proved => proved,
+        };
+        proved.map(|(edited, targets, left)| Edit { edited, targets, entries: &before.entries, left })
+    }
+
+    fn proved(
+        &mut self,
+        home: usize,
+        source: &Source,
+        before: &Outcome,
+        file: &FilePlan,
+        chosen: Vec<(Change, &'static str)>,
+    ) -> Result<Proved, String> {
+        let (changes, actions): (Vec<Change>, Vec<&'static str>) = chosen.into_iter().unzip();
+        let targets: Vec<(usize, &'static str)> =
+            file.targets.iter().map(|target| target.entry).zip(actions).collect();
+        let whole: Vec<_> =
+            targets.iter().map(|(at, action)| self.whole_text(home, &before.entries[*at], action)).collect();
         let mut edited = self.homes.apply(home, &changes)?;
         let after = self.judged(source, &mut edited.held);
-        let left = plan::plan(&after, self.document, self.mode);
-        if !left.files.is_empty() {
+        if !self.plan(&after).files.is_empty() {
             return Err("the edited file would still hold a server that is not allowed".to_owned());
         }
         if edited.removed.len() != changes.len() {
             return Err("it is not told what the edit took out".to_owned());
         }
         self.homes.accept(home)?;
-        Ok(Some(Edit { edited: *edited, targets, entries: before.entries }))
+        for (removed, whole) in edited.removed.iter_mut().zip(whole) {
+            *removed = whole.unwrap_or_else(|| std::mem::take(removed));
+        }
+        let left = targets.iter().map(|(at, action)| became(&before.entries[*at], action, &after)).collect();
+        Ok((*edited, targets, left))
+    }
+
+    /// What is to be done, with all that is known.
+    pub(super) fn plan(&self, outcome: &Outcome) -> Plan {
+        self.knowledge.with(|known| plan_knowing(outcome, self.document, self.mode, known))
+    }
+
+    /// The text of an entry that is changed, as it would be taken out: only with all of it can it be put back where others
+    /// come and go.
+    fn whole_text(&self, home: usize, item: &Assessed, action: &str) -> Option<Vec<edit::Piece>> {
+        let change = Change::Remove(place(item));
+        let removed = (action != "quarantine").then(|| self.homes.apply(home, &[change]).ok())?;
+        removed.and_then(|draft| draft.removed.into_iter().next()).filter(|pieces| !pieces.is_empty())
     }
 
     /// The change that a target wishes for, if it can be shown to be allowed; else the entry is taken out.
@@ -245,66 +307,33 @@ impl Hands<'_, '_, '_> {
         None
     }
 
-    /// Vault, journal, exchange, proof, journal.
-    fn replace(&mut self, at: usize, source: &Source, opened: &Opened, edit: &Edit) -> Result<Try, ActError> {
-        let at_home = source.home.unwrap_or(usize::MAX);
-        let context = self.ground.homes.get(at_home);
-        let user = context.map_or("", |home| home.user.as_str());
-        let home_path = context.map(|home| home.layout.home.clone()).unwrap_or_default();
-        let real = home_path.join(&opened.path);
+    fn replace(
+        &mut self,
+        at: usize,
+        source: &Source,
+        opened: &Opened,
+        edit: &Edit<'_>,
+    ) -> Result<Try, ActError> {
         let actions = self.actions(edit);
-        let item = self.vault.keep(
-            vault::Original {
-                user,
-                home: &home_path.to_string_lossy(),
-                path: &real.to_string_lossy(),
-                found_as: &source.path.to_string_lossy(),
-                client: source.owner().adapter.about().id,
-                bytes: &opened.bytes,
-                edited: &edit.edited.bytes,
-                entries: taken(edit, &actions),
-            },
-            self.now,
-        )?;
-        let mut acted = Acted { source: at, actions, end: End::Failed, detail: String::new(), item: None };
-        let temporary = match TempName::random() {
-            Ok(name) => name,
-            Err(fault) => {
-                return self.give_up(&item, None, End::Failed, fault.to_string(), acted).map(Try::Done);
-            }
+        let swap = Swap {
+            home: source.home.unwrap_or(usize::MAX),
+            source: at,
+            found_as: &source.path,
+            client: source.owner().adapter.about().id,
+            opened,
+            after: Some(&edit.edited.bytes),
+            entries: taken(edit, &actions),
+            actions,
+            beside: None,
+            owner: self.knowledge.owner(source),
         };
-        let intent = Intent {
-            user: user.to_owned(),
-            path: real.to_string_lossy().into_owned(),
-            before: item.original.clone(),
-            after: item.edited.clone(),
-            vault: item.id.clone(),
-            home: home_path.to_string_lossy().into_owned(),
-            temporary: temporary.as_str().to_owned(),
-            actions: acted.actions.clone(),
-        };
-        let intent = self.journal.append(self.now, What::Intent(intent))?;
-        match self.homes.commit(at_home, &temporary) {
-            Written::Done => {}
-            Written::Changed => {
-                let detail = "it was changed while it was edited".to_owned();
-                return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Again);
+        let tried = self.swap(swap, |hands, item| hands.read_back(source, item))?;
+        Ok(match tried {
+            Try::Done(acted) if acted.end == End::Applied => {
+                Try::Done(Acted { gone: gone(edit, &acted), ..acted })
             }
-            Written::Conflict(detail) => {
-                return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Done);
-            }
-            Written::Failed(detail) => {
-                return self.give_up(&item, Some(intent), End::Failed, detail, acted).map(Try::Done);
-            }
-            // no outcome: the next pass looks which of the two files is there
-            Written::Unknown(detail) => return Ok(Try::Done(Acted { detail, ..acted })),
-        }
-        acted.detail = self.read_back(source, &item);
-        acted.end = End::Applied;
-        acted.item = Some(item.id.clone());
-        self.vault.update(&Item { state: State::Quarantined, ..item })?;
-        self.outcome(intent, End::Applied, &acted.detail)?;
-        Ok(Try::Done(acted))
+            tried => tried,
+        })
     }
 
     /// What is to be said of the file that is in place now; nothing if it is what was written.
@@ -316,32 +345,11 @@ impl Hands<'_, '_, '_> {
         }
     }
 
-    /// Nothing was changed: the vault need not keep the original.
-    fn give_up(
-        &mut self,
-        item: &Item,
-        intent: Option<u64>,
-        end: End,
-        detail: String,
-        acted: Acted,
-    ) -> Result<Acted, ActError> {
-        if let Some(intent) = intent {
-            self.outcome(intent, end, &detail)?;
-        }
-        self.vault.forget(item)?;
-        Ok(Acted { end, detail, ..acted })
-    }
-
-    fn outcome(&mut self, intent: u64, outcome: End, detail: &str) -> Result<(), ActError> {
-        self.journal.append(self.now, What::Outcome(Ended { intent, outcome, detail: detail.to_owned() }))?;
-        Ok(())
-    }
-
-    fn actions(&self, edit: &Edit) -> Vec<Action> {
+    fn actions(&self, edit: &Edit<'_>) -> Vec<Action> {
         edit.targets.iter().map(|(at, action)| self.action(&edit.entries[*at], action)).collect()
     }
 
-    fn action(&self, item: &Assessed, action: &str) -> Action {
+    pub(super) fn action(&self, item: &Assessed, action: &str) -> Action {
         let judgement = item.judgement.as_ref();
         let reason = judgement.and_then(|judgement| judgement.reason.as_ref());
         Action {
@@ -358,17 +366,30 @@ impl Hands<'_, '_, '_> {
     }
 }
 
-fn place(item: &Assessed) -> Place {
+pub(super) fn place(item: &Assessed) -> Place {
     Place { key_path: item.entry.key_path.clone(), span: item.entry.span.clone() }
 }
 
+/// The fingerprint of what an edit left of an entry.
+fn became(item: &Assessed, action: &str, after: &Outcome) -> Option<String> {
+    let mut same = after.entries.iter().filter(|other| other.entry.key_path == item.entry.key_path);
+    same.next().filter(|_| action != "quarantine").map(|other| other.fingerprint.clone())
+}
+
+/// The entries that an applied edit took out.
+fn gone(edit: &Edit<'_>, acted: &Acted) -> Vec<Gone> {
+    let all = edit.targets.iter().zip(&acted.actions).filter(|((_, action), _)| *action == "quarantine");
+    all.map(|((at, _), action)| Gone { entry: edit.entries[*at].entry.clone(), action: action.clone() })
+        .collect()
+}
+
 /// What the vault says of each entry.
-fn taken(edit: &Edit, actions: &[Action]) -> Vec<Taken> {
+fn taken(edit: &Edit<'_>, actions: &[Action]) -> Vec<Taken> {
     edit.targets
         .iter()
         .zip(actions)
-        .zip(&edit.edited.removed)
-        .map(|(((at, _), action), pieces)| {
+        .zip(edit.edited.removed.iter().zip(&edit.left))
+        .map(|(((at, _), action), (pieces, left))| {
             let item = &edit.entries[*at];
             Taken {
                 name: item.entry.name.clone(),
@@ -379,6 +400,7 @@ fn taken(edit: &Edit, actions: &[Action]) -> Vec<Taken> {
                 code: action.code.clone(),
                 detail: action.detail.clone(),
                 pieces: pieces.iter().map(|piece| piece.range.start as u64..piece.range.end as u64).collect(),
+                left: left.clone(),
                 restored: false,
             }
         })

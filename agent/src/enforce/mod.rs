@@ -3,6 +3,8 @@
 
 pub mod act;
 pub mod activation;
+pub mod aside;
+pub mod known;
 pub mod last_allowed;
 pub mod owned;
 pub mod pass;
@@ -12,4 +14,7 @@ pub mod plan;
 pub mod remembered;
 pub mod replay;
 pub mod restore;
+pub mod restore_beside;
+mod swap;
 pub mod whole;
+pub mod whole_act;

@@ -12,6 +12,7 @@ use mcpolicy_clients::elsewhere::{Declared, Evidence, OffSwitch, is_off};
 use mcpolicy_schema::entry::{ClientId, Entry};
 
 use super::plan::Switches;
+use crate::worker::aside::Declaration;
 
 /// Who owns a file beside its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +120,12 @@ fn by_name(path: &Path, home: &Path) -> Option<Owner> {
     Some(Owner::Sync { root: home.join(first), service })
 }
 
+/// A service by its name.
+pub fn service_known(name: &str) -> Option<&'static str> {
+    let all = SERVICES.iter().chain(MARKERS).map(|(_, service)| *service);
+    all.chain(MAC_FOLDERS.iter().map(|(_, service)| *service)).find(|service| *service == name)
+}
+
 fn service_named(folder: &str) -> Option<&'static str> {
     let folder = folder.to_lowercase();
     let of = |name: &str| {
@@ -156,10 +163,10 @@ fn without_dots(path: &Path) -> PathBuf {
 
 /// What is asked of the disk about a switch's file.
 pub struct SwitchFile {
-    /// Whether one of the paths of its template lies outside of the owned tree, and none inside.
-    pub outside: bool,
-    /// The bytes of each file there is.
-    pub files: Vec<Vec<u8>>,
+    /// Whether all paths of its template are the user's alone: below the home, and in no tree that is owned.
+    pub free: bool,
+    /// Whether the switch is set, as the client reads each file there is.
+    pub set: Vec<bool>,
     /// Whether there is a path for it at all: the template of a variable that is not set names none.
     pub exists: bool,
 }
@@ -169,9 +176,9 @@ pub struct SwitchFile {
 /// home, and must say yes if that is not known.
 pub fn switches(
     entry: &Entry,
-    declared: &Declared<'_>,
+    declared: &dyn Fn(ClientId) -> Declaration,
     is_here: &dyn Fn(ClientId) -> bool,
-    read: &dyn Fn(&dyn ClientAdapter, &OffSwitch) -> SwitchFile,
+    read: &dyn Fn(&Declaration, &OffSwitch) -> SwitchFile,
 ) -> Switches {
     let mut live =
         entry.readers.iter().map(|reader| reader.client).filter(|client| is_here(client)).peekable();
@@ -182,21 +189,20 @@ pub fn switches(
     let mut to_set = Vec::new();
     for client in live {
         let Some(adapter) = by_id(client) else { return Switches::NoUse };
-        let all = adapter.off_switches(declared);
+        let declared = declared(client);
+        let all = adapter.off_switches(&declared.declared());
         if all.is_empty() {
             return Switches::NoUse;
         }
         for switch in all {
-            let found = read(adapter, &switch);
-            if !found.exists || (found.files.is_empty() && switch.empty.is_none()) {
+            let found = read(&declared, &switch);
+            if !found.exists || (found.set.is_empty() && switch.empty.is_none()) {
                 continue;
             }
-            if !found.outside || switch.evidence == Evidence::Inferred {
+            if !found.free || switch.evidence == Evidence::Inferred {
                 return Switches::NoUse;
             }
-            let is_set = !found.files.is_empty()
-                && found.files.iter().all(|bytes| is_off(adapter, &switch, declared, bytes));
-            if !is_set {
+            if found.set.is_empty() || found.set.contains(&false) {
                 to_set.push(switch);
             }
         }

@@ -74,14 +74,15 @@ fn a_linked_work_tree_names_its_main_one_and_a_submodule_is_its_own() {
 
 const CHECKOUT: &str = "/home/dev/proj";
 
-fn declared(name: &str) -> Declared<'_> {
-    Declared {
-        name,
+fn declaration(name: &str) -> Declaration {
+    let checkout = || Some(CHECKOUT.to_owned());
+    Declaration {
+        name: name.to_owned(),
         scope: Scope::Project,
-        key_path: "/mcpServers/evil",
-        project: Some(CHECKOUT),
-        checkout: Some(CHECKOUT),
-        repository: Some(CHECKOUT),
+        key_path: "/mcpServers/evil".to_owned(),
+        project: checkout(),
+        checkout: checkout(),
+        repository: checkout(),
     }
 }
 
@@ -95,16 +96,14 @@ fn read_by(clients: &[ClientId]) -> Entry {
 
 /// What the switches do for readers, where the first file of each client holds these bytes.
 fn asked(clients: &[ClientId], here: &[ClientId], bytes: Option<&str>) -> Switches {
-    let read = |_: &dyn ClientAdapter, switch: &OffSwitch| SwitchFile {
-        outside: true,
-        files: bytes
-            .filter(|_| switch.empty.is_some())
-            .map(|text| text.as_bytes().to_vec())
-            .into_iter()
-            .collect(),
-        exists: !switch.keeps.path.contains('?'),
+    let read = |declared: &Declaration, switch: &OffSwitch| {
+        let is_set =
+            |text: &str| is_off(by_id(switch.client).unwrap(), switch, &declared.declared(), text.as_bytes());
+        let set = bytes.filter(|_| switch.empty.is_some()).map(is_set).into_iter().collect();
+        SwitchFile { free: true, set, exists: !switch.keeps.path.contains('?') }
     };
-    switches(&read_by(clients), &declared("evil"), &|client| here.contains(&client), &read)
+    let declared = |_: ClientId| declaration("evil");
+    switches(&read_by(clients), &declared, &|client| here.contains(&client), &read)
 }
 
 #[test]
@@ -135,18 +134,19 @@ fn switches_that_are_set_are_proved_by_what_is_read() {
 
 #[test]
 fn a_switch_inside_of_the_owned_tree_is_of_no_use() {
-    let inside =
-        |_: &dyn ClientAdapter, _: &OffSwitch| SwitchFile { outside: false, files: Vec::new(), exists: true };
-    let found = switches(&read_by(&["claude-code"]), &declared("evil"), &|_| true, &inside);
+    let inside = |_: &Declaration, _: &OffSwitch| SwitchFile { free: false, set: Vec::new(), exists: true };
+    let declared = |_: ClientId| declaration("evil");
+    let found = switches(&read_by(&["claude-code"]), &declared, &|_| true, &inside);
     assert_eq!(found, Switches::NoUse);
 }
 
 #[test]
 fn a_switch_for_all_projects_must_not_take_an_allowed_server_of_the_same_name_along() {
     let adapter = by_id("gemini-cli").unwrap();
-    let switch = adapter.off_switches(&declared("evil")).remove(0);
-    let after = switched_off(adapter, &switch, &declared("evil"), None).unwrap().unwrap();
-    assert!(spares(adapter, &switch, &[declared("good")], None, &after));
-    assert!(!spares(adapter, &switch, &[declared("good"), declared("EVIL")], None, &after));
-    assert!(spares(adapter, &switch, &[declared("EVIL")], Some(&after), &after), "it was off before");
+    let (evil, good, upper) = (declaration("evil"), declaration("good"), declaration("EVIL"));
+    let switch = adapter.off_switches(&evil.declared()).remove(0);
+    let after = switched_off(adapter, &switch, &evil.declared(), None).unwrap().unwrap();
+    assert!(spares(adapter, &switch, &[good.declared()], None, &after));
+    assert!(!spares(adapter, &switch, &[good.declared(), upper.declared()], None, &after));
+    assert!(spares(adapter, &switch, &[upper.declared()], Some(&after), &after), "it was off before");
 }

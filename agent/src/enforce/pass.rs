@@ -1,6 +1,6 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
@@ -10,9 +10,10 @@ use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::trust::{Demands, Trust};
 
-use super::act::{Acted, Hands};
+use super::act::{ActError, Acted, Hands};
 use super::activation::{self, Activation, Removals};
-use super::plan::{self, Plan};
+use super::known::Knowledge;
+use super::plan::{self, FilePlan, Plan, Target};
 use super::remembered::Remembered;
 use super::replay::replay;
 use super::restore::Restored;
@@ -104,33 +105,30 @@ pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyho
     let mut judge = Judge::new(ground, homes, terms);
     judge.judge(&mut outcome);
     let ring = judge.ring().map(str::to_owned);
-    let plan = plan::plan(&outcome, in_force.policy.document(), mode);
-    let mut acted = Vec::new();
-    for file in &plan.files {
-        let mut hands = Hands {
-            ground,
-            homes,
-            judge: &mut judge,
-            document: in_force.policy.document(),
-            mode,
-            now: setting.now,
-            redactor: setting.redactor,
-            vault: &opened.vault,
-            journal: &mut opened.journal,
-        };
-        acted.push(hands.act(file.source, &outcome.sources[file.source].source)?);
-    }
+    let vault_folder = setting.state.join("vault");
+    let document = in_force.policy.document();
+    let mut knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut opened.notices);
+    knowledge.note(&outcome, &vault_folder, setting.now).context("cannot keep what was last allowed")?;
+    let plan = knowledge.with(|known| plan::plan_knowing(&outcome, document, mode, known));
     let mut hands = Hands {
         ground,
         homes,
         judge: &mut judge,
-        document: in_force.policy.document(),
+        document,
         mode,
         now: setting.now,
         redactor: setting.redactor,
+        knowledge: &knowledge,
         vault: &opened.vault,
         journal: &mut opened.journal,
     };
+    let mut acted = Vec::new();
+    for file in &plan.files {
+        act_on(&mut hands, file, &outcome, &mut acted)?;
+    }
+    for at in &plan.whole {
+        acted.push(hands.take_unparseable(*at, &outcome.sources[*at].source)?);
+    }
     let restored = restore_allowed(&mut hands, &considered_under(&in_force, mode))?;
     drop(judge);
     let mut remembered = opened.remembered.clone();
@@ -145,6 +143,36 @@ pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyho
     opened.activation.end()?;
     let Opened { replayed, notices, .. } = opened;
     Ok(Passed { outcome, in_force, ring, mode, plan, acted, restored, replayed, failed, notices })
+}
+
+/// Acts on one file: first outside of it, where that is enough, else in it, and then on approvals of what is gone.
+fn act_on(
+    hands: &mut Hands<'_, '_, '_>,
+    file: &FilePlan,
+    outcome: &Outcome,
+    acted: &mut Vec<Acted>,
+) -> Result<(), ActError> {
+    let source = &outcome.sources[file.source].source;
+    let switched = hands.switch_off(file, outcome)?;
+    let is_off = |target: &Target| hands.knowledge.is_off(source, &outcome.entries[target.entry].entry);
+    let all_off = file.targets.iter().all(is_off);
+    // where the file is edited instead, nothing is left undone
+    acted.extend(switched.into_iter().map(|one| match one.end {
+        End::Failed if !all_off => Acted { end: End::Skipped, ..one },
+        _ => one,
+    }));
+    if all_off {
+        return Ok(());
+    }
+    let done = hands.act(file.source, source)?;
+    let approvals = hands.clean_approvals(file.source, source, &done.gone)?;
+    // another path to a file that was acted on: there is nothing more to tell
+    let is_known = |other: &&Acted| hands.knowledge.is_same(source, &outcome.sources[other.source].source);
+    if done.end != End::Skipped || !acted.iter().any(|other| is_known(&other)) {
+        acted.push(done);
+    }
+    acted.extend(approvals);
+    Ok(())
 }
 
 /// What is machine-wide by ourselves, each home by whoever may look at it.
@@ -198,6 +226,9 @@ pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Resul
         None => newest,
     };
     let mut judge = Judge::new(ground, homes, terms(setting, &in_force, &opened.remembered));
+    let vault_folder = setting.state.join("vault");
+    let document = in_force.policy.document();
+    let knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut opened.notices);
     let mut hands = Hands {
         ground,
         homes,
@@ -206,13 +237,12 @@ pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Resul
         mode: Mode::Enforce,
         now: setting.now,
         redactor: setting.redactor,
+        knowledge: &knowledge,
         vault: &opened.vault,
         journal: &mut opened.journal,
     };
     let item = hands.vault.item(id)?;
-    let source =
-        hands.source_of(&item).context("the home or the client that it was taken from is not known here")?;
-    let restored = hands.restore(&item, &source)?;
+    let restored = hands.restore(&item)?;
     drop(judge);
     tell_failed(setting, on, &mut opened)?;
     opened.activation.end()?;
@@ -232,9 +262,11 @@ fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result
         return Ok(all);
     }
     for item in hands.restorable(under)? {
-        let Some(source) = hands.source_of(&item) else { continue };
-        let restored = hands.restore(&item, &source)?;
-        if restored.end != End::Applied {
+        if hands.homes.index_of(Path::new(&item.home)).is_none() {
+            continue;
+        }
+        let restored = hands.restore(&item)?;
+        if restored.end != End::Applied && item.considered.as_deref() != Some(under) {
             hands.vault.update(&Item { considered: Some(under.to_owned()), ..item.clone() })?;
         }
         if restored.end != End::Skipped {

@@ -31,6 +31,16 @@ pub enum Wish {
     Quarantine,
 }
 
+impl Wish {
+    /// The off switches that it wishes for.
+    pub fn switches(&self) -> Option<&[OffSwitch]> {
+        match self {
+            Self::SwitchOff(switches) => Some(switches),
+            _ => None,
+        }
+    }
+}
+
 /// One entry to act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {

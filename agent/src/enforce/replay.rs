@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::act::ActError;
 use crate::journal::{End, Intent, Journal, Outcome as Ended, What};
-use crate::vault::{Item, State, Vault, VaultError};
+use crate::vault::{Item, State, Taken, Vault, VaultError, digest_of};
 use crate::worker::homes::Homes;
 use crate::worker::{Broken, Standing};
 
@@ -26,15 +26,34 @@ pub fn replay(
     let (end, detail) = look(homes, intent);
     match vault.item(&intent.vault) {
         // the original is needed as long as the file may be the new one
-        Ok(item) if end == End::Failed => vault.forget(&item)?,
+        Ok(item) if item.state == State::Pending && end == End::Failed => vault.forget(&item)?,
         Ok(item) if item.state == State::Pending => {
             vault.update(&Item { state: State::Quarantined, ..item })?;
         }
+        // a restore: what is back is not put back once more
+        Ok(item) if end == End::Applied => restored(vault, item, intent)?,
         Ok(_) | Err(VaultError::NoItem(_) | VaultError::Damaged { .. }) => {}
         Err(error) => return Err(error.into()),
     }
     journal.append(now, What::Outcome(Ended { intent: number, outcome: end, detail: detail.to_owned() }))?;
     Ok(end)
+}
+
+/// Marks the entries that a broken-off restore had put back.
+fn restored(vault: &Vault, mut item: Item, intent: &Intent) -> Result<(), VaultError> {
+    let is_back = |taken: &Taken| {
+        intent
+            .actions
+            .iter()
+            .any(|action| action.action == "restore" && action.fingerprint == taken.fingerprint)
+    };
+    for taken in &mut item.entries {
+        taken.restored |= is_back(taken);
+    }
+    if item.entries.iter().all(|taken| taken.restored) {
+        item.state = State::Restored;
+    }
+    vault.update(&item)
 }
 
 /// What became of the file; a leftover is removed, or put back if it holds what the user wrote.
@@ -45,6 +64,7 @@ fn look(homes: &Homes<'_>, intent: &Intent) -> (End, &'static str) {
     let (Some(at), Ok(relative)) = (homes.index_of(home), Path::new(&intent.path).strip_prefix(home)) else {
         return unknown;
     };
+    let nothing = digest_of(&[]);
     let broken = Broken {
         relative: relative.to_owned(),
         temporary: intent.temporary.clone(),
@@ -56,6 +76,13 @@ fn look(homes: &Homes<'_>, intent: &Intent) -> (End, &'static str) {
         Standing::Before => (End::Failed, "broken off before the change; nothing was changed"),
         Standing::Other => {
             (End::Conflict, "broken off; the file has been written since, its original is in the vault")
+        }
+        // what was to be taken away, or to be made
+        Standing::Gone if intent.after == nothing => {
+            (End::Applied, "broken off after the change; the file is away")
+        }
+        Standing::Gone if intent.before == nothing => {
+            (End::Failed, "broken off before the change; nothing was changed")
         }
         Standing::Gone => (End::Conflict, "broken off; the file is gone since, its original is in the vault"),
         Standing::Unknown => unknown,

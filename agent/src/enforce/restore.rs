@@ -3,15 +3,20 @@
 
 use std::path::Path;
 
-use mcpolicy_clients::edit::{Change, Piece};
+use mcpolicy_clients::edit::{Change, Piece, Place};
 use mcpolicy_platform::secure_fs::TempName;
 
-use super::act::{ActError, Hands};
+use super::act::{ActError, Hands, place};
+use super::whole::{UNCHANGED, Unfit, Whole, whole_file};
+use super::whole_act::QUARANTINE_FILE;
 use crate::discover::source::Source;
+use crate::inventory::State;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
-use crate::vault::{Item, State, Taken, VaultError, digest_of};
-use crate::worker::Held;
+use crate::pipeline::Outcome;
+use crate::vault::{Item, State as ItemState, Taken, VaultError, digest_of};
+use crate::worker::Opened;
+use crate::worker::aside::Keeping;
 use crate::worker::homes::Written;
 
 /// What became of a restore.
@@ -26,9 +31,19 @@ pub struct Restored {
 }
 
 impl Restored {
-    fn not(end: End, detail: impl Into<String>) -> Self {
+    pub(super) fn not(end: End, detail: impl Into<String>) -> Self {
         Self { end, entries: Vec::new(), detail: detail.into() }
     }
+}
+
+/// What a file is to become.
+pub(super) struct PutBack<'p> {
+    /// Digest of its bytes as they were opened.
+    pub before: &'p str,
+    /// The accepted draft; `None` takes it away.
+    pub after: Option<&'p [u8]>,
+    /// Which entries of the item that brings back.
+    pub entries: &'p [usize],
 }
 
 /// New bytes for a file, and which entries of the item they bring back.
@@ -39,10 +54,17 @@ impl Hands<'_, '_, '_> {
     ///
     /// # Errors
     /// Vault or journal cannot be written; the file was then not changed.
-    pub fn restore(&mut self, item: &Item, source: &Source) -> Result<Restored, ActError> {
+    pub fn restore(&mut self, item: &Item) -> Result<Restored, ActError> {
         if !item.is_open() {
             return Ok(Restored::not(End::Skipped, "there is nothing left to put back"));
         }
+        if let Some(beside) = &item.beside {
+            return self.restore_beside(item, beside);
+        }
+        let Some(source) = &self.source_of(item) else {
+            let why = "the home or the client that it was taken from is not known here";
+            return Ok(Restored::not(End::Failed, why));
+        };
         let Some(home) = source.home else { return Ok(Restored::not(End::Failed, "it belongs to no home")) };
         // a file that was taken away as a whole, or that its user removed since, is made anew
         let opened = match self.homes.open(source, true) {
@@ -50,8 +72,12 @@ impl Hands<'_, '_, '_> {
             Ok(None) => return Ok(Restored::not(End::Failed, "the file is gone")),
             Err(why) => return Ok(Restored::not(End::Failed, why)),
         };
-        let restored = match self.proposal(home, item, source, &opened.bytes)? {
-            Some((bytes, entries)) => self.put_back(home, item, &digest_of(&opened.bytes), &bytes, &entries),
+        let mut opened = opened;
+        let restored = match self.proposal(home, item, source, &mut opened)? {
+            Some((bytes, entries)) => {
+                let before = digest_of(&opened.bytes);
+                self.put_back(home, item, PutBack { before: &before, after: Some(&bytes), entries: &entries })
+            }
             None => {
                 Ok(Restored::not(End::Skipped, "the policy in force does not allow it, or its name is taken"))
             }
@@ -66,27 +92,50 @@ impl Hands<'_, '_, '_> {
         home: usize,
         item: &Item,
         source: &Source,
-        now: &[u8],
+        opened: &mut Opened,
     ) -> Result<Option<Proposal>, ActError> {
+        if item.entries.iter().any(|taken| taken.action == QUARANTINE_FILE) {
+            return self.whole(home, item, source, opened);
+        }
         let open: Vec<usize> = (0..item.entries.len()).filter(|at| !item.entries[*at].restored).collect();
-        let untouched = digest_of(now) == item.edited && open.len() == item.entries.len();
+        let untouched = digest_of(&opened.bytes) == item.edited && open.len() == item.entries.len();
         if untouched
             && let Some(original) = self.vault.original(item)?
             && let Ok(mut draft) = self.homes.propose(home, &original)
-            && self.allow_all(source, &mut draft.held, &item.entries)
+            && all_allowed(&self.judged(source, &mut draft.held), &item.entries)
             && self.homes.accept(home).is_ok()
         {
             return Ok(Some((original, open)));
         }
-        let mut bytes = now.to_vec();
+        let mut bytes = opened.bytes.clone();
+        let mut now = self.judged(source, &mut opened.held);
         let mut entries = Vec::new();
         for at in open {
-            if let Some(with) = self.with_entry(home, item, at, source)? {
+            if let Some((with, judged)) = self.with_entry(home, item, at, source, &now)? {
                 bytes = with;
+                now = judged;
                 entries.push(at);
             }
         }
         Ok((!entries.is_empty()).then_some((bytes, entries)))
+    }
+
+    /// A file that was taken away as a whole, if its name is free and nothing would be done about it now.
+    fn whole(
+        &mut self,
+        home: usize,
+        item: &Item,
+        source: &Source,
+        opened: &Opened,
+    ) -> Result<Option<Proposal>, ActError> {
+        let Some(original) = self.vault.original(item)?.filter(|_| !opened.existed) else { return Ok(None) };
+        let Ok(mut draft) = self.homes.propose(home, &original) else { return Ok(None) };
+        let judged = self.judged(source, &mut draft.held);
+        let is_unparseable = judged.sources.iter().any(|file| file.state == State::Unparseable.as_str());
+        let policy = self.document.policy.unparseable;
+        let goes = is_unparseable && whole_file(source, Unfit::Unparseable, policy, UNCHANGED) == Whole::Take;
+        let is_allowed = !goes && self.plan(&judged).files.is_empty() && self.homes.accept(home).is_ok();
+        Ok(is_allowed.then(|| (original, (0..item.entries.len()).collect())))
     }
 
     /// The bytes with one entry put back; `None` if it is not allowed, its name is taken, or it does not fit.
@@ -96,7 +145,8 @@ impl Hands<'_, '_, '_> {
         item: &Item,
         at: usize,
         source: &Source,
-    ) -> Result<Option<Vec<u8>>, ActError> {
+        now: &Outcome,
+    ) -> Result<Option<(Vec<u8>, Outcome)>, ActError> {
         let taken = &item.entries[at];
         let Some((table, _)) = taken.key_path.rsplit_once('/') else { return Ok(None) };
         let pieces: Vec<Piece> = self
@@ -105,33 +155,26 @@ impl Hands<'_, '_, '_> {
             .into_iter()
             .map(|(range, bytes)| Piece { range: range.start as usize..range.end as usize, bytes })
             .collect();
-        if taken.action != "quarantine" || pieces.is_empty() {
-            return Ok(None);
-        }
-        let change = Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces };
+        let change = match &taken.action[..] {
+            "quarantine" => Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces },
+            // only in the place of what the edit left there: anything else is its user's newer word
+            "revert" | "pin" | "disable" => match still_there(taken, now) {
+                Some(at) => Change::Replace { at, pieces },
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
         let Ok(mut draft) = self.homes.apply(home, &[change]) else { return Ok(None) };
-        let allowed = self.allow_all(source, &mut draft.held, std::slice::from_ref(taken));
-        Ok((allowed && self.homes.accept(home).is_ok()).then_some(draft.bytes))
+        let judged = self.judged(source, &mut draft.held);
+        let allowed = all_allowed(&judged, std::slice::from_ref(taken));
+        Ok((allowed && self.homes.accept(home).is_ok()).then_some((draft.bytes, judged)))
     }
 
-    /// Whether a text holds all of these entries, and all of their declarations are allowed.
-    fn allow_all(&mut self, source: &Source, held: &mut Held, wanted: &[Taken]) -> bool {
-        let judged = self.judged(source, held);
-        wanted.iter().filter(|taken| !taken.restored).all(|taken| {
-            let mut same =
-                judged.entries.iter().filter(|item| item.entry.key_path == taken.key_path).peekable();
-            same.peek().is_some()
-                && same.all(|item| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed()))
-        })
-    }
-
-    fn put_back(
+    pub(super) fn put_back(
         &mut self,
         home: usize,
         item: &Item,
-        before: &str,
-        bytes: &[u8],
-        entries: &[usize],
+        PutBack { before, after, entries }: PutBack<'_>,
     ) -> Result<Restored, ActError> {
         let temporary = match TempName::random() {
             Ok(name) => name,
@@ -153,7 +196,7 @@ impl Hands<'_, '_, '_> {
             user: item.user.clone(),
             path: item.path.clone(),
             before: before.to_owned(),
-            after: digest_of(bytes),
+            after: digest_of(after.unwrap_or_default()),
             vault: item.id.clone(),
             home: item.home.clone(),
             temporary: temporary.as_str().to_owned(),
@@ -161,7 +204,11 @@ impl Hands<'_, '_, '_> {
         };
         let intent = self.journal.append(self.now, What::Intent(intent))?;
         let changed = "the file was changed meanwhile: try again".to_owned();
-        let (end, detail) = match self.homes.commit(home, &temporary) {
+        let written = match after {
+            Some(_) => self.homes.commit(home, &temporary),
+            None => self.homes.remove(home, &temporary),
+        };
+        let (end, detail) = match written {
             Written::Done => (End::Applied, String::new()),
             Written::Changed => (End::Conflict, changed),
             Written::Conflict(detail) => (End::Conflict, detail),
@@ -171,19 +218,23 @@ impl Hands<'_, '_, '_> {
         };
         self.journal
             .append(self.now, What::Outcome(Ended { intent, outcome: end, detail: detail.clone() }))?;
-        let mut names = Vec::new();
-        if end == End::Applied {
-            let mut item = item.clone();
-            for at in entries {
-                item.entries[*at].restored = true;
-                names.push(item.entries[*at].name.clone());
-            }
-            if item.entries.iter().all(|entry| entry.restored) {
-                item.state = State::Restored;
-            }
-            self.vault.update(&item)?;
-        }
+        let names = if end == End::Applied { self.mark_restored(item, entries)? } else { Vec::new() };
         Ok(Restored { end, entries: names, detail })
+    }
+
+    /// Keeps in mind which entries are back. Their names.
+    pub(super) fn mark_restored(&self, item: &Item, entries: &[usize]) -> Result<Vec<String>, ActError> {
+        let mut item = item.clone();
+        let mut names = Vec::new();
+        for at in entries {
+            item.entries[*at].restored = true;
+            names.push(item.entries[*at].name.clone());
+        }
+        if item.entries.iter().all(|entry| entry.restored) {
+            item.state = ItemState::Restored;
+        }
+        self.vault.update(&item)?;
+        Ok(names)
     }
 
     /// Items of which something is out and which were not considered under this policy yet, with their sources.
@@ -191,11 +242,14 @@ impl Hands<'_, '_, '_> {
     /// # Errors
     /// The vault cannot be read.
     pub fn restorable(&self, policy: &str) -> Result<Vec<Item>, VaultError> {
-        let (items, _) = self.vault.items()?;
-        Ok(items
-            .into_iter()
-            .filter(|item| item.is_open() && item.considered.as_deref() != Some(policy))
-            .collect())
+        let (mut items, _) = self.vault.items()?;
+        // an entry may be allowed by what its file holds now, with no change of the policy
+        let is_switch = |item: &Item| item.beside.as_ref().is_some_and(|b| b.keeping == Keeping::Switch);
+        items
+            .retain(|item| item.is_open() && (is_switch(item) || item.considered.as_deref() != Some(policy)));
+        // an entry first, then what is about it
+        items.sort_by_key(|item| item.beside.is_some());
+        Ok(items)
     }
 
     /// The source that an item was taken from, as discovery would find it now.
@@ -204,4 +258,20 @@ impl Hands<'_, '_, '_> {
         let reading = crate::pipeline::reading_for(&item.client, Path::new(&item.found_as))?;
         Some(Source::new((&item.found_as).into(), Some(home), reading))
     }
+}
+
+/// Whether a judged text holds all of these entries, and all of their declarations are allowed.
+fn all_allowed(judged: &Outcome, wanted: &[Taken]) -> bool {
+    wanted.iter().filter(|taken| !taken.restored).all(|taken| {
+        let mut same = judged.entries.iter().filter(|item| item.entry.key_path == taken.key_path).peekable();
+        same.peek().is_some()
+            && same.all(|item| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed()))
+    })
+}
+
+/// Where what an edit left in the place of an entry stands now, if nobody has changed it since.
+fn still_there(taken: &Taken, now: &Outcome) -> Option<Place> {
+    let mut same = now.entries.iter().filter(|item| item.entry.key_path == taken.key_path);
+    let item = same.next().filter(|item| taken.left.as_ref() == Some(&item.fingerprint))?;
+    same.next().is_none().then(|| place(item))
 }

@@ -90,7 +90,7 @@ pub struct Intent {
 /// What is done to one entry, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
-    /// `quarantine`, `revert`, `pin`, `disable`, `quarantine-file`, `restore`, `approval`.
+    /// `quarantine`, `revert`, `pin`, `disable`, `quarantine-file`, `switch-off`, `approval`, `restore`.
     pub action: String,
     /// Name of the entry as reports show it; empty for a whole file.
     pub server: String,

@@ -192,6 +192,20 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Where programs of these names would stand, by the policy's search path or else by what the system has at first.
+pub fn programs(
+    search_path: &BTreeMap<String, Vec<String>>,
+    layout: &mcpolicy_clients::template::Layout,
+    names: &[&str],
+) -> Vec<PathBuf> {
+    let given = search_path.get(layout.os.as_str()).map(|list| search::expand(list, Some(&layout.home)));
+    let directories = given.unwrap_or_else(|| search::default_path(layout.os));
+    let of = |directory: &PathBuf| {
+        names.iter().flat_map(|name| search::candidates(directory, name, layout.os)).collect::<Vec<_>>()
+    };
+    directories.iter().flat_map(of).collect()
+}
+
 /// Whether paths of this system mean something to the machine that looks: `C:\x` is a strange name on Linux, and WSL
 /// programs are not found from Windows.
 fn is_at_home(os: Os) -> bool {

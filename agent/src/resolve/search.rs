@@ -81,7 +81,7 @@ pub(super) fn find(
     None
 }
 
-fn candidates(directory: &Path, name: &str, os: Os) -> Vec<PathBuf> {
+pub(super) fn candidates(directory: &Path, name: &str, os: Os) -> Vec<PathBuf> {
     if os != Os::Windows {
         return vec![directory.join(name)];
     }

@@ -43,6 +43,7 @@ fn try_keep(vault: &Vault, path: &str) -> Result<Item, VaultError> {
         bytes: ORIGINAL,
         edited: b"{}",
         entries: vec![entry()],
+        beside: None,
     };
     vault.keep(original, at("2026-11-21T10:00:00Z"))
 }

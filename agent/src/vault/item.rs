@@ -5,6 +5,8 @@ use std::ops::Range;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::worker::aside::{Declaration, Keeping};
+
 /// How far a change has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -51,6 +53,9 @@ pub struct Item {
     pub edited: String,
     /// What was taken out or changed.
     pub entries: Vec<Taken>,
+    /// For a file that only keeps something about entries of another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
     /// How far it has come.
     pub state: State,
     /// Only the pieces are left: the object of this digest holds them one after the other.
@@ -59,6 +64,23 @@ pub struct Item {
     /// Digest of the policy under which a restore was last considered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub considered: Option<String>,
+}
+
+/// What was changed in a file that keeps something about entries of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// What is kept there.
+    pub keeping: Keeping,
+    /// The file's template.
+    pub template: String,
+    /// The entries as this file names them, in the order of the item's.
+    pub declared: Vec<Declaration>,
+    /// The file that declares them, as discovery found it.
+    pub declared_in: String,
+    /// The client whose location that is.
+    pub declared_for: String,
+    /// The file was made for it.
+    pub created: bool,
 }
 
 /// One entry that was taken out or changed.
@@ -72,7 +94,7 @@ pub struct Taken {
     pub fingerprint: String,
     /// Its identity, as reports show it.
     pub identity: String,
-    /// `quarantine`, `revert`, `pin`, `disable` or `quarantine-file`.
+    /// `quarantine`, `revert`, `pin`, `disable`, `quarantine-file`, `switch-off` or `approval`.
     pub action: String,
     /// Code of the reason.
     pub code: String,
@@ -80,6 +102,9 @@ pub struct Taken {
     pub detail: String,
     /// Bytes of the original that belong to it.
     pub pieces: Vec<Range<u64>>,
+    /// Fingerprint of what the change left in its place; none where it was taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
     /// It was put back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restored: bool,

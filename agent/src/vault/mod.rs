@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use disk::failed;
 
-pub use item::{Item, State, Taken};
+pub use item::{Beside, Item, State, Taken};
 pub use keeping::Limits;
 
 /// Largest object, in bytes: no file that is edited is larger.
@@ -84,6 +84,8 @@ pub struct Original<'a> {
     pub edited: &'a [u8],
     /// What is taken out.
     pub entries: Vec<Taken>,
+    /// For a file that only keeps something about entries of another.
+    pub beside: Option<Beside>,
 }
 
 impl Vault {
@@ -150,6 +152,7 @@ impl Vault {
             original: digest,
             edited,
             entries: original.entries,
+            beside: original.beside,
             state: State::Pending,
             shrunk: None,
             considered: None,

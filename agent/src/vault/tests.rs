@@ -23,6 +23,7 @@ pub(super) fn entry() -> Taken {
         code: "not-allowed".into(),
         detail: "no rule is about it".into(),
         pieces: Vec::from([Range { start: 15, end: 66 }]),
+        left: None,
         restored: false,
     }
 }
@@ -37,6 +38,7 @@ pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> I
         bytes,
         edited: EDITED,
         entries: vec![entry()],
+        beside: None,
     };
     vault.keep(original, now).unwrap()
 }
@@ -139,6 +141,7 @@ fn cve_2023_42456_no_path_is_made_of_a_users_name() {
             bytes: user.as_bytes(),
             edited: EDITED,
             entries: vec![entry()],
+            beside: None,
         };
         let item = vault.keep(original, at("2026-11-21T10:00:00Z")).unwrap();
         assert_eq!(vault.item(&item.id).unwrap().user, user);

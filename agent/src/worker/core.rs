@@ -1,17 +1,21 @@
 //! What answers: one home's files, opened, parsed and rewritten by whoever this process is.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcpolicy_clients::edit::{self, Change};
+use mcpolicy_clients::template::Layout;
 use mcpolicy_platform::machine::{Account, Machine, ReadError};
 use mcpolicy_platform::secure_fs::{ClientLock, Fault, HomeDir, Original, ReplaceError, TempName};
 use mcpolicy_schema::redact::Redactor;
 use sha2::{Digest as _, Sha256};
 
+use super::aside::{self, Aside, Place, Settling};
 use super::{Answer, Broken, Channel, Draft, Failure, Held, Opened, Request, Scanned, Seen, Standing};
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
+use crate::enforce::last_allowed::Caps;
 use crate::pipeline::{self, Bounds};
 use crate::vault::digest_of;
 use crate::{ground, inventory};
@@ -22,6 +26,8 @@ pub const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const LOCK_STALE: Duration = Duration::from_secs(10);
 /// How long a client's lock is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+/// The client whose lock is taken.
+const CLAUDE: &str = "claude-code";
 /// Rights of a file that is made anew.
 const NEW_MODE: u32 = 0o600;
 
@@ -44,11 +50,19 @@ pub struct Core<'r> {
     redactor: &'r Redactor,
     open: Option<Open>,
     asked: Option<Request>,
+    /// The home's paths with the variables that its user's shells set.
+    layout: OnceCell<Layout>,
+}
+
+/// As what a file is open.
+enum As {
+    Source(Source),
+    Kept(Aside),
 }
 
 /// A file that is open for an edit.
 struct Open {
-    source: Source,
+    what: As,
     home: HomeDir,
     relative: PathBuf,
     /// None where the file is to be made.
@@ -58,6 +72,26 @@ struct Open {
     draft: Option<Vec<u8>>,
     #[expect(dead_code, reason = "held until the file is closed")]
     lock: Option<ClientLock>,
+}
+
+impl As {
+    /// What bytes hold. Of what a client keeps about other files' entries nothing is an entry.
+    fn held(&self, bytes: &[u8]) -> Held {
+        match self {
+            Self::Source(source) => held(source, bytes),
+            Self::Kept(_) => nothing_held(),
+        }
+    }
+}
+
+impl Open {
+    /// Puts a new file there, with the directories that it is to lie in.
+    fn make(&self, temporary: &TempName) -> Result<(), ReplaceError> {
+        if let Some(folder) = self.relative.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            self.home.make_directory(folder)?;
+        }
+        self.home.create_as(&self.relative, &self.base, NEW_MODE, temporary).map(drop)
+    }
 }
 
 impl Channel for Core<'_> {
@@ -75,14 +109,14 @@ impl Channel for Core<'_> {
 impl<'r> Core<'r> {
     /// For one home. Nothing is read yet.
     pub fn new(spec: HomeSpec, redactor: &'r Redactor) -> Self {
-        Self { spec, redactor, open: None, asked: None }
+        Self { spec, redactor, open: None, asked: None, layout: OnceCell::new() }
     }
 
     /// Answers. A scan tells its progress.
     pub fn answer(&mut self, request: Request, progress: &(dyn Fn(u64) + Sync)) -> Answer {
         let answered = match request {
             Request::Scan { budget, threads } => {
-                let bounds = Bounds { walk_budget: budget, threads, progress };
+                let bounds = Bounds { walk_budget: budget, threads, texts: Caps::default().text, progress };
                 Ok(Answer::Scanned(Box::new(self.scan(&bounds))))
             }
             Request::Open { source, create } => self.open(source, create),
@@ -97,6 +131,10 @@ impl<'r> Core<'r> {
             }
             Request::DigestOf(source) => self.digest_of(&source),
             Request::Replay(broken) => Ok(Answer::Found(self.replay(&broken))),
+            Request::Around(source) => self.around(&source),
+            Request::Kept(aside) => Ok(Answer::Kept(self.place().kept(&aside))),
+            Request::OpenKept { aside, path } => self.open_kept(aside, &path),
+            Request::Settle(settling) => self.settle(settling),
             Request::Look(path) => Ok(self.look(&path)),
             Request::Hash { path, most } => hash(&self.spec.machine, &path, most)
                 .map(|(sha256, length)| Answer::Digest { sha256, length })
@@ -136,10 +174,8 @@ impl<'r> Core<'r> {
     fn open(&mut self, source: Source, create: bool) -> Result<Answer, String> {
         self.open = None;
         let (home, relative) = (self.home()?, self.relative(&source)?);
-        let lock = lock_of(&source, &relative).and_then(|path| {
-            // courtesy: the exchange sees what a client writes meanwhile
-            ClientLock::take(&home, &path, LOCK_STALE, LOCK_PATIENCE).ok()
-        });
+        let is_claude = source.readings.iter().any(|reading| reading.adapter.about().id == CLAUDE);
+        let lock = lock_of(is_claude, &home, &relative);
         let file = match home.open_file(&relative, MAX_BYTES) {
             Ok(file) => Some(file),
             Err(Fault::NotFound) if create => None,
@@ -153,21 +189,78 @@ impl<'r> Core<'r> {
             existed: file.is_some(),
             bytes: bytes.clone(),
         };
-        self.open = Some(Open { source, home, relative, file, base: bytes, draft: None, lock });
+        self.open =
+            Some(Open { what: As::Source(source), home, relative, file, base: bytes, draft: None, lock });
         Ok(Answer::Opened(Box::new(opened)))
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { machine: &self.spec.machine, layout: self.layout.get_or_init(|| self.whole_layout()) }
+    }
+
+    fn whole_layout(&self) -> Layout {
+        let HomeSpec { machine, home, others, .. } = self.spec.clone();
+        let mut ground = ground::of_home(machine, home, others);
+        ground.homes.pop().map_or_else(|| self.spec.home.layout.clone(), |home| home.layout)
+    }
+
+    fn around(&self, source: &Source) -> Result<Answer, String> {
+        let mut around = self.place().around(source).ok_or("the file is gone")?;
+        if let Ok(relative) = self.relative(source)
+            && let Ok(file) = self.home()?.open_file(&relative, MAX_BYTES)
+        {
+            around.unchanged = file.stamp().unchanged();
+        }
+        Ok(Answer::Around(Box::new(around)))
+    }
+
+    fn open_kept(&mut self, aside: Aside, path: &Path) -> Result<Answer, String> {
+        self.open = None;
+        let kept = self.place().kept(&aside).into_iter().find(|kept| kept.path == path);
+        kept.filter(|kept| kept.free).ok_or("its client keeps nothing there that is its user's alone")?;
+        let home = self.home()?;
+        let relative = path.strip_prefix(&self.spec.home.layout.home);
+        let relative = relative.map_err(|_| "the file is outside of its user's home")?.to_owned();
+        let lock = lock_of(aside.client == CLAUDE, &home, &relative);
+        let file = match home.open_file(&relative, MAX_BYTES) {
+            Ok(file) => Some(file),
+            Err(Fault::NotFound) if aside::empty(&aside).is_some() => None,
+            Err(Fault::NotFound) => return Ok(Answer::Absent),
+            Err(fault) => return Err(format!("the file {fault}")),
+        };
+        let bytes = file.as_ref().map(|file| file.bytes().to_vec()).unwrap_or_default();
+        let opened = Opened {
+            path: file.as_ref().map_or_else(|| relative.clone(), |file| file.path().to_owned()),
+            held: nothing_held(),
+            existed: file.is_some(),
+            bytes: bytes.clone(),
+        };
+        self.open =
+            Some(Open { what: As::Kept(aside), home, relative, file, base: bytes, draft: None, lock });
+        Ok(Answer::Opened(Box::new(opened)))
+    }
+
+    fn settle(&mut self, settling: Settling) -> Result<Answer, String> {
+        let open = self.open.as_ref().ok_or_else(nothing_open)?;
+        let As::Kept(aside) = &open.what else { return Err(nothing_open()) };
+        match aside::settle(aside, settling, open.file.is_some().then_some(&open.base))? {
+            Some((bytes, removed)) => self.drafted(bytes, removed),
+            None => Ok(Answer::Settled),
+        }
     }
 
     fn apply(&mut self, changes: &[Change]) -> Result<Answer, String> {
         let open = self.open.as_ref().ok_or_else(nothing_open)?;
-        let format = inventory::format_of(&open.source);
-        let edited = edit::apply(format, &open.source.path.to_string_lossy(), &open.base, changes)
+        let As::Source(source) = &open.what else { return Err(nothing_open()) };
+        let format = inventory::format_of(source);
+        let edited = edit::apply(format, &source.path.to_string_lossy(), &open.base, changes)
             .map_err(|error| error.to_string())?;
         self.drafted(edited.bytes, edited.removed)
     }
 
     fn drafted(&mut self, bytes: Vec<u8>, removed: Vec<Vec<edit::Piece>>) -> Result<Answer, String> {
         let open = self.open.as_mut().ok_or_else(nothing_open)?;
-        let held = held(&open.source, &bytes);
+        let held = open.what.held(&bytes);
         open.draft = Some(bytes.clone());
         Ok(Answer::Drafted(Box::new(Draft { bytes, removed, held })))
     }
@@ -182,7 +275,7 @@ impl<'r> Core<'r> {
         let open = self.open.as_ref().ok_or_else(nothing_open)?;
         written(match &open.file {
             Some(file) => file.replace_as(&open.base, temporary).map(drop),
-            None => open.home.create_as(&open.relative, &open.base, NEW_MODE, temporary).map(drop),
+            None => open.make(temporary),
         })
     }
 
@@ -240,6 +333,10 @@ fn held(source: &Source, bytes: &[u8]) -> Held {
     Held { state: taken.state.as_str(), entries: taken.entries, findings: taken.findings }
 }
 
+fn nothing_held() -> Held {
+    Held { state: inventory::State::Read.as_str(), entries: Vec::new(), findings: Vec::new() }
+}
+
 /// What stands at a path, as a search for a program takes it.
 pub fn seen(machine: &Machine, path: &Path) -> Seen {
     match machine.program(path) {
@@ -264,11 +361,12 @@ pub fn hash(machine: &Machine, path: &Path, most: u64) -> Result<(String, u64), 
     Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), read))
 }
 
-/// The lock directory of a file whose client takes one before it writes (Claude Code 2.1: `.claude.json.lock`).
-fn lock_of(source: &Source, relative: &Path) -> Option<PathBuf> {
-    let is_claude = source.readings.iter().any(|reading| reading.adapter.about().id == "claude-code");
+/// Takes the lock directory of a file whose client takes one before it writes (Claude Code 2.1: `.claude.json.lock`).
+fn lock_of(is_claude: bool, home: &HomeDir, relative: &Path) -> Option<ClientLock> {
     let is_state = relative.file_name().is_some_and(|name| name == ".claude.json");
-    (is_claude && is_state).then(|| ClientLock::path_for(relative))
+    // courtesy: the exchange sees what a client writes meanwhile
+    let lock = || ClientLock::take(home, &ClientLock::path_for(relative), LOCK_STALE, LOCK_PATIENCE).ok();
+    (is_claude && is_state).then(lock).flatten()
 }
 
 /// A temporary file is ours to remove if it holds the new bytes, or the old ones while the new are in place. Anything

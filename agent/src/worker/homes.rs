@@ -12,6 +12,7 @@ use mcpolicy_platform::secure_fs::TempName;
 use mcpolicy_platform::{privileges, users};
 use mcpolicy_schema::redact::Redactor;
 
+use super::aside::{Around, Aside, KeptFile, Settling};
 use super::core::{self, Core, HomeSpec};
 use super::{Answer, Broken, Channel, Draft, Failure, Opened, Request, Scanned, Seen, Standing, remote};
 use crate::discover::source::Source;
@@ -184,6 +185,54 @@ impl<'g> Homes<'g> {
     /// Closes the open file. Without an answer it was closed with its worker.
     pub fn close(&self, at: usize) {
         let _ = self.ask(at, Request::Close, |answer| matches!(answer, Answer::Done));
+    }
+
+    /// What stands around a file.
+    ///
+    /// # Errors
+    /// It is gone, or the home gives no answer.
+    pub fn around(&self, source: &Source) -> Result<Box<Around>, String> {
+        let at = source.home.ok_or("it belongs to no home")?;
+        match self.ask(at, Request::Around(source.clone()), |answer| matches!(answer, Answer::Around(_)))? {
+            Answer::Around(around) => Ok(around),
+            _ => Err(OTHER.to_string()),
+        }
+    }
+
+    /// Files in which a client keeps something about entries of others.
+    ///
+    /// # Errors
+    /// The home gives no answer.
+    pub fn kept(&self, at: usize, aside: &Aside) -> Result<Vec<KeptFile>, String> {
+        match self.ask(at, Request::Kept(aside.clone()), |answer| matches!(answer, Answer::Kept(_)))? {
+            Answer::Kept(files) => Ok(files),
+            _ => Err(OTHER.to_string()),
+        }
+    }
+
+    /// Opens one of them for an edit; nothing if it is not there and is not to be made.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; an edit of it would not stay with its user.
+    pub fn open_kept(&self, at: usize, aside: &Aside, path: &Path) -> Result<Option<Box<Opened>>, String> {
+        let request = Request::OpenKept { aside: aside.clone(), path: path.to_owned() };
+        let fits = |answer: &Answer| matches!(answer, Answer::Opened(_) | Answer::Absent);
+        match self.ask(at, request, fits)? {
+            Answer::Opened(opened) => Ok(Some(opened)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Drafts what the open one is to become; nothing if there is nothing to do.
+    ///
+    /// # Errors
+    /// It cannot be done and proved.
+    pub fn settle(&self, at: usize, settling: Settling) -> Result<Option<Box<Draft>>, String> {
+        let fits = |answer: &Answer| matches!(answer, Answer::Drafted(_) | Answer::Settled);
+        match self.ask(at, Request::Settle(settling), fits)? {
+            Answer::Drafted(draft) => Ok(Some(draft)),
+            _ => Ok(None),
+        }
     }
 
     /// The digest of a file as it is now.

@@ -5,6 +5,7 @@
 //! frames ([`wire`]) to a worker. What comes back is only that user's claim: it can say anything of its own home and
 //! nothing of another's.
 
+pub mod aside;
 pub mod core;
 pub mod homes;
 pub mod process;
@@ -18,6 +19,8 @@ use mcpolicy_clients::edit::{Change, Piece};
 use mcpolicy_platform::machine::Program;
 use mcpolicy_platform::secure_fs::TempName;
 use mcpolicy_schema::entry::Entry;
+
+use aside::{Around, Aside, KeptFile, Settling};
 
 use crate::assess::Assessed;
 use crate::discover::source::Source;
@@ -58,6 +61,20 @@ pub enum Request {
     DigestOf(Source),
     /// Look what became of an edit that was broken off, and clean up after it.
     Replay(Broken),
+    /// What stands around a file.
+    Around(Source),
+    /// Which files of a client keep something about entries of other files, and whether there is anything to do.
+    Kept(Aside),
+    /// Open one of these files. One that is not there is taken for what its client would begin it with, where it is to
+    /// be made.
+    OpenKept {
+        /// What is kept there.
+        aside: Aside,
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Make a draft of what the open file is to become, for what it keeps. Nothing is written.
+    Settle(Settling),
     /// What a path leads to, as a program.
     Look(PathBuf),
     /// The digest of a file of at most so many bytes.
@@ -86,11 +103,11 @@ pub struct Broken {
 pub enum Answer {
     /// To [`Request::Scan`].
     Scanned(Box<Scanned>),
-    /// To [`Request::Open`].
+    /// To [`Request::Open`] and [`Request::OpenKept`].
     Opened(Box<Opened>),
     /// To [`Request::Open`]: there is no such file.
     Absent,
-    /// To [`Request::Apply`] and [`Request::Propose`].
+    /// To [`Request::Apply`], [`Request::Propose`] and [`Request::Settle`].
     Drafted(Box<Draft>),
     /// To [`Request::Accept`] and [`Request::Close`].
     Done,
@@ -116,6 +133,12 @@ pub enum Answer {
         /// The user could put something else in its place.
         user_writable: bool,
     },
+    /// To [`Request::Around`].
+    Around(Box<Around>),
+    /// To [`Request::Kept`].
+    Kept(Vec<KeptFile>),
+    /// To [`Request::Settle`]: there is nothing to do.
+    Settled,
     /// It cannot be done, and why, without any content.
     Refused(String),
 }

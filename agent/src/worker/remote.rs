@@ -9,7 +9,9 @@ use mcpolicy_platform::privileges::{self, Becoming, Start, Worker, spawn_worker}
 use mcpolicy_schema::redact::Redactor;
 
 use super::core::HomeSpec;
-use super::wire::{self, Begin, Claims, MAX_FILE_ANSWER, MAX_SCAN_ANSWER, MAX_SMALL_ANSWER, Said};
+use super::wire::{
+    self, Begin, Claims, MAX_FILE_ANSWER, MAX_KEPT_ANSWER, MAX_SCAN_ANSWER, MAX_SMALL_ANSWER, Said,
+};
 use super::{Answer, Channel, Failure, Request};
 
 /// The hidden command that is a worker.
@@ -118,9 +120,12 @@ impl<F: Frames> Channel for Remote<'_, F> {
     fn send(&mut self, request: Request) -> Result<(), Failure> {
         self.asked = Some(match &request {
             Request::Scan { budget, .. } => (MAX_SCAN_ANSWER, *budget + BEYOND_WALK, true),
-            Request::Open { .. } | Request::Apply(_) | Request::Propose(_) => {
-                (MAX_FILE_ANSWER, ONE_FILE, false)
-            }
+            Request::Open { .. }
+            | Request::OpenKept { .. }
+            | Request::Apply(_)
+            | Request::Propose(_)
+            | Request::Settle(_) => (MAX_FILE_ANSWER, ONE_FILE, false),
+            Request::Kept(_) => (MAX_KEPT_ANSWER, ONE_FILE, false),
             _ => (MAX_SMALL_ANSWER, ONE_FILE, false),
         });
         self.frames.give_time(ONE_FILE);

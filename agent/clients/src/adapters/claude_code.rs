@@ -225,6 +225,11 @@ impl ClientAdapter for Adapter {
         lists.iter().flat_map(|list| elsewhere::add(list, declared.name)).collect()
     }
 
+    fn switch_on(&self, declared: &Declared<'_>, doc: &Parsed<'_>) -> Vec<Change> {
+        let lists = switched_by(declared, &doc.root);
+        lists.iter().flat_map(|list| elsewhere::take(list, declared.name)).collect()
+    }
+
     fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
         let lists = switched_by(declared, root);
         !lists.is_empty() && lists.iter().all(|list| elsewhere::holds(root, list, declared.name))

@@ -90,6 +90,10 @@ impl ClientAdapter for Adapter {
         elsewhere::add("/disabledMcpServers", declared.name)
     }
 
+    fn switch_on(&self, declared: &Declared<'_>, _doc: &Parsed<'_>) -> Vec<Change> {
+        elsewhere::take("/disabledMcpServers", declared.name)
+    }
+
     fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
         elsewhere::holds(root, "/disabledMcpServers", declared.name)
     }

@@ -146,6 +146,10 @@ impl ClientAdapter for Adapter {
         elsewhere::add("", declared.name)
     }
 
+    fn switch_on(&self, declared: &Declared<'_>, _doc: &Parsed<'_>) -> Vec<Change> {
+        elsewhere::take("", declared.name)
+    }
+
     fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
         elsewhere::holds(root, "", declared.name)
     }

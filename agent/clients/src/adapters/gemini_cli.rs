@@ -106,6 +106,11 @@ impl ClientAdapter for Adapter {
         }
     }
 
+    /// Without its member a server is on.
+    fn switch_on(&self, declared: &Declared<'_>, _doc: &Parsed<'_>) -> Vec<Change> {
+        vec![Change::RemoveMember { pointer: format!("/{}", escape(&enablement_name(declared))) }]
+    }
+
     fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
         let state = root.get(&enablement_name(declared)).and_then(|state| state.get("enabled"));
         state.is_some_and(|enabled| enabled.as_bool() == Some(false))

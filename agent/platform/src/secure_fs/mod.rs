@@ -57,7 +57,7 @@ mod os;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "failpoints")]
 pub use failpoint::set as set_failpoint;
@@ -124,6 +124,21 @@ pub struct Leftover {
     pub length: u64,
 }
 
+impl Stamp {
+    /// How long nothing about the file has changed, its name included, by the present clock; nothing if that is said to
+    /// be in the time to come. A user can set the time of the last write, but not that of the last change.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "compared with what the file system's clock says, here and now"
+    )]
+    pub fn unchanged(&self) -> Duration {
+        let (seconds, nanoseconds) = self.changed;
+        let since = Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds);
+        let changed = SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH);
+        SystemTime::now().duration_since(changed).unwrap_or_default()
+    }
+}
+
 impl HomeDir {
     /// Opens a home: a directory that belongs to `uid` (where none is given, to whom it may), that nobody else may
     /// write, on a file system of this machine.
@@ -145,6 +160,14 @@ impl HomeDir {
     /// It is not such a file, or a link or a mount leads elsewhere.
     pub fn open_file(&self, relative: &Path, max_bytes: u64) -> Result<Original, Fault> {
         self.0.open_file(relative, max_bytes).map(Original)
+    }
+
+    /// Makes a directory and those above it that are not there, for its owner only. Links inside the home are followed.
+    ///
+    /// # Errors
+    /// Something else stands on the way, or the system refuses.
+    pub fn make_directory(&self, relative: &Path) -> Result<(), Fault> {
+        self.0.make_directory(relative)
     }
 
     /// Puts a new file where no name is yet: whole, on the disk, readable by its owner only unless `mode` says more

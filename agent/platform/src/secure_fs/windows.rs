@@ -94,6 +94,19 @@ impl Home {
         None
     }
 
+    pub(super) fn make_directory(&self, relative: &Path) -> Result<(), Fault> {
+        let mut done = PathBuf::new();
+        for component in relative.components() {
+            let above = self.way_to(&done)?;
+            windows_check_name(component.as_os_str()).map_err(|_| Fault::BadPath)?;
+            match std::fs::create_dir(above.path.join(component)) {
+                Err(error) if !is(&error, &EXISTS) => return Err(fault_of_write(&error)),
+                _ => done.push(component),
+            }
+        }
+        self.way_to(&done).map(drop)
+    }
+
     pub(super) fn open_file(&self, relative: &Path, max_bytes: u64) -> Result<Opened, Fault> {
         let name = relative.file_name().ok_or(Fault::BadPath)?.to_owned();
         let way = self.way_to(relative.parent().ok_or(Fault::BadPath)?)?;

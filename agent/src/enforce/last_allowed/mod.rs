@@ -222,8 +222,8 @@ impl Book {
 
     fn remember(&mut self, slot: Slot, allowed: LastAllowed, caps: &Caps, now: Timestamp) {
         let LastAllowed { fingerprint, pieces } = allowed;
-        if length(&pieces) > caps.text {
-            // an older text would take back more than what is denied
+        if pieces.is_empty() || length(&pieces) > caps.text {
+            // one that cannot be put back, or not for its length: an older text would take back more than what is denied
             self.changed |= self.slots.remove(&slot).is_some();
             return;
         }

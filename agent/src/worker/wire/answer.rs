@@ -8,6 +8,7 @@ use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
 use mcpolicy_schema::redact::Redactor;
 use serde::{Deserialize, Serialize};
 
+use super::aside::{WireAround, WireKeptFile};
 use super::entry::{WireEntry, WireVariable, variable, wire_variable};
 use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
 use crate::assess::{Assessed, assess};
@@ -55,13 +56,16 @@ enum WireAnswer {
     Digest { sha256: String, length: u64 },
     Found(WireStanding),
     Seen { what: WireSeen, user_writable: bool },
+    Around(Box<WireAround>),
+    Kept(Vec<WireKeptFile>),
+    Settled,
     Refused(String),
 }
 
 #[derive(Serialize, Deserialize)]
 struct WireScanned {
     sources: Vec<WireSourceResult>,
-    entries: Vec<(usize, WireEntry)>,
+    entries: Vec<(usize, WireEntry, Vec<WirePiece>)>,
     gaps: Vec<WireGap>,
     findings: Vec<(WirePath, WireFinding)>,
     directories: u64,
@@ -164,9 +168,13 @@ fn scanned_of(scanned: &Scanned) -> WireScanned {
         findings: result.findings.iter().map(finding_of).collect(),
         environment: result.environment.iter().map(wire_variable).collect(),
     };
+    let entry = |item: &Assessed| {
+        let text = item.text.iter().map(WirePiece::of).collect();
+        (item.source, WireEntry::of(&item.entry), text)
+    };
     WireScanned {
         sources: scanned.sources.iter().map(source).collect(),
-        entries: scanned.entries.iter().map(|item| (item.source, WireEntry::of(&item.entry))).collect(),
+        entries: scanned.entries.iter().map(entry).collect(),
         gaps: scanned.gaps.iter().map(gap_of).collect(),
         findings: scanned.findings.iter().map(|(path, f)| (WirePath::of(path), finding_of(f))).collect(),
         directories: scanned.directories,
@@ -227,6 +235,9 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
             },
             user_writable: *user_writable,
         },
+        Answer::Around(around) => WireAnswer::Around(Box::new(WireAround::of(around))),
+        Answer::Kept(files) => WireAnswer::Kept(files.iter().map(WireKeptFile::of).collect()),
+        Answer::Settled => WireAnswer::Settled,
         Answer::Refused(why) => WireAnswer::Refused(why.clone()),
     })
 }
@@ -273,6 +284,9 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
             WireStanding::Unknown => Standing::Unknown,
         }),
         WireAnswer::Seen { what, user_writable } => Answer::Seen { what: seen(what)?, user_writable },
+        WireAnswer::Around(around) => Answer::Around(Box::new(claims.around(*around)?)),
+        WireAnswer::Kept(files) => Answer::Kept(claims.kept(files)?),
+        WireAnswer::Settled => Answer::Settled,
         WireAnswer::Refused(why) => Answer::Refused(claims.text(&why)),
     }))
 }
@@ -294,7 +308,7 @@ fn seen(what: WireSeen) -> Result<Seen, Failure> {
 }
 
 /// A path of the machine, without steps up.
-fn absolute(path: WirePath) -> Result<PathBuf, Failure> {
+pub(super) fn absolute(path: WirePath) -> Result<PathBuf, Failure> {
     let path = path.path()?;
     let steps_up = path.components().any(|part| matches!(part, Component::ParentDir));
     if !path.has_root() || steps_up {
@@ -338,11 +352,12 @@ impl Claims<'_> {
             wired.sources.into_iter().map(|source| self.source(source)).collect::<Result<Vec<_>, _>>()?;
         let home = self.homes.get(self.home).and_then(|home| home.to_str());
         let mut entries: Vec<Assessed> = Vec::with_capacity(wired.entries.len());
-        for (source, entry) in wired.entries {
+        for (source, entry, text) in wired.entries {
             if source >= sources.len() {
                 return Err(Failure::Nonsense("an entry of a file that was not named"));
             }
-            entries.push(assess(entry.entry()?, source, home, self.redactor));
+            let text = pieces(text)?;
+            entries.push(Assessed { text, ..assess(entry.entry()?, source, home, self.redactor) });
         }
         let finding = |(path, found): (WirePath, WireFinding)| Ok((absolute(path)?, self.finding(&found)?));
         Ok(Scanned {

@@ -124,7 +124,7 @@ impl WireEntry {
     }
 }
 
-fn client(id: &str) -> Result<ClientId, Failure> {
+pub(super) fn client(id: &str) -> Result<ClientId, Failure> {
     if id == UNKNOWN_CLIENT {
         return Ok(UNKNOWN_CLIENT);
     }

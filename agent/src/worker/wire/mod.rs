@@ -8,6 +8,7 @@
 //! that cannot be makes the whole answer void.
 
 mod answer;
+mod aside;
 mod entry;
 mod request;
 #[cfg(test)]
@@ -37,6 +38,8 @@ pub const MAX_REQUEST: u32 = 48 << 20;
 pub const MAX_FILE_ANSWER: u32 = 96 << 20;
 /// Longest answer about a whole home, in bytes.
 pub const MAX_SCAN_ANSWER: u32 = 64 << 20;
+/// Longest answer about the files that a client keeps for its projects: a thousand paths.
+pub const MAX_KEPT_ANSWER: u32 = 8 << 20;
 /// Longest of all other answers, in bytes.
 pub const MAX_SMALL_ANSWER: u32 = 64 << 10;
 

@@ -12,8 +12,10 @@ use mcpolicy_platform::privileges::{Becoming, UserIds};
 use mcpolicy_platform::secure_fs::TempName;
 use serde::{Deserialize, Serialize};
 
+use super::aside::WireAside;
 use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
 use crate::discover::HomeContext;
+use crate::worker::aside::Settling;
 use crate::worker::core::HomeSpec;
 use crate::worker::{Broken, Failure, Request};
 
@@ -126,6 +128,10 @@ enum WireRequest {
     Close,
     DigestOf(WireSource),
     Replay { relative: WirePath, temporary: String, before: String, after: String },
+    Around(WireSource),
+    Kept(WireAside),
+    OpenKept { aside: WireAside, path: WirePath },
+    Settle(Settling),
     Look(WirePath),
     Hash { path: WirePath, most: u64 },
 }
@@ -215,6 +221,12 @@ pub fn encode_request(request: Request) -> Vec<u8> {
             before: broken.before,
             after: broken.after,
         },
+        Request::Around(source) => WireRequest::Around(WireSource::of(&source)),
+        Request::Kept(aside) => WireRequest::Kept(WireAside::of(aside)),
+        Request::OpenKept { aside, path } => {
+            WireRequest::OpenKept { aside: WireAside::of(aside), path: WirePath::of(&path) }
+        }
+        Request::Settle(settling) => WireRequest::Settle(settling),
         Request::Look(path) => WireRequest::Look(WirePath::of(&path)),
         Request::Hash { path, most } => WireRequest::Hash { path: WirePath::of(&path), most },
     })
@@ -243,6 +255,12 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
         WireRequest::Replay { relative, temporary, before, after } => {
             Request::Replay(Broken { relative: relative.path()?, temporary, before, after })
         }
+        WireRequest::Around(source) => Request::Around(source.source(Some(0))?),
+        WireRequest::Kept(aside) => Request::Kept(aside.aside()?),
+        WireRequest::OpenKept { aside, path } => {
+            Request::OpenKept { aside: aside.aside()?, path: path.path()? }
+        }
+        WireRequest::Settle(settling) => Request::Settle(settling),
         WireRequest::Look(path) => Request::Look(path.path()?),
         WireRequest::Hash { path, most } => Request::Hash { path: path.path()?, most },
     })

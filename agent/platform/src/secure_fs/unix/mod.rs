@@ -90,6 +90,27 @@ impl Home {
         Some(self.owner)
     }
 
+    pub(super) fn make_directory(&self, relative: &Path) -> Result<(), Fault> {
+        let mut way = PathBuf::new();
+        for component in relative.components() {
+            let above = self.walk_to_directory(&way)?;
+            way.push(component);
+            match self.walk_to_directory(&way) {
+                Err(Fault::NotFound) => {}
+                there => {
+                    there?;
+                    continue;
+                }
+            }
+            let name = component.as_os_str();
+            match rustix::fs::mkdirat(&above.fd, name, Mode::from_raw_mode(0o700)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        self.walk_to_directory(relative).map(drop)
+    }
+
     pub(super) fn open_file(&self, relative: &Path, max_bytes: u64) -> Result<Opened, Fault> {
         for _ in 0..MAX_READS {
             if let Some(opened) = self.try_open(relative, max_bytes)? {

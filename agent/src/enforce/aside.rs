@@ -1,0 +1,253 @@
+//! What is done in other files than an entry's own: off switches are set, approvals taken out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mcpolicy_clients::adapters::by_id;
+use mcpolicy_schema::entry::{ClientId, Entry};
+
+use super::act::{ActError, Acted, Hands, TRIES};
+use super::plan::{FilePlan, Wish};
+use super::swap::{Swap, Try};
+use crate::assess::Assessed;
+use crate::discover::source::Source;
+use crate::journal::{Action, End};
+use crate::pipeline::Outcome;
+use crate::vault::{Beside, Item, Taken};
+use crate::worker::Draft;
+use crate::worker::aside::{Aside, Declaration, Keeping, KeptFile, Settling};
+
+/// The words of the actions.
+pub(super) const SWITCH_OFF: &str = "switch-off";
+const APPROVAL: &str = "approval";
+
+/// An entry that was taken out, and why.
+#[derive(Debug, Clone)]
+pub struct Gone {
+    /// The entry as it was.
+    pub entry: Entry,
+    /// What was done.
+    pub action: Action,
+}
+
+/// The files of one kind of one client, and the entries that they are about.
+type Groups = BTreeMap<(ClientId, String), Vec<(Declaration, Action)>>;
+
+impl Hands<'_, '_, '_> {
+    /// Sets the off switches that the targets of a file wish for.
+    ///
+    /// # Errors
+    /// As [`Hands::act`].
+    pub fn switch_off(&mut self, file: &FilePlan, outcome: &Outcome) -> Result<Vec<Acted>, ActError> {
+        let source = &outcome.sources[file.source].source;
+        let mut groups = Groups::new();
+        for target in &file.targets {
+            let item = &outcome.entries[target.entry];
+            for switch in target.wishes.iter().filter_map(Wish::switches).flatten() {
+                let Some(one) = self.knowledge.declaration(source, &item.entry, switch.client) else {
+                    continue;
+                };
+                let group = groups.entry((switch.client, switch.keeps.path.clone())).or_default();
+                group.push((one, self.action(item, SWITCH_OFF)));
+            }
+        }
+        let mut all = Vec::new();
+        for ((client, template), entries) in groups {
+            let others = self.namesakes(source, outcome, client, &entries);
+            let aside = Aside { client, keeping: Keeping::Switch, template, declared: Vec::new(), others };
+            all.extend(self.settle_all(file.source, source, aside, entries)?);
+        }
+        // what was set is proved by reading it back
+        self.knowledge.forget_switches(source);
+        Ok(all)
+    }
+
+    /// Takes the approvals of entries out that are gone from a file.
+    ///
+    /// # Errors
+    /// As [`Hands::act`].
+    pub fn clean_approvals(
+        &mut self,
+        at: usize,
+        source: &Source,
+        gone: &[Gone],
+    ) -> Result<Vec<Acted>, ActError> {
+        let mut groups = Groups::new();
+        for Gone { entry, action } in gone {
+            let mut clients: Vec<ClientId> = source.readings.iter().map(|r| r.adapter.about().id).collect();
+            clients.sort_unstable();
+            clients.dedup();
+            for client in clients {
+                let Some(adapter) = by_id(client) else { continue };
+                let Some(one) = self.knowledge.declaration(source, entry, client) else { continue };
+                for keeps in adapter.approval_files(&one.declared()) {
+                    let action = Action { action: APPROVAL.to_owned(), ..action.clone() };
+                    groups.entry((client, keeps.path)).or_default().push((one.clone(), action));
+                }
+            }
+        }
+        let mut all = Vec::new();
+        for ((client, template), entries) in groups {
+            let (declared, others) = (Vec::new(), Vec::new());
+            let aside = Aside { client, keeping: Keeping::Approvals, template, declared, others };
+            all.extend(self.settle_all(at, source, aside, entries)?);
+        }
+        Ok(all)
+    }
+
+    /// Allowed servers of the same name that a list of names would take along.
+    fn namesakes(
+        &self,
+        source: &Source,
+        outcome: &Outcome,
+        client: ClientId,
+        entries: &[(Declaration, Action)],
+    ) -> Vec<Declaration> {
+        let is_allowed =
+            |item: &&Assessed| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed());
+        let is_same =
+            |name: &str| entries.iter().any(|(one, _)| one.name.trim().eq_ignore_ascii_case(name.trim()));
+        let allowed = outcome.entries.iter().filter(is_allowed).filter(|item| {
+            let other = &outcome.sources[item.source].source;
+            other.home == source.home
+                && is_same(&item.entry.name)
+                && item.entry.readers.iter().any(|reader| reader.client == client)
+        });
+        let declaration = |item: &Assessed| {
+            self.knowledge.declaration(&outcome.sources[item.source].source, &item.entry, client)
+        };
+        allowed.filter_map(declaration).collect()
+    }
+
+    /// Settles every file of one kind, as far as an edit of it stays with its user.
+    fn settle_all(
+        &mut self,
+        at: usize,
+        source: &Source,
+        mut aside: Aside,
+        entries: Vec<(Declaration, Action)>,
+    ) -> Result<Vec<Acted>, ActError> {
+        let Some(home) = source.home else { return Ok(Vec::new()) };
+        let actions: Vec<Action>;
+        (aside.declared, actions) = entries.into_iter().unzip();
+        let kept = self.homes.kept(home, &aside).unwrap_or_default();
+        let to_do = |file: &&KeptFile| {
+            file.free && !file.settled && (file.there || crate::worker::aside::empty(&aside).is_some())
+        };
+        let mut all = Vec::new();
+        for file in kept.iter().filter(to_do) {
+            if let Some(acted) = self.settle((home, at, source), &aside, &file.path, &actions)? {
+                all.push(acted);
+            }
+        }
+        Ok(all)
+    }
+
+    fn settle(
+        &mut self,
+        (home, at, source): (usize, usize, &Source),
+        aside: &Aside,
+        path: &Path,
+        actions: &[Action],
+    ) -> Result<Option<Acted>, ActError> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            let failed = |why: String| Acted {
+                path: path.to_owned(),
+                end: End::Failed,
+                detail: why,
+                actions: actions.to_vec(),
+                ..Acted::nothing(at)
+            };
+            let opened = match self.homes.open_kept(home, aside, path) {
+                Ok(Some(opened)) => opened,
+                Ok(None) => return Ok(None),
+                Err(why) => return Ok(Some(failed(why))),
+            };
+            let draft = match self.drafted(home, Settling::Set) {
+                Ok(Some(draft)) => draft,
+                done => {
+                    self.homes.close(home);
+                    return Ok(done.err().map(failed));
+                }
+            };
+            let swap = Swap {
+                home,
+                source: at,
+                found_as: path,
+                client: aside.client,
+                opened: &opened,
+                after: Some(&draft.bytes),
+                actions: actions.to_vec(),
+                entries: taken(aside, actions, &draft),
+                beside: Some(beside(source, aside, opened.existed)),
+                owner: None,
+            };
+            let tried = self.swap(swap, |hands, _| hands.read_back_kept(home, aside, path));
+            self.homes.close(home);
+            match tried? {
+                Try::Done(acted) => return Ok(Some(acted)),
+                Try::Again(acted) => last = Some(acted),
+            }
+        }
+        Ok(last)
+    }
+
+    /// A draft of what the open file is to become, accepted; nothing if there is nothing to do.
+    pub(super) fn drafted(&self, home: usize, settling: Settling) -> Result<Option<Box<Draft>>, String> {
+        let draft = self.homes.settle(home, settling)?;
+        if draft.is_some() {
+            self.homes.accept(home)?;
+        }
+        Ok(draft)
+    }
+
+    fn read_back_kept(&self, home: usize, aside: &Aside, path: &Path) -> String {
+        let kept = self.homes.kept(home, aside).unwrap_or_default();
+        let is_settled = kept.iter().any(|file| file.path == path && file.settled);
+        if is_settled { String::new() } else { "it was written again right after the edit".to_owned() }
+    }
+
+    /// The aside that an item of the vault is about, for some of its entries.
+    pub(super) fn aside_of(item: &Item, beside: &Beside, entries: &[usize]) -> Option<Aside> {
+        Some(Aside {
+            client: by_id(&item.client)?.about().id,
+            keeping: beside.keeping,
+            template: beside.template.clone(),
+            declared: entries.iter().filter_map(|at| beside.declared.get(*at).cloned()).collect(),
+            others: Vec::new(),
+        })
+    }
+}
+
+fn beside(source: &Source, aside: &Aside, existed: bool) -> Beside {
+    Beside {
+        keeping: aside.keeping,
+        template: aside.template.clone(),
+        declared: aside.declared.clone(),
+        declared_in: source.path.to_string_lossy().into_owned(),
+        declared_for: source.owner().adapter.about().id.to_owned(),
+        created: !existed,
+    }
+}
+
+fn taken(aside: &Aside, actions: &[Action], draft: &Draft) -> Vec<Taken> {
+    let pieces = |at: usize| {
+        let pieces = draft.removed.get(at).into_iter().flatten();
+        pieces.map(|piece| piece.range.start as u64..piece.range.end as u64).collect()
+    };
+    let all = aside.declared.iter().zip(actions).enumerate();
+    all.map(|(at, (one, action))| Taken {
+        name: one.name.clone(),
+        key_path: one.key_path.clone(),
+        fingerprint: action.fingerprint.clone(),
+        identity: action.server.clone(),
+        action: action.action.clone(),
+        code: action.code.clone(),
+        detail: action.detail.clone(),
+        pieces: pieces(at),
+        left: None,
+        restored: false,
+    })
+    .collect()
+}

@@ -1,0 +1,385 @@
+//! Files in which clients keep something about entries of other files: who owns a file, which clients its user has, and
+//! switches and approvals, read, set and cleaned by whoever this process is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mcpolicy_clients::adapter::ClientAdapter;
+use mcpolicy_clients::adapters::{self, by_id};
+use mcpolicy_clients::edit::{self, Change, Piece};
+use mcpolicy_clients::elsewhere::{self, Declared, Keeps, OffSwitch};
+use mcpolicy_clients::location::Role;
+use mcpolicy_clients::template::{self, Layout, Pattern, component_matches};
+use mcpolicy_platform::machine::Machine;
+use mcpolicy_schema::entry::{ClientId, Scope};
+use serde::{Deserialize, Serialize};
+
+use super::core::MAX_BYTES;
+use crate::discover::source::Source;
+use crate::enforce::owned::{self, MARKERS, Owner};
+
+/// Longest `.git` file, in bytes.
+const MAX_DOT_GIT: u64 = 4096;
+/// Most files that a template may stand for: a client has one for each project.
+const MAX_FILES: usize = 1000;
+
+/// A declaration as other files of its client name it; what [`Declared`] borrows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Declaration {
+    /// The name under which the client lists it.
+    pub name: String,
+    /// Its scope, as this client reads it.
+    pub scope: Scope,
+    /// JSON Pointer of the entry in its own file.
+    pub key_path: String,
+    /// The folder that a project's file belongs to.
+    pub project: Option<String>,
+    /// The root of the Git work tree around it.
+    pub checkout: Option<String>,
+    /// The main work tree of its repository.
+    pub repository: Option<String>,
+}
+
+impl Declaration {
+    /// As adapters take it.
+    pub fn declared(&self) -> Declared<'_> {
+        Declared {
+            name: &self.name,
+            scope: self.scope,
+            key_path: &self.key_path,
+            project: self.project.as_deref(),
+            checkout: self.checkout.as_deref(),
+            repository: self.repository.as_deref(),
+        }
+    }
+}
+
+/// What a client keeps about entries of other files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keeping {
+    /// Its off switch.
+    Switch,
+    /// Approvals.
+    Approvals,
+}
+
+/// One kind of file of a client, and the entries that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// The client.
+    pub client: ClientId,
+    /// What is kept there.
+    pub keeping: Keeping,
+    /// Its template, as the client's adapter names it for these entries.
+    pub template: String,
+    /// The entries.
+    pub declared: Vec<Declaration>,
+    /// Allowed servers that a switch must leave alone.
+    pub others: Vec<Declaration>,
+}
+
+/// A file that an [`Aside`] stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptFile {
+    /// Its path on the machine, as the template gives it.
+    pub path: PathBuf,
+    /// It is there.
+    pub there: bool,
+    /// An edit of it would stay with its user: it lies below the home, and neither Git nor a sync service owns it.
+    pub free: bool,
+    /// The switch is set for all entries, or nothing is approved for any.
+    pub settled: bool,
+}
+
+/// What is to be done about an [`Aside`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settling {
+    /// The switch is set; the approvals are taken out.
+    Set,
+    /// The switch is taken back.
+    TakeBack,
+}
+
+/// What stands around a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Around {
+    /// The file, links resolved, as a path of the machine.
+    pub real: PathBuf,
+    /// Who owns it beside its user.
+    pub owner: Option<Owner>,
+    /// The project that it is a file of.
+    pub project: Option<PathBuf>,
+    /// The root of the work tree around the project.
+    pub checkout: Option<PathBuf>,
+    /// The main work tree of that repository.
+    pub repository: Option<PathBuf>,
+    /// How long it has not changed.
+    pub unchanged: Duration,
+    /// Clients that have left files in the home.
+    pub clients: Vec<ClientId>,
+}
+
+/// One home as it is looked at for what stands around its files.
+pub struct Place<'m> {
+    /// The machine.
+    pub machine: &'m Machine,
+    /// The home, and the variables of its user.
+    pub layout: &'m Layout,
+}
+
+impl Place<'_> {
+    /// The home without links in it.
+    fn home(&self) -> PathBuf {
+        let home = &self.layout.home;
+        self.machine.resolve(home).map_or_else(|_| home.clone(), |found| found.path)
+    }
+
+    fn is_there(&self, path: &Path) -> bool {
+        self.machine.kind(path).is_some()
+    }
+
+    /// Who owns a path without links in it.
+    pub fn owner(&self, real: &Path) -> Option<Owner> {
+        let above: Vec<&Path> = real.ancestors().skip(1).collect();
+        let git = above.iter().filter(|folder| self.is_there(&folder.join(".git")));
+        let git: Vec<PathBuf> = git.map(|folder| (*folder).to_owned()).collect();
+        let home = self.home();
+        let mut marked = Vec::new();
+        for folder in above.iter().filter(|folder| folder.starts_with(&home)) {
+            let services = MARKERS.iter().filter(|(name, _)| self.is_there(&folder.join(name)));
+            marked.extend(services.map(|(_, service)| ((*folder).to_owned(), *service)));
+        }
+        owned::owner(real, &home, &git, &marked)
+    }
+
+    /// What stands around a file; how long it is unchanged is for who opens it to say.
+    pub fn around(&self, source: &Source) -> Option<Around> {
+        let real = self.machine.resolve(&source.path).ok()?.path;
+        let project = project_of(source).and_then(|folder| self.machine.resolve(folder).ok());
+        let project = project.map(|found| found.path);
+        let work_tree = |folder: &PathBuf| {
+            folder.ancestors().find(|at| self.is_there(&at.join(".git"))).map(Path::to_owned)
+        };
+        let checkout = project.as_ref().and_then(work_tree);
+        let repository = checkout.as_ref().map(|root| {
+            let dot_git = self.machine.read(&root.join(".git"), None, MAX_DOT_GIT).ok();
+            let text = dot_git.and_then(|file| String::from_utf8(file.bytes).ok());
+            owned::main_work_tree(root, text.as_deref())
+        });
+        let owner = self.owner(&real);
+        let (unchanged, clients) = (Duration::ZERO, self.clients());
+        Some(Around { real, owner, project, checkout, repository, unchanged, clients })
+    }
+
+    /// Clients of which there is anything in the home: a file or a folder of their own.
+    fn clients(&self) -> Vec<ClientId> {
+        let here =
+            |adapter: &&&dyn ClientAdapter| self.traces(**adapter).iter().any(|path| self.is_there(path));
+        adapters::ALL.iter().filter(here).map(|adapter| adapter.about().id).collect()
+    }
+
+    /// The folders and files of a client's own that are right below the home or a folder where all programs keep theirs.
+    fn traces(&self, adapter: &dyn ClientAdapter) -> Vec<PathBuf> {
+        let about = adapter.about();
+        let own = about.locations.iter().filter(|location| {
+            location.role == Role::Own
+                && location.scope != Scope::Managed
+                && location.os.contains(&self.layout.os)
+        });
+        let bases = own.flat_map(|location| template::expand(about, location.path, self.layout));
+        bases.map(|pattern| self.trace(&pattern.base)).collect()
+    }
+
+    fn trace(&self, path: &Path) -> PathBuf {
+        let Ok(below) = path.strip_prefix(&self.layout.home) else { return path.to_owned() };
+        let shared = SHARED_FOLDERS.iter().filter(|folder| below.starts_with(folder));
+        let above = shared.map(|folder| Path::new(folder).components().count()).max().unwrap_or(0);
+        self.layout.home.join(below.components().take(above + 1).collect::<PathBuf>())
+    }
+
+    /// The files that an aside stands for.
+    pub fn kept(&self, aside: &Aside) -> Vec<KeptFile> {
+        let Some((adapter, keeps)) = named(aside) else { return Vec::new() };
+        let project = aside.declared.first().and_then(|declared| declared.project.as_deref()).map(Path::new);
+        let patterns = match project {
+            Some(project) if keeps.in_project() => {
+                template::below(&keeps.path, "<project>", project).into_iter().collect()
+            }
+            _ => template::expand(adapter.about(), &keeps.path, self.layout),
+        };
+        let mut paths: Vec<PathBuf> = patterns.iter().flat_map(|pattern| self.files_of(pattern)).collect();
+        paths.truncate(MAX_FILES);
+        paths.into_iter().map(|path| self.kept_file(adapter, aside, path)).collect()
+    }
+
+    /// A path without wildcards whether it is there or not; those of a directory only where they are.
+    fn files_of(&self, pattern: &Pattern) -> Vec<PathBuf> {
+        let mut places = vec![pattern.base.clone()];
+        for component in &pattern.rest {
+            let below = places.iter().flat_map(|place| {
+                let names = self.machine.list(place).unwrap_or_default().into_iter();
+                let fitting =
+                    names.filter(|entry| component_matches(component, &entry.name.to_string_lossy()));
+                fitting.map(|entry| place.join(entry.name)).collect::<Vec<_>>()
+            });
+            // a component without a wildcard may come after one with
+            places = if component.contains('*') {
+                below.collect()
+            } else {
+                places.iter().map(|place| place.join(component)).filter(|path| self.is_there(path)).collect()
+            };
+        }
+        places
+    }
+
+    fn kept_file(&self, adapter: &dyn ClientAdapter, aside: &Aside, path: PathBuf) -> KeptFile {
+        let there = self.is_there(&path);
+        let real = match self.machine.resolve(&path) {
+            Ok(found) => Some(found.path),
+            // to be made: what it is to lie in may have to be made first
+            Err(_) if !there => path.ancestors().skip(1).find_map(|above| {
+                let found = self.machine.resolve(above).ok()?;
+                Some(found.path.join(path.strip_prefix(above).ok()?))
+            }),
+            Err(_) => None,
+        };
+        let home = self.home();
+        let free = real.is_some_and(|real| real.starts_with(&home) && self.owner(&real).is_none());
+        let bytes = self.machine.read(&path, None, MAX_BYTES).ok().map(|file| file.bytes);
+        let settled = bytes.is_some_and(|bytes| is_settled(adapter, aside, &bytes));
+        KeptFile { path, there, free, settled }
+    }
+}
+
+/// Folders of a home in which all programs keep theirs.
+const SHARED_FOLDERS: &[&str] = &[
+    ".config",
+    ".local",
+    ".local/share",
+    ".local/state",
+    ".cache",
+    "Library",
+    "Library/Application Support",
+    "Library/Preferences",
+    "AppData",
+    "AppData/Roaming",
+    "AppData/Local",
+    "Documents",
+];
+
+/// The folder that a project's file belongs to, by the template of the first that reads it as such.
+fn project_of(source: &Source) -> Option<&Path> {
+    let rests = source.readings.iter().filter_map(|reading| reading.location.path.strip_prefix("<project>/"));
+    let depth = rests.map(|rest| rest.split('/').count()).next()?;
+    source.path.ancestors().nth(depth)
+}
+
+/// What the adapter knows of the file; nothing where it has no such file for these entries.
+fn named(aside: &Aside) -> Option<(&'static dyn ClientAdapter, Keeps)> {
+    let adapter = by_id(aside.client)?;
+    let declared = aside.declared.first()?.declared();
+    let keeps = match aside.keeping {
+        Keeping::Switch => adapter.off_switches(&declared).into_iter().map(|switch| switch.keeps).collect(),
+        Keeping::Approvals => adapter.approval_files(&declared),
+    };
+    keeps.into_iter().find(|keeps| keeps.path == aside.template).map(|keeps| (adapter, keeps))
+}
+
+fn declared_of(aside: &Aside) -> Vec<Declared<'_>> {
+    aside.declared.iter().map(Declaration::declared).collect()
+}
+
+/// The off switch that an aside is about.
+fn switch_of(adapter: &dyn ClientAdapter, aside: &Aside) -> Option<OffSwitch> {
+    let declared = aside.declared.first()?.declared();
+    adapter.off_switches(&declared).into_iter().find(|switch| switch.keeps.path == aside.template)
+}
+
+/// The bytes that a file begins with which is made for a switch; `None` for one that is not to be made.
+pub fn empty(aside: &Aside) -> Option<&'static str> {
+    let adapter = by_id(aside.client)?;
+    (aside.keeping == Keeping::Switch).then(|| switch_of(adapter, aside)?.empty).flatten()
+}
+
+/// Whether nothing is left to do in the bytes of a file.
+pub fn is_settled(adapter: &dyn ClientAdapter, aside: &Aside, bytes: &[u8]) -> bool {
+    match aside.keeping {
+        Keeping::Switch => switch_of(adapter, aside).is_some_and(|switch| {
+            aside.declared.iter().all(|one| elsewhere::is_off(adapter, &switch, &one.declared(), bytes))
+        }),
+        Keeping::Approvals => named(aside).is_none_or(|(_, keeps)| {
+            elsewhere::approvals_of_all(adapter, &keeps, &declared_of(aside), bytes).is_empty()
+        }),
+    }
+}
+
+/// New bytes, and what was taken out for each entry.
+pub type Settled = (Vec<u8>, Vec<Vec<Piece>>);
+
+/// What a file becomes; `None` if nothing is to be done.
+///
+/// # Errors
+/// Why it cannot be done, in words.
+pub fn settle(aside: &Aside, settling: Settling, before: Option<&[u8]>) -> Result<Option<Settled>, String> {
+    let (adapter, keeps) = named(aside).ok_or("its client keeps nothing of the kind there")?;
+    match aside.keeping {
+        Keeping::Switch => {
+            let switch = switch_of(adapter, aside).ok_or("its client has no such switch")?;
+            switched(adapter, &switch, aside, settling, before)
+        }
+        Keeping::Approvals => before.map_or(Ok(None), |bytes| cleaned(adapter, &keeps, aside, bytes)),
+    }
+}
+
+fn switched(
+    adapter: &dyn ClientAdapter,
+    switch: &OffSwitch,
+    aside: &Aside,
+    settling: Settling,
+    before: Option<&[u8]>,
+) -> Result<Option<Settled>, String> {
+    let mut now: Option<Vec<u8>> = None;
+    for one in &aside.declared {
+        let bytes = now.as_deref().or(before);
+        let next = match (settling, bytes) {
+            (Settling::Set, bytes) => elsewhere::switched_off(adapter, switch, &one.declared(), bytes),
+            (Settling::TakeBack, Some(bytes)) => {
+                elsewhere::switched_on(adapter, switch, &one.declared(), bytes)
+            }
+            (Settling::TakeBack, None) => Ok(None),
+        };
+        if let Some(next) = next.map_err(|error| error.to_string())? {
+            now = Some(next);
+        }
+    }
+    let Some(bytes) = now else { return Ok(None) };
+    let others: Vec<Declared<'_>> = aside.others.iter().map(Declaration::declared).collect();
+    if settling == Settling::Set && !owned::spares(adapter, switch, &others, before, &bytes) {
+        return Err("the off switch would take an allowed server of the same name along".to_owned());
+    }
+    Ok(Some((bytes, aside.declared.iter().map(|_| Vec::new()).collect())))
+}
+
+/// All approvals in one go; those that several entries share are counted to the first.
+fn cleaned(
+    adapter: &dyn ClientAdapter,
+    keeps: &Keeps,
+    aside: &Aside,
+    bytes: &[u8],
+) -> Result<Option<Settled>, String> {
+    let all = elsewhere::approvals_of_all(adapter, keeps, &declared_of(aside), bytes);
+    let (whose, changes): (Vec<usize>, Vec<Change>) = all.into_iter().unzip();
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let edited = edit::apply(keeps.format, "", bytes, &changes).map_err(|error| error.to_string())?;
+    let mut removed: BTreeMap<usize, Vec<Piece>> = BTreeMap::new();
+    for (at, pieces) in whose.into_iter().zip(edited.removed) {
+        removed.entry(at).or_default().extend(pieces);
+    }
+    let removed = (0..aside.declared.len()).map(|at| removed.remove(&at).unwrap_or_default()).collect();
+    Ok(Some((edited.bytes, removed)))
+}

@@ -1,0 +1,250 @@
+//! What becomes of a denied entry beyond pin and quarantine: back to its last allowed text, off outside of a work tree,
+//! its approvals, a file as a whole. Each as the user's own run and by root, through the user's worker.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::enforce::{Site, actions, npx, own, policy, rule};
+
+/// The user whose machine it is.
+pub(crate) const DEV: u32 = 2001;
+
+/// Runs a test on a machine of one user: by that user, and by root through his worker where the test may be root.
+pub(crate) fn both(test: impl Fn(&mut Site)) {
+    let site = Site::new();
+    let is_root = fs::metadata(site.machine.root()).unwrap().uid() == 0;
+    if !is_root {
+        return test(&mut { site });
+    }
+    for run_by in [Some(DEV), None] {
+        let mut site = Site::new();
+        let root = site.machine.root();
+        fs::create_dir_all(root.join("etc")).unwrap();
+        fs::write(root.join("etc/passwd"), format!("dev:x:{DEV}:{DEV}::/home/dev:/bin/sh\n")).unwrap();
+        fs::set_permissions(&root, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        site.run_by = run_by;
+        test(&mut site);
+    }
+}
+
+/// Gives the home to its user.
+pub(crate) fn settle(site: &Site) {
+    give(&site.machine.root(), &site.machine.home());
+}
+
+/// Gives a folder to the user of a machine.
+pub(crate) fn give(root: &Path, folder: &Path) {
+    if fs::metadata(root.join("etc")).is_ok() {
+        own(DEV, folder);
+    }
+}
+
+fn put(site: &Site, path: &str, text: &str) {
+    site.machine.file(path, text);
+    settle(site);
+}
+
+fn of(action: &str, server: &str) -> (String, String) {
+    (action.to_owned(), server.to_owned())
+}
+
+const ALLOWED: &str = "{\n  // servers of mine\n  \"mcpServers\": {\n    // the good one\n    \"good\": { \"command\" : \"npx\",\n      \"args\": [\"-y\", \"@acme/good@1.0.0\"], \"env\": {\"TOKEN\": \"hunter2hunter2\"} },\n    \"other\": {\"command\": \"npx\", \"args\": [\"-y\", \"@acme/other@1.0.0\"]}\n  }\n}\n";
+
+fn rules() -> Value {
+    let good = json!({"id": "good", "identity": {"npm": {"package": "@acme/good", "versions": "1.0.0"}}, "env": {"TOKEN": "*"}});
+    json!([good, rule("@acme/other")])
+}
+
+#[test]
+fn a_changed_entry_goes_back_to_its_last_allowed_bytes() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        put(site, ".cursor/mcp.json", ALLOWED);
+        assert_eq!(actions(&site.enforce()), []);
+        // a token is renewed: the newest allowed text is the one to go back to
+        let renewed = ALLOWED.replace("hunter2", "hunter3");
+        put(site, ".cursor/mcp.json", &renewed);
+        assert_eq!(actions(&site.enforce()), []);
+        for (what, changed) in [
+            ("another package", renewed.replace("@acme/good@1.0.0", "evil@6.6.6")),
+            (
+                "a variable that loads code",
+                renewed.replace("{\"TOKEN\"", "{\"NODE_OPTIONS\": \"-r /tmp/x.js\", \"TOKEN\""),
+            ),
+            ("another command", renewed.replace("\"command\" : \"npx\"", "\"command\" : \"/tmp/npx\"")),
+        ] {
+            put(site, ".cursor/mcp.json", &changed);
+            let pass = site.enforce();
+            assert_eq!(actions(&pass), [of("revert", "good")], "{what}: {pass}");
+            assert_eq!(site.read(".cursor/mcp.json"), renewed, "{what}");
+            let shown = site.run(&["quarantine", "show", pass["files"][0]["vault"].as_str().unwrap()]);
+            assert!(String::from_utf8_lossy(&shown.stdout).contains("revert good"), "{what}");
+        }
+        assert_eq!(actions(&site.enforce()), []);
+    });
+}
+
+#[test]
+fn a_text_that_the_policy_allows_no_more_is_no_way_back() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        put(site, ".cursor/mcp.json", ALLOWED);
+        site.enforce();
+        put(site, ".cursor/mcp.json", &ALLOWED.replace("@acme/good@1.0.0", "evil@6.6.6"));
+        site.publish(&policy(&json!({}), &json!([rule("@acme/other")])));
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("quarantine", "good")], "{pass}");
+        assert!(!site.read(".cursor/mcp.json").contains("good"));
+    });
+}
+
+#[test]
+fn what_its_user_took_out_is_a_new_entry_when_it_comes_again() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        put(site, ".cursor/mcp.json", ALLOWED);
+        site.enforce();
+        put(
+            site,
+            ".cursor/mcp.json",
+            &json!({"mcpServers": {"other": npx("@acme/other@1.0.0")}}).to_string(),
+        );
+        site.enforce();
+        put(site, ".cursor/mcp.json", &json!({"mcpServers": {"good": npx("evil@1.0.0")}}).to_string());
+        assert_eq!(actions(&site.enforce()), [of("quarantine", "good")]);
+    });
+}
+
+#[test]
+fn what_was_changed_and_reverted_comes_back_when_a_newer_policy_allows_it() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        put(site, ".cursor/mcp.json", ALLOWED);
+        site.enforce();
+        let newer = ALLOWED.replace("@acme/other@1.0.0", "@acme/other@2.0.0");
+        put(site, ".cursor/mcp.json", &newer);
+        assert_eq!(actions(&site.enforce()), [of("revert", "other")]);
+        // beside it something else is changed since, so that the file is not what the edit left
+        put(site, ".cursor/mcp.json", &ALLOWED.replace("servers of mine", "my servers"));
+        let two = json!({"id": "other", "identity": {"npm": {"package": "@acme/other", "versions": ">=1.0.0 <=2.0.0"}}});
+        let allowing = json!([rules()[0], two]);
+        site.publish(&policy(&json!({}), &allowing));
+        let pass = site.enforce();
+        assert_eq!(pass["restored"][0]["entries"], json!(["other"]), "{pass}");
+        assert_eq!(site.read(".cursor/mcp.json"), newer.replace("servers of mine", "my servers"));
+    });
+}
+
+const APPROVING: &str = "{\n  \"enabledMcpjsonServers\": [\"evil\", \"good\"],\n  \"enableAllProjectMcpServers\": true,\n  \"theme\": \"dark\"\n}\n";
+
+#[test]
+fn approvals_go_with_the_server_that_they_belong_to() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let both_servers =
+            json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}});
+        put(site, "proj/.mcp.json", &both_servers.to_string());
+        put(site, ".claude/settings.json", APPROVING);
+        put(site, "proj/.claude/settings.local.json", APPROVING);
+        let state = json!({"projects": {"/home/dev/proj": {"enabledMcpjsonServers": ["evil"]}, "/home/dev/other": {"enabledMcpjsonServers": ["evil"]}}});
+        put(site, ".claude.json", &state.to_string());
+        let pass = site.enforce();
+        let mut done = actions(&pass);
+        done.sort();
+        assert_eq!(
+            done,
+            [
+                of("approval", "evil"),
+                of("approval", "evil"),
+                of("approval", "evil"),
+                of("quarantine", "evil")
+            ],
+            "{pass}"
+        );
+        let left = "{\n  \"enabledMcpjsonServers\": [\"good\"],\n  \"theme\": \"dark\"\n}\n";
+        assert_eq!(site.read(".claude/settings.json"), left);
+        assert_eq!(site.read("proj/.claude/settings.local.json"), left);
+        let state: Value = serde_json::from_str(&site.read(".claude.json")).unwrap();
+        assert_eq!(state["projects"]["/home/dev/proj"]["enabledMcpjsonServers"], json!([]));
+        assert_eq!(
+            state["projects"]["/home/dev/other"]["enabledMcpjsonServers"],
+            json!(["evil"]),
+            "another project"
+        );
+        let log = site.run(&["log", "--server", "evil"]);
+        assert!(String::from_utf8_lossy(&log.stdout).contains("approval evil"));
+        // everything comes back with the server
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
+        let pass = site.enforce();
+        assert_eq!(pass["restored"].as_array().unwrap().len(), 4, "{pass}");
+        assert_eq!(site.read("proj/.mcp.json"), both_servers.to_string());
+        assert_eq!(site.read(".claude/settings.json"), APPROVING);
+        assert_eq!(site.read("proj/.claude/settings.local.json"), APPROVING);
+        assert_eq!(actions(&site.enforce()), []);
+    });
+}
+
+#[test]
+fn what_cannot_be_edited_faithfully_goes_as_a_whole_and_comes_back() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        // damaged in a way that its client reads past
+        let damaged = "{\"mcpServers\": {\"evil\": {\"command\": \"npx\", \"args\": [\"-y\", \"evil@1.0.0\"] \"env\": {}}}}";
+        put(site, ".cursor/mcp.json", damaged);
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("quarantine-file", "evil")], "{pass}");
+        assert!(!site.machine.home().join(".cursor/mcp.json").exists());
+        let id = pass["files"][0]["vault"].as_str().unwrap().to_owned();
+        let shown = site.run(&["quarantine", "show", &id]);
+        assert!(String::from_utf8_lossy(&shown.stdout).contains("quarantine-file evil"));
+        assert_eq!(actions(&site.enforce()), []);
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
+        let pass = site.enforce();
+        assert_eq!(pass["restored"][0]["outcome"], "applied", "{pass}");
+        assert_eq!(site.read(".cursor/mcp.json"), damaged);
+    });
+}
+
+#[test]
+fn what_cannot_be_parsed_goes_by_policy_after_ten_seconds_but_never_a_file_with_state() {
+    both(|site| {
+        site.publish(&policy(&json!({"unparseable": "quarantine-file"}), &json!([rule("@acme/good")])));
+        put(site, ".codeium/windsurf/mcp_config.json", "{\"mcpServers\": ");
+        put(site, ".claude.json", "{\"mcpServers\": ");
+        let pass = site.enforce();
+        assert_eq!(pass["files"], json!([]), "it may be half written: {pass}");
+        std::thread::sleep(std::time::Duration::from_millis(10_100));
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("quarantine-file", "")], "{pass}");
+        assert!(!site.machine.home().join(".codeium/windsurf/mcp_config.json").exists());
+        assert_eq!(site.read(".claude.json"), "{\"mcpServers\": ");
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let pass = site.enforce();
+        assert_eq!(pass["restored"][0]["outcome"], "applied", "reported only, by the newer policy: {pass}");
+        assert_eq!(site.read(".codeium/windsurf/mcp_config.json"), "{\"mcpServers\": ");
+    });
+}
+
+#[test]
+fn an_entry_that_two_paths_lead_to_is_acted_on_once() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let text = json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}});
+        put(site, "dotfiles/mcp.json", &text.to_string());
+        for (folder, up) in [(".cursor", ".."), ("proj/.cursor", "../.."), ("proj/.roo", "../..")] {
+            fs::create_dir_all(site.machine.home().join(folder)).unwrap();
+            let target = format!("{up}/dotfiles/mcp.json");
+            std::os::unix::fs::symlink(target, site.machine.home().join(folder).join("mcp.json")).unwrap();
+        }
+        settle(site);
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("quarantine", "evil")], "{pass}");
+        assert_eq!(pass["files"].as_array().unwrap().len(), 1, "{pass}");
+        let left = json!({"mcpServers": {"good": npx("@acme/good@1.0.0")}});
+        assert_eq!(serde_json::from_str::<Value>(&site.read("dotfiles/mcp.json")).unwrap(), left);
+        assert_eq!(actions(&site.enforce()), []);
+    });
+}

@@ -1,0 +1,349 @@
+//! Files that Git owns: switched off outside of the work tree where that holds, else edited as their user would edit
+//! them. With a real git: it goes on working after a pass, and no commit ever holds an edit of ours by itself.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::actions::{both, give, settle};
+use crate::enforce::{Site, actions, npx, policy, rule};
+
+/// A repository with a bare remote and a second clone of it, in which a colleague works.
+struct Repository {
+    root: PathBuf,
+    tree: PathBuf,
+    file: &'static str,
+}
+
+const EVIL: &str = "evil@1.0.0";
+
+fn servers(names: &[(&str, &str)]) -> String {
+    let all: serde_json::Map<_, _> =
+        names.iter().map(|(name, package)| ((*name).to_owned(), npx(package))).collect();
+    format!("{:#}\n", json!({"mcpServers": all}))
+}
+
+/// What the repository's file holds.
+fn tracked() -> String {
+    servers(&[("good", "@acme/good@1.0.0"), ("evil", EVIL)])
+}
+
+impl Repository {
+    fn new(site: &Site, file: &'static str) -> Self {
+        let repository = Self { root: site.machine.root(), tree: site.machine.home().join("src/proj"), file };
+        let root = site.machine.root();
+        let (remote, colleague) = (root.join("remote.git"), root.join("colleague"));
+        for folder in [&remote, &colleague, &repository.tree] {
+            std::fs::create_dir_all(folder).unwrap();
+            give(&root, folder);
+        }
+        git(&remote, &["init", "--bare", "-b", "main"]);
+        git(&colleague, &["clone", remote.to_str().unwrap(), "."]);
+        repository.colleague(&[(file, &tracked()), ("README", "one\n"), (".gitignore", "out\n")], "begin");
+        repository.git(&["clone", remote.to_str().unwrap(), "."]);
+        settle(site);
+        repository
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        git(&self.tree, arguments)
+    }
+
+    /// The colleague commits and pushes.
+    fn colleague(&self, files: &[(&str, &str)], message: &str) {
+        let folder = self.root.join("colleague");
+        for (path, text) in files {
+            let path = folder.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        give(&self.root, &folder);
+        git(&folder, &["add", "-A"]);
+        git(&folder, &["commit", "-m", message]);
+        git(&folder, &["push", "origin", "HEAD:main"]);
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.tree.join(path), text).unwrap();
+        give(&self.root, &self.tree);
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(self.tree.join(self.file)).unwrap()
+    }
+
+    /// All commits with their changes of the file.
+    fn history(&self) -> String {
+        self.git(&["log", "-p", "--all", "--", self.file])
+    }
+}
+
+/// Runs git as whoever owns the folder.
+fn run_git(folder: &Path, arguments: &[&str]) -> Output {
+    let owner = std::fs::metadata(folder).unwrap().uid();
+    let mut command = Command::new("git");
+    if owner != 0 && std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command = Command::new("setpriv");
+        let id = owner.to_string();
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "git"]);
+    }
+    let variables = [
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_CONFIG_SYSTEM", "/dev/null"),
+        ("HOME", "/nonexistent"),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("GIT_AUTHOR_NAME", "dev"),
+        ("GIT_AUTHOR_EMAIL", "dev@example.com"),
+        ("GIT_COMMITTER_NAME", "dev"),
+        ("GIT_COMMITTER_EMAIL", "dev@example.com"),
+        ("GIT_EDITOR", "true"),
+    ];
+    command.args(arguments).current_dir(folder).env_clear().envs(variables).output().unwrap()
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = run_git(folder, arguments);
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&said));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn rules() -> Value {
+    json!([rule("@acme/good")])
+}
+
+fn of(action: &str, server: &str) -> (String, String) {
+    (action.to_owned(), server.to_owned())
+}
+
+/// Uses git as a developer does all day: every command succeeds, and a pass may come between any two.
+fn a_day_with_git(site: &Site, repository: &Repository) {
+    let pass = || {
+        settle(site);
+        site.enforce();
+    };
+    // pull with a colleague's change of another file and of the same
+    repository.colleague(&[("README", "two\n")], "readme");
+    repository.git(&["pull", "--ff-only"]);
+    pass();
+    // commit of something else, with -a left out as one does with a dirty tree
+    repository.write("mine", "1\n");
+    repository.git(&["add", "mine"]);
+    repository.git(&["commit", "-m", "mine"]);
+    pass();
+    // another branch and back
+    repository.git(&["checkout", "-b", "topic"]);
+    pass();
+    repository.write("topic", "1\n");
+    repository.git(&["add", "topic"]);
+    repository.git(&["commit", "-m", "topic"]);
+    repository.git(&["checkout", "main"]);
+    pass();
+    // stash and back
+    repository.write("mine", "2\n");
+    repository.git(&["stash"]);
+    pass();
+    let is_edited = !repository.git(&["status", "--porcelain", "--", repository.file]).is_empty();
+    if is_edited {
+        // what stash had put back was acted on again: as after any edit of the user's, the same change is there twice
+        repository.git(&["checkout", "--", repository.file]);
+    }
+    repository.git(&["stash", "pop"]);
+    pass();
+    repository.git(&["commit", "-m", "mine again", "mine"]);
+    // rebase over a colleague's work, with the tree as a developer leaves it
+    repository.colleague(&[("README", "three\n")], "readme again");
+    repository.git(&["fetch"]);
+    repository.git(&["rebase", "--autostash", "origin/main"]);
+    pass();
+    repository.git(&["push", "origin", "main"]);
+}
+
+#[test]
+fn where_a_switch_holds_the_work_tree_stays_clean_and_the_server_is_off() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".cursor/mcp.json", "{}");
+        let repository = Repository::new(site, ".cursor/mcp.json");
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("switch-off", "evil")], "{pass}");
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+        assert_eq!(repository.text(), tracked());
+        let disabled = ".cursor/projects/home-dev-src-proj/mcp-disabled.json";
+        assert_eq!(site.read(disabled), "[\"evil\"]\n");
+        // it is seen as off, and nothing is done again
+        let again = site.enforce();
+        assert_eq!(actions(&again), [], "{again}");
+        assert!(again["left"].to_string().contains("off switches hold"), "{again}");
+        // its user switches it on again
+        site.machine.file(disabled, "[]\n");
+        settle(site);
+        assert_eq!(actions(&site.enforce()), [of("switch-off", "evil")]);
+        let before = repository.history();
+        a_day_with_git(site, &repository);
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+        assert_eq!(repository.history(), before, "no commit touches the file");
+        assert_eq!(repository.text(), tracked());
+    });
+}
+
+#[test]
+fn a_switch_is_taken_back_when_the_policy_or_the_file_makes_it_allowed() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".cursor/mcp.json", "{}");
+        let repository = Repository::new(site, ".cursor/mcp.json");
+        let id = site.enforce()["files"][0]["vault"].as_str().unwrap().to_owned();
+        let disabled = ".cursor/projects/home-dev-src-proj/mcp-disabled.json";
+        assert!(site.machine.home().join(disabled).exists());
+        let shown = site.run(&["quarantine", "show", &id]);
+        assert!(String::from_utf8_lossy(&shown.stdout).contains("switch-off evil"));
+        let log = site.run(&["log", "--server", "evil"]);
+        assert!(String::from_utf8_lossy(&log.stdout).contains("switch-off evil: not-allowed"));
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
+        let pass = site.enforce();
+        assert_eq!(pass["restored"][0]["entries"], json!(["evil"]), "{pass}");
+        assert!(!site.machine.home().join(disabled).exists(), "it was made for the switch");
+        // denied again, beside what its user has switched off
+        site.machine.file(disabled, "[\n  \"mine\"\n]\n");
+        settle(site);
+        site.publish(&policy(&json!({"acknowledge_breaking": "x"}), &rules()));
+        assert_eq!(actions(&site.enforce()), [of("switch-off", "evil")]);
+        // the colleague mends the entry; its user has written the file meanwhile
+        let list = site.read(disabled).replace("\"mine\"", "\"mine\",\n  \"other\"");
+        site.machine.file(disabled, &list);
+        repository.colleague(&[(repository.file, &tracked().replace(EVIL, "@acme/good@1.0.0"))], "mend");
+        repository.git(&["pull", "--ff-only"]);
+        settle(site);
+        let pass = site.enforce();
+        assert_eq!(pass["restored"][0]["entries"], json!(["evil"]), "{pass}");
+        let list: Value = serde_json::from_str(&site.read(disabled)).unwrap();
+        assert_eq!(list, json!(["mine", "other"]));
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+    });
+}
+
+#[test]
+fn claude_code_is_switched_off_in_its_state_and_only_while_it_alone_reads_the_file() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        let state = json!({"numStartups": 3, "projects": {"/home/dev/src/proj": {"hasTrustDialogAccepted": true, "enabledMcpjsonServers": ["evil"]}}});
+        site.machine.file(".claude.json", format!("{state:#}\n"));
+        let repository = Repository::new(site, ".mcp.json");
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("switch-off", "evil")], "{pass}");
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+        let now: Value = serde_json::from_str(&site.read(".claude.json")).unwrap();
+        let project = &now["projects"]["/home/dev/src/proj"];
+        assert_eq!(project["disabledMcpjsonServers"], json!(["evil"]));
+        assert_eq!((&now["numStartups"], &project["hasTrustDialogAccepted"]), (&json!(3), &json!(true)));
+        // VS Code has no such switch
+        site.machine.file(".config/Code/User/settings.json", "{}");
+        settle(site);
+        let pass = site.enforce();
+        assert!(actions(&pass).contains(&of("quarantine", "evil")), "{pass}");
+        assert_eq!(repository.git(&["status", "--porcelain"]).trim(), "M .mcp.json");
+    });
+}
+
+#[test]
+fn where_no_switch_holds_the_file_is_edited_and_how_to_undo_it_is_said() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".config/Code/User/settings.json", "{}");
+        let repository = Repository::new(site, ".mcp.json");
+        let index = std::fs::read(repository.tree.join(".git/index")).unwrap();
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("quarantine", "evil")], "{pass}");
+        assert_eq!(std::fs::read(repository.tree.join(".git/index")).unwrap(), index);
+        let detail = pass["files"][0]["detail"].as_str().unwrap();
+        let id = pass["files"][0]["vault"].as_str().unwrap();
+        assert!(detail.contains("git -C /home/dev/src/proj checkout -- .mcp.json"), "{detail}");
+        assert!(detail.contains(&format!("mcpolicy quarantine restore {id}")), "{detail}");
+        let edited = repository.text();
+        assert_eq!(edited, servers(&[("good", "@acme/good@1.0.0")]));
+        let before = repository.history();
+        a_day_with_git(site, &repository);
+        assert_eq!(repository.history(), before, "no commit holds our edit");
+        assert_eq!(repository.text(), edited);
+        assert_eq!(repository.git(&["status", "--porcelain"]).trim(), "M .mcp.json");
+        // what is allowed now comes back, and with it the clean tree
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
+        site.enforce();
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+    });
+}
+
+#[test]
+fn a_switch_that_would_itself_lie_in_a_work_tree_is_not_set() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".cursor/mcp.json", "{}");
+        let repository = Repository::new(site, ".cursor/mcp.json");
+        // the home is a work tree of its own
+        git(&site.machine.home(), &["init", "-b", "main"]);
+        settle(site);
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("quarantine", "evil")], "{pass}");
+        assert!(!site.machine.home().join(".cursor/projects").exists());
+        assert_eq!(repository.text(), servers(&[("good", "@acme/good@1.0.0")]));
+    });
+}
+
+#[test]
+fn a_list_for_all_projects_takes_no_allowed_server_of_the_same_name_along() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".gemini/settings.json", servers(&[("Evil", "@acme/good@1.0.0")]));
+        let repository = Repository::new(site, ".gemini/settings.json");
+        let pass = site.enforce();
+        assert_eq!(actions(&pass).last(), Some(&of("quarantine", "evil")), "{pass}");
+        assert!(!site.machine.home().join(".gemini/mcp-server-enablement.json").exists());
+        assert_eq!(repository.text(), servers(&[("good", "@acme/good@1.0.0")]));
+        // without the namesake the switch is set
+        site.machine.file(".gemini/settings.json", "{}");
+        repository.git(&["checkout", "--", repository.file]);
+        settle(site);
+        assert_eq!(actions(&site.enforce()), [of("switch-off", "evil")]);
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+    });
+}
+
+#[test]
+fn files_of_a_sync_service_are_edited_with_a_word_about_it() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file("Dropbox/proj/.cursor/mcp.json", tracked());
+        settle(site);
+        let pass = site.enforce();
+        assert_eq!(
+            actions(&pass),
+            [of("quarantine", "evil")],
+            "outside of Git no switch holds below: {pass}"
+        );
+        assert!(pass["files"][0]["detail"].as_str().unwrap().contains("Dropbox"), "{pass}");
+    });
+}
+
+#[test]
+fn a_linked_work_tree_is_switched_off_by_its_main_one() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".claude.json", "{}");
+        let repository = Repository::new(site, ".mcp.json");
+        let linked = site.machine.home().join("linked");
+        repository.git(&["worktree", "add", linked.to_str().unwrap()]);
+        // as the machine of the test would have written it
+        let dot_git = std::fs::read_to_string(linked.join(".git")).unwrap();
+        let root = site.machine.root();
+        std::fs::write(linked.join(".git"), dot_git.replace(root.to_str().unwrap(), "")).unwrap();
+        settle(site);
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("switch-off", "evil")], "one list for both: {pass}");
+        let state: Value = serde_json::from_str(&site.read(".claude.json")).unwrap();
+        assert_eq!(state["projects"], json!({"/home/dev/src/proj": {"disabledMcpjsonServers": ["evil"]}}));
+        assert_eq!(actions(&site.enforce()), []);
+    });
+}
