@@ -12,10 +12,14 @@ mod coverage;
 #[cfg(unix)]
 mod enforce;
 #[cfg(unix)]
+mod five_users;
+#[cfg(unix)]
 mod generated;
 #[cfg(unix)]
 mod hostile;
 mod house;
+#[cfg(unix)]
+mod killed;
 #[cfg(unix)]
 mod live;
 mod options;
@@ -31,6 +35,7 @@ mod policy_runbooks;
 mod policy_scan;
 mod policy_signing;
 mod policy_stored;
+#[cfg(unix)]
 mod real_clients;
 mod secrets;
 mod signing;
