@@ -14,12 +14,16 @@ mod coverage;
 #[cfg(unix)]
 mod enforce;
 #[cfg(unix)]
+mod five_users;
+#[cfg(unix)]
 mod generated;
 #[cfg(unix)]
 mod git;
 #[cfg(unix)]
 mod hostile;
 mod house;
+#[cfg(unix)]
+mod killed;
 #[cfg(unix)]
 mod live;
 mod options;
@@ -35,6 +39,7 @@ mod policy_runbooks;
 mod policy_scan;
 mod policy_signing;
 mod policy_stored;
+#[cfg(unix)]
 mod real_clients;
 mod secrets;
 mod signing;

@@ -1,4 +1,5 @@
-//! Real clients from the npm registry write their own configuration by `mcp add`; the scan finds exactly that.
+//! Real clients from the npm registry write their own configuration by `mcp add`; the scan finds exactly that, and they
+//! go on working on what a pass leaves of it.
 //!
 //! The clients run in a throw-away home, in name spaces of their own: no network, and nothing where their
 //! machine-wide policies would be.
@@ -6,9 +7,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use mcpolicy_tests::{report_of, run, workspace};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::enforce::{Site, actions, policy};
 
 struct Client {
     package: &'static str,
@@ -88,7 +92,13 @@ const CLIENTS: &[Client] = &[
 const POLICY_FOLDERS: &str =
     "/etc/claude-code /etc/codex /etc/gemini-cli /etc/qwen-code /etc/github-copilot /etc/opencode";
 
-fn installed() -> PathBuf {
+/// Installed once for all tests, which run at the same time.
+fn installed() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(install)
+}
+
+fn install() -> PathBuf {
     let prefix = workspace().join("target/real-clients");
     let packages: Vec<&str> = CLIENTS.iter().map(|c| c.package).collect();
     let stamp = prefix.join("installed");
@@ -110,6 +120,11 @@ fn installed() -> PathBuf {
 /// Runs the clients' own commands in a home of their own.
 fn configure(home: &Path, prefix: &Path) {
     let lines: Vec<&str> = CLIENTS.iter().flat_map(|c| c.adds.iter().copied()).collect();
+    in_project(home, prefix, &lines);
+}
+
+/// Runs shell lines in the project, shut off from the machine; what they print.
+fn in_project(home: &Path, prefix: &Path, lines: &[&str]) -> String {
     let script = format!(
         "set -e\nfor d in {POLICY_FOLDERS}; do if [ -d $d ]; then mount -t tmpfs none $d; fi; done\ncd \"$HOME/proj\"\n{}\n",
         lines.join("\n")
@@ -121,12 +136,15 @@ fn configure(home: &Path, prefix: &Path) {
         .env("HOME", home)
         .env("PATH", path)
         .env("DISABLE_AUTOUPDATER", "1")
+        // nothing answers: `mcp list` need not wait for it
+        .env("MCP_TIMEOUT", "2000")
         .stdin(Stdio::null())
         .output()
         .expect("unshare runs");
     let said =
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "a client failed: {said}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -139,7 +157,7 @@ fn real_clients_write_what_the_scan_then_finds() {
     assert!(
         Command::new("git").args(["init", "-q"]).current_dir(home.join("proj")).status().unwrap().success()
     );
-    configure(&home, &prefix);
+    configure(&home, prefix);
     let output =
         run(Path::new(crate::BINARY), &home, &["scan", "--home", home.to_str().unwrap(), "--format", "json"]);
     let report = report_of(&output);
@@ -204,3 +222,70 @@ headers = { Authorization = "Bearer *" }
 id = "codex"
 identity.url = { url = "https://cx.example.com/mcp" }
 "#;
+
+/// The policy of [`DRAFT`] as it is published.
+fn published() -> Value {
+    let rules = json!([
+        {"id": "user", "identity": {"npm": {"package": "pkg-user", "versions": "1.0.0"}}, "env": {"TOKEN": "*"}},
+        {"id": "http", "identity": {"url": {"url": "https://cc.example.com/mcp"}}, "headers": {"Authorization": "Bearer *"}},
+        {"id": "codex", "identity": {"url": {"url": "https://cx.example.com/mcp"}}},
+    ]);
+    policy(&json!({}), &rules)
+}
+
+/// Which of the names that were ever added a client's list shows.
+fn shown(list: &str, names: &[&'static str]) -> BTreeSet<&'static str> {
+    let first = |line: &str| line.split([':', ' ', '\t']).next().unwrap_or_default().to_owned();
+    let shown: BTreeSet<String> = list.lines().map(first).collect();
+    names.iter().copied().filter(|name| shown.contains(*name)).collect()
+}
+
+#[test]
+#[ignore = "installs real clients from the npm registry and needs root; .ci/run runs it"]
+fn real_clients_go_on_working_on_what_a_pass_leaves() {
+    let prefix = installed();
+    let mut site = Site::new();
+    let home = site.machine.home();
+    std::fs::create_dir(home.join("proj")).unwrap();
+    let claude_and_codex = &CLIENTS[..2];
+    let adds: Vec<&str> = claude_and_codex.iter().flat_map(|client| client.adds.iter().copied()).collect();
+    in_project(&home, prefix, &adds);
+    site.publish(&published());
+    let taken: BTreeSet<String> = actions(&site.enforce()).into_iter().map(|(_, server)| server).collect();
+    let denied = ["cc-local", "cc-project", "cc-sse", "cx-stdio"].map(str::to_owned);
+    assert_eq!(taken, BTreeSet::from(denied));
+
+    let names: Vec<&str> = claude_and_codex.iter().flat_map(|client| client.wanted).map(|w| w.0).collect();
+    let claude = in_project(&home, prefix, &["claude mcp list"]);
+    assert_eq!(shown(&claude, &names), BTreeSet::from(["cc-http", "cc-user"]), "{claude}");
+    let codex = in_project(&home, prefix, &["codex mcp list"]);
+    assert_eq!(shown(&codex, &names), BTreeSet::from(["cx-http"]), "{codex}");
+    let got = in_project(&home, prefix, &["claude mcp get cc-user", "codex mcp get cx-http"]);
+    assert!(got.contains("pkg-user@1.0.0") && got.contains("https://cx.example.com/mcp"), "{got}");
+    in_project(
+        &home,
+        prefix,
+        &["if claude mcp get cc-sse; then exit 9; fi", "if codex mcp get cx-stdio; then exit 9; fi"],
+    );
+
+    // they write the edited files again, and go on in them
+    let adds = [
+        "claude mcp add -s user cc-later -- node later.js",
+        "claude mcp add -s local cc-local-later -- node later.js",
+        "claude mcp add -s project cc-project-later -- node later.js",
+        "codex mcp add cx-later -- node later.js",
+    ];
+    in_project(&home, prefix, &adds);
+    let later = ["cc-later", "cc-local-later", "cc-project-later", "cx-later"];
+    let now: BTreeSet<&str> = later.into_iter().chain(["cc-http", "cc-user", "cx-http"]).collect();
+    let report = site.machine.scan(&[]);
+    let entries = report["entries"].as_array().unwrap();
+    let found: BTreeSet<&str> = entries.iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+    assert_eq!(found, now);
+    for file in [".claude.json", "proj/.mcp.json"] {
+        let text = std::fs::read(home.join(file)).unwrap();
+        assert!(serde_json::from_slice::<Value>(&text).is_ok(), "{file} is JSON as JSON is");
+    }
+    let taken: BTreeSet<String> = actions(&site.enforce()).into_iter().map(|(_, server)| server).collect();
+    assert_eq!(taken, BTreeSet::from(later.map(str::to_owned)), "and the next pass takes those");
+}
