@@ -771,7 +771,16 @@ fn an_unknown_member_whose_name_speaks_of_code_or_credentials_is_denied() {
     ] {
         assert_eq!(code(&policy(rules.clone()), &with(name)), "member-not-allowed", "{name}");
     }
-    for name in ["capabilities", "requiredEnv", "markets", "endpoints", "description2", "author", "running"] {
+    for name in [
+        "capabilities",
+        "requiredEnv",
+        "markets",
+        "endpoints",
+        "description2",
+        "author",
+        "running",
+        "environment",
+    ] {
         assert_eq!(code(&policy(rules.clone()), &with(name)), "allow", "{name}");
     }
     let named = json!({ "rule": [{

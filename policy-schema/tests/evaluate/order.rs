@@ -234,7 +234,7 @@ fn an_exception_of_what_lies_in_a_project_counts_in_that_project_alone() {
     // What is the same server everywhere needs no directory, nor does what only the user's own file declares.
     let rooted = Entry { scope: Scope::Project, ..entry("node", &["/opt/server.js"]) };
     assert_eq!(code_in(&exception(&rooted, None), &rooted, &here()), "allow");
-    let own = Entry { scope: Scope::User, ..relative.clone() };
+    let own = Entry { scope: Scope::User, ..relative };
     assert_eq!(code_in(&exception(&own, None), &own, &within(None)), "allow");
 }
 
