@@ -204,6 +204,10 @@ const TELLING: &[&str] = &[
     "spawn",
 ];
 
+/// Names under which other clients read what is launched. Where they differ from what is read the entry is refused as a
+/// contradiction, so here they say the same.
+const LAUNCH: &[&str] = &["args", "cmd", "command", "env", "environment", "envs", "headers", "http_headers"];
+
 /// Members that add a protection or take one away.
 const SANDBOX: &[&str] = &["sandbox", "sandboxEnabled", "sandbox_enabled", "sandbox_mode"];
 
@@ -254,7 +258,7 @@ fn is_telling(name: &str) -> bool {
     let words = || spaced.split(|c: char| !c.is_alphanumeric());
     // `requiredEnv` of home-made registries only says what must be set.
     let describes = words().any(|word| matches!(word, "required" | "requires" | "supported"));
-    !describes && words().any(|word| TELLING.contains(&word))
+    !describes && !LAUNCH.contains(&name) && words().any(|word| TELLING.contains(&word))
 }
 
 fn is_sandbox(name: &str) -> bool {
