@@ -104,7 +104,7 @@ fn a_bit_that_turned_at_any_byte_is_told_and_costs_one_record_or_two() {
 fn a_write_that_was_torn_into_zeros_or_anothers_bytes_is_told() {
     let written = Written::new();
     let last = written.lines().pop().unwrap();
-    for at in last.clone() {
+    for at in last {
         let mut zeros = written.bytes.clone();
         zeros[at..].fill(0);
         written.check(&zeros, &format!("zeros from {at}"));
