@@ -7,4 +7,4 @@
 set -eu
 cd "$(dirname "$0")/../.."
 export MCPOLICY_KILL_ROUNDS="${MCPOLICY_KILL_ROUNDS:-1000}"
-exec cargo test -p mcpolicy --test e2e "killed::${1:-}" -- --nocapture --test-threads 1
+exec cargo test -p mcpolicy --test e2e "${1:-killed::}" -- --nocapture --test-threads 1
