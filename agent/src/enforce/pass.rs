@@ -14,7 +14,7 @@ use super::act::{Acted, Hands};
 use super::activation::{self, Activation, Removals};
 use super::plan::{self, Plan};
 use super::remembered::Remembered;
-use super::replay::replay;
+use super::replay::{end_unannounced, replay};
 use super::restore::Restored;
 use crate::discover::source::Source;
 use crate::gap::Gap;
@@ -234,7 +234,8 @@ fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result
     for item in hands.restorable(under)? {
         let Some(source) = hands.source_of(&item) else { continue };
         let restored = hands.restore(&item, &source)?;
-        if restored.end != End::Applied {
+        // what failed or was in the way this time is tried again
+        if restored.end == End::Skipped {
             hands.vault.update(&Item { considered: Some(under.to_owned()), ..item.clone() })?;
         }
         if restored.end != End::Skipped {
@@ -286,6 +287,7 @@ fn open(setting: &Setting<'_>, on: On<'_, '_>) -> anyhow::Result<Opened> {
         let end = replay(on.homes, &vault, &mut journal, (*number, intent), setting.now)?;
         replayed.push((intent.path.clone(), end));
     }
+    end_unannounced(on.homes, &vault)?;
     let remembered = Remembered::load(&setting.state.join("remembered.json")).context(
         "cannot read what was allowed before; the file remembered.json of the state folder is damaged",
     )?;
