@@ -15,7 +15,7 @@ use super::activation::{self, Activation, Removals};
 use super::known::Knowledge;
 use super::plan::{self, FilePlan, Plan, Target};
 use super::remembered::Remembered;
-use super::replay::replay;
+use super::replay::{end_unannounced, replay};
 use super::restore::Restored;
 use crate::discover::source::Source;
 use crate::gap::Gap;
@@ -266,7 +266,8 @@ fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result
             continue;
         }
         let restored = hands.restore(&item)?;
-        if restored.end != End::Applied && item.considered.as_deref() != Some(under) {
+        // what failed or was in the way this time is tried again
+        if restored.end == End::Skipped && item.considered.as_deref() != Some(under) {
             hands.vault.update(&Item { considered: Some(under.to_owned()), ..item.clone() })?;
         }
         if restored.end != End::Skipped {
@@ -318,6 +319,7 @@ fn open(setting: &Setting<'_>, on: On<'_, '_>) -> anyhow::Result<Opened> {
         let end = replay(on.homes, &vault, &mut journal, (*number, intent), setting.now)?;
         replayed.push((intent.path.clone(), end));
     }
+    end_unannounced(on.homes, &vault)?;
     let remembered = Remembered::load(&setting.state.join("remembered.json")).context(
         "cannot read what was allowed before; the file remembered.json of the state folder is damaged",
     )?;

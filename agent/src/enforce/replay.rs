@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use mcpolicy_platform::secure_fs::TempName;
 
 use super::act::ActError;
 use crate::journal::{End, Intent, Journal, Outcome as Ended, What};
@@ -23,7 +24,7 @@ pub fn replay(
     now: Timestamp,
 ) -> Result<End, ActError> {
     let (number, intent) = intent;
-    let (end, detail) = look(homes, intent);
+    let (end, detail) = told(standing(homes, intent), intent);
     match vault.item(&intent.vault) {
         // the original is needed as long as the file may be the new one
         Ok(item) if item.state == State::Pending && end == End::Failed => vault.forget(&item)?,
@@ -37,6 +38,35 @@ pub fn replay(
     }
     journal.append(now, What::Outcome(Ended { intent: number, outcome: end, detail: detail.to_owned() }))?;
     Ok(end)
+}
+
+/// Ends what was kept for a change whose intent never came to the journal: a crash lies between the two.
+///
+/// # Errors
+/// The vault cannot be read or written.
+pub fn end_unannounced(homes: &Homes<'_>, vault: &Vault) -> Result<(), ActError> {
+    for item in vault.items()?.0.into_iter().filter(|item| item.state == State::Pending) {
+        let Ok(temporary) = TempName::random() else { continue };
+        let unannounced = Intent {
+            user: item.user.clone(),
+            path: item.path.clone(),
+            before: item.original.clone(),
+            after: item.edited.clone(),
+            vault: item.id.clone(),
+            home: item.home.clone(),
+            temporary: temporary.as_str().to_owned(),
+            actions: Vec::new(),
+        };
+        match standing(homes, &unannounced) {
+            Standing::Before => vault.forget(&item)?,
+            // should its intent have been lost with a part of the journal, this is the only original
+            Standing::After | Standing::Other | Standing::Gone => {
+                vault.update(&Item { state: State::Quarantined, ..item })?;
+            }
+            Standing::Unknown => {}
+        }
+    }
+    Ok(())
 }
 
 /// Marks the entries that a broken-off restore had put back.
@@ -57,21 +87,23 @@ fn restored(vault: &Vault, mut item: Item, intent: &Intent) -> Result<(), VaultE
 }
 
 /// What became of the file; a leftover is removed, or put back if it holds what the user wrote.
-fn look(homes: &Homes<'_>, intent: &Intent) -> (End, &'static str) {
-    let unknown =
-        (End::Conflict, "broken off; the file cannot be looked at now, its original is in the vault");
+fn standing(homes: &Homes<'_>, intent: &Intent) -> Standing {
     let home = Path::new(&intent.home);
     let (Some(at), Ok(relative)) = (homes.index_of(home), Path::new(&intent.path).strip_prefix(home)) else {
-        return unknown;
+        return Standing::Unknown;
     };
-    let nothing = digest_of(&[]);
     let broken = Broken {
         relative: relative.to_owned(),
         temporary: intent.temporary.clone(),
         before: intent.before.clone(),
         after: intent.after.clone(),
     };
-    match homes.replay(at, &broken) {
+    homes.replay(at, &broken)
+}
+
+fn told(standing: Standing, intent: &Intent) -> (End, &'static str) {
+    let nothing = digest_of(&[]);
+    match standing {
         Standing::After => (End::Applied, "broken off after the change; it is in place"),
         Standing::Before => (End::Failed, "broken off before the change; nothing was changed"),
         Standing::Other => {
@@ -85,6 +117,8 @@ fn look(homes: &Homes<'_>, intent: &Intent) -> (End, &'static str) {
             (End::Failed, "broken off before the change; nothing was changed")
         }
         Standing::Gone => (End::Conflict, "broken off; the file is gone since, its original is in the vault"),
-        Standing::Unknown => unknown,
+        Standing::Unknown => {
+            (End::Conflict, "broken off; the file cannot be looked at now, its original is in the vault")
+        }
     }
 }
