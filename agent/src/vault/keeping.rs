@@ -36,10 +36,8 @@ impl Vault {
             if !is_due || item.entries.iter().any(|entry| entry.action == "quarantine-file") {
                 continue;
             }
-            let mut left = Vec::new();
-            for at in 0..item.entries.len() {
-                left.extend(self.pieces(&item, at)?.into_iter().flat_map(|(_, bytes)| bytes));
-            }
+            let left: Vec<u8> =
+                self.pieces(&item)?.into_iter().flatten().flat_map(|(_, bytes)| bytes).collect();
             item.shrunk = Some(self.put(&left)?);
             self.update(&item)?;
             shrunk += 1;

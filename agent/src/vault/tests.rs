@@ -53,7 +53,7 @@ fn an_original_comes_back_byte_for_byte() {
     let item = keep(&vault, "/home/ann/.cursor/mcp.json", ORIGINAL, at("2026-11-21T10:00:00Z"));
     assert_eq!(vault.item(&item.id).unwrap(), item);
     assert_eq!(vault.original(&item).unwrap().unwrap(), ORIGINAL);
-    assert_eq!(vault.pieces(&item, 0).unwrap(), [(15..66, ORIGINAL[15..66].to_vec())]);
+    assert_eq!(vault.pieces(&item).unwrap(), [vec![(15..66, ORIGINAL[15..66].to_vec())]]);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_proved_original_shrinks_to_its_pieces_after_a_day_and_a_pending_one_does_no
     assert_eq!(vault.shrink(at("2026-11-22T10:00:00Z")).unwrap(), 1);
     let item = vault.item(&item.id).unwrap();
     assert_eq!(vault.original(&item).unwrap(), None);
-    assert_eq!(vault.pieces(&item, 0).unwrap(), [(15..66, ORIGINAL[15..66].to_vec())]);
+    assert_eq!(vault.pieces(&item).unwrap(), [vec![(15..66, ORIGINAL[15..66].to_vec())]]);
     assert!(vault.original(&pending).unwrap().is_some());
     let objects = std::fs::read_dir(folder.path().join("objects")).unwrap().count();
     assert_eq!(objects, 2, "the whole original is gone");
