@@ -248,3 +248,40 @@ fn an_entry_that_two_paths_lead_to_is_acted_on_once() {
         assert_eq!(actions(&site.enforce()), []);
     });
 }
+
+#[test]
+fn ten_thousand_entries_to_remove_with_their_approvals_are_one_edit_a_file() {
+    both(|site| {
+        site.publish(&policy(
+            &json!({"max_new_removals": {"entries": 20000, "percent": 100}}),
+            &json!([rule("@acme/good")]),
+        ));
+        let name = |at: usize| format!("s{at}");
+        let entry = |at: usize| {
+            let package =
+                if at.is_multiple_of(2) { "@acme/good@1.0.0".to_owned() } else { format!("evil-{at}@1.0.0") };
+            (name(at), npx(&package))
+        };
+        let all: serde_json::Map<_, _> = (0..20_000).map(entry).collect();
+        put(site, "proj/.mcp.json", &json!({"mcpServers": all}).to_string());
+        let approved: Vec<String> = (0..20_000).map(name).collect();
+        put(
+            site,
+            "proj/.claude/settings.local.json",
+            &json!({"enabledMcpjsonServers": approved}).to_string(),
+        );
+        let begin = std::time::Instant::now();
+        let pass = site.enforce();
+        let took = begin.elapsed();
+        assert_eq!(pass["files"].as_array().unwrap().len(), 2);
+        let left = |path: &str, pointer: &str| {
+            let text: Value = serde_json::from_str(&site.read(path)).unwrap();
+            text.pointer(pointer)
+                .map(|list| list.as_object().map_or_else(|| list.as_array().unwrap().len(), |map| map.len()))
+        };
+        assert_eq!(left("proj/.mcp.json", "/mcpServers"), Some(10_000));
+        assert_eq!(left("proj/.claude/settings.local.json", "/enabledMcpjsonServers"), Some(10_000));
+        assert!(took < std::time::Duration::from_secs(60), "{took:?}");
+        mcpolicy_tests::say(&format!("{took:?}"));
+    });
+}

@@ -347,3 +347,26 @@ fn a_linked_work_tree_is_switched_off_by_its_main_one() {
         assert_eq!(actions(&site.enforce()), []);
     });
 }
+
+#[test]
+fn a_switch_is_not_taken_back_by_hand_while_the_server_is_denied_and_a_purge_leaves_it_set() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".cursor/mcp.json", "{}");
+        let repository = Repository::new(site, ".cursor/mcp.json");
+        let id = site.enforce()["files"][0]["vault"].as_str().unwrap().to_owned();
+        let settings = site.folder("agent.toml");
+        let root = site.folder("published/root.1.json");
+        let text =
+            format!("schema = \"mcpolicy/agent/v1\"\n[policy]\ntrust_root = {:?}\n", root.to_str().unwrap());
+        std::fs::write(&settings, text).unwrap();
+        let by_hand = ["quarantine", "restore", &id, "--settings", settings.to_str().unwrap()];
+        let refused = site.run(&by_hand);
+        assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
+        assert!(String::from_utf8_lossy(&refused.stdout).contains("does not allow it"));
+        assert!(site.run(&["quarantine", "purge", &id]).status.success());
+        assert_eq!(site.run(&["quarantine", "show", &id]).status.code(), Some(2));
+        assert_eq!(actions(&site.enforce()), [], "it is off still");
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+    });
+}

@@ -1,7 +1,7 @@
 //! A pass by root over a machine with several users: each home is its owner's worker's, and a hostile owner gains
 //! nothing and holds nobody up. Needs root; without it the tests say so and pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -348,28 +348,48 @@ fn root_opens_nothing_in_a_home() {
 /// What was opened below a folder by processes that are root, and how often others opened something there.
 fn opened_below(trace: &str, folder: &Path) -> (Vec<String>, usize) {
     let folder = format!("{}/", folder.to_str().unwrap());
-    let lines: Vec<(&str, &str)> = trace.lines().filter_map(|line| line.split_once(' ')).collect();
-    let mut users: BTreeSet<String> = BTreeSet::new();
+    let calls: Vec<(&str, &str)> = trace
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(thread, call)| (thread, call.trim_start()))
+        .collect();
+    let since = users_since(&calls);
     let (mut by_root, mut by_users) = (Vec::new(), 0);
-    for (thread, call) in &lines {
-        let call = call.trim_start();
-        let result = call.rsplit_once(" = ").map_or("", |(_, result)| result);
-        if call.contains("setresuid") && result == "0" && !call.contains("(-1, 0, -1)") {
-            users.insert((*thread).to_owned());
-        }
-        // threads of a worker are the user as well; it makes them after it has become him
-        if call.contains("clone") && users.contains(*thread) {
-            users.insert(result.to_owned());
-        }
+    for (at, (thread, call)) in calls.iter().enumerate() {
         let is_open = ["open", "creat"].iter().any(|name| call.trim_start_matches("<... ").starts_with(name));
-        let is_below = call.contains(&folder);
-        if is_open && is_below && !users.contains(*thread) {
-            by_root.push(format!("{thread} {call}"));
-        } else if is_open && is_below {
+        if !is_open || !call.contains(&folder) {
+            continue;
+        }
+        if since.get(thread).is_some_and(|since| *since <= at) {
             by_users += 1;
+        } else {
+            by_root.push(format!("{thread} {call}"));
         }
     }
     (by_root, by_users)
+}
+
+/// From which call on each thread is a user's. A thread that a worker makes is his from its birth; the tracer may tell
+/// of its first calls before it tells that it was made.
+fn users_since<'a>(calls: &[(&'a str, &'a str)]) -> BTreeMap<&'a str, usize> {
+    let result = |call: &'a str| call.rsplit_once(" = ").map_or("", |(_, result)| result);
+    let mut since = BTreeMap::new();
+    for (at, (thread, call)) in calls.iter().enumerate() {
+        if call.contains("setresuid") && result(call) == "0" && !call.contains("(-1, 0, -1)") {
+            since.entry(*thread).or_insert(at);
+        }
+    }
+    loop {
+        let known = since.len();
+        for (at, (thread, call)) in calls.iter().enumerate() {
+            if call.contains("clone") && since.get(thread).is_some_and(|since| *since < at) {
+                since.entry(result(call)).or_insert(0);
+            }
+        }
+        if since.len() == known {
+            return since;
+        }
+    }
 }
 
 /// A live machine in name spaces of its own, with policy and state; what the script prints is returned.

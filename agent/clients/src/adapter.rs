@@ -163,8 +163,9 @@ pub trait ClientAdapter: Sync {
         Vec::new()
     }
 
-    /// What takes the approvals of a removed declaration out of one of these files.
-    fn approvals(&self, declared: &Declared<'_>, root: &Node<'_>) -> Vec<Change> {
+    /// What takes the approvals of removed declarations out of one of these files: each change with the index of its
+    /// declaration. There may be thousands of both.
+    fn approvals(&self, declared: &[Declared<'_>], root: &Node<'_>) -> Vec<(usize, Change)> {
         let _ = (declared, root);
         Vec::new()
     }

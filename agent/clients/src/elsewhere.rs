@@ -3,6 +3,8 @@
 //! Which files these are, and what in them is about an entry, each adapter says; here is what they say it with, and how
 //! a switch is set and read back. Nothing here touches a file.
 
+use std::collections::BTreeMap;
+
 use mcpolicy_schema::entry::{ClientId, Entry, Scope};
 
 use crate::adapter::ClientAdapter;
@@ -151,32 +153,15 @@ pub fn is_off(
     reading(switch.keeps.format, bytes, |parsed| adapter.is_off(declared, &parsed.root)).unwrap_or(false)
 }
 
-/// The changes that take a removed entry's approvals out of one of the files that keep them; none if there are none, or
-/// if the client would not read the file anyway.
+/// The changes that take removed entries' approvals out of one of the files that keep them, each with the index of its
+/// entry; none if there are none, or if the client would not read the file anyway.
 pub fn approvals(
-    adapter: &dyn ClientAdapter,
-    keeps: &Keeps,
-    declared: &Declared<'_>,
-    bytes: &[u8],
-) -> Vec<Change> {
-    reading(keeps.format, bytes, |parsed| adapter.approvals(declared, &parsed.root)).unwrap_or_default()
-}
-
-/// The same for many entries, the file read once: each change with the index of its entry.
-pub fn approvals_of_all(
     adapter: &dyn ClientAdapter,
     keeps: &Keeps,
     declared: &[Declared<'_>],
     bytes: &[u8],
 ) -> Vec<(usize, Change)> {
-    let of = |parsed: &Parsed<'_>| {
-        let all = declared.iter().enumerate();
-        all.flat_map(|(at, one)| {
-            adapter.approvals(one, &parsed.root).into_iter().map(move |change| (at, change))
-        })
-        .collect()
-    };
-    reading(keeps.format, bytes, of).unwrap_or_default()
+    reading(keeps.format, bytes, |parsed| adapter.approvals(declared, &parsed.root)).unwrap_or_default()
 }
 
 /// What is made of a file that its client reads without complaint.
@@ -192,14 +177,16 @@ fn reading<T>(format: Format, bytes: &[u8], take: impl FnOnce(&Parsed<'_>) -> T)
     is_read.then(|| take(&parsed))
 }
 
-/// Takes those strings out of a list that are wanted.
-pub(crate) fn items_of(root: &Node<'_>, list: &str, wanted: impl Fn(&str) -> bool) -> Vec<Change> {
+/// Takes those strings out of a list for which there is a declaration, by its index.
+pub(crate) fn items_of(
+    root: &Node<'_>,
+    list: &str,
+    whose: impl Fn(&str) -> Option<usize>,
+) -> Vec<(usize, Change)> {
     let items = every(root, list).flat_map(|node| node.items()).filter_map(Node::as_str);
-    let values: std::collections::BTreeSet<&str> = items.filter(|item| wanted(item)).collect();
-    values
-        .into_iter()
-        .map(|value| Change::RemoveItem { list: list.to_owned(), value: value.to_owned() })
-        .collect()
+    let values: BTreeMap<&str, usize> = items.filter_map(|item| Some((item, whose(item)?))).collect();
+    let change = |value: &str| Change::RemoveItem { list: list.to_owned(), value: value.to_owned() };
+    values.into_iter().map(|(value, at)| (at, change(value))).collect()
 }
 
 /// Takes a member out, if it is there.

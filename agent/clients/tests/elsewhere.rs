@@ -38,7 +38,8 @@ fn cleaned(client: &str, declared: &Declared<'_>, file: &str, text: &str) -> Str
     let keeps = adapter.approval_files(declared);
     let keeps =
         keeps.iter().find(|keeps| keeps.path.ends_with(file)).unwrap_or_else(|| panic!("{file}: {keeps:?}"));
-    let changes = approvals(adapter, keeps, declared, text.as_bytes());
+    let changes = approvals(adapter, keeps, std::slice::from_ref(declared), text.as_bytes());
+    let changes: Vec<_> = changes.into_iter().map(|(_, change)| change).collect();
     if changes.is_empty() {
         return text.to_owned();
     }

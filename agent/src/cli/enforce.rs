@@ -241,7 +241,8 @@ fn human(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     let (mut files, mut servers) = (0, 0);
     for file in applied {
         files += 1;
-        servers += file.actions.len();
+        // an approval is of a server that was counted already
+        servers += file.actions.iter().filter(|action| action.action != "approval").count();
     }
     writeln!(out, "\n{} servers looked at, {servers} acted on in {files} files", answer.entries)
 }

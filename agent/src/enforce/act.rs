@@ -90,6 +90,8 @@ pub struct Hands<'a, 'g, 'h> {
     pub redactor: &'a Redactor,
     /// What is known beyond the files.
     pub knowledge: &'a Knowledge<'g, 'h>,
+    /// The policy, revocations and mode that hold: what is taken out by them they do not put back.
+    pub under: &'a str,
     /// Where originals go.
     pub vault: &'a Vault,
     /// Where intents and outcomes go.

@@ -109,6 +109,7 @@ pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyho
     let document = in_force.policy.document();
     let mut knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut opened.notices);
     knowledge.note(&outcome, &vault_folder, setting.now).context("cannot keep what was last allowed")?;
+    let under = considered_under(&in_force, mode);
     let plan = knowledge.with(|known| plan::plan_knowing(&outcome, document, mode, known));
     let mut hands = Hands {
         ground,
@@ -119,6 +120,7 @@ pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyho
         now: setting.now,
         redactor: setting.redactor,
         knowledge: &knowledge,
+        under: &under,
         vault: &opened.vault,
         journal: &mut opened.journal,
     };
@@ -129,7 +131,7 @@ pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyho
     for at in &plan.whole {
         acted.push(hands.take_unparseable(*at, &outcome.sources[*at].source)?);
     }
-    let restored = restore_allowed(&mut hands, &considered_under(&in_force, mode))?;
+    let restored = restore_allowed(&mut hands, &under)?;
     drop(judge);
     let mut remembered = opened.remembered.clone();
     if !in_force.expired {
@@ -228,6 +230,7 @@ pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Resul
     let mut judge = Judge::new(ground, homes, terms(setting, &in_force, &opened.remembered));
     let vault_folder = setting.state.join("vault");
     let document = in_force.policy.document();
+    let under = considered_under(&in_force, Mode::Enforce);
     let knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut opened.notices);
     let mut hands = Hands {
         ground,
@@ -238,6 +241,7 @@ pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Resul
         now: setting.now,
         redactor: setting.redactor,
         knowledge: &knowledge,
+        under: &under,
         vault: &opened.vault,
         journal: &mut opened.journal,
     };

@@ -122,3 +122,122 @@ fn told(standing: Standing, intent: &Intent) -> (End, &'static str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use mcpolicy_platform::environment::Environment;
+    use mcpolicy_schema::redact::Redactor;
+
+    use super::*;
+    use crate::ground;
+    use crate::journal::Action;
+    use crate::vault::Original;
+    use crate::worker::homes::Answering;
+
+    const BEFORE: &str = r#"{"mcpServers":{"a":{"command":"a"}}}"#;
+    const AFTER: &str = r#"{"mcpServers":{}}"#;
+
+    struct Broken {
+        root: tempfile::TempDir,
+        vault: Vault,
+        item: Item,
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-21T10:00:00Z".parse().unwrap()
+    }
+
+    impl Broken {
+        /// A machine whose only file was changed from `BEFORE` to `after`.
+        fn new(after: &str, state: State) -> Self {
+            let root = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(root.path().join("home/ann")).unwrap();
+            let vault = Vault::open(&root.path().join("vault")).unwrap();
+            let taken = Taken {
+                name: "a".to_owned(),
+                key_path: "/mcpServers/a".to_owned(),
+                fingerprint: "print".to_owned(),
+                identity: "a".to_owned(),
+                action: "quarantine".to_owned(),
+                code: "not-allowed".to_owned(),
+                detail: String::new(),
+                pieces: Vec::new(),
+                left: None,
+                restored: false,
+            };
+            let original = Original {
+                user: "ann",
+                home: "/home/ann",
+                path: "/home/ann/mcp.json",
+                found_as: "/home/ann/mcp.json",
+                client: "cursor",
+                bytes: BEFORE.as_bytes(),
+                edited: after.as_bytes(),
+                entries: vec![taken],
+                beside: None,
+            };
+            let item = vault.keep(original, now()).unwrap();
+            vault.update(&Item { state, ..item.clone() }).unwrap();
+            Self { root, vault, item }
+        }
+
+        fn file(&self) -> PathBuf {
+            self.root.path().join("home/ann/mcp.json")
+        }
+
+        /// How an intent from one text to another ends, and what the vault has of it then.
+        fn replayed(&self, action: &str, (before, after): (&str, &str)) -> (End, Option<Item>) {
+            let environment = Environment::empty();
+            let ground = ground::lay_bare(Some(self.root.path()), &environment).unwrap();
+            let redactor = Redactor::new(&[5; 32]);
+            let homes = Homes::new(&ground, &redactor, Answering::InProcess, 1);
+            let (mut journal, _) = Journal::open(&self.root.path().join("journal"), now()).unwrap();
+            let action = Action {
+                action: action.to_owned(),
+                server: "a".to_owned(),
+                client: "cursor".to_owned(),
+                fingerprint: "print".to_owned(),
+                code: String::new(),
+                detail: String::new(),
+                rule: None,
+            };
+            let intent = Intent {
+                user: "ann".to_owned(),
+                path: self.item.path.clone(),
+                before: digest_of(before.as_bytes()),
+                after: digest_of(after.as_bytes()),
+                vault: self.item.id.clone(),
+                home: self.item.home.clone(),
+                temporary: "none".to_owned(),
+                actions: vec![action],
+            };
+            let end = replay(&homes, &self.vault, &mut journal, (1, &intent), now()).unwrap();
+            (end, self.vault.item(&self.item.id).ok())
+        }
+    }
+
+    #[test]
+    fn a_restore_that_was_broken_off_loses_no_original() {
+        let broken = Broken::new(AFTER, State::Quarantined);
+        std::fs::write(broken.file(), AFTER).unwrap();
+        let (end, item) = broken.replayed("restore", (AFTER, BEFORE));
+        assert_eq!((end, item.unwrap().is_open()), (End::Failed, true));
+        std::fs::write(broken.file(), BEFORE).unwrap();
+        let (end, item) = broken.replayed("restore", (AFTER, BEFORE));
+        assert_eq!((end, item.unwrap().state), (End::Applied, State::Restored));
+    }
+
+    #[test]
+    fn a_file_that_is_away_was_taken_away_or_not_made_yet() {
+        let taken = Broken::new("", State::Pending);
+        let (end, item) = taken.replayed("quarantine-file", (BEFORE, ""));
+        assert_eq!((end, item.unwrap().state), (End::Applied, State::Quarantined));
+        let made = Broken::new(AFTER, State::Pending);
+        assert_eq!(made.replayed("switch-off", ("", AFTER)), (End::Failed, None));
+        let other = Broken::new(AFTER, State::Pending);
+        let (end, item) = other.replayed("quarantine", (BEFORE, AFTER));
+        assert_eq!((end, item.unwrap().state), (End::Conflict, State::Quarantined));
+    }
+}

@@ -14,7 +14,7 @@ use crate::inventory::State;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
 use crate::pipeline::Outcome;
-use crate::vault::{Item, State as ItemState, Taken, VaultError, digest_of};
+use crate::vault::{Item, Kept, State as ItemState, Taken, VaultError, digest_of};
 use crate::worker::Opened;
 use crate::worker::aside::Keeping;
 use crate::worker::homes::Written;
@@ -107,17 +107,52 @@ impl Hands<'_, '_, '_> {
         {
             return Ok(Some((original, open)));
         }
-        let mut bytes = opened.bytes.clone();
-        let mut now = self.judged(source, &mut opened.held);
-        let mut entries = Vec::new();
-        for at in open {
-            if let Some((with, judged)) = self.with_entry(home, item, at, source, &now)? {
-                bytes = with;
-                now = judged;
-                entries.push(at);
+        let now = self.judged(source, &mut opened.held);
+        let pieces = self.vault.pieces(item)?;
+        let change = |at: &usize| Some((*at, way_back(&item.entries[*at], &pieces[*at], &now)?));
+        let ways: Vec<(usize, Change)> = open.iter().filter_map(change).collect();
+        let mut chosen = self.fitting(home, item, source, &ways);
+        // what is allowed by itself may not be so beside the others
+        while !chosen.is_empty() {
+            let Ok(mut draft) = self.homes.apply(home, &changes(&chosen)) else { return Ok(None) };
+            let judged = self.judged(source, &mut draft.held);
+            let before = chosen.len();
+            chosen.retain(|(at, _)| all_allowed(&judged, std::slice::from_ref(&item.entries[*at])));
+            if chosen.len() == before {
+                let entries = chosen.into_iter().map(|(at, _)| at).collect();
+                return Ok(self.homes.accept(home).is_ok().then_some((draft.bytes, entries)));
             }
         }
-        Ok((!entries.is_empty()).then_some((bytes, entries)))
+        Ok(None)
+    }
+
+    /// Those ways back that can be gone together, and lead to something allowed. Many are tried at once: each try costs a
+    /// look at the whole file.
+    fn fitting(
+        &mut self,
+        home: usize,
+        item: &Item,
+        source: &Source,
+        ways: &[(usize, Change)],
+    ) -> Vec<(usize, Change)> {
+        if ways.is_empty() {
+            return Vec::new();
+        }
+        match self.homes.apply(home, &changes(ways)) {
+            Ok(mut draft) => {
+                let judged = self.judged(source, &mut draft.held);
+                let is_allowed =
+                    |way: &&(usize, Change)| all_allowed(&judged, std::slice::from_ref(&item.entries[way.0]));
+                ways.iter().filter(is_allowed).cloned().collect()
+            }
+            Err(_) if ways.len() == 1 || self.homes.has_failed(home) => Vec::new(),
+            Err(_) => {
+                let (some, others) = ways.split_at(ways.len() / 2);
+                let mut fitting = self.fitting(home, item, source, some);
+                fitting.extend(self.fitting(home, item, source, others));
+                fitting
+            }
+        }
     }
 
     /// A file that was taken away as a whole, if its name is free and nothing would be done about it now.
@@ -136,38 +171,6 @@ impl Hands<'_, '_, '_> {
         let goes = is_unparseable && whole_file(source, Unfit::Unparseable, policy, UNCHANGED) == Whole::Take;
         let is_allowed = !goes && self.plan(&judged).files.is_empty() && self.homes.accept(home).is_ok();
         Ok(is_allowed.then(|| (original, (0..item.entries.len()).collect())))
-    }
-
-    /// The bytes with one entry put back; `None` if it is not allowed, its name is taken, or it does not fit.
-    fn with_entry(
-        &mut self,
-        home: usize,
-        item: &Item,
-        at: usize,
-        source: &Source,
-        now: &Outcome,
-    ) -> Result<Option<(Vec<u8>, Outcome)>, ActError> {
-        let taken = &item.entries[at];
-        let Some((table, _)) = taken.key_path.rsplit_once('/') else { return Ok(None) };
-        let pieces: Vec<Piece> = self
-            .vault
-            .pieces(item, at)?
-            .into_iter()
-            .map(|(range, bytes)| Piece { range: range.start as usize..range.end as usize, bytes })
-            .collect();
-        let change = match &taken.action[..] {
-            "quarantine" => Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces },
-            // only in the place of what the edit left there: anything else is its user's newer word
-            "revert" | "pin" | "disable" => match still_there(taken, now) {
-                Some(at) => Change::Replace { at, pieces },
-                None => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
-        let Ok(mut draft) = self.homes.apply(home, &[change]) else { return Ok(None) };
-        let judged = self.judged(source, &mut draft.held);
-        let allowed = all_allowed(&judged, std::slice::from_ref(taken));
-        Ok((allowed && self.homes.accept(home).is_ok()).then_some((draft.bytes, judged)))
     }
 
     pub(super) fn put_back(
@@ -258,6 +261,27 @@ impl Hands<'_, '_, '_> {
         let reading = crate::pipeline::reading_for(&item.client, Path::new(&item.found_as))?;
         Some(Source::new((&item.found_as).into(), Some(home), reading))
     }
+}
+
+/// How an entry comes back; `None` if its name is taken, or what the edit left there is not there any more.
+fn way_back(taken: &Taken, pieces: &[Kept], now: &Outcome) -> Option<Change> {
+    let (table, _) = taken.key_path.rsplit_once('/')?;
+    let piece = |(range, bytes): &Kept| Piece {
+        range: range.start as usize..range.end as usize,
+        bytes: bytes.clone(),
+    };
+    let pieces: Vec<Piece> = pieces.iter().map(piece).collect();
+    match &taken.action[..] {
+        _ if pieces.is_empty() => None,
+        "quarantine" => Some(Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces }),
+        // only in the place of what the edit left there: anything else is its user's newer word
+        "revert" | "pin" | "disable" => Some(Change::Replace { at: still_there(taken, now)?, pieces }),
+        _ => None,
+    }
+}
+
+fn changes(ways: &[(usize, Change)]) -> Vec<Change> {
+    ways.iter().map(|(_, change)| change.clone()).collect()
 }
 
 /// Whether a judged text holds all of these entries, and all of their declarations are allowed.

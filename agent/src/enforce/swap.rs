@@ -114,7 +114,8 @@ impl Hands<'_, '_, '_> {
         }
         acted.end = End::Applied;
         acted.item = Some(item.id.clone());
-        self.vault.update(&Item { state: State::Quarantined, ..item })?;
+        let considered = Some(self.under.to_owned());
+        self.vault.update(&Item { state: State::Quarantined, considered, ..item })?;
         self.outcome(intent, End::Applied, &acted.detail)?;
         Ok(Try::Done(acted))
     }

@@ -37,9 +37,7 @@ impl Vault {
                 continue;
             }
             // one that is damaged stays as it is, and keeps no other from its turn
-            let pieces: Result<Vec<_>, _> =
-                (0..item.entries.len()).map(|at| self.pieces(&item, at)).collect();
-            let Ok(pieces) = pieces else { continue };
+            let Ok(pieces) = self.pieces(&item) else { continue };
             let left: Vec<u8> = pieces.into_iter().flatten().flat_map(|(_, bytes)| bytes).collect();
             item.shrunk = Some(self.put(&left)?);
             self.update(&item)?;

@@ -219,30 +219,29 @@ impl Vault {
         if item.shrunk.is_some() { Ok(None) } else { self.get(&item.original).map(Some) }
     }
 
-    /// The bytes of an entry of an item, with the ranges that they had.
+    /// The bytes of each entry of an item, with the ranges that they had.
     ///
     /// # Errors
     /// They cannot be read, or are not what was put there.
-    pub fn pieces(&self, item: &Item, entry: usize) -> Result<Vec<Kept>, VaultError> {
+    pub fn pieces(&self, item: &Item) -> Result<Vec<Vec<Kept>>, VaultError> {
         let damaged = || VaultError::Damaged { path: self.item_path(&item.id) };
-        let ranges = &item.entries.get(entry).ok_or_else(damaged)?.pieces;
-        let (object, mut at) = match &item.shrunk {
-            // the pieces of all entries, one after the other
-            Some(digest) => (
-                self.get(digest)?,
-                item.entries[..entry].iter().flat_map(|e| &e.pieces).map(|r| r.end - r.start).sum(),
-            ),
-            None => (self.get(&item.original)?, 0),
-        };
-        let mut pieces = Vec::new();
-        for range in ranges {
-            let length = range.end.checked_sub(range.start).ok_or_else(damaged)?;
-            let start = if item.shrunk.is_some() { at } else { range.start };
-            let bytes = object.get(start as usize..(start + length) as usize).ok_or_else(damaged)?;
-            pieces.push((range.clone(), bytes.to_vec()));
-            at += length;
+        // the pieces of all entries, one after the other, or the whole
+        let object = self.get(item.shrunk.as_deref().unwrap_or(&item.original))?;
+        let mut at = 0;
+        let mut all = Vec::new();
+        for entry in &item.entries {
+            let mut pieces = Vec::new();
+            for range in &entry.pieces {
+                let length = range.end.checked_sub(range.start).ok_or_else(damaged)?;
+                let start = if item.shrunk.is_some() { at } else { range.start };
+                let end = start.checked_add(length).ok_or_else(damaged)?;
+                let bytes = object.get(start as usize..end as usize).ok_or_else(damaged)?;
+                pieces.push((range.clone(), bytes.to_vec()));
+                at += length;
+            }
+            all.push(pieces);
         }
-        Ok(pieces)
+        Ok(all)
     }
 
     fn item_path(&self, id: &str) -> PathBuf {

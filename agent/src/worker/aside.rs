@@ -311,7 +311,7 @@ pub fn is_settled(adapter: &dyn ClientAdapter, aside: &Aside, bytes: &[u8]) -> b
             aside.declared.iter().all(|one| elsewhere::is_off(adapter, &switch, &one.declared(), bytes))
         }),
         Keeping::Approvals => named(aside).is_none_or(|(_, keeps)| {
-            elsewhere::approvals_of_all(adapter, &keeps, &declared_of(aside), bytes).is_empty()
+            elsewhere::approvals(adapter, &keeps, &declared_of(aside), bytes).is_empty()
         }),
     }
 }
@@ -370,7 +370,7 @@ fn cleaned(
     aside: &Aside,
     bytes: &[u8],
 ) -> Result<Option<Settled>, String> {
-    let all = elsewhere::approvals_of_all(adapter, keeps, &declared_of(aside), bytes);
+    let all = elsewhere::approvals(adapter, keeps, &declared_of(aside), bytes);
     let (whose, changes): (Vec<usize>, Vec<Change>) = all.into_iter().unzip();
     if changes.is_empty() {
         return Ok(None);

@@ -49,6 +49,7 @@ pub struct Homes<'g> {
     channels: RefCell<BTreeMap<usize, Box<dyn Channel + 'g>>>,
     failed: RefCell<BTreeMap<usize, Failure>>,
     looked: RefCell<BTreeMap<(usize, PathBuf), Looked>>,
+    seen: RefCell<BTreeMap<PathBuf, Seen>>,
 }
 
 /// An answer to another question.
@@ -66,6 +67,7 @@ impl<'g> Homes<'g> {
             channels: RefCell::default(),
             failed: RefCell::default(),
             looked: RefCell::default(),
+            seen: RefCell::default(),
         }
     }
 
@@ -338,6 +340,16 @@ impl<'g> Homes<'g> {
         looked
     }
 
+    /// What stands at a path of the system: thousands of entries ask for the same few programs.
+    fn seen(&self, path: &Path) -> Seen {
+        if let Some(known) = self.seen.borrow().get(path) {
+            return known.clone();
+        }
+        let seen = core::seen(&self.ground.machine, path);
+        self.seen.borrow_mut().insert(path.to_owned(), seen.clone());
+        seen
+    }
+
     /// Only root can change what the path leads to.
     fn is_roots(&self, path: &Path) -> bool {
         !self.ground.machine.is_writable_by(path, &Account { uid: Some(0), ..Account::default() })
@@ -365,7 +377,7 @@ impl Look for Homes<'_> {
         if self.home_of(path).is_some() {
             return home.map_or(Seen::Unknown, |at| self.looked(at, path).0);
         }
-        match core::seen(&self.ground.machine, path) {
+        match self.seen(path) {
             // a link from outside into a home
             Seen::Program(program) if self.home_of(&program.real_path).is_some() => {
                 home.map_or(Seen::Unknown, |at| self.looked(at, path).0)

@@ -1,6 +1,6 @@
 //! Claude Code. Facts tested on 2.1.329 and 2.1.197, Linux.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_schema::entry::{Entry, NamedValue, Scope, Transport};
 use mcpolicy_schema::finding::{FindingCode, Severity};
@@ -196,10 +196,18 @@ impl ClientAdapter for Adapter {
 
     /// `enableAllProjectMcpServers` approves whatever a repository brings next, so it goes with the first server that a
     /// project must not have. Tested: it counts in the user's state, too, below the project.
-    fn approvals(&self, declared: &Declared<'_>, root: &Node<'_>) -> Vec<Change> {
-        let mut out = approvals_below(declared, root, "");
-        for key in own_keys(declared, root) {
-            out.extend(approvals_below(declared, root, &format!("/projects/{}", escape(&key))));
+    fn approvals(&self, declared: &[Declared<'_>], root: &Node<'_>) -> Vec<(usize, Change)> {
+        let all: Vec<usize> = (0..declared.len()).collect();
+        let mut out = approvals_below(declared, &all, root, "");
+        // those of one file are of one project
+        let mut by_place: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (at, one) in declared.iter().enumerate() {
+            by_place.entry((one.project, one.repository)).or_default().push(at);
+        }
+        for some in by_place.values() {
+            for key in some.first().map(|at| own_keys(&declared[*at], root)).unwrap_or_default() {
+                out.extend(approvals_below(declared, some, root, &format!("/projects/{}", escape(&key))));
+            }
         }
         out
     }
@@ -252,13 +260,21 @@ const SETTINGS: &[&str] = &[
     "<project>/.claude/settings.local.json",
 ];
 
-/// The approvals of a project server in one object.
-fn approvals_below(declared: &Declared<'_>, root: &Node<'_>, below: &str) -> Vec<Change> {
-    let same = |item: &str| as_tools_name(item) == as_tools_name(declared.name);
-    let mut out = elsewhere::items_of(root, &format!("{below}/enabledMcpjsonServers"), same);
+/// The approvals of project servers in one object.
+fn approvals_below(
+    declared: &[Declared<'_>],
+    some: &[usize],
+    root: &Node<'_>,
+    below: &str,
+) -> Vec<(usize, Change)> {
+    let Some(first) = some.first() else { return Vec::new() };
+    let names: BTreeMap<String, usize> =
+        some.iter().map(|at| (as_tools_name(declared[*at].name), *at)).collect();
+    let whose = |item: &str| names.get(&as_tools_name(item)).copied();
+    let mut out = elsewhere::items_of(root, &format!("{below}/enabledMcpjsonServers"), whose);
     let all = format!("{below}/enableAllProjectMcpServers");
     if root.pointer(&all).is_some_and(|node| node.as_bool() != Some(false)) {
-        out.extend(elsewhere::member(root, &all));
+        out.extend(elsewhere::member(root, &all).into_iter().map(|change| (*first, change)));
     }
     out
 }

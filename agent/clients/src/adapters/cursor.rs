@@ -1,6 +1,6 @@
 //! Cursor. Read in the shipped code of @cursor/sdk 1.0.32; the editor itself was not run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_schema::entry::Scope;
 use mcpolicy_schema::finding::{FindingCode, Severity};
@@ -117,12 +117,15 @@ impl ClientAdapter for Adapter {
         slug.map(|slug| Keeps::json(path(slug), Dialect::STRICT)).into_iter().collect()
     }
 
-    fn approvals(&self, declared: &Declared<'_>, root: &Node<'_>) -> Vec<Change> {
-        let is_own = |item: &str| {
-            let digits = item.strip_prefix(declared.name).and_then(|rest| rest.strip_prefix('-'));
-            digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    fn approvals(&self, declared: &[Declared<'_>], root: &Node<'_>) -> Vec<(usize, Change)> {
+        let names: BTreeMap<&str, usize> =
+            declared.iter().enumerate().map(|(at, one)| (one.name, at)).collect();
+        let whose = |item: &str| {
+            let (name, digits) = item.rsplit_once('-')?;
+            let is_digest = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            names.get(name).copied().filter(|_| is_digest)
         };
-        elsewhere::items_of(root, "", is_own)
+        elsewhere::items_of(root, "", whose)
     }
 
     /// Read in the code of the SDK: a list of names that is looked at before a server of the project or of the user is

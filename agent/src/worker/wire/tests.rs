@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::assess::assess;
+use crate::enforce::owned::Owner;
 use crate::inventory;
 use crate::pipeline::SourceResult;
+use crate::worker::aside::{Around, Aside, Declaration, Keeping, KeptFile, Settling};
 use crate::worker::{Answer, Draft, Held, Opened, Request, Scanned};
 
 const TEXT: &str = r#"{"mcpServers":{"a":{"command":"npx","args":["-y","x@1"],"env":{"TOKEN":"hunter2hunter2"}},
@@ -213,4 +215,77 @@ proptest! {
         frame.splice(at..end, with);
         let _ = decode_answer(&frame, &Claims { home: 9, homes: &homes(), redactor: &redactor() });
     }
+}
+
+fn aside() -> Aside {
+    let declared = Declaration {
+        name: "evil".to_owned(),
+        scope: mcpolicy_schema::entry::Scope::Project,
+        key_path: "/mcpServers/evil".to_owned(),
+        project: Some("/home/ann/p".to_owned()),
+        checkout: Some("/home/ann/p".to_owned()),
+        repository: None,
+    };
+    let others = vec![Declaration { name: "Evil".to_owned(), project: None, ..declared.clone() }];
+    let template = "$CURSOR_DATA_DIR/projects/x/mcp-disabled.json".to_owned();
+    Aside { client: "cursor", keeping: Keeping::Switch, template, declared: vec![declared], others }
+}
+
+#[test]
+fn what_clients_keep_elsewhere_comes_out_as_it_went_in() {
+    let Ok(Request::Kept(back)) = decode_request(&encode_request(Request::Kept(aside()))) else {
+        panic!("kept")
+    };
+    assert_eq!(back, aside());
+    let path = PathBuf::from("/home/ann/x.json");
+    let request = encode_request(Request::OpenKept { aside: aside(), path: path.clone() });
+    let Ok(Request::OpenKept { aside: back, path: named }) = decode_request(&request) else {
+        panic!("to open")
+    };
+    assert_eq!((back, named), (aside(), path.clone()));
+    for settling in [Settling::Set, Settling::TakeBack] {
+        let Ok(Request::Settle(back)) = decode_request(&encode_request(Request::Settle(settling))) else {
+            panic!("to settle")
+        };
+        assert_eq!(back, settling);
+    }
+    let files = vec![KeptFile { path, there: true, free: false, settled: true }];
+    let Ok(Answer::Kept(back)) = decode(&encode_answer(&Answer::Kept(files.clone()))) else { panic!("kept") };
+    assert_eq!(back, files);
+}
+
+#[test]
+fn what_stands_around_a_file_is_held_against_what_can_be() {
+    let around = Around {
+        real: "/home/ann/p/.mcp.json".into(),
+        owner: Some(Owner::Sync { root: "/home/ann/p".into(), service: "Dropbox" }),
+        project: Some("/home/ann/p".into()),
+        checkout: Some("/home/ann/p".into()),
+        repository: Some("/srv/main".into()),
+        unchanged: std::time::Duration::from_secs(11),
+        clients: vec!["cursor", "claude-code"],
+    };
+    let answer = Answer::Around(Box::new(around.clone()));
+    let Ok(Answer::Around(back)) = decode(&encode_answer(&answer)) else { panic!("around") };
+    assert_eq!(*back, around);
+    for (pointer, value) in [
+        ("/around/owner/1", json!("Dropbox of mine\u{1b}[2J")),
+        ("/around/owner/0", json!("/home/bob")),
+        ("/around/real", json!("relative")),
+        ("/around/checkout", json!("/home/ann/../bob")),
+        ("/around/clients/0", json!("another")),
+    ] {
+        assert!(nonsense(&changed(&answer, pointer, value)), "{pointer}");
+    }
+}
+
+#[test]
+fn the_texts_of_entries_go_with_a_scan() {
+    let Answer::Scanned(mut told) = scanned("/home/ann/.cursor/mcp.json") else { panic!("a scan") };
+    told.entries[0].text = vec![Piece { range: 17..20, bytes: b"abc".to_vec() }];
+    let answer = Answer::Scanned(told);
+    let Ok(Answer::Scanned(back)) = decode(&encode_answer(&answer)) else { panic!("a scan") };
+    assert_eq!(back.entries[0].text, [Piece { range: 17..20, bytes: b"abc".to_vec() }]);
+    assert!(back.entries[1].text.is_empty());
+    assert!(nonsense(&changed(&answer, "/scanned/entries/0/2/0/start", json!(30))));
 }
