@@ -242,6 +242,17 @@ fn a_client_that_reads_bare_names_takes_in_small_ones_too() {
     assert_eq!(with("gemini-cli", "pa$sword"), "reference-not-allowed");
     assert_eq!(with("gemini-cli", "$TOKEN"), "allow");
     assert_eq!(with("gemini-cli", "$listed"), "allow");
+
+    // One reader among several is enough, and free arguments are read alike.
+    let open = npm(json!({ "args": { "positional": ["..."] }, "references": ["listed"] }));
+    let beside = |reader: &'static str, argument: &str| {
+        let mut entry = entry(&format!("npx -y @a/b@1.0.0 {argument}"));
+        entry.readers.push(Reader { client: reader, setting: None });
+        code(&open, &entry)
+    };
+    assert_eq!(beside("cursor", "pa$sword"), "allow");
+    assert_eq!(beside("crush", "pa$sword"), "reference-not-allowed");
+    assert_eq!(beside("crush", "$listed"), "allow");
 }
 
 #[test]

@@ -52,9 +52,7 @@ impl<'a> Case<'a> {
     /// The keys of the entry in an index.
     pub(super) fn keys(&self, index: &Index) -> [Option<Key<'_>>; 3] {
         let identity = &*self.identity;
-        // A URL that a runner downloads is a program, not a server.
-        let is_server = identity.kind != Kind::Url || identity.runner.is_none();
-        let remote = self.remote.as_ref().filter(|_| is_server);
+        let remote = self.remote.as_ref();
         let [one, other] = key::of_identity(identity.kind, &identity.name, identity.ecosystem, remote);
         // Few policies name exact commands, and such a key is as long as the command.
         let command = self.subject.entry.command.as_ref().filter(|_| index.has(Sort::Argv));
@@ -139,6 +137,7 @@ fn as_run<'a>(policy: &Policy, subject: &'a Subject<'_>, context: &Context<'_>) 
 /// The remote server of an entry, and what is wrong with its URL.
 fn remote(identity: &Identity) -> (Option<Remote>, Option<Reason>) {
     let text = match (identity.kind, &identity.target) {
+        // A URL that a runner downloads is a program, not a server.
         (Kind::Url, _) if identity.runner.is_none() => identity.name.as_str(),
         (Kind::Bridge, Some(target)) => target.as_str(),
         _ => return (None, None),

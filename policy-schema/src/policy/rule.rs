@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::runner;
-use super::words::Words;
+use super::words::{self, Group, Words};
 use crate::document::{
     Args, Ecosystem, IdentityMatcher, PackageMatcher, Registries, Rule, Settings, UrlMatcher,
 };
@@ -168,6 +168,8 @@ pub(crate) struct Compiler<'d> {
     registries: &'d Registries,
     versions: Versions<'d>,
     args: BTreeMap<[&'d [String]; 3], Arc<Words>>,
+    /// Lists of flags: many rules have the same ones, but few the same positional words too.
+    groups: BTreeMap<&'d [String], Arc<[Group]>>,
     env: BTreeMap<&'d BTreeMap<String, String>, Arc<BTreeMap<String, Pattern>>>,
     headers: BTreeMap<&'d BTreeMap<String, String>, Arc<BTreeMap<String, Pattern>>>,
     runner_args: BTreeMap<RunnerArgsAsked<'d>, Arc<BTreeMap<String, Words>>>,
@@ -180,6 +182,7 @@ impl<'d> Compiler<'d> {
             registries: &settings.registries,
             versions: Versions::default(),
             args: BTreeMap::new(),
+            groups: BTreeMap::new(),
             env: BTreeMap::new(),
             headers: BTreeMap::new(),
             runner_args: BTreeMap::new(),
@@ -190,13 +193,17 @@ impl<'d> Compiler<'d> {
     pub(crate) fn rule(&mut self, rule: &'d Rule) -> Result<Compiled, (&'static str, String)> {
         let (common_env, registries) = (self.common_env, self.registries);
         let Args { positional, required, optional } = &rule.args;
+        let groups = &mut self.groups;
+        let mut groups = |list| groups.entry(list).or_insert_with_key(|list| words::groups(list)).clone();
         let args = self.args.entry([positional, required, optional]);
+        let args =
+            args.or_insert_with(|| Arc::new(Words::new(positional, groups(required), groups(optional))));
         let env = self.env.entry(&rule.env);
         let headers = self.headers.entry(&rule.headers);
         let runner_args = self.runner_args.entry((runners(rule), &rule.runner_args));
         Ok(Compiled {
             meant: Meant::new(&rule.identity, &mut self.versions)?,
-            args: args.or_insert_with(|| Arc::new(Words::new(positional, required, optional))).clone(),
+            args: args.clone(),
             env: env.or_insert_with_key(|own| Arc::new(environment(common_env, own))).clone(),
             headers: headers.or_insert_with_key(|own| Arc::new(header_patterns(own))).clone(),
             cwd: rule.cwd.iter().map(|p| Pattern::new(p)).collect(),
@@ -284,5 +291,5 @@ fn runner_words(name: &str, extra: &[String], registries: &Registries) -> Words 
         }
     }
     optional.extend(extra.iter().cloned());
-    Words::new(&[], &[], &optional)
+    Words::new(&[], Arc::default(), words::groups(&optional))
 }

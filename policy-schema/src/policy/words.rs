@@ -1,5 +1,7 @@
 //! Lists of words that may be given: the arguments of a server, of a runner, of a wrapper.
 
+use std::sync::Arc;
+
 use crate::pattern::Pattern;
 use crate::reference::{self, Reference};
 use crate::sensitive::Sensitive;
@@ -77,8 +79,8 @@ pub(crate) struct Words {
     positional: Vec<Pattern>,
     /// After the positional ones anything may follow.
     open: bool,
-    required: Vec<Group>,
-    optional: Vec<Group>,
+    required: Arc<[Group]>,
+    optional: Arc<[Group]>,
 }
 
 /// Why a list of words is not admitted.
@@ -95,15 +97,20 @@ pub(crate) enum Unfit {
 /// The last positional pattern that lets anything follow.
 pub(crate) const REST: &str = "...";
 
+/// Compiles a list of words, or of flags with their values.
+pub(crate) fn groups(list: &[String]) -> Arc<[Group]> {
+    list.iter().map(|group| Group::new(group)).collect()
+}
+
 impl Words {
-    pub(crate) fn new(positional: &[String], required: &[String], optional: &[String]) -> Self {
+    pub(crate) fn new(positional: &[String], required: Arc<[Group]>, optional: Arc<[Group]>) -> Self {
         let open = positional.last().is_some_and(|last| last == REST);
         let count = positional.len() - usize::from(open);
         Self {
             positional: positional[..count].iter().map(|p| Pattern::new(p)).collect(),
             open,
-            required: required.iter().map(|g| Group::new(g)).collect(),
-            optional: optional.iter().map(|g| Group::new(g)).collect(),
+            required,
+            optional,
         }
     }
 
@@ -171,6 +178,10 @@ mod tests {
         words.iter().map(|w| (*w).to_owned()).collect()
     }
 
+    fn words_of(positional: &[String], required: &[String], optional: &[String]) -> Words {
+        Words::new(positional, groups(required), groups(optional))
+    }
+
     fn admit(words: &Words, given: &[&str]) -> Result<(), Unfit> {
         let given: Vec<Sensitive> = given.iter().map(|w| Sensitive::new(*w)).collect();
         let setting = Setting { home: Some("/home/jane"), may_refer: &|name| name == "LISTED" };
@@ -185,7 +196,7 @@ mod tests {
 
     #[test]
     fn positional_arguments_stand_in_order_and_all_are_there() {
-        let words = Words::new(&strings(&["--repository", "*"]), &[], &[]);
+        let words = words_of(&strings(&["--repository", "*"]), &[], &[]);
         assert_eq!(admit(&words, &["--repository", "/w"]), Ok(()));
         assert_eq!(admit(&words, &["--repository"]), Err(Unfit::TooFew));
         assert_eq!(admit(&words, &["/w", "--repository"]), Err(Unfit::Word(0)));
@@ -195,7 +206,7 @@ mod tests {
 
     #[test]
     fn options_stand_anywhere_and_required_ones_must_be_there() {
-        let words = Words::new(&strings(&["mcp"]), &strings(&["--read-only"]), &strings(&["--port *"]));
+        let words = words_of(&strings(&["mcp"]), &strings(&["--read-only"]), &strings(&["--port *"]));
         assert_eq!(admit(&words, &["--port", "80", "mcp", "--read-only"]), Ok(()));
         assert_eq!(admit(&words, &["mcp", "--read-only", "--port=80"]), Ok(()));
         assert_eq!(admit(&words, &["mcp"]), Err(Unfit::Required(0)));
@@ -204,7 +215,7 @@ mod tests {
 
     #[test]
     fn only_a_listed_variable_or_a_glued_prompt_stands_where_anything_may() {
-        let words = Words::new(&strings(&["*"]), &[], &strings(&["--key *", "--root {home}/**"]));
+        let words = words_of(&strings(&["*"]), &[], &strings(&["--key *", "--root {home}/**"]));
         for fine in ["${LISTED}", "${env:LISTED}", "${workspaceFolder}"] {
             assert_eq!(admit(&words, &[fine]), Ok(()), "{fine}");
             assert_eq!(admit(&words, &["a", "--key", fine]), Ok(()), "{fine}");
@@ -231,7 +242,7 @@ mod tests {
 
     #[test]
     fn no_variable_stands_in_the_name_of_a_flag() {
-        let words = Words::new(&[], &[], &strings(&["--k* *"]));
+        let words = words_of(&[], &[], &strings(&["--k* *"]));
         assert_eq!(admit(&words, &["--key=x"]), Ok(()));
         for bad in ["--k${LISTED}", "--key${LISTED}=x", "--k*=${LISTED}", "--key=${LISTED}"] {
             assert_eq!(admit(&words, &[bad]), Err(Unfit::Word(0)), "{bad}");
@@ -240,7 +251,7 @@ mod tests {
 
     #[test]
     fn only_three_dots_let_anything_follow() {
-        let words = Words::new(&strings(&["run", "..."]), &[], &[]);
+        let words = words_of(&strings(&["run", "..."]), &[], &[]);
         assert_eq!(admit(&words, &["run", "a", "--b"]), Ok(()));
         assert_eq!(admit(&words, &["a"]), Err(Unfit::Word(0)));
     }

@@ -217,4 +217,39 @@ mod tests {
         clock.reset(at(30));
         assert_eq!(clock.floor(), at(30));
     }
+
+    #[test]
+    fn only_a_leap_that_is_also_far_past_the_head_is_doubted() {
+        let month = 30 * 24;
+        let read = |from: i64, wall: i64, head: Option<i64>| {
+            let time = Clock::new(at(from)).read(reading(wall, "a", 1), head.map(at));
+            (time.verifying, time.event)
+        };
+        let leapt = |from| (at(from), Some(ClockEvent::ClockJump));
+        assert_eq!(read(0, month + 9, Some(8)), leapt(0));
+        assert_eq!(read(0, month + 9, None), (at(month + 9), None), "no head says anything");
+        assert_eq!(read(month + 8, month + 9, Some(0)), (at(month + 9), None), "no leap");
+        // a month exactly is none
+        assert_eq!(read(9, month + 9, Some(0)), (at(month + 9), None));
+        assert_eq!(read(0, month + 9, Some(9)), (at(month + 9), None));
+    }
+
+    #[test]
+    fn five_minutes_behind_are_no_event_and_more_are() {
+        let behind = |seconds| {
+            let wall = at(100) - SignedDuration::from_secs(seconds);
+            Clock::new(at(100)).read(Reading { wall, uptime: None }, None).event
+        };
+        assert_eq!((behind(300), behind(301)), (None, Some(ClockEvent::ClockRollback)));
+    }
+
+    #[test]
+    fn time_since_another_boot_is_not_added_and_that_of_this_one_is_not_lost() {
+        let mut clock = Clock::new(at(0));
+        clock.read(reading(100, "a", 1), None);
+        assert_eq!(clock.clone().read(reading(10, "b", 5), None).verifying, at(100));
+        // a document as old as the floor raises nothing
+        clock.raise(at(100));
+        assert_eq!(clock.read(reading(10, "a", 3), None).verifying, at(102));
+    }
 }

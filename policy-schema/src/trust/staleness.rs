@@ -75,6 +75,15 @@ mod tests {
     }
 
     #[test]
+    fn every_rung_is_called_by_its_name() {
+        for (rung, name) in
+            [(Staleness::Fresh, "fresh"), (Staleness::Stale, "stale"), (Staleness::Expired, "expired")]
+        {
+            assert_eq!((rung.as_str(), serde_json::json!(rung)), (name, serde_json::json!(name)));
+        }
+    }
+
+    #[test]
     fn the_rungs_are_72_hours_and_30_days_after_the_head_was_signed() {
         let rungs = [(0, Staleness::Fresh), (71, Staleness::Fresh), (72, Staleness::Stale)];
         let later = [(719, Staleness::Stale), (720, Staleness::Expired)];

@@ -55,6 +55,7 @@ fn an_update_says_what_is_new_and_a_second_one_nothing() {
     assert_eq!(trust.update(&Documents::default(), at(33)), Update::default());
     assert_eq!(trust.policy().unwrap().name, "fleet");
     assert_eq!(trust.policy().unwrap().document().rule[0].id, "package-5");
+    assert_eq!(Some(trust.policy().unwrap().body()), documents.body.as_deref(), "as it was signed");
 }
 
 #[test]
