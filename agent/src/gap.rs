@@ -66,6 +66,13 @@ impl Gap {
         Self { kind, reason: reason.into(), path, count: 1, home: None, partial: false }
     }
 
+    /// The same gap, of something that this scan should have seen.
+    #[must_use]
+    pub fn partial(mut self) -> Self {
+        self.partial = true;
+        self
+    }
+
     /// The same gap for so many things.
     #[must_use]
     pub fn times(mut self, count: u64) -> Self {

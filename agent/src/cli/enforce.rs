@@ -226,13 +226,12 @@ fn human(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     }
     for restored in &answer.restored {
         let entries = restored.entries.join(", ");
-        writeln!(
-            out,
-            "\n{}: restored {} {}",
-            visible(&restored.path),
-            visible(&entries),
-            visible(&restored.detail)
-        )?;
+        let path = visible(&restored.path);
+        let detail = visible(&restored.detail);
+        match restored.outcome {
+            End::Applied => writeln!(out, "\n{path}: restored {} {detail}", visible(&entries))?,
+            end => writeln!(out, "\n{path}: not restored ({}): {detail}", end.as_str())?,
+        }
     }
     for left in &answer.left {
         writeln!(out, "left in {}: {} ({})", visible(&left.path), visible(&left.server), left.why)?;

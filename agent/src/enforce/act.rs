@@ -22,7 +22,7 @@ use crate::judge::Judge;
 use crate::pipeline::{Ground, Outcome, SourceResult};
 use crate::vault::{Item, Taken, Vault, VaultError};
 use crate::worker::homes::Homes;
-use crate::worker::{Draft, Held, Opened};
+use crate::worker::{Draft, Held, Opened, is_too_much};
 
 /// How often a file is read again that is changed while we edit it.
 pub(super) const TRIES: usize = 5;
@@ -139,14 +139,21 @@ impl Hands<'_, '_, '_> {
             Ok(None) => return done(End::Skipped, "the file is gone".to_owned()),
             Err(why) => return done(End::Failed, why),
         };
+        if is_too_much(opened.held.state, &opened.held.findings) {
+            let acted = self.take_too_much((home, at, source), &opened).map(Try::Done);
+            self.homes.close(home);
+            return acted;
+        }
         let before = self.judged(source, &mut opened.held);
         let acted = match self.plan(&before).files.into_iter().next() {
             None => done(End::Skipped, "nothing in it is denied any more".to_owned()),
-            Some(file) => match self.edit(home, source, &before, &file) {
-                Ok(edit) => self.replace(at, source, &opened, &edit),
-                Err(why) if self.homes.has_failed(home) => done(End::Failed, why),
-                Err(why) => self.take_unfaithful((home, at, source), &opened, (&before, &file), &why),
-            },
+            Some(file) => {
+                match self.edit(home, source, &before, &file).and_then(|edit| self.recordable(edit)) {
+                    Ok(edit) => self.replace(at, source, &opened, &edit),
+                    Err(why) if self.homes.has_failed(home) => done(End::Failed, why),
+                    Err(why) => self.take_unfaithful((home, at, source), &opened, (&before, &file), &why),
+                }
+            }
         };
         self.homes.close(home);
         acted
@@ -347,6 +354,15 @@ impl Hands<'_, '_, '_> {
         }
     }
 
+    /// The edit, if vault and journal can keep what is to be said of it.
+    fn recordable<'b>(&self, edit: Edit<'b>) -> Result<Edit<'b>, String> {
+        let actions = self.actions(&edit);
+        if length_of(&actions) > MAX_SAID || length_of(&taken(&edit, &actions)) > MAX_SAID {
+            return Err("there is more to be said of what is denied in it than can be kept".to_owned());
+        }
+        Ok(edit)
+    }
+
     fn actions(&self, edit: &Edit<'_>) -> Vec<Action> {
         edit.targets.iter().map(|(at, action)| self.action(&edit.entries[*at], action)).collect()
     }
@@ -356,16 +372,39 @@ impl Hands<'_, '_, '_> {
         let reason = judgement.and_then(|judgement| judgement.reason.as_ref());
         Action {
             action: action.to_owned(),
-            server: self.redactor.name(&item.entry.name),
+            server: short(&self.redactor.name(&item.entry.name), MAX_NAME),
             client: item.entry.client.to_owned(),
             fingerprint: item.fingerprint.clone(),
             code: reason.map_or("not-allowed", |reason| reason.code.as_str()).to_owned(),
-            detail: reason.map_or_else(String::new, |reason| self.redactor.text(&reason.detail)),
+            detail: reason
+                .map_or_else(String::new, |reason| short(&self.redactor.text(&reason.detail), MAX_DETAIL)),
             rule: judgement.and_then(|judgement| {
                 judgement.rule.clone().or_else(|| Some(judgement.trace.first()?.rule.clone()))
             }),
         }
     }
+}
+
+/// Longest name of a server in the journal, in bytes.
+const MAX_NAME: usize = 256;
+/// Longest reason in the journal, in bytes.
+const MAX_DETAIL: usize = 1024;
+/// Most that is said of the entries of one file in the vault, and in the journal, in bytes of JSON. Both take more.
+const MAX_SAID: usize = 16 << 20;
+
+/// A text for people, cut where it is longer than any honest one.
+pub(super) fn short(text: &str, most: usize) -> String {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let more = if end < text.len() { "…" } else { "" };
+    format!("{}{more}", &text[..end])
+}
+
+fn length_of(said: &impl serde::Serialize) -> usize {
+    // these forms can always be written; one that cannot is not kept either
+    serde_json::to_vec(said).map_or(usize::MAX, |json| json.len())
 }
 
 pub(super) fn place(item: &Assessed) -> Place {

@@ -1,5 +1,6 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -21,14 +22,14 @@ use crate::discover::source::Source;
 use crate::gap::Gap;
 use crate::ground;
 use crate::in_force::{self, InForce};
-use crate::journal::{End, Event, Journal, What};
+use crate::journal::{End, Event, Intent, Journal, What};
 use crate::judge::{Judge, Terms};
 use crate::pipeline::{self, Bounds, Ground, Outcome};
 use crate::policy_store::{self, FolderDisk, Origin, Store};
 use crate::settings::Settings;
 use crate::vault::{Item, Limits, Vault};
-use crate::worker::Failure;
 use crate::worker::homes::Homes;
+use crate::worker::{Failure, is_too_much};
 
 /// What a pass stands on.
 pub struct Setting<'a> {
@@ -83,6 +84,8 @@ struct Opened {
     journal: Journal,
     activation: Activation,
     remembered: Remembered,
+    /// What crashes had left and is not ended yet.
+    pending: BTreeMap<u64, Intent>,
     replayed: Vec<(String, End)>,
     notices: Vec<String>,
 }
@@ -93,14 +96,28 @@ struct Opened {
 /// No policy can be verified and none is stored, or vault, journal or state cannot be written: nothing more is changed
 /// then.
 pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyhow::Result<Passed> {
+    let mut opened = open(setting)?;
+    let passed = pass_opened(setting, on, bounds, &mut opened);
+    // an error that is told is no crash of the policy that acts
+    opened.activation.end()?;
+    let Opened { replayed, notices, .. } = opened;
+    Ok(Passed { replayed, notices, ..passed? })
+}
+
+fn pass_opened(
+    setting: &Setting<'_>,
+    on: On<'_, '_>,
+    bounds: &Bounds<'_>,
+    opened: &mut Opened,
+) -> anyhow::Result<Passed> {
     let On { ground, homes } = on;
-    let mut opened = open(setting, on)?;
-    let trust = bring(setting, &mut opened)?;
+    finish_broken(setting, on, opened)?;
+    let trust = bring(setting, opened)?;
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
     let mut outcome = scan(setting, on, bounds);
     let before = opened.remembered.clone();
     opened.remembered.begin(ground, &outcome);
-    let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, &mut opened)?;
+    let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, opened)?;
     let terms = terms(setting, &in_force, &opened.remembered);
     let mut judge = Judge::new(ground, homes, terms);
     judge.judge(&mut outcome);
@@ -125,11 +142,22 @@ pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyho
         journal: &mut opened.journal,
     };
     let mut acted = Vec::new();
+    let room = u64::from(setting.settings.vault.max_mib) << 20;
     for file in &plan.files {
         act_on(&mut hands, file, &outcome, &mut acted)?;
+        // attack: a thousand large files in one home fill the disk before the pass is over
+        if hands.vault.grown() > room / 4 {
+            prune_vault(setting, hands.vault, hands.journal)?;
+        }
     }
     for at in &plan.whole {
-        acted.push(hands.take_unparseable(*at, &outcome.sources[*at].source)?);
+        let file = &outcome.sources[*at];
+        acted.push(if is_too_much(file.state, &file.findings) {
+            // left out of the scan: it may well be edited when it is opened by itself
+            hands.act(*at, &file.source)?
+        } else {
+            hands.take_unparseable(*at, &file.source)?
+        });
     }
     let restored = restore_allowed(&mut hands, &under)?;
     drop(judge);
@@ -140,10 +168,9 @@ pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyho
     remembered
         .save(&setting.state.join("remembered.json"), &before)
         .context("cannot keep what was allowed")?;
-    keep_house(setting, &mut opened)?;
-    let failed = tell_failed(setting, on, &mut opened)?;
-    opened.activation.end()?;
-    let Opened { replayed, notices, .. } = opened;
+    keep_house(setting, opened)?;
+    let failed = tell_failed(setting, on, opened)?;
+    let (replayed, notices) = (Vec::new(), Vec::new());
     Ok(Passed { outcome, in_force, ring, mode, plan, acted, restored, replayed, failed, notices })
 }
 
@@ -217,9 +244,21 @@ fn tell_failed(
 /// # Errors
 /// As [`pass`]; there is no such item, or its home or client is not known any more.
 pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Result<Restored> {
+    let mut opened = open(setting)?;
+    let restored = restore_opened(setting, on, id, &mut opened);
+    opened.activation.end()?;
+    restored
+}
+
+fn restore_opened(
+    setting: &Setting<'_>,
+    on: On<'_, '_>,
+    id: &str,
+    opened: &mut Opened,
+) -> anyhow::Result<Restored> {
     let On { ground, homes } = on;
-    let mut opened = open(setting, on)?;
-    let trust = bring(setting, &mut opened)?;
+    finish_broken(setting, on, opened)?;
+    let trust = bring(setting, opened)?;
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
     let in_force = match opened.activation.acting_before(&newest.sha256) {
         Some((acting, policy)) => {
@@ -248,8 +287,7 @@ pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Resul
     let item = hands.vault.item(id)?;
     let restored = hands.restore(&item)?;
     drop(judge);
-    tell_failed(setting, on, &mut opened)?;
-    opened.activation.end()?;
+    tell_failed(setting, on, opened)?;
     Ok(restored)
 }
 
@@ -269,7 +307,14 @@ fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result
         if hands.homes.index_of(Path::new(&item.home)).is_none() {
             continue;
         }
-        let restored = hands.restore(&item)?;
+        let restored = match hands.restore(&item) {
+            // one original that cannot be read keeps nothing else from its turn
+            Err(ActError::Vault(error)) => Restored::not(
+                End::Failed,
+                format!("{error}; `mcpolicy quarantine purge {}` gives it up", item.id),
+            ),
+            restored => restored?,
+        };
         // what failed or was in the way this time is tried again
         if restored.end == End::Skipped && item.considered.as_deref() != Some(under) {
             hands.vault.update(&Item { considered: Some(under.to_owned()), ..item.clone() })?;
@@ -307,7 +352,7 @@ fn terms<'a>(setting: &'a Setting<'_>, in_force: &'a InForce, remembered: &'a Re
     }
 }
 
-fn open(setting: &Setting<'_>, on: On<'_, '_>) -> anyhow::Result<Opened> {
+fn open(setting: &Setting<'_>) -> anyhow::Result<Opened> {
     let vault = Vault::open(&setting.state.join("vault"))?;
     let (mut journal, found) = Journal::open(&setting.state.join("journal"), setting.now)?;
     let mut activation = Activation::open(&setting.state.join("activation"))?;
@@ -318,16 +363,22 @@ fn open(setting: &Setting<'_>, on: On<'_, '_>) -> anyhow::Result<Opened> {
         journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
         notices.push(detail);
     }
-    let mut replayed = Vec::new();
-    for (number, intent) in &found.pending {
-        let end = replay(on.homes, &vault, &mut journal, (*number, intent), setting.now)?;
-        replayed.push((intent.path.clone(), end));
+    let remembered = Remembered::default();
+    let (pending, replayed) = (found.pending, Vec::new());
+    Ok(Opened { vault, journal, activation, remembered, pending, replayed, notices })
+}
+
+/// Finishes or undoes what a crash broke off, and loads what was remembered.
+fn finish_broken(setting: &Setting<'_>, on: On<'_, '_>, opened: &mut Opened) -> anyhow::Result<()> {
+    for (number, intent) in std::mem::take(&mut opened.pending) {
+        let end = replay(on.homes, &opened.vault, &mut opened.journal, (number, &intent), setting.now)?;
+        opened.replayed.push((intent.path, end));
     }
-    end_unannounced(on.homes, &vault)?;
-    let remembered = Remembered::load(&setting.state.join("remembered.json")).context(
+    end_unannounced(on.homes, &opened.vault)?;
+    opened.remembered = Remembered::load(&setting.state.join("remembered.json")).context(
         "cannot read what was allowed before; the file remembered.json of the state folder is damaged",
     )?;
-    Ok(Opened { vault, journal, activation, remembered, replayed, notices })
+    Ok(())
 }
 
 /// Loads what was in force and takes up what is newer. What is refused changes nothing and is told.
@@ -471,19 +522,33 @@ fn with_mode(
 
 /// Shrinks and lets go what is old or too much.
 fn keep_house(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<()> {
-    let days = |days: u16| setting.now - SignedDuration::from_hours(24 * i64::from(days));
-    let bytes = |mebibytes: u32| u64::from(mebibytes) << 20;
     opened.vault.shrink(setting.now)?;
-    let vault = setting.settings.vault;
-    let limits = Limits { keep_after: days(vault.keep_days), most_bytes: bytes(vault.max_mib) };
-    for item in opened.vault.prune(limits)? {
+    prune_vault(setting, &opened.vault, &mut opened.journal)?;
+    let journal = setting.settings.journal;
+    let keep_after = days_before(setting.now, journal.keep_days);
+    opened.journal.prune(setting.now, keep_after, u64::from(journal.max_mib) << 20)?;
+    Ok(())
+}
+
+/// Lets go of originals that are old or too much.
+fn prune_vault(setting: &Setting<'_>, vault: &Vault, journal: &mut Journal) -> anyhow::Result<()> {
+    let limits = setting.settings.vault;
+    let keep_after = days_before(setting.now, limits.keep_days);
+    let pruned = vault.prune(Limits { keep_after, most_bytes: u64::from(limits.max_mib) << 20 })?;
+    for item in pruned.items {
         let what = format!("the original of {} ({}) is not kept any longer", item.path, item.id);
         let event = Event { user: item.user, ..Event::new("vault-pruned", what) };
-        opened.journal.append(setting.now, What::Event(event))?;
+        journal.append(setting.now, What::Event(event))?;
     }
-    let journal = setting.settings.journal;
-    opened.journal.prune(setting.now, days(journal.keep_days), bytes(journal.max_mib))?;
+    for path in pruned.damaged {
+        let what = format!("{} of the vault was damaged and is not kept any longer", path.display());
+        journal.append(setting.now, What::Event(Event::new("vault-pruned", what)))?;
+    }
     Ok(())
+}
+
+fn days_before(now: Timestamp, days: u16) -> Timestamp {
+    now - SignedDuration::from_hours(24 * i64::from(days))
 }
 
 /// Whether everything that was planned is done.

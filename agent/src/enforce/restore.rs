@@ -15,9 +15,9 @@ use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
 use crate::pipeline::Outcome;
 use crate::vault::{Item, Kept, State as ItemState, Taken, VaultError, digest_of};
-use crate::worker::Opened;
 use crate::worker::aside::Keeping;
 use crate::worker::homes::Written;
+use crate::worker::{Opened, is_too_much};
 
 /// What became of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +165,10 @@ impl Hands<'_, '_, '_> {
     ) -> Result<Option<Proposal>, ActError> {
         let Some(original) = self.vault.original(item)?.filter(|_| !opened.existed) else { return Ok(None) };
         let Ok(mut draft) = self.homes.propose(home, &original) else { return Ok(None) };
+        // what was too much to be told apart would come back unseen
+        if is_too_much(draft.held.state, &draft.held.findings) {
+            return Ok(None);
+        }
         let judged = self.judged(source, &mut draft.held);
         let is_unparseable = judged.sources.iter().any(|file| file.state == State::Unparseable.as_str());
         let policy = self.document.policy.unparseable;

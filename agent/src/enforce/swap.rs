@@ -8,7 +8,7 @@ use super::act::{ActError, Acted, Hands};
 use super::owned::Owner;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
-use crate::vault::{self, Beside, Item, State, Taken};
+use crate::vault::{self, Beside, Item, State, Taken, VaultError};
 use crate::worker::Opened;
 use crate::worker::homes::Written;
 
@@ -68,9 +68,15 @@ impl Hands<'_, '_, '_> {
                 beside: swap.beside,
             },
             self.now,
-        )?;
+        );
         let mut acted =
             Acted { path: swap.found_as.to_owned(), actions: swap.actions, ..Acted::nothing(swap.source) };
+        let item = match item {
+            Err(error @ VaultError::TooLarge { .. }) => {
+                return Ok(Try::Done(Acted { end: End::Failed, detail: error.to_string(), ..acted }));
+            }
+            item => item?,
+        };
         let temporary = match TempName::random() {
             Ok(name) => name,
             Err(fault) => {

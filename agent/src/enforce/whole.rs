@@ -8,7 +8,8 @@ use mcpolicy_schema::entry::{Scope, UNKNOWN_CLIENT};
 use super::plan::Known;
 use crate::discover::source::Source;
 use crate::inventory::State;
-use crate::pipeline::Outcome;
+use crate::pipeline::{Outcome, SourceResult};
+use crate::worker::is_too_much;
 
 /// How long a file that cannot be parsed must not have changed: an editor may be in the middle of writing it.
 pub const UNCHANGED: Duration = Duration::from_secs(10);
@@ -65,9 +66,16 @@ pub(super) fn unparseable(outcome: &Outcome, policy: Unparseable, known: Known<'
     let goes = |source: &Source| {
         whole_file(source, Unfit::Unparseable, policy, (known.unchanged)(source)) == Whole::Take
     };
+    // left out of the scan: only who opens it by itself can tell what is in it
+    let is_left_out = |file: &SourceResult| {
+        let managed = file.source.readings.iter().any(|reading| reading.location.scope == Scope::Managed);
+        is_too_much(file.state, &file.findings) && file.source.home.is_some() && !managed
+    };
     let files = outcome.sources.iter().enumerate();
     files
-        .filter(|(_, file)| file.state == State::Unparseable.as_str() && goes(&file.source))
+        .filter(|(_, file)| {
+            is_left_out(file) || file.state == State::Unparseable.as_str() && goes(&file.source)
+        })
         .map(|(at, _)| at)
         .collect()
 }

@@ -1,6 +1,8 @@
 //! Taking a file away as a whole: what no edit deals with faithfully.
 
-use super::act::{ActError, Acted, Hands};
+use mcpolicy_schema::finding::FindingCode;
+
+use super::act::{ActError, Acted, Hands, short};
 use super::plan::FilePlan;
 use super::swap::{Swap, Try};
 use super::whole::{Unfit, Whole, whole_file};
@@ -13,6 +15,11 @@ use crate::worker::Opened;
 
 /// The word of the action.
 pub(super) const QUARANTINE_FILE: &str = "quarantine-file";
+
+/// Most denied entries that are named of a file that goes as a whole.
+const MAX_NAMED: usize = 1000;
+/// Longest name or place of one that is kept, in bytes: the file comes back as a whole, not by them.
+const MAX_TEXT: usize = 256;
 
 impl Hands<'_, '_, '_> {
     /// Takes a file away that still cannot be parsed, if it has not changed for long enough.
@@ -80,17 +87,48 @@ impl Hands<'_, '_, '_> {
             return Ok(Try::Done(Acted { end: End::Failed, detail, ..Acted::nothing(at) }));
         }
         let (mut actions, mut taken) = (Vec::new(), Vec::new());
-        for target in &file.targets {
+        for target in file.targets.iter().take(MAX_NAMED) {
             let item = &before.entries[target.entry];
             let action = self.action(item, QUARANTINE_FILE);
             taken.push(Taken {
                 fingerprint: item.fingerprint.clone(),
-                ..whole_taken(&item.entry.name, &item.entry.key_path, &action, opened.bytes.len())
+                ..whole_taken(
+                    &short(&item.entry.name, MAX_TEXT),
+                    &short(&item.entry.key_path, MAX_TEXT),
+                    &action,
+                    opened.bytes.len(),
+                )
             });
             actions.push(action);
         }
         let acted = self.take_away((home, at, source), opened, actions, taken)?;
         Ok(Try::Done(acted))
+    }
+
+    /// Takes the open file away, since there is too much in it for its servers to be told apart.
+    pub(super) fn take_too_much(
+        &mut self,
+        (home, at, source): (usize, usize, &Source),
+        opened: &Opened,
+    ) -> Result<Acted, ActError> {
+        let finding = opened.held.findings.first();
+        let why = finding.map(|found| self.redactor.text(&found.finding.message)).unwrap_or_default();
+        let policy = self.document.policy.unparseable;
+        if let Whole::Leave(but) = whole_file(source, Unfit::NotFaithful, policy, std::time::Duration::ZERO) {
+            let detail = format!("{why}; it does not go as a whole: {but}");
+            return Ok(Acted { end: End::Failed, detail, ..Acted::nothing(at) });
+        }
+        let action = Action {
+            action: QUARANTINE_FILE.to_owned(),
+            server: String::new(),
+            client: source.owner().adapter.about().id.to_owned(),
+            fingerprint: String::new(),
+            code: FindingCode::ConfigTooLarge.as_str().to_owned(),
+            detail: why,
+            rule: None,
+        };
+        let taken = whole_taken("", "", &action, opened.bytes.len());
+        self.take_away((home, at, source), opened, vec![action], vec![taken])
     }
 
     fn take_away(

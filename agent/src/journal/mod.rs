@@ -30,6 +30,8 @@ use segments::Segment;
 const DAMAGED: &str = "journal-damaged";
 /// Bytes after which a new segment begins.
 const SEGMENT_BYTES: u64 = 1024 * 1024;
+/// Longest record, in bytes: a segment with one more is still read.
+const MAX_RECORD_BYTES: usize = 24 << 20;
 
 /// Why the journal cannot be used. Without it nothing is changed.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,14 @@ pub enum JournalError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// A record is longer than what is read again.
+    #[error(
+        "a record of the journal would have {bytes} bytes, and no more than {MAX_RECORD_BYTES} are read again"
+    )]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
     },
     /// A record cannot be written as JSON.
     #[error("a record of the journal cannot be written: {0}")]
@@ -152,10 +162,14 @@ impl Journal {
     /// Adds a record and waits until it is on the disk. Its number.
     ///
     /// # Errors
-    /// The system refuses: the caller must then not do what the record is about.
+    /// The system refuses, or the record is too long: the caller must then not do what it is about.
     pub fn append(&mut self, time: Timestamp, what: What) -> Result<u64, JournalError> {
         let record = Record { seq: self.seq.saturating_add(1), prev: self.last.clone(), time, what };
         let mut line = record.to_line()?;
+        if line.len() > MAX_RECORD_BYTES {
+            // attack: a file whose record cannot be read again would be the end of the journal, for all users
+            return Err(JournalError::TooLarge { bytes: line.len() });
+        }
         let last = digest(&line);
         line.push(b'\n');
         let is_full = self.current.as_ref().is_none_or(|segment| segment.bytes >= SEGMENT_BYTES);

@@ -8,8 +8,8 @@ use mcpolicy_platform::machine::{Machine, ReadError};
 use super::{JournalError, Record, disk};
 
 const SUFFIX: &str = ".ndjson";
-/// Largest segment that is read, in bytes: one begins anew after a mebibyte, and a record is far smaller than that.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// Largest segment that is read, in bytes: one begins anew after a mebibyte, and no record is longer than 24.
+const MAX_BYTES: u64 = 32 << 20;
 
 /// One file.
 #[derive(Debug, Clone)]

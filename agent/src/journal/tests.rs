@@ -127,3 +127,17 @@ fn nobody_else_can_read_the_journal() {
     journal.append(now(), outcome(7)).unwrap();
     assert!(durable::is_private(&folder) && durable::is_private(&only_segment(&folder)));
 }
+
+#[test]
+fn a_record_that_could_not_be_read_again_is_refused_and_the_journal_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (mut journal, _) = Journal::open(&path, now()).unwrap();
+    let event = |bytes: usize| What::Event(Event::new("pass", "x".repeat(bytes)));
+    journal.append(now(), event(SEGMENT_BYTES as usize - 1000)).unwrap();
+    assert!(matches!(journal.append(now(), event(MAX_RECORD_BYTES)), Err(JournalError::TooLarge { .. })));
+    let longest = MAX_RECORD_BYTES - 1000;
+    assert_eq!(journal.append(now(), event(longest)).unwrap(), 2);
+    let (_, opened) = Journal::open(&path, now()).unwrap();
+    assert_eq!(opened.damage, Vec::<String>::new());
+}

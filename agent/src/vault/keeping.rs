@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::machine::Machine;
@@ -49,39 +50,62 @@ impl Vault {
         Ok(shrunk)
     }
 
-    /// Lets go what is older or more than the limits: pending items never, of the rest the oldest first. What went.
+    /// Bytes that were written since it was last pruned.
+    pub fn grown(&self) -> u64 {
+        self.grown.get()
+    }
+
+    /// Lets go what is older or more than the limits; pending items never. Of what is too much the user who has most
+    /// gives up the oldest first.
+    ///
+    /// Attack: a user who has original after original kept would else drive those of all others out.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn prune(&self, limits: Limits) -> Result<Vec<Item>, VaultError> {
-        let items = self.items()?.0;
-        let sizes: BTreeMap<String, u64> = self.objects()?.into_iter().collect();
-        let mut users: BTreeMap<&str, usize> = BTreeMap::new();
-        for digest in items.iter().flat_map(Item::objects) {
-            *users.entry(digest).or_default() += 1;
+    pub fn prune(&self, limits: Limits) -> Result<Pruned, VaultError> {
+        let (items, damaged) = self.items()?;
+        let mut stock = Stock::of(&items, self.sizes()?);
+        let mut pruned = Pruned::default();
+        let may_go: Vec<&Item> = items.iter().filter(|item| item.state != State::Pending).collect();
+        let (old, mut young): (Vec<_>, Vec<_>) =
+            may_go.into_iter().partition(|item| item.taken < limits.keep_after);
+        for item in old {
+            stock.remove(item);
+            pruned.items.push(item.clone());
         }
-        let size = |digest: &str| sizes.get(digest).copied().unwrap_or(0);
-        let mut bytes: u64 = users.keys().map(|digest| size(digest)).sum();
-        let mut gone = Vec::new();
-        for item in items.iter().filter(|item| item.state != State::Pending) {
-            if item.taken >= limits.keep_after && bytes <= limits.most_bytes {
-                continue;
+        // what is damaged is no use, and keeps objects that may be its own from going
+        let too_much = stock.bytes() > limits.most_bytes;
+        for path in damaged {
+            if too_much || is_older(&path, limits.keep_after) {
+                disk::remove(&path)?;
+                pruned.damaged.push(path);
             }
+        }
+        if !pruned.damaged.is_empty() {
+            stock.forget_unnamed();
+        }
+        while stock.bytes() > limits.most_bytes {
+            let Some(at) = stock.most_of(&young) else { break };
+            let item = young.remove(at);
+            stock.remove(item);
+            pruned.items.push(item.clone());
+        }
+        for item in &pruned.items {
             self.remove_item(item)?;
-            for digest in item.objects() {
-                let left = users.get_mut(digest).map_or(0, |count| {
-                    *count -= 1;
-                    *count
-                });
-                // several changes of equal files have one object
-                bytes -= if left == 0 { size(digest) } else { 0 };
-            }
-            gone.push(item.clone());
         }
-        if !gone.is_empty() {
+        if !pruned.items.is_empty() || !pruned.damaged.is_empty() {
             self.sweep()?;
         }
-        Ok(gone)
+        self.grown.set(0);
+        Ok(pruned)
+    }
+
+    /// Bytes of each object and of each description, by their names.
+    fn sizes(&self) -> Result<BTreeMap<String, u64>, VaultError> {
+        let mut sizes: BTreeMap<String, u64> = self.files("objects")?.into_iter().collect();
+        let descriptions = self.files("items")?.into_iter();
+        sizes.extend(descriptions.map(|(name, bytes)| (name.trim_end_matches(".json").to_owned(), bytes)));
+        Ok(sizes)
     }
 
     /// Removes an item, and what only it needed.
@@ -120,7 +144,7 @@ impl Vault {
             return Ok(());
         }
         let needed: BTreeSet<&str> = items.iter().flat_map(Item::objects).collect();
-        for (name, _) in self.objects()? {
+        for (name, _) in self.files("objects")? {
             if !needed.contains(name.as_str()) {
                 disk::remove(&self.object_path(&name))?;
             }
@@ -128,16 +152,101 @@ impl Vault {
         Ok(())
     }
 
-    fn objects(&self) -> Result<Vec<(String, u64)>, VaultError> {
-        let folder = self.folder.join("objects");
+    /// The files of one part, with their sizes.
+    pub(super) fn files(&self, part: &str) -> Result<Vec<(String, u64)>, VaultError> {
+        let folder = self.folder.join(part);
         let entries = Machine::live().list(&folder);
         let entries = entries.map_err(|e| failed("list", &folder)(io::Error::other(e.to_string())))?;
-        let mut objects = Vec::new();
+        let mut files = Vec::new();
         for name in entries.iter().filter_map(|entry| entry.name.to_str()) {
             let path = folder.join(name);
             let bytes = std::fs::symlink_metadata(&path).map_err(failed("look at", &path))?.len();
-            objects.push((name.to_owned(), bytes));
+            files.push((name.to_owned(), bytes));
         }
-        Ok(objects)
+        Ok(files)
     }
+}
+
+/// What went.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// Items.
+    pub items: Vec<Item>,
+    /// Descriptions that could not be read.
+    pub damaged: Vec<PathBuf>,
+}
+
+/// What a vault holds, in bytes: several changes of equal files have one object.
+struct Stock {
+    sizes: BTreeMap<String, u64>,
+    /// How many items name an object.
+    named: BTreeMap<String, usize>,
+    total: u64,
+    of_users: BTreeMap<String, u64>,
+}
+
+impl Stock {
+    fn of(items: &[Item], sizes: BTreeMap<String, u64>) -> Self {
+        let total = sizes.values().sum();
+        let mut stock = Self { sizes, named: BTreeMap::new(), total, of_users: BTreeMap::new() };
+        for item in items {
+            *stock.of_users.entry(item.user.clone()).or_default() += stock.size_of(item);
+            for digest in item.objects() {
+                *stock.named.entry(digest.to_owned()).or_default() += 1;
+            }
+        }
+        stock
+    }
+
+    fn bytes(&self) -> u64 {
+        self.total
+    }
+
+    fn size(&self, name: &str) -> u64 {
+        self.sizes.get(name).copied().unwrap_or(0)
+    }
+
+    /// What a user has for an item, though others may share its object.
+    fn size_of(&self, item: &Item) -> u64 {
+        self.size(&item.id) + item.objects().map(|digest| self.size(digest)).sum::<u64>()
+    }
+
+    fn remove(&mut self, item: &Item) {
+        let size = self.size_of(item);
+        if let Some(left) = self.of_users.get_mut(&item.user) {
+            *left = left.saturating_sub(size);
+        }
+        let mut freed = self.size(&item.id);
+        for digest in item.objects() {
+            let left = self.named.get_mut(digest).map_or(0, |count| {
+                *count = count.saturating_sub(1);
+                *count
+            });
+            freed += if left == 0 { self.size(digest) } else { 0 };
+        }
+        self.total = self.total.saturating_sub(freed);
+    }
+
+    /// Objects that no item names will go with the next sweep.
+    fn forget_unnamed(&mut self) {
+        let unnamed = self.sizes.iter().filter(|(name, _)| {
+            let is_object = name.len() == DIGEST_LENGTH;
+            is_object && !self.named.contains_key(*name)
+        });
+        self.total = self.total.saturating_sub(unnamed.map(|(_, bytes)| bytes).sum());
+    }
+
+    /// The oldest item, of these, of the user who has most.
+    fn most_of(&self, items: &[&Item]) -> Option<usize> {
+        let most = items.iter().map(|item| self.of_users.get(&item.user)).max()?;
+        items.iter().position(|item| self.of_users.get(&item.user) == most)
+    }
+}
+
+/// Length of the name of an object.
+const DIGEST_LENGTH: usize = 64;
+
+fn is_older(path: &Path, than: Timestamp) -> bool {
+    let modified = std::fs::symlink_metadata(path).and_then(|found| found.modified());
+    modified.is_ok_and(|at| Timestamp::try_from(at).is_ok_and(|at| at < than))
 }

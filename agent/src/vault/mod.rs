@@ -13,6 +13,7 @@ mod keeping;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ use sha2::{Digest, Sha256};
 use disk::failed;
 
 pub use item::{Beside, Item, State, Taken};
-pub use keeping::Limits;
+pub use keeping::{Limits, Pruned};
 
 /// Largest object, in bytes: no file that is edited is larger.
 const MAX_OBJECT_BYTES: u64 = 64 * 1024 * 1024;
@@ -56,6 +57,14 @@ pub enum VaultError {
         /// The file.
         path: PathBuf,
     },
+    /// A description is longer than what is read again.
+    #[error(
+        "what is to be said of a file would have {bytes} bytes, and no more than {MAX_ITEM_BYTES} are read again"
+    )]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
     /// There is no item of this id.
     #[error("the vault has no item {0}; `mcpolicy quarantine list` shows all")]
     NoItem(String),
@@ -64,6 +73,8 @@ pub enum VaultError {
 /// The vault of one machine, or of one user. One process at a time: the caller holds the state's lock.
 pub struct Vault {
     folder: PathBuf,
+    /// Bytes that were written since it was last pruned.
+    grown: Cell<u64>,
 }
 
 /// A file that is about to be changed.
@@ -94,7 +105,7 @@ impl Vault {
     /// # Errors
     /// The system refuses, or others have rights to the folder: it holds secrets, and what it gives back is written.
     pub fn open(folder: &Path) -> Result<Self, VaultError> {
-        let vault = Self { folder: folder.to_owned() };
+        let vault = Self { folder: folder.to_owned(), grown: Cell::new(0) };
         let parts = [folder.join("objects"), folder.join("items")];
         for path in &parts {
             durable::make_private_directory(path).map_err(failed("make", path))?;
@@ -119,7 +130,7 @@ impl Vault {
     pub fn look(folder: &Path) -> Result<Self, VaultError> {
         match durable::check_private_directory(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("use", folder)(error)),
-            _ => Ok(Self { folder: folder.to_owned() }),
+            _ => Ok(Self { folder: folder.to_owned(), grown: Cell::new(0) }),
         }
     }
 
@@ -169,6 +180,11 @@ impl Vault {
         let path = self.item_path(&item.id);
         let json =
             serde_json::to_vec_pretty(item).map_err(|e| failed("write", &path)(io::Error::other(e)))?;
+        if json.len() as u64 > MAX_ITEM_BYTES {
+            // attack: an item that cannot be read again is lost, and keeps the vault from letting go of anything
+            return Err(VaultError::TooLarge { bytes: json.len() });
+        }
+        self.grown.set(self.grown.get() + json.len() as u64);
         disk::write_whole(&path, &json)
     }
 
@@ -260,6 +276,7 @@ impl Vault {
             // a crash may have come before its name was on the disk
             disk::sync_names(&self.folder.join("objects"))?;
         } else {
+            self.grown.set(self.grown.get() + bytes.len() as u64);
             disk::write_whole(&path, bytes)?;
         }
         Ok(digest)

@@ -88,9 +88,11 @@ fn the_oldest_go_first_and_pending_ones_never() {
     let ids = |items: &[Item]| items.iter().map(|item| item.id.clone()).collect::<Vec<_>>();
     let by_age =
         vault.prune(Limits { keep_after: at("2026-06-01T00:00:00Z"), most_bytes: u64::MAX }).unwrap();
-    assert_eq!(ids(&by_age), [old.id]);
-    let by_size = vault.prune(Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: 2000 }).unwrap();
-    assert_eq!(ids(&by_size), [middle.id]);
+    assert_eq!(ids(&by_age.items), [old.id]);
+    let enough = Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: bytes_of(&vault) };
+    assert_eq!(vault.prune(enough).unwrap().items, []);
+    let by_size = vault.prune(Limits { most_bytes: enough.most_bytes - 1, ..enough }).unwrap();
+    assert_eq!(ids(&by_size.items), [middle.id]);
     assert_eq!(ids(&vault.items().unwrap().0), [pending.id, young.id]);
 }
 
@@ -188,14 +190,51 @@ fn one_damaged_item_keeps_no_other_from_being_shrunk_nor_makes_them_all_go() {
     std::fs::write(vault.object_path(&broken.original), "something else").unwrap();
     assert_eq!(vault.shrink(at("2026-11-22T13:00:00Z")).unwrap(), 1);
     assert!(vault.item(&whole.id).unwrap().shrunk.is_some());
-    // a description that cannot be read holds its objects, whatever the size says
+    // a description that cannot be read holds its objects as long as they are not too much
     std::fs::write(vault.item_path(&broken.id), "{").unwrap();
-    let gone = vault.prune(Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: 1051 }).unwrap();
-    assert_eq!(gone.len(), 0, "1000 bytes and the 51 of a piece are not too much");
-    let gone = vault.prune(Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: 1050 }).unwrap();
-    assert_eq!(gone.iter().map(|item| &item.id).collect::<Vec<_>>(), [&whole.id]);
-    assert!(vault.original(&young).unwrap().is_some());
+    let enough = Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: bytes_of(&vault) };
+    let gone = vault.prune(enough).unwrap();
+    assert_eq!((gone.items.len(), gone.damaged.len()), (0, 0));
     assert_eq!(vault.items().unwrap().1, [vault.item_path(&broken.id)]);
+    let gone = vault.prune(Limits { most_bytes: enough.most_bytes - 1, ..enough }).unwrap();
+    assert_eq!((gone.items.len(), gone.damaged), (0, vec![vault.item_path(&broken.id)]));
+    assert!(!vault.object_path(&broken.original).exists(), "and what only it named goes with it");
+    assert!(vault.original(&young).unwrap().is_some());
+}
+
+/// Bytes of everything that a vault keeps.
+fn bytes_of(vault: &Vault) -> u64 {
+    ["objects", "items"].iter().flat_map(|part| vault.files(part).unwrap()).map(|(_, bytes)| bytes).sum()
+}
+
+#[test]
+fn a_user_who_fills_the_vault_gives_up_the_own_originals_and_no_others() {
+    let folder = folder();
+    let vault = Vault::open(folder.path()).unwrap();
+    let bob = proved(&vault, keep(&vault, "/bob", &[b'b'; 1000], at("2026-01-01T00:00:00Z")));
+    vault.update(&Item { user: "bob".to_owned(), ..bob.clone() }).unwrap();
+    let anns: Vec<Item> = (1..9_u8)
+        .map(|n| {
+            let path = format!("/ann/{n}");
+            proved(&vault, keep(&vault, &path, &[n; 4000], at(&format!("2026-10-0{n}T00:00:00Z"))))
+        })
+        .collect();
+    let gone = vault.prune(Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: 20_000 }).unwrap().items;
+    let oldest: Vec<&str> = anns[..gone.len()].iter().map(|item| item.id.as_str()).collect();
+    assert_eq!(gone.iter().map(|item| item.id.as_str()).collect::<Vec<_>>(), oldest);
+    assert!(gone.len() > 3 && bytes_of(&vault) <= 20_000);
+    assert!(vault.original(&bob).unwrap().is_some());
+}
+
+#[test]
+fn what_could_not_be_read_again_is_not_kept_at_all() {
+    let folder = folder();
+    let vault = Vault::open(folder.path()).unwrap();
+    let item = keep(&vault, "/a", ORIGINAL, at("2026-11-21T10:00:00Z"));
+    let mut long = item.clone();
+    long.entries[0].name = "n".repeat(33 << 20);
+    assert!(matches!(vault.update(&long), Err(VaultError::TooLarge { .. })));
+    assert_eq!(vault.item(&item.id).unwrap(), item);
 }
 
 #[test]

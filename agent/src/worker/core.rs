@@ -12,7 +12,7 @@ use mcpolicy_schema::redact::Redactor;
 use sha2::{Digest as _, Sha256};
 
 use super::aside::{self, Aside, Place, Settling};
-use super::{Answer, Broken, Channel, Draft, Failure, Held, Opened, Request, Scanned, Seen, Standing};
+use super::{Answer, Broken, Channel, Draft, Failure, Held, Opened, Request, Scanned, Seen, Standing, shed};
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
 use crate::enforce::last_allowed::Caps;
@@ -149,14 +149,16 @@ impl<'r> Core<'r> {
         let outcome = pipeline::scan(&ground, bounds, self.redactor);
         let mut gaps = std::mem::take(&mut ground.gaps);
         gaps.extend(outcome.gaps);
-        Scanned {
+        let mut scanned = Scanned {
             sources: outcome.sources,
             entries: outcome.entries,
             gaps,
             findings: ground.findings.drain(..).map(|(path, _, finding)| (path, finding)).collect(),
             directories: outcome.directories,
             files_read: outcome.files_read,
-        }
+        };
+        shed::by_number(&mut scanned);
+        scanned
     }
 
     fn home(&self) -> Result<HomeDir, String> {
@@ -330,7 +332,7 @@ fn nothing_open() -> String {
 /// What bytes hold.
 fn held(source: &Source, bytes: &[u8]) -> Held {
     let taken = inventory::take(source, bytes);
-    Held { state: taken.state.as_str(), entries: taken.entries, findings: taken.findings }
+    shed::held(Held { state: taken.state.as_str(), entries: taken.entries, findings: taken.findings })
 }
 
 fn nothing_held() -> Held {

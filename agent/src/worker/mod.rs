@@ -10,7 +10,10 @@ pub mod core;
 pub mod homes;
 pub mod process;
 pub mod remote;
+mod shed;
 pub mod wire;
+
+pub use shed::is_too_much;
 
 use std::path::PathBuf;
 use std::time::Duration;

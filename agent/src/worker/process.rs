@@ -19,7 +19,7 @@ use mcpolicy_schema::redact::Redactor;
 use super::core::{Core, HomeSpec};
 use super::homes::WALK_BUDGET;
 use super::wire::{self, Begin, MAX_REQUEST};
-use super::{Answer, Request};
+use super::{Answer, Request, shed};
 
 /// Longest first frame, in bytes: a machine may have many homes.
 const MAX_BEGIN: u32 = 8 << 20;
@@ -70,8 +70,14 @@ pub fn run() -> anyhow::Result<()> {
             Err(frames::FrameError::Closed) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
+        let cap = wire::longest_answer(&request) as usize;
         let answer = answer(&mut core, request, &output);
-        say(&output, &wire::encode_answer(&answer))?;
+        let frame = wire::encode_answer(&answer);
+        if frame.len() <= cap {
+            say(&output, &frame)?;
+        } else {
+            say(&output, &wire::encode_answer(&shed::to_frame(answer, cap)))?;
+        }
     }
 }
 

@@ -9,9 +9,7 @@ use mcpolicy_platform::privileges::{self, Becoming, Start, Worker, spawn_worker}
 use mcpolicy_schema::redact::Redactor;
 
 use super::core::HomeSpec;
-use super::wire::{
-    self, Begin, Claims, MAX_FILE_ANSWER, MAX_KEPT_ANSWER, MAX_SCAN_ANSWER, MAX_SMALL_ANSWER, Said,
-};
+use super::wire::{self, Begin, Claims, MAX_SMALL_ANSWER, Said};
 use super::{Answer, Channel, Failure, Request};
 
 /// The hidden command that is a worker.
@@ -118,15 +116,10 @@ impl<'r, F: Frames> Remote<'r, F> {
 
 impl<F: Frames> Channel for Remote<'_, F> {
     fn send(&mut self, request: Request) -> Result<(), Failure> {
+        let cap = wire::longest_answer(&request);
         self.asked = Some(match &request {
-            Request::Scan { budget, .. } => (MAX_SCAN_ANSWER, *budget + BEYOND_WALK, true),
-            Request::Open { .. }
-            | Request::OpenKept { .. }
-            | Request::Apply(_)
-            | Request::Propose(_)
-            | Request::Settle(_) => (MAX_FILE_ANSWER, ONE_FILE, false),
-            Request::Kept(_) => (MAX_KEPT_ANSWER, ONE_FILE, false),
-            _ => (MAX_SMALL_ANSWER, ONE_FILE, false),
+            Request::Scan { budget, .. } => (cap, *budget + BEYOND_WALK, true),
+            _ => (cap, ONE_FILE, false),
         });
         self.frames.give_time(ONE_FILE);
         self.frames.send(&wire::encode_request(request)).map_err(|error| failure(&error))

@@ -182,6 +182,12 @@ fn scanned_of(scanned: &Scanned) -> WireScanned {
     }
 }
 
+/// Bytes that an entry takes in an answer.
+pub fn weight(item: &Assessed) -> usize {
+    let text: Vec<WirePiece> = item.text.iter().map(WirePiece::of).collect();
+    bytes_of(&(item.source, WireEntry::of(&item.entry), text)).len() + 1
+}
+
 /// The frame that tells that the worker is the user's and shut in.
 pub fn encode_ready(confinement: &mcpolicy_platform::privileges::Confinement) -> Vec<u8> {
     bytes_of(&WireAnswer::Ready {

@@ -25,10 +25,10 @@ use mcpolicy_platform::paths;
 use mcpolicy_schema::entry::UNKNOWN_CLIENT;
 use serde::{Deserialize, Serialize};
 
-pub use answer::{Claims, Said, decode_answer, encode_answer, encode_going_on, encode_ready};
+pub use answer::{Claims, Said, decode_answer, encode_answer, encode_going_on, encode_ready, weight};
 pub use request::{Begin, decode_request, encode_request};
 
-use super::Failure;
+use super::{Failure, Request};
 use crate::discover::source::{Reading, Source};
 use crate::discover::unknown;
 
@@ -42,6 +42,20 @@ pub const MAX_SCAN_ANSWER: u32 = 64 << 20;
 pub const MAX_KEPT_ANSWER: u32 = 8 << 20;
 /// Longest of all other answers, in bytes.
 pub const MAX_SMALL_ANSWER: u32 = 64 << 10;
+
+/// The longest answer to a request, in bytes.
+pub fn longest_answer(request: &Request) -> u32 {
+    match request {
+        Request::Scan { .. } => MAX_SCAN_ANSWER,
+        Request::Open { .. }
+        | Request::OpenKept { .. }
+        | Request::Apply(_)
+        | Request::Propose(_)
+        | Request::Settle(_) => MAX_FILE_ANSWER,
+        Request::Kept(_) => MAX_KEPT_ANSWER,
+        _ => MAX_SMALL_ANSWER,
+    }
+}
 
 /// Bytes as base64.
 #[derive(Serialize, Deserialize)]

@@ -1,0 +1,217 @@
+//! What an answer leaves out so that it is never longer than is read.
+//!
+//! Attack: one file of 60,000 servers somewhere in a home makes the answer about the whole home void, and what else is
+//! in that home is never looked at. So it is the largest file that is left out, and told; the others are answered for.
+//! A file that is left out of a scan is opened by itself afterwards, and only if it is too much then as well nothing in
+//! it can be told apart: it goes as a whole.
+
+use mcpolicy_schema::entry::Position;
+use mcpolicy_schema::finding::{Finding, FindingCode};
+
+use super::{Answer, Held, Scanned, wire};
+use crate::assess::Assessed;
+use crate::gap::Gap;
+use crate::inventory::{FileFinding, State};
+
+/// Most servers of one file that are told apart. No client is of any use with a hundredth of them.
+const MAX_SERVERS_OF_FILE: usize = 20_000;
+/// Most servers of a home.
+const MAX_SERVERS: usize = 40_000;
+/// Most files of a home.
+const MAX_FILES: usize = 50_000;
+/// Most findings, and most gaps, of a home.
+const MAX_TOLD: usize = 50_000;
+/// Longest names and places of one file's servers together, in bytes: vault and journal keep them.
+const MAX_NAMES: usize = 4 << 20;
+/// Of the longest frame so much is left for what is no entry.
+const FOR_THE_REST: usize = 3;
+
+/// Whether a file was left out because there is too much in it.
+pub fn is_too_much(state: &str, findings: &[FileFinding]) -> bool {
+    let says_so = |found: &FileFinding| found.finding.code == FindingCode::ConfigTooLarge;
+    state == State::Unparseable.as_str() && findings.iter().any(says_so)
+}
+
+/// What a text holds, or that it is too much.
+pub(super) fn held(held: Held) -> Held {
+    let names: usize = held.entries.iter().map(|entry| entry.name.len() + entry.key_path.len()).sum();
+    if held.entries.len() > MAX_SERVERS_OF_FILE || names > MAX_NAMES {
+        too_much(held.entries.len())
+    } else {
+        held
+    }
+}
+
+fn too_much(servers: usize) -> Held {
+    Held { state: State::Unparseable.as_str(), entries: Vec::new(), findings: vec![finding(servers)] }
+}
+
+fn finding(servers: usize) -> FileFinding {
+    let message = format!(
+        "it holds {servers} servers, or such long ones, that they cannot be told apart; at the most \
+         {MAX_SERVERS_OF_FILE} servers of a file are"
+    );
+    FileFinding {
+        finding: Finding::new(FindingCode::ConfigTooLarge, message),
+        position: Position { line: 1, column: 1 },
+    }
+}
+
+/// Leaves out what is too much by number.
+pub(super) fn by_number(scanned: &mut Scanned) {
+    if scanned.sources.len() > MAX_FILES {
+        // fixed places come first, and projects last
+        let gone = scanned.sources.split_off(MAX_FILES).len();
+        scanned.entries.retain(|item| item.source < MAX_FILES);
+        let reason = format!("a home has more than {MAX_FILES} files of clients; these were left out");
+        scanned.gaps.push(Gap::beyond("too-large", reason, None).times(gone as u64).partial());
+    }
+    let mut left = MAX_TOLD;
+    for source in &mut scanned.sources {
+        source.findings.truncate(left);
+        left -= source.findings.len();
+    }
+    scanned.findings.truncate(MAX_TOLD);
+    if scanned.gaps.len() > MAX_TOLD {
+        let gone = scanned.gaps.split_off(MAX_TOLD).len();
+        let reason = "a home has more gaps than are told; so many more are not";
+        scanned.gaps.push(Gap::beyond("too-large", reason, None).times(gone as u64).partial());
+    }
+    let shed = heaviest(scanned, |_| 1, MAX_SERVERS);
+    leave_out(scanned, &shed);
+}
+
+/// Makes an answer fit into a frame of `cap` bytes.
+pub(super) fn to_frame(answer: Answer, cap: usize) -> Answer {
+    match answer {
+        Answer::Scanned(mut scanned) => {
+            let shed = heaviest(&scanned, wire::weight, cap - cap / FOR_THE_REST);
+            leave_out(&mut scanned, &shed);
+            Answer::Scanned(scanned)
+        }
+        Answer::Opened(mut opened) => {
+            opened.held = too_much(opened.held.entries.len());
+            Answer::Opened(opened)
+        }
+        Answer::Drafted(_) => Answer::Refused("what the edit leaves is more than is looked at".to_owned()),
+        _ => Answer::Refused("the answer is more than is read".to_owned()),
+    }
+}
+
+/// The files to leave out, the heaviest first, so that what is left weighs no more than `most`. By file.
+fn heaviest(scanned: &Scanned, weight: impl Fn(&Assessed) -> usize, most: usize) -> Vec<bool> {
+    let mut weights: Vec<(usize, usize)> = (0..scanned.sources.len()).map(|at| (0, at)).collect();
+    for item in &scanned.entries {
+        weights[item.source].0 += weight(item);
+    }
+    let mut total: usize = weights.iter().map(|(weight, _)| weight).sum();
+    // of equal ones the later: projects come last
+    weights.sort_unstable_by(|one, other| other.cmp(one));
+    let mut shed = vec![false; scanned.sources.len()];
+    for (weight, at) in weights {
+        if total <= most {
+            break;
+        }
+        shed[at] = true;
+        total -= weight;
+    }
+    shed
+}
+
+fn leave_out(scanned: &mut Scanned, shed: &[bool]) {
+    let mut servers = vec![0; shed.len()];
+    for item in &scanned.entries {
+        servers[item.source] += 1;
+    }
+    scanned.entries.retain(|item| !shed[item.source]);
+    for (at, source) in scanned.sources.iter_mut().enumerate().filter(|(at, _)| shed[*at]) {
+        source.state = State::Unparseable.as_str();
+        source.findings = vec![finding(servers[at])];
+        let reason = "there is too much in the file: its servers were not told apart";
+        scanned.gaps.push(Gap::at("too-large", reason, &source.source.path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use mcpolicy_schema::redact::Redactor;
+
+    use super::*;
+    use crate::discover::source::Source;
+    use crate::inventory;
+    use crate::pipeline::{SourceResult, reading_for};
+
+    fn text(servers: usize) -> String {
+        let servers: Vec<String> = (0..servers).map(|n| format!("\"s{n}\":{{\"command\":\"x\"}}")).collect();
+        format!("{{\"mcpServers\":{{{}}}}}", servers.join(","))
+    }
+
+    fn source(at: usize) -> Source {
+        let path = PathBuf::from(format!("/home/ann/{at}/.cursor/mcp.json"));
+        Source::new(path.clone(), Some(0), reading_for("cursor", Path::new(&path)).unwrap())
+    }
+
+    fn scanned(files: &[usize]) -> Scanned {
+        let redactor = Redactor::new(&[1; 32]);
+        let mut scanned = Scanned::default();
+        for (at, servers) in files.iter().enumerate() {
+            let taken = inventory::take(&source(at), text(*servers).as_bytes());
+            let entries = taken.entries.into_iter().map(|e| crate::assess::assess(e, at, None, &redactor));
+            scanned.entries.extend(entries);
+            scanned.sources.push(SourceResult {
+                source: source(at),
+                state: taken.state.as_str(),
+                bytes: None,
+                digest: None,
+                findings: Vec::new(),
+                environment: Vec::new(),
+            });
+        }
+        scanned
+    }
+
+    fn told(scanned: &Scanned) -> Vec<bool> {
+        scanned.sources.iter().map(|s| is_too_much(s.state, &s.findings)).collect()
+    }
+
+    #[test]
+    fn the_largest_files_of_a_home_are_left_out_and_no_other() {
+        let mut many = scanned(&[1, 30_000, 2, 11_000]);
+        by_number(&mut many);
+        assert_eq!(told(&many), [false, true, false, false]);
+        assert_eq!(many.entries.len(), 11_003);
+        assert_eq!(many.gaps.len(), 1);
+        let mut few = scanned(&[1, 20_000, 2, 11_000]);
+        by_number(&mut few);
+        assert_eq!((told(&few), few.entries.len()), (vec![false; 4], 31_003));
+    }
+
+    #[test]
+    fn an_answer_is_made_to_fit_into_its_frame() {
+        let answer = Answer::Scanned(Box::new(scanned(&[3, 500, 2])));
+        let whole = wire::encode_answer(&answer).len();
+        let cap = whole / 2;
+        let fitting = to_frame(answer, cap);
+        assert!(wire::encode_answer(&fitting).len() <= cap);
+        let Answer::Scanned(fitting) = fitting else { panic!("a scan") };
+        assert_eq!((told(&fitting), fitting.entries.len()), (vec![false, true, false], 5));
+    }
+
+    #[test]
+    fn a_file_of_too_many_or_too_long_servers_is_too_much() {
+        let held_of = |text: &str| {
+            let taken = inventory::take(&source(0), text.as_bytes());
+            held(Held { state: taken.state.as_str(), entries: taken.entries, findings: taken.findings })
+        };
+        let is_too_much_of = |text: &str| {
+            let held = held_of(text);
+            is_too_much(held.state, &held.findings) && held.entries.is_empty()
+        };
+        assert!(!is_too_much_of(&text(MAX_SERVERS_OF_FILE)));
+        assert!(is_too_much_of(&text(MAX_SERVERS_OF_FILE + 1)));
+        let name = "~".repeat(MAX_NAMES / 2);
+        assert!(is_too_much_of(&format!("{{\"mcpServers\":{{\"{name}\":{{\"command\":\"x\"}}}}}}")));
+    }
+}

@@ -1,0 +1,125 @@
+//! One user's files are too much for what is kept or told of them: nobody else is held up by that, and nothing lives on
+//! because of it. Needs root; without it the tests say so and pass.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::enforce::{Site, actions, policy, rule};
+use crate::users::{ANN, BOB, home, names, put, servers, site};
+
+const EVIL: &str = r#""evil":{"command":"npx","args":["evil@1.0.0"]}"#;
+
+/// Ann's file is dealt with, and Bob's as if she were not there, at this pass and at the next.
+fn held_up_by(file: &str, text: &str, check: impl Fn(&Site, &Value, &Path)) {
+    let Some(site) = site() else { return };
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let ann = put(&site, ("ann", ANN), file, text);
+    let anns_own = put(&site, ("ann", ANN), "work/.cursor/mcp.json", &servers(&["good", "bad"]));
+    let pass = site.enforce();
+    check(&site, &pass, &ann);
+    for file in [&bob, &anns_own] {
+        assert_eq!(names(file), ["good"], "{}", pass["notices"]);
+    }
+    put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let pass = site.enforce();
+    assert_eq!(names(&bob), ["good"], "{}", pass["notices"]);
+    for command in [&["log", "--json"][..], &["quarantine", "list", "--all", "--json"]] {
+        let output = site.run(command);
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+fn file_action(pass: &Value, file: &str) -> Value {
+    let files = pass["files"].as_array().unwrap().iter();
+    let mut of_file = files.filter(|one| one["path"].as_str().unwrap().ends_with(file));
+    of_file.next().cloned().unwrap_or_default()
+}
+
+#[test]
+fn names_that_grow_sixfold_in_the_journal_do_not_end_it() {
+    let entry = |n: usize| format!("\"{n}{}\":{{\"url\":\"x\"}}", "\u{1}".repeat(280));
+    let text = format!("{{\"mcpServers\":{{{}}}}}", (0..11_000).map(entry).collect::<Vec<_>>().join(","));
+    held_up_by(".cursor/mcp.json", &text, |_, pass, ann| {
+        let left = fs::read_to_string(ann).unwrap_or_default();
+        assert!(!left.contains("url"), "{}", file_action(pass, ".cursor/mcp.json"));
+    });
+}
+
+#[test]
+fn a_decoy_of_sixty_thousand_servers_hides_no_other_file() {
+    let entry = |n: usize| format!("\"a{n}\":{{\"url\":\"x\"}}");
+    let text = format!("{{\"mcpServers\":{{{}}}}}", (0..60_000).map(entry).collect::<Vec<_>>().join(","));
+    held_up_by("decoy/.cursor/mcp.json", &text, |_, pass, ann| {
+        assert!(!ann.exists(), "it goes as a whole");
+        let done = file_action(pass, "decoy/.cursor/mcp.json");
+        assert_eq!(done["actions"][0]["code"], "config-too-large", "{done}");
+    });
+}
+
+#[test]
+fn files_that_are_too_much_together_are_edited_one_by_one() {
+    let entry = |n: usize| format!("\"a{n}\":{{\"url\":\"x\"}}");
+    let text = format!("{{\"mcpServers\":{{{}}}}}", (0..15_000).map(entry).collect::<Vec<_>>().join(","));
+    let Some(site) = site() else { return };
+    let folders = ["a", "b", "c", "d"];
+    let file = |folder: &str| format!("{folder}/.cursor/mcp.json");
+    let all: Vec<_> = folders.iter().map(|at| put(&site, ("ann", ANN), &file(at), &text)).collect();
+    site.enforce();
+    for file in &all {
+        assert_eq!(names(file), Vec::<String>::new(), "each is still there, without its servers");
+    }
+}
+
+#[test]
+fn a_name_of_eleven_megabytes_does_not_damage_the_vault() {
+    let text = format!("{{\"mcpServers\":{{\"{}\":{{\"command\":\"evil\"}}}}}}", "~".repeat(11_500_000));
+    held_up_by(".cursor/mcp.json", &text, |site, _, ann| {
+        assert!(!ann.exists(), "it goes as a whole");
+        let items: Value =
+            serde_json::from_slice(&site.run(&["quarantine", "list", "--json"]).stdout).unwrap();
+        assert_eq!(items["damaged"], json!([]));
+    });
+}
+
+#[test]
+fn a_damaged_original_holds_nothing_up_and_is_no_crash_of_a_policy() {
+    let Some(mut site) = site() else { return };
+    put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    site.enforce();
+    for object in fs::read_dir(site.folder("state/vault/objects")).unwrap() {
+        fs::write(object.unwrap().path(), "turned").unwrap();
+    }
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
+    for _ in 0..5 {
+        let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "worse"]));
+        let pass = site.enforce();
+        assert_eq!(names(&bob), ["good"]);
+        assert_eq!(pass["policy"]["sequence"], 2, "{pass}");
+        let told = pass["restored"].to_string();
+        assert!(told.contains("damaged") && told.contains("quarantine purge"), "{told}");
+    }
+    assert_eq!(names(&home(&site, "ann").join(".cursor/mcp.json")), ["good"]);
+}
+
+#[test]
+fn a_user_with_many_large_files_drives_no_original_of_others_out() {
+    let Some(mut site) = site() else { return };
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let text = fs::read_to_string(&bob).unwrap();
+    site.enforce();
+    fs::write(site.folder("agent.toml"), "schema = \"mcpolicy/agent/v1\"\n[vault]\nmax_mib = 8\n").unwrap();
+    let settings = site.folder("agent.toml").to_str().unwrap().to_owned();
+    for n in 0..4 {
+        let padded = format!("{{\"mcpServers\":{{{EVIL}}}}}{}", " ".repeat(3_000_000 + n));
+        put(&site, ("ann", ANN), ".cursor/mcp.json", &padded);
+        let pass = mcpolicy_tests::report_of(&site.enforce_with(&["--settings", &settings]));
+        assert_eq!(actions(&pass), [("quarantine".to_owned(), "evil".to_owned())]);
+    }
+    let log = String::from_utf8(site.run(&["log", "--json"]).stdout).unwrap();
+    assert!(log.contains("vault-pruned"), "ann has more than her share");
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
+    site.enforce();
+    assert_eq!(fs::read_to_string(&bob).unwrap(), text, "bob's came back");
+}
