@@ -103,6 +103,7 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
         lines: &lines,
         text: &decoded.text,
         skipped: decoded.skipped,
+        not_utf8: decoded.not_utf8,
         shadowed,
     };
     reader.inventory()
@@ -149,6 +150,7 @@ struct FileReader<'d> {
     lines: &'d LineIndex<'d>,
     text: &'d str,
     skipped: usize,
+    not_utf8: Option<usize>,
     /// What earlier duplicates of keys hold, in order of the text; each ends where the furthest so far ends.
     shadowed: Vec<Span>,
 }
@@ -262,6 +264,10 @@ impl<'d> FileReader<'d> {
             |finding, offset| out.push(FileFinding { finding, position: self.lines.position(offset) });
         if let Some(damage) = &self.parsed.damage {
             tell(Finding::new(FindingCode::DamagedConfig, damage.message.clone()), damage.offset);
+        }
+        if let Some(offset) = self.not_utf8 {
+            let message = "the file is not UTF-8; clients take the bytes that are not for U+FFFD and go on";
+            tell(Finding::new(FindingCode::DamagedConfig, message), offset);
         }
         let rewritten = |reading: &Reading| reading.adapter.rewrites(self.text, self.parsed);
         if let Some(offset) = self.source.readings.iter().find_map(rewritten) {

@@ -186,11 +186,14 @@ impl Scan<'_> {
             return Vec::new();
         }
         let protected = crate::ground::protected(&host_home, home.layout.os);
+        let others: Vec<PathBuf> =
+            self.ground.others.iter().map(|other| self.ground.machine.host_path(other)).collect();
         let limits = walk::Bounds {
             home: &host_home,
             budget: bounds.walk_budget,
             threads: bounds.threads,
             protected: &protected,
+            others: &others,
             progress: bounds.progress,
         };
         let walked = walk::walk(discovery.index(home.layout.os), &limits);

@@ -281,7 +281,7 @@ fn ten_thousand_entries_to_remove_with_their_approvals_are_one_edit_a_file() {
         };
         assert_eq!(left("proj/.mcp.json", "/mcpServers"), Some(10_000));
         assert_eq!(left("proj/.claude/settings.local.json", "/enabledMcpjsonServers"), Some(10_000));
-        assert!(took < std::time::Duration::from_secs(60), "{took:?}");
+        assert!(took < std::time::Duration::from_secs(180), "{took:?}");
         mcpolicy_tests::say(&format!("{took:?}"));
     });
 }

@@ -339,6 +339,8 @@ fn a_linked_work_tree_is_switched_off_by_its_main_one() {
         let dot_git = std::fs::read_to_string(linked.join(".git")).unwrap();
         let root = site.machine.root();
         std::fs::write(linked.join(".git"), dot_git.replace(root.to_str().unwrap(), "")).unwrap();
+        let back = site.machine.home().join("src/proj/.git/worktrees/linked/gitdir");
+        std::fs::write(back, "/home/dev/linked/.git\n").unwrap();
         settle(site);
         let pass = site.enforce();
         assert_eq!(actions(&pass), [of("switch-off", "evil")], "one list for both: {pass}");

@@ -82,7 +82,8 @@ fn utf_16_is_read_and_told() {
 
 #[test]
 fn invalid_utf_8_is_told() {
-    with_odd_file(b"{\"mcpServers\":{\"\xff\xfe\":{}}}", "unparseable-config");
+    with_odd_file(b"{\"mcpServers\":{\"\xff\xfe\":{}}}", "damaged-config");
+    with_odd_file(b"\xff{\"mcpServers\":{}}", "unparseable-config");
 }
 
 #[test]

@@ -25,6 +25,8 @@ mod house;
 #[cfg(unix)]
 mod killed;
 #[cfg(unix)]
+mod led_astray;
+#[cfg(unix)]
 mod limits;
 #[cfg(unix)]
 mod live;

@@ -382,6 +382,7 @@ fn a_file_that_another_program_rewrites_a_hundred_times_a_second_is_edited_or_to
             Ok(())
         }) {
             Ok(()) => {}
+            Err(ReplaceError::WrittenSince) => applied += 1,
             Err(ReplaceError::Changed | ReplaceError::Fault(Fault::Unstable)) => lost_races += 1,
             Err(ReplaceError::Conflict { .. }) => conflicts += 1,
             Err(fault) => panic!("{fault:?}"),

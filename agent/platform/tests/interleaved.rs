@@ -95,10 +95,12 @@ fn a_file_that_the_user_renames_over_it_at_any_step_stays() {
         let outcome = edit(step, rename_over);
         assert_eq!(outcome.text().as_deref(), Some(HIS), "{step}: {:?}", outcome.result);
         assert_eq!(outcome.folder.names("d"), ["a"], "{step}");
-        if *step == "done" {
-            assert!(outcome.result.is_ok());
-        } else {
-            assert_eq!(outcome.result, Err(ReplaceError::Changed), "{step}");
+        match *step {
+            "done" => assert!(outcome.result.is_ok()),
+            step if BEFORE.contains(&step) => {
+                assert_eq!(outcome.result, Err(ReplaceError::Changed), "{step}")
+            }
+            step => assert_eq!(outcome.result, Err(ReplaceError::WrittenSince), "{step}"),
         }
     }
 }
@@ -390,6 +392,16 @@ fn a_program_that_only_holds_the_file_open_does_not_stop_the_edit() {
     folder.open("d/a").unwrap().replace(NEW.as_bytes()).expect("replaced");
     assert!(begin.elapsed() < Duration::from_secs(2));
     assert_eq!((folder.text("d/a").as_str(), folder.names("d").len()), (NEW, 1));
+}
+
+#[test]
+fn a_write_right_after_ours_is_no_write_before_it() {
+    for act in [|file: &Path| fs::write(file, HIS).unwrap(), |file: &Path| fs::remove_file(file).unwrap()] {
+        let outcome = edit("sync-directory", act);
+        assert_eq!(outcome.result, Err(ReplaceError::WrittenSince), "ours was in place, and the old is gone");
+    }
+    let outcome = edit("sync-directory", |file| fs::write(file, HIS).unwrap());
+    assert_eq!(outcome.contents(), [HIS]);
 }
 
 #[test]

@@ -63,6 +63,7 @@ fn round(home: &HomeDir, path: &Path, tally: &mut Tally, change: impl Fn(&Origin
     match original.replace(&new) {
         Ok(_) => note(tally, "replaced"),
         Err(ReplaceError::Changed) => note(tally, "changed"),
+        Err(ReplaceError::WrittenSince) => note(tally, "written since"),
         Err(ReplaceError::Conflict { .. }) => note(tally, "conflict"),
         Err(ReplaceError::Fault(fault)) => note(tally, fault.word()),
     }
@@ -94,7 +95,11 @@ fn a_name_that_flips_between_a_file_and_a_link_out_of_the_home() {
     folder.file("d/a", "his").link("d/link", folder.canary());
     let (file, link) = (folder.at("d/a"), folder.at("d/link"));
     let tally = under_attack(move |_| exchange(&file, &link), || run(&folder, "d/a"));
-    told("link", &tally, &["replaced", "changed", "conflict", "link_external", "unstable", "not_found"]);
+    told(
+        "link",
+        &tally,
+        &["replaced", "changed", "written since", "conflict", "link_external", "unstable", "not_found"],
+    );
     folder.check_canary();
 }
 
@@ -105,7 +110,11 @@ fn a_directory_that_flips_with_a_link_out_of_the_home() {
     folder.file("d/shadow", "his").link("link", folder.root().join("outside"));
     let (directory, link) = (folder.at("d"), folder.at("link"));
     let tally = under_attack(move |_| exchange(&directory, &link), || run(&folder, "d/shadow"));
-    told("directory", &tally, &["replaced", "changed", "link_external", "unstable", "not_found"]);
+    told(
+        "directory",
+        &tally,
+        &["replaced", "changed", "written since", "link_external", "unstable", "not_found"],
+    );
     folder.check_canary();
 }
 
@@ -119,7 +128,11 @@ fn a_file_that_gets_and_loses_a_second_name() {
         let _ = fs::remove_file(&second);
     };
     let tally = under_attack(attack, || run(&folder, "d/a"));
-    told("hard link", &tally, &["replaced", "changed", "conflict", "hard_linked", "unstable"]);
+    told(
+        "hard link",
+        &tally,
+        &["replaced", "changed", "written since", "conflict", "hard_linked", "unstable"],
+    );
 }
 
 #[test]
@@ -132,7 +145,11 @@ fn a_name_that_flips_with_a_hard_link_to_a_file_of_roots() {
     fs::hard_link(folder.canary(), folder.at("d/planted")).unwrap();
     let (file, planted) = (folder.at("d/a"), folder.at("d/planted"));
     let tally = under_attack(move |_| exchange(&file, &planted), || run(&folder, "d/a"));
-    told("planted", &tally, &["replaced", "changed", "conflict", "foreign_owner", "unstable"]);
+    told(
+        "planted",
+        &tally,
+        &["replaced", "changed", "written since", "conflict", "foreign_owner", "unstable"],
+    );
     assert_eq!(fs::read_to_string(folder.canary()).unwrap(), SECRET);
 }
 
@@ -157,7 +174,7 @@ fn two_files_that_are_exchanged() {
             tally
         },
     );
-    told("exchange", &tally, &["replaced", "changed", "conflict", "unstable"]);
+    told("exchange", &tally, &["replaced", "changed", "written since", "conflict", "unstable"]);
     let contents: BTreeSet<String> = folder
         .names("d")
         .iter()
@@ -223,7 +240,7 @@ fn no_line_is_lost(name: &str, how: fn(&Path, &str), rewrites: bool) {
         tally
     });
     round(&folder.home(), Path::new("d/a"), &mut Tally::new(), edit);
-    let allowed = ["replaced", "changed", "conflict", "unstable", "as it should be"];
+    let allowed = ["replaced", "changed", "written since", "conflict", "unstable", "as it should be"];
     told(name, &tally, &allowed);
     for other in folder.names("d").into_iter().filter(|other| other != "a") {
         kept.push(Path::new("d").join(other));
@@ -281,6 +298,7 @@ fn removing_a_file_that_flips_with_a_link_removes_nothing_else() {
                         }
                     }
                     Err(ReplaceError::Changed) => note(&mut tally, "changed"),
+                    Err(ReplaceError::WrittenSince) => note(&mut tally, "written since"),
                     Err(ReplaceError::Conflict { .. }) => note(&mut tally, "conflict"),
                     Err(ReplaceError::Fault(Fault::NotFound)) => {
                         note(&mut tally, "not_found");

@@ -12,7 +12,7 @@ use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 
 use crate::enforce::pass::Setting;
-use crate::enforce::places::{Places, StateLock};
+use crate::enforce::places::{Places, StateLock, inside};
 use crate::ground;
 use crate::pipeline::{Bounds, Ground};
 use crate::settings::Settings;
@@ -49,17 +49,27 @@ impl Where {
         let user_level = self.root.is_none() && !users::is_privileged();
         let places = Places::of(environment, user_level);
         let places = match &self.root {
-            Some(root) => places.map(|places| places.inside(root)),
+            // before anything is made in it: a mistyped one is not to come into being
+            Some(root) => {
+                anyhow::ensure!(root.is_dir(), "--root {}: there is no such directory", root.display());
+                places.map(|places| places.inside(root)).transpose()?
+            }
             None => places,
         };
         let unknown = "the folders of the agent are not known; set HOME, or give --settings and --state";
         let path = self.settings.clone().or_else(|| places.as_ref().map(|places| places.settings.clone()));
         let path = std::path::absolute(path.context(unknown)?)?;
-        let settings = if self.settings.is_some() || std::fs::symlink_metadata(&path).is_ok() {
+        let mut settings = if self.settings.is_some() || std::fs::symlink_metadata(&path).is_ok() {
             Settings::read(&path, users::own_uid())?
         } else {
             Settings::default()
         };
+        if let (Some(root), None) = (&self.root, &self.settings) {
+            // what an image says of itself is about the image, and steers nothing on this host
+            for path in [&mut settings.state.dir, &mut settings.policy.dir, &mut settings.policy.trust_root] {
+                *path = path.take().map(|path| inside(root, &path)).transpose()?;
+            }
+        }
         let of_settings = self.state.clone().or_else(|| settings.state.dir.clone());
         let state = of_settings.or_else(|| places.map(|places| places.state)).context(unknown)?;
         let state = std::path::absolute(state)?;

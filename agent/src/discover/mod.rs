@@ -12,7 +12,7 @@ pub mod variables;
 pub mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_clients::adapter::{ClientAdapter, Lead};
 use mcpolicy_clients::adapters;
@@ -145,6 +145,9 @@ impl<'m> Discovery<'m> {
     pub fn add_walked(&mut self, walked: &walk::Walked, home: usize) {
         for (host_path, readings) in &walked.files {
             let path = self.machine.machine_path(host_path);
+            if self.is_anothers(&path) {
+                continue;
+            }
             for (reading, _) in readings {
                 self.add(Source::new(path.clone(), Some(home), *reading));
             }
@@ -261,7 +264,12 @@ impl<'m> Discovery<'m> {
             (Some(rest), Some(at)) => self.homes[at].layout.home.join(rest.trim_start_matches('/')),
             _ => PathBuf::from(path),
         };
-        (path.is_absolute() || is_windows_absolute(&path)).then_some(path)
+        let path = (path.is_absolute() || is_windows_absolute(&path)).then_some(path)?;
+        // clients remember paths as they were typed; one place must not be two, nor a path that leads up a claim
+        if path.components().any(|part| matches!(part, Component::ParentDir)) {
+            return self.machine.resolve(&path).ok().map(|found| found.path);
+        }
+        Some(path)
     }
 
     /// A remembered project outside of the homes that alone are scanned is a gap if it is there at all.

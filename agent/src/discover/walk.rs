@@ -26,6 +26,8 @@ pub struct Bounds<'a> {
     pub threads: usize,
     /// Folders that may not be touched (macOS privacy prompts).
     pub protected: &'a [PathBuf],
+    /// Homes of others, who tell of them themselves.
+    pub others: &'a [PathBuf],
     /// Told now and then how many directories have been visited.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -152,6 +154,9 @@ impl Visit<'_> {
         let path = entry.path();
         if entry.depth() > 0 {
             if prune::is_pruned(path, self.bounds.home) {
+                return WalkState::Skip;
+            }
+            if self.bounds.others.iter().any(|p| p == path) {
                 return WalkState::Skip;
             }
             if self.bounds.protected.iter().any(|p| p == path) {

@@ -134,15 +134,22 @@ fn service_named(folder: &str) -> Option<&'static str> {
     SERVICES.iter().find(|(name, _)| of(name)).map(|(_, service)| *service)
 }
 
+/// The folder that a `.git` file names, of the folder that it lies in.
+pub fn git_folder(root: &Path, text: &str) -> Option<PathBuf> {
+    text.strip_prefix("gitdir:").map(|rest| without_dots(&root.join(rest.trim())))
+}
+
+/// Whether such a folder is that of a linked work tree.
+pub fn is_linked(git_folder: &Path) -> bool {
+    git_folder.parent().and_then(Path::file_name).is_some_and(|name| name == "worktrees")
+}
+
 /// The main work tree of the repository that a work tree belongs to. `dot_git` is the text of its `.git` if that is a
 /// file: a linked work tree names its place in the main one there, a submodule is a work tree of its own.
 pub fn main_work_tree(root: &Path, dot_git: Option<&str>) -> PathBuf {
-    let named = dot_git
-        .and_then(|text| text.strip_prefix("gitdir:"))
-        .map(|rest| without_dots(&root.join(rest.trim())));
-    let main = named.as_deref().and_then(|gitdir| {
-        let worktrees =
-            gitdir.parent().filter(|folder| folder.file_name().is_some_and(|n| n == "worktrees"))?;
+    let named = dot_git.and_then(|text| git_folder(root, text));
+    let main = named.as_deref().filter(|gitdir| is_linked(gitdir)).and_then(|gitdir| {
+        let worktrees = gitdir.parent()?;
         worktrees.parent().filter(|folder| folder.file_name().is_some_and(|n| n == ".git"))?.parent()
     });
     main.unwrap_or(root).to_owned()

@@ -2,9 +2,10 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_platform::environment::Environment;
+use mcpolicy_platform::machine::Machine;
 use mcpolicy_platform::{durable, paths};
 
 /// Folders of one agent.
@@ -24,11 +25,43 @@ impl Places {
     }
 
     /// The same places inside a folder that is taken for the machine.
-    #[must_use]
-    pub fn inside(self, root: &Path) -> Self {
-        let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
-        Self { settings: inside(&self.settings), state: inside(&self.state) }
+    ///
+    /// # Errors
+    /// As [`inside`].
+    pub fn inside(self, root: &Path) -> anyhow::Result<Self> {
+        Ok(Self { settings: inside(root, &self.settings)?, state: inside(root, &self.state)? })
     }
+}
+
+/// A path of an image, as this host calls it. Nothing of it need be there.
+///
+/// Attack: `/var/lib` of an image is a link, which is right inside of it and leads to this host's own state for whoever
+/// follows it here.
+///
+/// # Errors
+/// What is there of it leads out of the image, or nowhere.
+pub fn inside(root: &Path, path: &Path) -> anyhow::Result<PathBuf> {
+    anyhow::ensure!(
+        path.has_root() && path.components().all(|part| !matches!(part, Component::ParentDir)),
+        "{} is no path of an image: it must begin at its root, and not lead up",
+        path.display()
+    );
+    let root = std::path::absolute(root)?;
+    let image = Machine::at_root(&root);
+    for above in path.ancestors() {
+        if let Ok(found) = image.resolve(above) {
+            let rest = path.strip_prefix(above)?;
+            let whole = if rest.as_os_str().is_empty() { found.path } else { found.path.join(rest) };
+            return Ok(image.host_path(&whole));
+        }
+        anyhow::ensure!(
+            image.kind(above).is_none(),
+            "{} of the image {} leads out of it or nowhere; give --state and --settings",
+            above.display(),
+            root.display()
+        );
+    }
+    anyhow::bail!("the image {} is not a directory that can be read", root.display())
 }
 
 /// A held state folder: only one agent at a time works on it.
@@ -68,9 +101,16 @@ mod tests {
 
     #[test]
     fn places_of_an_image_are_inside_of_it() {
+        let image = tempfile::tempdir().unwrap();
+        let root = image.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("var")).unwrap();
         let (settings, state) = ("/etc/mcpolicy/agent.toml".into(), "/var/lib/mcpolicy".into());
-        let inside = Places { settings, state }.inside(Path::new("/mnt/image"));
-        assert_eq!(inside.settings, Path::new("/mnt/image/etc/mcpolicy/agent.toml"));
-        assert_eq!(inside.state, Path::new("/mnt/image/var/lib/mcpolicy"));
+        let places = Places { settings, state }.inside(&root).unwrap();
+        assert_eq!(places.settings, root.join("etc/mcpolicy/agent.toml"));
+        assert_eq!(places.state, root.join("var/lib/mcpolicy"));
+        for path in ["/var/../../x", "var/lib"] {
+            assert!(inside(&root, Path::new(path)).is_err(), "{path}");
+        }
+        assert!(inside(&root.join("none"), Path::new("/var")).is_err());
     }
 }

@@ -11,7 +11,7 @@ use mcpolicy_clients::edit::{self, Change, Piece};
 use mcpolicy_clients::elsewhere::{self, Declared, Keeps, OffSwitch};
 use mcpolicy_clients::location::Role;
 use mcpolicy_clients::template::{self, Layout, Pattern, component_matches};
-use mcpolicy_platform::machine::Machine;
+use mcpolicy_platform::machine::{FileKind, Machine};
 use mcpolicy_schema::entry::{ClientId, Scope};
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +122,15 @@ pub struct Around {
     pub clients: Vec<ClientId>,
 }
 
+/// Something that is called `.git`.
+#[derive(Debug, Default)]
+struct Git {
+    /// Git takes it for its own.
+    is_valid: bool,
+    /// Its text, if it is a file.
+    text: Option<String>,
+}
+
 /// One home as it is looked at for what stands around its files.
 pub struct Place<'m> {
     /// The machine.
@@ -144,7 +153,7 @@ impl Place<'_> {
     /// Who owns a path without links in it.
     pub fn owner(&self, real: &Path) -> Option<Owner> {
         let above: Vec<&Path> = real.ancestors().skip(1).collect();
-        let git = above.iter().filter(|folder| self.is_there(&folder.join(".git")));
+        let git = above.iter().filter(|folder| self.git(folder).is_some_and(|git| git.is_valid));
         let git: Vec<PathBuf> = git.map(|folder| (*folder).to_owned()).collect();
         let home = self.home();
         let mut marked = Vec::new();
@@ -155,6 +164,36 @@ impl Place<'_> {
         owned::owner(real, &home, &git, &marked)
     }
 
+    /// What of a folder's is called `.git`.
+    ///
+    /// Attack: a link to nowhere, or a file that names any folder, makes a tree of Git's in our eyes; the client sees
+    /// none, and its lists then go by the working directory.
+    fn git(&self, folder: &Path) -> Option<Git> {
+        let dot_git = folder.join(".git");
+        self.machine.kind(&dot_git)?;
+        let has = |place: &Path, name: &str| self.is_there(&place.join(name));
+        let Ok(real) = self.machine.resolve(&dot_git) else { return Some(Git::default()) };
+        if self.machine.kind(&real.path) == Some(FileKind::Directory) {
+            let is_valid = ["HEAD", "objects", "refs"].iter().all(|name| has(&real.path, name));
+            return Some(Git { is_valid, text: None });
+        }
+        let file = self.machine.read(&dot_git, None, MAX_DOT_GIT).ok();
+        let text = file.and_then(|file| String::from_utf8(file.bytes).ok());
+        let is_valid =
+            text.as_deref().and_then(|text| owned::git_folder(folder, text)).is_some_and(|place| {
+                // what a linked work tree leads to leads back to it
+                let back = self.machine.read(&place.join("gitdir"), None, MAX_DOT_GIT).ok();
+                let back = back.and_then(|file| String::from_utf8(file.bytes).ok());
+                let leads_back = back.as_deref().is_none_or(|text| {
+                    self.machine
+                        .resolve(Path::new(text.trim_end()))
+                        .is_ok_and(|found| found.path == real.path)
+                });
+                has(&place, "HEAD") && leads_back && (back.is_some() || !owned::is_linked(&place))
+            });
+        Some(Git { is_valid, text })
+    }
+
     /// What stands around a file; how long it is unchanged is for who opens it to say.
     pub fn around(&self, source: &Source) -> Option<Around> {
         let real = self.machine.resolve(&source.path).ok()?.path;
@@ -163,12 +202,12 @@ impl Place<'_> {
         let work_tree = |folder: &PathBuf| {
             folder.ancestors().find(|at| self.is_there(&at.join(".git"))).map(Path::to_owned)
         };
-        let checkout = project.as_ref().and_then(work_tree);
-        let repository = checkout.as_ref().map(|root| {
-            let dot_git = self.machine.read(&root.join(".git"), None, MAX_DOT_GIT).ok();
-            let text = dot_git.and_then(|file| String::from_utf8(file.bytes).ok());
-            owned::main_work_tree(root, text.as_deref())
-        });
+        // the nearest, whatever it is: one that only looks like a repository is for each client to make of what it will,
+        // so that no switch is known to hold
+        let git = |root: PathBuf| self.git(&root).filter(|git| git.is_valid).map(|git| (root, git.text));
+        let found = project.as_ref().and_then(work_tree).and_then(git);
+        let repository = found.as_ref().map(|(root, text)| owned::main_work_tree(root, text.as_deref()));
+        let checkout = found.map(|(root, _)| root);
         let owner = self.owner(&real);
         let (unchanged, clients) = (Duration::ZERO, self.clients());
         Some(Around { real, owner, project, checkout, repository, unchanged, clients })

@@ -157,6 +157,7 @@ impl<'r> Core<'r> {
             directories: outcome.directories,
             files_read: outcome.files_read,
         };
+        shed::not_ours(&mut scanned, &self.spec.home.layout.home, &self.spec.others);
         shed::by_number(&mut scanned);
         scanned
     }
@@ -318,7 +319,8 @@ impl<'r> Core<'r> {
 
 fn written(replaced: Result<(), ReplaceError>) -> Result<Answer, String> {
     match replaced {
-        Ok(()) => Ok(Answer::Committed),
+        // what is there since is read back, and looked at at the next pass
+        Ok(()) | Err(ReplaceError::WrittenSince) => Ok(Answer::Committed),
         Err(ReplaceError::Changed) => Ok(Answer::Changed),
         Err(error @ ReplaceError::Conflict { .. }) => Ok(Answer::Conflict(format!("the file {error}"))),
         Err(ReplaceError::Fault(fault)) => Err(format!("the file {fault}")),

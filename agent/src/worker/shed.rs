@@ -5,6 +5,8 @@
 //! A file that is left out of a scan is opened by itself afterwards, and only if it is too much then as well nothing in
 //! it can be told apart: it goes as a whole.
 
+use std::path::{Component, Path, PathBuf};
+
 use mcpolicy_schema::entry::Position;
 use mcpolicy_schema::finding::{Finding, FindingCode};
 
@@ -54,6 +56,43 @@ fn finding(servers: usize) -> FileFinding {
     FileFinding {
         finding: Finding::new(FindingCode::ConfigTooLarge, message),
         position: Position { line: 1, column: 1 },
+    }
+}
+
+/// Leaves out what root would take for a lie and the whole answer with it: a file of another's home, or by a path that
+/// leads up. Wherever a user's own file leads, the others are answered for.
+pub(super) fn not_ours(scanned: &mut Scanned, home: &Path, others: &[PathBuf]) {
+    let length = |place: &Path| place.as_os_str().len();
+    let is_anothers = |path: &Path| {
+        let around = others.iter().filter(|other| path.starts_with(other)).map(|other| length(other)).max();
+        let own = if path.starts_with(home) { length(home) } else { 0 };
+        around.is_some_and(|around| around > own)
+    };
+    let leads_up = |path: &Path| path.components().any(|part| matches!(part, Component::ParentDir));
+    let is_ours = |path: &Path| path.has_root() && !leads_up(path) && !is_anothers(path);
+    let kept: Vec<bool> = scanned.sources.iter().map(|file| is_ours(&file.source.path)).collect();
+    scanned.findings.retain(|(path, _)| path.has_root() && !leads_up(path));
+    if kept.iter().all(|kept| *kept) {
+        return;
+    }
+    for file in scanned.sources.iter().filter(|file| !is_ours(&file.source.path)) {
+        let reason = "a client looks here, which is another's home or a path that leads up";
+        scanned.gaps.push(Gap::beyond("outside-scope", reason, Some(&file.source.path)));
+    }
+    let mut places = Vec::with_capacity(kept.len());
+    let mut next = 0;
+    for kept in &kept {
+        places.push(next);
+        next += usize::from(*kept);
+    }
+    let mut at = 0;
+    scanned.sources.retain(|_| {
+        at += 1;
+        kept[at - 1]
+    });
+    scanned.entries.retain(|item| kept[item.source]);
+    for item in &mut scanned.entries {
+        item.source = places[item.source];
     }
 }
 
@@ -134,8 +173,6 @@ fn leave_out(scanned: &mut Scanned, shed: &[bool]) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
     use mcpolicy_schema::redact::Redactor;
 
     use super::*;
@@ -186,6 +223,17 @@ mod tests {
         let mut few = scanned(&[1, 20_000, 2, 11_000]);
         by_number(&mut few);
         assert_eq!((told(&few), few.entries.len()), (vec![false; 4], 31_003));
+    }
+
+    #[test]
+    fn files_of_others_are_left_out_and_the_rest_keeps_its_place() {
+        let mut scanned = scanned(&[1, 2, 3, 4]);
+        scanned.sources[0].source.path = "/home/ann/../bob/.cursor/mcp.json".into();
+        scanned.sources[2].source.path = "/home/ann/deploy/.cursor/mcp.json".into();
+        not_ours(&mut scanned, Path::new("/home/ann"), &["/home/ann/deploy".into(), "/home".into()]);
+        assert_eq!((scanned.sources.len(), scanned.entries.len(), scanned.gaps.len()), (2, 6, 2));
+        let of = |at: usize| scanned.entries.iter().filter(|item| item.source == at).count();
+        assert_eq!((of(0), of(1)), (2, 4));
     }
 
     #[test]

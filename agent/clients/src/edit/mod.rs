@@ -221,17 +221,19 @@ enum Syntax {
 #[derive(Clone, Copy)]
 struct Doc<'t> {
     text: &'t str,
+    /// The file itself: bytes that are no UTF-8 are others in the text.
+    bytes: &'t [u8],
     /// Length of the byte order mark.
     skipped: usize,
 }
 
 impl<'t> Doc<'t> {
-    fn read(bytes: &'t [u8]) -> Result<Self, Unfaithful> {
-        let decoded = decode::decode(bytes).map_err(|_| Unfaithful::Unparseable)?;
-        match decoded.text {
-            std::borrow::Cow::Borrowed(text) => Ok(Self { text, skipped: decoded.skipped }),
-            std::borrow::Cow::Owned(_) => Err(Unfaithful::Utf16),
+    fn of(decoded: &'t decode::Text<'_>, bytes: &'t [u8]) -> Result<Self, Unfaithful> {
+        if decoded.leniencies.utf16 {
+            // its places are not those of the bytes
+            return Err(Unfaithful::Utf16);
         }
+        Ok(Self { text: &decoded.text, bytes, skipped: decoded.skipped })
     }
 
     /// Bytes of the text at which a place is.
@@ -242,8 +244,8 @@ impl<'t> Doc<'t> {
     }
 
     fn piece(self, range: &Range<usize>) -> Piece {
-        let bytes = self.text.as_bytes()[range.clone()].to_vec();
-        Piece { range: range.start + self.skipped..range.end + self.skipped, bytes }
+        let range = range.start + self.skipped..range.end + self.skipped;
+        Piece { bytes: self.bytes[range.clone()].to_vec(), range }
     }
 }
 
@@ -264,7 +266,8 @@ fn syntax(format: Format, path: &str) -> Result<Syntax, Unfaithful> {
 /// Why the file cannot be edited faithfully; nothing is changed then, whichever change it was.
 pub fn apply(format: Format, path: &str, bytes: &[u8], changes: &[Change]) -> Result<Edited, Unfaithful> {
     let syntax = syntax(format, path)?;
-    let doc = Doc::read(bytes)?;
+    let decoded = decode::decode(bytes).map_err(|_| Unfaithful::Unparseable)?;
+    let doc = Doc::of(&decoded, bytes)?;
     let plan = match syntax {
         Syntax::Json => json::plan(doc, changes)?,
         Syntax::Toml => toml::plan(doc, changes)?,
@@ -290,7 +293,8 @@ pub fn texts(
     places: &[Place],
 ) -> Result<Vec<Vec<Piece>>, Unfaithful> {
     let syntax = syntax(format, path)?;
-    let doc = Doc::read(bytes)?;
+    let decoded = decode::decode(bytes).map_err(|_| Unfaithful::Unparseable)?;
+    let doc = Doc::of(&decoded, bytes)?;
     let ranges = match syntax {
         Syntax::Json => json::texts(doc, places)?,
         Syntax::Toml => toml::texts(doc, places)?,

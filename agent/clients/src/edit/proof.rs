@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::toml::{self, Form};
 use super::{Change, Doc, Piece, Place, Syntax, Unfaithful, items_to_remove, pieces, syntax, tokens};
 use super::{xml, yaml};
-use crate::codec::{self, Format, Leniencies, Parsed};
+use crate::codec::{self, Format, Leniencies, Parsed, decode};
 use crate::node::{Span, escape, unescape};
 use model::{Child, Model, Value};
 
@@ -30,7 +30,9 @@ pub fn prove(
     changes: &[Change],
 ) -> Result<(), Unfaithful> {
     let syntax = syntax(format, path)?;
-    let (old, new) = (Doc::read(before)?, Doc::read(after)?);
+    let text = |bytes| decode::decode(bytes).map_err(|_| Unfaithful::Unparseable);
+    let (old, new) = (text(before)?, text(after)?);
+    let (old, new) = (Doc::of(&old, before)?, Doc::of(&new, after)?);
     if old.skipped != new.skipped {
         return Err(Unfaithful::Proof("the byte order mark changed"));
     }

@@ -120,6 +120,9 @@ pub enum ReplaceError {
     /// Somebody wrote the file since it was read. What he wrote is in place and nothing of ours is: read it again.
     #[error("was changed meanwhile: read it again")]
     Changed,
+    /// Ours was put in place, and somebody has written the file since: what he made of it stands there.
+    #[error("was replaced and has been written since")]
+    WrittenSince,
     /// Writes of the user crossed ours, and it is not sure that his programs have seen all of them: the newest stands
     /// in the file, and one of them (the same, where a program may be about to save over it) was kept beside it, so
     /// that nothing is lost.

@@ -17,7 +17,7 @@
 //! | writes it in place before the exchange | bytes of the displaced file | exchanged back, `Changed` |
 //! | has it open for writing at the exchange | no lease is given; we wait 50 ms for the end of it, then compare again | exchanged back, `Changed` |
 //! | opens it for writing just before the exchange | the lease breaks, the opener waits until we are through | exchanged back, then he writes, `Changed` |
-//! | opens it after the exchange | he waits for us, until it is sure that our file stays | his write follows ours |
+//! | opens it after the exchange | he waits for us, until it is sure that our file stays | his write follows ours, `WrittenSince` if it comes before we are through |
 //! | opens our file, and it has to go again because of another write | a lease that lets nobody in | he reads what is back in place: our file is given those bytes when it has no name any more |
 //! | the same, for writing | the same lease | his write and the other are kept side by side, `Conflict` |
 //! | reads a file of his that a newer one of his has replaced, as that goes back | such a lease on this one | the newer is in place, and a copy of it beside, `Conflict` |

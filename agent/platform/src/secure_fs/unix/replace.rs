@@ -109,7 +109,9 @@ impl Opened {
         if let Some(error) = fault {
             return Err(self.back_to_empty_name(name, error));
         }
-        unlink(&self.dir, name, "unlink-displaced")?;
+        if let Err(fault) = unlink(&self.dir, name, "unlink-displaced") {
+            return Err(self.back_to_empty_name(name, fault.into()));
+        }
         if !self.stayed_the_same(&mut lease) {
             let rescued = self.write_rescued()?;
             let back = self.back_to_empty_name(OsStr::new(rescued.name.as_str()), ReplaceError::Changed);
@@ -196,14 +198,15 @@ impl Opened {
         Err(self.keep_copy(&self.file))
     }
 
-    /// What our file is now; `Changed` where the user has already written after us.
+    /// What our file is now. The displaced one is gone: a user who has already written has written after us, and nothing
+    /// of what happened here is undone by that.
     fn stamp_of(&self, ours: &Ours<'_>, new: &[u8]) -> Result<Stamp, ReplaceError> {
-        let changed = |_| ReplaceError::Changed;
+        let changed = |_| ReplaceError::WrittenSince;
         let at_name =
             rustix::fs::statat(&self.dir, &self.name, AtFlags::SYMLINK_NOFOLLOW).map_err(changed)?;
-        let now = rustix::fs::fstat(&ours.file).map_err(refused)?;
-        let same = id(&at_name) == ours.id && holds(&ours.file, new).map_err(|error| io_fault(&error))?;
-        if same { Ok(stamp(&now)) } else { Err(ReplaceError::Changed) }
+        let now = rustix::fs::fstat(&ours.file).map_err(|_| ReplaceError::WrittenSince)?;
+        let same = id(&at_name) == ours.id && holds(&ours.file, new).unwrap_or(false);
+        if same { Ok(stamp(&now)) } else { Err(ReplaceError::WrittenSince) }
     }
 
     /// `None` where the file system cannot; the hook says so with the error that such a system gives.

@@ -1,0 +1,161 @@
+//! What a user's files and folders say leads elsewhere: nothing is hidden by it, and no other home is held up. Needs
+//! root; without it the tests say so and pass.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::enforce::{Site, actions};
+use crate::users::{ANN, home, names, put, servers, site};
+
+fn quarantined(site: &Site) -> (Value, Vec<(String, String)>) {
+    let pass = site.enforce();
+    let acted = actions(&pass);
+    (pass, acted)
+}
+
+fn of(action: &str, server: &str) -> (String, String) {
+    (action.to_owned(), server.to_owned())
+}
+
+#[test]
+fn a_remembered_project_that_leads_up_and_down_hides_no_home() {
+    let Some(site) = site() else { return };
+    let root = site.machine.root();
+    fs::create_dir_all(root.join("srv/p")).unwrap();
+    fs::write(root.join("srv/p/.mcp.json"), servers(&["good"])).unwrap();
+    put(&site, ("bob", 2002), "p/.mcp.json", &servers(&["good"]));
+    let projects = json!({"projects": {
+        "/home/ann/../ann": {}, "/srv/../srv/p": {}, "~/../bob/p": {}, "/home/ann/../bob/p": {}, "/../../srv/p": {},
+    }});
+    put(&site, ("ann", ANN), ".claude.json", &projects.to_string());
+    put(&site, ("ann", ANN), ".mcp.json", &servers(&["good"]));
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let (pass, acted) = quarantined(&site);
+    assert_eq!(acted, [of("quarantine", "bad")], "{pass}");
+    assert_eq!(names(&file), ["good"]);
+}
+
+#[test]
+fn a_home_in_anothers_home_is_its_owners_and_the_outer_one_is_done_too() {
+    let Some(site) = site() else { return };
+    let root = site.machine.root();
+    let users = "ann:x:2001:2001::/home/ann:/bin/sh\ndeploy:x:2002:2002::/home/ann/deploy:/bin/sh\n";
+    fs::write(root.join("etc/passwd"), users).unwrap();
+    let outer = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let project = put(&site, ("ann", ANN), "p/.cursor/mcp.json", &servers(&["good", "bad"]));
+    let inner = put(&site, ("ann", ANN), "deploy/.cursor/mcp.json", &servers(&["good", "bad"]));
+    for path in ["deploy", "deploy/.cursor", "deploy/.cursor/mcp.json"] {
+        std::os::unix::fs::chown(home(&site, "ann").join(path), Some(2002), Some(2002)).unwrap();
+    }
+    let (pass, acted) = quarantined(&site);
+    assert_eq!(acted.len(), 3, "{pass}");
+    for file in [&outer, &project, &inner] {
+        assert_eq!(names(file), ["good"]);
+    }
+}
+
+#[test]
+fn a_dot_git_that_git_does_not_take_keeps_no_denied_server() {
+    let Some(site) = site() else { return };
+    let ann = home(&site, "ann");
+    let mut files = Vec::new();
+    for what in ["link", "empty-folder", "text", "forged-worktree"] {
+        let folder = format!("src/{what}");
+        files.push(put(&site, ("ann", ANN), &format!("{folder}/.mcp.json"), &servers(&["good", "bad"])));
+        let dot_git = ann.join(&folder).join(".git");
+        match what {
+            "link" => symlink("/nonexistent", &dot_git).unwrap(),
+            "empty-folder" => fs::create_dir(&dot_git).unwrap(),
+            "text" => fs::write(&dot_git, "gitdir: /home/ann/elsewhere\n").unwrap(),
+            _ => {
+                // a real repository, but the tree is none of its linked ones
+                let place = put(&site, ("ann", ANN), "real/.git/worktrees/w/HEAD", "ref: refs/heads/main\n");
+                fs::write(place.with_file_name("gitdir"), "/home/ann/real-one/.git\n").unwrap();
+                fs::write(&dot_git, "gitdir: /home/ann/real/.git/worktrees/w\n").unwrap();
+            }
+        }
+    }
+    put(&site, ("ann", ANN), ".claude.json", "{}");
+    let (pass, acted) = quarantined(&site);
+    assert_eq!(acted, vec![of("quarantine", "bad"); 4], "{pass}");
+    for file in &files {
+        assert_eq!(names(file), ["good"]);
+    }
+}
+
+#[test]
+fn a_byte_that_is_no_utf8_hides_no_server_and_stays_where_it_is() {
+    let Some(site) = site() else { return };
+    let text = |servers: &str| {
+        let mut bytes = b"{\"note\":\"a\xffb\",\"mcpServers\":".to_vec();
+        bytes.extend_from_slice(servers.as_bytes());
+        bytes.extend_from_slice(b",\"s\":\"\xe2\x82\"}");
+        bytes
+    };
+    let bad = r#"{"bad":{"command":"npx","args":["bad@1.0.0"],"env":{"A":"x"}}}"#;
+    let mut files = Vec::new();
+    for path in [".claude.json", ".cursor/mcp.json", "p/.mcp.json"] {
+        let file = put(&site, ("ann", ANN), path, "");
+        fs::write(&file, text(bad)).unwrap();
+        files.push(file);
+    }
+    let (pass, acted) = quarantined(&site);
+    assert_eq!(acted, vec![of("quarantine", "bad"); 3], "{pass}");
+    for file in &files {
+        assert_eq!(fs::read(file).unwrap(), text("{}"), "every other byte is as it was");
+    }
+}
+
+#[test]
+fn the_state_of_an_image_stays_in_the_image() {
+    let Some(site) = site() else { return };
+    let root = site.machine.root();
+    let outside = site.folder("outside");
+    fs::create_dir_all(&outside).unwrap();
+    fs::create_dir_all(root.join("var")).unwrap();
+    symlink(&outside, root.join("var/lib")).unwrap();
+    let run = |more: &[&str]| {
+        let published = site.folder("published");
+        let (policy, trust) = (published.to_str().unwrap(), published.join("root.1.json"));
+        let now = site.now();
+        let first =
+            ["enforce", "--once", "--policy", policy, "--trust-root", trust.to_str().unwrap(), "--now", &now];
+        let place = ["--root", root.to_str().unwrap()];
+        site.machine.run(&[&first[..], &place, more].concat())
+    };
+    let said = run(&[]);
+    assert_eq!(said.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("/var/lib of the image"), "{said:?}");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "nothing is made outside");
+    fs::remove_file(root.join("var/lib")).unwrap();
+    symlink("/srv/lib", root.join("var/lib")).unwrap();
+    fs::create_dir_all(root.join("srv/lib")).unwrap();
+    assert_eq!(run(&[]).status.code(), Some(0));
+    assert!(root.join("srv/lib/mcpolicy/vault").is_dir(), "a link is followed inside of the image");
+    // its settings are about the image, too
+    fs::create_dir_all(root.join("etc/mcpolicy")).unwrap();
+    let settings =
+        format!("schema = \"mcpolicy/agent/v1\"\n[state]\ndir = {:?}\n", outside.to_str().unwrap());
+    fs::write(root.join("etc/mcpolicy/agent.toml"), settings).unwrap();
+    assert_eq!(run(&[]).status.code(), Some(0));
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    assert!(root.join(outside.strip_prefix("/").unwrap()).join("vault").is_dir());
+}
+
+#[test]
+fn a_root_that_is_not_there_is_not_made() {
+    let Some(site) = site() else { return };
+    let typo = site.folder("typo");
+    let run = |command: &[&str]| {
+        let said = site.machine.run(&[command, &["--root", typo.to_str().unwrap()]].concat());
+        assert_eq!(said.status.code(), Some(2), "{command:?}");
+        assert!(String::from_utf8_lossy(&said.stderr).contains("there is no such directory"), "{said:?}");
+    };
+    for command in [&["enforce", "--once"][..], &["log"], &["quarantine", "list"]] {
+        run(command);
+    }
+    assert!(!Path::new(&typo).exists());
+}
