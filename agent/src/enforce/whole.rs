@@ -53,12 +53,26 @@ pub fn whole_file(source: &Source, unfit: Unfit, policy: Unparseable, unchanged:
     }
     match unfit {
         Unfit::NotFaithful => Whole::Take,
+        // whoever thinks for ten seconds in the middle of an edit must not lose the settings of the editor
+        Unfit::Unparseable if !is_for_servers_alone(source) => {
+            Whole::Leave("it holds other settings of its client, which would be lost with it")
+        }
         Unfit::Unparseable if policy == Unparseable::Report => {
             Whole::Leave("the policy has what cannot be parsed reported only")
         }
         Unfit::Unparseable if unchanged < UNCHANGED => Whole::Wait(UNCHANGED.saturating_sub(unchanged)),
         Unfit::Unparseable => Whole::Take,
     }
+}
+
+/// Whether a file is there for servers and nothing else: clients call such files after MCP, and others settings or
+/// config.
+fn is_for_servers_alone(source: &Source) -> bool {
+    let is_named_so = |path: &str| {
+        let mut parts = path.rsplit('/').take(2);
+        parts.any(|part| part.to_ascii_lowercase().contains("mcp"))
+    };
+    source.readings.iter().all(|reading| is_named_so(reading.location.path))
 }
 
 /// The files of a machine that cannot be parsed and go as a whole.
@@ -117,6 +131,21 @@ mod tests {
         shared.join(&source("claude-code", "/home/ann/.claude.json").readings);
         let decided = whole_file(&shared, Unfit::Unparseable, Unparseable::QuarantineFile, LONG);
         assert!(matches!(decided, Whole::Leave(_)));
+    }
+
+    #[test]
+    fn settings_beside_the_servers_never_go_for_a_slip_of_the_pen() {
+        for (client, path) in [
+            ("codex", "/home/ann/.codex/config.toml"),
+            ("vscode", "/home/ann/.config/Code/User/settings.json"),
+            ("zed", "/home/ann/.config/zed/settings.json"),
+            ("gemini-cli", "/home/ann/.gemini/settings.json"),
+            ("claude-desktop", "/home/ann/.config/Claude/claude_desktop_config.json"),
+            ("goose", "/home/ann/.config/goose/config.yaml"),
+            ("claude-code", "/home/ann/.claude/settings.json"),
+        ] {
+            assert!(matches!(decided(client, path, Unfit::Unparseable), Whole::Leave(_)), "{path}");
+        }
     }
 
     #[test]
