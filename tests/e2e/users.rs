@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use crate::enforce::{Site, actions, npx, policy, rule};
 
-const ANN: u32 = 2001;
-const BOB: u32 = 2002;
+pub(crate) const ANN: u32 = 2001;
+pub(crate) const BOB: u32 = 2002;
 const CAT: u32 = 2003;
 /// In a file that root alone may read.
 const SECRET: &str = r#"{"mcpServers":{"planted-by-root":{"command":"evil"}}}"#;
 
 /// An image with three users, of whom the machine of [`Site`] knows nothing but their files.
-fn site() -> Option<Site> {
+pub(crate) fn site() -> Option<Site> {
     let mut site = Site::new();
     let root = site.machine.root();
     if fs::metadata(&root).unwrap().uid() != 0 {
@@ -42,11 +42,11 @@ fn site() -> Option<Site> {
     Some(site)
 }
 
-fn give(path: &Path, uid: u32) {
+pub(crate) fn give(path: &Path, uid: u32) {
     std::os::unix::fs::lchown(path, Some(uid), Some(uid)).unwrap();
 }
 
-fn servers(names: &[&str]) -> String {
+pub(crate) fn servers(names: &[&str]) -> String {
     let entry = |name: &&str| {
         let package = if *name == "good" { "@acme/good@1.0.0".to_owned() } else { format!("{name}@1.0.0") };
         ((*name).to_owned(), npx(&package))
@@ -54,12 +54,12 @@ fn servers(names: &[&str]) -> String {
     json!({"mcpServers": names.iter().map(entry).collect::<serde_json::Map<_, _>>()}).to_string()
 }
 
-fn home(site: &Site, user: &str) -> PathBuf {
+pub(crate) fn home(site: &Site, user: &str) -> PathBuf {
     site.machine.root().join("home").join(user)
 }
 
 /// Writes a file of a user's, with its directories.
-fn put(site: &Site, (user, uid): (&str, u32), path: &str, text: &str) -> PathBuf {
+pub(crate) fn put(site: &Site, (user, uid): (&str, u32), path: &str, text: &str) -> PathBuf {
     let file = home(site, user).join(path);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     for directory in file.ancestors().skip(1).take_while(|at| *at != home(site, user)) {
@@ -70,7 +70,7 @@ fn put(site: &Site, (user, uid): (&str, u32), path: &str, text: &str) -> PathBuf
     file
 }
 
-fn names(file: &Path) -> Vec<String> {
+pub(crate) fn names(file: &Path) -> Vec<String> {
     let text: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
     text["mcpServers"].as_object().unwrap().keys().cloned().collect()
 }
@@ -254,7 +254,7 @@ fn the_worker_does_nothing_for_whoever_starts_it_by_hand() {
     assert!(!String::from_utf8_lossy(&help.stdout).contains("worker"));
 }
 
-fn has_strace() -> bool {
+pub(crate) fn has_strace() -> bool {
     let has = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
     if !has {
         skip("strace is not here");

@@ -1,11 +1,13 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::document::Mode;
+use mcpolicy_schema::finding::Severity;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::trust::{Demands, Trust};
@@ -29,6 +31,9 @@ use crate::settings::Settings;
 use crate::vault::{Item, Limits, Vault};
 use crate::worker::Failure;
 use crate::worker::homes::Homes;
+
+/// The state of a file that was not read, and the gap where the system is the reason.
+const UNREADABLE: &str = "unreadable";
 
 /// What a pass stands on.
 pub struct Setting<'a> {
@@ -124,15 +129,13 @@ pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyho
         vault: &opened.vault,
         journal: &mut opened.journal,
     };
-    let mut acted = Vec::new();
-    for file in &plan.files {
-        act_on(&mut hands, file, &outcome, &mut acted)?;
-    }
-    for at in &plan.whole {
-        acted.push(hands.take_unparseable(*at, &outcome.sources[*at].source)?);
-    }
-    let restored = restore_allowed(&mut hands, &under)?;
+    let done = act_on_all(&mut hands, &plan, &outcome, &under);
     drop(judge);
+    if done.is_err() {
+        // where the disk is full, what is old makes room for the next pass; the first error is the one to tell
+        let _ = keep_house(setting, &mut opened);
+    }
+    let (acted, restored) = done?;
     let mut remembered = opened.remembered.clone();
     if !in_force.expired {
         remembered.allow(ground, &outcome, &|at| homes.has_failed(at));
@@ -141,10 +144,32 @@ pub fn pass(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> anyho
         .save(&setting.state.join("remembered.json"), &before)
         .context("cannot keep what was allowed")?;
     keep_house(setting, &mut opened)?;
+    tell_unseen(ground, &outcome, &mut opened)?;
     let failed = tell_failed(setting, on, &mut opened)?;
     opened.activation.end()?;
     let Opened { replayed, notices, .. } = opened;
     Ok(Passed { outcome, in_force, ring, mode, plan, acted, restored, replayed, failed, notices })
+}
+
+/// What became of each file, and of what was put back.
+type Done = (Vec<Acted>, Vec<(Item, Restored)>);
+
+/// Acts on each file of a plan, and puts back what is allowed now.
+fn act_on_all(
+    hands: &mut Hands<'_, '_, '_>,
+    plan: &Plan,
+    outcome: &Outcome,
+    under: &str,
+) -> anyhow::Result<Done> {
+    let mut acted = Vec::new();
+    for file in &plan.files {
+        act_on(hands, file, outcome, &mut acted)?;
+    }
+    for at in &plan.whole {
+        acted.push(hands.take_unparseable(*at, &outcome.sources[*at].source)?);
+    }
+    let restored = restore_allowed(hands, under)?;
+    Ok((acted, restored))
 }
 
 /// Acts on one file: first outside of it, where that is enough, else in it, and then on approvals of what is gone.
@@ -192,6 +217,44 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> Outcome {
     outcome.gaps.sort();
     outcome.gaps.dedup();
     outcome
+}
+
+/// Files of clients that the system does not let be read, and why. A link that leads nowhere hides nothing, and what is
+/// no file of its user's is a finding of the report.
+fn unread(outcome: &Outcome) -> impl Iterator<Item = (&Path, &str)> {
+    let refused: BTreeSet<&Path> = outcome
+        .gaps
+        .iter()
+        .filter(|gap| gap.kind == UNREADABLE)
+        .filter_map(|gap| gap.path.as_deref())
+        .collect();
+    outcome.sources.iter().filter(|file| file.state == UNREADABLE).filter_map(move |file| {
+        let (path, finding) = (&*file.source.path, &file.findings.first()?.finding);
+        (finding.severity > Severity::Low && refused.contains(path)).then_some((path, &*finding.message))
+    })
+}
+
+/// Says what was not looked at: files of clients that cannot be read, and homes that were here before.
+fn tell_unseen(ground: &Ground, outcome: &Outcome, opened: &mut Opened) -> Result<(), ActError> {
+    for (path, why) in unread(outcome) {
+        opened.notices.push(format!(
+            "{} could not be read, so that nothing is known of the servers in it: {why}",
+            path.display()
+        ));
+    }
+    let (items, _) = opened.vault.items()?;
+    let is_here = |home: &str| ground.homes.iter().any(|known| known.layout.home == Path::new(home));
+    let mut gone: BTreeMap<String, usize> = BTreeMap::new();
+    for item in items.into_iter().filter(|item| item.is_open() && !is_here(&item.home)) {
+        *gone.entry(item.home).or_default() += 1;
+    }
+    for (home, count) in gone {
+        opened.notices.push(format!(
+            "the home {home} is not there: nothing was looked at in it, and {count} of its originals wait in the \
+             vault; mount it, or purge them if it is gone for good"
+        ));
+    }
+    Ok(())
 }
 
 /// Says of each home that gave no answer that it did not.
@@ -441,7 +504,7 @@ fn targets(
     in_force: &InForce,
     outcome: &mut Outcome,
     remembered: &Remembered,
-) -> std::collections::BTreeSet<usize> {
+) -> BTreeSet<usize> {
     let mut judge = Judge::new(on.ground, on.homes, terms(setting, in_force, remembered));
     let findings: Vec<usize> = outcome.entries.iter().map(|item| item.findings.len()).collect();
     let gaps = outcome.gaps.clone();
@@ -489,6 +552,7 @@ fn keep_house(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<()> 
 /// Whether everything that was planned is done.
 pub fn is_complete(passed: &Passed) -> bool {
     passed.failed.is_empty()
+        && unread(&passed.outcome).next().is_none()
         && passed.acted.iter().all(|acted| matches!(acted.end, End::Applied | End::Skipped))
 }
 

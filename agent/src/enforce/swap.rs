@@ -55,7 +55,7 @@ impl Hands<'_, '_, '_> {
         let context = &self.ground.homes[swap.home];
         let home = &context.layout.home;
         let real = home.join(&swap.opened.path);
-        let item = self.vault.keep(
+        let kept = self.vault.keep(
             vault::Original {
                 user: &context.user,
                 home: &home.to_string_lossy(),
@@ -68,9 +68,17 @@ impl Hands<'_, '_, '_> {
                 beside: swap.beside,
             },
             self.now,
-        )?;
+        );
         let mut acted =
             Acted { path: swap.found_as.to_owned(), actions: swap.actions, ..Acted::nothing(swap.source) };
+        let item = match kept {
+            Ok(item) => item,
+            // a user who fills the disk with large files must not keep those of others from being edited
+            Err(error) => {
+                let detail = format!("nothing was changed: {error}");
+                return Ok(Try::Done(Acted { end: End::Failed, detail, ..acted }));
+            }
+        };
         let temporary = match TempName::random() {
             Ok(name) => name,
             Err(fault) => {
@@ -105,7 +113,10 @@ impl Hands<'_, '_, '_> {
                 return self.give_up(&item, Some(intent), End::Failed, detail, acted).map(Try::Done);
             }
             // no outcome: the next pass looks which of the two files is there
-            Written::Unknown(detail) => return Ok(Try::Done(Acted { detail, ..acted })),
+            Written::Unknown(why) => {
+                let detail = format!("{why}; the next pass looks whether it was changed, and ends it");
+                return Ok(Try::Done(Acted { end: End::Failed, detail, ..acted }));
+            }
         }
         acted.detail = read_back(self, &item);
         if let Some(owner) = &swap.owner {
