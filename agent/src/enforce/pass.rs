@@ -14,11 +14,11 @@ use mcpolicy_schema::trust::{Demands, Trust};
 
 use super::act::{ActError, Acted, Hands};
 use super::activation::{self, Activation, Removals};
-use super::known::Knowledge;
-use super::plan::{self, FilePlan, Plan, Target};
+use super::known::{self, Knowledge};
+use super::plan::{self, FilePlan, Known, Plan, Target};
 use super::remembered::Remembered;
-use super::replay::{end_unannounced, replay};
-use super::restore::Restored;
+use super::replay::{Replayed, end_unannounced, replay};
+use super::restore::{Asked, Restored};
 use crate::discover::source::Source;
 use crate::gap::Gap;
 use crate::ground;
@@ -75,7 +75,7 @@ pub struct Passed {
     /// What was put back, because the policy allows it now.
     pub restored: Vec<(Item, Restored)>,
     /// What crashes had left, and how it ended.
-    pub replayed: Vec<(String, End)>,
+    pub replayed: Vec<Replayed>,
     /// Users whose homes gave no answer, and why: nothing more was done there.
     pub failed: Vec<(String, Failure)>,
     /// Everything that people must know.
@@ -88,7 +88,7 @@ struct Opened {
     journal: Journal,
     activation: Activation,
     remembered: Remembered,
-    replayed: Vec<(String, End)>,
+    replayed: Vec<Replayed>,
     notices: Vec<String>,
 }
 
@@ -161,6 +161,8 @@ fn act_on_all(
     outcome: &Outcome,
     under: &str,
 ) -> anyhow::Result<Done> {
+    // in the modes that write nothing, nothing is written
+    let due = if hands.mode < Mode::Hold { Vec::new() } else { hands.clean_what_is_due(outcome)? };
     let mut acted = Vec::new();
     for file in &plan.files {
         act_on(hands, file, outcome, &mut acted)?;
@@ -168,6 +170,7 @@ fn act_on_all(
     for at in &plan.whole {
         acted.push(hands.take_unparseable(*at, &outcome.sources[*at].source)?);
     }
+    acted.extend(due);
     let restored = restore_allowed(hands, under)?;
     Ok((acted, restored))
 }
@@ -193,6 +196,9 @@ fn act_on(
     }
     let done = hands.act(file.source, source)?;
     let approvals = hands.clean_approvals(file.source, source, &done.gone)?;
+    if let Some(item) = &done.item {
+        hands.note_cleaned(item, source, &approvals)?;
+    }
     // another path to a file that was acted on: there is nothing more to tell
     let is_known = |other: &&Acted| hands.knowledge.is_same(source, &outcome.sources[other.source].source);
     if done.end != End::Skipped || !acted.iter().any(|other| is_known(&other)) {
@@ -309,7 +315,7 @@ pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Resul
         journal: &mut opened.journal,
     };
     let item = hands.vault.item(id)?;
-    let restored = hands.restore(&item)?;
+    let restored = hands.restore(&item, Asked::ByHand)?;
     drop(judge);
     tell_failed(setting, on, &mut opened)?;
     opened.activation.end()?;
@@ -332,7 +338,7 @@ fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result
         if hands.homes.index_of(Path::new(&item.home)).is_none() {
             continue;
         }
-        let restored = hands.restore(&item)?;
+        let restored = hands.restore(&item, Asked::ByPolicy)?;
         // what failed or was in the way this time is tried again
         if restored.end == End::Skipped && item.considered.as_deref() != Some(under) {
             hands.vault.update(&Item { considered: Some(under.to_owned()), ..item.clone() })?;
@@ -383,8 +389,7 @@ fn open(setting: &Setting<'_>, on: On<'_, '_>) -> anyhow::Result<Opened> {
     }
     let mut replayed = Vec::new();
     for (number, intent) in &found.pending {
-        let end = replay(on.homes, &vault, &mut journal, (*number, intent), setting.now)?;
-        replayed.push((intent.path.clone(), end));
+        replayed.push(replay(on.homes, &vault, &mut journal, (*number, intent), setting.now)?);
     }
     end_unannounced(on.homes, &vault)?;
     let remembered = Remembered::load(&setting.state.join("remembered.json")).context(
@@ -462,11 +467,8 @@ fn choose(
     let old = InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest.clone() };
     let by_old = targets(setting, on, &old, outcome, &opened.remembered);
     let by_new = targets(setting, on, &newest, outcome, &opened.remembered);
-    let removals = Removals {
-        new: by_new.iter().filter(|at| !by_old.contains(at)).count(),
-        left_now: outcome.entries.len() - by_old.len(),
-    };
-    match opened.activation.consider(&candidate, &newest.policy.document().policy, removals)? {
+    let removals = removals(on.ground, outcome, &by_old, &by_new);
+    match opened.activation.consider(&candidate, &newest.policy.document().policy, &removals)? {
         Some(held) => {
             let detail = format!(
                 "policy {} is held, {} goes on acting: {}",
@@ -481,6 +483,32 @@ fn choose(
             with_mode(setting, on, newest, opened)
         }
     }
+}
+
+/// What a newer policy would newly remove: from the machine, and from each of its users.
+fn removals(
+    ground: &Ground,
+    outcome: &Outcome,
+    by_old: &BTreeSet<usize>,
+    by_new: &BTreeSet<usize>,
+) -> Vec<Removals> {
+    let mut whole = Removals { of: None, new: 0, left_now: 0 };
+    let mut by_user: BTreeMap<&str, Removals> = BTreeMap::new();
+    for (at, item) in outcome.entries.iter().enumerate().filter(|(at, _)| !by_old.contains(at)) {
+        let new = usize::from(by_new.contains(&at));
+        whole.new += new;
+        whole.left_now += 1;
+        let Some(home) = outcome.sources[item.source].source.home else { continue };
+        let user = ground.homes[home].user.as_str();
+        let one = by_user.entry(user).or_insert_with(|| Removals {
+            of: Some(user.to_owned()),
+            new: 0,
+            left_now: 0,
+        });
+        one.new += new;
+        one.left_now += 1;
+    }
+    std::iter::once(whole).chain(by_user.into_values()).collect()
 }
 
 fn activate(
@@ -510,7 +538,9 @@ fn targets(
     let gaps = outcome.gaps.clone();
     judge.judge(outcome);
     let mode = mode_of(setting, in_force, judge.ring());
-    let plan = plan::plan(outcome, in_force.policy.document(), mode);
+    let is_outside = |source: &Source| known::is_outside(on.ground, source);
+    let known = Known { is_outside: &is_outside, ..Known::NOTHING };
+    let plan = plan::plan_knowing(outcome, in_force.policy.document(), mode, known);
     // only a trial: what it found is not told
     for (item, count) in outcome.entries.iter_mut().zip(findings) {
         item.findings.truncate(count);
@@ -554,9 +584,4 @@ pub fn is_complete(passed: &Passed) -> bool {
     passed.failed.is_empty()
         && unread(&passed.outcome).next().is_none()
         && passed.acted.iter().all(|acted| matches!(acted.end, End::Applied | End::Skipped))
-}
-
-/// The source that an action was about.
-pub fn source_of<'p>(passed: &'p Passed, acted: &Acted) -> &'p Source {
-    &passed.outcome.sources[acted.source].source
 }

@@ -12,6 +12,10 @@ use crate::vault::{self, Beside, Item, State, Taken};
 use crate::worker::Opened;
 use crate::worker::homes::Written;
 
+/// Somebody was faster.
+const CHANGED: &str = "it was changed while it was edited: what was written then is in place, nothing of ours is, and the \
+    next pass looks at it again";
+
 /// What an open file is to become.
 pub(super) struct Swap<'s> {
     /// Index of the home.
@@ -34,6 +38,8 @@ pub(super) struct Swap<'s> {
     pub beside: Option<Beside>,
     /// Who owns the file beside its user.
     pub owner: Option<Owner>,
+    /// Other files may hold approvals of what is taken out.
+    pub approvals_due: bool,
 }
 
 /// What one try came to.
@@ -66,6 +72,7 @@ impl Hands<'_, '_, '_> {
                 edited: swap.after.unwrap_or_default(),
                 entries: swap.entries,
                 beside: swap.beside,
+                approvals_due: swap.approvals_due,
             },
             self.now,
         );
@@ -103,10 +110,12 @@ impl Hands<'_, '_, '_> {
         match written {
             Written::Done => {}
             Written::Changed => {
-                let detail = "it was changed while it was edited".to_owned();
+                let detail = CHANGED.to_owned();
                 return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Again);
             }
-            Written::Conflict(detail) => {
+            Written::Conflict(why) => {
+                let detail =
+                    format!("{why}; nothing of ours is in place, and the next pass looks at it again");
                 return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Done);
             }
             Written::Failed(detail) => {

@@ -67,7 +67,8 @@ pub(super) fn unparseable(outcome: &Outcome, policy: Unparseable, known: Known<'
     };
     let files = outcome.sources.iter().enumerate();
     files
-        .filter(|(_, file)| file.state == State::Unparseable.as_str() && goes(&file.source))
+        .filter(|(_, file)| file.state == State::Unparseable.as_str() && !(known.is_outside)(&file.source))
+        .filter(|(_, file)| goes(&file.source))
         .map(|(at, _)| at)
         .collect()
 }
