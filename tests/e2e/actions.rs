@@ -229,6 +229,100 @@ fn what_cannot_be_parsed_goes_by_policy_after_ten_seconds_but_never_a_file_with_
 }
 
 #[test]
+fn a_denied_server_of_a_project_outside_of_every_home_is_told_as_left_and_fails_no_pass() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let project = site.folder("srv/proj");
+        fs::create_dir_all(&project).unwrap();
+        let text = json!({"mcpServers": {"evil": npx("evil@1.0.0")}}).to_string();
+        fs::write(project.join(".mcp.json"), &text).unwrap();
+        give(&site.machine.root(), &site.folder("srv"));
+        put(
+            site,
+            ".claude.json",
+            &json!({"projects": {"/srv/proj": {}}, "mcpServers": {"evil": npx("evil@1.0.0")}}).to_string(),
+        );
+        for done in [1, 0] {
+            let pass = site.enforce();
+            assert_eq!(actions(&pass).len(), done, "{pass}");
+            assert_eq!(pass["left"].as_array().unwrap().len(), 1, "{pass}");
+            assert_eq!(pass["left"][0]["path"], "/srv/proj/.mcp.json");
+            assert!(
+                pass["left"][0]["why"].as_str().unwrap().contains("outside of its user's home"),
+                "{pass}"
+            );
+        }
+        assert_eq!(fs::read_to_string(project.join(".mcp.json")).unwrap(), text);
+    });
+}
+
+#[test]
+fn approvals_that_could_not_be_cleaned_with_their_server_are_cleaned_by_the_next_pass() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let servers = json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}});
+        put(site, "proj/.mcp.json", &servers.to_string());
+        put(site, "proj/.claude/settings.local.json", APPROVING);
+        let folder = site.machine.home().join("proj/.claude");
+        let may_write = |mode| {
+            fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        may_write(0o500);
+        let output = site.enforce_with(&[]);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(site.read("proj/.claude/settings.local.json"), APPROVING);
+        may_write(0o700);
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("approval", "evil")], "{pass}");
+        let left = "{\n  \"enabledMcpjsonServers\": [\"good\"],\n  \"theme\": \"dark\"\n}\n";
+        assert_eq!(site.read("proj/.claude/settings.local.json"), left);
+        // once: what its user approves then is for the next server of that name
+        put(site, "proj/.claude/settings.local.json", APPROVING);
+        assert_eq!(actions(&site.enforce()), []);
+        assert_eq!(site.read("proj/.claude/settings.local.json"), APPROVING);
+    });
+}
+
+/// Settings by which an item is restored by hand.
+fn settings(site: &Site) -> String {
+    let (settings, root) = (site.folder("agent.toml"), site.folder("published/root.1.json"));
+    fs::write(&settings, format!("schema = \"mcpolicy/agent/v1\"\n[policy]\ntrust_root = {root:?}\n"))
+        .unwrap();
+    settings.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_file_that_its_user_has_removed_is_made_anew_for_who_asks_by_hand_and_not_by_itself() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let text =
+            json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}}).to_string();
+        put(site, ".cursor/mcp.json", &text);
+        let pass = site.enforce();
+        let id = pass["files"][0]["vault"].as_str().unwrap().to_owned();
+        let settings = settings(site);
+        let file = site.machine.home().join(".cursor/mcp.json");
+        fs::remove_file(&file).unwrap();
+        let by_hand = ["quarantine", "restore", &id, "--settings", &settings];
+        let denied = site.run(&by_hand);
+        assert_eq!(denied.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&denied.stdout).into_owned();
+        assert!(
+            said.contains("its user has removed the file, and the policy in force does not allow"),
+            "{said}"
+        );
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
+        let pass = site.enforce();
+        assert_eq!((&pass["restored"], file.exists()), (&json!([]), false), "{pass}");
+        let restored = site.run(&by_hand);
+        let said = [restored.stdout, restored.stderr].concat();
+        assert_eq!(restored.status.code(), Some(0), "{}", String::from_utf8_lossy(&said));
+        assert_eq!(site.read(".cursor/mcp.json"), text);
+        assert_eq!(actions(&site.enforce()), []);
+    });
+}
+
+#[test]
 fn an_entry_that_two_paths_lead_to_is_acted_on_once() {
     both(|site| {
         site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));

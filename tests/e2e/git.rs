@@ -161,6 +161,46 @@ fn a_day_with_git(site: &Site, repository: &Repository) {
     repository.git(&["push", "origin", "main"]);
 }
 
+/// A colleague changes the very file; what Git wants of a developer whose tree is dirty is what the pass has said.
+fn a_pull_of_the_file_itself(site: &Site, repository: &Repository) {
+    git(&repository.root.join("colleague"), &["pull", "origin", "main"]);
+    let changed = tracked().replacen('{', "{\n  \"colleague\": 1,", 1);
+    repository.colleague(&[(repository.file, &changed)], "file");
+    let is_edited = !repository.git(&["status", "--porcelain", "--", repository.file]).is_empty();
+    if is_edited {
+        // as for any change of the user's own: it is not thrown away
+        assert!(!run_git(&repository.tree, &["pull", "--no-rebase"]).status.success());
+        repository.git(&["checkout", "--", repository.file]);
+    }
+    repository.git(&["pull", "--no-rebase"]);
+    assert_eq!(repository.text(), changed);
+    settle(site);
+    let pass = site.enforce();
+    assert_eq!(actions(&pass).len(), usize::from(is_edited), "{pass}");
+    assert_eq!(repository.text().contains("\"evil\""), !is_edited, "{pass}");
+    assert!(repository.text().contains("colleague"));
+    // the next change of it, over an edit that is put aside and thrown away
+    repository.colleague(&[(repository.file, &changed.replace(": 1,", ": 2,"))], "file again");
+    if is_edited {
+        repository.git(&["stash"]);
+    }
+    repository.git(&["pull", "--rebase"]);
+    if is_edited {
+        repository.git(&["stash", "drop"]);
+    }
+    // a branch with another state of the file, and back
+    for branch in ["topic", "main"] {
+        settle(site);
+        site.enforce();
+        if is_edited {
+            repository.git(&["checkout", "--", repository.file]);
+        }
+        repository.git(&["checkout", branch]);
+    }
+    settle(site);
+    site.enforce();
+}
+
 #[test]
 fn where_a_switch_holds_the_work_tree_stays_clean_and_the_server_is_off() {
     both(|site| {
@@ -186,6 +226,12 @@ fn where_a_switch_holds_the_work_tree_stays_clean_and_the_server_is_off() {
         assert_eq!(repository.git(&["status", "--porcelain"]), "");
         assert_eq!(repository.history(), before, "no commit touches the file");
         assert_eq!(repository.text(), tracked());
+        a_pull_of_the_file_itself(site, &repository);
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+        assert_eq!(
+            repository.git(&["log", "--oneline", "--author=dev", "--", repository.file]).lines().count(),
+            3
+        );
     });
 }
 
@@ -268,6 +314,10 @@ fn where_no_switch_holds_the_file_is_edited_and_how_to_undo_it_is_said() {
         a_day_with_git(site, &repository);
         assert_eq!(repository.history(), before, "no commit holds our edit");
         assert_eq!(repository.text(), edited);
+        assert_eq!(repository.git(&["status", "--porcelain"]).trim(), "M .mcp.json");
+        a_pull_of_the_file_itself(site, &repository);
+        let history = repository.history();
+        assert!(!history.contains("-    \"evil\""), "no commit takes it out: {history}");
         assert_eq!(repository.git(&["status", "--porcelain"]).trim(), "M .mcp.json");
         // what is allowed now comes back, and with it the clean tree
         site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));

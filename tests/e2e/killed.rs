@@ -27,13 +27,16 @@ const BATCH: usize = 4;
 const ENOUGH: Duration = Duration::from_secs(25);
 const ROUNDS: usize = 40;
 
-/// One file, as its user wrote it and as it is without what is denied.
+/// One file, as its user wrote it and as a pass leaves it; nothing where there is none.
 struct Planted {
     path: PathBuf,
-    old: String,
-    new: String,
+    old: Option<String>,
+    new: Option<String>,
     uid: Option<u32>,
 }
+
+/// Files below a project, or below the home: path, old, new.
+type Made = (String, Option<String>, Option<String>);
 
 struct Scene {
     machine: TestMachine,
@@ -91,9 +94,53 @@ fn text(at: usize) -> (&'static str, String, String) {
     }
 }
 
+/// One edited file of each project.
+fn edits(_: &str, at: usize) -> Vec<Made> {
+    let (path, old, new) = text(at);
+    vec![(format!("p{at}/{path}"), Some(old), Some(new))]
+}
+
+/// By turns a file that goes as a whole, an entry with its approval, and a switch outside of a work tree.
+fn other_kinds(user: &str, at: usize) -> Vec<Made> {
+    let entry = format!(r#""bad-{at}": {{"command": "npx", "args": ["-y", "bad-{at}@1.0.0"]}}"#);
+    match at % 3 {
+        // damaged in a way that its client reads past
+        0 => {
+            let damaged = format!("{{\"mcpServers\": {{{}  \"env\": {{}}}}}}}}", entry.trim_end_matches('}'));
+            vec![(format!("p{at}/.cursor/mcp.json"), Some(damaged), None)]
+        }
+        1 => {
+            let (_, old, new) = text(3 * at);
+            let (old, named) =
+                (old.replace(&format!("bad-{}", 3 * at), &format!("bad-{at}")), format!("bad-{at}"));
+            let approving = |names: &str| {
+                Some(format!("{{\n  \"enabledMcpjsonServers\": [{names}],\n  \"theme\": \"dark\"\n}}\n"))
+            };
+            let approvals = (approving(&format!("\"{named}\", \"good\"")), approving("\"good\""));
+            vec![
+                (format!("p{at}/.mcp.json"), Some(old), Some(new)),
+                (format!("p{at}/.claude/settings.local.json"), approvals.0, approvals.1),
+            ]
+        }
+        _ => {
+            let text = Some(format!("{{\"mcpServers\": {{{entry}}}}}\n"));
+            let switch = format!(".cursor/projects/home-{user}-p{at}/mcp-disabled.json");
+            vec![
+                (
+                    format!("p{at}/.git/HEAD"),
+                    Some("ref: refs/heads/main\n".to_owned()),
+                    Some("ref: refs/heads/main\n".to_owned()),
+                ),
+                (format!("p{at}/.cursor/mcp.json"), text.clone(), text),
+                (switch, None, Some(format!("[\"bad-{at}\"]\n"))),
+            ]
+        }
+    }
+}
+
 impl Scene {
-    /// Twenty files: of three users, whom workers serve, or all of one.
-    fn new(users: &[(&str, Option<u32>)], run_as: Option<u32>) -> Self {
+    /// Twenty projects: of three users, whom workers serve, or all of one.
+    fn new(users: &[(&str, Option<u32>)], run_as: Option<u32>, made: fn(&str, usize) -> Vec<Made>) -> Self {
         let machine = TestMachine::new(crate::BINARY);
         let root = machine.root();
         fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
@@ -106,10 +153,11 @@ impl Scene {
         fs::write(root.join("etc/passwd"), users.iter().map(line).collect::<String>()).unwrap();
         let planted = |at: usize| {
             let (user, uid) = users[at % users.len()];
-            let (path, old, new) = text(at);
-            Planted { path: root.join(format!("home/{user}/p{at}")).join(path), old, new, uid }
+            let home = root.join("home").join(user);
+            let files = made(user, at).into_iter();
+            files.map(move |(path, old, new)| Planted { path: home.join(path), old, new, uid })
         };
-        let files = (0..FILES).map(planted).collect();
+        let files = (0..FILES).flat_map(planted).collect();
         let bad = |at: usize| rule(&format!("bad-{at}"));
         let all: Vec<Value> = std::iter::once(rule("@acme/good")).chain((0..FILES).map(bad)).collect();
         for (folder, sequence, rules) in [("deny", 1, json!([rule("@acme/good")])), ("allow", 2, json!(all))]
@@ -143,9 +191,13 @@ impl Scene {
     fn plant(&self) {
         for file in &self.files {
             fs::create_dir_all(file.path.parent().unwrap()).unwrap();
-            fs::write(&file.path, &file.old).unwrap();
+            match &file.old {
+                Some(old) => fs::write(&file.path, old).unwrap(),
+                None => drop(fs::remove_file(&file.path)),
+            }
             let homes = self.path("home");
-            for part in file.path.ancestors().take_while(|part| *part != homes) {
+            let parts = file.path.ancestors().take_while(|part| *part != homes);
+            for part in parts.filter(|part| fs::symlink_metadata(part).is_ok()) {
                 lchown(part, file.uid, file.uid).unwrap();
             }
         }
@@ -182,8 +234,9 @@ impl Scene {
         start.elapsed()
     }
 
-    fn read(&self, file: &Planted) -> String {
-        fs::read_to_string(&file.path).unwrap_or_else(|error| panic!("{}: {error}", file.path.display()))
+    /// How many files a pass changes.
+    fn changing(&self) -> usize {
+        self.files.iter().filter(|file| file.old != file.new).count()
     }
 
     /// Each file is the old or the new one, and of those that are new the vault has the old. How many are new.
@@ -191,15 +244,13 @@ impl Scene {
         let originals = self.originals();
         let mut new = 0;
         for file in &self.files {
-            let (now, path) = (self.read(file), file.path.display());
+            let (now, path) = (fs::read_to_string(&file.path).ok(), file.path.display());
             if now != file.old {
                 assert_eq!(now, file.new, "{told}: {path} is neither");
-                let kept = self.path("state/vault/objects").join(digest_of(file.old.as_bytes()));
-                assert!(
-                    originals.contains_key(&digest_of(file.old.as_bytes())),
-                    "{told}: no item has {path}"
-                );
-                assert_eq!(fs::read(kept).unwrap(), file.old.as_bytes(), "{told}: {path}");
+                let old = file.old.as_deref().unwrap_or_default().as_bytes();
+                let kept = self.path("state/vault/objects").join(digest_of(old));
+                assert!(originals.contains_key(&digest_of(old)), "{told}: no item has {path}");
+                assert_eq!(fs::read(kept).unwrap(), old, "{told}: {path}");
                 new += 1;
             }
         }
@@ -250,7 +301,7 @@ impl Scene {
         records
     }
 
-    /// What is below the homes.
+    /// What is below the homes beside the files.
     fn tree(&self) -> BTreeSet<PathBuf> {
         let (mut tree, mut folders) = (BTreeSet::new(), vec![self.path("home")]);
         while let Some(folder) = folders.pop() {
@@ -261,6 +312,7 @@ impl Scene {
                 tree.insert(path);
             }
         }
+        tree.retain(|path| self.files.iter().all(|file| file.path != *path));
         tree
     }
 
@@ -284,7 +336,8 @@ impl Scene {
             std::thread::sleep(after);
             format!("after {after:?}")
         } else {
-            let (files, jitter) = (dice.below(FILES as u64), dice.within(Duration::from_millis(12)));
+            let (files, jitter) =
+                (dice.below(self.changing() as u64), dice.within(Duration::from_millis(12)));
             let intents = || fs::read_dir(self.path("state/vault/items")).map_or(0, Iterator::count) as u64;
             let before = intents();
             while intents() < before + files && child.try_wait().unwrap().is_none() {
@@ -359,10 +412,10 @@ fn rounds(scene: &Scene, dice: &mut Dice, restores: bool) {
             scene.plant();
             let told = format!("round {round}: {}", scene.kill("deny", span, dice));
             let new = scene.check_each(&told);
-            between += usize::from(new > 0 && new < FILES);
+            between += usize::from(new > 0 && new < scene.changing());
             scene.journal(true, &told);
             scene.whole_pass("deny");
-            assert_eq!(scene.check_each(&told), FILES, "{told}: all are done");
+            assert_eq!(scene.check_each(&told), scene.changing(), "{told}: all are done");
             scene.check_ended(&tree, &told);
         }
         done += BATCH;
@@ -390,10 +443,13 @@ fn restore_by_hand(scene: &Scene, dice: &mut Dice) {
     scene.whole_pass("deny");
     // accepted, but nothing is put back by itself in this mode
     complete(scene.pass("allow").args(["--mode-ceiling", "observe"]));
-    assert_eq!(scene.check_each("accepted"), FILES);
+    assert_eq!(scene.check_each("accepted"), scene.changing());
     let list = complete(&mut scene.command(&["quarantine", "list", "--json"]));
     let list: Value = serde_json::from_slice(&list.stdout).unwrap();
-    for item in list["items"].as_array().unwrap() {
+    let mut items = list["items"].as_array().unwrap().clone();
+    // an approval comes back to what is there
+    items.sort_by_key(|item| item["entries"].to_string().contains("\"approval\""));
+    for item in items {
         let settings = scene.path("agent.toml");
         let id = item["id"].as_str().unwrap();
         complete(&mut scene.command(&["quarantine", "restore", id, "--settings", text_of(&settings)]));
@@ -402,17 +458,17 @@ fn restore_by_hand(scene: &Scene, dice: &mut Dice) {
 }
 
 /// Three users, whom root's workers serve.
-fn of_root() -> Option<Scene> {
+fn of_root(made: fn(&str, usize) -> Vec<Made>) -> Option<Scene> {
     if !is_root() {
         skip("workers that are other users need root");
         return None;
     }
-    Some(Scene::new(&[("ann", Some(ANN)), ("bob", Some(ANN + 1)), ("cat", Some(ANN + 2))], None))
+    Some(Scene::new(&[("ann", Some(ANN)), ("bob", Some(ANN + 1)), ("cat", Some(ANN + 2))], None, made))
 }
 
 #[test]
 fn a_pass_that_is_killed_with_its_workers_leaves_each_file_old_or_new_and_the_next_one_ends_it() {
-    let Some(scene) = of_root() else { return };
+    let Some(scene) = of_root(edits) else { return };
     let mut dice = Dice::new(1);
     rounds(&scene, &mut dice, false);
     restore_by_hand(&scene, &mut dice);
@@ -421,20 +477,35 @@ fn a_pass_that_is_killed_with_its_workers_leaves_each_file_old_or_new_and_the_ne
 #[test]
 fn a_pass_in_one_process_that_is_killed_leaves_each_file_old_or_new_and_the_next_one_ends_it() {
     let user = is_root().then_some(ANN);
-    let scene = Scene::new(&[("ann", user)], user);
+    let scene = Scene::new(&[("ann", user)], user, edits);
     rounds(&scene, &mut Dice::new(2), false);
 }
 
 #[test]
 fn a_restore_that_is_killed_loses_no_original() {
-    let Some(scene) = of_root() else { return };
+    let Some(scene) = of_root(edits) else { return };
     rounds(&scene, &mut Dice::new(3), true);
+}
+
+/// Whole files, approvals and switches outside of work trees.
+#[test]
+fn a_pass_of_the_other_kinds_that_is_killed_leaves_each_file_old_or_new_and_the_next_one_ends_it() {
+    let Some(scene) = of_root(other_kinds) else { return };
+    let mut dice = Dice::new(4);
+    rounds(&scene, &mut dice, false);
+    restore_by_hand(&scene, &mut dice);
+}
+
+#[test]
+fn a_restore_of_the_other_kinds_that_is_killed_loses_no_original() {
+    let Some(scene) = of_root(other_kinds) else { return };
+    rounds(&scene, &mut Dice::new(5), true);
 }
 
 /// A crash between the vault and the journal: an original is kept, and nothing says for what.
 #[test]
 fn an_original_whose_change_was_never_announced_does_not_stay_pending() {
-    let Some(scene) = of_root() else { return };
+    let Some(scene) = of_root(edits) else { return };
     scene.whole_pass("deny");
     for edited in [true, false] {
         let (_, items) = scene.originals().pop_first().unwrap();

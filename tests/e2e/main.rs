@@ -14,6 +14,8 @@ mod coverage;
 #[cfg(unix)]
 mod enforce;
 #[cfg(unix)]
+mod faults;
+#[cfg(unix)]
 mod five_users;
 #[cfg(unix)]
 mod generated;

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use mcpolicy_tests::{report_of, run, workspace};
 use serde_json::{Value, json};
 
-use crate::enforce::{Site, actions, policy};
+use crate::enforce::{Site, actions, policy, rule};
 
 struct Client {
     package: &'static str,
@@ -288,4 +288,92 @@ fn real_clients_go_on_working_on_what_a_pass_leaves() {
     }
     let taken: BTreeSet<String> = actions(&site.enforce()).into_iter().map(|(_, server)| server).collect();
     assert_eq!(taken, BTreeSet::from(later.map(str::to_owned)), "and the next pass takes those");
+}
+
+/// Runs shell lines in the project where the home has the path that it has on the machine; what they print.
+fn on_the_machine(site: &Site, prefix: &Path, lines: &[&str]) -> String {
+    let root = site.machine.root();
+    // what is installed may itself lie below `/home`
+    let clients = root.join("clients");
+    std::fs::create_dir_all(&clients).unwrap();
+    let script = format!(
+        "set -e
+        for d in {POLICY_FOLDERS}; do if [ -d $d ]; then mount -t tmpfs none $d; fi; done
+        mount --bind {prefix} {clients}; mount --bind {home} /home; cd /home/dev/proj
+        {lines}",
+        prefix = prefix.display(),
+        clients = clients.display(),
+        home = root.join("home").display(),
+        lines = lines.join("\n")
+    );
+    let output = Command::new("unshare")
+        .args(["--mount", "--net", "bash", "-c", &script])
+        .env_clear()
+        .env("HOME", "/home/dev")
+        .env("PATH", format!("{}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin", clients.display()))
+        .env("DISABLE_AUTOUPDATER", "1")
+        .env("MCP_TIMEOUT", "2000")
+        .stdin(Stdio::null())
+        .output()
+        .expect("unshare runs");
+    let said = [&output.stderr[..], &output.stdout[..]].concat();
+    assert!(output.status.success(), "a client failed: {}", String::from_utf8_lossy(&said));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "installs real clients from the npm registry and needs root; .ci/run runs it"]
+fn the_real_claude_code_takes_a_server_for_off_whose_switch_a_pass_has_set_wherever_the_client_keeps_it() {
+    let prefix = installed();
+    let mut site = Site::new();
+    let project = site.machine.home().join("proj");
+    std::fs::create_dir_all(project.join(".claude")).unwrap();
+    // approved in the strongest way that there is: the switch wins
+    let approving = r#"{"enableAllProjectMcpServers": true}"#;
+    std::fs::write(project.join(".claude/settings.local.json"), approving).unwrap();
+    let adds = [
+        "git init -q",
+        "claude mcp add -s project cc-user -- npx -y pkg-user@1.0.0",
+        "claude mcp add -s project cc-denied -- npx -y pkg-denied@1.0.0",
+    ];
+    on_the_machine(&site, prefix, &adds);
+    let names = ["cc-user", "cc-denied"];
+    let list = |site: &Site| on_the_machine(site, prefix, &["claude mcp list"]);
+    let both = BTreeSet::from(names);
+    let said = list(&site);
+    assert_eq!(shown(&said, &names), both, "{said}");
+    let declared = std::fs::read(project.join(".mcp.json")).unwrap();
+
+    site.publish(&published());
+    let pass = site.enforce();
+    assert_eq!(actions(&pass), [("switch-off".to_owned(), "cc-denied".to_owned())], "{pass}");
+    let said = list(&site);
+    assert_eq!(shown(&said, &names), BTreeSet::from(["cc-user"]), "{said}");
+    let got = on_the_machine(&site, prefix, &["claude mcp get cc-denied"]);
+    assert!(got.contains("disabledMcpjsonServers"), "{got}");
+    assert_eq!(std::fs::read(project.join(".mcp.json")).unwrap(), declared, "the work tree is left");
+
+    // at its next start the client moves such lists out of its state into the project's local settings, which its own
+    // line in `.git/info/exclude` or the like hides from Git; the server stays off, and a pass sets the switch again
+    let moved = || {
+        let text = std::fs::read_to_string(project.join(".claude/settings.local.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["disabledMcpjsonServers"].clone()
+    };
+    on_the_machine(&site, prefix, &["claude mcp add -s user cc-later -- npx -y pkg-user@1.0.0"]);
+    assert_eq!(moved(), json!(["cc-denied"]));
+    site.enforce();
+    let said = list(&site);
+    assert_eq!(shown(&said, &names), BTreeSet::from(["cc-user"]), "{said}");
+    assert_eq!(moved(), json!(["cc-denied"]), "once");
+
+    // allowed: the state is as it was, and what the client has moved is its user's to take out
+    let mut allowing = published();
+    allowing["rule"].as_array_mut().unwrap().push(rule("pkg-denied"));
+    site.publish(&allowing);
+    let pass = site.enforce();
+    assert_eq!(pass["restored"][0]["entries"], json!(["cc-denied"]), "{pass}");
+    assert!(!site.read(".claude.json").contains("disabledMcpjsonServers"));
+    std::fs::write(project.join(".claude/settings.local.json"), approving).unwrap();
+    let said = list(&site);
+    assert_eq!(shown(&said, &names), both, "{said}");
 }

@@ -42,7 +42,7 @@ pub(crate) fn site() -> Option<Site> {
     Some(site)
 }
 
-fn give(path: &Path, uid: u32) {
+pub(crate) fn give(path: &Path, uid: u32) {
     std::os::unix::fs::lchown(path, Some(uid), Some(uid)).unwrap();
 }
 
@@ -254,7 +254,7 @@ fn the_worker_does_nothing_for_whoever_starts_it_by_hand() {
     assert!(!String::from_utf8_lossy(&help.stdout).contains("worker"));
 }
 
-fn has_strace() -> bool {
+pub(crate) fn has_strace() -> bool {
     let has = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
     if !has {
         skip("strace is not here");
@@ -317,6 +317,22 @@ fn a_worker_that_is_killed_before_its_exchange_has_changed_nothing() {
 #[test]
 fn a_worker_that_is_killed_after_its_exchange_has_changed_the_file() {
     killed_at("unlinkat", true);
+}
+
+#[test]
+fn a_crash_between_an_entry_and_its_approvals_leaves_them_to_the_next_pass() {
+    let Some(site) = site().filter(|_| has_strace()) else { return };
+    let servers_file = put(&site, ("ann", ANN), "proj/.mcp.json", &servers(&["good", "bad"]));
+    let approving = r#"{"enabledMcpjsonServers": ["bad", "good"]}"#;
+    let approvals = put(&site, ("ann", ANN), "proj/.claude/settings.local.json", approving);
+    let output = traced(&site, &["-e", "inject=renameat2:signal=KILL:when=2"]);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(names(&servers_file), ["good"], "the entry is out");
+    assert_eq!(fs::read_to_string(&approvals).unwrap(), approving, "its approval is not");
+    let pass = site.enforce();
+    assert_eq!(actions(&pass), [("approval".to_owned(), "bad".to_owned())], "{pass}");
+    assert_eq!(fs::read_to_string(&approvals).unwrap(), r#"{"enabledMcpjsonServers": ["good"]}"#);
+    assert_eq!(actions(&site.enforce()), []);
 }
 
 #[test]

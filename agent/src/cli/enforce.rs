@@ -153,8 +153,9 @@ impl Answer {
         let path = |source: usize| passed.outcome.sources[source].source.path.to_string_lossy().into_owned();
         let mut notices = passed.notices.clone();
         notices.extend(about.notices);
-        for (path, end) in &passed.replayed {
-            notices.push(format!("an earlier edit of {path} was broken off: {}", end.as_str()));
+        for replayed in &passed.replayed {
+            let (end, detail) = (replayed.end.as_str(), &replayed.detail);
+            notices.push(format!("an earlier edit of {} was broken off: {end} ({detail})", replayed.path));
         }
         Self {
             schema: "mcpolicy/pass/v1",

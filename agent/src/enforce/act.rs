@@ -125,7 +125,8 @@ impl Hands<'_, '_, '_> {
         }
         Ok(last.map_or(Acted::nothing(at), |acted| Acted {
             detail: format!(
-                "it was changed {TRIES} times while it was edited; it is looked at again at the next pass"
+                "it was changed {TRIES} times while it was edited: what was written last is in place, nothing of ours \
+                 is, and the next pass looks at it again"
             ),
             ..acted
         }))
@@ -324,6 +325,7 @@ impl Hands<'_, '_, '_> {
         edit: &Edit<'_>,
     ) -> Result<Try, ActError> {
         let actions = self.actions(edit);
+        let gone = gone(edit, &actions);
         let swap = Swap {
             home: source.home.unwrap_or(usize::MAX),
             source: at,
@@ -335,12 +337,11 @@ impl Hands<'_, '_, '_> {
             actions,
             beside: None,
             owner: self.knowledge.owner(source),
+            approvals_due: !self.approvals_of(source, &gone).is_empty(),
         };
         let tried = self.swap(swap, |hands, item| hands.read_back(source, item))?;
         Ok(match tried {
-            Try::Done(acted) if acted.end == End::Applied => {
-                Try::Done(Acted { gone: gone(edit, &acted), ..acted })
-            }
+            Try::Done(acted) if acted.end == End::Applied => Try::Done(Acted { gone, ..acted }),
             tried => tried,
         })
     }
@@ -417,11 +418,10 @@ fn became(item: &Assessed, action: &str, after: &Outcome) -> Option<String> {
     same.next().filter(|_| action != "quarantine").map(|other| other.fingerprint.clone())
 }
 
-/// The entries that an applied edit took out.
-fn gone(edit: &Edit<'_>, acted: &Acted) -> Vec<Gone> {
-    let all = edit.targets.iter().zip(&acted.actions).filter(|((_, action), _)| *action == "quarantine");
-    all.map(|((at, _), action)| Gone { entry: edit.entries[*at].entry.clone(), action: action.clone() })
-        .collect()
+/// The entries that an edit takes out.
+fn gone(edit: &Edit<'_>, actions: &[Action]) -> Vec<Gone> {
+    let all = edit.targets.iter().zip(actions).filter(|((_, action), _)| *action == "quarantine");
+    all.map(|((at, _), action)| Gone::of(&edit.entries[*at].entry, action)).collect()
 }
 
 /// What the vault says of each entry.

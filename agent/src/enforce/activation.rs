@@ -72,9 +72,12 @@ pub struct Activation {
     state: State,
 }
 
-/// What a newer policy would newly remove.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a newer policy would newly remove, from a machine or from one of its users: many allowed entries of one user must
+/// not make what befalls another look small.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removals {
+    /// The user; nobody for the whole machine.
+    pub of: Option<String>,
     /// Entries that it would act on and the acting one does not.
     pub new: usize,
     /// Entries that the acting one leaves.
@@ -83,7 +86,7 @@ pub struct Removals {
 
 impl Removals {
     /// Whether that is more than the policy may remove at once.
-    fn exceed(self, settings: &PolicySettings) -> bool {
+    fn exceed(&self, settings: &PolicySettings) -> bool {
         let limits = settings.max_new_removals;
         let too_many = self.new > limits.entries as usize;
         let too_large_a_share = self.new * 100 > self.left_now * usize::from(limits.percent);
@@ -169,7 +172,7 @@ impl Activation {
         &mut self,
         newest: &Acted,
         settings: &PolicySettings,
-        removals: Removals,
+        removals: &[Removals],
     ) -> Result<Option<Held>, ActivationError> {
         if let Some(held) = &self.state.held
             && held.crashed
@@ -177,11 +180,12 @@ impl Activation {
         {
             return Ok(Some(held.clone()));
         }
-        if !removals.exceed(settings) {
+        let Some(removals) = removals.iter().find(|removals| removals.exceed(settings)) else {
             return Ok(None);
-        }
+        };
+        let whose = removals.of.as_ref().map_or_else(String::new, |user| format!(" of {user}"));
         let why = format!(
-            "it would newly remove {} of {} entries, and its `max_new_removals` allows {} or {} percent; \
+            "it would newly remove {} of {} entries{whose}, and its `max_new_removals` allows {} or {} percent; \
              sign one with `acknowledge_breaking`, or roll it out by rings",
             removals.new,
             removals.left_now,
@@ -251,6 +255,10 @@ mod tests {
         (Acted { sequence, sha256: digest_of(body) }, policy.document().policy.clone())
     }
 
+    fn removals(new: usize, left_now: usize) -> Removals {
+        Removals { of: None, new, left_now }
+    }
+
     fn at(minute: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + minute * 60).unwrap()
     }
@@ -262,16 +270,32 @@ mod tests {
         let (first, _) = of(1, BODY);
         assert!(activation.activate(&first, BODY).unwrap());
         let (second, mut settings) = of(2, OTHER);
-        let many = Removals { new: 6, left_now: 10 };
-        let held = activation.consider(&second, &settings, many).unwrap().unwrap();
+        let many = [removals(6, 10)];
+        let held = activation.consider(&second, &settings, &many).unwrap().unwrap();
         assert!(held.why.contains("6 of 10"), "{}", held.why);
         let (acting, policy) = activation.acting_before(&second.sha256).unwrap();
         assert_eq!((acting, policy.document().policy.name.as_str()), (first, "a"));
-        for few in [Removals { new: 5, left_now: 5 }, Removals { new: 6, left_now: 100 }] {
-            assert_eq!(activation.consider(&second, &settings, few).unwrap(), None, "{few:?}");
+        for few in [removals(5, 5), removals(6, 100)] {
+            assert_eq!(
+                activation.consider(&second, &settings, std::slice::from_ref(&few)).unwrap(),
+                None,
+                "{few:?}"
+            );
         }
         settings.acknowledge_breaking = Some("SEC-1".into());
-        assert_eq!(activation.consider(&second, &settings, many).unwrap(), None);
+        assert_eq!(activation.consider(&second, &settings, &many).unwrap(), None);
+    }
+
+    #[test]
+    fn what_befalls_one_user_is_not_made_small_by_the_entries_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut activation = Activation::open(folder.path()).unwrap();
+        let (second, settings) = of(2, OTHER);
+        let ann = Removals { of: Some("ann".into()), ..removals(6, 6) };
+        let bob = Removals { of: Some("bob".into()), ..removals(0, 1000) };
+        assert_eq!(activation.consider(&second, &settings, &[removals(6, 1006)]).unwrap(), None);
+        let held = activation.consider(&second, &settings, &[removals(6, 1006), bob, ann]).unwrap().unwrap();
+        assert!(held.why.contains("6 of 6 entries of ann"), "{}", held.why);
     }
 
     #[test]
@@ -288,10 +312,10 @@ mod tests {
         let held = open().begin(at(3)).unwrap().unwrap();
         assert_eq!(held.policy, second);
         assert_eq!(open().acting_before(&second.sha256).unwrap().0, first);
-        let nothing = Removals { new: 0, left_now: 10 };
-        assert!(open().consider(&second, &settings, nothing).unwrap().is_some(), "it never acts again");
+        let nothing = [removals(0, 10)];
+        assert!(open().consider(&second, &settings, &nothing).unwrap().is_some(), "it never acts again");
         let (third, settings) = (Acted { sequence: 3, sha256: "0".into() }, settings);
-        assert_eq!(open().consider(&third, &settings, nothing).unwrap(), None, "the next one may");
+        assert_eq!(open().consider(&third, &settings, &nothing).unwrap(), None, "the next one may");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mcpolicy_clients::adapters::by_id;
-use mcpolicy_schema::entry::{ClientId, Entry};
+use mcpolicy_schema::entry::{ClientId, Entry, Scope};
 
 use super::act::{ActError, Acted, Hands, TRIES};
 use super::plan::{FilePlan, Wish};
@@ -17,6 +17,9 @@ use crate::vault::{Beside, Item, Taken};
 use crate::worker::Draft;
 use crate::worker::aside::{Aside, Declaration, Keeping, KeptFile, Settling};
 
+/// Of no file that this pass has found.
+const NO_SOURCE: usize = usize::MAX;
+
 /// The words of the actions.
 pub(super) const SWITCH_OFF: &str = "switch-off";
 const APPROVAL: &str = "approval";
@@ -24,14 +27,26 @@ const APPROVAL: &str = "approval";
 /// An entry that was taken out, and why.
 #[derive(Debug, Clone)]
 pub struct Gone {
-    /// The entry as it was.
-    pub entry: Entry,
+    /// Its name, as it stood in its file.
+    pub name: String,
+    /// JSON Pointer of where it stood.
+    pub key_path: String,
+    /// Its scope, as the client of the action reads it.
+    pub scope: Scope,
     /// What was done.
     pub action: Action,
 }
 
+impl Gone {
+    /// An entry that an action takes out.
+    pub(super) fn of(entry: &Entry, action: &Action) -> Self {
+        let (name, key_path) = (entry.name.clone(), entry.key_path.clone());
+        Self { name, key_path, scope: entry.scope, action: action.clone() }
+    }
+}
+
 /// The files of one kind of one client, and the entries that they are about.
-type Groups = BTreeMap<(ClientId, String), Vec<(Declaration, Action)>>;
+pub(super) type Groups = BTreeMap<(ClientId, String), Vec<(Declaration, Action)>>;
 
 impl Hands<'_, '_, '_> {
     /// Sets the off switches that the targets of a file wish for.
@@ -72,25 +87,78 @@ impl Hands<'_, '_, '_> {
         source: &Source,
         gone: &[Gone],
     ) -> Result<Vec<Acted>, ActError> {
+        let mut all = Vec::new();
+        for ((client, template), entries) in self.approvals_of(source, gone) {
+            let (declared, others) = (Vec::new(), Vec::new());
+            let aside = Aside { client, keeping: Keeping::Approvals, template, declared, others };
+            all.extend(self.settle_all(at, source, aside, entries)?);
+        }
+        Ok(all)
+    }
+
+    /// Files in which clients may keep approvals of entries that are gone from a file.
+    pub(super) fn approvals_of(&self, source: &Source, gone: &[Gone]) -> Groups {
         let mut groups = Groups::new();
-        for Gone { entry, action } in gone {
+        for Gone { name, key_path, scope, action } in gone {
             let mut clients: Vec<ClientId> = source.readings.iter().map(|r| r.adapter.about().id).collect();
             clients.sort_unstable();
             clients.dedup();
             for client in clients {
                 let Some(adapter) = by_id(client) else { continue };
-                let Some(one) = self.knowledge.declaration(source, entry, client) else { continue };
+                let Some(one) =
+                    self.knowledge.declared_as(source, (name, key_path), (&action.client, *scope), client)
+                else {
+                    continue;
+                };
                 for keeps in adapter.approval_files(&one.declared()) {
                     let action = Action { action: APPROVAL.to_owned(), ..action.clone() };
                     groups.entry((client, keeps.path)).or_default().push((one.clone(), action));
                 }
             }
         }
+        groups
+    }
+
+    /// Takes note that the approvals of what an item took out are gone, if they are: the next pass need not look.
+    ///
+    /// # Errors
+    /// The vault cannot be read or written.
+    pub fn note_cleaned(&self, id: &str, source: &Source, cleaned: &[Acted]) -> Result<(), ActError> {
+        // a home that gives no answer does not say either where approvals are
+        let is_done = cleaned.iter().all(|acted| acted.end == End::Applied)
+            && source.home.is_some_and(|home| !self.homes.has_failed(home));
+        let item = self.vault.item(id)?;
+        if is_done && item.approvals_due {
+            self.vault.update(&Item { approvals_due: false, ..item })?;
+        }
+        Ok(())
+    }
+
+    /// Cleans the approvals of what earlier passes took out and could not clean: a crash came between, or the file could
+    /// not be written. What is declared again by now is judged as it stands there, and keeps its own.
+    ///
+    /// # Errors
+    /// As [`Hands::act`].
+    pub fn clean_what_is_due(&mut self, outcome: &Outcome) -> Result<Vec<Acted>, ActError> {
         let mut all = Vec::new();
-        for ((client, template), entries) in groups {
-            let (declared, others) = (Vec::new(), Vec::new());
-            let aside = Aside { client, keeping: Keeping::Approvals, template, declared, others };
-            all.extend(self.settle_all(at, source, aside, entries)?);
+        for item in self.vault.items()?.0.into_iter().filter(|item| item.approvals_due && item.is_open()) {
+            let mut files = outcome.sources.iter();
+            let at = files.position(|file| file.source.path.to_string_lossy() == item.found_as);
+            let known = at.map(|at| outcome.sources[at].source.clone());
+            let Some(source) = known.or_else(|| self.source_of(&item)) else { continue };
+            if source.home.is_none_or(|home| self.homes.has_failed(home)) {
+                continue;
+            }
+            let stands = |taken: &Taken| {
+                let mut entries = outcome.entries.iter().filter(|entry| Some(entry.source) == at);
+                entries.any(|entry| entry.entry.key_path == taken.key_path)
+            };
+            let out =
+                item.entries.iter().filter(|taken| !taken.restored && taken.left.is_none() && !stands(taken));
+            let gone: Vec<Gone> = out.map(|taken| gone_of(&item, taken, &source)).collect();
+            let cleaned = self.clean_approvals(at.unwrap_or(NO_SOURCE), &source, &gone)?;
+            self.note_cleaned(&item.id, &source, &cleaned)?;
+            all.extend(cleaned);
         }
         Ok(all)
     }
@@ -182,6 +250,7 @@ impl Hands<'_, '_, '_> {
                 entries: taken(aside, actions, &draft),
                 beside: Some(beside(source, aside, opened.existed)),
                 owner: None,
+                approvals_due: false,
             };
             let tried = self.swap(swap, |hands, _| hands.read_back_kept(home, aside, path));
             self.homes.close(home);
@@ -217,6 +286,25 @@ impl Hands<'_, '_, '_> {
             declared: entries.iter().filter_map(|at| beside.declared.get(*at).cloned()).collect(),
             others: Vec::new(),
         })
+    }
+}
+
+/// What an item of the vault says that is gone.
+fn gone_of(item: &Item, taken: &Taken, source: &Source) -> Gone {
+    let reading = source.readings.iter().find(|reading| reading.adapter.about().id == item.client);
+    Gone {
+        name: taken.name.clone(),
+        key_path: taken.key_path.clone(),
+        scope: reading.unwrap_or(source.owner()).location.scope,
+        action: Action {
+            action: taken.action.clone(),
+            server: taken.identity.clone(),
+            client: item.client.clone(),
+            fingerprint: taken.fingerprint.clone(),
+            code: taken.code.clone(),
+            detail: taken.detail.clone(),
+            rule: None,
+        },
     }
 }
 

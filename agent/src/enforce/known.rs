@@ -25,6 +25,11 @@ use crate::worker::aside::{Around, Aside, Declaration, Keeping};
 use crate::worker::homes::Homes;
 use crate::{resolve, running};
 
+/// Whether a file, as it was found, lies outside of the home of the user for whom it was.
+pub fn is_outside(ground: &Ground, source: &Source) -> bool {
+    source.home.is_some_and(|at| !source.path.starts_with(&ground.homes[at].layout.home))
+}
+
 /// What is known of the homes of a ground. What their workers are asked is asked once.
 pub struct Knowledge<'k, 'h> {
     ground: &'k Ground,
@@ -94,6 +99,7 @@ impl<'k, 'h> Knowledge<'k, 'h> {
             last_allowed: &|source, entry| self.last_allowed(source, entry),
             switches: &|source, entry| self.switches(source, entry),
             unchanged: &|source| self.around(source).map(|around| around.unchanged).unwrap_or(Duration::ZERO),
+            is_outside: &|source| is_outside(self.ground, source),
         })
     }
 
@@ -124,10 +130,21 @@ impl<'k, 'h> Knowledge<'k, 'h> {
 
     /// An entry as other files of one of its clients name it; nothing where a path cannot be written there.
     pub fn declaration(&self, source: &Source, entry: &Entry, client: ClientId) -> Option<Declaration> {
+        self.declared_as(source, (&entry.name, &entry.key_path), (entry.client, entry.scope), client)
+    }
+
+    /// The same for an entry that is only known by its name and place, and by its scope as one client reads it.
+    pub fn declared_as(
+        &self,
+        source: &Source,
+        (name, key_path): (&str, &str),
+        (read_by, scope): (&str, Scope),
+        client: ClientId,
+    ) -> Option<Declaration> {
         let own = source.readings.iter().find(|reading| reading.adapter.about().id == client);
         let scope = match own {
-            Some(reading) if entry.client != client => reading.location.scope,
-            _ => entry.scope,
+            Some(reading) if read_by != client => reading.location.scope,
+            _ => scope,
         };
         let around = self.around(source)?;
         let text = |path: &Option<PathBuf>| match path {
@@ -135,9 +152,9 @@ impl<'k, 'h> Knowledge<'k, 'h> {
             _ => Some(None),
         };
         Some(Declaration {
-            name: entry.name.clone(),
+            name: name.to_owned(),
             scope,
-            key_path: entry.key_path.clone(),
+            key_path: key_path.to_owned(),
             project: text(&around.project)?,
             checkout: text(&around.checkout)?,
             repository: text(&around.repository)?,

@@ -1,23 +1,24 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::document::Mode;
+use mcpolicy_schema::finding::Severity;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::trust::{Demands, Trust};
 
 use super::act::{ActError, Acted, Hands};
 use super::activation::{self, Activation, Removals};
-use super::known::Knowledge;
-use super::plan::{self, FilePlan, Plan, Target};
+use super::known::{self, Knowledge};
+use super::plan::{self, FilePlan, Known, Plan, Target};
 use super::remembered::Remembered;
-use super::replay::{end_unannounced, replay};
-use super::restore::Restored;
+use super::replay::{Replayed, end_unannounced, replay};
+use super::restore::{Asked, Restored};
 use crate::discover::source::Source;
 use crate::gap::Gap;
 use crate::ground;
@@ -30,6 +31,9 @@ use crate::settings::Settings;
 use crate::vault::{Item, Limits, Vault};
 use crate::worker::homes::Homes;
 use crate::worker::{Failure, is_too_much};
+
+/// The state of a file that was not read, and the gap where the system is the reason.
+const UNREADABLE: &str = "unreadable";
 
 /// What a pass stands on.
 pub struct Setting<'a> {
@@ -71,7 +75,7 @@ pub struct Passed {
     /// What was put back, because the policy allows it now.
     pub restored: Vec<(Item, Restored)>,
     /// What crashes had left, and how it ended.
-    pub replayed: Vec<(String, End)>,
+    pub replayed: Vec<Replayed>,
     /// Users whose homes gave no answer, and why: nothing more was done there.
     pub failed: Vec<(String, Failure)>,
     /// Everything that people must know.
@@ -86,7 +90,7 @@ struct Opened {
     remembered: Remembered,
     /// What crashes had left and is not ended yet.
     pending: BTreeMap<u64, Intent>,
-    replayed: Vec<(String, End)>,
+    replayed: Vec<Replayed>,
     notices: Vec<String>,
 }
 
@@ -141,10 +145,43 @@ fn pass_opened(
         vault: &opened.vault,
         journal: &mut opened.journal,
     };
+    let done = act_on_all(setting, &mut hands, &plan, (&outcome, &under));
+    drop(judge);
+    if done.is_err() {
+        // where the disk is full, what is old makes room for the next pass; the first error is the one to tell
+        let _ = keep_house(setting, opened);
+    }
+    let (acted, restored) = done?;
+    let mut remembered = opened.remembered.clone();
+    if !in_force.expired {
+        remembered.allow(ground, &outcome, &|at| homes.has_failed(at));
+    }
+    remembered
+        .save(&setting.state.join("remembered.json"), &before)
+        .context("cannot keep what was allowed")?;
+    keep_house(setting, opened)?;
+    tell_unseen(ground, &outcome, opened)?;
+    let failed = tell_failed(setting, on, opened)?;
+    let (replayed, notices) = (Vec::new(), Vec::new());
+    Ok(Passed { outcome, in_force, ring, mode, plan, acted, restored, replayed, failed, notices })
+}
+
+/// What became of each file, and of what was put back.
+type Done = (Vec<Acted>, Vec<(Item, Restored)>);
+
+/// Acts on each file of a plan, and puts back what is allowed now.
+fn act_on_all(
+    setting: &Setting<'_>,
+    hands: &mut Hands<'_, '_, '_>,
+    plan: &Plan,
+    (outcome, under): (&Outcome, &str),
+) -> anyhow::Result<Done> {
+    // in the modes that write nothing, nothing is written
+    let due = if hands.mode < Mode::Hold { Vec::new() } else { hands.clean_what_is_due(outcome)? };
     let mut acted = Vec::new();
     let room = u64::from(setting.settings.vault.max_mib) << 20;
     for file in &plan.files {
-        act_on(&mut hands, file, &outcome, &mut acted)?;
+        act_on(hands, file, outcome, &mut acted)?;
         // attack: a thousand large files in one home fill the disk before the pass is over
         if hands.vault.grown() > room / 4 {
             prune_vault(setting, hands.vault, hands.journal)?;
@@ -159,19 +196,9 @@ fn pass_opened(
             hands.take_unparseable(*at, &file.source)?
         });
     }
-    let restored = restore_allowed(&mut hands, &under)?;
-    drop(judge);
-    let mut remembered = opened.remembered.clone();
-    if !in_force.expired {
-        remembered.allow(ground, &outcome, &|at| homes.has_failed(at));
-    }
-    remembered
-        .save(&setting.state.join("remembered.json"), &before)
-        .context("cannot keep what was allowed")?;
-    keep_house(setting, opened)?;
-    let failed = tell_failed(setting, on, opened)?;
-    let (replayed, notices) = (Vec::new(), Vec::new());
-    Ok(Passed { outcome, in_force, ring, mode, plan, acted, restored, replayed, failed, notices })
+    acted.extend(due);
+    let restored = restore_allowed(hands, under)?;
+    Ok((acted, restored))
 }
 
 /// Acts on one file: first outside of it, where that is enough, else in it, and then on approvals of what is gone.
@@ -195,6 +222,9 @@ fn act_on(
     }
     let done = hands.act(file.source, source)?;
     let approvals = hands.clean_approvals(file.source, source, &done.gone)?;
+    if let Some(item) = &done.item {
+        hands.note_cleaned(item, source, &approvals)?;
+    }
     // another path to a file that was acted on: there is nothing more to tell
     let is_known = |other: &&Acted| hands.knowledge.is_same(source, &outcome.sources[other.source].source);
     if done.end != End::Skipped || !acted.iter().any(|other| is_known(&other)) {
@@ -219,6 +249,44 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> Outcome {
     outcome.gaps.sort();
     outcome.gaps.dedup();
     outcome
+}
+
+/// Files of clients that the system does not let be read, and why. A link that leads nowhere hides nothing, and what is
+/// no file of its user's is a finding of the report.
+fn unread(outcome: &Outcome) -> impl Iterator<Item = (&Path, &str)> {
+    let refused: BTreeSet<&Path> = outcome
+        .gaps
+        .iter()
+        .filter(|gap| gap.kind == UNREADABLE)
+        .filter_map(|gap| gap.path.as_deref())
+        .collect();
+    outcome.sources.iter().filter(|file| file.state == UNREADABLE).filter_map(move |file| {
+        let (path, finding) = (&*file.source.path, &file.findings.first()?.finding);
+        (finding.severity > Severity::Low && refused.contains(path)).then_some((path, &*finding.message))
+    })
+}
+
+/// Says what was not looked at: files of clients that cannot be read, and homes that were here before.
+fn tell_unseen(ground: &Ground, outcome: &Outcome, opened: &mut Opened) -> Result<(), ActError> {
+    for (path, why) in unread(outcome) {
+        opened.notices.push(format!(
+            "{} could not be read, so that nothing is known of the servers in it: {why}",
+            path.display()
+        ));
+    }
+    let (items, _) = opened.vault.items()?;
+    let is_here = |home: &str| ground.homes.iter().any(|known| known.layout.home == Path::new(home));
+    let mut gone: BTreeMap<String, usize> = BTreeMap::new();
+    for item in items.into_iter().filter(|item| item.is_open() && !is_here(&item.home)) {
+        *gone.entry(item.home).or_default() += 1;
+    }
+    for (home, count) in gone {
+        opened.notices.push(format!(
+            "the home {home} is not there: nothing was looked at in it, and {count} of its originals wait in the \
+             vault; mount it, or purge them if it is gone for good"
+        ));
+    }
+    Ok(())
 }
 
 /// Says of each home that gave no answer that it did not.
@@ -285,7 +353,7 @@ fn restore_opened(
         journal: &mut opened.journal,
     };
     let item = hands.vault.item(id)?;
-    let restored = hands.restore(&item)?;
+    let restored = hands.restore(&item, Asked::ByHand)?;
     drop(judge);
     tell_failed(setting, on, opened)?;
     Ok(restored)
@@ -307,7 +375,7 @@ fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result
         if hands.homes.index_of(Path::new(&item.home)).is_none() {
             continue;
         }
-        let restored = match hands.restore(&item) {
+        let restored = match hands.restore(&item, Asked::ByPolicy) {
             // one original that cannot be read keeps nothing else from its turn
             Err(ActError::Vault(error)) => Restored::not(
                 End::Failed,
@@ -371,8 +439,8 @@ fn open(setting: &Setting<'_>) -> anyhow::Result<Opened> {
 /// Finishes or undoes what a crash broke off, and loads what was remembered.
 fn finish_broken(setting: &Setting<'_>, on: On<'_, '_>, opened: &mut Opened) -> anyhow::Result<()> {
     for (number, intent) in std::mem::take(&mut opened.pending) {
-        let end = replay(on.homes, &opened.vault, &mut opened.journal, (number, &intent), setting.now)?;
-        opened.replayed.push((intent.path, end));
+        let replayed = replay(on.homes, &opened.vault, &mut opened.journal, (number, &intent), setting.now)?;
+        opened.replayed.push(replayed);
     }
     end_unannounced(on.homes, &opened.vault)?;
     opened.remembered = Remembered::load(&setting.state.join("remembered.json")).context(
@@ -450,11 +518,8 @@ fn choose(
     let old = InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest.clone() };
     let by_old = targets(setting, on, &old, outcome, &opened.remembered);
     let by_new = targets(setting, on, &newest, outcome, &opened.remembered);
-    let removals = Removals {
-        new: by_new.iter().filter(|at| !by_old.contains(at)).count(),
-        left_now: outcome.entries.len() - by_old.len(),
-    };
-    match opened.activation.consider(&candidate, &newest.policy.document().policy, removals)? {
+    let removals = removals(on.ground, outcome, &by_old, &by_new);
+    match opened.activation.consider(&candidate, &newest.policy.document().policy, &removals)? {
         Some(held) => {
             let detail = format!(
                 "policy {} is held, {} goes on acting: {}",
@@ -469,6 +534,32 @@ fn choose(
             with_mode(setting, on, newest, opened)
         }
     }
+}
+
+/// What a newer policy would newly remove: from the machine, and from each of its users.
+fn removals(
+    ground: &Ground,
+    outcome: &Outcome,
+    by_old: &BTreeSet<usize>,
+    by_new: &BTreeSet<usize>,
+) -> Vec<Removals> {
+    let mut whole = Removals { of: None, new: 0, left_now: 0 };
+    let mut by_user: BTreeMap<&str, Removals> = BTreeMap::new();
+    for (at, item) in outcome.entries.iter().enumerate().filter(|(at, _)| !by_old.contains(at)) {
+        let new = usize::from(by_new.contains(&at));
+        whole.new += new;
+        whole.left_now += 1;
+        let Some(home) = outcome.sources[item.source].source.home else { continue };
+        let user = ground.homes[home].user.as_str();
+        let one = by_user.entry(user).or_insert_with(|| Removals {
+            of: Some(user.to_owned()),
+            new: 0,
+            left_now: 0,
+        });
+        one.new += new;
+        one.left_now += 1;
+    }
+    std::iter::once(whole).chain(by_user.into_values()).collect()
 }
 
 fn activate(
@@ -492,13 +583,15 @@ fn targets(
     in_force: &InForce,
     outcome: &mut Outcome,
     remembered: &Remembered,
-) -> std::collections::BTreeSet<usize> {
+) -> BTreeSet<usize> {
     let mut judge = Judge::new(on.ground, on.homes, terms(setting, in_force, remembered));
     let findings: Vec<usize> = outcome.entries.iter().map(|item| item.findings.len()).collect();
     let gaps = outcome.gaps.clone();
     judge.judge(outcome);
     let mode = mode_of(setting, in_force, judge.ring());
-    let plan = plan::plan(outcome, in_force.policy.document(), mode);
+    let is_outside = |source: &Source| known::is_outside(on.ground, source);
+    let known = Known { is_outside: &is_outside, ..Known::NOTHING };
+    let plan = plan::plan_knowing(outcome, in_force.policy.document(), mode, known);
     // only a trial: what it found is not told
     for (item, count) in outcome.entries.iter_mut().zip(findings) {
         item.findings.truncate(count);
@@ -554,10 +647,6 @@ fn days_before(now: Timestamp, days: u16) -> Timestamp {
 /// Whether everything that was planned is done.
 pub fn is_complete(passed: &Passed) -> bool {
     passed.failed.is_empty()
+        && unread(&passed.outcome).next().is_none()
         && passed.acted.iter().all(|acted| matches!(acted.end, End::Applied | End::Skipped))
-}
-
-/// The source that an action was about.
-pub fn source_of<'p>(passed: &'p Passed, acted: &Acted) -> &'p Source {
-    &passed.outcome.sources[acted.source].source
 }

@@ -100,6 +100,8 @@ pub struct Known<'k> {
     pub switches: &'k dyn Fn(&Source, &Entry) -> Switches,
     /// How long a file has not changed.
     pub unchanged: &'k dyn Fn(&Source) -> Duration,
+    /// Whether a file lies outside of the home from which it was found: its user's worker may write nothing there.
+    pub is_outside: &'k dyn Fn(&Source) -> bool,
 }
 
 impl Known<'_> {
@@ -108,17 +110,13 @@ impl Known<'_> {
         last_allowed: &|_, _| None,
         switches: &|_, _| Switches::NoUse,
         unchanged: &|_| Duration::ZERO,
+        is_outside: &|_| false,
     };
 }
 
 /// The mode that holds: the policy's, but never further than the device's ceiling.
 pub fn mode_under(ceiling: Option<Mode>, mode: Mode) -> Mode {
     ceiling.map_or(mode, |ceiling| ceiling.min(mode))
-}
-
-/// Plans a pass from the files alone.
-pub fn plan(outcome: &Outcome, document: &PolicyDocument, mode: Mode) -> Plan {
-    plan_knowing(outcome, document, mode, Known::NOTHING)
 }
 
 /// Plans a pass. Nothing at all in observe and warn.
@@ -133,7 +131,7 @@ pub fn plan_knowing(outcome: &Outcome, document: &PolicyDocument, mode: Mode, kn
             continue;
         }
         let source = &outcome.sources[item.source].source;
-        if let Some(why) = left_because(item, source) {
+        if let Some(why) = left_because(item, source, known) {
             plan.left.push(Left { entry: at, why });
             continue;
         }
@@ -154,8 +152,12 @@ pub fn plan_knowing(outcome: &Outcome, document: &PolicyDocument, mode: Mode, kn
     plan
 }
 
+/// Why what lies outside of its user's home stays.
+pub(super) const OUTSIDE: &str = "the file lies outside of its user's home, where nothing is written: whoever owns it can \
+    take the entry out";
+
 /// Why a denied entry is not acted on, if it is not.
-fn left_because(item: &Assessed, source: &Source) -> Option<&'static str> {
+fn left_because(item: &Assessed, source: &Source, known: Known<'_>) -> Option<&'static str> {
     let entry = &item.entry;
     if entry.scope == Scope::Managed {
         return Some("administrators wrote it; it is reported, never edited");
@@ -165,6 +167,9 @@ fn left_because(item: &Assessed, source: &Source) -> Option<&'static str> {
     }
     if source.home.is_none() {
         return Some("the file belongs to no user's home");
+    }
+    if (known.is_outside)(source) {
+        return Some(OUTSIDE);
     }
     match entry.inert {
         Some(Inert::EntryRefused) => Some("its client refuses entries of this form"),

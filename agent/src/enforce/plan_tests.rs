@@ -140,3 +140,22 @@ fn a_file_that_cannot_be_parsed_goes_as_a_whole_where_the_policy_says_so() {
     assert_eq!(whole("", Mode::Enforce, 60), Vec::<usize>::new());
     assert_eq!(whole(takes, Mode::Warn, 60), Vec::<usize>::new());
 }
+
+#[test]
+fn what_lies_outside_of_its_users_home_is_left_once_and_never_tried() {
+    let outcome = denied(FindingCode::NotAllowed, None, false);
+    let known = Known { is_outside: &|_| true, ..Known::NOTHING };
+    let plan = plan_knowing(&outcome, &document(""), Mode::Enforce, known);
+    assert_eq!((plan.files, plan.left), (Vec::new(), vec![Left { entry: 0, why: OUTSIDE }]));
+    let mut unparseable = outcome;
+    unparseable.entries.clear();
+    unparseable.sources[0].state = inventory::State::Unparseable.as_str();
+    let long = |_: &Source| Duration::from_secs(60);
+    let settings = document("unparseable = \"quarantine-file\"");
+    let whole = |is_outside: bool| {
+        let outside = move |_: &Source| is_outside;
+        let known = Known { is_outside: &outside, unchanged: &long, ..Known::NOTHING };
+        plan_knowing(&unparseable, &settings, Mode::Enforce, known).whole
+    };
+    assert_eq!((whole(false), whole(true)), (vec![0], Vec::new()));
+}

@@ -79,9 +79,13 @@ impl Remembered {
                 item.judgement.as_ref().is_some_and(mcpolicy_schema::verdict::Judgement::is_allowed);
             allowed.then(|| item.fingerprint.clone())
         });
-        for (_, home) in ground.homes.iter().enumerate().filter(|(at, _)| unseen(*at)) {
-            let known = before.get(&home.user).cloned().unwrap_or_default();
-            self.allowed.entry(home.user.clone()).or_default().extend(known);
+        let is_seen = |user: &str| {
+            let mut homes = ground.homes.iter().enumerate().filter(|(_, home)| home.user == user).peekable();
+            user.is_empty() || (homes.peek().is_some() && homes.all(|(at, _)| !unseen(at)))
+        };
+        // one that is not mounted today is not empty either
+        for (user, known) in before.into_iter().filter(|(user, _)| !is_seen(user)) {
+            self.allowed.entry(user).or_default().extend(known);
         }
     }
 }

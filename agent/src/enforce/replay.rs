@@ -11,6 +11,17 @@ use crate::vault::{Item, State, Taken, Vault, VaultError, digest_of};
 use crate::worker::homes::Homes;
 use crate::worker::{Broken, Standing};
 
+/// What became of an edit that was broken off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// The file.
+    pub path: String,
+    /// How it ended.
+    pub end: End,
+    /// What that means.
+    pub detail: String,
+}
+
 /// Finishes or undoes one intent: afterwards the file is the old or the new one, the journal says which, and no
 /// temporary file is left. How it ended.
 ///
@@ -22,7 +33,7 @@ pub fn replay(
     journal: &mut Journal,
     intent: (u64, &Intent),
     now: Timestamp,
-) -> Result<End, ActError> {
+) -> Result<Replayed, ActError> {
     let (number, intent) = intent;
     let (end, detail) = told(standing(homes, intent), intent);
     match vault.item(&intent.vault) {
@@ -36,8 +47,8 @@ pub fn replay(
         Ok(_) | Err(VaultError::NoItem(_) | VaultError::Damaged { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    journal.append(now, What::Outcome(Ended { intent: number, outcome: end, detail: detail.to_owned() }))?;
-    Ok(end)
+    journal.append(now, What::Outcome(Ended { intent: number, outcome: end, detail: detail.clone() }))?;
+    Ok(Replayed { path: intent.path.clone(), end, detail })
 }
 
 /// Ends what was kept for a change whose intent never came to the journal: a crash lies between the two.
@@ -60,7 +71,7 @@ pub fn end_unannounced(homes: &Homes<'_>, vault: &Vault) -> Result<(), ActError>
         match standing(homes, &unannounced) {
             Standing::Before => vault.forget(&item)?,
             // should its intent have been lost with a part of the journal, this is the only original
-            Standing::After | Standing::Other | Standing::Gone => {
+            Standing::After | Standing::Other | Standing::Kept | Standing::Gone => {
                 vault.update(&Item { state: State::Quarantined, ..item })?;
             }
             Standing::Unknown => {}
@@ -101,26 +112,40 @@ fn standing(homes: &Homes<'_>, intent: &Intent) -> Standing {
     homes.replay(at, &broken)
 }
 
-fn told(standing: Standing, intent: &Intent) -> (End, &'static str) {
+/// How it ended, and what that means.
+fn told(standing: Standing, intent: &Intent) -> (End, String) {
     let nothing = digest_of(&[]);
-    match standing {
-        Standing::After => (End::Applied, "broken off after the change; it is in place"),
-        Standing::Before => (End::Failed, "broken off before the change; nothing was changed"),
-        Standing::Other => {
-            (End::Conflict, "broken off; the file has been written since, its original is in the vault")
+    let original = format!("its original is in the vault as {}", intent.vault);
+    let (end, what) = match standing {
+        Standing::After => (End::Applied, "after the change, which is in place".to_owned()),
+        Standing::Before => (End::Failed, "before the change: nothing was changed".to_owned()),
+        Standing::Other => (
+            End::Conflict,
+            format!("and the file has been written since: what stands there is judged; {original}"),
+        ),
+        Standing::Kept => {
+            let kept = Path::new(&intent.path).with_file_name(&intent.temporary);
+            let what = format!(
+                "between two writes of its user: the newest is in place, and {} holds the other; take from it what is \
+                 missing, and remove it",
+                kept.display()
+            );
+            (End::Conflict, what)
         }
         // what was to be taken away, or to be made
         Standing::Gone if intent.after == nothing => {
-            (End::Applied, "broken off after the change; the file is away")
+            (End::Applied, "after the change: the file is away".to_owned())
         }
         Standing::Gone if intent.before == nothing => {
-            (End::Failed, "broken off before the change; nothing was changed")
+            (End::Failed, "before the change: nothing was changed".to_owned())
         }
-        Standing::Gone => (End::Conflict, "broken off; the file is gone since, its original is in the vault"),
-        Standing::Unknown => {
-            (End::Conflict, "broken off; the file cannot be looked at now, its original is in the vault")
-        }
-    }
+        Standing::Gone => (End::Conflict, format!("and the file is gone since: {original}")),
+        Standing::Unknown => (
+            End::Conflict,
+            format!("and the file cannot be looked at now: a pass that can judges it; {original}"),
+        ),
+    };
+    (end, format!("broken off {what}"))
 }
 
 #[cfg(test)]
@@ -177,6 +202,7 @@ mod tests {
                 edited: after.as_bytes(),
                 entries: vec![taken],
                 beside: None,
+                approvals_due: false,
             };
             let item = vault.keep(original, now()).unwrap();
             vault.update(&Item { state, ..item.clone() }).unwrap();
@@ -213,8 +239,8 @@ mod tests {
                 temporary: "none".to_owned(),
                 actions: vec![action],
             };
-            let end = replay(&homes, &self.vault, &mut journal, (1, &intent), now()).unwrap();
-            (end, self.vault.item(&self.item.id).ok())
+            let replayed = replay(&homes, &self.vault, &mut journal, (1, &intent), now()).unwrap();
+            (replayed.end, self.vault.item(&self.item.id).ok())
         }
     }
 
@@ -239,5 +265,35 @@ mod tests {
         let other = Broken::new(AFTER, State::Pending);
         let (end, item) = other.replayed("quarantine", (BEFORE, AFTER));
         assert_eq!((end, item.unwrap().state), (End::Conflict, State::Quarantined));
+    }
+
+    #[test]
+    fn each_end_says_what_happened_and_a_conflict_what_comes_next() {
+        let intent = |before: &str, after: &str| Intent {
+            user: "ann".to_owned(),
+            path: "/home/ann/mcp.json".to_owned(),
+            before: digest_of(before.as_bytes()),
+            after: digest_of(after.as_bytes()),
+            vault: "q-0123456789".to_owned(),
+            home: "/home/ann".to_owned(),
+            temporary: ".mcpolicy.0".to_owned(),
+            actions: Vec::new(),
+        };
+        let of = |standing| told(standing, &intent(BEFORE, AFTER));
+        for (standing, next) in [
+            (Standing::Other, "judged; its original is in the vault as q-0123456789"),
+            (
+                Standing::Kept,
+                "/home/ann/.mcpolicy.0 holds the other; take from it what is missing, and remove it",
+            ),
+            (Standing::Gone, "its original is in the vault as q-0123456789"),
+            (Standing::Unknown, "a pass that can judges it"),
+        ] {
+            let (end, detail) = of(standing);
+            assert_eq!(end, End::Conflict, "{standing:?}");
+            assert!(detail.starts_with("broken off ") && detail.contains(next), "{standing:?}: {detail}");
+        }
+        assert_eq!(of(Standing::After).0, End::Applied);
+        assert!(of(Standing::Before).1.contains("nothing was changed"));
     }
 }

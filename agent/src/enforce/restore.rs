@@ -36,6 +36,15 @@ impl Restored {
     }
 }
 
+/// Who wants something back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Somebody who names the item.
+    ByHand,
+    /// A policy that allows it now: a file that its user has removed since is not made anew for it.
+    ByPolicy,
+}
+
 /// What a file is to become.
 pub(super) struct PutBack<'p> {
     /// Digest of its bytes as they were opened.
@@ -46,15 +55,23 @@ pub(super) struct PutBack<'p> {
     pub entries: &'p [usize],
 }
 
+/// What comes after a write of the user's that crossed a restore.
+const AGAIN: &str = "what its user wrote is in place, nothing was put back, and the next pass tries again";
+
 /// New bytes for a file, and which entries of the item they bring back.
 type Proposal = (Vec<u8>, Vec<usize>);
+
+/// The same, or why there is none.
+type Proposed = Result<Proposal, &'static str>;
+
+const NOT_ALLOWED: &str = "the policy in force does not allow it, or its name is taken";
 
 impl Hands<'_, '_, '_> {
     /// Puts back what of an item the policy allows now.
     ///
     /// # Errors
     /// Vault or journal cannot be written; the file was then not changed.
-    pub fn restore(&mut self, item: &Item) -> Result<Restored, ActError> {
+    pub fn restore(&mut self, item: &Item, asked: Asked) -> Result<Restored, ActError> {
         if !item.is_open() {
             return Ok(Restored::not(End::Skipped, "there is nothing left to put back"));
         }
@@ -66,36 +83,42 @@ impl Hands<'_, '_, '_> {
             return Ok(Restored::not(End::Failed, why));
         };
         let Some(home) = source.home else { return Ok(Restored::not(End::Failed, "it belongs to no home")) };
-        // a file that was taken away as a whole, or that its user removed since, is made anew
+        // a file that was taken away as a whole is made anew, and one that its user removed since where somebody asks for it
         let opened = match self.homes.open(source, true) {
             Ok(Some(opened)) => opened,
             Ok(None) => return Ok(Restored::not(End::Failed, "the file is gone")),
             Err(why) => return Ok(Restored::not(End::Failed, why)),
         };
         let mut opened = opened;
-        let restored = match self.proposal(home, item, source, &mut opened)? {
-            Some((bytes, entries)) => {
+        let restored = match self.proposal((home, source), item, &mut opened, asked)? {
+            Ok((bytes, entries)) => {
                 let before = digest_of(&opened.bytes);
                 self.put_back(home, item, PutBack { before: &before, after: Some(&bytes), entries: &entries })
             }
-            None => {
-                Ok(Restored::not(End::Skipped, "the policy in force does not allow it, or its name is taken"))
-            }
+            Err(why) => Ok(Restored::not(End::Skipped, why)),
         };
         self.homes.close(home);
         restored
     }
 
-    /// The file with as much of the item in it as is allowed; `None` if nothing is.
+    /// The file with as much of the item in it as is allowed.
     fn proposal(
         &mut self,
-        home: usize,
+        (home, source): (usize, &Source),
         item: &Item,
-        source: &Source,
         opened: &mut Opened,
-    ) -> Result<Option<Proposal>, ActError> {
+        asked: Asked,
+    ) -> Result<Proposed, ActError> {
         if item.entries.iter().any(|taken| taken.action == QUARANTINE_FILE) {
             return self.whole(home, item, source, opened);
+        }
+        if !opened.existed {
+            return match asked {
+                Asked::ByPolicy => {
+                    Ok(Err("its user has removed the file; `mcpolicy quarantine restore` makes it anew"))
+                }
+                Asked::ByHand => self.anew(home, item, source),
+            };
         }
         let open: Vec<usize> = (0..item.entries.len()).filter(|at| !item.entries[*at].restored).collect();
         let untouched = digest_of(&opened.bytes) == item.edited && open.len() == item.entries.len();
@@ -105,7 +128,7 @@ impl Hands<'_, '_, '_> {
             && all_allowed(&self.judged(source, &mut draft.held), &item.entries)
             && self.homes.accept(home).is_ok()
         {
-            return Ok(Some((original, open)));
+            return Ok(Ok((original, open)));
         }
         let now = self.judged(source, &mut opened.held);
         let pieces = self.vault.pieces(item)?;
@@ -114,16 +137,35 @@ impl Hands<'_, '_, '_> {
         let mut chosen = self.fitting(home, item, source, &ways);
         // what is allowed by itself may not be so beside the others
         while !chosen.is_empty() {
-            let Ok(mut draft) = self.homes.apply(home, &changes(&chosen)) else { return Ok(None) };
+            let Ok(mut draft) = self.homes.apply(home, &changes(&chosen)) else { break };
             let judged = self.judged(source, &mut draft.held);
             let before = chosen.len();
             chosen.retain(|(at, _)| all_allowed(&judged, std::slice::from_ref(&item.entries[*at])));
             if chosen.len() == before {
                 let entries = chosen.into_iter().map(|(at, _)| at).collect();
-                return Ok(self.homes.accept(home).is_ok().then_some((draft.bytes, entries)));
+                return Ok(self.homes.accept(home).map(|()| (draft.bytes, entries)).map_err(|_| NOT_ALLOWED));
             }
         }
-        Ok(None)
+        Ok(Err(NOT_ALLOWED))
+    }
+
+    /// A file that its user has removed since, as it was before the edit, if nothing would be done about it now.
+    fn anew(&mut self, home: usize, item: &Item, source: &Source) -> Result<Proposed, ActError> {
+        let Some(original) = self.vault.original(item)? else {
+            return Ok(Err(
+                "its user has removed the file, and of its original only what was taken out is kept: make the file anew, \
+                 with the table of its servers, and try again",
+            ));
+        };
+        let Ok(mut draft) = self.homes.propose(home, &original) else { return Ok(Err(NOT_ALLOWED)) };
+        let judged = self.judged(source, &mut draft.held);
+        if !all_allowed(&judged, &item.entries) || !self.plan(&judged).files.is_empty() {
+            return Ok(Err(
+                "its user has removed the file, and the policy in force does not allow all that was in it",
+            ));
+        }
+        let open = (0..item.entries.len()).filter(|at| !item.entries[*at].restored).collect();
+        Ok(self.homes.accept(home).map(|()| (original, open)).map_err(|_| NOT_ALLOWED))
     }
 
     /// Those ways back that can be gone together, and lead to something allowed. Many are tried at once: each try costs a
@@ -162,19 +204,28 @@ impl Hands<'_, '_, '_> {
         item: &Item,
         source: &Source,
         opened: &Opened,
-    ) -> Result<Option<Proposal>, ActError> {
-        let Some(original) = self.vault.original(item)?.filter(|_| !opened.existed) else { return Ok(None) };
-        let Ok(mut draft) = self.homes.propose(home, &original) else { return Ok(None) };
+    ) -> Result<Proposed, ActError> {
+        if opened.existed {
+            return Ok(Err("there is a file in its place, which stays"));
+        }
+        let original = self.vault.original(item)?;
+        let Some(original) = original else { return Ok(Err("its original is not kept whole any longer")) };
+        let Ok(mut draft) = self.homes.propose(home, &original) else { return Ok(Err(NOT_ALLOWED)) };
         // what was too much to be told apart would come back unseen
         if is_too_much(draft.held.state, &draft.held.findings) {
-            return Ok(None);
+            return Ok(Err(NOT_ALLOWED));
         }
         let judged = self.judged(source, &mut draft.held);
         let is_unparseable = judged.sources.iter().any(|file| file.state == State::Unparseable.as_str());
         let policy = self.document.policy.unparseable;
         let goes = is_unparseable && whole_file(source, Unfit::Unparseable, policy, UNCHANGED) == Whole::Take;
         let is_allowed = !goes && self.plan(&judged).files.is_empty() && self.homes.accept(home).is_ok();
-        Ok(is_allowed.then(|| (original, (0..item.entries.len()).collect())))
+        let all = (0..item.entries.len()).collect();
+        Ok(if is_allowed {
+            Ok((original, all))
+        } else {
+            Err("the policy in force does not allow what is in it")
+        })
     }
 
     pub(super) fn put_back(
@@ -210,18 +261,20 @@ impl Hands<'_, '_, '_> {
             actions: entries.iter().map(action).collect(),
         };
         let intent = self.journal.append(self.now, What::Intent(intent))?;
-        let changed = "the file was changed meanwhile: try again".to_owned();
         let written = match after {
             Some(_) => self.homes.commit(home, &temporary),
             None => self.homes.remove(home, &temporary),
         };
         let (end, detail) = match written {
             Written::Done => (End::Applied, String::new()),
-            Written::Changed => (End::Conflict, changed),
-            Written::Conflict(detail) => (End::Conflict, detail),
+            Written::Changed => (End::Conflict, format!("the file was changed meanwhile: {AGAIN}")),
+            Written::Conflict(why) => (End::Conflict, format!("{why}: {AGAIN}")),
             Written::Failed(detail) => (End::Failed, detail),
             // no outcome: the next pass looks which of the two files is there
-            Written::Unknown(detail) => return Ok(Restored::not(End::Failed, detail)),
+            Written::Unknown(why) => {
+                let detail = format!("{why}; the next pass looks whether it was put back, and ends it");
+                return Ok(Restored::not(End::Failed, detail));
+            }
         };
         self.journal
             .append(self.now, What::Outcome(Ended { intent, outcome: end, detail: detail.clone() }))?;
@@ -254,7 +307,8 @@ impl Hands<'_, '_, '_> {
         let is_switch = |item: &Item| item.beside.as_ref().is_some_and(|b| b.keeping == Keeping::Switch);
         items
             .retain(|item| item.is_open() && (is_switch(item) || item.considered.as_deref() != Some(policy)));
-        // an entry first, then what is about it
+        // the newest first, as edits are undone: its file may still be what it left. And an entry before what is about it
+        items.reverse();
         items.sort_by_key(|item| item.beside.is_some());
         Ok(items)
     }

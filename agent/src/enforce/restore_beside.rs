@@ -35,7 +35,7 @@ impl Hands<'_, '_, '_> {
         };
         let opened = match self.homes.open_kept(home, &aside, Path::new(&item.found_as)) {
             Ok(Some(opened)) => opened,
-            Ok(None) => return Ok(Restored::not(End::Failed, "the file is gone")),
+            Ok(None) => return Ok(Restored::not(End::Skipped, "its user has removed the file")),
             Err(why) => return Ok(Restored::not(End::Failed, why)),
         };
         let restored = match self.next(home, item, beside, &ready, &opened)? {
@@ -43,7 +43,7 @@ impl Hands<'_, '_, '_> {
             Next::Nothing => self.mark_restored(item, &ready).map(|entries| Restored {
                 end: End::Applied,
                 entries,
-                detail: "its user has done so already".to_owned(),
+                detail: "it is not set there any more: its user has taken it back, or the client keeps it elsewhere now".to_owned(),
             }),
             next => {
                 let after = if let Next::Bytes(bytes) = &next { Some(&bytes[..]) } else { None };

@@ -8,9 +8,13 @@ use super::act::{ActError, Acted, Hands};
 use super::owned::Owner;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
-use crate::vault::{self, Beside, Item, State, Taken, VaultError};
+use crate::vault::{self, Beside, Item, State, Taken};
 use crate::worker::Opened;
 use crate::worker::homes::Written;
+
+/// Somebody was faster.
+const CHANGED: &str = "it was changed while it was edited: what was written then is in place, nothing of ours is, and the \
+    next pass looks at it again";
 
 /// What an open file is to become.
 pub(super) struct Swap<'s> {
@@ -34,6 +38,8 @@ pub(super) struct Swap<'s> {
     pub beside: Option<Beside>,
     /// Who owns the file beside its user.
     pub owner: Option<Owner>,
+    /// Other files may hold approvals of what is taken out.
+    pub approvals_due: bool,
 }
 
 /// What one try came to.
@@ -55,7 +61,7 @@ impl Hands<'_, '_, '_> {
         let context = &self.ground.homes[swap.home];
         let home = &context.layout.home;
         let real = home.join(&swap.opened.path);
-        let item = self.vault.keep(
+        let kept = self.vault.keep(
             vault::Original {
                 user: &context.user,
                 home: &home.to_string_lossy(),
@@ -66,16 +72,19 @@ impl Hands<'_, '_, '_> {
                 edited: swap.after.unwrap_or_default(),
                 entries: swap.entries,
                 beside: swap.beside,
+                approvals_due: swap.approvals_due,
             },
             self.now,
         );
         let mut acted =
             Acted { path: swap.found_as.to_owned(), actions: swap.actions, ..Acted::nothing(swap.source) };
-        let item = match item {
-            Err(error @ VaultError::TooLarge { .. }) => {
-                return Ok(Try::Done(Acted { end: End::Failed, detail: error.to_string(), ..acted }));
+        let item = match kept {
+            Ok(item) => item,
+            // a user who fills the disk with large files must not keep those of others from being edited
+            Err(error) => {
+                let detail = format!("nothing was changed: {error}");
+                return Ok(Try::Done(Acted { end: End::Failed, detail, ..acted }));
             }
-            item => item?,
         };
         let temporary = match TempName::random() {
             Ok(name) => name,
@@ -101,17 +110,22 @@ impl Hands<'_, '_, '_> {
         match written {
             Written::Done => {}
             Written::Changed => {
-                let detail = "it was changed while it was edited".to_owned();
+                let detail = CHANGED.to_owned();
                 return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Again);
             }
-            Written::Conflict(detail) => {
+            Written::Conflict(why) => {
+                let detail =
+                    format!("{why}; nothing of ours is in place, and the next pass looks at it again");
                 return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Done);
             }
             Written::Failed(detail) => {
                 return self.give_up(&item, Some(intent), End::Failed, detail, acted).map(Try::Done);
             }
             // no outcome: the next pass looks which of the two files is there
-            Written::Unknown(detail) => return Ok(Try::Done(Acted { detail, ..acted })),
+            Written::Unknown(why) => {
+                let detail = format!("{why}; the next pass looks whether it was changed, and ends it");
+                return Ok(Try::Done(Acted { end: End::Failed, detail, ..acted }));
+            }
         }
         acted.detail = read_back(self, &item);
         if let Some(owner) = &swap.owner {

@@ -87,6 +87,7 @@ pub(super) fn unparseable(outcome: &Outcome, policy: Unparseable, known: Known<'
     };
     let files = outcome.sources.iter().enumerate();
     files
+        .filter(|(_, file)| !(known.is_outside)(&file.source))
         .filter(|(_, file)| {
             is_left_out(file) || file.state == State::Unparseable.as_str() && goes(&file.source)
         })

@@ -3,6 +3,7 @@
 use mcpolicy_schema::finding::FindingCode;
 
 use super::act::{ActError, Acted, Hands, short};
+use super::aside::Gone;
 use super::plan::FilePlan;
 use super::swap::{Swap, Try};
 use super::whole::{Unfit, Whole, whole_file};
@@ -56,7 +57,7 @@ impl Hands<'_, '_, '_> {
                     rule: None,
                 };
                 let taken = whole_taken("", "", &action, opened.bytes.len());
-                self.take_away((home, at, source), &opened, vec![action], vec![taken])
+                self.take_away((home, at, source), &opened, (vec![action], vec![taken]), &[])
             }
             Whole::Wait(left) => {
                 let seconds = left.as_secs() + 1;
@@ -86,10 +87,14 @@ impl Hands<'_, '_, '_> {
             let detail = format!("{why}; it does not go as a whole: {but}");
             return Ok(Try::Done(Acted { end: End::Failed, detail, ..Acted::nothing(at) }));
         }
-        let (mut actions, mut taken) = (Vec::new(), Vec::new());
-        for target in file.targets.iter().take(MAX_NAMED) {
+        let (mut actions, mut taken, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, target) in file.targets.iter().enumerate() {
             let item = &before.entries[target.entry];
             let action = self.action(item, QUARANTINE_FILE);
+            gone.push(Gone::of(&item.entry, &action));
+            if at >= MAX_NAMED {
+                continue;
+            }
             taken.push(Taken {
                 fingerprint: item.fingerprint.clone(),
                 ..whole_taken(
@@ -101,8 +106,9 @@ impl Hands<'_, '_, '_> {
             });
             actions.push(action);
         }
-        let acted = self.take_away((home, at, source), opened, actions, taken)?;
-        Ok(Try::Done(acted))
+        let acted = self.take_away((home, at, source), opened, (actions, taken), &gone)?;
+        let gone = if acted.end == End::Applied { gone } else { Vec::new() };
+        Ok(Try::Done(Acted { gone, ..acted }))
     }
 
     /// Takes the open file away, since there is too much in it for its servers to be told apart.
@@ -128,15 +134,15 @@ impl Hands<'_, '_, '_> {
             rule: None,
         };
         let taken = whole_taken("", "", &action, opened.bytes.len());
-        self.take_away((home, at, source), opened, vec![action], vec![taken])
+        self.take_away((home, at, source), opened, (vec![action], vec![taken]), &[])
     }
 
     fn take_away(
         &mut self,
         (home, at, source): (usize, usize, &Source),
         opened: &Opened,
-        actions: Vec<Action>,
-        entries: Vec<Taken>,
+        (actions, entries): (Vec<Action>, Vec<Taken>),
+        gone: &[Gone],
     ) -> Result<Acted, ActError> {
         let swap = Swap {
             home,
@@ -149,12 +155,13 @@ impl Hands<'_, '_, '_> {
             entries,
             beside: None,
             owner: self.knowledge.owner(source),
+            approvals_due: !self.approvals_of(source, gone).is_empty(),
         };
-        let gone = |hands: &Self| match hands.homes.digest_of(source) {
+        let read_back = |hands: &Self| match hands.homes.digest_of(source) {
             Ok(_) => "it was written again right after; it is looked at at the next pass".to_owned(),
             Err(_) => String::new(),
         };
-        match self.swap(swap, |hands, _| gone(hands))? {
+        match self.swap(swap, |hands, _| read_back(hands))? {
             Try::Done(acted) | Try::Again(acted) => Ok(acted),
         }
     }

@@ -44,6 +44,7 @@ fn try_keep(vault: &Vault, path: &str) -> Result<Item, VaultError> {
         edited: b"{}",
         entries: vec![entry()],
         beside: None,
+        approvals_due: false,
     };
     vault.keep(original, at("2026-11-21T10:00:00Z"))
 }

@@ -10,8 +10,10 @@ use super::VaultError;
 /// A whole file or none, on the disk when this returns.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     let temporary = path.with_extension(UNFINISHED);
-    step("write", &temporary, || durable::write(&temporary, bytes))?;
-    step("sync", &temporary, || durable::sync_file(&temporary))?;
+    // half of it would take the room of others on a full disk
+    let give_room = |_: &io::Error| drop(std::fs::remove_file(&temporary));
+    step("write", &temporary, || durable::write(&temporary, bytes).inspect_err(give_room))?;
+    step("sync", &temporary, || durable::sync_file(&temporary).inspect_err(give_room))?;
     step("rename", path, || std::fs::rename(&temporary, path))?;
     sync_names(path.parent().unwrap_or(path))
 }

@@ -61,6 +61,9 @@ pub struct Item {
     /// Only the pieces are left: the object of this digest holds them one after the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shrunk: Option<String>,
+    /// Approvals of what was taken out, in other files, are not known to be gone yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approvals_due: bool,
     /// Digest of the policy under which a restore was last considered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub considered: Option<String>,

@@ -97,6 +97,8 @@ pub struct Original<'a> {
     pub entries: Vec<Taken>,
     /// For a file that only keeps something about entries of another.
     pub beside: Option<Beside>,
+    /// Other files may hold approvals of what is taken out.
+    pub approvals_due: bool,
 }
 
 impl Vault {
@@ -166,6 +168,7 @@ impl Vault {
             beside: original.beside,
             state: State::Pending,
             shrunk: None,
+            approvals_due: original.approvals_due,
             considered: None,
         };
         self.update(&item)?;

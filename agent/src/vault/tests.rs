@@ -39,6 +39,7 @@ pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> I
         edited: EDITED,
         entries: vec![entry()],
         beside: None,
+        approvals_due: false,
     };
     vault.keep(original, now).unwrap()
 }
@@ -144,6 +145,7 @@ fn cve_2023_42456_no_path_is_made_of_a_users_name() {
             edited: EDITED,
             entries: vec![entry()],
             beside: None,
+            approvals_due: false,
         };
         let item = vault.keep(original, at("2026-11-21T10:00:00Z")).unwrap();
         assert_eq!(vault.item(&item.id).unwrap().user, user);

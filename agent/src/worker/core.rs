@@ -295,7 +295,9 @@ impl<'r> Core<'r> {
 
     fn replay(&self, broken: &Broken) -> Standing {
         let Ok(home) = self.home() else { return Standing::Unknown };
-        clean(&home, broken);
+        if clean(&home, broken) {
+            return Standing::Kept;
+        }
         match home.open_file(&broken.relative, MAX_BYTES) {
             Ok(file) => match digest_of(file.bytes()) {
                 digest if digest == broken.after => Standing::After,
@@ -373,26 +375,45 @@ fn lock_of(is_claude: bool, home: &HomeDir, relative: &Path) -> Option<ClientLoc
     (is_claude && is_state).then(lock).flatten()
 }
 
-/// A temporary file is ours to remove if it holds the new bytes, or the old ones while the new are in place. Anything
-/// else is what a user wrote and an exchange displaced: it is put back.
-fn clean(home: &HomeDir, broken: &Broken) {
-    let Ok(temporary) = broken.temporary.parse::<TempName>() else { return };
+/// A temporary file is ours to remove if it holds the new bytes, or the old ones. Anything else may be what a user wrote
+/// and an exchange displaced, and a crash in the middle of putting it back leaves either of his writes under either name:
+/// where ours is in place it goes back, and where both names are his, it stays. Whether it stays.
+fn clean(home: &HomeDir, broken: &Broken) -> bool {
+    let Ok(temporary) = broken.temporary.parse::<TempName>() else { return false };
     let folder = broken.relative.parent().unwrap_or(Path::new(""));
-    let Ok(left) = home.open_file(&folder.join(temporary.as_str()), MAX_BYTES) else { return };
-    let left = digest_of(left.bytes());
-    if left == broken.after || left == broken.before {
-        // a failure leaves a file that the next sweep finds
-        let _ = home.remove_leftover(folder, &temporary);
-        return;
-    }
-    if let Ok(file) = home.open_file(&broken.relative, MAX_BYTES)
-        && digest_of(file.bytes()) == broken.after
-    {
-        let _ = file.reinstate(&temporary);
-    } else {
+    let beside = folder.join(temporary.as_str());
+    // closed before anything is put back: an open file can have no lease against all
+    let Ok((left, mode)) =
+        home.open_file(&beside, MAX_BYTES).map(|file| (file.bytes().to_vec(), file.mode()))
+    else {
+        return false;
+    };
+    let (digest, nothing) = (digest_of(&left), digest_of(&[]));
+    let in_place = home.open_file(&broken.relative, MAX_BYTES).map(|file| digest_of(file.bytes()));
+    // a failure leaves a file that is looked at below
+    let remove = || drop(home.remove_leftover(folder, &temporary));
+    match in_place {
+        _ if [&broken.after, &broken.before, &nothing].contains(&&digest) => remove(),
         // half of the new bytes: the exchange never happened
-        let _ = home.remove_leftover(folder, &temporary);
+        Ok(now) if now == broken.before => remove(),
+        Err(Fault::NotFound) if broken.before == nothing => remove(),
+        Ok(now) if now == broken.after => {
+            if let Ok(file) = home.open_file(&broken.relative, MAX_BYTES) {
+                let _ = file.reinstate(&temporary);
+            }
+        }
+        // only a user's file is ever renamed to be taken away
+        Err(Fault::NotFound) if broken.after == nothing => {
+            let back = TempName::random()
+                .is_ok_and(|name| home.create_as(&broken.relative, &left, mode, &name).is_ok());
+            if back {
+                remove();
+            }
+        }
+        Ok(_) | Err(_) => {}
     }
+    home.open_file(&beside, MAX_BYTES).is_ok_and(|file| digest_of(file.bytes()) == digest)
+        && ![&broken.after, &broken.before, &nothing].contains(&&digest)
 }
 
 #[cfg(test)]
@@ -550,9 +571,69 @@ mod tests {
         assert!(!beside.exists());
         assert_eq!(standing(&mut core, broken(WITHOUT_A, TEXT)), Standing::After);
         assert_eq!(standing(&mut core, broken("x", "y")), Standing::Other);
+        // half of the new bytes beside the old ones
+        std::fs::write(home.file(), TEXT).unwrap();
+        std::fs::write(&beside, &WITHOUT_A[..9]).unwrap();
+        assert_eq!(standing(&mut core, broken(TEXT, WITHOUT_A)), Standing::Before);
+        assert!(!beside.exists());
+        std::fs::write(home.file(), TEXT).unwrap();
         // what a user wrote and an exchange displaced comes back
         std::fs::write(&beside, "{\"mine\": 1}").unwrap();
         assert_eq!(standing(&mut core, broken("x", TEXT)), Standing::Other);
         assert_eq!(home.text().as_deref(), Some("{\"mine\": 1}"));
+        assert!(!beside.exists());
+    }
+
+    /// What became of an edit that a crash broke off while a user's write went back: what is at the name, what under the
+    /// temporary one, and both afterwards.
+    fn after_a_crash(
+        (before, after): (&str, &str),
+        (at_name, beside): (Option<&str>, &str),
+    ) -> (Standing, Option<String>, Option<String>) {
+        let home = Home::new();
+        let temporary = TempName::random().unwrap();
+        let temporary_path = home.path().join(".cursor").join(temporary.as_str());
+        match at_name {
+            Some(text) => std::fs::write(home.file(), text).unwrap(),
+            None => std::fs::remove_file(home.file()).unwrap(),
+        }
+        std::fs::write(&temporary_path, beside).unwrap();
+        let broken = Broken {
+            relative: ".cursor/mcp.json".into(),
+            temporary: temporary.as_str().to_owned(),
+            before: digest_of(before.as_bytes()),
+            after: digest_of(after.as_bytes()),
+        };
+        let Answer::Found(standing) = ask(&mut home.core(), Request::Replay(broken)) else {
+            panic!("looked at")
+        };
+        let left = Machine::live().read(&temporary_path, None, MAX_BYTES).ok();
+        (standing, home.text(), left.map(|file| String::from_utf8(file.bytes).unwrap()))
+    }
+
+    #[test]
+    fn a_crash_while_a_users_write_goes_back_loses_none_of_his_writes() {
+        let (mine, newer) = ("{\"mine\": 1}", "{\"mine\": 2}");
+        let edit = (TEXT, WITHOUT_A);
+        let some = |text: &str| Some(text.to_owned());
+        // ours is in place and his under the other name, or the other way round
+        assert_eq!(after_a_crash(edit, (Some(WITHOUT_A), mine)), (Standing::Other, some(mine), None));
+        assert_eq!(after_a_crash(edit, (Some(mine), WITHOUT_A)), (Standing::Other, some(mine), None));
+        // he wrote again, over ours or into it: both names are his
+        assert_eq!(after_a_crash(edit, (Some(newer), mine)), (Standing::Kept, some(newer), some(mine)));
+        // and has removed the newer one since
+        assert_eq!(after_a_crash(edit, (None, mine)), (Standing::Kept, None, some(mine)));
+    }
+
+    #[test]
+    fn a_crash_while_a_file_is_taken_away_leaves_what_its_user_wrote_in_that_moment() {
+        let (mine, newer) = ("{\"mine\": 1}", "{\"mine\": 2}");
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(after_a_crash((TEXT, ""), (None, mine)), (Standing::Other, some(mine), None));
+        assert_eq!(after_a_crash((TEXT, ""), (None, TEXT)), (Standing::Gone, None, None));
+        assert_eq!(after_a_crash((TEXT, ""), (Some(newer), TEXT)), (Standing::Other, some(newer), None));
+        assert_eq!(after_a_crash((TEXT, ""), (Some(newer), mine)), (Standing::Kept, some(newer), some(mine)));
+        // half of a file that was to be made
+        assert_eq!(after_a_crash(("", TEXT), (None, &TEXT[..9])), (Standing::Gone, None, None));
     }
 }

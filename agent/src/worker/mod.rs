@@ -215,6 +215,8 @@ pub enum Standing {
     Before,
     /// It has been written since.
     Other,
+    /// The same, and another write of its user's is under the temporary name.
+    Kept,
     /// It is not there.
     Gone,
     /// It cannot be looked at.

@@ -165,15 +165,10 @@ impl ClientAdapter for Adapter {
             return out;
         }
         out.extend(setting::client_environment(&self.environment(at, doc), at.scope));
-        if let Some(node) = setting::is_on(&doc.root, "enableAllProjectMcpServers") {
-            let message = "enableAllProjectMcpServers approves every server that a repository brings";
-            out.push(setting::found(FindingCode::AutoApproval, message, node));
-        }
-        if let Some(node) = doc.root.get("enabledMcpjsonServers").filter(|n| !n.items().is_empty()) {
-            // Named one by one, and in an untrusted folder a repository's own list was not obeyed.
-            let message = "enabledMcpjsonServers approves project servers by name";
-            out.push(setting::weighing(FindingCode::AutoApproval, Severity::Info, message, node));
-        }
+        out.extend(approving(&doc.root));
+        // Tested: in the user's state they count below each project.
+        let projects = doc.root.get("projects").map_or(&[][..], Node::members);
+        out.extend(projects.iter().flat_map(|project| approving(&project.value)));
         let allowed = doc.root.pointer("/permissions/allow").map_or(&[][..], Node::items);
         for node in allowed.iter().filter(|rule| rule.as_str().is_some_and(is_wide)) {
             let message = "a permission rule approves every tool of a server";
@@ -242,6 +237,21 @@ impl ClientAdapter for Adapter {
         let lists = switched_by(declared, root);
         !lists.is_empty() && lists.iter().all(|list| elsewhere::holds(root, list, declared.name))
     }
+}
+
+/// Settings of one object that approve servers of projects.
+fn approving(object: &Node<'_>) -> Vec<SettingFinding> {
+    let mut out = Vec::new();
+    if let Some(node) = setting::is_on(object, "enableAllProjectMcpServers") {
+        let message = "enableAllProjectMcpServers approves every server that a repository brings";
+        out.push(setting::found(FindingCode::AutoApproval, message, node));
+    }
+    if let Some(node) = object.get("enabledMcpjsonServers").filter(|n| !n.items().is_empty()) {
+        // Named one by one, and in an untrusted folder a repository's own list was not obeyed.
+        let message = "enabledMcpjsonServers approves project servers by name";
+        out.push(setting::weighing(FindingCode::AutoApproval, Severity::Info, message, node));
+    }
+    out
 }
 
 /// Files with the state of the client, and what a new one begins with where the client would look there next.

@@ -111,6 +111,7 @@ enum WireStanding {
     After,
     Before,
     Other,
+    Kept,
     Gone,
     Unknown,
 }
@@ -227,6 +228,7 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
             Standing::After => WireStanding::After,
             Standing::Before => WireStanding::Before,
             Standing::Other => WireStanding::Other,
+            Standing::Kept => WireStanding::Kept,
             Standing::Gone => WireStanding::Gone,
             Standing::Unknown => WireStanding::Unknown,
         }),
@@ -286,6 +288,7 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
             WireStanding::After => Standing::After,
             WireStanding::Before => Standing::Before,
             WireStanding::Other => Standing::Other,
+            WireStanding::Kept => Standing::Kept,
             WireStanding::Gone => Standing::Gone,
             WireStanding::Unknown => Standing::Unknown,
         }),
