@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::enforce::{Site, actions};
+use crate::enforce::{Site, actions, policy, rule};
 use crate::users::{ANN, home, names, put, servers, site};
 
 fn quarantined(site: &Site) -> (Value, Vec<(String, String)>) {
@@ -158,4 +158,41 @@ fn a_root_that_is_not_there_is_not_made() {
         run(command);
     }
     assert!(!Path::new(&typo).exists());
+}
+
+#[test]
+fn a_home_that_was_not_there_at_the_first_pass_has_its_first_look_when_it_is() {
+    let Some(mut site) = site() else { return };
+    let hold = json!({"mode": "hold", "grace_until": "2027-06-01"});
+    site.publish(&policy(&hold, &json!([rule("@acme/good")])));
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "old"]));
+    let bob = put(&site, ("bob", 2002), ".cursor/mcp.json", &servers(&["old"]));
+    let away = site.machine.root().join("away");
+    fs::rename(home(&site, "ann"), &away).unwrap();
+    assert_eq!(actions(&site.enforce()), []);
+    fs::rename(&away, home(&site, "ann")).unwrap();
+    assert_eq!(actions(&site.enforce()), [], "it was there before");
+    put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "old", "new"]));
+    put(&site, ("bob", 2002), ".cursor/mcp.json", &servers(&["old", "new"]));
+    let pass = site.enforce();
+    assert_eq!(actions(&pass), vec![of("quarantine", "new"); 2], "{pass}");
+    assert_eq!(
+        (names(&file), names(&bob)),
+        (vec!["good".to_owned(), "old".to_owned()], vec!["old".to_owned()])
+    );
+}
+
+#[test]
+fn what_could_not_come_back_comes_when_its_file_does() {
+    let Some(mut site) = site() else { return };
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    site.enforce();
+    fs::remove_file(&file).unwrap();
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
+    for _ in 0..2 {
+        assert_eq!(site.enforce()["restored"], json!([]));
+    }
+    put(&site, ("ann", ANN), ".cursor/mcp.json", r#"{"mcpServers":{}}"#);
+    let pass = site.enforce();
+    assert_eq!(names(&file), ["bad"], "{pass}");
 }

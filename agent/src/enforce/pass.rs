@@ -18,7 +18,7 @@ use super::known::{self, Knowledge};
 use super::plan::{self, FilePlan, Known, Plan, Target};
 use super::remembered::Remembered;
 use super::replay::{Replayed, end_unannounced, replay};
-use super::restore::{Asked, Restored};
+use super::restore::{Asked, FILE_IS_GONE, Restored};
 use crate::discover::source::Source;
 use crate::gap::Gap;
 use crate::ground;
@@ -120,7 +120,7 @@ fn pass_opened(
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
     let mut outcome = scan(setting, on, bounds);
     let before = opened.remembered.clone();
-    opened.remembered.begin(ground, &outcome);
+    opened.remembered.begin(ground, &outcome, &|at| homes.has_failed(at));
     let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, opened)?;
     let terms = terms(setting, &in_force, &opened.remembered);
     let mut judge = Judge::new(ground, homes, terms);
@@ -383,8 +383,11 @@ fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result
             ),
             restored => restored?,
         };
-        // what failed or was in the way this time is tried again
-        if restored.end == End::Skipped && item.considered.as_deref() != Some(under) {
+        // what failed or was in the way this time is tried again, and a file that is gone may come back
+        if restored.end == End::Skipped
+            && restored.detail != FILE_IS_GONE
+            && item.considered.as_deref() != Some(under)
+        {
             hands.vault.update(&Item { considered: Some(under.to_owned()), ..item.clone() })?;
         }
         if restored.end != End::Skipped {

@@ -21,12 +21,13 @@ pub type ByUser = BTreeMap<String, BTreeSet<String>>;
 /// What is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Remembered {
-    /// What was there at the first pass, as [`held_as`] names it: hold mode leaves it until the policy's `grace_until`.
+    /// What was there when a user's home was first looked into, as [`held_as`] names it: hold mode leaves it until the
+    /// policy's `grace_until`.
     pub first_seen: ByUser,
     /// What the last good policy allowed: it stays allowed when the policy has expired.
     pub allowed: ByUser,
-    /// The first pass has been made; what comes later was not there first.
-    began: bool,
+    /// Users of whom that has been noted; what comes later was not there first.
+    begun: BTreeSet<String>,
 }
 
 impl Remembered {
@@ -57,17 +58,26 @@ impl Remembered {
         path.parent().map_or(Ok(()), durable::sync_directory)
     }
 
-    /// Takes note of what a first pass finds; nothing at any later one.
-    pub fn begin(&mut self, ground: &Ground, outcome: &Outcome) {
-        if !std::mem::replace(&mut self.began, true) {
-            self.first_seen = by_user(ground, outcome, |item| {
-                let source = &outcome.sources[item.source].source;
-                let place = judge::place_of(&item.entry, source);
-                let place = place.as_deref().map(Path::to_string_lossy);
-                let held = held_as(&item.entry, &item.identity, &item.fingerprint, place.as_deref());
-                held.map(std::borrow::Cow::into_owned)
-            });
+    /// Takes note of what the first look into each home finds; nothing at any later one. A home that gave no answer, or is
+    /// not mounted, has its first look still before it.
+    pub fn begin(&mut self, ground: &Ground, outcome: &Outcome, unseen: &dyn Fn(usize) -> bool) {
+        let homes = ground.homes.iter().enumerate().filter(|(at, _)| !unseen(*at));
+        let nobody = std::iter::once(String::new());
+        let seen: BTreeSet<String> = homes.map(|(_, home)| home.user.clone()).chain(nobody).collect();
+        let new: BTreeSet<String> = seen.difference(&self.begun).cloned().collect();
+        if new.is_empty() {
+            return;
         }
+        let mut found = by_user(ground, outcome, |item| {
+            let source = &outcome.sources[item.source].source;
+            let place = judge::place_of(&item.entry, source);
+            let place = place.as_deref().map(Path::to_string_lossy);
+            let held = held_as(&item.entry, &item.identity, &item.fingerprint, place.as_deref());
+            held.map(std::borrow::Cow::into_owned)
+        });
+        found.retain(|user, _| new.contains(user));
+        self.first_seen.extend(found);
+        self.begun.extend(new);
     }
 
     /// Takes note of what a policy that has not expired allows. Of homes that were not looked into, what was known

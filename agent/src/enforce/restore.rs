@@ -45,6 +45,10 @@ pub enum Asked {
     ByPolicy,
 }
 
+/// Nothing is made anew by itself that its user has removed; where the file comes back, so do its entries.
+pub(super) const FILE_IS_GONE: &str =
+    "its user has removed the file; `mcpolicy quarantine restore` makes it anew";
+
 /// What a file is to become.
 pub(super) struct PutBack<'p> {
     /// Digest of its bytes as they were opened.
@@ -114,9 +118,7 @@ impl Hands<'_, '_, '_> {
         }
         if !opened.existed {
             return match asked {
-                Asked::ByPolicy => {
-                    Ok(Err("its user has removed the file; `mcpolicy quarantine restore` makes it anew"))
-                }
+                Asked::ByPolicy => Ok(Err(FILE_IS_GONE)),
                 Asked::ByHand => self.anew(home, item, source),
             };
         }

@@ -114,9 +114,12 @@ impl Hands<'_, '_, '_> {
                 return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Again);
             }
             Written::Conflict(why) => {
-                let detail =
-                    format!("{why}; nothing of ours is in place, and the next pass looks at it again");
-                return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Done);
+                // either may be in place by now: the original is not forgotten
+                let detail = format!("{why}; its original is kept, and the next pass looks at it again");
+                self.outcome(intent, End::Conflict, &detail)?;
+                let id = item.id.clone();
+                self.vault.update(&Item { state: State::Quarantined, ..item })?;
+                return Ok(Try::Done(Acted { end: End::Conflict, detail, item: Some(id), ..acted }));
             }
             Written::Failed(detail) => {
                 return self.give_up(&item, Some(intent), End::Failed, detail, acted).map(Try::Done);
@@ -168,9 +171,18 @@ fn owned_notice(owner: &Owner, path: &Path, item: &str) -> String {
     match owner {
         Owner::Git { root } => {
             let (root, file) = (root.display(), path.strip_prefix(root).unwrap_or(path).display());
+            let whole = format!("{root}/{file}");
+            let is_plain =
+                whole.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte));
+            // attack: a folder called `x;rm -rf ~` in a line that an administrator may copy
+            let command = if is_plain {
+                format!("`git -C {root} checkout -- {file}`")
+            } else {
+                "`git checkout` of it".to_owned()
+            };
             format!(
-                "the file is in the Git work tree {root}, whose index was not touched: `git -C {root} checkout -- \
-                 {file}` brings the committed file back, for the next pass to look at; {back}"
+                "the file is in the Git work tree {root}, whose index was not touched: {command} brings the committed \
+                 file back, for the next pass to look at; {back}"
             )
         }
         Owner::Sync { root, service } => {

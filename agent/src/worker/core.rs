@@ -636,4 +636,11 @@ mod tests {
         // half of a file that was to be made
         assert_eq!(after_a_crash(("", TEXT), (None, &TEXT[..9])), (Standing::Gone, None, None));
     }
+
+    #[test]
+    fn a_write_right_after_the_edit_does_not_undo_that_it_was_made() {
+        let committed = |answer| matches!(answer, Ok(Answer::Committed));
+        assert!(committed(written(Ok(()))) && committed(written(Err(ReplaceError::WrittenSince))));
+        assert!(matches!(written(Err(ReplaceError::Changed)), Ok(Answer::Changed)));
+    }
 }
