@@ -125,6 +125,10 @@ impl<'k, 'h> Knowledge<'k, 'h> {
     /// An entry as other files of one of its clients name it; nothing where a path cannot be written there.
     pub fn declaration(&self, source: &Source, entry: &Entry, client: ClientId) -> Option<Declaration> {
         let own = source.readings.iter().find(|reading| reading.adapter.about().id == client);
+        // what clients keep by name is about the servers of their usual files
+        if own.is_some_and(|reading| reading.location.aside) {
+            return None;
+        }
         let scope = match own {
             Some(reading) if entry.client != client => reading.location.scope,
             _ => entry.scope,

@@ -16,6 +16,8 @@
 
 mod commas;
 mod fresh;
+#[cfg(test)]
+mod front_matter_tests;
 mod json;
 #[cfg(test)]
 mod json_tests;
@@ -39,7 +41,7 @@ mod yaml_tests;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::codec::{Format, decode};
+use crate::codec::{Format, decode, front_matter};
 pub use proof::prove;
 pub use splice::Splice;
 
@@ -226,6 +228,13 @@ struct Doc<'t> {
 }
 
 impl<'t> Doc<'t> {
+    /// The part of a file that is written in its format's syntax.
+    fn of(format: Format, bytes: &'t [u8]) -> Result<Self, Unfaithful> {
+        let doc = Self::read(bytes)?;
+        let is_matter = format == Format::FrontMatter;
+        Ok(if is_matter { Self { text: front_matter::matter(doc.text), ..doc } } else { doc })
+    }
+
     fn read(bytes: &'t [u8]) -> Result<Self, Unfaithful> {
         let decoded = decode::decode(bytes).map_err(|_| Unfaithful::Unparseable)?;
         match decoded.text {
@@ -251,7 +260,7 @@ fn syntax(format: Format, path: &str) -> Result<Syntax, Unfaithful> {
     Ok(match format {
         Format::Json(_) => Syntax::Json,
         Format::YamlOrJson if path.ends_with(".json") => Syntax::Json,
-        Format::Yaml | Format::YamlOrJson => Syntax::Yaml,
+        Format::Yaml | Format::YamlOrJson | Format::FrontMatter => Syntax::Yaml,
         Format::Toml => Syntax::Toml,
         Format::Xml => Syntax::Xml,
         Format::Shell => return Err(Unfaithful::Program),
@@ -264,7 +273,7 @@ fn syntax(format: Format, path: &str) -> Result<Syntax, Unfaithful> {
 /// Why the file cannot be edited faithfully; nothing is changed then, whichever change it was.
 pub fn apply(format: Format, path: &str, bytes: &[u8], changes: &[Change]) -> Result<Edited, Unfaithful> {
     let syntax = syntax(format, path)?;
-    let doc = Doc::read(bytes)?;
+    let doc = Doc::of(format, bytes)?;
     let plan = match syntax {
         Syntax::Json => json::plan(doc, changes)?,
         Syntax::Toml => toml::plan(doc, changes)?,
@@ -290,7 +299,7 @@ pub fn texts(
     places: &[Place],
 ) -> Result<Vec<Vec<Piece>>, Unfaithful> {
     let syntax = syntax(format, path)?;
-    let doc = Doc::read(bytes)?;
+    let doc = Doc::of(format, bytes)?;
     let ranges = match syntax {
         Syntax::Json => json::texts(doc, places)?,
         Syntax::Toml => toml::texts(doc, places)?,

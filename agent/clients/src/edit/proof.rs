@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::toml::{self, Form};
 use super::{Change, Doc, Piece, Place, Syntax, Unfaithful, items_to_remove, pieces, syntax, tokens};
 use super::{xml, yaml};
-use crate::codec::{self, Format, Leniencies, Parsed};
+use crate::codec::{self, Format, Leniencies, Parsed, front_matter};
 use crate::node::{Span, escape, unescape};
 use model::{Child, Model, Value};
 
@@ -33,6 +33,9 @@ pub fn prove(
     let (old, new) = (Doc::read(before)?, Doc::read(after)?);
     if old.skipped != new.skipped {
         return Err(Unfaithful::Proof("the byte order mark changed"));
+    }
+    if format == Format::FrontMatter && front_matter::body(old.text) != front_matter::body(new.text) {
+        return Err(Unfaithful::Proof("the front matter ends elsewhere"));
     }
     let parsed = parse(format, path, old.text).ok_or(Unfaithful::Unparseable)?;
     let needed = parsed.leniencies;
