@@ -11,7 +11,7 @@ use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1::PolicyInForce;
 use mcpolicy_schema::revocations::Revocations;
 use mcpolicy_schema::signed::{Grant, Head};
-use mcpolicy_schema::trust::{ClockEvent, Reading, Staleness, Time, Trust};
+use mcpolicy_schema::trust::{ClockEvent, Demands, Reading, Staleness, Time, Trust};
 use sha2::{Digest, Sha256};
 
 use crate::authoring::source::{self, Source};
@@ -71,14 +71,22 @@ impl InForce {
     }
 
     /// A published policy, verified from a root that the caller trusts. A scan keeps nothing between two runs, so an
-    /// older policy than one seen before is not noticed here; the agent's own store notices it.
+    /// older policy than one seen before is only noticed by what the caller demands; the agent's own store notices it
+    /// by itself.
     ///
     /// # Errors
     /// Any check of any document fails: nothing of the folder counts then.
-    pub fn verified(folder: &Path, trust_root: &Path, now: Timestamp) -> anyhow::Result<Self> {
+    pub fn verified(
+        folder: &Path,
+        trust_root: &Path,
+        demands: Demands,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
         let root = read_root(trust_root)?;
+        let lowest = demands.min_revocations;
         let mut trust = Trust::pinned(&root, Timestamp::UNIX_EPOCH)
-            .with_context(|| format!("the trust root {} is refused", trust_root.display()))?;
+            .with_context(|| format!("the trust root {} is refused", trust_root.display()))?
+            .demanding(demands);
         // A wall clock that was set back before the roots were made brings nothing older to life.
         let reading = Reading { wall: now, uptime: None };
         let time = trust.read_clock(reading.clone());
@@ -95,6 +103,12 @@ impl InForce {
         let mut in_force = Self::of_trust(&trust, by_now).with_context(|| {
             format!("{} holds no policy; name the folder that `policy publish` wrote", folder.display())
         })?;
+        // A head of before the first revocations names none, and nothing of the folder is then too low.
+        anyhow::ensure!(
+            in_force.revocations_sequence.unwrap_or(0) >= lowest,
+            "the policy in {} is refused, nothing was judged: it has no revocations, and those of sequence {lowest} are demanded; fetch the folder anew",
+            folder.display()
+        );
         if time.event == Some(ClockEvent::ClockRollback) {
             let notice = "the clock of this machine is behind the time at which its trust root was made";
             in_force.notices.push(notice.to_owned());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_clients::adapter::{Found, Lead, Load};
 use mcpolicy_clients::codec::{self, Format, Parsed, decode};
-use mcpolicy_clients::location::Role;
+use mcpolicy_clients::location::{Location, Role};
 use mcpolicy_clients::node::{LineIndex, Span, Value};
 use mcpolicy_clients::reads::Reads;
 use mcpolicy_clients::{normalise, servers};
@@ -80,6 +80,7 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
     }
     let decoded = match decode::decode(bytes) {
         Ok(decoded) => decoded,
+        Err(_) if is_none_of_ours(source, &String::from_utf8_lossy(bytes)) => return nothing(),
         Err(error) => {
             return failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, start);
         }
@@ -88,6 +89,7 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
     let parsed = codec::parse(format, &source.path.to_string_lossy(), &decoded.text);
     let mut parsed = match parsed {
         Ok(parsed) => parsed,
+        Err(_) if is_none_of_ours(source, &decoded.text) => return nothing(),
         Err(error) => {
             let position = lines.position(error.offset);
             return failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, position);
@@ -112,6 +114,23 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
 fn failed(state: State, code: FindingCode, message: String, position: Position) -> FileInventory {
     let findings = vec![FileFinding { finding: Finding::new(code, message), position }];
     FileInventory { state, entries: Vec::new(), findings, leads: Vec::new(), environment: Vec::new() }
+}
+
+/// Whether a text that cannot be parsed is a file for another purpose that names no servers, not even in a spelling
+/// that a parser would take for their name.
+fn is_none_of_ours(source: &Source, text: &str) -> bool {
+    let lower = text.to_lowercase();
+    let names = |location: &Location| {
+        let keys = location.keys.iter().filter_map(|key| key.rsplit('/').next());
+        keys.into_iter().any(|key| lower.contains(&key.to_lowercase()))
+    };
+    let escaped = ["\\u", "\\x", "\0"].iter().any(|mark| lower.contains(mark));
+    !escaped && source.readings.iter().all(|reading| reading.location.aside && !names(reading.location))
+}
+
+fn nothing() -> FileInventory {
+    let (entries, findings, leads) = (Vec::new(), Vec::new(), Vec::new());
+    FileInventory { state: State::Read, entries, findings, leads, environment: Vec::new() }
 }
 
 /// The owner's format; a reader whose parser recovers from errors makes the file worth recovering.
@@ -301,6 +320,9 @@ impl<'d> FileReader<'d> {
     fn unexpected_shape(&self) -> Option<(&'static str, usize)> {
         let root = &self.parsed.root;
         if !root.is_object() {
+            if is_none_of_ours(self.source, self.text) {
+                return None;
+            }
             return Some(("the top of the file is not a map", root.span.start as usize));
         }
         let tables = self.source.owner().location.keys.iter().filter_map(|key| root.pointer(key));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mcpolicy_clients::codec;
 use mcpolicy_clients::edit::{self, Piece, Place};
 use mcpolicy_clients::location::Os;
+use mcpolicy_clients::template::ANY_FOLDERS;
 use mcpolicy_platform::machine::{Machine, Owner, ReadError};
 use mcpolicy_platform::processes::Process;
 use mcpolicy_schema::entry::{ClientId, Entry, NamedValue};
@@ -436,8 +437,10 @@ pub fn has_location(client: &str, path: &Path) -> bool {
 
 /// How many trailing components of a template fit a path; `None` if not even the file's name does.
 fn fit(template: &str, path: &Path) -> Option<usize> {
-    let wanted: Vec<&str> =
-        template.split('/').filter(|c| !c.starts_with(['<', '$', '%', '~']) && !c.is_empty()).collect();
+    let wanted = template
+        .split('/')
+        .filter(|c| !c.starts_with(['<', '$', '%', '~']) && !matches!(*c, "" | ANY_FOLDERS));
+    let wanted: Vec<&str> = wanted.collect();
     let given: Vec<_> = path.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
     let matching = wanted.iter().rev().zip(given.iter().rev());
     let fits = matching.take_while(|(w, g)| mcpolicy_clients::template::component_matches(w, g)).count();
@@ -451,6 +454,7 @@ fn same_format(format: codec::Format, path: &Path) -> bool {
         codec::Format::Toml => extension == "toml",
         codec::Format::Yaml => matches!(extension, "yaml" | "yml"),
         codec::Format::YamlOrJson => matches!(extension, "yaml" | "yml" | "json"),
+        codec::Format::FrontMatter => extension == "md",
         codec::Format::Xml => extension == "xml",
         codec::Format::Shell => false,
     }

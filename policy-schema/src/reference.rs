@@ -153,11 +153,13 @@ fn one(text: &str) -> (Option<Reference<'_>>, usize) {
 fn named(inner: &str) -> Reference<'_> {
     let inner = inner.trim();
     let inner = inner.strip_prefix("env:").or_else(|| inner.strip_prefix("env.")).unwrap_or(inner);
-    if ["input:", "promptString:", "secrets.", "secret:", "inputs.", "user_config."]
-        .iter()
-        .any(|p| inner.starts_with(p))
+    if ["input:", "promptString:", "secret:", "inputs.", "user_config."].iter().any(|p| inner.starts_with(p))
     {
         return Reference::Prompt;
+    }
+    // Continue and Copilot take a stored secret of this name: it is given without a question, whosever it is.
+    if let Some(name) = inner.strip_prefix("secrets.") {
+        return Reference::Variable(name);
     }
     if ["file:", "command:", "config:", "cmd:", "keychain:"].iter().any(|p| inner.starts_with(p)) {
         return Reference::Other(inner);
@@ -207,7 +209,8 @@ mod tests {
             variable(text);
         }
         assert_eq!(of("${input:key}"), [Reference::Prompt]);
-        assert_eq!(of("${{ secrets.KEY }}"), [Reference::Prompt]);
+        assert_eq!(of("${{ secrets.KEY }}"), [Reference::Variable("KEY")]);
+        assert_eq!(of("${{ inputs.KEY }}"), [Reference::Prompt]);
         assert_eq!(of("${workspaceFolder}/x"), [Reference::Place]);
         assert_eq!(
             of("${workspaceFolder:-x}"),

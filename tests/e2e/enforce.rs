@@ -164,6 +164,21 @@ fn what_was_taken_out_comes_back_byte_for_byte_when_a_newer_policy_allows_it() {
 }
 
 #[test]
+fn a_denied_server_of_an_agent_is_taken_out_of_its_front_matter_and_comes_back() {
+    let mut site = Site::new();
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+    let agent = "---\nname: a\nmcpServers:\n  - good:\n      command: npx\n      args: [-y, \"@acme/good@1.0.0\"]\n    bad:\n      command: npx\n      args: [-y, evil@1.0.0]\n---\n\n# Text\n";
+    site.machine.file(".claude/agents/a.md", agent);
+    assert_eq!(actions(&site.enforce()), [("quarantine".to_owned(), "bad".to_owned())]);
+    let without = agent.replace("    bad:\n      command: npx\n      args: [-y, evil@1.0.0]\n", "");
+    assert_eq!(site.read(".claude/agents/a.md"), without);
+    assert_eq!(actions(&site.enforce()), []);
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
+    site.enforce();
+    assert_eq!(site.read(".claude/agents/a.md"), agent);
+}
+
+#[test]
 fn only_enforce_and_hold_write_anything() {
     for mode in ["observe", "warn"] {
         let mut site = Site::new();

@@ -7,6 +7,7 @@
 
 #[cfg(unix)]
 mod actions;
+mod asides;
 mod corpus;
 mod corpus_edits;
 mod corpus_verdicts;

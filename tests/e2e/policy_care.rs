@@ -254,9 +254,18 @@ fn conditions_that_hold_for_nothing_or_for_anything_are_warned_of() {
         ("identity.url = { url = \"https://*/mcp\" }".to_owned(), "never-holds"),
         ("identity.script = { interpreter = \"node\", path = \"/opt/*.js\" }".to_owned(), "never-holds"),
         ("identity.opaque = { argv = [\"run\", \"**\"] }".to_owned(), "never-holds"),
+        (
+            "identity.script = { interpreter = \"python3\", path = \"-m srv\" }".to_owned(),
+            "working-directory",
+        ),
         (with("runners = [\"npxx\"]"), "never-holds"),
         (with("wrappers = [\"shh -c\"]"), "never-holds"),
         (with("references = [\"*\"]"), "never-holds"),
+        (
+            "identity.pypi = { package = \"srv\", versions = \"1.0.0\" }\nwith = [\"extra@dir\"]".to_owned(),
+            "working-directory",
+        ),
+        (with("with = [\"extra@.dir\"]"), "working-directory"),
         (with("runner_args = [\"**\"]"), "any-argument"),
         (with("transports = [\"http\"]"), "never-holds"),
         (oci, "placeholder"),
@@ -277,6 +286,29 @@ fn conditions_that_hold_for_nothing_or_for_anything_are_warned_of() {
     }
     policy(&desk, "", &rule(&with("runners = [\"npx\"]\nwrappers = [\"sh -c\"]\ntransports = [\"stdio\"]")));
     desk.ok(&["check", "policy.toml", "--strict"]);
+}
+
+#[test]
+fn an_exception_without_directory_for_what_lies_in_a_project_is_told_when_reports_are_given() {
+    let desk = empty();
+    let server = r#"{"mcpServers":{"x":{"command":"node","args":["./server.js"]}}}"#;
+    desk.machine.file("src/p/.cursor/mcp.json", server);
+    let report = desk.machine.scan(&[]);
+    desk.machine.file("reports/one.json", report.to_string());
+    let exception = |more: &str| {
+        format!(
+            "[[exception]]\nid = \"e\"\nfingerprint = {}\nowner = \"o\"\nticket = \"T\"\nexpires = \"2099-01-01T00:00:00Z\"\n{more}",
+            report["entries"][0]["fingerprint"]
+        )
+    };
+    let codes = |text: &str| {
+        policy(&desk, "", text);
+        let answer = report_of(&desk.run(&["check", "policy.toml", "--json", "--reports", "reports"]));
+        let problems = answer["problems"].as_array().unwrap().clone();
+        problems.iter().map(|p| p["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&exception("")), ["no-directory"]);
+    assert!(!codes(&exception("directory = \"~/src/p\"\n")).contains(&"no-directory".to_owned()));
 }
 
 #[test]

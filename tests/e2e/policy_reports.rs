@@ -415,6 +415,28 @@ fn an_approved_request_becomes_a_rule_and_a_test_that_passes_and_only_once() {
 }
 
 #[test]
+fn a_request_for_whatever_module_lies_in_a_project_becomes_no_rule() {
+    let machine = TestMachine::new(crate::BINARY);
+    let servers = json!({"mcpServers": {
+        "loose": {"command": "python3", "args": ["-m", "server"]},
+        "held": {"command": "python3", "args": ["-I", "-m", "server"]},
+    }});
+    machine.file("src/p/.cursor/mcp.json", servers.to_string());
+    let report = machine.scan(&[]);
+    store(&machine, "a.json", &asking(&report, "laptop-0", "ann", "r1", "loose"));
+    store(&machine, "b.json", &asking(&report, "laptop-1", "bob", "r2", "held"));
+    machine.file("policies/policy.toml", ONE_RULE);
+    let output = approve(&machine, "r1");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("looks for the module in the project first"), "{said}");
+    assert_eq!(read(&machine, "policies/policy.toml"), ONE_RULE);
+    let output = approve(&machine, "r2");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(read(&machine, "policies/policy.toml").contains("-I"));
+}
+
+#[test]
 fn a_request_that_is_not_what_it_says_is_refused_and_nothing_is_written() {
     let (machine, report) = machine(&servers());
     machine.file("policies/policy.toml", ONE_RULE);

@@ -464,9 +464,18 @@ fn machine_for_published() -> TestMachine {
 }
 
 fn scan_published(machine: &TestMachine, published: &Published, format: &str) -> std::process::Output {
+    scan_demanding(machine, published, format, &[])
+}
+
+fn scan_demanding(
+    machine: &TestMachine,
+    published: &Published,
+    format: &str,
+    more: &[&str],
+) -> std::process::Output {
     let (home, folder) = (machine.home(), published.folder.to_str().unwrap());
     let root = published.root.to_str().unwrap();
-    machine.run(&[
+    let arguments = [
         "scan",
         "--home",
         home.to_str().unwrap(),
@@ -476,7 +485,8 @@ fn scan_published(machine: &TestMachine, published: &Published, format: &str) ->
         folder,
         "--trust-root",
         root,
-    ])
+    ];
+    machine.run(&[&arguments, more].concat())
 }
 
 #[test]
@@ -496,6 +506,38 @@ fn a_published_policy_judges_with_its_sequence_and_age() {
     }
     let line = String::from_utf8(scan_published(&machine, &published, "mdm").stdout).unwrap();
     assert!(line.ends_with(" verdicts=allow:1,deny:1,unknown:0 policy=fleet@7 unsigned=0\n"), "{line}");
+}
+
+#[test]
+fn a_scan_that_is_told_what_was_published_refuses_an_older_copy_of_the_folder() {
+    let machine = machine_for_published();
+    let published = publish(&machine, 1, |_| {});
+    for good in [&["--min-policy", "7"][..], &["--min-policy", "7", "--min-revocations", "3"]] {
+        let report = report_of(&scan_demanding(&machine, &published, "json", good));
+        assert_eq!(verdict(&report, "good"), is("allow", ""));
+    }
+    for old in [&["--min-policy", "8"][..], &["--min-revocations", "4"]] {
+        let output = scan_demanding(&machine, &published, "json", old);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{said}");
+        assert!(said.contains("refused"), "{said}");
+    }
+    // a head of before the first revocations names none
+    use mcpolicy_tests::signing as s;
+    let issued = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    let head =
+        s::head(6, issued, s::current(7, &std::fs::read(published.folder.join("policy.7.body")).unwrap()));
+    std::fs::write(published.folder.join("head.json"), s::signed(&head, &s::ONLINE[..1])).unwrap();
+    assert_eq!(scan_demanding(&machine, &published, "json", &[]).status.code(), Some(0));
+    let output = scan_demanding(&machine, &published, "json", &["--min-revocations", "1"]);
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true));
+    let verify = |more: &[&str]| {
+        let (folder, root) = (published.folder.to_str().unwrap(), published.root.to_str().unwrap());
+        machine.run(&[&["policy", "verify", folder, "--trust-root", root], more].concat()).status.code()
+    };
+    assert_eq!((verify(&[]), verify(&["--min-revocations", "1"])), (Some(0), Some(2)));
+    let alone = machine.run(&["scan", "--home", machine.home().to_str().unwrap(), "--min-policy", "1"]);
+    assert_eq!(alone.status.code(), Some(2), "it means nothing without a policy");
 }
 
 #[test]

@@ -388,6 +388,29 @@ fn a_grant_is_one_line_for_one_entry_user_and_device() {
 }
 
 #[test]
+fn no_grant_is_signed_for_what_lies_in_a_project() {
+    let desk = published();
+    let server = r#"{"mcpServers":{"x":{"command":"node","args":["./server.js"]}}}"#;
+    desk.machine.file("src/p/.cursor/mcp.json", server);
+    let grant = |report: &Value| {
+        desk.machine.file("report.json", report.to_string());
+        let fingerprint = &report["entries"][0]["fingerprint"];
+        let request =
+            serde_json::json!({ "fingerprint": fingerprint, "device": "d", "user": "u" }).to_string();
+        let sign = ["--repository", "repo", "--key", "repo-keys/policy-1.pem"];
+        desk.run(&[&["grant", &request, "--reports", "report.json"], &sign[..]].concat())
+    };
+    let output = grant(&desk.machine.scan(&[]));
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{said}");
+    assert!(said.contains("runs what lies in its project") && said.contains("directory"), "{said}");
+    // the same line where the user himself wrote it is his
+    std::fs::remove_dir_all(desk.path("src/p")).unwrap();
+    desk.machine.file(".cursor/mcp.json", server);
+    assert!(grant(&desk.machine.scan(&[])).status.success());
+}
+
+#[test]
 fn what_is_signed_is_what_is_shown() {
     let desk = published();
     let body: Value = serde_json::from_str(&read(&desk.path("site/policy.1.body"))).unwrap();

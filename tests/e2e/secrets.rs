@@ -115,6 +115,7 @@ fn document(location: &Location, entries: Vec<(String, Value)>, secret: &str) ->
         Format::Toml => toml(&whole),
         // JSON is YAML.
         Format::Yaml | Format::YamlOrJson => text,
+        Format::FrontMatter => format!("---\n# {secret}\n{text}\n---\n{secret}\n"),
         Format::Json(dialect) if dialect.comments => format!("// {secret}\n{text}\n"),
         _ => text,
     })

@@ -299,6 +299,9 @@ fn file_of(at: &Location, entry: Entries, text: Option<(&str, &str)>) -> Option<
         matches!(at.format, Format::Json(_)).then_some(())?;
         file = file.replace(&format!("\"{FIRST}\":1"), first).replace(&format!("\"{LAST}\":1"), last);
     }
+    if at.format == Format::FrontMatter {
+        file = format!("---\n{file}\n---\n");
+    }
     Some(file.into_bytes())
 }
 
@@ -307,6 +310,7 @@ fn judge(policy: &Policy, adapter: &'static dyn ClientAdapter, at: &'static Loca
     let extension = match at.format {
         Format::Toml => "toml",
         Format::Yaml | Format::YamlOrJson => "yaml",
+        Format::FrontMatter => "md",
         _ => "json",
     };
     let path = PathBuf::from(format!("/home/jane/case.{extension}"));

@@ -105,7 +105,7 @@ impl<'n, 'd> Layers<'n, 'd> {
             doubt.note(why::NESTED);
         }
         of_structure(self.outer, doubt);
-        let in_yaml = matches!(format, Format::Yaml | Format::YamlOrJson);
+        let in_yaml = matches!(format, Format::Yaml | Format::YamlOrJson | Format::FrontMatter);
         for layer in [Some(self.outer), self.nested].into_iter().flatten() {
             let commands = Reads::ANY.command.iter().filter_map(|name| layer.get(name));
             let objects = commands.filter(|c| c.is_object()).map(|object| (object, COMMAND_OBJECT));

@@ -52,7 +52,8 @@ pub enum Role {
 ///
 /// Templates: `~` the home; `$VAR` a variable of the client with its default (`About::variables`), `$VAR?` only where
 /// the variable is set; `%APPDATA%` and the like on Windows; `<project>` a project root; `<plugin>` a directory that
-/// a plugin index named; `*` one path component. Components are separated by `/` on every system. What has none of
+/// a plugin index named; `*` one path component; `**` before
+/// the last one any folders, or none. Components are separated by `/` on every system. What has none of
 /// these prefixes is a path of the machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Location {
@@ -74,6 +75,10 @@ pub struct Location {
     /// Whether the client keeps its own state in the file (sign-in, remembered projects, open windows): such a file is
     /// never taken away as a whole.
     pub state: bool,
+    /// Whether the file is there for another purpose (instructions of an agent, a recipe) and most of its kind name no
+    /// servers: one that does not is none of our business, readable or not. Nothing that clients keep about the servers
+    /// of their usual files holds for those in here.
+    pub aside: bool,
 }
 
 impl Location {
@@ -88,6 +93,7 @@ impl Location {
             list: false,
             role: Role::Own,
             state: false,
+            aside: false,
         }
     }
 
@@ -151,6 +157,18 @@ impl Location {
     #[must_use]
     pub const fn state(self) -> Self {
         Self { state: true, ..self }
+    }
+
+    /// A file for another purpose, in which servers may stand.
+    #[must_use]
+    pub const fn aside(self) -> Self {
+        Self { aside: true, ..self }
+    }
+
+    /// The front matter of Markdown files that describe agents.
+    #[must_use]
+    pub const fn agents(self) -> Self {
+        self.aside().format(Format::FrontMatter)
     }
 
     /// Another client's file.

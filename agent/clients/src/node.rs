@@ -88,6 +88,27 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The same node without the text that it was read from. Trees are not deeper than `limits::MAX_DEPTH`.
+    pub(crate) fn into_owned(self) -> Node<'static> {
+        let value = match self.value {
+            Value::Null => Value::Null,
+            Value::Bool(value) => Value::Bool(value),
+            Value::Number(text) => Value::Number(Cow::Owned(text.into_owned())),
+            Value::String(text) => Value::String(Cow::Owned(text.into_owned())),
+            Value::Array(items) => Value::Array(items.into_iter().map(Node::into_owned).collect()),
+            Value::Object(members) => {
+                let owned = |m: Member<'_>| Member {
+                    key: Cow::Owned(m.key.into_owned()),
+                    key_span: m.key_span,
+                    value: m.value.into_owned(),
+                };
+                Value::Object(members.into_iter().map(owned).collect())
+            }
+            Value::Deep => Value::Deep,
+        };
+        Node { value, span: self.span }
+    }
+
     /// The last member of this name: every client tested takes the last of duplicates.
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.members().iter().rev().find(|m| m.key == key).map(|m| &m.value)

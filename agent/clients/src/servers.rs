@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::adapter::Found;
+use crate::codec::Parsed;
+use crate::location::Location;
 use crate::node::{Member, Node, Span, Value, escape};
 
 /// Members of an entry that say what is run or contacted, in any client.
@@ -111,6 +113,38 @@ pub fn of_mixed_table<'d>(table: &'d Node<'d>, key_path: &str) -> Vec<Found<'d>>
         }
     }
     found
+}
+
+/// The entries under these keys of an agent's file. In a list, an item that is text names a server of another file; a
+/// map has servers by their names, or is one itself.
+pub fn of_agent<'d>(root: &'d Node<'d>, keys: &[&str]) -> Vec<Found<'d>> {
+    let mut found = Vec::new();
+    for key in keys {
+        for table in tables_at(root, key) {
+            for entry in of_table(table, key) {
+                if table.is_object() {
+                    found.push(entry);
+                    continue;
+                }
+                let is_entry = is_launchable(entry.node);
+                let named = of_table(entry.node, &entry.key_path);
+                found.extend(named.into_iter().filter(|f| !is_entry || looks_like_entry(f.node)));
+                found.extend(is_entry.then_some(entry));
+            }
+        }
+    }
+    found
+}
+
+/// The entries under a key of settings that stand below others, at this pointer.
+pub fn below<'d>(settings: &'d Node<'d>, pointer: &str, key: &str) -> Vec<Found<'d>> {
+    let tables = tables_at(settings, &format!("/{key}"));
+    tables.into_iter().flat_map(|table| of_table(table, &format!("{pointer}/{key}"))).collect()
+}
+
+/// The entries of a file, whether it is the client's usual one or an agent's.
+pub fn in_file<'d>(at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+    if at.aside { of_agent(&doc.root, at.keys) } else { under_keys(&doc.root, at.keys) }
 }
 
 /// Every node at a JSON Pointer, all duplicates included, in order of the text.

@@ -103,6 +103,9 @@ fn pattern(root: &Path, rest: &str) -> Pattern {
     Pattern { base, rest: parts[literal..].iter().map(|part| (*part).to_owned()).collect() }
 }
 
+/// The component that stands for any folders, or none.
+pub const ANY_FOLDERS: &str = "**";
+
 /// Whether a file name fits a component of a pattern; `*` stands for any run of characters but a leading dot alone.
 pub fn component_matches(component: &str, name: &str) -> bool {
     match component.split_once('*') {

@@ -334,6 +334,7 @@ fn format_name(format: Format) -> &'static str {
         Format::Toml => "TOML",
         Format::Yaml => "YAML",
         Format::YamlOrJson => "YAML or JSON",
+        Format::FrontMatter => "Markdown, its front matter",
         Format::Xml => "XML",
         Format::Shell => "program",
     }

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_schema::envelope::Envelope;
+use mcpolicy_schema::evaluate::is_tied;
 use mcpolicy_schema::json;
 use mcpolicy_schema::report::v1;
 use mcpolicy_schema::signed::{Grant, Payload as _, Request, Root};
@@ -143,7 +144,9 @@ fn identity_of(inputs: &[PathBuf], wanted: &Wanted) -> anyhow::Result<String> {
         let found = report.entries.iter().filter(|entry| entry.fingerprint == wanted.fingerprint);
         found.map(told).collect::<Vec<_>>()
     });
-    let all: BTreeSet<String> = read.items.into_iter().flatten().collect();
+    let found: Vec<(String, bool)> = read.items.into_iter().flatten().collect();
+    let counts = found.iter().any(|(_, tied)| !tied);
+    let all: BTreeSet<String> = found.into_iter().map(|(told, _)| told).collect();
     let mut all = all.into_iter();
     let identity = match (all.next(), all.next()) {
         (Some(one), None) => one,
@@ -157,6 +160,11 @@ fn identity_of(inputs: &[PathBuf], wanted: &Wanted) -> anyhow::Result<String> {
             super::draft::first(&read.problems)
         ),
     };
+    ensure!(
+        counts,
+        "{identity:?} runs what lies in its project, so that its fingerprint is that of another server in the next, and no grant counts for it; \
+         write an [[exception]] with the `directory`, or a rule with path and digest"
+    );
     let claimed = wanted.identity.text();
     let name = identity.split_once(':').map_or(identity.as_str(), |(_, name)| name);
     let name = name.rsplit_once(' ').map_or(name, |(name, _)| name);
@@ -167,11 +175,13 @@ fn identity_of(inputs: &[PathBuf], wanted: &Wanted) -> anyhow::Result<String> {
     Ok(identity)
 }
 
-/// Kind, name and version of what an entry would run, computed anew: what the report says of it may be forged.
-fn told(entry: &v1::Entry) -> String {
-    let identity = Stored::new(entry).identity;
+/// Kind, name and version of what an entry would run, computed anew: what the report says of it may be forged. And
+/// whether it is another server in each project.
+fn told(entry: &v1::Entry) -> (String, bool) {
+    let Stored { entry, identity, .. } = Stored::new(entry);
+    let tied = is_tied(&entry, &identity);
     let version = identity.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
-    stored::shown(&format!("{}:{}{version}", identity.kind.as_str(), identity.name))
+    (stored::shown(&format!("{}:{}{version}", identity.kind.as_str(), identity.name)), tied)
 }
 
 /// A name that no other grant has, so that a revocation can name it.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use mcpolicy_schema::report::v1::Report;
+use mcpolicy_schema::trust::Demands;
 use mcpolicy_schema::verdict::Verdict;
 
 use crate::in_force::InForce;
@@ -18,6 +19,14 @@ pub(super) struct Judging {
     /// The root document that is trusted: pinned by you, never taken from the policy's folder by itself
     #[arg(long, value_name = "FILE", requires = "policy")]
     trust_root: Option<PathBuf>,
+
+    /// Refuse a published policy of a lower sequence: an older copy of the folder than the one you know of
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, requires = "policy")]
+    min_policy: u64,
+
+    /// Refuse a published policy whose revocations have a lower sequence, or that has none
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, requires = "policy")]
+    min_revocations: u64,
 
     /// Judge by an unsigned policy.toml, or the folder it is in; the report says UNSIGNED
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "trust_root"])]
@@ -44,7 +53,9 @@ impl Judging {
     /// The policy that was asked for. What fails a check is refused whole, and nothing is judged.
     pub(super) fn in_force(&self, now: Timestamp) -> anyhow::Result<Option<InForce>> {
         if let (Some(folder), Some(root)) = (&self.policy, &self.trust_root) {
-            return InForce::verified(folder, root, now).map(Some);
+            let (min_policy, min_revocations) = (self.min_policy, self.min_revocations);
+            let demands = Demands { min_policy, min_revocations, ..Demands::default() };
+            return InForce::verified(folder, root, demands, now).map(Some);
         }
         if let Some(draft) = &self.draft {
             return InForce::draft(draft).map(Some);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::location::Os;
-use mcpolicy_clients::template::component_matches;
+use mcpolicy_clients::template::{ANY_FOLDERS, component_matches};
 
 use super::source::Reading;
 
@@ -70,8 +70,18 @@ impl ProjectIndex {
 
     /// The directory above the pattern's components, if they are the path's.
     fn project_of(&self, path: &Path, pattern: &ProjectPattern) -> Option<PathBuf> {
-        let mut directory = path.parent()?;
-        for component in pattern.above.iter().rev() {
+        let directory = path.parent()?;
+        match pattern.above.split_last() {
+            Some((last, above)) if *last == ANY_FOLDERS => {
+                directory.ancestors().find_map(|folder| self.above(folder, above))
+            }
+            _ => self.above(directory, &pattern.above),
+        }
+    }
+
+    /// The directory above these components, if the path ends with them.
+    fn above(&self, mut directory: &Path, components: &[&str]) -> Option<PathBuf> {
+        for component in components.iter().rev() {
             if !self.same(directory.file_name()?.to_str()?, component) {
                 return None;
             }
@@ -102,6 +112,16 @@ mod tests {
         assert!(owners(Os::Linux, "/home/dev/x/.cursor/mcp.json").contains(&"cursor"));
         assert!(owners(Os::Linux, "/home/dev/x/cursor/mcp.json").is_empty());
         assert!(owners(Os::Linux, "/home/dev/x/.mcp.json.bak").is_empty());
+    }
+
+    #[test]
+    fn an_agents_file_may_lie_in_any_folder_below_the_clients() {
+        for path in ["/p/.claude/agents/a.md", "/p/.claude/agents/x/y/a.md"] {
+            assert!(owners(Os::Linux, path).contains(&"claude-code"), "{path}");
+        }
+        for path in ["/p/.claude/a.md", "/p/agents/a.md", "/p/.claude/x/agents/a.md"] {
+            assert!(owners(Os::Linux, path).is_empty(), "{path}");
+        }
     }
 
     #[test]

@@ -17,9 +17,9 @@ use std::path::{Component, Path, PathBuf};
 use mcpolicy_clients::adapter::{ClientAdapter, Lead};
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::location::Os;
-use mcpolicy_clients::template::{self, Layout, Pattern, component_matches};
+use mcpolicy_clients::template::{self, ANY_FOLDERS, Layout, Pattern, component_matches};
 use mcpolicy_platform::filesystems;
-use mcpolicy_platform::machine::{Machine, ReadError};
+use mcpolicy_platform::machine::{FileKind, Machine, ReadError};
 use mcpolicy_schema::entry::Scope;
 
 use crate::gap::Gap;
@@ -51,6 +51,11 @@ pub enum Reach {
 /// Longest path that a system takes (`PATH_MAX` of Linux), in bytes. A remembered one may be of any length, and each
 /// of its parents would be looked into.
 const MAX_PATH: usize = 4096;
+
+/// How deep a pattern's `**` is followed, in folders, and most folders that it may stand for: whoever writes a
+/// repository decides how many there are.
+const MAX_FOLDERS_DEEP: usize = 16;
+const MAX_FOLDERS: usize = 1000;
 
 /// The worklist.
 pub struct Discovery<'m> {
@@ -351,6 +356,9 @@ impl<'m> Discovery<'m> {
         if !component.contains('*') {
             return vec![directory.join(component)];
         }
+        if component == ANY_FOLDERS {
+            return self.folders(directory, home);
+        }
         match self.machine.list(directory) {
             Ok(entries) => {
                 let fitting =
@@ -363,6 +371,43 @@ impl<'m> Discovery<'m> {
                 Vec::new()
             }
         }
+    }
+
+    /// A directory and the folders below it, each once whatever links lead to it. What lies too deep or is too much is a
+    /// gap.
+    fn folders(&mut self, directory: &Path, home: Option<usize>) -> Vec<PathBuf> {
+        let mut out = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut open = vec![(directory.to_owned(), 0)];
+        while let Some((folder, depth)) = open.pop() {
+            match self.machine.resolve(&folder) {
+                Ok(real) if seen.insert(real.path.clone()) => {}
+                Err(ReadError::LeavesScope { .. }) => {
+                    self.note_outside(&folder, home);
+                    continue;
+                }
+                Ok(_) | Err(_) => continue,
+            }
+            if depth > MAX_FOLDERS_DEEP || out.len() >= MAX_FOLDERS {
+                let reason =
+                    "a client reads all folders below this one; there are too many, or they are too deep";
+                self.gaps.push(Gap::at("walk-budget", reason, directory).of_home(home));
+                break;
+            }
+            match self.machine.list(&folder) {
+                Ok(entries) => {
+                    let folders = entries.iter().map(|entry| folder.join(&entry.name));
+                    let folders = folders.filter(|path| {
+                        matches!(self.machine.kind(path), Some(FileKind::Directory | FileKind::Symlink))
+                    });
+                    open.extend(folders.map(|path| (path, depth + 1)));
+                    out.push(folder);
+                }
+                Err(ReadError::NotFound | ReadError::NotRegular(_)) => {}
+                Err(error) => self.gaps.push(Gap::at("unreadable", error.to_string(), &folder).of_home(home)),
+            }
+        }
+        out
     }
 
     /// The next batch to read, in order of their paths; empty when there is nothing left. Project files come last: what

@@ -142,6 +142,10 @@ impl<'k, 'h> Knowledge<'k, 'h> {
         client: ClientId,
     ) -> Option<Declaration> {
         let own = source.readings.iter().find(|reading| reading.adapter.about().id == client);
+        // what clients keep by name is about the servers of their usual files
+        if own.is_some_and(|reading| reading.location.aside) {
+            return None;
+        }
         let scope = match own {
             Some(reading) if read_by != client => reading.location.scope,
             _ => scope,

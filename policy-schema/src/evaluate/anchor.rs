@@ -9,7 +9,7 @@ use super::case::Case;
 use super::files;
 use crate::document::Exception;
 use crate::entry::{Entry, Scope};
-use crate::identity::{Identity, Kind};
+use crate::identity::{self, Identity, Kind};
 
 /// Whether what the entry runs depends on the directory in which its client starts it.
 pub fn depends_on_directory(entry: &Entry, identity: &Identity) -> bool {
@@ -28,7 +28,15 @@ pub fn depends_on_directory(entry: &Entry, identity: &Identity) -> bool {
     let env = entry.env.iter().chain(&identity.argument_env).map(|variable| variable.value.expose());
     let told = identity.runner_args.iter().map(crate::sensitive::Sensitive::expose);
     let beside = identity.extra_packages.iter().map(String::as_str);
-    of_name || programs.any(is_path) || env.chain(told).chain(beside).any(names_relative)
+    let python = identity
+        .runner
+        .as_deref()
+        .is_some_and(|runner| runner.starts_with("uv") || runner.starts_with("pipx"));
+    let is_beside = |spec: &str| identity::path_of(python, spec).is_some_and(|path| !is_anchored(&path));
+    of_name
+        || programs.any(is_path)
+        || beside.clone().any(is_beside)
+        || env.chain(told).chain(beside).any(names_relative)
 }
 
 /// Whether a path leads to the same file from everywhere: it is absolute, or begins at the user's home.
@@ -75,6 +83,27 @@ pub fn held_as<'f>(
     }
 }
 
+/// Whether an entry that a repository or plugin declares is another server in the next: neither a grant nor an exception
+/// without a directory counts for it.
+pub fn is_tied(entry: &Entry, identity: &Identity) -> bool {
+    !is_of_user(entry) && depends_on_directory(entry, identity)
+}
+
+/// Whether an interpreter that is told these words takes a script from the working directory before it looks where it
+/// is installed: Python does so with `-m`, unless `-I` or `-P` stands among its flags.
+pub fn finds_in_directory<'w>(
+    interpreter: &str,
+    script: &str,
+    words: impl IntoIterator<Item = &'w str>,
+) -> bool {
+    script.starts_with("-m ") && interpreter != "java" && !words.into_iter().any(isolates)
+}
+
+/// Whether a word keeps Python from looking in the working directory: `-I`, `-P`, or one of them among other letters.
+pub fn isolates(word: &str) -> bool {
+    word.strip_prefix('-').is_some_and(|flags| !flags.starts_with('-') && flags.contains(['I', 'P']))
+}
+
 /// Whether no repository and no plugin can have brought the entry.
 fn is_of_user(entry: &Entry) -> bool {
     matches!(entry.scope, Scope::User | Scope::Managed)
@@ -109,6 +138,16 @@ mod tests {
     }
 
     #[test]
+    fn a_module_is_looked_for_in_the_working_directory_unless_python_is_told_not_to() {
+        assert!(finds_in_directory("python3", "-m x", ["-u"]));
+        assert!(finds_in_directory("python3", "-m x", ["--PI", "-"]));
+        assert!(!finds_in_directory("python3", "-m x", ["-u", "-BI"]));
+        assert!(!finds_in_directory("python", "-m x", ["-P"]));
+        assert!(!finds_in_directory("java", "-m x", []));
+        assert!(!finds_in_directory("python", "/opt/x.py", []));
+    }
+
+    #[test]
     fn what_lies_in_the_working_directory_is_another_server_in_another() {
         for line in [
             "node ./x.js",
@@ -126,6 +165,9 @@ mod tests {
             "node ${workspaceFolder}/x.js",
             "env NODE_OPTIONS=--require=./x.js npx a@1.0.0",
             "uvx --with ./evil x",
+            "uvx --with extra@evil x",
+            "uvx --with ok,extra@evil x",
+            "npx --package a --package b@.evil a",
             "docker run -v ./x:/x img",
             "env PATH=./bin:/bin npx a",
         ] {
@@ -134,6 +176,9 @@ mod tests {
         for line in [
             "npx -y a@1.0.0 ./data",
             "uvx a .",
+            "uvx --with extra@1.0 x",
+            "uvx --with extra==1.0,more>2 x",
+            "npx --package a --package b@^1 a",
             "node /opt/x.js ./data",
             "node ~/x.js",
             "/opt/server .",

@@ -14,7 +14,7 @@ mod rule;
 pub(crate) mod spelling;
 mod values;
 
-pub use anchor::{depends_on_directory, held_as};
+pub use anchor::{depends_on_directory, finds_in_directory, held_as, is_tied, isolates};
 pub use context::{Context, Device, Facts, FileFacts, Subject, System};
 pub(crate) use members::is_harmless as is_harmless_member;
 pub use members::{is_judged, is_judged_but_for_case};
@@ -215,6 +215,7 @@ fn by_default(case: &Case<'_>, attempts: Vec<Attempt>) -> Judgement {
     };
     let allows = case.policy.document().policy.default == Default::Allow
         && reach == Reach::Public
+        && !may_be_denied(case)
         && why.code != FindingCode::Revoked;
     let mut judgement = if allows {
         case.allowed(DecidedBy::Default, None)
@@ -224,6 +225,16 @@ fn by_default(case: &Case<'_>, attempts: Vec<Attempt>) -> Judgement {
     };
     judgement.trace = told(case, attempts);
     judgement
+}
+
+/// Whether nobody can tell what the entry is, while something is denied: it may be just that. A list is held against what
+/// is understood and against every word, and that is enough only where there is one meaning.
+fn may_be_denied(case: &Case<'_>) -> bool {
+    let is_doubt =
+        |why: &Reason| matches!(why.code, FindingCode::AmbiguousEntry | FindingCode::UnresolvableIdentity);
+    let lists = !case.policy.document().policy.ignore_denylist && !case.policy.deny_index.is_empty();
+    let revokes = case.revocations.is_some_and(|list| !list.index.is_empty());
+    case.fault.as_ref().is_some_and(is_doubt) && (lists || revokes)
 }
 
 /// The approved server whose usual name the entry bears, if the entry is something that could be taken for it: not

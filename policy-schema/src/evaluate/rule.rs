@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::context::System;
 use super::files::{self, Fit};
-use super::{members, only_system_runners, place, reason, values};
+use super::{anchor, members, only_system_runners, place, reason, values};
 use crate::document::{Ecosystem, IdentityMatcher, Rule};
 use crate::finding::FindingCode;
 use crate::identity::{Identity, Kind};
@@ -41,6 +41,9 @@ pub(super) fn admit(case: &Case<'_>, at: usize) -> Outcome {
         Fit::Yes => None,
     };
     if matches!(rule.identity, IdentityMatcher::Any {}) {
+        if let Some(fault) = case.fault.as_ref().filter(|_| super::may_be_denied(case)) {
+            return Outcome::Refused(2, fault.clone());
+        }
         // It means everything, so only where, for whom and until when are asked.
         let why = place::place(case, rule).or_else(|| place::overdue(case, rule));
         return why.map_or(Outcome::Allow, |why| Outcome::Refused(3, why));
@@ -214,9 +217,22 @@ fn launch(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Option<Reason> {
             }
             None
         })
+        .or_else(|| unisolated(identity, rule))
         .or_else(|| extra(identity, rule))
         .or_else(|| bin(identity, rule))
         .or_else(|| unwanted_parts(case))
+}
+
+/// A rule that names `-I` or `-P` for a module of Python demands it: without, the module is whatever lies in the project.
+fn unisolated(identity: &Identity, rule: &Rule) -> Option<Reason> {
+    let words = identity.runner_args.iter().map(crate::sensitive::Sensitive::expose);
+    let loose = anchor::finds_in_directory(identity.runner.as_deref()?, &identity.name, words);
+    (loose && rule.runner_args.iter().any(|word| anchor::isolates(word))).then(|| {
+        reason(
+            FindingCode::RunnerArgumentNotAllowed,
+            "the rule demands that the module is not looked for in the project",
+        )
+    })
 }
 
 /// Where no runner plays a part, there is nothing for it to be told.

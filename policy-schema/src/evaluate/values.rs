@@ -85,7 +85,7 @@ pub(super) fn foreign_in_text(rule: &Rule, text: &str, case: &Case<'_>) -> bool 
 }
 
 /// Clients that put in the variable for `$name` in small letters too; for the others `pa$sword` is a password.
-const BARE_READERS: &[&str] = &["gemini-cli", "qwen-code", "crush", "copilot-cli"];
+const BARE_READERS: &[&str] = &["gemini-cli", "qwen-code", "crush", "copilot-cli", "goose"];
 
 /// Whether such a client reads the entry, and a name in the text is foreign.
 fn has_bare(text: &str, case: &Case<'_>, is_foreign: impl Fn(&str) -> bool) -> bool {

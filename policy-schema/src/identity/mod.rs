@@ -27,7 +27,7 @@ use wrapper::Inside;
 
 pub use git::git_key;
 pub use image::image_key;
-pub use spec::package_key;
+pub use spec::{package_key, path_of};
 
 /// Wrappers in wrappers that are looked through; real entries have at most three.
 const MAX_WRAPPERS: usize = 8;

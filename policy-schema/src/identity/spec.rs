@@ -149,6 +149,13 @@ pub(crate) fn npm_asked(spec: &str) -> Asked<'_> {
     npm_at(npm_source(spec).0)
 }
 
+/// The path that one of several package specifications between commas stands for, as a runner reads it that is a
+/// Python one or not: `./dir`, `name@dir` of uv, `name@./dir`.
+pub fn path_of(python: bool, specs: &str) -> Option<String> {
+    let paths = specs.split(',').map(|spec| if python { pypi(spec) } else { npm(spec) });
+    paths.into_iter().find(|identity| identity.kind == Kind::Script).map(|identity| identity.name)
+}
+
 /// What stands behind local names, and behind how many aliases.
 fn npm_source(mut spec: &str) -> (&str, usize) {
     let mut aliases = 0;

@@ -58,6 +58,14 @@ fn a_script_is_its_interpreter_and_file_or_its_module() {
     assert_eq!(check(&module, "python3", &["-m", "server"], &Facts::default()).1, "allow");
     assert_eq!(check(&module, "python3", &["-m", "other"], &Facts::default()).1, "not-allowed");
     assert_eq!(check(&module, "python3", &["/w/-m server"], &found("/w/-m server")).1, "not-allowed");
+    let isolated = about(
+        json!({ "script": { "interpreter": "python3", "path": "-m server" } }),
+        json!({ "runner_args": ["-I"] }),
+    );
+    let none = Facts::default();
+    assert_eq!(check(&isolated, "python3", &["-I", "-m", "server"], &none).1, "allow");
+    assert_eq!(check(&isolated, "python3", &["-m", "server"], &none).1, "runner-argument-not-allowed");
+    assert_eq!(check(&isolated, "python3", &["-u", "-m", "server"], &none).1, "runner-argument-not-allowed");
     let file = about(json!({ "script": { "interpreter": "python3", "path": "/w/-m server" } }), json!({}));
     let deny = (Verdict::Deny, "not-allowed");
     assert_eq!(check(&file, "python3", &["-m", "server"], &Facts::default()), deny, "no fact would help");

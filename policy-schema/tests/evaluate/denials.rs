@@ -259,3 +259,79 @@ fn a_denied_program_and_image_are_denied_by_their_other_names() {
     }
     assert_eq!(code(&image, &entry("docker", &["run", "-i", "ghcr.io/evil/img"])), "allow");
 }
+
+#[test]
+fn a_version_that_a_runner_may_take_for_a_directory_is_none_for_any_runner() {
+    let npm = policy(
+        json!({ "rule": [{ "id": "n", "identity": { "npm": { "package": "good", "versions": "*" } } }] }),
+    );
+    let runners: [(&str, &[&str]); 7] = [
+        ("npx", &["-y"]),
+        ("npm", &["exec", "--"]),
+        ("bunx", &[]),
+        ("bun", &["x"]),
+        ("pnpm", &["dlx"]),
+        ("yarn", &["dlx"]),
+        ("deno", &["run"]),
+    ];
+    for (runner, before) in runners {
+        let prefix = if runner == "deno" { "npm:" } else { "" };
+        let code = |spec: &str| {
+            let spec = format!("{prefix}{spec}");
+            code(&npm, &entry(runner, &[before, &[spec.as_str()]].concat()))
+        };
+        assert_eq!(code("good@1.0.0"), "allow", "{runner}");
+        for directory in ["good@.evil", "good@..x", "good@./evil", "good@x.tar-gz"] {
+            assert_ne!(code(directory), "allow", "{runner} {directory}");
+        }
+    }
+    let pypi = policy(
+        json!({ "rule": [{ "id": "p", "with": ["extra"], "identity": { "pypi": { "package": "good", "versions": "*" } } }] }),
+    );
+    assert_eq!(code(&pypi, &entry("uvx", &["--with", "extra", "good"])), "allow");
+    for args in [
+        &["--with", "extra@evil", "good"][..],
+        &["--with=extra@./evil", "good"],
+        &["--with", "extra,extra@evil", "good"],
+        &["--from", "good@evil", "good"],
+        &["good@evil"],
+    ] {
+        assert_ne!(code(&pypi, &entry("uvx", args)), "allow", "{args:?}");
+    }
+}
+
+#[test]
+fn what_may_be_anything_does_not_pass_a_denylist_by_a_default_that_allows() {
+    let deny = denying(json!({ "npm": { "package": "evil-pkg" } }));
+    let nothing = policy_with(json!({ "default": "allow" }), json!({}));
+    let settings = json!({ "default": "allow", "ignore_denylist": true });
+    let ignored = policy_with(
+        settings,
+        json!({ "deny": [{ "id": "d", "identity": { "npm": { "package": "evil-pkg" } }, "reason": "r" }] }),
+    );
+    let mut malformed = entry("npx", &["good"]);
+    malformed.malformed = Some("its shape is wrong");
+    for (doubtful, why) in [
+        (entry("npx", &["${PACKAGE}"]), "ambiguous-entry"),
+        (entry("npx", &["-y", "good@${X}"]), "unresolvable-identity"),
+        (entry("uvx", &["good@dir"]), "ambiguous-entry"),
+        (malformed, "ambiguous-entry"),
+    ] {
+        let told = |policy: &Policy| code(policy, &doubtful);
+        assert_eq!((told(&deny), told(&nothing), told(&ignored)), (why, "allow", "allow"), "{doubtful:?}");
+        let list = revocations(json!({ "identity": { "npm": { "package": "evil-pkg" } } }));
+        let context = Context { revocations: Some(&list), ..now() };
+        assert_eq!(code_in(&nothing, &doubtful, &context), why, "{doubtful:?}");
+        let other = revocations(json!({ "device": "laptop-1" }));
+        let context = Context { revocations: Some(&other), ..now() };
+        assert_eq!(code_in(&nothing, &doubtful, &context), "allow", "{doubtful:?}");
+    }
+    assert_eq!(code(&deny, &entry("npx", &["good"])), "allow");
+    // nor by a rule for everything
+    let everything = policy(json!({
+        "rule": [{ "id": "any", "identity": { "any": {} } }],
+        "deny": [{ "id": "d", "identity": { "npm": { "package": "evil-pkg" } }, "reason": "r" }],
+    }));
+    assert_eq!(code(&everything, &entry("uvx", &["good@dir"])), "ambiguous-entry");
+    assert_eq!(code(&everything, &entry("npx", &["good"])), "allow");
+}

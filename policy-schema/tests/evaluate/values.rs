@@ -141,3 +141,34 @@ fn each_list_of_people_and_machines_counts_alone_and_an_empty_name_is_nobody() {
         "one of them is enough"
     );
 }
+
+#[test]
+fn a_stored_secret_of_another_name_is_another_services() {
+    let policy = rule(
+        json!({ "env": { "TOKEN": "*" }, "headers": { "Authorization": "*" }, "references": ["LISTED"] }),
+    );
+    let env = |value: &str| code(&policy, &Entry { env: vec![named("TOKEN", value)], ..ab() });
+    assert_eq!(env("${{ secrets.TOKEN }}"), "allow");
+    assert_eq!(env("${{ secrets.LISTED }}"), "allow");
+    assert_eq!(env("${{ inputs.anything }}"), "allow", "that is asked for, or written in the file");
+    assert_eq!(env("${{ secrets.OTHER }}"), "reference-not-allowed");
+    assert_eq!(env("${{secrets.OTHER}}"), "reference-not-allowed");
+    let header = |value: &str| code(&policy, &Entry { headers: vec![named("Authorization", value)], ..ab() });
+    assert_eq!(header("Bearer ${{ secrets.OTHER }}"), "reference-not-allowed");
+}
+
+#[test]
+fn small_names_behind_a_dollar_are_references_to_goose() {
+    let policy = rule(
+        json!({ "env": { "TOKEN": "*" }, "headers": { "Authorization": "*" }, "references": ["listed"] }),
+    );
+    let by = |client, value: &str| {
+        let headers = vec![named("Authorization", value)];
+        code(&policy, &Entry { client, readers: vec![], headers, ..ab() })
+    };
+    for value in ["Bearer $othersecret", "Bearer ${othersecret}", "Bearer ${ othersecret }"] {
+        assert_eq!(by("goose", value), "reference-not-allowed", "{value}");
+    }
+    assert_eq!(by("goose", "Bearer $listed"), "allow");
+    assert_eq!(by("cursor", "pa$sword"), "allow", "a password of a client that puts nothing in");
+}

@@ -14,10 +14,13 @@ const ABOUT: About = About {
         Location::user("~/.aws/amazonq/mcp.json"),
         Location::user("~/.aws/amazonq/cli-agents/*.json"),
         Location::user("~/.aws/amazonq/agents/default.json").on(UNIX),
+        Location::project("<project>/.amazonq/mcp.json"),
+        Location::project("<project>/.amazonq/cli-agents/*.json"),
+        Location::project("<project>/.amazonq/agents/default.json"),
     ],
     processes: &["q", "qchat"],
     bypass_flags: &["--trust-all-tools"],
-    evidence: "docs docs.aws.amazon.com qdev-mcp; source snyk/agent-scan",
+    evidence: "docs docs.aws.amazon.com qdev-mcp and command-line-custom-agents; source snyk/agent-scan",
     notes: "Its registry and off switch are in the vendor's console.",
     ..About::NONE
 };

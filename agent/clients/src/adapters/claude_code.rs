@@ -38,6 +38,8 @@ const ABOUT: About = About {
         Location::project(PROJECT).json(Dialect::STRICT),
         Location::project("<project>/.claude/settings.json").json(Dialect::STRICT).no_servers(),
         Location::project("<project>/.claude/settings.local.json").json(Dialect::STRICT).no_servers(),
+        Location::user("$CLAUDE_CONFIG_DIR/agents/**/*.md").agents(),
+        Location::project("<project>/.claude/agents/**/*.md").agents(),
         Location::plugin("$CLAUDE_CONFIG_DIR/plugins/installed_plugins.json")
             .json(Dialect::STRICT)
             .no_servers(),
@@ -49,6 +51,11 @@ const ABOUT: About = About {
         // A directory marketplace: its plugins stand in folders of the source.
         Location::plugin("<plugin>/plugins/*/.mcp.json").json(Dialect::STRICT).keys(&["/mcpServers", ""]),
         Location::plugin("<plugin>/plugins/*/.claude-plugin/plugin.json").json(Dialect::STRICT),
+        Location::managed("/etc/claude-code/.claude/agents/**/*.md").on(LINUX).agents(),
+        Location::managed("/Library/Application Support/ClaudeCode/.claude/agents/**/*.md")
+            .on(MACOS)
+            .agents(),
+        Location::managed("%PROGRAMFILES%/ClaudeCode/.claude/agents/**/*.md").on(WINDOWS).agents(),
         Location::managed("/etc/claude-code/managed-mcp.json").json(Dialect::STRICT).on(LINUX),
         Location::managed("/etc/claude-code/managed-settings.json")
             .json(Dialect::STRICT)
@@ -84,8 +91,8 @@ const ABOUT: About = About {
     bypass_flags: &["--dangerously-skip-permissions", "--permission-mode=bypassPermissions"],
     untyped_url: Transport::Unknown,
     reads: &Reads::USUAL,
-    evidence: "tested 2.1.329 and 2.1.197 on Linux",
-    notes: "`.mcp.json` counts in the working directory and in every parent; `claude -p` starts it unasked. A server also comes from `--mcp-config`, from the front matter of agent files, from connectors of the account, and on macOS and Windows from the managed domain `com.anthropic.claudecode` and the registry. Backups below `~/.claude/backups` keep removed servers.",
+    evidence: "tested 2.1.329 and 2.1.197 on Linux; docs code.claude.com for agent files",
+    notes: "`.mcp.json` counts in the working directory and in every parent; `claude -p` starts it unasked. An agent file names its servers in its front matter, as a list; what that list only names is in another file. A server also comes from `--mcp-config` and `--agents`, from connectors of the account, and on macOS and Windows from the managed domain `com.anthropic.claudecode` and the registry. Backups below `~/.claude/backups` keep removed servers.",
 };
 
 const MANAGED: &[&str] = &["/managedMcpServers"];
@@ -99,6 +106,9 @@ impl ClientAdapter for Adapter {
     }
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        if at.aside {
+            return servers::of_agent(&doc.root, at.keys);
+        }
         // A plugin's .mcp.json may be the bare map of servers.
         if at.keys.contains(&"") {
             return servers::wrapped_or_bare(&doc.root);

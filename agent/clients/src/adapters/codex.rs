@@ -6,7 +6,7 @@ use mcpolicy_schema::finding::{FindingCode, Severity};
 use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Variable};
 use crate::codec::{Format, Parsed};
 use crate::location::{Location, UNIX, WINDOWS};
-use crate::node::Node;
+use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
@@ -67,7 +67,11 @@ impl ClientAdapter for Adapter {
         if at.keys == EITHER {
             servers::wrapped_or_bare(&doc.root)
         } else {
-            servers::under_keys(&doc.root, at.keys)
+            let mut found = servers::under_keys(&doc.root, at.keys);
+            if at.keys == KEYS {
+                found.extend(of_profiles(&doc.root));
+            }
+            found
         }
     }
 
@@ -78,6 +82,8 @@ impl ClientAdapter for Adapter {
             Load::No("Codex does not start with an entry that has neither a command nor a URL")
         } else if entry.member("bearer_token").is_some() {
             Load::No("Codex does not start with a bearer token written into an entry")
+        } else if entry.key_path.starts_with("/profiles/") {
+            Load::IfSetting("a version that takes profiles in this file")
         } else {
             Load::Yes
         }
@@ -100,4 +106,14 @@ impl ClientAdapter for Adapter {
         both.map(|node| setting::weighing(FindingCode::PermissionBypass, Severity::High, message, node))
             .collect()
     }
+}
+
+/// `[profiles.<name>.mcp_servers]`. The version tested takes profiles from files of their own and does not start with
+/// these; of older ones it was not looked up.
+fn of_profiles<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
+    let profiles = root.get("profiles").map_or(&[][..], Node::members).iter();
+    let found = profiles.map(|profile| {
+        servers::below(&profile.value, &format!("/profiles/{}", escape(&profile.key)), "mcp_servers")
+    });
+    found.flatten().collect()
 }

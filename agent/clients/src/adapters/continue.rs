@@ -1,5 +1,7 @@
 //! Continue, extension and `cn` CLI. Tested cn 1.5.47.
 
+use mcpolicy_schema::entry::Scope;
+
 use crate::adapter::{About, ClientAdapter, Lead, Variable};
 use crate::codec::{Dialect, Format, Parsed};
 use crate::location::Location;
@@ -9,6 +11,10 @@ use crate::servers;
 
 /// Continue.
 pub(super) struct Adapter;
+
+const fn agents(path: &'static str, scope: Scope) -> Location {
+    Location { scope, ..Location::user(path).format(Format::Yaml).or_list().aside() }
+}
 
 const ABOUT: About = About {
     id: "continue",
@@ -23,6 +29,15 @@ const ABOUT: About = About {
             .or_list(),
         Location::user("$CONTINUE_GLOBAL_DIR/mcpServers/*").format(Format::YamlOrJson).or_list(),
         Location::project("<project>/.continue/mcpServers/*").format(Format::YamlOrJson).or_list(),
+        // Whole configurations of their own; `assistants` is the older name.
+        agents("$CONTINUE_GLOBAL_DIR/agents/*.yaml", Scope::User),
+        agents("$CONTINUE_GLOBAL_DIR/agents/*.yml", Scope::User),
+        agents("$CONTINUE_GLOBAL_DIR/assistants/*.yaml", Scope::User),
+        agents("$CONTINUE_GLOBAL_DIR/assistants/*.yml", Scope::User),
+        agents("<project>/.continue/agents/*.yaml", Scope::Project),
+        agents("<project>/.continue/agents/*.yml", Scope::Project),
+        agents("<project>/.continue/assistants/*.yaml", Scope::Project),
+        agents("<project>/.continue/assistants/*.yml", Scope::Project),
     ],
     variables: &[Variable { name: "CONTINUE_GLOBAL_DIR", default: "~/.continue" }],
     processes: &["cn"],

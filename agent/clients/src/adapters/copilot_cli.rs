@@ -17,6 +17,9 @@ pub(super) struct Adapter;
 /// A plugin's file is wrapped in `mcpServers` or is the bare map.
 const EITHER: &[&str] = &["/mcpServers", ""];
 
+/// In the front matter of agents.
+const OF_AGENTS: &[&str] = &["/mcp-servers", "/mcpServers"];
+
 const ABOUT: About = About {
     id: "copilot-cli",
     name: "GitHub Copilot CLI",
@@ -27,6 +30,8 @@ const ABOUT: About = About {
         // The file is Claude Code's and many others' too; `.mcp.json` won where both were there.
         Location::project("<project>/.mcp.json").shared(),
         Location::project("<project>/.github/mcp.json"),
+        Location::user("$COPILOT_HOME/agents/**/*.md").agents().keys(OF_AGENTS),
+        Location::project("<project>/.github/agents/**/*.md").agents().keys(OF_AGENTS),
         // <marketplace>/<plugin>, or _direct/<plugin>.
         Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.mcp.json").keys(EITHER),
         Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.github/mcp.json").keys(EITHER),
@@ -47,7 +52,7 @@ const ABOUT: About = About {
     processes: &["copilot"],
     bypass_flags: &["--allow-all-tools", "--allow-all", "--yolo"],
     reads: &Reads::USUAL,
-    evidence: "tested 1.0.102 on Linux; docs docs.github.com; public plugin documentation for the plugin files",
+    evidence: "tested 1.0.102 on Linux; docs docs.github.com, also for agent files, which were not tried; public plugin documentation for the plugin files",
     notes: "Project servers start in trusted folders only. Disabling a server writes its name into `settings.json`, not into the entry. The flag `--additional-mcp-config` brings others. The managed settings may also come from the macOS domain `com.github.copilot` and the Windows registry.",
     ..About::NONE
 };
@@ -58,11 +63,7 @@ impl ClientAdapter for Adapter {
     }
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
-        if at.keys == EITHER {
-            servers::wrapped_or_bare(&doc.root)
-        } else {
-            servers::under_keys(&doc.root, at.keys)
-        }
+        if at.keys == EITHER { servers::wrapped_or_bare(&doc.root) } else { servers::in_file(at, doc) }
     }
 
     /// `config.json` lists the folders that the user trusts, in either spelling.

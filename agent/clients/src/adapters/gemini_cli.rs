@@ -16,6 +16,9 @@ use mcpolicy_schema::entry::{Scope, Transport};
 /// Gemini CLI.
 pub(super) struct Adapter;
 
+/// In the front matter of agents; both spellings, since which versions read which was not looked up.
+const OF_AGENTS: &[&str] = &["/mcp_servers", "/mcpServers"];
+
 const ABOUT: About = About {
     id: "gemini-cli",
     name: "Gemini CLI",
@@ -25,6 +28,8 @@ const ABOUT: About = About {
         Location::user("$GEMINI_CLI_HOME/.gemini/trustedFolders.json").json(Dialect::COMMENTS).no_servers(),
         Location::user("$GEMINI_CLI_HOME/.gemini/projects.json").json(Dialect::COMMENTS).no_servers(),
         Location::project("<project>/.gemini/settings.json").json(Dialect::COMMENTS),
+        Location::user("$GEMINI_CLI_HOME/.gemini/agents/**/*.md").agents().keys(OF_AGENTS),
+        Location::project("<project>/.gemini/agents/**/*.md").agents().keys(OF_AGENTS),
         Location::plugin("$GEMINI_CLI_HOME/.gemini/extensions/*/gemini-extension.json"),
         Location::managed("/etc/gemini-cli/settings.json").json(Dialect::COMMENTS).on(LINUX),
         Location::managed("/etc/gemini-cli/system-defaults.json").json(Dialect::COMMENTS).on(LINUX),
@@ -45,7 +50,7 @@ const ABOUT: About = About {
     // `url` is SSE, `httpUrl` is streamable HTTP.
     untyped_url: Transport::Sse,
     reads: &Reads::GEMINI,
-    evidence: "tested 0.61.0 on Linux; source google-gemini/gemini-cli for macOS and Windows",
+    evidence: "tested 0.61.0 on Linux; source google-gemini/gemini-cli for macOS and Windows; agent files not tried",
     notes: "In an untrusted folder no server starts. `mcp.serverCommand` is a server outside `mcpServers`. An empty or not overlapping `mcp.allowed` of the user or of a trusted project switches the managed allowlist off; so do `GEMINI_CLI_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names`.",
 };
 
@@ -55,7 +60,10 @@ impl ClientAdapter for Adapter {
     }
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
-        let mut found = servers::under_keys(&doc.root, at.keys);
+        let mut found = servers::in_file(at, doc);
+        if at.aside {
+            return found;
+        }
         if at.scope != Scope::Plugin && !at.keys.is_empty() {
             found.extend(server_command(doc));
         }

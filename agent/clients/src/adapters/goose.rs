@@ -1,5 +1,7 @@
 //! Goose. Documentation read, not run.
 
+use mcpolicy_schema::entry::Scope;
+
 use crate::adapter::{About, ClientAdapter};
 use crate::codec::Format;
 use crate::location::{Location, UNIX, WINDOWS};
@@ -11,6 +13,15 @@ pub(super) struct Adapter;
 /// Extensions of type `builtin` and `platform` are code of the client itself.
 const KEYS: &[&str] = &["/extensions"];
 
+/// Recipes of the command line, and of the desktop with what they say one level down.
+const fn recipes(path: &'static str) -> Location {
+    Location::user(path)
+        .format(Format::YamlOrJson)
+        .keys(&["/extensions", "/recipe/extensions"])
+        .or_list()
+        .aside()
+}
+
 const ABOUT: About = About {
     id: "goose",
     name: "Goose",
@@ -21,11 +32,14 @@ const ABOUT: About = About {
             .format(Format::Yaml)
             .on(WINDOWS)
             .keys(KEYS),
+        recipes("$XDG_CONFIG_HOME/goose/recipes/*").on(UNIX),
+        recipes("%APPDATA%/Block/goose/config/recipes/*").on(WINDOWS),
+        Location { scope: Scope::Project, ..recipes("<project>/.goose/recipes/*") },
     ],
     processes: &["goose", "goosed"],
     reads: &Reads { command: &["cmd"], env: &["envs"], url: &["uri"], ..Reads::USUAL },
     evidence: "docs block.github.io/goose; source stacklok/toolhive, add-mcp 2.4.0",
-    notes: "The list that `GOOSE_ALLOWLIST` names is looked at when an extension is installed, not when it starts.",
+    notes: "A recipe starts its extensions when somebody runs it; one that lies elsewhere is not seen. The list that `GOOSE_ALLOWLIST` names is looked at when an extension is installed, not when it starts.",
     ..About::NONE
 };
 

@@ -1,10 +1,11 @@
 //! Kiro, editor and CLI. Documentation read, not run.
 
-use crate::adapter::{About, ClientAdapter, Lead};
+use crate::adapter::{About, ClientAdapter, Found, Lead};
 use crate::codec::Parsed;
 use crate::editor;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::reads::Reads;
+use crate::servers;
 
 /// Kiro.
 pub(super) struct Adapter;
@@ -16,7 +17,10 @@ const ABOUT: About = About {
     locations: &[
         Location::user("~/.kiro/settings/mcp.json"),
         Location::user("~/.kiro/agents/*.json"),
+        Location::user("~/.kiro/agents/**/*.md").agents(),
         Location::project("<project>/.kiro/settings/mcp.json"),
+        Location::project("<project>/.kiro/agents/*.json"),
+        Location::project("<project>/.kiro/agents/**/*.md").agents(),
         editor::workspaces("$XDG_CONFIG_HOME/Kiro/User/workspaceStorage/*/workspace.json", LINUX),
         editor::workspaces(
             "~/Library/Application Support/Kiro/User/workspaceStorage/*/workspace.json",
@@ -27,7 +31,7 @@ const ABOUT: About = About {
     processes: &["kiro", "kiro-cli"],
     bypass_flags: &["--trust-all-tools"],
     reads: &Reads::USUAL,
-    evidence: "docs kiro.dev mcp/configuration; source stacklok/toolhive",
+    evidence: "docs kiro.dev mcp/configuration and custom-agents; source stacklok/toolhive",
     notes: "The project file wins over the user's. A registry of the organisation may rule instead; it is not in a file.",
     ..About::NONE
 };
@@ -35,6 +39,10 @@ const ABOUT: About = About {
 impl ClientAdapter for Adapter {
     fn about(&self) -> &'static About {
         &ABOUT
+    }
+
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        servers::in_file(at, doc)
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {

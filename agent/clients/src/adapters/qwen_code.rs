@@ -3,10 +3,11 @@
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
 use super::gemini_cli;
-use crate::adapter::{About, ClientAdapter, Lead, SettingFinding};
+use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding};
 use crate::codec::Parsed;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::reads::Reads;
+use crate::servers;
 use crate::setting;
 
 /// Qwen Code.
@@ -21,6 +22,9 @@ const ABOUT: About = About {
         Location::user("$QWEN_HOME?/settings.json"),
         Location::user("~/.qwen/trustedFolders.json").no_servers(),
         Location::project("<project>/.qwen/settings.json"),
+        Location::user("~/.qwen/agents/**/*.md").agents(),
+        Location::user("$QWEN_HOME?/agents/**/*.md").agents(),
+        Location::project("<project>/.qwen/agents/**/*.md").agents(),
         Location::plugin("~/.qwen/extensions/*/qwen-extension.json"),
         Location::managed("/etc/qwen-code/settings.json").on(LINUX),
         Location::managed("/Library/Application Support/QwenCode/settings.json").on(MACOS),
@@ -30,7 +34,7 @@ const ABOUT: About = About {
     processes: &["qwen"],
     bypass_flags: &["--yolo", "--approval-mode=yolo"],
     reads: &Reads::GEMINI,
-    evidence: "tested 0.24.4 and 0.15.10 on Linux; bundle read for macOS and Windows",
+    evidence: "tested 0.24.4 and 0.15.10 on Linux; bundle read for macOS and Windows; public source for agent files",
     notes: "The managed allowlist compares names. It holds against user settings, but `QWEN_CODE_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names` replace it. `.mcp.json` is not read.",
     ..About::NONE
 };
@@ -38,6 +42,10 @@ const ABOUT: About = About {
 impl ClientAdapter for Adapter {
     fn about(&self) -> &'static About {
         &ABOUT
+    }
+
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        servers::in_file(at, doc)
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {

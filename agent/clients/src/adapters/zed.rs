@@ -1,11 +1,12 @@
 //! Zed. Source read, not run.
 
+use mcpolicy_schema::entry::{Entry, Scope};
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
-use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding};
+use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding};
 use crate::codec::{Dialect, Format, Parsed};
-use crate::location::{LINUX, Location, MACOS, WINDOWS};
-use crate::node::Node;
+use crate::location::{LINUX, Location, MACOS, Os, WINDOWS};
+use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
@@ -14,6 +15,15 @@ use crate::setting;
 pub(super) struct Adapter;
 
 const KEYS: &[&str] = &["/context_servers"];
+
+/// Settings that another program writes for the user; laid below his own.
+const fn global(path: &'static str) -> Location {
+    Location::user(path).json(Dialect::JSONC).keys(KEYS)
+}
+
+/// Members of the user's settings that hold settings again, for one release channel or system.
+const CHANNELS: &[&str] = &["dev", "nightly", "preview", "stable"];
+const SYSTEMS: &[Os] = &[Os::Linux, Os::Macos, Os::Windows];
 
 const fn extension(path: &'static str) -> Location {
     Location::plugin(path).format(Format::Toml).no_servers()
@@ -25,6 +35,9 @@ const ABOUT: About = About {
     rank: 23,
     locations: &[
         Location::user("$XDG_CONFIG_HOME/zed/settings.json").json(Dialect::JSONC).on(LINUX).keys(KEYS),
+        global("$XDG_CONFIG_HOME/zed/global_settings.json").on(LINUX),
+        global("~/.config/zed/global_settings.json").on(MACOS),
+        global("%APPDATA%/Zed/global_settings.json").on(WINDOWS),
         // Not below Library, as some tools have it.
         Location::user("~/.config/zed/settings.json").json(Dialect::JSONC).on(MACOS).keys(KEYS),
         Location::user("%APPDATA%/Zed/settings.json").json(Dialect::JSONC).on(WINDOWS).keys(KEYS),
@@ -35,8 +48,8 @@ const ABOUT: About = About {
     ],
     processes: &["zed", "zed-editor"],
     reads: &Reads { transport: &[], ..Reads::USUAL },
-    evidence: "source zed-industries/zed (crates/paths); source add-mcp 2.4.0 for the project's key",
-    notes: "An extension's manifest names its servers, but its code says how they start: such servers are reported as a gap. Projects that Zed remembers are in a database that is not read.",
+    evidence: "source zed-industries/zed (crates/paths, settings_content); source add-mcp 2.4.0 for the project's key",
+    notes: "The user's settings hold settings again for release channels, systems and profiles, each with servers of its own. An extension's manifest names its servers, but its code says how they start: such servers are reported as a gap. Projects that Zed remembers are in a database that is not read.",
     ..About::NONE
 };
 
@@ -46,14 +59,31 @@ impl ClientAdapter for Adapter {
     }
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
-        let mut found = servers::under_keys(&doc.root, at.keys);
+        let mut found = found(at, &doc.root);
         found.retain(|f| !is_of_extension(f.node));
         found
     }
 
+    fn loads(&self, entry: &Entry, at: &Location) -> Load {
+        let mut path = entry.key_path.split('/').skip(1);
+        match path.next() {
+            Some("profiles") => Load::IfSetting("a profile of the settings"),
+            Some(channel) if CHANNELS.contains(&channel) => Load::IfSetting("a release channel"),
+            Some(word) => {
+                let system = SYSTEMS.iter().find(|os| os.as_str() == word);
+                if system.is_none_or(|os| at.os.contains(os)) {
+                    Load::Yes
+                } else {
+                    Load::No("the settings are for another system")
+                }
+            }
+            None => Load::Yes,
+        }
+    }
+
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
         if at.format != Format::Toml {
-            let found = servers::under_keys(&doc.root, at.keys).into_iter();
+            let found = found(at, &doc.root).into_iter();
             let what = |f: Found<'_>| format!("server {} of an extension", f.name);
             let gaps = found.filter(|f| is_of_extension(f.node)).map(what);
             return gaps.map(|what| Lead::Elsewhere { kind: "extension-servers", what }).collect();
@@ -78,6 +108,31 @@ impl ClientAdapter for Adapter {
         let on = older.or(newer).into_iter();
         on.map(|node| setting::weighing(FindingCode::AutoApproval, Severity::High, message, node)).collect()
     }
+}
+
+/// The entries of a file. Only the user's settings have parts for channels, systems and profiles; a profile's settings
+/// stood in it directly before they got a member of their own. Of duplicates every one is read.
+fn found<'d>(at: &Location, root: &'d Node<'d>) -> Vec<Found<'d>> {
+    let mut found = servers::under_keys(root, at.keys);
+    if at.scope != Scope::User {
+        return found;
+    }
+    for member in root.members() {
+        let name = &*member.key;
+        let pointer = format!("/{}", escape(name));
+        if name == "profiles" {
+            for profile in member.value.members() {
+                let pointer = format!("{pointer}/{}", escape(&profile.key));
+                found.extend(servers::below(&profile.value, &pointer, "context_servers"));
+                for settings in servers::tables_at(&profile.value, "/settings") {
+                    found.extend(servers::below(settings, &format!("{pointer}/settings"), "context_servers"));
+                }
+            }
+        } else if CHANNELS.contains(&name) || SYSTEMS.iter().any(|os| os.as_str() == name) {
+            found.extend(servers::below(&member.value, &pointer, "context_servers"));
+        }
+    }
+    found
 }
 
 /// An entry that only keeps the settings of a server whose command an extension's code gives.

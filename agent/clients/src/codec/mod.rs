@@ -6,6 +6,7 @@
 //! "no servers" are never confused.
 
 pub mod decode;
+pub mod front_matter;
 pub mod json;
 pub mod toml;
 pub mod xml;
@@ -24,6 +25,8 @@ pub enum Format {
     Yaml,
     /// YAML or JSON, by the file's extension.
     YamlOrJson,
+    /// Markdown whose front matter is YAML.
+    FrontMatter,
     /// XML without DTD.
     Xml,
     /// A program: cannot be evaluated without running it.
@@ -139,6 +142,12 @@ pub struct Parsed<'a> {
 }
 
 impl<'a> Parsed<'a> {
+    /// The same tree without the text that it was read from.
+    pub(crate) fn into_owned(self) -> Parsed<'static> {
+        let Parsed { root, leniencies, duplicates, deep, damage } = self;
+        Parsed { root: root.into_owned(), leniencies, duplicates, deep, damage }
+    }
+
     /// A tree that needed no leniency.
     pub fn plain(root: Node<'a>) -> Self {
         Self { root, leniencies: Leniencies::default(), duplicates: Vec::new(), deep: None, damage: None }
@@ -156,6 +165,7 @@ pub fn parse<'a>(format: Format, path: &str, text: &'a str) -> Result<Parsed<'a>
         Format::Yaml => yaml::parse(text),
         Format::YamlOrJson if path.ends_with(".json") => json::parse(text, false),
         Format::YamlOrJson => yaml::parse(text),
+        Format::FrontMatter => front_matter::parse(text),
         Format::Xml => xml::parse(text),
         Format::Shell => {
             Err(ParseError::new("the file is a program; it cannot be evaluated without running it", 0))

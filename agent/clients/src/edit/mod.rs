@@ -16,6 +16,8 @@
 
 mod commas;
 mod fresh;
+#[cfg(test)]
+mod front_matter_tests;
 mod json;
 #[cfg(test)]
 mod json_tests;
@@ -39,7 +41,7 @@ mod yaml_tests;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::codec::{Format, decode};
+use crate::codec::{Format, decode, front_matter};
 pub use proof::prove;
 pub use splice::Splice;
 
@@ -228,12 +230,15 @@ struct Doc<'t> {
 }
 
 impl<'t> Doc<'t> {
-    fn of(decoded: &'t decode::Text<'_>, bytes: &'t [u8]) -> Result<Self, Unfaithful> {
+    /// The part of a file that is written in its format's syntax.
+    fn of(format: Format, decoded: &'t decode::Text<'_>, bytes: &'t [u8]) -> Result<Self, Unfaithful> {
         if decoded.leniencies.utf16 {
             // its places are not those of the bytes
             return Err(Unfaithful::Utf16);
         }
-        Ok(Self { text: &decoded.text, bytes, skipped: decoded.skipped })
+        let whole: &str = &decoded.text;
+        let text = if format == Format::FrontMatter { front_matter::matter(whole) } else { whole };
+        Ok(Self { text, bytes, skipped: decoded.skipped })
     }
 
     /// Bytes of the text at which a place is.
@@ -253,7 +258,7 @@ fn syntax(format: Format, path: &str) -> Result<Syntax, Unfaithful> {
     Ok(match format {
         Format::Json(_) => Syntax::Json,
         Format::YamlOrJson if path.ends_with(".json") => Syntax::Json,
-        Format::Yaml | Format::YamlOrJson => Syntax::Yaml,
+        Format::Yaml | Format::YamlOrJson | Format::FrontMatter => Syntax::Yaml,
         Format::Toml => Syntax::Toml,
         Format::Xml => Syntax::Xml,
         Format::Shell => return Err(Unfaithful::Program),
@@ -267,7 +272,7 @@ fn syntax(format: Format, path: &str) -> Result<Syntax, Unfaithful> {
 pub fn apply(format: Format, path: &str, bytes: &[u8], changes: &[Change]) -> Result<Edited, Unfaithful> {
     let syntax = syntax(format, path)?;
     let decoded = decode::decode(bytes).map_err(|_| Unfaithful::Unparseable)?;
-    let doc = Doc::of(&decoded, bytes)?;
+    let doc = Doc::of(format, &decoded, bytes)?;
     let plan = match syntax {
         Syntax::Json => json::plan(doc, changes)?,
         Syntax::Toml => toml::plan(doc, changes)?,
@@ -294,7 +299,7 @@ pub fn texts(
 ) -> Result<Vec<Vec<Piece>>, Unfaithful> {
     let syntax = syntax(format, path)?;
     let decoded = decode::decode(bytes).map_err(|_| Unfaithful::Unparseable)?;
-    let doc = Doc::of(&decoded, bytes)?;
+    let doc = Doc::of(format, &decoded, bytes)?;
     let ranges = match syntax {
         Syntax::Json => json::texts(doc, places)?,
         Syntax::Toml => toml::texts(doc, places)?,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::toml::{self, Form};
 use super::{Change, Doc, Piece, Place, Syntax, Unfaithful, items_to_remove, pieces, syntax, tokens};
 use super::{xml, yaml};
-use crate::codec::{self, Format, Leniencies, Parsed, decode};
+use crate::codec::{self, Format, Leniencies, Parsed, decode, front_matter};
 use crate::node::{Span, escape, unescape};
 use model::{Child, Model, Value};
 
@@ -32,9 +32,12 @@ pub fn prove(
     let syntax = syntax(format, path)?;
     let text = |bytes| decode::decode(bytes).map_err(|_| Unfaithful::Unparseable);
     let (old, new) = (text(before)?, text(after)?);
-    let (old, new) = (Doc::of(&old, before)?, Doc::of(&new, after)?);
+    let (old, new) = (Doc::of(format, &old, before)?, Doc::of(format, &new, after)?);
     if old.skipped != new.skipped {
         return Err(Unfaithful::Proof("the byte order mark changed"));
+    }
+    if format == Format::FrontMatter && front_matter::body(old.text) != front_matter::body(new.text) {
+        return Err(Unfaithful::Proof("the front matter ends elsewhere"));
     }
     let parsed = parse(format, path, old.text).ok_or(Unfaithful::Unparseable)?;
     let needed = parsed.leniencies;

@@ -66,6 +66,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("placeholder", "a digest that no file has stands for one to be filled in"),
     ("contradiction", "two things that are said of one server cannot both be true"),
     ("writable-program", "whoever can write the user's files decides what a rule admits"),
+    ("working-directory", "what is admitted may be whatever lies in a project"),
+    ("no-directory", "an exception counts for no entry, since it names no directory"),
     ("unused-rule", "no entry of the reports is admitted by a rule"),
     ("second-signature", "the policy takes protection away, so two people must sign it"),
 ];

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use mcpolicy_schema::document::{Ecosystem, IdentityMatcher, PolicyDocument, Rule};
+use mcpolicy_schema::evaluate::finds_in_directory;
+use mcpolicy_schema::identity::path_of;
 use mcpolicy_schema::requirement::Requirement;
 use mcpolicy_schema::risk;
 
@@ -13,6 +15,8 @@ pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
     overlapping_names(&document.policy.env, "/policy/env", problems);
     for (at, rule) in document.rule.iter().enumerate() {
         floating(rule, at, problems);
+        in_project(rule, at, problems);
+        beside(rule, at, problems);
         let place = format!("/rule/{at}/env");
         powerful(&rule.env, &place, problems);
         overlapping_names(&rule.env, &place, problems);
@@ -30,6 +34,47 @@ pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
                 );
             }
         }
+    }
+}
+
+/// A module by name: Python looks for it in the working directory first.
+fn in_project(rule: &Rule, at: usize, problems: &mut Vec<Problem>) {
+    let IdentityMatcher::Script(script) = &rule.identity else { return };
+    let words = rule.runner_args.iter().map(String::as_str);
+    if finds_in_directory(&script.interpreter, &script.path, words) {
+        let message = format!(
+            "the rule {}: `{} {}` takes a module of that name from the working directory first, which may be a project",
+            rule.id, script.interpreter, script.path
+        );
+        problems.push(
+            Problem::new(
+                Weight::Warning,
+                "working-directory",
+                format!("/rule/{at}/identity/script/path"),
+                message,
+            )
+            .help("name the script by path and digest, or demand `-I` or `-P` with runner_args"),
+        );
+    }
+}
+
+/// Something loaded beside the server that is a directory: of whatever project it is started in, if the path is relative.
+fn beside(rule: &Rule, at: usize, problems: &mut Vec<Problem>) {
+    let python = match &rule.identity {
+        IdentityMatcher::Npm(_) => false,
+        IdentityMatcher::Bridge(bridge) => bridge.ecosystem == Ecosystem::Pypi,
+        _ => true,
+    };
+    for (number, with) in rule.with.iter().enumerate() {
+        let Some(path) = path_of(python, with) else { continue };
+        let message = format!(
+            "the rule {}: `{with}` is no version of a registry but the path {path}, and whoever can write there decides what is loaded",
+            rule.id
+        );
+        problems.push(
+            Problem::new(Weight::Warning, "working-directory", format!("/rule/{at}/with/{number}"), message)
+                .help("name a version: `name==1.0.0` for Python, `name@1.0.0` for npm"),
+        );
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use mcpolicy_schema::document::Exception;
+use mcpolicy_schema::evaluate::is_tied;
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::verdict::{Judgement, Verdict};
 
@@ -11,7 +13,18 @@ use crate::authoring::problem::{Problem, Weight};
 use crate::authoring::reports;
 use crate::authoring::stored::{Site, Stored};
 
-/// What no entry of the reports needs, and the inputs that were no reports.
+/// What the reports say of entries.
+#[derive(Default)]
+struct SeenOf {
+    /// Rules and exceptions that entries need.
+    used: BTreeSet<String>,
+    /// Fingerprints of entries that are other servers in other projects.
+    tied: BTreeSet<String>,
+    /// Those of all others.
+    free: BTreeSet<String>,
+}
+
+/// What no entry of the reports needs, exceptions that count for none of theirs, and the inputs that were no reports.
 ///
 /// # Errors
 /// Not one report could be read, so that everything would seem unused.
@@ -23,26 +36,58 @@ pub fn check(
 ) -> anyhow::Result<(Vec<Problem>, Vec<reports::Problem>)> {
     let read = reports::each(inputs, done, |_, report| {
         let site = Site::of(&report.host, &report.scan.homes, now);
-        let judged = report.entries.iter().map(|entry| Stored::new(entry).judge(policy, &site));
-        judged.flat_map(|judgement| needed(&judgement)).collect::<BTreeSet<String>>()
+        let mut seen = SeenOf::default();
+        for stored in report.entries.iter().map(Stored::new) {
+            seen.used.extend(needed(&stored.judge(policy, &site)));
+            if is_tied(&stored.entry, &stored.identity) {
+                seen.tied.insert(stored.fingerprint.clone());
+            } else {
+                seen.free.insert(stored.fingerprint.clone());
+            }
+        }
+        seen
     });
     anyhow::ensure!(
         !read.items.is_empty(),
         "no report could be read, so it cannot be told which rules are used{}",
         crate::authoring::draft::first(&read.problems)
     );
-    let used: BTreeSet<String> = read.items.into_iter().flatten().collect();
+    let mut all = SeenOf::default();
+    for seen in read.items {
+        all.used.extend(seen.used);
+        all.tied.extend(seen.tied);
+        all.free.extend(seen.free);
+    }
+    let used = all.used;
     let document = policy.document();
+    let without_directory = |exception: &Exception| {
+        let print = &exception.fingerprint;
+        exception.directory.is_none() && all.tied.contains(print) && !all.free.contains(print)
+    };
+    let tied = document.exception.iter().enumerate().filter(|(_, exception)| without_directory(exception));
+    let tied = tied.map(|(at, exception)| {
+        let message = format!(
+            "the exception {} is for an entry that runs what lies in its project, and names no `directory`: it counts for none",
+            exception.id
+        );
+        Problem::new(Weight::Warning, "no-directory", format!("/exception/{at}/id"), message)
+            .help("name the project with `directory`, or write a rule with path and digest instead")
+    });
+    let tied: Vec<Problem> = tied.collect();
+    let is_told = |place: &str| tied.iter().any(|problem| problem.place == place);
     let rules = document.rule.iter().map(|rule| &rule.id).enumerate().map(|(at, id)| ("rule", at, id));
     let exceptions = document.exception.iter().map(|exception| &exception.id).enumerate();
     let all = rules.chain(exceptions.map(|(at, id)| ("exception", at, id)));
-    let unused = all.filter(|(_, _, id)| !used.contains(*id)).map(|(list, at, id)| {
-        let message = format!("no entry of the reports needs the {list} {id}");
-        Problem::new(Weight::Warning, "unused-rule", format!("/{list}/{at}/id"), message).help(
+    let unused = all.filter(|(_, _, id)| !used.contains(*id));
+    let unused =
+        unused.filter(|(list, at, _)| !is_told(&format!("/{list}/{at}/id"))).map(|(list, at, id)| {
+            let message = format!("no entry of the reports needs the {list} {id}");
+            Problem::new(Weight::Warning, "unused-rule", format!("/{list}/{at}/id"), message).help(
             "remove it, if nobody is going to use it; a rule that nearly fits is named by `policy simulate`",
         )
-    });
-    Ok((unused.collect(), read.problems))
+        });
+    let unused: Vec<Problem> = unused.collect();
+    Ok((tied.into_iter().chain(unused).collect(), read.problems))
 }
 
 /// What an entry is allowed by, or would be if the report said all of it or its version were rewritten.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mcpolicy_schema::document::Ecosystem;
-use mcpolicy_schema::evaluate::System;
+use mcpolicy_schema::evaluate::{System, finds_in_directory, is_tied};
 use mcpolicy_schema::identity::{self, Kind};
 use serde_json::{Value, json};
 
@@ -45,6 +45,9 @@ pub(crate) fn refusal(variant: &Variant) -> Option<String> {
     let why = match identity.kind {
         Kind::Opaque => "what it runs cannot be told (opaque)",
         Kind::Cargo => "it runs whatever lies in a project's directory",
+        Kind::Script if is_in_project(variant) => {
+            "its interpreter looks for the module in the project first; `-I` or `-P` before `-m` prevents it"
+        }
         _ if identity.inline_code => "program text stands in its arguments",
         _ if variant.stored.entry.malformed.is_some() => "its shape is wrong",
         _ if wrapped(variant) => "it is started through a wrapper",
@@ -54,6 +57,14 @@ pub(crate) fn refusal(variant: &Variant) -> Option<String> {
         _ => return identity.ambiguous.map(|why| format!("it can be read in more than one way: {why}")),
     };
     Some(why.to_owned())
+}
+
+/// Whether a module is asked for by name where a repository or plugin decides what lies in the working directory.
+fn is_in_project(variant: &Variant) -> bool {
+    let (entry, identity) = (&variant.stored.entry, &variant.stored.identity);
+    let words = identity.runner_args.iter().map(mcpolicy_schema::sensitive::Sensitive::expose);
+    let interpreter = identity.runner.as_deref().unwrap_or_default();
+    is_tied(entry, identity) && finds_in_directory(interpreter, &identity.name, words)
 }
 
 /// `cmd /c` is how Windows starts `npx.cmd`.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use mcpolicy_schema::document::{Args, Rule};
 use mcpolicy_schema::entry::NamedValue;
+use mcpolicy_schema::evaluate::isolates;
 use serde_json::{Value, json};
 
 use super::about::Base;
@@ -60,6 +61,7 @@ impl Proposal {
             .collect();
         let bins: BTreeSet<String> =
             entries().filter_map(|s| s.identity.bin.clone()).filter(|bin| is_writable(bin)).collect();
+        let isolated = isolated(seen);
         let id = unused(&slug(&seen.base.title()), ids);
         let any = |names: &BTreeSet<String>| -> BTreeMap<String, String> {
             names.iter().map(|name| (name.clone(), "*".to_owned())).collect()
@@ -73,6 +75,7 @@ impl Proposal {
             "references": references(&seen.variants),
             "cwd": cwd,
             "bins": bins,
+            "runner_args": isolated,
             "names": seen.names.iter().filter(|name| is_writable(name)).take(NAMES).collect::<Vec<_>>(),
         });
         let rule: Rule = serde_json::from_value(rule).ok()?;
@@ -98,6 +101,7 @@ impl Proposal {
             ("cwd", &rule.cwd),
             ("references", &rule.references),
             ("bins", &rule.bins),
+            ("runner_args", &rule.runner_args),
             ("names", &rule.names),
         ];
         for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
@@ -124,6 +128,18 @@ impl Proposal {
     }
 }
 
+/// The flags that keep modules from being looked for in the project, if all entries have one: then the rule demands it.
+fn isolated(seen: &Seen<'_>) -> BTreeSet<String> {
+    let of = |variant: &&Variant| -> BTreeSet<String> {
+        let identity = &variant.stored.identity;
+        let words = identity.runner_args.iter().map(mcpolicy_schema::sensitive::Sensitive::expose);
+        let is_module = identity.name.starts_with("-m ") && identity.runner.as_deref() != Some("java");
+        words.filter(|word| is_module && isolates(word)).map(str::to_owned).collect()
+    };
+    let all: Vec<BTreeSet<String>> = seen.variants.iter().map(of).collect();
+    if all.iter().any(BTreeSet::is_empty) { BTreeSet::new() } else { all.into_iter().flatten().collect() }
+}
+
 /// Names of variables or headers that may stand in a policy.
 fn names<'v>(values: impl Iterator<Item = &'v NamedValue>) -> BTreeSet<String> {
     let is_name = |name: &String| {
@@ -138,7 +154,7 @@ fn references(variants: &[&Variant]) -> BTreeSet<String> {
     for value in variants.iter().flat_map(|variant| &variant.entry.values) {
         for reference in value.references.iter().flatten() {
             let name = bare(reference);
-            let is_prompt = ["input:", "inputs.", "secrets.", "secret:", "promptString:", "user_config."]
+            let is_prompt = ["input:", "inputs.", "secret:", "promptString:", "user_config."]
                 .iter()
                 .any(|prompt| name.starts_with(prompt));
             let is_word = value.r#in == "member"
@@ -154,7 +170,8 @@ fn references(variants: &[&Variant]) -> BTreeSet<String> {
 /// `NAME` of `${env:NAME}`, `file:~/.token` of `{file:~/.token}`.
 fn bare(reference: &str) -> &str {
     let inner = reference.trim_matches(['$', '{', '}', '%', ' ']);
-    inner.strip_prefix("env:").or_else(|| inner.strip_prefix("env.")).unwrap_or(inner).trim()
+    let sources = ["env:", "env.", "secrets."];
+    sources.iter().find_map(|source| inner.strip_prefix(source)).unwrap_or(inner).trim()
 }
 
 /// An id made of letters, digits and dashes.
@@ -201,6 +218,7 @@ mod tests {
             ("%X%", "X"),
             ("{file:~/.token}", "file:~/.token"),
             ("${{ env.X }}", "X"),
+            ("${{ secrets.X }}", "X"),
         ] {
             assert_eq!(bare(written), named);
         }

@@ -28,6 +28,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 0)]
     min_policy: u64,
 
+    /// Lowest revocations that machines take
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    min_revocations: u64,
+
     /// The channel that machines are on
     #[arg(long, value_name = "NAME")]
     channel: Option<String>,
@@ -85,10 +89,20 @@ pub(super) fn folder(
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
-    let demands =
-        Demands { min_policy: options.min_policy, channel: options.channel.clone(), ..Demands::default() };
+    let demands = Demands {
+        min_policy: options.min_policy,
+        min_revocations: options.min_revocations,
+        channel: options.channel.clone(),
+    };
     let verified = folder(&options.folder, &options.trust_root, demands, options.clock.now())?;
     let good = verified.is_good();
+    // a head that names no revocations has none that are too low
+    let revocations = verified.trust.revocations().map_or(0, |list| list.sequence);
+    anyhow::ensure!(
+        !good || revocations >= options.min_revocations,
+        "the folder has no revocations, and those of sequence {} are demanded",
+        options.min_revocations
+    );
     if options.json {
         let policy = verified.trust.policy().map(|p| Policy {
             name: &p.name,

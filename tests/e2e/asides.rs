@@ -1,0 +1,124 @@
+//! Servers in files that are there for another purpose (agents, recipes) and in corners of settings are entries.
+
+use mcpolicy_tests::{TestMachine, texts};
+use serde_json::{Value, json};
+
+/// Markdown whose front matter declares a server under this key.
+fn agent(key: &str, server: &str) -> String {
+    format!(
+        "---\nname: a\ndescription: Use when: asked\n{key}:\n  {server}:\n    command: npx\n    args: [evil]\n---\nText.\n"
+    )
+}
+
+fn declared(key: &str, server: &str) -> String {
+    json!({key: {server: {"command": "npx", "args": ["evil"]}}}).to_string()
+}
+
+fn names(report: &Value) -> Vec<String> {
+    let mut names = texts(report, "entries", "/name");
+    names.sort();
+    names
+}
+
+#[test]
+fn servers_of_agents_recipes_and_corners_of_settings_are_seen() {
+    let machine = TestMachine::new(crate::BINARY);
+    let in_list =
+        "---\nname: a\nmcpServers:\n  - of-list:\n      command: npx\n      args: [evil]\n  - named\n---\n";
+    machine.file(".claude/agents/a.md", in_list);
+    machine.file("src/p/.claude/agents/team/deep/a.md", agent("mcpServers", "claude-project"));
+    machine.file("src/p/.kiro/agents/b.json", declared("mcpServers", "kiro-json"));
+    machine.file("src/p/.kiro/agents/b.md", agent("mcpServers", "kiro-markdown"));
+    machine.file(".kiro/agents/b.md", agent("mcpServers", "kiro-user"));
+    machine.file("src/p/.amazonq/cli-agents/b.json", declared("mcpServers", "amazon-q"));
+    machine.file(".copilot/agents/c.agent.md", agent("mcp-servers", "copilot-user"));
+    machine.file("src/p/.github/agents/c.agent.md", agent("mcp-servers", "copilot-project"));
+    machine.file(".gemini/agents/d.md", agent("mcp_servers", "gemini"));
+    machine.file("src/p/.qwen/agents/d.md", agent("mcpServers", "qwen"));
+    machine.file(
+        ".config/goose/recipes/r.yaml",
+        "title: r\nextensions:\n  - {name: goose, type: stdio, cmd: npx, args: [evil]}\n",
+    );
+    machine.file(
+        ".continue/agents/e.yaml",
+        "name: e\nmcpServers:\n  - {name: continue, command: npx, args: [evil]}\n",
+    );
+    let servers = |name: &str| json!({"context_servers": {name: {"command": "npx", "args": ["evil"]}}});
+    let zed = json!({
+        "linux": servers("zed-linux"), "macos": servers("zed-macos"), "stable": servers("zed-stable"),
+        "profiles": {"P": servers("zed-profile"), "Q": {"settings": servers("zed-settings")}},
+    });
+    machine.file(".config/zed/settings.json", zed.to_string());
+    machine.file(".config/zed/global_settings.json", servers("zed-global").to_string());
+    let report = machine.scan(&[]);
+    let expected = [
+        "amazon-q",
+        "claude-project",
+        "continue",
+        "copilot-project",
+        "copilot-user",
+        "gemini",
+        "goose",
+        "kiro-json",
+        "kiro-markdown",
+        "kiro-user",
+        "of-list",
+        "qwen",
+        "zed-global",
+        "zed-linux",
+        "zed-macos",
+        "zed-profile",
+        "zed-settings",
+        "zed-stable",
+    ];
+    assert_eq!(names(&report), expected);
+    let inert: Vec<&str> = report["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["readers"].as_array().unwrap().is_empty())
+        .map(|entry| entry["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(inert, ["zed-macos"], "all others are loaded on Linux");
+}
+
+#[test]
+fn agents_and_recipes_without_servers_give_no_alarm_whatever_their_syntax() {
+    let machine = TestMachine::new(crate::BINARY);
+    machine.file(".claude/agents/plain.md", "---\nname: a\ndescription: b\n---\ntext with mcpServers:\n");
+    machine.file(".claude/agents/loose.md", "---\nname: a\ndescription: Use: it\n\n<example>: a: b\n---\n");
+    machine.file(".claude/agents/none.md", "Only text.\n");
+    machine.file(".claude/agents/empty.md", "");
+    machine.file(".claude/agents/list.md", "---\n- a\n---\n");
+    machine.file("src/p/.github/agents/rule.md", "---\nA rule and not a matter: at all: ---\n");
+    machine.file(".config/goose/recipes/r.yaml", "title: r\n{% if x %}\nprompt: y\n{% endif %}\n");
+    let report = machine.scan(&[]);
+    assert_eq!(names(&report), Vec::<String>::new());
+    assert_eq!(texts(&report, "findings", "/code"), Vec::<String>::new());
+    assert_eq!(texts(&report, "coverage", "/kind"), Vec::<String>::new());
+}
+
+#[test]
+fn an_agents_file_that_names_servers_and_cannot_be_read_is_told() {
+    for text in [
+        "---\nname: a\n  mcpServers:\n - x\n---\n",
+        "---json\n{\"mcpServers\": {\"a\": {\"command\": \"x\"}}}\n---\n",
+        "---\nmcpServers:\n  - s:\n      command: npx\n      args: [good, \"a---b\"]\n---\n",
+        "---\nname: \"a\n\"mcp\\x53ervers\": [\n---\n",
+    ] {
+        let machine = TestMachine::new(crate::BINARY);
+        machine.file(".claude/agents/a.md", text);
+        let report = machine.scan(&[]);
+        assert_eq!(texts(&report, "findings", "/code"), ["unparseable-config"], "{text}");
+        assert_eq!(texts(&report, "coverage", "/kind"), ["unparseable"], "{text}");
+    }
+}
+
+#[test]
+fn folders_of_agents_without_end_are_a_gap_and_not_a_hang() {
+    let machine = TestMachine::new(crate::BINARY);
+    let deep = "x/".repeat(20);
+    machine.file(&format!(".claude/agents/{deep}a.md"), agent("mcpServers", "deep"));
+    let report = machine.scan(&[]);
+    assert!(texts(&report, "coverage", "/kind").contains(&"walk-budget".to_owned()), "{report}");
+}
