@@ -50,11 +50,7 @@ impl Remembered {
         if self == before {
             return Ok(());
         }
-        let temporary = path.with_extension("new");
-        durable::write(&temporary, &serde_json::to_vec(self)?)?;
-        durable::sync_file(&temporary)?;
-        std::fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), durable::sync_directory)
+        durable::replace(path, &serde_json::to_vec(self)?)
     }
 
     /// Takes note of what a first pass finds; nothing at any later one.
