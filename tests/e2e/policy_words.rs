@@ -81,9 +81,12 @@ fn half_of_a_signed_document_is_told_once_and_with_what_to_do() {
 #[test]
 fn a_published_folder_in_the_place_of_a_repository_is_told_and_its_body_compared() {
     let desk = published();
-    let refused = desk.refused(&["diff", "site", "repo"]);
-    assert!(refused.contains("published folder") && refused.contains("policy.N.body"), "{refused}");
-    assert!(desk.ok(&["diff", "site/policy.1.body", "repo"]).contains("no changes"));
+    let diff = |before: &str| desk.machine.run(&["policy", "diff", before, "repo"]);
+    let refused = diff("site");
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(told.contains("published folder") && told.contains("policy.N.body"), "{told}");
+    assert!(text(&diff("site/policy.1.body").stdout).contains("no changes"));
 }
 
 #[test]
@@ -145,12 +148,11 @@ fn what_ends_in_a_published_folder_is_told_at_its_file() {
     assert!(solo["line"].is_null(), "{solo}");
 }
 
-/// Runs a command on a terminal of 80 columns.
-fn narrow(desk: &Desk, arguments: &[&str]) -> String {
-    let all = [&["policy"], arguments, &["--now", "2026-11-21T12:00:00Z"]].concat();
-    let output =
-        run_with(std::path::Path::new(crate::BINARY), &desk.machine.home(), &all, &[("COLUMNS", "80")]);
-    text(&output.stdout)
+/// What a command says, perhaps on a terminal of 80 columns.
+fn shown(desk: &Desk, arguments: &[&str], columns: Option<&str>) -> String {
+    let all = [&["policy"], arguments].concat();
+    let columns: Vec<(&str, &str)> = columns.map(|columns| ("COLUMNS", columns)).into_iter().collect();
+    text(&run_with(std::path::Path::new(crate::BINARY), &desk.machine.home(), &all, &columns).stdout)
 }
 
 #[test]
@@ -174,14 +176,15 @@ fn check_show_diff_and_simulate_fit_a_terminal_of_80_columns() {
         (&["simulate", "reports", "--policy", "policy.toml"], "1 machine, 1 user, 2 entries"),
         (&["simulate", "reports", "--policy", "open.toml"], "mode observe on 1 machine"),
     ] {
-        let shown = narrow(&desk, arguments);
-        assert!(shown.contains(words), "{arguments:?}: {shown}");
-        let wide: Vec<&str> = shown.lines().filter(|line| line.chars().count() > 80).collect();
+        let narrow = shown(&desk, arguments, Some("80"));
+        assert!(narrow.contains(words), "{arguments:?}: {narrow}");
+        let wide: Vec<&str> = narrow.lines().filter(|line| line.chars().count() > 80).collect();
         assert!(wide.is_empty(), "{arguments:?}: {wide:#?}");
-        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         if arguments[0] == "diff" {
-            let piped = text(&desk.run(arguments).stdout);
-            assert_eq!(one_line(&shown), one_line(&piped), "nothing is cut away");
+            let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let piped = shown(&desk, arguments, None);
+            assert!(piped.lines().any(|line| line.chars().count() > 80), "a pipe gets whole lines: {piped}");
+            assert_eq!(one_line(&narrow), one_line(&piped), "nothing is cut away");
         }
     }
 }

@@ -108,7 +108,7 @@ pub fn tool_class(class: ToolClass) -> &'static str {
 }
 
 /// A number of things.
-pub fn counted<N: Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
     let word = if n == N::from(1) { one } else { many };
     format!("{n} {word}")
 }

@@ -117,6 +117,7 @@ mod tests {
         let path = folder.path().join("state.json");
         replace(&path, b"one").unwrap();
         replace(&path, b"two").unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a file of the test itself")]
         let read = |path: &Path| std::fs::read(path).unwrap();
         assert_eq!(read(&path), b"two");
         assert!(is_private(&path) && !folder.path().join("state.new").exists());

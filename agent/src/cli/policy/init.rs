@@ -81,9 +81,6 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         }
     };
     let passphrase = options.signing.passphrase(environment);
-    if let Some(said) = passphrase.exposed().filter(|_| !options.no_passphrase) {
-        common::note(&said);
-    }
     let made = init::init(&init::Order {
         repository: &repository,
         name: options.name.clone(),
@@ -99,6 +96,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         lifetime: options.expires_in,
     })?;
     common::say(&human(&made, options))?;
+    if let Some(said) = passphrase.exposed().filter(|_| !options.no_passphrase) {
+        common::note(&said);
+    }
     if options.solo {
         common::note(
             "warning: one key decides alone; whoever steals it owns the fleet. See docs/runbooks.md for the way to 2 of 3.",
