@@ -30,20 +30,23 @@ fn all<T: DeserializeOwned>(text: &str, first: &Error) -> Vec<Problem> {
     if !errors.is_empty() {
         return errors.iter().take(MOST).map(|error| problem(error, &[])).collect();
     }
+    let written = document.clone();
     let mut problems = Vec::new();
     let mut taken: BTreeSet<(usize, String)> = BTreeSet::new();
     while problems.len() < MOST {
         let Err(error) = T::deserialize(Deserializer::from(document.clone())) else { break };
         let Some(span) = error.span() else { break };
         let path = path_to(&document, &span);
+        // Items behind one that was taken out have moved up; people are told where they stand in the file.
+        let place = path_to(&written, &span);
         // What was taken out is missed, and what held nothing else is empty now; that is no fault of the author.
         let is_missed = words::missing(error.message())
             .is_some_and(|name| taken.contains(&(span.start, name.to_owned())));
-        let inner = pointer(&path) + "/";
+        let inner = pointer(&place) + "/";
         let is_emptied = words::is_of_number(error.message())
             && problems.iter().any(|told: &Problem| told.place.starts_with(&inner));
         if !is_missed && !is_emptied {
-            problems.push(problem(&error, &path));
+            problems.push(problem(&error, &place));
         }
         let Some(from) = take_out(&mut document, &path) else { break };
         if let Some(Step::Member(name)) = path.last() {
