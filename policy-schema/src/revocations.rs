@@ -88,7 +88,7 @@ impl Revocations {
     /// Everything that is wrong in it.
     pub fn compile(document: RevocationsDocument) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
-        let mut fault = |place: String, message: String| faults.push(Fault { place, message });
+        let mut fault = |place: String, message: String| faults.push(Fault::at(place, message));
         if document.schema != SCHEMA {
             fault("/schema".to_owned(), format!("write `{SCHEMA}`"));
         }

@@ -40,12 +40,14 @@ mod policy_care;
 mod policy_ci;
 mod policy_demo;
 mod policy_desk;
+mod policy_keys;
 mod policy_reports;
 #[cfg(unix)]
 mod policy_runbooks;
 mod policy_scan;
 mod policy_signing;
 mod policy_stored;
+mod policy_words;
 #[cfg(unix)]
 mod real_clients;
 mod secrets;

@@ -213,7 +213,7 @@ fn a_test_table_that_cannot_be_read_is_no_pass() {
     };
     assert!(run(None).contains("tests.toml"));
     assert!(run(Some("")).contains("no row to run"));
-    assert!(run(Some("[[test]]\nname = \"a\"\n")).contains("missing field"));
+    assert!(run(Some("[[test]]\nname = \"a\"\n")).contains("is missing"));
     assert!(run(Some("[[test]]\nname = \"a\"\nclient = \"cursor\"\nentry = \"{}\"\nexpect = \"deny\"\nreason = \"no-such\"\n")).contains("docs/findings.md"));
     machine.file(
         "policies/tests.toml",

@@ -204,6 +204,34 @@ fn every_step_of_the_github_workflow_runs_and_its_comment_is_posted() {
 }
 
 #[test]
+fn the_recipe_is_that_of_the_protected_branch_and_not_that_of_the_change() {
+    let Some(change) = Change::new() else { return };
+    change
+        .desk
+        .machine
+        .file("repo/ci.sh", "printf '<!-- mcpolicy -->\\nall is well\\n' >comment.md\nexit 0\n");
+    change.edit(|policy| loosen(&policy));
+    assert_eq!(github(&change, "0"), Some(1));
+    assert!(change.stubbed("posted.md").contains("needs the approval of two people"));
+    assert_eq!(gitlab(&change, "0"), Some(1));
+    assert!(change.stubbed("posted.md").contains("needs the approval of two people"));
+}
+
+#[test]
+fn where_the_protected_branch_has_no_recipe_yet_that_of_the_change_runs() {
+    let Some(change) = Change::new() else { return };
+    change.git(&["rm", "-q", "--cached", "ci.sh"]);
+    change.git(&["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "no recipe"]);
+    change.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    for run in [github, gitlab] {
+        assert_eq!(run(&change, "0"), Some(0));
+        assert!(change.stubbed("posted.md").contains("### check: ok"));
+    }
+    change.git(&["update-ref", "-d", "refs/remotes/origin/main"]);
+    assert_eq!(github(&change, "0"), Some(2), "a base that is not there is no base without a recipe");
+}
+
+#[test]
 fn ci_fails_where_it_cannot_find_what_to_compare_with() {
     let Some(change) = Change::new() else { return };
     change.edit(|policy| policy.replace("mode = \"enforce\"", "mode = \"observe\""));

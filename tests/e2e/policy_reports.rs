@@ -391,6 +391,8 @@ fn an_approved_request_becomes_a_rule_and_a_test_that_passes_and_only_once() {
             "{said}"
         );
         assert!(!said.contains('\u{1b}'), "{said}");
+        // The npm request names no version; a URL has none.
+        assert_eq!(said.contains("admits any version: name the versions"), id == "r1", "{said}");
     }
     let policy = read(&machine, "policies/policy.toml");
     for kept in ["# ours\n", "[policy] # settings\n", "reason = \"r\" # because\n"] {

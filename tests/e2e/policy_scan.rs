@@ -414,6 +414,31 @@ fn rules_for_users_groups_and_devices_hold_for_those_only() {
     assert!(!allowed("devices = [\"\"]\nusers = [\"ana\"]", &[]), "a machine without id is no device");
 }
 
+/// The test's own primary group, which the home below a temporary folder belongs to by its owner.
+fn own_group() -> Option<String> {
+    let output = std::process::Command::new("id").arg("-gn").output().ok()?;
+    let name = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    // Accounts of a directory service stand in no file.
+    let known = std::process::Command::new("grep").args(["-q", &format!("^{name}:"), "/etc/group"]).status();
+    known.is_ok_and(|found| found.success() && !name.is_empty()).then_some(name)
+}
+
+#[test]
+fn a_given_home_has_the_groups_of_its_owner() {
+    let Some(group) = own_group() else {
+        mcpolicy_tests::skip("no group of the test's own user in /etc/group");
+        return;
+    };
+    let machine = machine_for_published();
+    let rule = "[[rule]]\nid = \"seven\"\nidentity.npm = { package = \"package-7\", versions = \"1.0.0\" }\n";
+    let of = |groups: &str| {
+        let draft = draft(&machine, &format!("{rule}groups = [\"{groups}\"]\n"));
+        verdict(&machine.scan(&["--draft", draft.to_str().unwrap()]), "good").0
+    };
+    assert_eq!(of(&group), "allow");
+    assert_eq!(of("nobody-has-this-group"), "deny");
+}
+
 #[test]
 fn the_ring_of_the_machine_is_told_with_its_mode() {
     let machine = machine_with_servers();

@@ -71,7 +71,12 @@ impl Folder {
         let Some((number, bytes)) = roots.last_key_value() else {
             bail!("{} has no root; make one with `mcpolicy policy init`", self.path.display());
         };
-        root(bytes).with_context(|| format!("root.{number}.json in {} is not good", self.path.display()))
+        root(bytes).with_context(|| {
+            format!(
+                "root.{number}.json in {} is not good; restore it as it was committed",
+                self.path.display()
+            )
+        })
     }
 
     /// Writes files in the given order, each whole or not at all.

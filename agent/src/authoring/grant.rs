@@ -15,9 +15,11 @@ use mcpolicy_schema::signed::{Grant, Payload as _, Request, Root};
 use serde::Deserialize;
 
 use super::folder;
+use super::number;
 use super::reports;
 use super::signer::Signer;
 use super::stored::{self, Stored};
+use super::words::counted;
 
 /// Begins a pasted grant.
 const GRANT: &str = "mcpolicy-grant-1:";
@@ -120,15 +122,15 @@ pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
         user,
         ticket: order.ticket.clone(),
         issued: order.now,
-        expires: order.now + order.lifetime,
+        expires: number::end(order.now, order.lifetime)?,
         crit: Vec::new(),
     };
     let role = &order.root.roles.policy.role;
     let (envelope, valid) = folder::sign(folder::unsigned(&grant)?, &role.keys, order.signers)?;
     ensure!(
         valid >= role.threshold as usize,
-        "a grant needs {} policy key(s), {valid} signed; give them with --key or --signer",
-        role.threshold
+        "a grant needs {}, {valid} signed; give them with --key or --signer",
+        counted(role.threshold, "policy key", "policy keys")
     );
     Ok((grant, envelope))
 }

@@ -8,6 +8,7 @@ use mcpolicy_schema::envelope::PublicKey;
 use mcpolicy_schema::signed::{Payload as _, PolicyRole, Role, Roles, Root};
 
 use super::folder;
+use super::number;
 use super::repository::Repository;
 use super::rotate::RoleName;
 use super::signer::{self, PassphraseSource, Signer};
@@ -78,6 +79,8 @@ pub struct Order<'a> {
     pub signers: Vec<Box<dyn Signer>>,
     /// Passphrase of new keys; `None` leaves them plain.
     pub passphrase: Option<&'a PassphraseSource>,
+    /// Each key gets a passphrase of its own.
+    pub own_passphrases: bool,
     /// The time.
     pub now: Timestamp,
     /// How long the root is valid.
@@ -102,6 +105,14 @@ pub struct Made {
 /// # Errors
 /// Something is there already, or cannot be written.
 pub fn init(order: &Order<'_>) -> anyhow::Result<Made> {
+    for (option, text) in [("--name", &order.name), ("--contact", &order.contact)] {
+        ensure!(!text.trim().is_empty(), "{option} is empty; developers are shown it, so say something");
+    }
+    ensure!(
+        !order.own_passphrases || order.passphrase.is_none_or(PassphraseSource::is_for_each),
+        "--own-passphrases asks on the terminal, or reads one line for each key from --passphrase-file -"
+    );
+    let expires = number::end(order.now, order.lifetime)?;
     let path = &order.repository.path;
     let files = contents(order);
     for (name, _) in &files {
@@ -119,8 +130,16 @@ pub fn init(order: &Order<'_>) -> anyhow::Result<Made> {
         "{} lies in the repository, where keys would be committed; name a folder outside with --keys",
         order.keys.display()
     );
+    for (name, _) in wanted(order) {
+        let there = order.keys.join(&name);
+        ensure!(
+            !there.exists() && !there.with_extension("pub").exists(),
+            "{} is there already, and a key is never replaced; name another folder with --keys",
+            there.display()
+        );
+    }
     let (keys, signers) = make_keys(order)?;
-    let root = root(order, &keys);
+    let root = root(order, expires, &keys);
     let envelope = folder::unsigned(&root)?;
     let (envelope, valid) = folder::sign(envelope, &root.roles.root.keys, &order.signers)?;
     let (envelope, valid) = if valid >= root.roles.root.threshold as usize {
@@ -180,12 +199,8 @@ const USUAL: [(RoleName, usize); 4] =
 
 type Signers = Vec<Box<dyn Signer>>;
 
-fn make_keys(order: &Order<'_>) -> anyhow::Result<(Vec<Key>, Signers)> {
-    let mut keys: Vec<Key> = order
-        .held
-        .iter()
-        .map(|(role, public)| Key { roles: vec![*role], public: *public, file: None })
-        .collect();
+/// The keys to make, by file name.
+fn wanted(order: &Order<'_>) -> Vec<(String, Vec<RoleName>)> {
     let is_held = |role: RoleName| order.held.iter().any(|(held, _)| *held == role);
     let mut wanted: Vec<(String, Vec<RoleName>)> = Vec::new();
     if order.solo {
@@ -200,17 +215,30 @@ fn make_keys(order: &Order<'_>) -> anyhow::Result<(Vec<Key>, Signers)> {
             }
         }
     }
+    wanted
+}
+
+fn make_keys(order: &Order<'_>) -> anyhow::Result<(Vec<Key>, Signers)> {
+    let mut keys: Vec<Key> = order
+        .held
+        .iter()
+        .map(|(role, public)| Key { roles: vec![*role], public: *public, file: None })
+        .collect();
+    let wanted = wanted(order);
     let mut signers: Signers = Vec::new();
     if wanted.is_empty() {
         return Ok((keys, signers));
     }
     std::fs::create_dir_all(&order.keys)
         .with_context(|| format!("cannot make the folder {}", order.keys.display()))?;
-    let passphrase =
-        order.passphrase.map(|source| source.get_new("the keys of this repository")).transpose()?;
+    let common = order.passphrase.filter(|_| !order.own_passphrases);
+    let common = common.map(|source| source.get_new("the keys of this repository")).transpose()?;
     for (name, roles) in wanted {
+        let own = order.passphrase.filter(|_| order.own_passphrases);
+        let own = own.map(|source| source.get_new(&name)).transpose()?;
         let file = order.keys.join(name);
-        let made = signer::generate_signer(&file, passphrase.as_deref().map(String::as_str))?;
+        let passphrase = own.as_ref().or(common.as_ref()).map(|text| text.as_str());
+        let made = signer::generate_signer(&file, passphrase)?;
         let public = made.public_key();
         let named = file.with_extension("pub");
         folder::create(&named, format!("{public}\n").as_bytes())?;
@@ -222,7 +250,7 @@ fn make_keys(order: &Order<'_>) -> anyhow::Result<(Vec<Key>, Signers)> {
     Ok((keys, signers))
 }
 
-fn root(order: &Order<'_>, keys: &[Key]) -> Root {
+fn root(order: &Order<'_>, expires: Timestamp, keys: &[Key]) -> Root {
     let role = |name: RoleName, threshold: u32| {
         let keys: Vec<PublicKey> =
             keys.iter().filter(|k| k.roles.contains(&name)).map(|k| k.public).collect();
@@ -235,7 +263,7 @@ fn root(order: &Order<'_>, keys: &[Key]) -> Root {
         schema: Root::SCHEMA.to_owned(),
         sequence: 1,
         issued: order.now,
-        expires: order.now + order.lifetime,
+        expires,
         roles: Roles {
             root: role(RoleName::Root, if order.solo { 1 } else { 2 }),
             policy: PolicyRole { role: policy, loosening_threshold },

@@ -7,6 +7,7 @@ pub mod check;
 pub mod compare;
 mod covers;
 pub mod draft;
+pub mod ends;
 pub mod fleet;
 pub mod folder;
 pub mod grant;

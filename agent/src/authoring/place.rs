@@ -4,6 +4,15 @@ use std::ops::Range;
 
 use toml_edit::{Array, ArrayOfTables, Document, Item, TableLike, Value};
 
+/// Which part of a member is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Its value.
+    Value,
+    /// Its name.
+    Name,
+}
+
 /// A node of the document on the way.
 enum Node<'d> {
     Table(&'d dyn TableLike),
@@ -31,11 +40,12 @@ impl<'d> Node<'d> {
     }
 
     /// What one part of a pointer leads to, and its bytes.
-    fn step(&self, part: &str) -> Option<(Self, Option<Range<usize>>)> {
+    fn step(&self, part: &str, wanted: Part) -> Option<(Self, Option<Range<usize>>)> {
         match self {
             Self::Table(table) => {
                 let (key, item) = table.get_key_value(part)?;
                 let span = match item {
+                    _ if wanted == Part::Name => key.span(),
                     // A table spans its header or braces; the key says more where there is neither.
                     Item::Value(value) => value.span().or_else(|| key.span()),
                     _ => key.span().or_else(|| item.span()),
@@ -57,13 +67,15 @@ impl<'d> Node<'d> {
 
 /// Bytes of what a pointer names, or of the nearest thing around it that is written: a missing member is shown at the
 /// table that should have it.
-pub(super) fn span(text: &str, pointer: &str) -> Option<Range<usize>> {
+pub(super) fn span(text: &str, pointer: &str, wanted: Part) -> Option<Range<usize>> {
     let document = Document::parse(text).ok()?;
     let mut node = Node::of_item(document.as_item());
     let mut best: Option<Range<usize>> = None;
-    for part in pointer.split('/').skip(1) {
+    let mut parts = pointer.split('/').skip(1).peekable();
+    while let Some(part) = parts.next() {
         let part = part.replace("~1", "/").replace("~0", "~");
-        let Some((next, span)) = node.step(&part) else { break };
+        let wanted = if parts.peek().is_none() { wanted } else { Part::Value };
+        let Some((next, span)) = node.step(&part, wanted) else { break };
         best = span.or(best);
         node = next;
     }
@@ -77,7 +89,7 @@ mod tests {
     const TEXT: &str = "[policy]\nname = \"x\"\n\n[[rule]]\nid = \"a\"\n\n[[rule]]\nid = \"b\"\nidentity.npm = { package = \"p\", versions = \"^1\" }\nargs.optional = [\"-v\", \"-q\"]\n";
 
     fn at(pointer: &str) -> &str {
-        &TEXT[span(TEXT, pointer).unwrap()]
+        &TEXT[span(TEXT, pointer, Part::Value).unwrap()]
     }
 
     #[test]
@@ -86,13 +98,14 @@ mod tests {
         assert_eq!(at("/rule/1/id"), "\"b\"");
         assert_eq!(at("/rule/1/identity/npm/versions"), "\"^1\"");
         assert_eq!(at("/rule/1/args/optional/1"), "\"-q\"");
+        assert_eq!(&TEXT[span(TEXT, "/rule/1/id", Part::Name).unwrap()], "id");
     }
 
     #[test]
     fn what_is_missing_is_shown_at_the_table_that_should_have_it() {
         assert!(at("/rule/0/owner").starts_with("[[rule]]"));
         assert!(at("/rule/1/identity/npm/pin").starts_with("{ package"));
-        assert_eq!(span(TEXT, ""), None);
-        assert_eq!(span("not = = toml", "/policy"), None);
+        assert_eq!(span(TEXT, "", Part::Value), None);
+        assert_eq!(span("not = = toml", "/policy", Part::Value), None);
     }
 }

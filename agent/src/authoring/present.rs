@@ -6,10 +6,10 @@ use mcpolicy_schema::document::{Default, PolicyDocument, Rule, Settings};
 use mcpolicy_schema::revocations::Revoked;
 
 use super::words;
-use crate::output::text::{visible, width};
+use crate::output::text::{folded, visible, width};
 
-/// A policy in a table a list, settings first.
-pub fn policy(document: &PolicyDocument) -> String {
+/// A policy in a table a list, settings first. A table that is wider than the columns is shown row by row.
+pub fn policy(document: &PolicyDocument, columns: usize) -> String {
     let mut out = settings(&document.policy);
     let rules = document.rule.iter().map(|r| {
         let review = r.review_by.map_or_else(|| "-".to_owned(), |day| day.to_string());
@@ -18,24 +18,31 @@ pub fn policy(document: &PolicyDocument) -> String {
     });
     table(
         &mut out,
+        columns,
         "allowed",
         &["rule", "identity", "may have", "holds for", "owner", "review by"],
         rules.collect(),
     );
     let denied =
         document.deny.iter().map(|d| vec![d.id.clone(), words::identity(&d.identity), d.reason.clone()]);
-    table(&mut out, "denied", &["deny", "identity", "reason"], denied.collect());
+    table(&mut out, columns, "denied", &["deny", "identity", "reason"], denied.collect());
     let exceptions = document.exception.iter().map(|e| {
         let what = e.description.clone().unwrap_or_else(|| e.fingerprint.chars().take(19).collect());
         vec![e.id.clone(), what, e.expires.to_string(), e.owner.clone(), e.ticket.clone()]
     });
-    table(&mut out, "exceptions", &["exception", "what", "ends", "owner", "ticket"], exceptions.collect());
+    table(
+        &mut out,
+        columns,
+        "exceptions",
+        &["exception", "what", "ends", "owner", "ticket"],
+        exceptions.collect(),
+    );
     let rings = document.ring.iter().map(|r| {
         let mode = words::mode(r.mode.unwrap_or(document.policy.mode)).to_owned();
         let named = r.devices.len() + r.users.len() + r.groups.len();
         vec![r.name.clone(), format!("{} %", r.percent), format!("{named} by name"), mode]
     });
-    table(&mut out, "rings", &["ring", "share", "members", "mode"], rings.collect());
+    table(&mut out, columns, "rings", &["ring", "share", "members", "mode"], rings.collect());
     out
 }
 
@@ -103,7 +110,7 @@ fn holds(rule: &Rule) -> String {
     words::list(&parts, "all")
 }
 
-fn table(out: &mut String, title: &str, head: &[&str], rows: Vec<Vec<String>>) {
+fn table(out: &mut String, most: usize, title: &str, head: &[&str], rows: Vec<Vec<String>>) {
     if rows.is_empty() {
         return;
     }
@@ -116,6 +123,10 @@ fn table(out: &mut String, title: &str, head: &[&str], rows: Vec<Vec<String>>) {
     let columns = rows[0].len();
     let widths: Vec<usize> =
         (0..columns).map(|c| rows.iter().map(|row| width(&row[c])).max().unwrap_or(0)).collect();
+    if 2 * columns + widths.iter().sum::<usize>() > most {
+        one_by_one(out, most, &rows[0], &rows[1..]);
+        return;
+    }
     for row in rows {
         let mut line = String::new();
         for (cell, wide) in row.iter().zip(&widths) {
@@ -123,5 +134,20 @@ fn table(out: &mut String, title: &str, head: &[&str], rows: Vec<Vec<String>>) {
             let _ = write!(line, "  {cell}{}", " ".repeat(pad));
         }
         let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+/// Rows below each other, a line a cell; nothing of a policy is cut away.
+fn one_by_one(out: &mut String, most: usize, head: &[String], rows: &[Vec<String>]) {
+    let named = head.iter().map(|name| width(name)).max().unwrap_or(0);
+    for row in rows {
+        for (at, (name, cell)) in head.iter().zip(row).enumerate() {
+            let line = match at {
+                0 => format!("  {cell}"),
+                _ if cell == "-" => continue,
+                _ => format!("    {name}{}  {cell}", " ".repeat(named - width(name))),
+            };
+            let _ = writeln!(out, "{}", folded(&line, most));
+        }
     }
 }

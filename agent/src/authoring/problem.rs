@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::source::Source;
-use crate::output::text::visible;
+use crate::output::text::{folded, visible};
 
 /// How much a problem weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -17,6 +17,8 @@ pub enum Weight {
     Error,
     /// It should be known.
     Warning,
+    /// It is only said; it never fails a check.
+    Note,
 }
 
 /// One thing that is wrong.
@@ -28,6 +30,9 @@ pub struct Problem {
     pub code: &'static str,
     /// Where, as a JSON Pointer; empty for the file as a whole.
     pub place: String,
+    /// The file, where it is another than the one that is checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
@@ -36,6 +41,9 @@ pub struct Problem {
     /// Bytes of the place, where the pointer does not say it.
     #[serde(skip)]
     pub span: Option<Range<usize>>,
+    /// The name of the member is wrong, not its value.
+    #[serde(skip)]
+    pub of_name: bool,
 }
 
 impl Problem {
@@ -46,13 +54,29 @@ impl Problem {
         place: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        Self { weight, code, place: place.into(), message: message.into(), help: None, span: None }
+        Self {
+            weight,
+            code,
+            place: place.into(),
+            file: None,
+            message: message.into(),
+            help: None,
+            span: None,
+            of_name: false,
+        }
     }
 
     /// The same with what to do about it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The same about another file than the one that is checked.
+    #[must_use]
+    pub fn about(mut self, file: impl Into<String>) -> Self {
+        self.file = Some(file.into());
         self
     }
 
@@ -63,9 +87,17 @@ impl Problem {
         self
     }
 
+    /// Bytes of the problem in its text.
+    fn bytes(&self, source: &Source) -> Option<Range<usize>> {
+        let named = || {
+            if self.of_name { source.span_of_name(&self.place) } else { source.span(&self.place) }
+        };
+        if self.file.is_some() { None } else { self.span.clone().or_else(named) }
+    }
+
     /// Line and column of the problem, from 1.
     pub fn position(&self, source: &Source) -> Option<(usize, usize)> {
-        let span = self.span.clone().or_else(|| source.span(&self.place))?;
+        let span = self.bytes(source)?;
         let before = source.text.get(..span.start)?;
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
@@ -75,28 +107,40 @@ impl Problem {
 
 /// Shows problems as a compiler does.
 pub fn render(problems: &[Problem], source: &Source) -> String {
+    render_within(problems, source, usize::MAX)
+}
+
+/// Shows problems as a compiler does, on a terminal of some columns.
+pub fn render_within(problems: &[Problem], source: &Source, columns: usize) -> String {
     let path = source.path.to_string_lossy();
-    let renderer = Renderer::plain().term_width(DEFAULT_TERM_WIDTH);
+    let renderer = Renderer::plain().term_width(columns.min(DEFAULT_TERM_WIDTH));
+    let room = |before: usize| columns.saturating_sub(before).max(20);
     let mut out = String::new();
     for problem in problems {
         let level = match problem.weight {
             Weight::Error => Level::ERROR,
             Weight::Warning => Level::WARNING,
+            Weight::Note => Level::NOTE,
         };
-        let message = visible(&problem.message);
-        let title = level.primary_title(message.as_ref()).id(problem.code);
-        let span = problem.span.clone().or_else(|| source.span(&problem.place));
+        // `warning[code]: ` before it, `    = help: ` before the help.
+        let message = folded(&visible(&problem.message), room(problem.code.len() + 11));
+        let title = level.primary_title(message.as_str()).id(problem.code);
+        let span = problem.bytes(source);
+        let file = problem.file.as_deref().map(visible);
         let mut group = match span {
             Some(span) => {
                 let snippet = Snippet::source(source.text.as_str()).path(path.as_ref());
                 title
                     .element(snippet.annotation(AnnotationKind::Primary.span(first_line(&source.text, span))))
             }
-            None => title.element(annotate_snippets::Origin::path(path.as_ref())),
+            None => {
+                let file = file.as_deref().unwrap_or(path.as_ref());
+                title.element(annotate_snippets::Origin::path(file))
+            }
         };
-        let help = problem.help.as_deref().map(visible);
+        let help = problem.help.as_deref().map(|help| folded(&visible(help), room(15)));
         if let Some(help) = &help {
-            group = group.element(Level::HELP.message(help.as_ref()));
+            group = group.element(Level::HELP.message(help.as_str()));
         }
         out.push_str(&renderer.render(&[group]));
         out.push_str("\n\n");

@@ -13,6 +13,7 @@ use super::lock::Lock;
 use super::number;
 use super::signer::Signer;
 use super::statement;
+use super::words::counted;
 
 /// What a new head says, where it is not what the one before said.
 #[derive(Debug, Clone, Default)]
@@ -286,7 +287,7 @@ pub fn head(
         schema: Head::SCHEMA.to_owned(),
         sequence,
         issued: now,
-        expires: now + options.lifetime,
+        expires: number::end(now, options.lifetime)?,
         channel: kept(&options.channel, before.map(|h| h.channel.clone()))
             .unwrap_or_else(|| CHANNEL.to_owned()),
         policy,
@@ -300,8 +301,8 @@ pub fn head(
     let (envelope, valid) = folder::sign(folder::unsigned(&head)?, &online.keys, signers)?;
     ensure!(
         valid >= online.threshold as usize,
-        "the head needs {} online key(s), {valid} signed; give them with --key or --signer",
-        online.threshold
+        "the head needs {}, {valid} signed; give them with --key or --signer",
+        counted(online.threshold, "online key", "online keys")
     );
     Ok((head, envelope))
 }

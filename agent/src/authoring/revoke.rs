@@ -17,6 +17,7 @@ use super::lock::Lock;
 use super::number;
 use super::publish::{self, HeadOptions};
 use super::signer::Signer;
+use super::words::counted;
 
 /// What to change in the list.
 #[derive(Debug, Clone)]
@@ -96,7 +97,7 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
         schema: RevocationsStatement::SCHEMA.to_owned(),
         sequence,
         issued: order.now,
-        expires: order.now + order.lifetime,
+        expires: number::end(order.now, order.lifetime)?,
         ticket: order.ticket.clone(),
         body: Digest::of(&body),
         crit: Vec::new(),
@@ -105,8 +106,8 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
     let (envelope, valid) = folder::sign(folder::unsigned(&statement)?, &role.keys, order.signers)?;
     ensure!(
         valid >= role.threshold as usize,
-        "the list needs {} emergency key(s), {valid} signed; give them with --key or --signer",
-        role.threshold
+        "the list needs {}, {valid} signed; give them with --key or --signer",
+        counted(role.threshold, "emergency key", "emergency keys")
     );
     let current = Current { sequence, len: statement.body.len, sha256: statement.body.sha256 };
     let options = HeadOptions { lifetime: order.head_lifetime, ..HeadOptions::default() };

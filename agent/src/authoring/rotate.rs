@@ -11,6 +11,7 @@ use super::folder::{self, Folder};
 use super::lock::Lock;
 use super::number;
 use super::signer::Signer;
+use super::words::counted;
 
 /// A role by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -207,7 +208,7 @@ fn changed(before: &Root, order: &Order<'_>) -> anyhow::Result<Root> {
     let mut next = Root {
         sequence: number::after(before.sequence, "the newest root")?,
         issued: order.now,
-        expires: order.now + order.lifetime,
+        expires: number::end(order.now, order.lifetime)?,
         reset: None,
         crit: Vec::new(),
         ..before.clone()
@@ -228,8 +229,9 @@ fn changed(before: &Root, order: &Order<'_>) -> anyhow::Result<Root> {
     let (keys, needed) = (next.roles.policy.role.keys.len(), next.roles.policy.threshold_for(true));
     ensure!(
         keys >= needed as usize,
-        "a policy that loosens would need {needed} signatures of {keys} policy key(s), so none could be published; add \
-         policy keys, or set --loosening-threshold"
+        "a policy that loosens would need {needed} signatures of {}, so none could be published; add policy keys, or set \
+         --loosening-threshold",
+        counted(keys, "policy key", "policy keys")
     );
     Ok(next)
 }

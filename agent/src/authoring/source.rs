@@ -1,13 +1,17 @@
 //! `policy.toml`: read, with the place of everything that is wrong.
 
+mod faults;
+mod words;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use mcpolicy_platform::machine::Machine;
+use mcpolicy_platform::machine::{Machine, ReadError};
 use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::policy::{Fault, Policy};
+use serde::de::DeserializeOwned;
 
+use super::folder::HEAD;
 use super::place;
 use super::problem::{Problem, Weight};
 
@@ -34,9 +38,9 @@ impl Source {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let path = std::path::absolute(path)?;
         let snapshot = Machine::live().read(&path, None, MAX_BYTES);
-        let snapshot = snapshot.with_context(|| format!("cannot read {}", path.display()))?;
-        let text =
-            String::from_utf8(snapshot.bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
+        let snapshot = snapshot.map_err(|error| unread(&error, &path, MAX_BYTES))?;
+        let text = String::from_utf8(snapshot.bytes)
+            .map_err(|error| anyhow::anyhow!("{} {}", path.display(), not_utf8(&error)))?;
         Ok(Self { path, text })
     }
 
@@ -47,7 +51,14 @@ impl Source {
     pub fn of_policy(path: &Path) -> anyhow::Result<Self> {
         let mut path = std::path::absolute(path)?;
         if path.is_dir() {
+            let folder = path.clone();
             path.push(FILE_NAME);
+            anyhow::ensure!(
+                path.exists() || !folder.join(HEAD).exists(),
+                "{} is a published folder, not a repository; name the policy.N.body in it, or show it with `mcpolicy policy \
+                 show {0} --trust-root FILE`",
+                folder.display()
+            );
         }
         Self::read(&path)
     }
@@ -56,14 +67,24 @@ impl Source {
     ///
     /// # Errors
     /// What is wrong, with its place.
-    pub fn document(&self) -> Result<PolicyDocument, Problem> {
+    pub fn document(&self) -> Result<PolicyDocument, Vec<Problem>> {
         if self.is_json() {
             return serde_json::from_str(&self.text).map_err(|error| {
                 let at = offset(&self.text, error.line(), error.column());
-                Problem::new(Weight::Error, "syntax", "", plain(&error.to_string())).at(at..at)
+                let (message, help) = words::plain(plain(&error.to_string()), &[]);
+                let problem = Problem::new(Weight::Error, "syntax", "", message).at(at..at);
+                vec![Problem { help, ..problem }]
             });
         }
-        toml::from_str(&self.text).map_err(|error| self.of_toml(&error))
+        self.toml()
+    }
+
+    /// What a TOML text says.
+    ///
+    /// # Errors
+    /// Everything in it that does not fit, with its place.
+    pub fn toml<T: DeserializeOwned>(&self) -> Result<T, Vec<Problem>> {
+        faults::read(&self.text)
     }
 
     /// The policy, compiled.
@@ -71,7 +92,7 @@ impl Source {
     /// # Errors
     /// Everything that is wrong, with its place.
     pub fn compile(&self) -> Result<Policy, Vec<Problem>> {
-        let document = self.document().map_err(|problem| vec![problem])?;
+        let document = self.document()?;
         Policy::compile(document).map_err(|faults| {
             let mut problems: Vec<Problem> = faults.into_iter().map(Problem::from).collect();
             problems.sort_by_key(|problem| problem.position(self));
@@ -79,18 +100,14 @@ impl Source {
         })
     }
 
-    /// An error of the parser as a problem.
-    pub fn of_toml(&self, error: &toml::de::Error) -> Problem {
-        let problem = Problem::new(Weight::Error, "syntax", "", error.message().trim());
-        match error.span() {
-            Some(span) => problem.at(span),
-            None => problem,
-        }
-    }
-
     /// Bytes of what a JSON Pointer names, or of the nearest thing around it that is written.
     pub fn span(&self, pointer: &str) -> Option<Range<usize>> {
-        if self.is_json() { None } else { place::span(&self.text, pointer) }
+        if self.is_json() { None } else { place::span(&self.text, pointer, place::Part::Value) }
+    }
+
+    /// As [`Source::span`], but of the name of a member, not of its value.
+    pub fn span_of_name(&self, pointer: &str) -> Option<Range<usize>> {
+        if self.is_json() { None } else { place::span(&self.text, pointer, place::Part::Name) }
     }
 
     fn is_json(&self) -> bool {
@@ -104,7 +121,7 @@ impl Source {
 /// The file cannot be read or does not fit the schema; the message has the line with a caret.
 pub fn load(path: &Path) -> anyhow::Result<PolicyDocument> {
     let source = Source::of_policy(path)?;
-    source.document().map_err(|problem| refusal(&source, &[problem]))
+    source.document().map_err(|problems| refusal(&source, &problems))
 }
 
 /// Reads and compiles a policy.
@@ -127,6 +144,26 @@ fn refusal(source: &Source, problems: &[Problem]) -> anyhow::Error {
     )
 }
 
+/// Why a file was not read, and how large it may be.
+pub(crate) fn unread(error: &ReadError, path: &Path, most: u64) -> anyhow::Error {
+    let limit = match error {
+        ReadError::TooLarge { .. } => format!("; at most {most} bytes are read"),
+        _ => String::new(),
+    };
+    anyhow::anyhow!("cannot read {}: {error}{limit}", path.display())
+}
+
+/// Where a text stops being UTF-8, and what to do.
+fn not_utf8(error: &std::string::FromUtf8Error) -> String {
+    let bytes = error.as_bytes();
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return "is UTF-16; save it as UTF-8 (in PowerShell: `Set-Content -Encoding utf8`)".to_owned();
+    }
+    let before = &bytes[..error.utf8_error().valid_up_to()];
+    let line = before.split(|byte| *byte == b'\n').count();
+    format!("is not UTF-8 from line {line} on; save it as UTF-8")
+}
+
 /// The message of serde_json without its own " at line 1 column 2".
 fn plain(message: &str) -> &str {
     message.rfind(" at line ").map_or(message, |end| &message[..end])
@@ -140,6 +177,7 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
-        Self::new(Weight::Error, "invalid", fault.place, fault.message)
+        let problem = Self::new(Weight::Error, "invalid", fault.place, fault.message);
+        Self { of_name: fault.of_name, ..problem }
     }
 }

@@ -120,7 +120,7 @@ pub fn sign(folder: &Folder, order: &Order<'_>) -> anyhow::Result<Signed> {
                 "sequence {next} leaps too far beyond {}: machines would never take a lower one again; take a nearer number",
                 newest.unwrap_or(0)
             );
-            folder::unsigned(&statement(order, next, &body, !loosening.is_empty()))?
+            folder::unsigned(&statement(order, next, &body, !loosening.is_empty())?)?
         }
     };
     let (envelope, valid) = folder::sign(envelope, &role.role.keys, order.signers)?;
@@ -131,18 +131,18 @@ pub fn sign(folder: &Folder, order: &Order<'_>) -> anyhow::Result<Signed> {
     Ok(Signed { statement, valid, needed, loosening, continued: is_continued })
 }
 
-fn statement(order: &Order<'_>, sequence: u64, body: &[u8], loosens: bool) -> Statement {
-    Statement {
+fn statement(order: &Order<'_>, sequence: u64, body: &[u8], loosens: bool) -> anyhow::Result<Statement> {
+    Ok(Statement {
         schema: Statement::SCHEMA.to_owned(),
         sequence,
         issued: order.now,
-        expires: order.now + order.lifetime,
+        expires: number::end(order.now, order.lifetime)?,
         name: order.document.policy.name.clone(),
         ticket: order.ticket.clone(),
         body: Digest::of(body),
         loosens,
         crit: Vec::new(),
-    }
+    })
 }
 
 /// The newest statement, if it is about this very body and has not ended.
@@ -161,9 +161,10 @@ pub fn load(folder: &Folder, number: u64) -> anyhow::Result<(Envelope, Statement
     let Some(bytes) = folder.read(&name, MAX_ENVELOPE_BYTES)? else {
         bail!("{} is not there; sign the policy first with `mcpolicy policy sign`", place());
     };
-    let envelope = Envelope::parse(&bytes).with_context(place)?;
-    envelope.must_be(Statement::PAYLOAD_TYPE).with_context(place)?;
-    let statement: Statement = signed::decode(envelope.payload()).with_context(place)?;
+    let not_good = || format!("{} is not good; restore it as it was committed, or sign anew", place());
+    let envelope = Envelope::parse(&bytes).with_context(not_good)?;
+    envelope.must_be(Statement::PAYLOAD_TYPE).with_context(not_good)?;
+    let statement: Statement = signed::decode(envelope.payload()).with_context(not_good)?;
     ensure!(
         statement.sequence == number,
         "{} says sequence {}; restore the file",

@@ -181,7 +181,7 @@ pub fn source(policy: &Path, given: Option<&Path>) -> anyhow::Result<Source> {
 /// # Errors
 /// What is wrong in it, with its place.
 pub fn rows(source: &Source) -> Result<Vec<Row>, Vec<Problem>> {
-    let table: Table = toml::from_str(&source.text).map_err(|error| vec![source.of_toml(&error)])?;
+    let table: Table = source.toml()?;
     let mut names = BTreeSet::new();
     let mut problems = Vec::new();
     for (at, row) in table.test.iter().enumerate() {

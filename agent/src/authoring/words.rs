@@ -16,7 +16,7 @@ pub fn identity(matcher: &IdentityMatcher) -> String {
         M::Go(p) => package("go", p),
         M::Deno(p) => package("deno", p),
         M::Oci(image) => oci(image),
-        M::Git(git) => format!("git {} at {}", git.repository, list(&git.commits, "no commit")),
+        M::Git(git) => format!("git {} at {}", git.repository, list(&git.commits, "any commit")),
         M::Url(at) => url(at),
         M::Bridge(b) => {
             let mut to = b.targets.clone();
@@ -42,7 +42,7 @@ fn oci(image: &ImageMatcher) -> String {
     let short = |d: &String| d.chars().take(19).collect::<String>();
     let mut marks: Vec<String> = image.digests.iter().map(short).collect();
     marks.extend(image.tags.iter().map(|tag| format!(":{tag}")));
-    format!("oci {} {}", image.image, list(&marks, "no digest"))
+    format!("oci {} {}", image.image, list(&marks, "any digest"))
 }
 
 fn url(at: &UrlMatcher) -> String {
@@ -105,6 +105,12 @@ pub fn tool_class(class: ToolClass) -> &'static str {
         ToolClass::Write => "write",
         ToolClass::Never => "never",
     }
+}
+
+/// A number of things.
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
+    let word = if n == N::from(1) { one } else { many };
+    format!("{n} {word}")
 }
 
 /// Items with commas between, or a word for none.

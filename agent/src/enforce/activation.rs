@@ -229,13 +229,10 @@ impl Activation {
     }
 
     fn save(&self) -> Result<(), ActivationError> {
-        let (path, temporary) = (self.folder.join("state.json"), self.folder.join("state.new"));
+        let path = self.folder.join("state.json");
         let json =
             serde_json::to_vec_pretty(&self.state).map_err(|e| disk("write", &path)(io::Error::other(e)))?;
-        durable::write(&temporary, &json).map_err(disk("write", &temporary))?;
-        durable::sync_file(&temporary).map_err(disk("sync", &temporary))?;
-        std::fs::rename(&temporary, &path).map_err(disk("write", &path))?;
-        durable::sync_directory(&self.folder).map_err(disk("sync", &self.folder))
+        durable::replace(&path, &json).map_err(disk("write", &path))
     }
 }
 

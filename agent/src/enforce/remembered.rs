@@ -51,11 +51,7 @@ impl Remembered {
         if self == before {
             return Ok(());
         }
-        let temporary = path.with_extension("new");
-        durable::write(&temporary, &serde_json::to_vec(self)?)?;
-        durable::sync_file(&temporary)?;
-        std::fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), durable::sync_directory)
+        durable::replace(path, &serde_json::to_vec(self)?)
     }
 
     /// Takes note of what the first look into each home finds; nothing at any later one. A home that gave no answer, or is

@@ -64,6 +64,39 @@ pub(crate) fn fit(text: &str, columns: usize) -> usize {
     text.len()
 }
 
+/// The lines of a text parted at spaces where they are wider than some columns; what follows stands a little behind the
+/// start of its line. A word that is too wide stays whole: it is copied more often than looked at.
+pub(crate) fn folded(text: &str, columns: usize) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 16);
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        if width(line) <= columns {
+            out.push_str(line);
+        } else {
+            fold_line(line, columns, &mut out);
+        }
+        out.push_str(end);
+    }
+    out
+}
+
+fn fold_line(line: &str, columns: usize, out: &mut String) {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let hang = if indent + 2 < columns / 2 { indent + 2 } else { 0 };
+    let mut used = 0;
+    for word in line.split_inclusive(' ') {
+        let needed = width(word.trim_end());
+        if used > hang && used + needed > columns {
+            out.truncate(out.trim_end_matches(' ').len());
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', hang));
+            used = hang;
+        }
+        out.push_str(word);
+        used += width(word);
+    }
+}
+
 /// The text cut to some columns, with an ellipsis where it was cut.
 pub(crate) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {

@@ -174,6 +174,28 @@ pub enum IdentityMatcher {
     Any {},
 }
 
+impl IdentityMatcher {
+    /// The member of `identity` in which it stands: `npm`, `oci` …
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Npm(_) => "npm",
+            Self::Pypi(_) => "pypi",
+            Self::Dotnet(_) => "dotnet",
+            Self::Go(_) => "go",
+            Self::Deno(_) => "deno",
+            Self::Oci(_) => "oci",
+            Self::Git(_) => "git",
+            Self::Url(_) => "url",
+            Self::Bridge(_) => "bridge",
+            Self::Executable(_) => "executable",
+            Self::Script(_) => "script",
+            Self::Opaque(_) => "opaque",
+            Self::Builtin(_) => "builtin",
+            Self::Any {} => "any",
+        }
+    }
+}
+
 fn any_version() -> String {
     "*".to_owned()
 }

@@ -26,7 +26,7 @@ pub enum EnvelopeError {
     },
     /// Not an envelope.
     #[error("the envelope {0}")]
-    Json(#[from] JsonError),
+    Json(JsonError),
     /// Payload or signature is not base64.
     #[error("the envelope's {0} is not base64")]
     Base64(&'static str),
@@ -61,6 +61,13 @@ pub enum EnvelopeError {
     /// A threshold of nought would let everything pass.
     #[error("a threshold of 0 would let everything pass")]
     NoThreshold,
+}
+
+// Not as its source: the message has it already, and who shows the whole chain would say it twice.
+impl From<JsonError> for EnvelopeError {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
 }
 
 /// The bytes that are signed for a payload of a type.

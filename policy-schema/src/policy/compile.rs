@@ -18,7 +18,13 @@ struct Faults(Vec<Fault>);
 impl Faults {
     /// Notes a fault. A place is put into words only here: nearly all of them are never told.
     fn add(&mut self, place: impl Display, message: impl Into<String>) {
-        self.0.push(Fault { place: place.to_string(), message: message.into() });
+        self.0.push(Fault::at(place.to_string(), message));
+    }
+
+    /// Notes a fault in the name of a member.
+    fn add_name(&mut self, table: impl Display, name: &str, message: impl Into<String>) {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        self.0.push(Fault { of_name: true, ..Fault::at(format!("{table}/{name}"), message) });
     }
 }
 
@@ -105,7 +111,7 @@ fn settings(document: &PolicyDocument, faults: &mut Faults) {
     }
     for system in policy.search_path.keys() {
         if !matches!(system.as_str(), "linux" | "macos" | "windows") {
-            faults.add(format_args!("/policy/search_path/{system}"), "systems are linux, macos and windows");
+            faults.add_name("/policy/search_path", system, "systems are linux, macos and windows");
         }
     }
     for (at, root) in policy.runner_roots.iter().enumerate() {
@@ -185,7 +191,7 @@ fn rule<'d>(compiler: &mut Compiler<'d>, at: usize, rule: &'d Rule, faults: &mut
             Some(compiled)
         }
         Err((member, message)) => {
-            faults.add(format_args!("{place}/identity/{}/{member}", kind(&rule.identity)), message);
+            faults.add(format_args!("{place}/identity/{}/{member}", rule.identity.kind()), message);
             None
         }
     }
@@ -216,7 +222,7 @@ fn meant<'d>(
     match compiler.meant(matcher) {
         Ok(meant) => Some(meant),
         Err((member, message)) => {
-            faults.add(format_args!("{place}/identity/{}/{member}", kind(matcher)), message);
+            faults.add(format_args!("{place}/identity/{}/{member}", matcher.kind()), message);
             None
         }
     }
@@ -224,7 +230,7 @@ fn meant<'d>(
 
 /// What is wrong with the identity of a rule apart from versions and URLs. A denial may be wide, an allowance not.
 fn identity(place: impl Display, matcher: &IdentityMatcher, denies: bool, faults: &mut Faults) {
-    let place = format_args!("{place}/identity/{}", kind(matcher));
+    let place = format_args!("{place}/identity/{}", matcher.kind());
     match matcher {
         IdentityMatcher::Npm(m)
         | IdentityMatcher::Pypi(m)
@@ -232,8 +238,10 @@ fn identity(place: impl Display, matcher: &IdentityMatcher, denies: bool, faults
         | IdentityMatcher::Go(m)
         | IdentityMatcher::Deno(m) => {
             if key::of_matcher(matcher).is_none() || m.package.len() > MAX_TEXT {
-                faults
-                    .add(format_args!("{place}/package"), "write the package's name as its registry has it");
+                faults.add(
+                    format_args!("{place}/package"),
+                    "write the package's name as its registry has it, without `npm:` or `jsr:` and without a version",
+                );
             }
         }
         IdentityMatcher::Oci(m) => image(place, m, denies, faults),
@@ -333,7 +341,7 @@ pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-const ABSOLUTE: &str = "write an absolute path of this machine, or one below `~`";
+const ABSOLUTE: &str = "write an absolute path of this machine, or one below `~` (`{home}` is for arguments)";
 
 /// A path of this machine. One of another (`\\server\share`, `//server/share`) or of a device (`\\.\pipe`) would make every
 /// agent log on there as the system: whoever writes policies must not be able to ask for that (CVE-2024-1243).
@@ -347,7 +355,7 @@ fn is_absolute(path: &str) -> bool {
 fn names<'a>(place: impl Display, names: impl Iterator<Item = &'a String>, faults: &mut Faults) {
     for name in names {
         if name.is_empty() || name.contains(['=', '\0', ' ', ':', '*', '?']) {
-            faults.add(format_args!("{place}/{name}"), "a name stands for itself; wildcards are for values");
+            faults.add_name(&place, name, "a name stands for itself; wildcards are for values");
         }
     }
 }
@@ -385,25 +393,5 @@ fn lists(document: &PolicyDocument, faults: &mut Faults) {
         for (n, ring) in rule.rings.iter().enumerate().filter(|(_, ring)| !names.contains(ring)) {
             faults.add(format_args!("/rule/{at}/rings/{n}"), format!("there is no ring `{ring}`"));
         }
-    }
-}
-
-/// The member of `identity` in which a matcher stands.
-pub(crate) fn kind(matcher: &IdentityMatcher) -> &'static str {
-    match matcher {
-        IdentityMatcher::Npm(_) => "npm",
-        IdentityMatcher::Pypi(_) => "pypi",
-        IdentityMatcher::Dotnet(_) => "dotnet",
-        IdentityMatcher::Go(_) => "go",
-        IdentityMatcher::Deno(_) => "deno",
-        IdentityMatcher::Oci(_) => "oci",
-        IdentityMatcher::Git(_) => "git",
-        IdentityMatcher::Url(_) => "url",
-        IdentityMatcher::Bridge(_) => "bridge",
-        IdentityMatcher::Executable(_) => "executable",
-        IdentityMatcher::Script(_) => "script",
-        IdentityMatcher::Opaque(_) => "opaque",
-        IdentityMatcher::Builtin(_) => "builtin",
-        IdentityMatcher::Any {} => "any",
     }
 }

@@ -25,6 +25,15 @@ pub struct Fault {
     pub place: String,
     /// What, and what to do.
     pub message: String,
+    /// The name of the member is wrong, not its value.
+    pub of_name: bool,
+}
+
+impl Fault {
+    /// A fault of what stands at a place.
+    pub fn at(place: String, message: impl Into<String>) -> Self {
+        Self { place, message: message.into(), of_name: false }
+    }
 }
 
 /// A compiled policy.
@@ -59,7 +68,7 @@ impl Policy {
     /// As [`Policy::compile`]; a body that is not JSON of the schema, or has a member twice, has one fault.
     pub fn from_body(bytes: &[u8]) -> Result<Self, Vec<Fault>> {
         let document = crate::json::from_slice(bytes)
-            .map_err(|e| vec![Fault { place: String::new(), message: format!("the body {e}") }])?;
+            .map_err(|e| vec![Fault::at(String::new(), format!("the body {e}"))])?;
         Self::compile(document)
     }
 

@@ -102,6 +102,15 @@ impl Requirement {
         }
     }
 
+    /// Whether certainly no version is meant (`>2 <1`): a rule with it allows nothing, a denial denies nothing.
+    pub fn is_empty(&self) -> bool {
+        match &self.syntax {
+            Syntax::Npm(range) => range.is_empty(),
+            Syntax::Python(specifiers) => specifiers.is_empty(),
+            Syntax::Any(_) | Syntax::Exact(_) => false,
+        }
+    }
+
     /// The one version that is meant, if it is one.
     pub fn exact(&self) -> Option<&str> {
         self.exact.as_deref()

@@ -36,6 +36,14 @@ impl Range {
         if asked.alternatives.iter().all(is_within) { Admits::All } else { Admits::Some }
     }
 
+    /// Whether nothing lies between the ends of any alternative.
+    pub(super) fn is_empty(&self) -> bool {
+        self.alternatives.iter().all(|alternative| {
+            let Some((first, rest)) = alternative.parts.split_first() else { return false };
+            rest.iter().try_fold(first.clone(), |all, part| all.intersect(part)).is_none()
+        })
+    }
+
     pub(super) fn satisfied_by(&self, version: &Version) -> bool {
         self.alternatives.iter().any(|a| a.satisfied_by(version))
     }

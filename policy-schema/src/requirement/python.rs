@@ -47,6 +47,43 @@ impl Specifiers {
         }
     }
 
+    /// Whether nothing lies between two of its ends, or the one version that is named is shut out.
+    pub(super) fn is_empty(&self) -> bool {
+        let lower = |s: &&VersionSpecifier| {
+            matches!(
+                s.operator(),
+                Operator::GreaterThan
+                    | Operator::GreaterThanEqual
+                    | Operator::TildeEqual
+                    | Operator::Equal
+                    | Operator::ExactEqual
+            )
+        };
+        let upper = |s: &&VersionSpecifier| {
+            matches!(
+                s.operator(),
+                Operator::LessThan | Operator::LessThanEqual | Operator::Equal | Operator::ExactEqual
+            )
+        };
+        let strict =
+            |s: &VersionSpecifier| matches!(s.operator(), Operator::GreaterThan | Operator::LessThan);
+        if self.0.iter().any(|s| s.version().is_local()) {
+            return false;
+        }
+        let pairs = self
+            .0
+            .iter()
+            .filter(lower)
+            .flat_map(|low| self.0.iter().filter(upper).map(move |high| (low, high)));
+        pairs.into_iter().any(|(low, high)| {
+            low.version() > high.version()
+                || (low.version() == high.version() && (strict(low) || strict(high)))
+        }) || self.0.iter().any(|named| {
+            matches!(named.operator(), Operator::Equal | Operator::ExactEqual)
+                && !self.satisfied_by(named.version())
+        })
+    }
+
     pub(super) fn satisfied_by(&self, version: &Version) -> bool {
         self.0.iter().all(|specifier| contains(specifier, version))
     }

@@ -287,3 +287,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_range_with_nothing_between_its_ends_is_empty_and_no_other_is() {
+    let is_empty = |ecosystem, text: &str| Requirement::parse(ecosystem, text).unwrap().is_empty();
+    for text in [">2 <1", ">2.0.0 <1.0.0", ">1.0.0 <1.0.0", "1.0.0 2.0.0", ">2 <1 || 1.0.0 2.0.0", ">=2 ^1"] {
+        assert!(is_empty(Ecosystem::Npm, text), "{text}");
+    }
+    for text in [
+        "*",
+        "1.0.0",
+        "^1",
+        ">=1 <2",
+        ">=1.0.0 <=1.0.0",
+        ">2 <1 || 1",
+        "1.0.0 - 2.0.0",
+        ">1.0.0-a <1.0.0",
+        "1.0.0 1.x",
+    ] {
+        assert!(!is_empty(Ecosystem::Npm, text), "{text}");
+    }
+    for text in [">2,<1", ">=2,<2", ">1,<=1", "==1,==2", "==1.0,!=1.0", "~=2.1,<2"] {
+        assert!(is_empty(Ecosystem::Pypi, text), "{text}");
+    }
+    for text in ["*", "==1.0", ">=1,<2", ">=1,<=1", "==1.0,==1.0.0", "!=1.0", "~=2.1,<3", "==1.0+local", "<2"]
+    {
+        assert!(!is_empty(Ecosystem::Pypi, text), "{text}");
+    }
+    assert!(!is_empty(Ecosystem::Go, "v1.2.3") && !is_empty(Ecosystem::Dotnet, "1.2.3"));
+}

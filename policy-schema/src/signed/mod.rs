@@ -100,7 +100,7 @@ pub enum PayloadError {
     },
     /// Not JSON of the form.
     #[error("the payload {0}")]
-    Json(#[from] JsonError),
+    Json(JsonError),
     /// Of another schema.
     #[error("the payload says schema {found}, not {expected}")]
     Schema {
@@ -129,6 +129,13 @@ pub enum PayloadError {
     /// A member's value makes no sense.
     #[error("the payload makes no sense: {0}")]
     Value(String),
+}
+
+// Not as its source: the message has it already, and who shows the whole chain would say it twice.
+impl From<JsonError> for PayloadError {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
 }
 
 /// Reads a payload out of bytes that have been verified.

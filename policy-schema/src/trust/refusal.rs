@@ -336,7 +336,7 @@ fn list(loosening: &[Loosening]) -> String {
 
 /// A document that was refused. What was in force stays in force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{document}: {violation}; {}", .violation.remedy())]
+#[error("{document}: {violation}; {}", remedy(*.document, .violation))]
 pub struct Refusal {
     /// Which.
     pub document: DocumentName,
@@ -357,7 +357,17 @@ impl Refusal {
 
     /// What to do.
     pub fn remedy(&self) -> &'static str {
-        self.violation.remedy()
+        remedy(self.document, &self.violation)
+    }
+}
+
+/// The pinned root is a file that somebody gave, so publishing anew does not help.
+fn remedy(document: DocumentName, violation: &Violation) -> &'static str {
+    match violation.rule() {
+        "envelope-form" | "envelope-too-large" if document == DocumentName::PinnedRoot => {
+            "give the whole root to which machines are pinned, as it lies in trust/ of the policy repository"
+        }
+        _ => violation.remedy(),
     }
 }
 

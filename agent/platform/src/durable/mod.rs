@@ -26,6 +26,19 @@ pub fn sync_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(path)?.sync_all()
 }
 
+/// Puts a whole file, readable by its owner only, in the place of another: whoever reads finds the old bytes or the new
+/// ones, and they are on the disk when this returns. The unfinished file stands beside it with the ending `new`.
+///
+/// # Errors
+/// The system refuses; the file of before is still there then.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    write(&unfinished, bytes)?;
+    sync_file(&unfinished)?;
+    std::fs::rename(&unfinished, path)?;
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(Ok(()), sync_directory)
+}
+
 /// Adds bytes to the end of a file, made if it is not there and readable by its owner only, and waits until they are on
 /// the disk.
 ///
@@ -92,4 +105,24 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     // the folder's access list is inherited
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_the_one_of_before_stays_where_that_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a file of the test itself")]
+        let read = |path: &Path| std::fs::read(path).unwrap();
+        assert_eq!(read(&path), b"two");
+        assert!(is_private(&path) && !folder.path().join("state.new").exists());
+        std::fs::create_dir(folder.path().join("state.new")).unwrap();
+        assert!(replace(&path, b"three").is_err());
+        assert_eq!(read(&path), b"two");
+    }
 }

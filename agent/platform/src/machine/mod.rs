@@ -314,8 +314,9 @@ impl Machine {
 
     /// Reads one of the agent's own sources of facts, which `--home` does not fence off.
     pub(crate) fn read_system(&self, path: &str, max_bytes: u64) -> Option<Vec<u8>> {
-        let found = self.walk(Path::new(path)).ok()?;
-        self.read_once(found, None, max_bytes).ok().map(|snapshot| snapshot.bytes)
+        let unfenced = Self { homes: Vec::new(), ..self.clone() };
+        let found = unfenced.walk(Path::new(path)).ok()?;
+        unfenced.read_once(found, None, max_bytes).ok().map(|snapshot| snapshot.bytes)
     }
 
     /// The names in a directory, sorted.

@@ -12,6 +12,7 @@ use jiff::civil::Date;
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::verdict::Verdict;
 
+use super::check::risks::unseen;
 use super::draft::{Proposal, Seen, Variant, base, refusal};
 use super::requests::Made;
 use super::source::{self, Source};
@@ -86,7 +87,11 @@ pub fn approve(
         (Some(text), policy, rule)
     };
     let tests = row::add(made, &variant, &policy, &rule, tests_source, approval.now)?;
-    let message = message(made, approval, &rule);
+    let mut message = message(made, approval, &rule);
+    let new = policy.document().rule.iter().find(|new| new.id == rule).filter(|_| text.is_some());
+    if let Some((_, what)) = new.and_then(unseen) {
+        message.push_str(&format!("The rule admits {what}: name the versions that were reviewed.\n"));
+    }
     let text = text.map(|text| edit::lines_as_in(&policy_source.text, text));
     let tests = tests.map(|text| match tests_source {
         Some(before) => edit::lines_as_in(&before.text, text),

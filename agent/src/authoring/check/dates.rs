@@ -1,15 +1,16 @@
 //! What is past, and what ends soon.
 
+use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
 use mcpolicy_schema::document::PolicyDocument;
 
 use super::Options;
+use crate::authoring::ends::Ends;
 use crate::authoring::problem::{Problem, Weight};
 
 /// How far ahead is looked, in days.
-const AHEAD: i64 = 30;
+pub(super) const AHEAD: i64 = 30;
 
 pub(super) fn check(document: &PolicyDocument, options: &Options, problems: &mut Vec<Problem>) {
     let today = options.today();
@@ -67,16 +68,19 @@ pub(super) fn check(document: &PolicyDocument, options: &Options, problems: &mut
     }
 }
 
-/// The newest signed policy: after its end machines that come to know it take none.
-pub(super) fn signed(number: u64, expires: Timestamp, options: &Options, problems: &mut Vec<Problem>) {
-    let day = expires.to_zoned(TimeZone::UTC).date();
-    let help = "sign it again with `mcpolicy policy sign --new`, and publish";
-    if expires <= options.now {
-        let message = format!("the signed policy {number} ended {day}: machines refuse it as expired");
-        problems.push(Problem::new(Weight::Warning, "ends-soon", "", message).help(help));
+/// A signed document: after its end machines that come to know it take it no more.
+pub(super) fn document(ends: &Ends, options: &Options, problems: &mut Vec<Problem>) {
+    let day = ends.expires.to_zoned(TimeZone::UTC).date();
+    let message = if ends.expires <= options.now {
+        format!("{} ended {day}: machines refuse it as expired", ends.what)
+    } else if is_within(day, options.today(), ends.ahead) {
+        format!("{} ends {day}", ends.what)
     } else {
-        soon(day, options.today(), "", &format!("the signed policy {number}"), problems);
-    }
+        return;
+    };
+    problems.push(
+        Problem::new(Weight::Warning, "ends-soon", "", message).help(ends.help).about(ends.file.clone()),
+    );
 }
 
 /// A revision of the specification, which is named by its day.
@@ -91,9 +95,14 @@ fn revision(text: Option<&str>, place: &str, problems: &mut Vec<Problem>) -> Opt
     day
 }
 
-pub(super) fn soon(day: Date, today: Date, place: &str, what: &str, problems: &mut Vec<Problem>) {
-    if today.checked_add(AHEAD.days()).is_ok_and(|limit| day <= limit) {
+fn soon(day: Date, today: Date, place: &str, what: &str, problems: &mut Vec<Problem>) {
+    if is_within(day, today, AHEAD) {
         let message = format!("{what} ends {day}");
         problems.push(Problem::new(Weight::Warning, "ends-soon", place, message));
     }
+}
+
+/// Whether a day is no more than some days away; at the end of the calendar every day is near.
+fn is_within(day: Date, today: Date, ahead: i64) -> bool {
+    today.checked_add(ahead.days()).map_or(true, |limit| day <= limit)
 }

@@ -6,8 +6,9 @@ mod dates;
 pub(crate) mod never;
 mod overlap;
 mod owners;
-mod risks;
+pub(crate) mod risks;
 mod roots;
+mod unread;
 pub mod unused;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use jiff::tz::TimeZone;
 use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::signed::Root;
 
+use super::ends::Ends;
 use super::problem::{Problem, Weight};
 use super::source::Source;
 
@@ -32,8 +34,8 @@ pub struct Options {
     pub allow: BTreeSet<String>,
     /// The newest root, where there is one.
     pub root: Option<Root>,
-    /// Number and end of the newest signed policy, where there is one.
-    pub signed: Option<(u64, Timestamp)>,
+    /// Signed documents that end.
+    pub ends: Vec<Ends>,
 }
 
 impl Options {
@@ -69,6 +71,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("working-directory", "what is admitted may be whatever lies in a project"),
     ("no-directory", "an exception counts for no entry, since it names no directory"),
     ("unused-rule", "no entry of the reports is admitted by a rule"),
+    ("not-read-yet", "nothing acts on a setting yet"),
     ("second-signature", "the policy takes protection away, so two people must sign it"),
 ];
 
@@ -80,7 +83,7 @@ pub fn check(source: &Source, options: &Options) -> Vec<Problem> {
     };
     let mut problems = of_document(policy.document(), options);
     for problem in &mut problems {
-        if options.allow.contains(problem.code) {
+        if problem.weight == Weight::Error && options.allow.contains(problem.code) {
             problem.weight = Weight::Warning;
         }
     }
@@ -96,9 +99,10 @@ fn of_document(document: &PolicyDocument, options: &Options) -> Vec<Problem> {
     never::check(document, &mut problems);
     contradictions::check(document, &mut problems);
     dates::check(document, options, &mut problems);
-    if let Some((number, expires)) = options.signed {
-        dates::signed(number, expires, options, &mut problems);
+    for document in &options.ends {
+        dates::document(document, options, &mut problems);
     }
+    unread::check(document, &mut problems);
     if let Some(root) = &options.root {
         roots::check(root, document, options, &mut problems);
     }

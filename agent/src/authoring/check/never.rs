@@ -1,8 +1,9 @@
 //! Identities and conditions that no entry can meet: a rule with one allows nothing, a denial denies nothing.
 
-use mcpolicy_schema::document::{IdentityMatcher, PolicyDocument, Rule};
+use mcpolicy_schema::document::{Ecosystem, IdentityMatcher, PolicyDocument, Rule};
 use mcpolicy_schema::entry::{Entry, Transport};
 use mcpolicy_schema::identity::{self, Identity, Kind};
+use mcpolicy_schema::requirement::Requirement;
 
 use crate::authoring::problem::{Problem, Weight};
 
@@ -35,7 +36,7 @@ pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
 
 /// Members of an identity by which nothing can ever be meant, with why.
 pub(crate) fn identity(matcher: &IdentityMatcher) -> Vec<(String, String)> {
-    let kind = matcher_kind(matcher);
+    let kind = matcher.kind();
     let wild = |member: &str, text: &str| {
         text.contains('*').then(|| (format!("{kind}/{member}"), format!("`{text}`: {NO_WILDCARD}")))
     };
@@ -44,13 +45,21 @@ pub(crate) fn identity(matcher: &IdentityMatcher) -> Vec<(String, String)> {
         | IdentityMatcher::Pypi(p)
         | IdentityMatcher::Dotnet(p)
         | IdentityMatcher::Go(p)
-        | IdentityMatcher::Deno(p) => wild("package", &p.package).into_iter().collect(),
+        | IdentityMatcher::Deno(p) => {
+            let versions = no_version(matcher.kind(), &p.versions);
+            wild("package", &p.package)
+                .into_iter()
+                .chain(versions.map(|why| (format!("{kind}/versions"), why)))
+                .collect()
+        }
         IdentityMatcher::Oci(image) => wild("image", &image.image).into_iter().collect(),
         IdentityMatcher::Git(git) => wild("repository", &git.repository).into_iter().collect(),
         IdentityMatcher::Url(at) => wild("url", &at.url).into_iter().collect(),
         IdentityMatcher::Bridge(bridge) => {
             let targets = bridge.targets.iter().filter_map(|target| wild("targets", target));
-            wild("package", &bridge.package).into_iter().chain(targets).collect()
+            let versions = no_version_of(bridge.ecosystem, &bridge.versions);
+            let versions = versions.map(|why| (format!("{kind}/versions"), why));
+            wild("package", &bridge.package).into_iter().chain(targets).chain(versions).collect()
         }
         IdentityMatcher::Executable(program) => wild("path", &program.path).into_iter().collect(),
         IdentityMatcher::Script(script) => wild("path", &script.path).into_iter().collect(),
@@ -65,23 +74,21 @@ pub(crate) fn identity(matcher: &IdentityMatcher) -> Vec<(String, String)> {
     }
 }
 
-fn matcher_kind(matcher: &IdentityMatcher) -> &'static str {
-    match matcher {
-        IdentityMatcher::Npm(_) => "npm",
-        IdentityMatcher::Pypi(_) => "pypi",
-        IdentityMatcher::Dotnet(_) => "dotnet",
-        IdentityMatcher::Go(_) => "go",
-        IdentityMatcher::Deno(_) => "deno",
-        IdentityMatcher::Oci(_) => "oci",
-        IdentityMatcher::Git(_) => "git",
-        IdentityMatcher::Url(_) => "url",
-        IdentityMatcher::Bridge(_) => "bridge",
-        IdentityMatcher::Executable(_) => "executable",
-        IdentityMatcher::Script(_) => "script",
-        IdentityMatcher::Opaque(_) => "opaque",
-        IdentityMatcher::Builtin(_) => "builtin",
-        IdentityMatcher::Any {} => "any",
-    }
+fn no_version(kind: &str, versions: &str) -> Option<String> {
+    let ecosystem = match kind {
+        "npm" => Ecosystem::Npm,
+        "pypi" => Ecosystem::Pypi,
+        "deno" => Ecosystem::Deno,
+        // One version or any: neither is empty.
+        _ => return None,
+    };
+    no_version_of(ecosystem, versions)
+}
+
+/// A range between whose ends nothing lies.
+fn no_version_of(ecosystem: Ecosystem, versions: &str) -> Option<String> {
+    let requirement = Requirement::parse(ecosystem, versions).ok()?;
+    requirement.is_empty().then(|| format!("no version is in `{versions}`"))
 }
 
 /// Conditions of a rule that no entry meets.

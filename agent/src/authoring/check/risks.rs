@@ -128,29 +128,32 @@ fn holds_for(pattern: &str, name: &str) -> bool {
 }
 
 fn floating(rule: &Rule, at: usize, problems: &mut Vec<Problem>) {
-    let (member, message) = match &rule.identity {
-        IdentityMatcher::Npm(p) => (versions(Ecosystem::Npm, &p.versions), "npm/versions"),
-        IdentityMatcher::Pypi(p) => (versions(Ecosystem::Pypi, &p.versions), "pypi/versions"),
-        IdentityMatcher::Dotnet(p) => (versions(Ecosystem::Dotnet, &p.versions), "dotnet/versions"),
-        IdentityMatcher::Go(p) => (versions(Ecosystem::Go, &p.versions), "go/versions"),
-        IdentityMatcher::Deno(p) => (versions(Ecosystem::Deno, &p.versions), "deno/versions"),
-        IdentityMatcher::Bridge(b) => (versions(b.ecosystem, &b.versions), "bridge/versions"),
-        IdentityMatcher::Oci(image) => {
-            let tag = image.tags.first().map(|tag| format!("the tag {tag}, which can be moved"));
-            (tag, "oci/tags")
-        }
-        IdentityMatcher::Git(git) => {
-            let any = git.commits.iter().any(|c| c == "*");
-            (any.then(|| "any commit".to_owned()), "git/commits")
-        }
-        _ => return,
-    };
-    let Some(what) = member else { return };
+    let Some((member, what)) = unseen(rule) else { return };
     let text = format!("the rule {} admits {what}: versions that nobody has reviewed", rule.id);
     problems.push(
-        Problem::new(Weight::Warning, "floating-version", format!("/rule/{at}/identity/{message}"), text)
+        Problem::new(Weight::Warning, "floating-version", format!("/rule/{at}/identity/{member}"), text)
             .help("name exact versions, commits or digests; on_version = \"pin\" rewrites entries to them"),
     );
+}
+
+/// What a rule admits that may come after its review, with the member that says so.
+pub(crate) fn unseen(rule: &Rule) -> Option<(&'static str, String)> {
+    let (member, what) = match &rule.identity {
+        IdentityMatcher::Npm(p) => ("npm/versions", versions(Ecosystem::Npm, &p.versions)),
+        IdentityMatcher::Pypi(p) => ("pypi/versions", versions(Ecosystem::Pypi, &p.versions)),
+        IdentityMatcher::Dotnet(p) => ("dotnet/versions", versions(Ecosystem::Dotnet, &p.versions)),
+        IdentityMatcher::Go(p) => ("go/versions", versions(Ecosystem::Go, &p.versions)),
+        IdentityMatcher::Deno(p) => ("deno/versions", versions(Ecosystem::Deno, &p.versions)),
+        IdentityMatcher::Bridge(b) => ("bridge/versions", versions(b.ecosystem, &b.versions)),
+        IdentityMatcher::Oci(image) => {
+            ("oci/tags", image.tags.first().map(|tag| format!("the tag {tag}, which can be moved")))
+        }
+        IdentityMatcher::Git(git) => {
+            ("git/commits", git.commits.iter().any(|c| c == "*").then(|| "any commit".to_owned()))
+        }
+        _ => return None,
+    };
+    what.map(|what| (member, what))
 }
 
 /// What is admitted, where it is more than one version.
@@ -162,7 +165,7 @@ fn versions(ecosystem: Ecosystem, text: &str) -> Option<String> {
         return Some("any version".to_owned());
     }
     let requirement = Requirement::parse(ecosystem, text).ok()?;
-    requirement.exact().is_none().then(|| format!("every version in {text}"))
+    (requirement.exact().is_none() && !requirement.is_empty()).then(|| format!("every version in {text}"))
 }
 
 /// A pointer to a member whose name may hold slashes.

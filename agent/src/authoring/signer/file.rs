@@ -1,9 +1,9 @@
 //! Private keys in files: PKCS#8 as openssl writes it, plain or with a passphrase (PBES2).
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -13,6 +13,7 @@ use pkcs8::PrivateKeyInfoRef;
 use zeroize::Zeroizing;
 
 use super::{PassphraseSource, Signer};
+use crate::authoring::source::unread;
 
 /// Largest key file that is read, in bytes.
 const MAX_BYTES: u64 = 16 * 1024;
@@ -32,7 +33,9 @@ impl FileSigner {
         let shown = path.display().to_string();
         let full = std::path::absolute(path)?;
         let snapshot = Machine::live().read(&full, None, MAX_BYTES);
-        let bytes = Zeroizing::new(snapshot.with_context(|| format!("cannot read the key {shown}"))?.bytes);
+        let snapshot =
+            snapshot.map_err(|error| unread(&error, path, MAX_BYTES).context("no key to sign with"))?;
+        let bytes = Zeroizing::new(snapshot.bytes);
         // parsers may quote what they read: their errors stay here
         let Ok(pem) = std::str::from_utf8(&bytes) else {
             bail!("{shown} is not PEM; `openssl genpkey -algorithm ed25519` writes a key");
@@ -55,6 +58,22 @@ impl FileSigner {
             key
         };
         Self::of(key)
+    }
+
+    /// Writes the key anew with another passphrase, in the place of its file. The old file stays until the new one is whole.
+    ///
+    /// # Errors
+    /// The file cannot be written; it is as it was then.
+    pub fn seal_anew(&self, path: &Path, passphrase: &str) -> anyhow::Result<()> {
+        let pem = encrypted(&KeypairBytes { secret_key: self.key.to_bytes(), public_key: None }, passphrase)?;
+        let opened = SigningKey::from_pkcs8_encrypted_pem(&pem, passphrase.as_bytes());
+        ensure!(opened.is_ok_and(|key| key == self.key), "the new file would not open; nothing was written");
+        let cannot = || format!("cannot write the key {}; it is as it was", path.display());
+        // The very file, should the path be a link to it.
+        let target = path.canonicalize().with_context(cannot)?;
+        let file = written(&target, pem.as_bytes()).with_context(cannot)?;
+        file.persist(&target).map_err(|error| error.error).with_context(cannot)?;
+        Ok(())
     }
 
     fn of(key: SigningKey) -> anyhow::Result<Self> {
@@ -96,7 +115,7 @@ pub fn generate_signer(path: &Path, passphrase: Option<&str>) -> anyhow::Result<
         None => pair.to_pkcs8_pem(LineEnding::LF).ok().context("the key cannot be encoded")?,
         Some(passphrase) => encrypted(&pair, passphrase)?,
     };
-    write_new(path, pem.as_bytes()).with_context(|| format!("cannot write the key {}", path.display()))?;
+    write_new(path, pem.as_bytes())?;
     Ok(signer)
 }
 
@@ -111,12 +130,33 @@ fn encrypted(pair: &KeypairBytes, passphrase: &str) -> anyhow::Result<Zeroizing<
     sealed.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).ok().context("the key cannot be encoded")
 }
 
-/// A temporary file has mode 0600 from its first byte on, and is put in place only if nothing is there.
-fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Puts a key in place only if nothing is there.
+fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let full = std::path::absolute(path)?;
-    let folder = full.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
+    let folder = full.parent().with_context(|| format!("{} is no file", path.display()))?;
+    ensure!(
+        folder.is_dir(),
+        "cannot write the key {}: the folder {} is not there; make it first, for you alone",
+        path.display(),
+        folder.display()
+    );
+    let cannot = || format!("cannot write the key {}", path.display());
+    let file = written(&full, bytes).with_context(cannot)?;
+    match file.persist_noclobber(&full) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => bail!(
+            "{} is there already, and a key is never replaced; name another file or folder, or move it away",
+            path.display()
+        ),
+        Err(error) => Err(error.error).with_context(cannot),
+    }
+}
+
+/// A file beside a path with what it shall hold, on the disk. A temporary file has mode 0600 from its first byte on.
+fn written(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
+    let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| std::io::Error::from(e.kind()))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(&full).map(drop).map_err(|e| e.error)
+    Ok(file)
 }

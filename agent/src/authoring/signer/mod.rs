@@ -6,8 +6,11 @@ mod command;
 mod file;
 mod passphrase;
 
+use std::path::Path;
+
 use anyhow::{Context as _, bail};
 use ed25519_dalek::pkcs8::DecodePublicKey as _;
+use mcpolicy_platform::durable;
 use mcpolicy_schema::envelope::{Envelope, PublicKey, SIGNATURE_BYTES};
 
 pub use command::CommandSigner;
@@ -24,6 +27,18 @@ pub trait Signer {
     /// # Errors
     /// It cannot sign, or what it gave is no signature of its key.
     fn sign(&self, pae: &[u8]) -> anyhow::Result<[u8; SIGNATURE_BYTES]>;
+}
+
+/// What to say of a file with a secret to which others have rights. Nothing of pipes and descriptors, which have no others.
+pub fn exposed(path: &Path, what: &str) -> Option<String> {
+    let real = path.canonicalize().ok().filter(|real| real.is_file())?;
+    (!durable::is_private(&real)).then(|| {
+        format!(
+            "warning: others have rights to {what} {shown}; take them away (chmod 600 {shown}), and if they may have read \
+             it, replace the key with `mcpolicy policy rotate`",
+            shown = path.display()
+        )
+    })
 }
 
 /// A signer from the words of a user: `file:PATH` (a PKCS#8 key), or `command:PROGRAM ARGS` with the public key whose

@@ -33,6 +33,19 @@ impl PassphraseSource {
         given.map(Path::to_owned).or_else(named).map_or(Self::Prompt, Self::File)
     }
 
+    /// What to say of its file, if others have rights to that.
+    pub fn exposed(&self) -> Option<String> {
+        match self {
+            Self::File(path) if path != Path::new("-") => super::exposed(path, "the passphrase file"),
+            _ => None,
+        }
+    }
+
+    /// Whether it gives each key a passphrase of its own: asked, or a line for each.
+    pub fn is_for_each(&self) -> bool {
+        matches!(self, Self::Prompt) || *self == Self::File("-".into())
+    }
+
     /// Gets the passphrase of a key that exists.
     ///
     /// # Errors

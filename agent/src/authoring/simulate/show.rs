@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use super::{Counts, Pinned, Row, Simulation};
 use crate::authoring::markdown::code;
-use crate::output::text::{cut_middle, visible, width};
+use crate::authoring::words::counted;
+use crate::output::text::{cut_middle, folded, visible, width};
 
 /// Columns of an identity on a terminal.
 const IDENTITY: usize = 56;
@@ -19,30 +20,52 @@ pub struct Shown<'a> {
     pub top: usize,
     /// Inputs that were no reports.
     pub problems: usize,
+    /// Columns of the terminal.
+    pub columns: usize,
 }
+
+/// Columns of the numbers before an identity.
+const NUMBERS: usize = 28;
+/// Columns of a table whose rows have the reason beside the identity.
+const WIDE: usize = NUMBERS + IDENTITY + 34;
 
 /// Writes it for people at a terminal.
 pub fn human(simulation: &Simulation, shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     let s = simulation;
-    writeln!(out, "{} machines, {} users, {} entries", s.fleet.machines, s.fleet.users, s.fleet.entries)?;
-    writeln!(out, "{}", totals(s))?;
+    let mut text = format!("{}\n{}\n", fleet(s), totals(s));
     for line in notes(s) {
-        writeln!(out, "{line}")?;
+        text.push_str(&format!("{line}\n"));
     }
     for alarm in shown.alarms {
-        writeln!(out, "\n!!! {alarm}")?;
+        text.push_str(&format!("\n!!! {alarm}\n"));
     }
-    if s.change.machines_perhaps_newly_blocked > 0 {
-        writeln!(
-            out,
-            "\n{} more machines may lose a server: the reports do not say enough to tell",
-            s.change.machines_perhaps_newly_blocked
-        )?;
+    if let Some(line) = perhaps(s) {
+        text.push_str(&format!("\n{line}\n"));
     }
+    out.write_all(folded(&text, shown.columns).as_bytes())?;
     for (title, rows) in tables(s) {
-        table(title, rows, shown.top, out)?;
+        table(title, rows, shown, out)?;
     }
-    pins(&s.pins, shown.top, out)
+    pins(&s.pins, shown, out)
+}
+
+fn fleet(s: &Simulation) -> String {
+    format!(
+        "{}, {}, {}",
+        machines(s.fleet.machines),
+        counted(s.fleet.users, "user", "users"),
+        counted(s.fleet.entries, "entry", "entries")
+    )
+}
+
+fn perhaps(s: &Simulation) -> Option<String> {
+    let n = s.change.machines_perhaps_newly_blocked;
+    (n > 0).then(|| {
+        format!(
+            "{n} more {} may lose a server: the reports do not say enough to tell",
+            if n == 1 { "machine" } else { "machines" }
+        )
+    })
 }
 
 fn totals(s: &Simulation) -> String {
@@ -78,7 +101,7 @@ fn notes(s: &Simulation) -> Vec<String> {
 }
 
 fn machines(n: u64) -> String {
-    format!("{n} {}", if n == 1 { "machine" } else { "machines" })
+    counted(n, "machine", "machines")
 }
 
 /// The tables in the order in which they matter. Without a comparison everything blocked is newly so.
@@ -94,49 +117,58 @@ fn tables(s: &Simulation) -> Vec<(&'static str, &[Row])> {
     tables
 }
 
-fn table(title: &str, rows: &[Row], top: usize, out: &mut dyn Write) -> io::Result<()> {
+fn table(title: &str, rows: &[Row], shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{title}{}", more(rows.len(), top))?;
-    writeln!(
-        out,
-        "{:>9} {:>7} {:>8}  {:<IDENTITY$}  reason; nearest rule",
-        "machines", "users", "entries", "server"
-    )?;
-    for row in rows.iter().take(top) {
+    head(title, rows.len(), "reason; nearest rule", shown, out)?;
+    for row in rows.iter().take(shown.top) {
         let why = if row.reason.is_empty() { "allowed" } else { &row.reason };
         let rule = if row.nearest_rule.is_empty() { "none".into() } else { visible(&row.nearest_rule) };
-        writeln!(out, "{}  {why}; {rule}", line(row.counts, &row.identity))?;
+        line(row.counts, &row.identity, &format!("{why}; {rule}"), shown, out)?;
         if !row.detail.is_empty() {
-            writeln!(out, "{:28}{}", "", visible(&row.detail))?;
+            below(&visible(&row.detail), shown, out)?;
         }
     }
     Ok(())
 }
 
-fn pins(rows: &[Pinned], top: usize, out: &mut dyn Write) -> io::Result<()> {
+fn pins(rows: &[Pinned], shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nPinned{}", more(rows.len(), top))?;
-    for row in rows.iter().take(top) {
-        writeln!(
-            out,
-            "{}  to {} by {}",
-            line(row.counts, &row.identity),
-            visible(&row.version),
-            visible(&row.rule)
-        )?;
+    head("Pinned", rows.len(), "to the version; rule", shown, out)?;
+    for row in rows.iter().take(shown.top) {
+        let why = format!("to {} by {}", visible(&row.version), visible(&row.rule));
+        line(row.counts, &row.identity, &why, shown, out)?;
     }
     Ok(())
 }
 
-fn line(counts: Counts, identity: &str) -> String {
-    let shown = visible(identity);
-    let shown = cut_middle(&shown, IDENTITY);
-    let padding = IDENTITY.saturating_sub(width(&shown));
-    format!("{:>9} {:>7} {:>8}  {shown}{:padding$}", counts.machines, counts.users, counts.entries, "")
+fn head(title: &str, rows: usize, last: &str, shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n{title}{}", more(rows, shown.top))?;
+    let numbers = format!("{:>9} {:>7} {:>8}  ", "machines", "users", "entries");
+    if shown.columns < WIDE {
+        writeln!(out, "{numbers}server: {last}")
+    } else {
+        writeln!(out, "{numbers}{:<IDENTITY$}  {last}", "server")
+    }
+}
+
+/// A server with its numbers, and why beside it, or below where there is no room.
+fn line(counts: Counts, identity: &str, why: &str, shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let identity = visible(identity);
+    let name = cut_middle(&identity, IDENTITY.min(shown.columns.saturating_sub(NUMBERS)));
+    write!(out, "{:>9} {:>7} {:>8}  {name}", counts.machines, counts.users, counts.entries)?;
+    if shown.columns < WIDE {
+        writeln!(out)?;
+        return below(why, shown, out);
+    }
+    writeln!(out, "{:padding$}  {why}", "", padding = IDENTITY.saturating_sub(width(&name)))
+}
+
+fn below(text: &str, shown: &Shown<'_>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", folded(&format!("{:NUMBERS$}{text}", ""), shown.columns))
 }
 
 fn more(rows: usize, top: usize) -> String {
@@ -153,26 +185,16 @@ pub fn markdown(simulation: &Simulation, shown: &Shown<'_>, out: &mut dyn Write)
     for alarm in shown.alarms {
         writeln!(out, "> **Above the threshold:** {alarm}\n")?;
     }
-    writeln!(
-        out,
-        "{} machines, {} users, {} entries: {}.",
-        s.fleet.machines,
-        s.fleet.users,
-        s.fleet.entries,
-        totals(s)
-    )?;
+    writeln!(out, "{}: {}.", fleet(s), totals(s))?;
     for line in notes(s) {
         writeln!(out, "\n{line}.")?;
     }
     if shown.problems > 0 {
-        writeln!(out, "\n{} inputs were no reports and are not counted.", shown.problems)?;
+        let inputs = counted(shown.problems, "input was no report", "inputs were no reports");
+        writeln!(out, "\n{inputs} and not counted.")?;
     }
-    if s.change.machines_perhaps_newly_blocked > 0 {
-        writeln!(
-            out,
-            "\n{} more machines may lose a server: the reports do not say enough to tell.",
-            s.change.machines_perhaps_newly_blocked
-        )?;
+    if let Some(line) = perhaps(s) {
+        writeln!(out, "\n{line}.")?;
     }
     for (title, rows) in tables(s) {
         markdown_table(title, rows, shown.top, out)?;

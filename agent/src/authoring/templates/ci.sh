@@ -3,12 +3,13 @@
 # one comment, and fails with 1 on faults of the policy and on a loosening that no second person has approved, with 2 where
 # something could not be compared or rehearsed at all.
 #
+# FOLDER     where the policy lies (default: beside this script); the jobs run this script as the protected branch has it
 # BASE       the branch that the change goes to (default: origin/main)
 # REPORTS    folder with inventory reports (mcpolicy scan --format json), optional
 # APPROVALS  how many people have approved the change (default: 0)
 # MCPOLICY   the program (default: mcpolicy)
 set -u
-cd "$(dirname "$0")" || exit 2
+cd "${FOLDER:-$(dirname "$0")}" || exit 2
 base=${BASE:-origin/main}
 mcpolicy=${MCPOLICY:-mcpolicy}
 work=.ci

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use anyhow::Context as _;
 use jiff::civil::Date;
 use mcpolicy_schema::signed::Root;
 use serde::Serialize;
@@ -11,11 +11,14 @@ use serde::Serialize;
 use super::common::{self, Clock};
 use super::input::{self, Progress};
 use crate::authoring::check::{self, CODES, unused};
+use crate::authoring::ends::{self, Ends};
+use crate::authoring::folder::Folder;
 use crate::authoring::problem::{self, Problem, Weight};
 use crate::authoring::repository::Repository;
 use crate::authoring::source::Source;
-use crate::authoring::statement;
+use crate::authoring::words::counted;
 use crate::cli::exit;
+use crate::output::text::folded;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -34,6 +37,10 @@ pub(crate) struct Options {
     /// Tell also which rules and exceptions no entry of these reports needs: files or folders; may be repeated
     #[arg(long, value_name = "REPORT")]
     reports: Vec<PathBuf>,
+
+    /// Tell also when head, policy and emergency list of this published folder end
+    #[arg(long, value_name = "FOLDER")]
+    site: Option<PathBuf>,
 
     /// Count this code as a warning; may be repeated
     #[arg(long, value_name = "CODE", value_parser = code)]
@@ -87,22 +94,27 @@ fn root(source: &Source) -> anyhow::Result<Option<Root>> {
     if trust.numbers("root")?.is_empty() { Ok(None) } else { trust.newest_root().map(Some) }
 }
 
-/// Number and end of the newest policy that was signed in the repository.
-fn signed(source: &Source) -> anyhow::Result<Option<(u64, Timestamp)>> {
-    let folder = Repository::around(&source.path)?.signed()?;
-    let Some(number) = folder.numbers("policy")?.last().copied() else { return Ok(None) };
-    let (_, statement, _) = statement::load(&folder, number)?;
-    Ok(Some((number, statement.expires)))
+/// The documents that end: the newest policy that was signed in the repository, and what is published.
+fn ends(source: &Source, root: Option<&Root>, site: Option<&std::path::Path>) -> anyhow::Result<Vec<Ends>> {
+    let mut all: Vec<Ends> =
+        ends::signed(&Repository::around(&source.path)?.signed()?)?.into_iter().collect();
+    if let Some(site) = site {
+        let root =
+            root.context("--site is verified by the roots in trust/, and there are none beside the policy")?;
+        all.extend(ends::published(&Folder::at(site)?, root)?);
+    }
+    Ok(all)
 }
 
-pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
+pub(super) fn run(options: &Options, columns: usize) -> anyhow::Result<u8> {
     let source = Source::of_policy(&options.policy)?;
+    let root = root(&source)?;
     let asked = check::Options {
         now: options.clock.now(),
         spec: options.spec,
         allow: options.allow.iter().cloned().collect::<BTreeSet<_>>(),
-        root: root(&source)?,
-        signed: signed(&source)?,
+        ends: ends(&source, root.as_ref(), options.site.as_deref())?,
+        root,
     };
     let mut problems = check::check(&source, &asked);
     let mut partial = exit::OK;
@@ -118,7 +130,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
         problems.sort_by_key(|problem| (problem.position(&source), problem.code));
     }
     let errors = problems.iter().filter(|p| p.weight == Weight::Error).count();
-    let warnings = problems.len() - errors;
+    let warnings = problems.iter().filter(|p| p.weight == Weight::Warning).count();
     if options.json {
         let placed = problems.iter().map(|problem| {
             let (line, column) = problem.position(&source).unzip();
@@ -132,7 +144,6 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
             problems: placed.collect(),
         })?;
     } else {
-        let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         let strict = if options.strict && errors == 0 && warnings > 0 {
             "; --strict counts them as errors"
         } else {
@@ -140,11 +151,11 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
         };
         let verdict = format!(
             "{}, {} in {}{strict}\n",
-            counted(errors, "error"),
-            counted(warnings, "warning"),
+            counted(errors, "error", "errors"),
+            counted(warnings, "warning", "warnings"),
             source.path.display()
         );
-        common::say(&(problem::render(&problems, &source) + &verdict))?;
+        common::say(&(problem::render_within(&problems, &source, columns) + &folded(&verdict, columns)))?;
     }
     Ok(if errors > 0 || (options.strict && warnings > 0) { exit::FINDINGS } else { partial })
 }

@@ -9,7 +9,7 @@ use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::envelope::PublicKey;
 use serde::Serialize;
 
-use crate::authoring::signer::{FileSigner, PassphraseSource, Signer, public_key_from, signer_from};
+use crate::authoring::signer::{self, FileSigner, PassphraseSource, Signer, public_key_from, signer_from};
 use crate::authoring::source::Source;
 
 /// The time as a parameter, so that tests own it.
@@ -34,6 +34,13 @@ pub(super) fn say(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Columns that lines may have: what `COLUMNS` says, else the terminal's. A file or pipe gets lines as they are.
+pub(super) fn columns(environment: &Environment) -> usize {
+    let told = environment.get("COLUMNS").and_then(|columns| columns.parse().ok());
+    let measured = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    told.or_else(measured).map_or(usize::MAX, |columns: usize| columns.clamp(60, 400))
 }
 
 /// Says something that is not the answer; a closed standard error is nobody's loss.
@@ -80,7 +87,13 @@ impl Signing {
         );
         let passphrase = self.passphrase(environment);
         let mut signers: Vec<Box<dyn Signer>> = Vec::new();
+        if let Some(said) = passphrase.exposed().filter(|_| !self.key.is_empty()) {
+            note(&said);
+        }
         for path in &self.key {
+            if let Some(said) = signer::exposed(path, "the key") {
+                note(&said);
+            }
             signers.push(Box::new(FileSigner::load(path, &passphrase)?));
         }
         for (command, key) in self.signer.iter().zip(&self.public_key) {

@@ -12,7 +12,7 @@ use crate::authoring::compare::{self, Change, Class};
 use crate::authoring::markdown;
 use crate::authoring::source::{self, Source};
 use crate::cli::exit;
-use crate::output::text::visible;
+use crate::output::text::{folded, visible};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -68,7 +68,7 @@ struct Answer<'a> {
     changes: &'a [Change],
 }
 
-pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
+pub(super) fn run(options: &Options, columns: usize) -> anyhow::Result<u8> {
     let before = source::compile(&Source::of_policy(&options.before)?)?;
     let after = source::compile(&Source::of_policy(&options.after)?)?;
     let changes = compare::compare(before.document(), after.document());
@@ -76,7 +76,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     match options.format {
         _ if options.json => json(&changes, demands)?,
         Format::Json => json(&changes, demands)?,
-        Format::Human => common::say(&human(&changes, &demands))?,
+        Format::Human => common::say(&folded(&human(&changes, &demands), columns))?,
         Format::Markdown => common::say(&as_markdown(&changes, &demands))?,
     }
     let failing = |change: &Change| match options.fail_on {

@@ -47,6 +47,10 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "passphrase_file")]
     no_passphrase: bool,
 
+    /// Give each new key a passphrase of its own: asked for each, or a line each from --passphrase-file -
+    #[arg(long, conflicts_with = "no_passphrase")]
+    own_passphrases: bool,
+
     /// How long the root is valid
     #[arg(long, value_name = "TIME", default_value = "400d", value_parser = common::lifetime)]
     expires_in: SignedDuration,
@@ -87,10 +91,14 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         held: options.role_key.clone(),
         signers: options.signing.optional(environment)?,
         passphrase: (!options.no_passphrase).then_some(&passphrase),
+        own_passphrases: options.own_passphrases,
         now: options.clock.now(),
         lifetime: options.expires_in,
     })?;
     common::say(&human(&made, options))?;
+    if let Some(said) = passphrase.exposed().filter(|_| !options.no_passphrase) {
+        common::note(&said);
+    }
     if options.solo {
         common::note(
             "warning: one key decides alone; whoever steals it owns the fleet. See docs/runbooks.md for the way to 2 of 3.",
@@ -126,6 +134,12 @@ fn human(made: &Made, options: &Options) -> String {
         out,
         "next: give each key to one person, take the root keys offline, and pin trust/root.1.json by MDM"
     );
+    if !options.no_passphrase && !options.own_passphrases && made.keys.len() > 1 {
+        let _ = writeln!(
+            out,
+            "all new keys have one passphrase; who is given a key sets an own one: mcpolicy policy key FILE --change-passphrase"
+        );
+    }
     if options.no_passphrase && !made.keys.is_empty() {
         let _ = writeln!(out, "the keys have no passphrase: whoever can read the files can sign");
     }

@@ -87,10 +87,10 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Result<u8> {
     match command {
-        Command::Check(options) => check::run(options),
+        Command::Check(options) => check::run(options, common::columns(environment)),
         Command::Test(options) => test::run(options),
-        Command::Diff(options) => diff::run(options),
-        Command::Show(options) => show::run(options),
+        Command::Diff(options) => diff::run(options, common::columns(environment)),
+        Command::Show(options) => show::run(options, common::columns(environment)),
         Command::Init(options) => init::run(options, environment),
         Command::Sign(options) => sign::run(options, environment),
         Command::Publish(options) => publish::run(options, environment),
@@ -102,6 +102,6 @@ pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Resul
         Command::Draft(options) => draft::run(options),
         Command::Requests(options) => requests::run(options),
         Command::Approve(options) => approve::run(options),
-        Command::Simulate(options) => simulate::run(options),
+        Command::Simulate(options) => simulate::run(options, common::columns(environment)),
     }
 }

@@ -10,6 +10,7 @@ use mcpolicy_schema::revocations::Revoked;
 use super::common::{self, Clock, Signing};
 use crate::authoring::folder::Folder;
 use crate::authoring::revoke::{self, Change};
+use crate::authoring::words::counted;
 use crate::cli::exit;
 
 #[derive(Debug, clap::Args)]
@@ -131,8 +132,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let (list, head) = (revised.sequence, revised.head);
     let _ = writeln!(
         out,
-        "{what}: revocations {list} with {} line(s), head {head}, in {}",
-        revised.list.len(),
+        "{what}: revocations {list} with {}, head {head}, in {}",
+        counted(revised.list.len(), "line", "lines"),
         options.to.display()
     );
     if let Some(warning) = &revised.warning {

@@ -13,6 +13,7 @@ use crate::authoring::present;
 use crate::authoring::repository::Repository;
 use crate::authoring::rotate::RoleName;
 use crate::authoring::source::{self, Source};
+use crate::authoring::words::counted;
 use crate::cli::exit;
 use crate::output::text::visible;
 
@@ -38,12 +39,12 @@ pub(crate) struct Options {
     clock: Clock,
 }
 
-pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
+pub(super) fn run(options: &Options, columns: usize) -> anyhow::Result<u8> {
     if options.trust {
         return trust(options);
     }
     if let Some(trust_root) = &options.trust_root {
-        return published(options, trust_root);
+        return published(options, trust_root, columns);
     }
     let is_published = options.policy.is_dir() && Folder::at(&options.policy)?.path().join(HEAD).is_file();
     anyhow::ensure!(
@@ -55,7 +56,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     if options.json {
         common::say_json(policy.document())?;
     } else {
-        common::say(&present::policy(policy.document()))?;
+        common::say(&present::policy(policy.document(), columns))?;
     }
     Ok(exit::OK)
 }
@@ -77,7 +78,7 @@ fn trust(options: &Options) -> anyhow::Result<u8> {
     Ok(exit::OK)
 }
 
-fn published(options: &Options, trust_root: &std::path::Path) -> anyhow::Result<u8> {
+fn published(options: &Options, trust_root: &std::path::Path, columns: usize) -> anyhow::Result<u8> {
     let verified = verify::folder(&options.policy, trust_root, Demands::default(), options.clock.now())?;
     let refusal = verified.documents.iter().find_map(|d| d.refusal.as_deref());
     let Some(policy) = verified.trust.policy() else {
@@ -101,15 +102,15 @@ fn published(options: &Options, trust_root: &std::path::Path) -> anyhow::Result<
         return Ok(exit::OK);
     }
     let mut out = format!(
-        "policy {}, signed by {} key(s), until {}\n",
+        "policy {}, signed by {}, until {}\n",
         policy.sequence,
-        policy.signers(),
+        counted(policy.signers(), "key", "keys"),
         policy.expires
     );
     if let Some(refusal) = refusal {
         let _ = writeln!(out, "REFUSED in part: {}", visible(refusal));
     }
-    out.push_str(&present::policy(policy.document()));
+    out.push_str(&present::policy(policy.document(), columns));
     for line in revocations.map_or(&[][..], |r| r.revocations.document().revocation.as_slice()) {
         let _ = writeln!(
             out,

@@ -68,7 +68,7 @@ struct Answer<'a> {
     simulation: &'a Simulation,
 }
 
-pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
+pub(super) fn run(options: &Options, columns: usize) -> anyhow::Result<u8> {
     let new = input::policy(&options.policy)?;
     let current = options.against.as_deref().map(input::policy).transpose()?;
     let revocations = options.revocations.as_deref().map(input::revocations).transpose()?;
@@ -85,25 +85,24 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     let partial = input::tell_problems(&problems);
     anyhow::ensure!(simulation.fleet.machines > 0, "no report could be read, so nothing can be said");
     let alarms = simulate::alarms(&simulation, options.threshold);
-    write(options, &simulation, &alarms, problems.len())?;
+    write(
+        options,
+        &simulation,
+        &show::Shown { alarms: &alarms, top: options.top, problems: problems.len(), columns },
+    )?;
     for alarm in &alarms {
         complain(&format!("mcpolicy: {alarm}"));
     }
     Ok(if alarms.is_empty() { partial } else { exit::FINDINGS })
 }
 
-fn write(
-    options: &Options,
-    simulation: &Simulation,
-    alarms: &[String],
-    problems: usize,
-) -> anyhow::Result<()> {
-    let shown = show::Shown { alarms, top: options.top, problems };
+fn write(options: &Options, simulation: &Simulation, shown: &show::Shown<'_>) -> anyhow::Result<()> {
     let format = if options.json { Format::Json } else { options.format };
     input::answer(|out| match format {
-        Format::Human => show::human(simulation, &shown, out),
-        Format::Markdown => show::markdown(simulation, &shown, out),
+        Format::Human => show::human(simulation, shown, out),
+        Format::Markdown => show::markdown(simulation, shown, out),
         Format::Json => {
+            let (alarms, problems) = (shown.alarms, shown.problems);
             json::write_value(&Answer { schema: "mcpolicy/simulation/v1", alarms, problems, simulation }, out)
         }
     })

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::common::{self, Clock};
 use crate::authoring::folder::Folder;
 use crate::authoring::verify::{self, Judged, Result as RuleResult, Verified};
+use crate::authoring::words::counted;
 use crate::cli::exit;
 use crate::policy_store::published;
 
@@ -149,10 +150,10 @@ fn human(verified: &Verified, good: bool) -> String {
     if let Some(policy) = verified.trust.policy() {
         let _ = writeln!(
             out,
-            "policy {} {}, signed by {} key(s), until {}",
+            "policy {} {}, signed by {}, until {}",
             crate::output::text::visible(&policy.name),
             policy.sequence,
-            policy.signers(),
+            counted(policy.signers(), "key", "keys"),
             policy.expires
         );
         for loosening in &policy.loosening {

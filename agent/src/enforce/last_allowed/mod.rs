@@ -148,11 +148,7 @@ impl Book {
         let path = path_of(vault, &self.user);
         let folder = path.parent().unwrap_or(vault);
         durable::make_private_directory(folder)?;
-        let temporary = path.with_extension("new");
-        durable::write(&temporary, &form::write(self)?)?;
-        durable::sync_file(&temporary)?;
-        std::fs::rename(&temporary, &path)?;
-        durable::sync_directory(folder)?;
+        durable::replace(&path, &form::write(self)?)?;
         self.changed = false;
         Ok(())
     }

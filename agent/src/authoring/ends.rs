@@ -1,0 +1,89 @@
+//! When the signed documents of a repository and of a published folder end: after that machines refuse them.
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
+use mcpolicy_schema::signed::{Payload, RevocationsStatement, Role, Root, Statement};
+
+use super::folder::{self, Folder};
+use super::{publish, statement};
+
+/// A document that ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ends {
+    /// What it is: `the signed policy 3`.
+    pub what: String,
+    /// Its file.
+    pub file: String,
+    /// When.
+    pub expires: Timestamp,
+    /// How many days ahead it is told.
+    pub ahead: i64,
+    /// What to do.
+    pub help: &'static str,
+}
+
+/// How far ahead long-lived documents are told, in days.
+const AHEAD: i64 = 30;
+/// The same for the head, which lives for days.
+const AHEAD_OF_HEAD: i64 = 2;
+
+/// The newest policy that was signed in a repository, if there is one.
+///
+/// # Errors
+/// It is there and not good.
+pub fn signed(folder: &Folder) -> anyhow::Result<Option<Ends>> {
+    let Some(number) = folder.numbers("policy")?.last().copied() else { return Ok(None) };
+    let (_, statement, _) = statement::load(folder, number)?;
+    Ok(Some(Ends {
+        what: format!("the signed policy {number}"),
+        file: format!("signed/policy.{number}.json"),
+        expires: statement.expires,
+        ahead: AHEAD,
+        help: "sign it again with `mcpolicy policy sign --new`, and publish",
+    }))
+}
+
+/// Head, policy and emergency list of a published folder.
+///
+/// # Errors
+/// There is no head, or one of them is not what the root's keys have signed.
+pub fn published(site: &Folder, root: &Root) -> anyhow::Result<Vec<Ends>> {
+    let nothing = || format!("{} has no head; publish a policy first", site.path().display());
+    let head = publish::current_head(site, root)?.with_context(nothing)?.head;
+    let at = |name: &str| site.path().join(name).display().to_string();
+    let mut all = vec![Ends {
+        what: format!("the published head {}", head.sequence),
+        file: at(folder::HEAD),
+        expires: head.expires,
+        ahead: AHEAD_OF_HEAD,
+        help: "renew it with `mcpolicy policy publish --refresh`, which a job should do every day",
+    }];
+    let name = format!("policy.{}.json", head.policy.sequence);
+    all.push(Ends {
+        what: format!("the published policy {}", head.policy.sequence),
+        expires: load::<Statement>(site, &name, &root.roles.policy.role)?.expires,
+        file: at(&name),
+        ahead: AHEAD,
+        help: "sign it again with `mcpolicy policy sign --new`, and publish",
+    });
+    if let Some(revocations) = head.revocations {
+        let name = format!("revocations.{}.json", revocations.sequence);
+        all.push(Ends {
+            what: format!("the emergency list {}", revocations.sequence),
+            expires: load::<RevocationsStatement>(site, &name, &root.roles.emergency)?.expires,
+            file: at(&name),
+            ahead: AHEAD,
+            help: "sign it again with `mcpolicy policy revoke --renew`",
+        });
+    }
+    Ok(all)
+}
+
+fn load<T: Payload>(site: &Folder, name: &str, role: &Role) -> anyhow::Result<T> {
+    let place = || format!("{} in {}", name, site.path().display());
+    let bytes = site.read(name, MAX_ENVELOPE_BYTES)?;
+    let bytes = bytes
+        .with_context(|| format!("{} is not there, although the head names it; publish again", place()))?;
+    folder::verified(&bytes, role).with_context(|| format!("{} is not good; publish again", place()))
+}
