@@ -247,6 +247,7 @@ pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Resul
     };
     let item = hands.vault.item(id)?;
     let restored = hands.restore(&item)?;
+    let restored = hands.tell_still_off(&item, restored);
     drop(judge);
     tell_failed(setting, on, &mut opened)?;
     opened.activation.end()?;
@@ -278,7 +279,12 @@ fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result
             all.push((item, restored));
         }
     }
-    Ok(all)
+    // one switch may be in several files, each of which is an item
+    let told = all.into_iter().map(|(item, restored)| {
+        let restored = hands.tell_still_off(&item, restored);
+        (item, restored)
+    });
+    Ok(told.collect())
 }
 
 /// Why there is no policy, with everything that was refused on the way.
