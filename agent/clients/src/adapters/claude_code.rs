@@ -230,8 +230,8 @@ impl ClientAdapter for Adapter {
         STATES.iter().chain([&(USER_SETTINGS, Some("{}\n"))]).map(switch).collect()
     }
 
-    /// Tested on 2.1.197 and 2.1.329: each start moves `disabledMcpjsonServers` of the state into the settings of the
-    /// folder that it is started in. So that key is none of the switches.
+    /// Tested: each start moves `disabledMcpjsonServers` of the state into `settings.local.json`, 2.1.197 into that of the
+    /// folder that it is started in, 2.1.329 into that of the main work tree. So that key is none of the switches.
     fn moved_switches(&self, declared: &Declared<'_>) -> Vec<Keeps> {
         let is_switched = declared.scope == Scope::Project && declared.repository.is_some();
         let files = SETTINGS.iter().filter(|path| is_switched && path.starts_with("<project>/"));
