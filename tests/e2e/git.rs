@@ -103,7 +103,7 @@ fn run_git(folder: &Path, arguments: &[&str]) -> Output {
     command.args(arguments).current_dir(folder).env_clear().envs(variables).output().unwrap()
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = run_git(folder, arguments);
     let said = [&output.stdout[..], &output.stderr[..]].concat();
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&said));
@@ -272,18 +272,26 @@ fn a_switch_is_taken_back_when_the_policy_or_the_file_makes_it_allowed() {
 }
 
 #[test]
-fn claude_code_is_switched_off_in_its_state_and_only_while_it_alone_reads_the_file() {
+fn claude_code_is_switched_off_in_its_state_and_settings_and_only_while_it_alone_reads_the_file() {
     both(|site| {
         site.publish(&policy(&json!({}), &rules()));
         let state = json!({"numStartups": 3, "projects": {"/home/dev/src/proj": {"hasTrustDialogAccepted": true, "enabledMcpjsonServers": ["evil"]}}});
         site.machine.file(".claude.json", format!("{state:#}\n"));
+        site.machine.file(".claude/settings.json", "{\"model\": \"opus\"}\n");
         let repository = Repository::new(site, ".mcp.json");
         let pass = site.enforce();
-        assert_eq!(actions(&pass), [of("switch-off", "evil")], "{pass}");
+        assert_eq!(actions(&pass), [of("switch-off", "evil"), of("switch-off", "evil")], "{pass}");
         assert_eq!(repository.git(&["status", "--porcelain"]), "");
+        let settings: Value = serde_json::from_str(&site.read(".claude/settings.json")).unwrap();
+        assert_eq!(settings, json!({"model": "opus", "disabledMcpjsonServers": ["evil"]}));
         let now: Value = serde_json::from_str(&site.read(".claude.json")).unwrap();
         let project = &now["projects"]["/home/dev/src/proj"];
-        assert_eq!(project["disabledMcpjsonServers"], json!(["evil"]));
+        assert_eq!(project["disabledMcpServers"], json!(["evil"]));
+        assert_eq!(
+            project["disabledMcpjsonServers"],
+            json!(null),
+            "the client would move it into the work tree"
+        );
         assert_eq!((&now["numStartups"], &project["hasTrustDialogAccepted"]), (&json!(3), &json!(true)));
         // VS Code has no such switch
         site.machine.file(".config/Code/User/settings.json", "{}");
@@ -393,9 +401,11 @@ fn a_linked_work_tree_is_switched_off_by_its_main_one() {
         std::fs::write(back, "/home/dev/linked/.git\n").unwrap();
         settle(site);
         let pass = site.enforce();
-        assert_eq!(actions(&pass), [of("switch-off", "evil")], "one list for both: {pass}");
+        assert_eq!(actions(&pass), [of("switch-off", "evil"), of("switch-off", "evil")], "for both: {pass}");
         let state: Value = serde_json::from_str(&site.read(".claude.json")).unwrap();
-        assert_eq!(state["projects"], json!({"/home/dev/src/proj": {"disabledMcpjsonServers": ["evil"]}}));
+        assert_eq!(state["projects"], json!({"/home/dev/src/proj": {"disabledMcpServers": ["evil"]}}));
+        let settings: Value = serde_json::from_str(&site.read(".claude/settings.json")).unwrap();
+        assert_eq!(settings, json!({"disabledMcpjsonServers": ["evil"]}));
         assert_eq!(actions(&site.enforce()), []);
     });
 }
@@ -419,6 +429,114 @@ fn a_switch_is_not_taken_back_by_hand_while_the_server_is_denied_and_a_purge_lea
         assert!(site.run(&["quarantine", "purge", &id]).status.success());
         assert_eq!(site.run(&["quarantine", "show", &id]).status.code(), Some(2));
         assert_eq!(actions(&site.enforce()), [], "it is off still");
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+    });
+}
+
+/// A repository with a `.mcp.json` that only Claude Code reads, switched off.
+fn off_in_claude_code(site: &mut Site) -> Repository {
+    site.publish(&policy(&json!({}), &rules()));
+    site.machine.file(".claude.json", "{}");
+    let repository = Repository::new(site, ".mcp.json");
+    assert_eq!(actions(&site.enforce()), [of("switch-off", "evil"), of("switch-off", "evil")]);
+    repository
+}
+
+fn allow_evil(site: &mut Site) -> Value {
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
+    site.enforce()
+}
+
+#[test]
+fn a_switch_of_claude_code_that_was_dropped_is_set_again_and_all_of_it_is_taken_back() {
+    both(|site| {
+        let repository = off_in_claude_code(site);
+        // `/mcp` has switched it on, and its user has thrown the settings away
+        site.machine
+            .file(".claude.json", "{\"projects\": {\"/home/dev/src/proj\": {\"disabledMcpServers\": []}}}");
+        std::fs::remove_file(site.machine.home().join(".claude/settings.json")).unwrap();
+        settle(site);
+        assert_eq!(actions(&site.enforce()), [of("switch-off", "evil"), of("switch-off", "evil")]);
+        assert_eq!(actions(&site.enforce()), []);
+        // the client has come to know a repository below, in which nothing is switched off yet
+        let state = site
+            .read(".claude.json")
+            .replace("\"projects\": {", "\"projects\": {\"/home/dev/src/proj/sub\": {}, ");
+        site.machine.file(".claude.json", state);
+        settle(site);
+        let pass = allow_evil(site);
+        assert!(!pass.to_string().contains("still has evil off"), "{pass}");
+        assert!(!site.read(".claude.json").contains("evil"), "{}", site.read(".claude.json"));
+        assert!(!site.machine.home().join(".claude/settings.json").exists(), "it was made for the switch");
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+    });
+}
+
+#[test]
+fn a_switch_that_a_client_has_moved_into_the_work_tree_is_told_when_the_server_is_allowed_again() {
+    both(|site| {
+        let repository = off_in_claude_code(site);
+        site.machine.file(".claude.json", "{\"projects\": {}}");
+        site.machine.file(".claude/settings.json", "{}");
+        let moved = "{\"disabledMcpjsonServers\": [\"evil\"]}\n";
+        repository.write(".gitignore", "out\n.claude\n");
+        std::fs::create_dir(repository.tree.join(".claude")).unwrap();
+        repository.write(".claude/settings.local.json", moved);
+        settle(site);
+        let pass = allow_evil(site);
+        let restored = pass["restored"].as_array().unwrap();
+        assert_eq!(restored.len(), 2, "{pass}");
+        for one in restored {
+            let detail = one["detail"].as_str().unwrap();
+            assert!(
+                detail.contains(
+                    "Claude Code still has evil off by /home/dev/src/proj/.claude/settings.local.json"
+                ),
+                "{pass}"
+            );
+            assert!(detail.contains("its user takes the name out of the list there"), "{pass}");
+        }
+        let left = std::fs::read_to_string(repository.tree.join(".claude/settings.local.json")).unwrap();
+        assert_eq!(left, moved, "it is not ours to edit");
+    });
+}
+
+#[test]
+fn the_settings_of_claude_code_take_no_allowed_server_of_another_project_along() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".claude.json", "{\"projects\": {\"/home/dev/other\": {}}}");
+        site.machine.file("other/.mcp.json", servers(&[("evil", "@acme/good@1.0.0")]));
+        let repository = Repository::new(site, ".mcp.json");
+        let pass = site.enforce();
+        assert_eq!(actions(&pass).last(), Some(&of("quarantine", "evil")), "{pass}");
+        assert!(!site.machine.home().join(".claude/settings.json").exists());
+        assert!(!site.read(".claude.json").contains("evil"), "no half of a switch is left behind");
+        assert_eq!(repository.text(), servers(&[("good", "@acme/good@1.0.0")]));
+    });
+}
+
+#[test]
+fn a_server_that_the_list_of_another_project_has_off_still_is_told_when_it_is_allowed_again() {
+    both(|site| {
+        let repository = off_in_claude_code(site);
+        let second = site.machine.home().join("src/second");
+        let elsewhere = servers(&[("evil", "worse@1.0.0")]);
+        site.machine.file("src/second/.mcp.json", elsewhere.as_str());
+        settle(site);
+        git(&second, &["init", "-b", "main"]);
+        git(&second, &["add", "-A"]);
+        git(&second, &["commit", "-m", "begin"]);
+        // one list for all projects is set already
+        assert_eq!(actions(&site.enforce()), [of("switch-off", "evil")]);
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("worse")])));
+        let pass = site.enforce();
+        let restored = pass["restored"].as_array().unwrap();
+        assert_eq!(restored.len(), 1, "{pass}");
+        let detail = restored[0]["detail"].as_str().unwrap();
+        assert!(detail.contains("still has evil off by /home/dev/.claude/settings.json"), "{pass}");
+        assert!(detail.contains("another denied server of that name"), "{pass}");
+        assert_eq!(git(&second, &["status", "--porcelain"]), "");
         assert_eq!(repository.git(&["status", "--porcelain"]), "");
     });
 }

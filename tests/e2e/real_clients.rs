@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use mcpolicy_tests::private::set_mode;
 use mcpolicy_tests::{report_of, run, workspace};
 use serde_json::{Value, json};
 
-use crate::enforce::{Site, actions, policy, rule};
+use crate::enforce::{Site, actions, npx, policy, rule};
+use crate::git::git;
 
 struct Client {
     package: &'static str,
@@ -290,90 +292,90 @@ fn real_clients_go_on_working_on_what_a_pass_leaves() {
     assert_eq!(taken, BTreeSet::from(later.map(str::to_owned)), "and the next pass takes those");
 }
 
-/// Runs shell lines in the project where the home has the path that it has on the machine; what they print.
-fn on_the_machine(site: &Site, prefix: &Path, lines: &[&str]) -> String {
-    let root = site.machine.root();
-    // what is installed may itself lie below `/home`
-    let clients = root.join("clients");
-    std::fs::create_dir_all(&clients).unwrap();
+/// Runs shell lines in a repository of a machine, with its `/home` where the client looks for it: lists of the client
+/// name projects by their paths. What they print, and which packages were started meanwhile.
+fn at_home(site: &Site, prefix: &Path, line: &str) -> (String, BTreeSet<String>) {
+    let home = site.machine.home();
+    let started = home.join("started");
+    std::fs::remove_dir_all(&started).ok();
+    std::fs::create_dir(&started).unwrap();
+    // the clients' folder may lie below the /home of this machine
     let script = format!(
-        "set -e
-        for d in {POLICY_FOLDERS}; do if [ -d $d ]; then mount -t tmpfs none $d; fi; done
-        mount --bind {prefix} {clients}; mount --bind {home} /home; cd /home/dev/proj
-        {lines}",
-        prefix = prefix.display(),
-        clients = clients.display(),
-        home = root.join("home").display(),
-        lines = lines.join("\n")
+        "set -e\nfor d in {POLICY_FOLDERS}; do if [ -d $d ]; then mount -t tmpfs none $d; fi; done\n\
+         mount -t tmpfs none /mnt\nmkdir /mnt/clients\nmount --bind \"$1\" /mnt/clients\n\
+         mount --bind \"$2\" /home\ncd \"$HOME/proj\"\n{line}\n"
     );
     let output = Command::new("unshare")
-        .args(["--mount", "--net", "bash", "-c", &script])
+        .args(["--mount", "--net", "bash", "-c", &script, "bash"])
+        .args([prefix, &site.machine.root().join("home")])
         .env_clear()
         .env("HOME", "/home/dev")
-        .env("PATH", format!("{}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin", clients.display()))
+        .env("PATH", "/home/dev/bin:/mnt/clients/node_modules/.bin:/usr/local/bin:/usr/bin:/bin")
         .env("DISABLE_AUTOUPDATER", "1")
         .env("MCP_TIMEOUT", "2000")
         .stdin(Stdio::null())
         .output()
         .expect("unshare runs");
-    let said = [&output.stderr[..], &output.stdout[..]].concat();
-    assert!(output.status.success(), "a client failed: {}", String::from_utf8_lossy(&said));
-    String::from_utf8(output.stdout).unwrap()
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {said}");
+    let started = std::fs::read_dir(started).unwrap();
+    (said, started.map(|file| file.unwrap().file_name().into_string().unwrap()).collect())
 }
+
+/// A session that ends at once, for it is not logged in; now and then before it has started any server.
+fn in_a_session(site: &Site, prefix: &Path) -> BTreeSet<String> {
+    let session = || at_home(site, prefix, "claude -p hello || true").1;
+    (0..5).map(|_| session()).find(|started| started.contains(GOOD)).expect("a session starts its servers")
+}
+
+const GOOD: &str = "good@1.0.0";
+const EVIL: &str = "evil@1.0.0";
 
 #[test]
 #[ignore = "installs real clients from the npm registry and needs root; .ci/run runs it"]
-fn the_real_claude_code_takes_a_server_for_off_whose_switch_a_pass_has_set_wherever_the_client_keeps_it() {
+fn the_real_claude_code_keeps_a_switch_outside_of_the_work_tree_and_comes_back() {
     let prefix = installed();
     let mut site = Site::new();
-    let project = site.machine.home().join("proj");
-    std::fs::create_dir_all(project.join(".claude")).unwrap();
-    // approved in the strongest way that there is: the switch wins
-    let approving = r#"{"enableAllProjectMcpServers": true}"#;
-    std::fs::write(project.join(".claude/settings.local.json"), approving).unwrap();
-    let adds = [
-        "git init -q",
-        "claude mcp add -s project cc-user -- npx -y pkg-user@1.0.0",
-        "claude mcp add -s project cc-denied -- npx -y pkg-denied@1.0.0",
-    ];
-    on_the_machine(&site, prefix, &adds);
-    let names = ["cc-user", "cc-denied"];
-    let list = |site: &Site| on_the_machine(site, prefix, &["claude mcp list"]);
-    let both = BTreeSet::from(names);
-    let said = list(&site);
-    assert_eq!(shown(&said, &names), both, "{said}");
-    let declared = std::fs::read(project.join(".mcp.json")).unwrap();
+    let home = site.machine.home();
+    let tree = home.join("proj");
+    // whatever is started leaves a file with its name, and ends
+    site.machine.file("bin/npx", "#!/bin/sh\ntouch \"$HOME/started/${2##*/}\"\n");
+    assert!(set_mode(&home.join("bin/npx"), 0o755));
+    site.machine.file(".claude.json", "{\"hasCompletedOnboarding\": true}");
+    site.machine.file(".claude/settings.json", "{\"enableAllProjectMcpServers\": true}\n");
+    let servers = json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx(EVIL)}});
+    site.machine.file("proj/.mcp.json", format!("{servers:#}\n"));
+    git(&tree, &["init", "-b", "main"]);
+    git(&tree, &["add", "-A"]);
+    git(&tree, &["commit", "-m", "begin"]);
+    let is_clean = |when: &str| assert_eq!(git(&tree, &["status", "--porcelain"]), "", "{when}");
+    let both = BTreeSet::from([GOOD, EVIL].map(str::to_owned));
+    let good = BTreeSet::from([GOOD.to_owned()]);
+    assert_eq!(at_home(&site, prefix, "claude mcp list").1, both, "before");
 
-    site.publish(&published());
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+    let off = |server: &str| ("switch-off".to_owned(), server.to_owned());
+    assert_eq!(actions(&site.enforce()), [off("evil"), off("evil")]);
+    let (list, started) = at_home(&site, prefix, "claude mcp list");
+    assert_eq!(started, good, "{list}");
+    assert!(!list.contains(EVIL), "{list}");
+    let (got, started) = at_home(&site, prefix, "claude mcp get evil");
+    assert!(started.is_empty() && got.contains("Rejected"), "{got}");
+    assert_eq!(in_a_session(&site, prefix), good);
+    is_clean("switched off");
+    // neither a start nor the client's own way to forget choices drops it
+    at_home(&site, prefix, "claude mcp reset-project-choices");
+    assert_eq!(actions(&site.enforce()), []);
+    is_clean("choices forgotten");
+
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
     let pass = site.enforce();
-    assert_eq!(actions(&pass), [("switch-off".to_owned(), "cc-denied".to_owned())], "{pass}");
-    let said = list(&site);
-    assert_eq!(shown(&said, &names), BTreeSet::from(["cc-user"]), "{said}");
-    let got = on_the_machine(&site, prefix, &["claude mcp get cc-denied"]);
-    assert!(got.contains("disabledMcpjsonServers"), "{got}");
-    assert_eq!(std::fs::read(project.join(".mcp.json")).unwrap(), declared, "the work tree is left");
-
-    // at its next start the client moves such lists out of its state into the project's local settings, which its own
-    // line in `.git/info/exclude` or the like hides from Git; the server stays off, and a pass sets the switch again
-    let moved = || {
-        let text = std::fs::read_to_string(project.join(".claude/settings.local.json")).unwrap();
-        serde_json::from_str::<Value>(&text).unwrap()["disabledMcpjsonServers"].clone()
-    };
-    on_the_machine(&site, prefix, &["claude mcp add -s user cc-later -- npx -y pkg-user@1.0.0"]);
-    assert_eq!(moved(), json!(["cc-denied"]));
-    site.enforce();
-    let said = list(&site);
-    assert_eq!(shown(&said, &names), BTreeSet::from(["cc-user"]), "{said}");
-    assert_eq!(moved(), json!(["cc-denied"]), "once");
-
-    // allowed: the state is as it was, and what the client has moved is its user's to take out
-    let mut allowing = published();
-    allowing["rule"].as_array_mut().unwrap().push(rule("pkg-denied"));
-    site.publish(&allowing);
-    let pass = site.enforce();
-    assert_eq!(pass["restored"][0]["entries"], json!(["cc-denied"]), "{pass}");
-    assert!(!site.read(".claude.json").contains("disabledMcpjsonServers"));
-    std::fs::write(project.join(".claude/settings.local.json"), approving).unwrap();
-    let said = list(&site);
-    assert_eq!(shown(&said, &names), both, "{said}");
+    assert_eq!(pass["restored"].as_array().unwrap().len(), 2, "{pass}");
+    assert!(!pass.to_string().contains("still has evil off"), "{pass}");
+    let (list, started) = at_home(&site, prefix, "claude mcp list");
+    assert_eq!(started, both, "{list}");
+    assert!(list.contains(EVIL), "{list}");
+    assert_eq!(in_a_session(&site, prefix), both);
+    is_clean("allowed again");
 }

@@ -177,21 +177,28 @@ pub trait ClientAdapter: Sync {
         Vec::new()
     }
 
-    /// What sets a switch in its file.
-    fn switch_off(&self, declared: &Declared<'_>, doc: &Parsed<'_>) -> Vec<Change> {
-        let _ = (declared, doc);
+    /// Files of a work tree in which the client itself may have put a switch. None of them is ours to edit, but a server
+    /// that is allowed again may be off by them still.
+    fn moved_switches(&self, declared: &Declared<'_>) -> Vec<Keeps> {
+        let _ = declared;
         Vec::new()
     }
 
-    /// What takes a switch back in its file.
-    fn switch_on(&self, declared: &Declared<'_>, doc: &Parsed<'_>) -> Vec<Change> {
-        let _ = (declared, doc);
+    /// What sets a switch in its file.
+    fn switch_off(&self, declared: &Declared<'_>, keeps: &Keeps, doc: &Parsed<'_>) -> Vec<Change> {
+        let _ = (declared, keeps, doc);
+        Vec::new()
+    }
+
+    /// What takes a switch back in its file; nothing if no part of it is set there.
+    fn switch_on(&self, declared: &Declared<'_>, keeps: &Keeps, doc: &Parsed<'_>) -> Vec<Change> {
+        let _ = (declared, keeps, doc);
         Vec::new()
     }
 
     /// Whether a switch is set in its file.
-    fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
-        let _ = (declared, root);
+    fn is_off(&self, declared: &Declared<'_>, keeps: &Keeps, root: &Node<'_>) -> bool {
+        let _ = (declared, keeps, root);
         false
     }
 }

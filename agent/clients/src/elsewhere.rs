@@ -115,15 +115,21 @@ pub fn switched_off(
     let Some(bytes) = bytes.or(switch.empty.map(str::as_bytes)) else { return Ok(None) };
     let format = switch.keeps.format;
     let changes = reading(format, bytes, |parsed| {
-        (!adapter.is_off(declared, &parsed.root)).then(|| adapter.switch_off(declared, parsed))
+        let is_off = adapter.is_off(declared, &switch.keeps, &parsed.root);
+        (!is_off).then(|| adapter.switch_off(declared, &switch.keeps, parsed))
     })
     .ok_or(NoSwitch::NotRead)?;
     let Some(changes) = changes else { return Ok(None) };
     let edited = edit::apply(format, "", bytes, &changes)?.bytes;
-    if is_off(adapter, switch, declared, &edited) { Ok(Some(edited)) } else { Err(NoSwitch::DoesNotHold) }
+    if is_off(adapter, &switch.keeps, declared, &edited) {
+        Ok(Some(edited))
+    } else {
+        Err(NoSwitch::DoesNotHold)
+    }
 }
 
-/// The bytes of a switch's file with the switch taken back; `None` if it is not set.
+/// The bytes of a switch's file with the switch taken back, where it is set only in part, too; `None` if nothing of it
+/// is set.
 ///
 /// # Errors
 /// Why it cannot be taken back in this file.
@@ -134,23 +140,21 @@ pub fn switched_on(
     bytes: &[u8],
 ) -> Result<Option<Vec<u8>>, NoSwitch> {
     let format = switch.keeps.format;
-    let changes = reading(format, bytes, |parsed| {
-        adapter.is_off(declared, &parsed.root).then(|| adapter.switch_on(declared, parsed))
-    })
-    .ok_or(NoSwitch::NotRead)?;
-    let Some(changes) = changes else { return Ok(None) };
+    let way_back = |bytes: &[u8]| {
+        let take = |parsed: &Parsed<'_>| adapter.switch_on(declared, &switch.keeps, parsed);
+        reading(format, bytes, take).ok_or(NoSwitch::NotRead)
+    };
+    let changes = way_back(bytes)?;
+    if changes.is_empty() {
+        return Ok(None);
+    }
     let edited = edit::apply(format, "", bytes, &changes)?.bytes;
-    if is_off(adapter, switch, declared, &edited) { Err(NoSwitch::DoesNotHold) } else { Ok(Some(edited)) }
+    if way_back(&edited)?.is_empty() { Ok(Some(edited)) } else { Err(NoSwitch::DoesNotHold) }
 }
 
 /// Whether a switch is set in the bytes of its file, as the client reads them.
-pub fn is_off(
-    adapter: &dyn ClientAdapter,
-    switch: &OffSwitch,
-    declared: &Declared<'_>,
-    bytes: &[u8],
-) -> bool {
-    reading(switch.keeps.format, bytes, |parsed| adapter.is_off(declared, &parsed.root)).unwrap_or(false)
+pub fn is_off(adapter: &dyn ClientAdapter, keeps: &Keeps, declared: &Declared<'_>, bytes: &[u8]) -> bool {
+    reading(keeps.format, bytes, |parsed| adapter.is_off(declared, keeps, &parsed.root)).unwrap_or(false)
 }
 
 /// The changes that take removed entries' approvals out of one of the files that keep them, each with the index of its
@@ -200,9 +204,12 @@ pub(crate) fn add(list: &str, value: &str) -> Vec<Change> {
     vec![Change::AddItem { list: list.to_owned(), value: value.to_owned() }]
 }
 
-/// Takes a string out of a list.
-pub(crate) fn take(list: &str, value: &str) -> Vec<Change> {
-    vec![Change::RemoveItem { list: list.to_owned(), value: value.to_owned() }]
+/// Takes a string out of a list, if it is there.
+pub(crate) fn take(root: &Node<'_>, list: &str, value: &str) -> Vec<Change> {
+    let mut items = every(root, list).flat_map(|node| node.items());
+    let is_there = items.any(|item| item.as_str() == Some(value));
+    let change = || Change::RemoveItem { list: list.to_owned(), value: value.to_owned() };
+    is_there.then(change).into_iter().collect()
 }
 
 /// Whether a list holds a string, as a client that takes the last of duplicates sees it.

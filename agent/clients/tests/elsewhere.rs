@@ -51,12 +51,26 @@ fn first_switch(client: &str, declared: &Declared<'_>) -> OffSwitch {
     adapter(client).off_switches(declared).into_iter().next().unwrap()
 }
 
+/// The switch of Claude Code in the user's settings.
+fn in_settings(declared: &Declared<'_>) -> OffSwitch {
+    let switches = adapter("claude-code").off_switches(declared);
+    switches.into_iter().find(|switch| switch.keeps.path == "$CLAUDE_CONFIG_DIR/settings.json").unwrap()
+}
+
 fn set(client: &str, declared: &Declared<'_>, bytes: Option<&str>) -> Result<Option<String>, NoSwitch> {
-    let switch = first_switch(client, declared);
-    let set = switched_off(adapter(client), &switch, declared, bytes.map(str::as_bytes))?;
+    set_in(client, &first_switch(client, declared), declared, bytes)
+}
+
+fn set_in(
+    client: &str,
+    switch: &OffSwitch,
+    declared: &Declared<'_>,
+    bytes: Option<&str>,
+) -> Result<Option<String>, NoSwitch> {
+    let set = switched_off(adapter(client), switch, declared, bytes.map(str::as_bytes))?;
     if let Some(bytes) = &set {
-        assert!(is_off(adapter(client), &switch, declared, bytes));
-        assert_eq!(switched_off(adapter(client), &switch, declared, Some(bytes)).unwrap(), None);
+        assert!(is_off(adapter(client), &switch.keeps, declared, bytes));
+        assert_eq!(switched_off(adapter(client), switch, declared, Some(bytes)).unwrap(), None);
     }
     Ok(set.map(|bytes| String::from_utf8(bytes).unwrap()))
 }
@@ -148,11 +162,9 @@ fn nothing_in_the_state_that_the_real_claude_code_wrote_approves_anything() {
     let Ok(text) = std::fs::read_to_string(sample) else { return };
     assert_eq!(cleaned("claude-code", &of_project("loc"), "/.claude.json", &text), text);
     let switched = set("claude-code", &of_project("evil"), Some(&text)).unwrap().unwrap();
-    let expected = text.replace(r#""disabledMcpjsonServers": []"#, r#""disabledMcpjsonServers": ["evil"]"#);
-    assert_eq!(
-        switched.split_whitespace().collect::<String>(),
-        expected.split_whitespace().collect::<String>()
-    );
+    let mut expected: serde_json::Value = serde_json::from_str(&text).unwrap();
+    expected["projects"][CHECKOUT]["disabledMcpServers"] = serde_json::json!(["evil"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&switched).unwrap(), expected);
 }
 
 #[test]
@@ -175,13 +187,16 @@ fn approvals_of_cursor_go_by_name_and_digest() {
 }
 
 #[test]
-fn claude_code_is_switched_off_in_the_state_of_the_user() {
+fn claude_code_is_switched_off_in_the_state_and_in_the_settings_of_the_user() {
     let declared = of_project("evil");
     let switches = adapter("claude-code").off_switches(&declared);
     assert!(switches.iter().all(|s| s.evidence == Evidence::Tested && !s.keeps.in_project()));
     let made = set("claude-code", &declared, None).unwrap().unwrap();
     let made: serde_json::Value = serde_json::from_str(&made).unwrap();
-    assert_eq!(made, serde_json::json!({"projects": {CHECKOUT: {"disabledMcpjsonServers": ["evil"]}}}));
+    assert_eq!(made, serde_json::json!({"projects": {CHECKOUT: {"disabledMcpServers": ["evil"]}}}));
+    let made = set_in("claude-code", &in_settings(&declared), &declared, None).unwrap().unwrap();
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    assert_eq!(made, serde_json::json!({"disabledMcpjsonServers": ["evil"]}));
     // a file that is not there and that no client would make needs none
     let legacy = switches.iter().find(|s| s.keeps.path.ends_with("/.claude/.config.json")).unwrap();
     assert_eq!(switched_off(adapter("claude-code"), legacy, &declared, None).unwrap(), None);
@@ -189,17 +204,60 @@ fn claude_code_is_switched_off_in_the_state_of_the_user() {
 
 #[test]
 fn a_switch_of_claude_code_covers_the_repositories_below_the_project() {
-    let text = r#"{"projects":{"/home/dev/proj":{"disabledMcpjsonServers":["evil"]},"/home/dev/proj/vendored":{},"/home/dev/projx":{}}}"#;
+    let text = r#"{"projects":{"/home/dev/proj":{"disabledMcpServers":["evil"]},"/home/dev/proj/vendored":{},"/home/dev/projx":{}}}"#;
     let declared = of_project("evil");
     let switch = first_switch("claude-code", &declared);
     assert!(
-        !is_off(adapter("claude-code"), &switch, &declared, text.as_bytes()),
+        !is_off(adapter("claude-code"), &switch.keeps, &declared, text.as_bytes()),
         "on in the repository below"
     );
     let off = set("claude-code", &declared, Some(text)).unwrap().unwrap();
     let off: serde_json::Value = serde_json::from_str(&off).unwrap();
-    assert_eq!(off["projects"]["/home/dev/proj/vendored"]["disabledMcpjsonServers"][0], "evil");
+    assert_eq!(off["projects"]["/home/dev/proj/vendored"]["disabledMcpServers"][0], "evil");
     assert_eq!(off["projects"]["/home/dev/projx"], serde_json::json!({}));
+    // the client came to know that repository after the switch was set: what is set is taken back all the same
+    let on = switched_on(adapter("claude-code"), &switch, &declared, text.as_bytes()).unwrap().unwrap();
+    let on: serde_json::Value = serde_json::from_slice(&on).unwrap();
+    assert_eq!(on["projects"]["/home/dev/proj"], serde_json::json!({"disabledMcpServers": []}));
+}
+
+#[test]
+fn a_list_that_claude_code_moves_into_the_work_tree_is_no_switch_and_is_found_there() {
+    let declared = of_project("my.evil");
+    let (switch, claude) = (first_switch("claude-code", &declared), adapter("claude-code"));
+    let legacy = r#"{"projects":{"/home/dev/proj":{"disabledMcpjsonServers":["my.evil"]}}}"#;
+    assert!(!is_off(claude, &switch.keeps, &declared, legacy.as_bytes()));
+    assert_eq!(switched_on(claude, &switch, &declared, legacy.as_bytes()).unwrap(), None);
+    let moved = claude.moved_switches(&declared);
+    let paths: Vec<&str> = moved.iter().map(|keeps| &*keeps.path).collect();
+    assert_eq!(paths, ["<project>/.claude/settings.json", "<project>/.claude/settings.local.json"]);
+    // compared as the client does
+    let there = br#"{"disabledMcpjsonServers":["my_evil"]}"#;
+    assert!(moved.iter().all(|keeps| keeps.in_project() && is_off(claude, keeps, &declared, there)));
+    assert!(!is_off(claude, &moved[1], &of_project("other"), there));
+    assert_eq!(claude.moved_switches(&of_user("evil")), []);
+}
+
+#[test]
+fn the_lists_of_claude_code_take_namesakes_along_as_far_as_the_client_does() {
+    let (evil, claude) = (of_project("my.evil"), adapter("claude-code"));
+    let elsewhere = Declared {
+        name: "my evil",
+        project: Some("/home/dev/q"),
+        checkout: Some("/home/dev/q"),
+        repository: Some("/home/dev/q"),
+        ..evil
+    };
+    let settings = set_in("claude-code", &in_settings(&evil), &evil, None).unwrap().unwrap();
+    let state = set("claude-code", &evil, None).unwrap().unwrap();
+    let takes = |switch: OffSwitch, text: &str, other: &Declared<'_>| {
+        is_off(claude, &switch.keeps, other, text.as_bytes())
+    };
+    // the settings: project servers of all projects; the state: all scopes, in this project
+    assert!(takes(in_settings(&evil), &settings, &elsewhere));
+    assert!(!takes(in_settings(&evil), &settings, &of_user("my.evil")));
+    assert!(!takes(first_switch("claude-code", &evil), &state, &elsewhere));
+    assert!(takes(first_switch("claude-code", &evil), &state, &of_user("my.evil")));
 }
 
 #[test]
@@ -250,22 +308,22 @@ fn copilot_is_switched_off_in_its_settings_and_for_projects_nobody_has_looked() 
 fn a_switch_in_a_file_that_the_client_does_not_read_does_not_hold() {
     let declared = of_project("evil");
     for (client, text) in [
-        ("claude-code", r#"{"projects":{"/home/dev/proj":{"disabledMcpjsonServers":["evil"]}},}"#),
+        ("claude-code", r#"{"projects":{"/home/dev/proj":{"disabledMcpServers":["evil"]}},}"#),
         ("gemini-cli", "\u{feff}{\"evil\":{\"enabled\":false}}"),
         ("cursor", "[\"evil\" // no\n]"),
         ("cursor", "[\"evil\""),
     ] {
         let switch = first_switch(client, &declared);
-        assert!(!is_off(adapter(client), &switch, &declared, text.as_bytes()), "{client}: {text}");
+        assert!(!is_off(adapter(client), &switch.keeps, &declared, text.as_bytes()), "{client}: {text}");
         assert_eq!(set(client, &declared, Some(text)), Err(NoSwitch::NotRead), "{client}: {text}");
     }
     // something else where the list should be: nothing is overwritten
-    let odd = r#"{"projects":{"/home/dev/proj":{"disabledMcpjsonServers":"evil"}}}"#;
+    let odd = r#"{"projects":{"/home/dev/proj":{"disabledMcpServers":"evil"}}}"#;
     assert!(matches!(set("claude-code", &declared, Some(odd)), Err(NoSwitch::Unfaithful(_))));
     let hidden = r#"{"evil":{"enabled":false},"evil":{"enabled":true}}"#;
     let switch = first_switch("gemini-cli", &declared);
     assert!(
-        !is_off(adapter("gemini-cli"), &switch, &declared, hidden.as_bytes()),
+        !is_off(adapter("gemini-cli"), &switch.keeps, &declared, hidden.as_bytes()),
         "the last of duplicates counts"
     );
 }
@@ -273,13 +331,15 @@ fn a_switch_in_a_file_that_the_client_does_not_read_does_not_hold() {
 #[test]
 fn a_switch_is_taken_back_and_others_stay() {
     let declared = of_project("Evil");
-    for (client, before) in [
-        ("claude-code", r#"{"projects": {"/home/dev/proj": {"disabledMcpjsonServers": ["other"]}}}"#),
-        ("cursor", r#"["other"]"#),
-        ("gemini-cli", r#"{"other": {"enabled": false}}"#),
-        ("copilot-cli", r#"{"disabledMcpServers": ["other"]}"#),
+    let first = |client| first_switch(client, &declared);
+    for (switch, before) in [
+        (first("claude-code"), r#"{"projects": {"/home/dev/proj": {"disabledMcpServers": ["other"]}}}"#),
+        (in_settings(&declared), r#"{"disabledMcpjsonServers": ["other"]}"#),
+        (first("cursor"), r#"["other"]"#),
+        (first("gemini-cli"), r#"{"other": {"enabled": false}}"#),
+        (first("copilot-cli"), r#"{"disabledMcpServers": ["other"]}"#),
     ] {
-        let switch = first_switch(client, &declared);
+        let client = switch.client;
         let off =
             switched_off(adapter(client), &switch, &declared, Some(before.as_bytes())).unwrap().unwrap();
         let on = switched_on(adapter(client), &switch, &declared, &off).unwrap().unwrap();

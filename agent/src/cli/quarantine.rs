@@ -202,7 +202,11 @@ fn restore(options: &One, environment: &Environment) -> anyhow::Result<u8> {
             return json::write_value(&answer, out);
         }
         match restored.end {
-            End::Applied => writeln!(out, "restored: {}", visible(&restored.entries.join(", "))),
+            End::Applied => {
+                let detail = if restored.detail.is_empty() { "" } else { "\n  " };
+                let (entries, said) = (restored.entries.join(", "), visible(&restored.detail));
+                writeln!(out, "restored: {}{detail}{said}", visible(&entries))
+            }
             _ => writeln!(out, "not restored ({}): {}", restored.end.as_str(), visible(&restored.detail)),
         }
     })?;

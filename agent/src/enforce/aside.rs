@@ -1,6 +1,6 @@
 //! What is done in other files than an entry's own: off switches are set, approvals taken out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use mcpolicy_clients::adapters::by_id;
@@ -71,6 +71,10 @@ impl Hands<'_, '_, '_> {
             let others = self.namesakes(source, outcome, client, &entries);
             let aside = Aside { client, keeping: Keeping::Switch, template, declared: Vec::new(), others };
             all.extend(self.settle_all(file.source, source, aside, entries)?);
+            // the file is edited then, and no other switch is of use
+            if all.iter().any(|acted| acted.end == End::Failed) {
+                break;
+            }
         }
         // what was set is proved by reading it back
         self.knowledge.forget_switches(source);
@@ -173,8 +177,13 @@ impl Hands<'_, '_, '_> {
     ) -> Vec<Declaration> {
         let is_allowed =
             |item: &&Assessed| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed());
-        let is_same =
-            |name: &str| entries.iter().any(|(one, _)| one.name.trim().eq_ignore_ascii_case(name.trim()));
+        // as widely as any client compares: whether the list takes one along is then looked at
+        let plain = |name: &str| {
+            let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+            name.trim().chars().map(plain).collect::<String>()
+        };
+        let names: BTreeSet<String> = entries.iter().map(|(one, _)| plain(&one.name)).collect();
+        let is_same = |name: &str| names.contains(&plain(name));
         let allowed = outcome.entries.iter().filter(is_allowed).filter(|item| {
             let other = &outcome.sources[item.source].source;
             other.home == source.home

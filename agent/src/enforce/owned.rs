@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_clients::adapter::ClientAdapter;
 use mcpolicy_clients::adapters::by_id;
-use mcpolicy_clients::elsewhere::{Declared, Evidence, OffSwitch, is_off};
+use mcpolicy_clients::elsewhere::{Declared, Evidence, Keeps, OffSwitch, is_off};
 use mcpolicy_schema::entry::{ClientId, Entry};
 
 use super::plan::Switches;
@@ -221,13 +221,13 @@ pub fn switches(
 /// are the allowed servers of the same client and user.
 pub fn spares(
     adapter: &dyn ClientAdapter,
-    switch: &OffSwitch,
+    keeps: &Keeps,
     others: &[Declared<'_>],
     before: Option<&[u8]>,
     after: &[u8],
 ) -> bool {
-    let was_off = |other: &Declared<'_>| before.is_some_and(|bytes| is_off(adapter, switch, other, bytes));
-    others.iter().all(|other| was_off(other) || !is_off(adapter, switch, other, after))
+    let was_off = |other: &Declared<'_>| before.is_some_and(|bytes| is_off(adapter, keeps, other, bytes));
+    others.iter().all(|other| was_off(other) || !is_off(adapter, keeps, other, after))
 }
 
 #[cfg(test)]

@@ -97,8 +97,9 @@ fn read_by(clients: &[ClientId]) -> Entry {
 /// What the switches do for readers, where the first file of each client holds these bytes.
 fn asked(clients: &[ClientId], here: &[ClientId], bytes: Option<&str>) -> Switches {
     let read = |declared: &Declaration, switch: &OffSwitch| {
-        let is_set =
-            |text: &str| is_off(by_id(switch.client).unwrap(), switch, &declared.declared(), text.as_bytes());
+        let is_set = |text: &str| {
+            is_off(by_id(switch.client).unwrap(), &switch.keeps, &declared.declared(), text.as_bytes())
+        };
         let set = bytes.filter(|_| switch.empty.is_some()).map(is_set).into_iter().collect();
         SwitchFile { free: true, set, exists: !switch.keeps.path.contains('?') }
     };
@@ -113,8 +114,8 @@ fn switches_are_of_use_only_if_every_client_that_loads_the_entry_has_one() {
         Switches::ToSet(switches) => switches.into_iter().map(|switch| switch.client).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(set(&["claude-code"]), ["claude-code"]);
-    assert_eq!(set(&["claude-code", "cursor"]), ["claude-code", "cursor"]);
+    assert_eq!(set(&["claude-code"]), ["claude-code"; 2], "its state and its settings");
+    assert_eq!(set(&["claude-code", "cursor"]), ["claude-code", "claude-code", "cursor"]);
     assert_eq!(asked(&["claude-code", "vscode"], &all, None), Switches::NoUse, "VS Code has none");
     assert_eq!(asked(&["claude-code", "copilot-cli"], &all, None), Switches::NoUse, "inferred only");
     assert_eq!(asked(&[], &all, None), Switches::NoUse);
@@ -125,9 +126,9 @@ fn switches_are_of_use_only_if_every_client_that_loads_the_entry_has_one() {
 
 #[test]
 fn switches_that_are_set_are_proved_by_what_is_read() {
-    let off = r#"{"projects":{"/home/dev/proj":{"disabledMcpjsonServers":["evil"]}}}"#;
+    let off = r#"{"projects":{"/home/dev/proj":{"disabledMcpServers":["evil"]}},"disabledMcpjsonServers":["evil"]}"#;
     assert_eq!(asked(&["claude-code"], &["claude-code"], Some(off)), Switches::Off);
-    let on = r#"{"projects":{"/home/dev/proj":{"disabledMcpjsonServers":["other"]}}}"#;
+    let on = r#"{"projects":{"/home/dev/proj":{"disabledMcpServers":["other"]}}}"#;
     assert!(matches!(asked(&["claude-code"], &["claude-code"], Some(on)), Switches::ToSet(_)));
     assert!(matches!(asked(&["claude-code"], &["claude-code"], Some("{broken")), Switches::ToSet(_)));
 }
@@ -146,7 +147,7 @@ fn a_switch_for_all_projects_must_not_take_an_allowed_server_of_the_same_name_al
     let (evil, good, upper) = (declaration("evil"), declaration("good"), declaration("EVIL"));
     let switch = adapter.off_switches(&evil.declared()).remove(0);
     let after = switched_off(adapter, &switch, &evil.declared(), None).unwrap().unwrap();
-    assert!(spares(adapter, &switch, &[good.declared()], None, &after));
-    assert!(!spares(adapter, &switch, &[good.declared(), upper.declared()], None, &after));
-    assert!(spares(adapter, &switch, &[upper.declared()], Some(&after), &after), "it was off before");
+    assert!(spares(adapter, &switch.keeps, &[good.declared()], None, &after));
+    assert!(!spares(adapter, &switch.keeps, &[good.declared(), upper.declared()], None, &after));
+    assert!(spares(adapter, &switch.keeps, &[upper.declared()], Some(&after), &after), "it was off before");
 }

@@ -354,6 +354,7 @@ fn restore_opened(
     };
     let item = hands.vault.item(id)?;
     let restored = hands.restore(&item, Asked::ByHand)?;
+    let restored = hands.tell_still_off(&item, restored);
     drop(judge);
     tell_failed(setting, on, opened)?;
     Ok(restored)
@@ -394,7 +395,12 @@ fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result
             all.push((item, restored));
         }
     }
-    Ok(all)
+    // one switch may be in several files, each of which is an item
+    let told = all.into_iter().map(|(item, restored)| {
+        let restored = hands.tell_still_off(&item, restored);
+        (item, restored)
+    });
+    Ok(told.collect())
 }
 
 /// Why there is no policy, with everything that was refused on the way.

@@ -34,6 +34,15 @@ impl Restored {
     pub(super) fn not(end: End, detail: impl Into<String>) -> Self {
         Self { end, entries: Vec::new(), detail: detail.into() }
     }
+
+    /// With one more thing to say.
+    pub(super) fn but(mut self, detail: &str) -> Self {
+        if !self.detail.is_empty() {
+            self.detail.push_str("; ");
+        }
+        self.detail.push_str(detail);
+        self
+    }
 }
 
 /// Who wants something back.

@@ -1,7 +1,11 @@
 //! Putting back what was done in other files than an entry's own: a switch is taken back, and approvals come back, once
 //! the file that declares the entry holds it and the policy in force allows it.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use mcpolicy_clients::adapter::ClientAdapter;
+use mcpolicy_clients::adapters::by_id;
 
 use super::act::{ActError, Hands};
 use super::restore::{PutBack, Restored};
@@ -9,7 +13,9 @@ use crate::discover::source::Source;
 use crate::journal::End;
 use crate::vault::{Beside, Item, digest_of};
 use crate::worker::Opened;
-use crate::worker::aside::{Keeping, Settling};
+use crate::worker::aside::{Aside, Declaration, Keeping, Settling};
+
+const GONE: &str = "the file is gone";
 
 /// What the open file is to become.
 enum Next {
@@ -35,6 +41,11 @@ impl Hands<'_, '_, '_> {
         };
         let opened = match self.homes.open_kept(home, &aside, Path::new(&item.found_as)) {
             Ok(Some(opened)) => opened,
+            // a switch goes with its file
+            Ok(None) if beside.keeping == Keeping::Switch => {
+                let entries = self.mark_restored(item, &ready)?;
+                return Ok(Restored { end: End::Applied, entries, detail: GONE.to_owned() });
+            }
             Ok(None) => return Ok(Restored::not(End::Skipped, "its user has removed the file")),
             Err(why) => return Ok(Restored::not(End::Failed, why)),
         };
@@ -43,7 +54,7 @@ impl Hands<'_, '_, '_> {
             Next::Nothing => self.mark_restored(item, &ready).map(|entries| Restored {
                 end: End::Applied,
                 entries,
-                detail: "it is not set there any more: its user has taken it back, or the client keeps it elsewhere now".to_owned(),
+                detail: "nothing of it was set in this file any more".to_owned(),
             }),
             next => {
                 let after = if let Next::Bytes(bytes) = &next { Some(&bytes[..]) } else { None };
@@ -53,6 +64,49 @@ impl Hands<'_, '_, '_> {
         };
         self.homes.close(home);
         restored
+    }
+
+    /// Says of servers that are switched on again which files have them off still: a list of all projects by which
+    /// another of that name is denied, one of the user's own, or a file of the work tree, which is not ours to edit.
+    pub(super) fn tell_still_off(&self, item: &Item, mut restored: Restored) -> Restored {
+        let home = self.homes.index_of(Path::new(&item.home));
+        let switch = item.beside.as_ref().filter(|beside| beside.keeping == Keeping::Switch);
+        let adapter = by_id(&item.client);
+        let (Some(home), Some(switch), Some(adapter), End::Applied) = (home, switch, adapter, restored.end)
+        else {
+            return restored;
+        };
+        let is_back = |one: &&Declaration| restored.entries.contains(&one.name);
+        for one in switch.declared.iter().filter(is_back).cloned().collect::<Vec<_>>() {
+            for (keeping, path) in self.still_off(home, adapter, &one) {
+                restored = restored.but(&remedy(adapter, &one, keeping, &path));
+            }
+        }
+        restored
+    }
+
+    fn still_off(
+        &self,
+        home: usize,
+        adapter: &dyn ClientAdapter,
+        one: &Declaration,
+    ) -> BTreeSet<(Keeping, PathBuf)> {
+        let switches = adapter.off_switches(&one.declared()).into_iter();
+        let mut places: Vec<(Keeping, Declaration, String)> =
+            switches.map(|switch| (Keeping::Switch, one.clone(), switch.keeps.path)).collect();
+        // the client may have been started in any of these
+        for folder in [&one.project, &one.checkout, &one.repository].into_iter().flatten() {
+            let there = Declaration { project: Some(folder.clone()), ..one.clone() };
+            let moved = adapter.moved_switches(&there.declared()).into_iter();
+            places.extend(moved.map(|keeps| (Keeping::Moved, there.clone(), keeps.path)));
+        }
+        let client = adapter.about().id;
+        let off = |(keeping, declared, template): (Keeping, Declaration, String)| {
+            let aside = Aside { client, keeping, template, declared: vec![declared], others: Vec::new() };
+            let files = self.homes.kept(home, &aside).unwrap_or_default().into_iter();
+            files.filter(|file| file.settled).map(|file| (keeping, file.path)).collect::<Vec<_>>()
+        };
+        places.into_iter().flat_map(off).collect()
     }
 
     /// The entries of an item that stand in the file that declares them, and are allowed.
@@ -94,6 +148,7 @@ impl Hands<'_, '_, '_> {
             return Ok(Next::Bytes(original));
         }
         Ok(match beside.keeping {
+            Keeping::Moved => Next::Left("it lies in a work tree"),
             Keeping::Approvals => Next::Left("the file was changed since; its client asks its user anew"),
             Keeping::Switch => match self.drafted(home, Settling::TakeBack) {
                 Ok(Some(draft)) => Next::Bytes(draft.bytes),
@@ -104,4 +159,16 @@ impl Hands<'_, '_, '_> {
             },
         })
     }
+}
+
+/// What is said of a file that has a server off still.
+fn remedy(adapter: &dyn ClientAdapter, one: &Declaration, keeping: Keeping, path: &Path) -> String {
+    let (client, name, path) = (adapter.about().name, &one.name, path.display());
+    let why = match keeping {
+        Keeping::Moved => {
+            "a file of the work tree, which is left: its user takes the name out of the list there"
+        }
+        _ => "where its user or another denied server of that name has it",
+    };
+    format!("{client} still has {name} off by {path}, {why}")
 }

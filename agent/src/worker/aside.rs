@@ -61,6 +61,8 @@ impl Declaration {
 pub enum Keeping {
     /// Its off switch.
     Switch,
+    /// The off switch in a file of a work tree, where the client may have put it. Looked at, never edited.
+    Moved,
     /// Approvals.
     Approvals,
 }
@@ -89,7 +91,7 @@ pub struct KeptFile {
     pub there: bool,
     /// An edit of it would stay with its user: it lies below the home, and neither Git nor a sync service owns it.
     pub free: bool,
-    /// The switch is set for all entries, or nothing is approved for any.
+    /// The switch is set for all entries, one that was moved for any, or nothing is approved for any.
     pub settled: bool,
 }
 
@@ -322,6 +324,7 @@ fn named(aside: &Aside) -> Option<(&'static dyn ClientAdapter, Keeps)> {
     let declared = aside.declared.first()?.declared();
     let keeps = match aside.keeping {
         Keeping::Switch => adapter.off_switches(&declared).into_iter().map(|switch| switch.keeps).collect(),
+        Keeping::Moved => adapter.moved_switches(&declared),
         Keeping::Approvals => adapter.approval_files(&declared),
     };
     keeps.into_iter().find(|keeps| keeps.path == aside.template).map(|keeps| (adapter, keeps))
@@ -347,7 +350,12 @@ pub fn empty(aside: &Aside) -> Option<&'static str> {
 pub fn is_settled(adapter: &dyn ClientAdapter, aside: &Aside, bytes: &[u8]) -> bool {
     match aside.keeping {
         Keeping::Switch => switch_of(adapter, aside).is_some_and(|switch| {
-            aside.declared.iter().all(|one| elsewhere::is_off(adapter, &switch, &one.declared(), bytes))
+            let is_off =
+                |one: &Declaration| elsewhere::is_off(adapter, &switch.keeps, &one.declared(), bytes);
+            aside.declared.iter().all(is_off)
+        }),
+        Keeping::Moved => named(aside).is_some_and(|(_, keeps)| {
+            aside.declared.iter().any(|one| elsewhere::is_off(adapter, &keeps, &one.declared(), bytes))
         }),
         Keeping::Approvals => named(aside).is_none_or(|(_, keeps)| {
             elsewhere::approvals(adapter, &keeps, &declared_of(aside), bytes).is_empty()
@@ -369,6 +377,7 @@ pub fn settle(aside: &Aside, settling: Settling, before: Option<&[u8]>) -> Resul
             let switch = switch_of(adapter, aside).ok_or("its client has no such switch")?;
             switched(adapter, &switch, aside, settling, before)
         }
+        Keeping::Moved => Ok(None),
         Keeping::Approvals => before.map_or(Ok(None), |bytes| cleaned(adapter, &keeps, aside, bytes)),
     }
 }
@@ -396,7 +405,7 @@ fn switched(
     }
     let Some(bytes) = now else { return Ok(None) };
     let others: Vec<Declared<'_>> = aside.others.iter().map(Declaration::declared).collect();
-    if settling == Settling::Set && !owned::spares(adapter, switch, &others, before, &bytes) {
+    if settling == Settling::Set && !owned::spares(adapter, &switch.keeps, &others, before, &bytes) {
         return Err("the off switch would take an allowed server of the same name along".to_owned());
     }
     Ok(Some((bytes, aside.declared.iter().map(|_| Vec::new()).collect())))

@@ -217,9 +217,11 @@ impl ClientAdapter for Adapter {
         out
     }
 
-    /// Tested on 2.1.197 and 2.1.329: the list in the user's state wins over every approval, in `mcp list` and in
-    /// `claude -p`, trusted folder or not. It goes by the main work tree; outside of Git by the working directory, so that
-    /// no entry of it holds for the folders below.
+    /// Two lists, run on 2.1.197 and 2.1.329. That of the user's settings wins over every approval, in `mcp list`,
+    /// `mcp get` and `claude -p`, trusted folder or not; `--setting-sources` or a value of a wrong type in that file leaves
+    /// it out. That of the state, which `/mcp` writes, is looked at wherever a session connects, but on 2.1.197 not by
+    /// `mcp list` and `mcp get`, which start the server. It goes by the main work tree; outside of Git by the working
+    /// directory, so that no entry of it holds for the folders below. Neither is moved at a start.
     fn off_switches(&self, declared: &Declared<'_>) -> Vec<OffSwitch> {
         if declared.scope != Scope::Project || declared.repository.is_none() {
             return Vec::new();
@@ -230,24 +232,50 @@ impl ClientAdapter for Adapter {
             empty: *empty,
             evidence: Evidence::Tested,
         };
-        STATES.iter().map(switch).collect()
+        STATES.iter().chain([&(USER_SETTINGS, Some("{}\n"))]).map(switch).collect()
     }
 
-    fn switch_off(&self, declared: &Declared<'_>, doc: &Parsed<'_>) -> Vec<Change> {
-        let lists = switched_by(declared, &doc.root);
+    /// Tested: each start moves `disabledMcpjsonServers` of the state into `settings.local.json`, 2.1.197 into that of the
+    /// folder that it is started in, 2.1.329 into that of the main work tree. So that key is none of the switches.
+    fn moved_switches(&self, declared: &Declared<'_>) -> Vec<Keeps> {
+        let is_switched = declared.scope == Scope::Project && declared.repository.is_some();
+        let files = SETTINGS.iter().filter(|path| is_switched && path.starts_with("<project>/"));
+        files.map(|path| Keeps::json(*path, Dialect::STRICT)).collect()
+    }
+
+    fn switch_off(&self, declared: &Declared<'_>, keeps: &Keeps, doc: &Parsed<'_>) -> Vec<Change> {
+        let lists = switched_by(declared, keeps, &doc.root);
         lists.iter().flat_map(|list| elsewhere::add(list, declared.name)).collect()
     }
 
-    fn switch_on(&self, declared: &Declared<'_>, doc: &Parsed<'_>) -> Vec<Change> {
-        let lists = switched_by(declared, &doc.root);
-        lists.iter().flat_map(|list| elsewhere::take(list, declared.name)).collect()
+    fn switch_on(&self, declared: &Declared<'_>, keeps: &Keeps, doc: &Parsed<'_>) -> Vec<Change> {
+        let lists = switched_by(declared, keeps, &doc.root);
+        lists.iter().flat_map(|list| elsewhere::take(&doc.root, list, declared.name)).collect()
     }
 
-    fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
-        let lists = switched_by(declared, root);
+    fn is_off(&self, declared: &Declared<'_>, keeps: &Keeps, root: &Node<'_>) -> bool {
+        if is_settings(keeps) {
+            // tested: the settings compare names of project servers as they compare approvals
+            let items = root.get(REJECTED).map_or(&[][..], Node::items).iter().filter_map(Node::as_str);
+            let name = as_tools_name(declared.name);
+            return declared.scope == Scope::Project && items.map(as_tools_name).any(|item| item == name);
+        }
+        if declared.scope != Scope::Project {
+            // a server of the user is off in each project whose list names it
+            let projects = root.get("projects").map_or(&[][..], Node::members).iter();
+            return projects
+                .filter_map(|project| project.value.get(DISABLED))
+                .any(|list| list.items().iter().any(|item| item.as_str() == Some(declared.name)));
+        }
+        let lists = switched_by(declared, keeps, root);
         !lists.is_empty() && lists.iter().all(|list| elsewhere::holds(root, list, declared.name))
     }
 }
+
+/// The list in a project's part of the state, for servers of all scopes.
+const DISABLED: &str = "disabledMcpServers";
+/// The list in settings, for servers of `.mcp.json` in all projects.
+const REJECTED: &str = "disabledMcpjsonServers";
 
 /// Settings of one object that approve servers of projects.
 fn approving(object: &Node<'_>) -> Vec<SettingFinding> {
@@ -273,8 +301,10 @@ const STATES: &[(&str, Option<&str>)] = &[
     ("$CLAUDE_CONFIG_DIR?/.config.json", None),
 ];
 
+const USER_SETTINGS: &str = "$CLAUDE_CONFIG_DIR/settings.json";
+
 const SETTINGS: &[&str] = &[
-    "$CLAUDE_CONFIG_DIR/settings.json",
+    USER_SETTINGS,
     "$CLAUDE_CONFIG_DIR/settings.local.json",
     "<project>/.claude/settings.json",
     "<project>/.claude/settings.local.json",
@@ -317,11 +347,18 @@ fn own_keys(declared: &Declared<'_>, root: &Node<'_>) -> Vec<String> {
     keys.into_iter().map(str::to_owned).collect()
 }
 
-/// The lists that must all hold a name for the server to be off.
-fn switched_by(declared: &Declared<'_>, root: &Node<'_>) -> BTreeSet<String> {
+fn is_settings(keeps: &Keeps) -> bool {
+    SETTINGS.contains(&&*keeps.path)
+}
+
+/// The lists of a file that must all hold a name for the server to be off.
+fn switched_by(declared: &Declared<'_>, keeps: &Keeps, root: &Node<'_>) -> BTreeSet<String> {
+    if is_settings(keeps) {
+        return BTreeSet::from([format!("/{REJECTED}")]);
+    }
     let mut keys = own_keys(declared, root);
     keys.extend(declared.repository.map(str::to_owned));
-    keys.iter().map(|key| elsewhere::below_project(key, "disabledMcpjsonServers")).collect()
+    keys.iter().map(|key| elsewhere::below_project(key, DISABLED)).collect()
 }
 
 /// `plugins.<name>[].installPath` of the index.

@@ -87,15 +87,15 @@ impl ClientAdapter for Adapter {
         vec![OffSwitch { client: ABOUT.id, keeps, empty: Some("{}\n"), evidence }]
     }
 
-    fn switch_off(&self, declared: &Declared<'_>, _doc: &Parsed<'_>) -> Vec<Change> {
+    fn switch_off(&self, declared: &Declared<'_>, _keeps: &Keeps, _doc: &Parsed<'_>) -> Vec<Change> {
         elsewhere::add("/disabledMcpServers", declared.name)
     }
 
-    fn switch_on(&self, declared: &Declared<'_>, _doc: &Parsed<'_>) -> Vec<Change> {
-        elsewhere::take("/disabledMcpServers", declared.name)
+    fn switch_on(&self, declared: &Declared<'_>, _keeps: &Keeps, doc: &Parsed<'_>) -> Vec<Change> {
+        elsewhere::take(&doc.root, "/disabledMcpServers", declared.name)
     }
 
-    fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
+    fn is_off(&self, declared: &Declared<'_>, _keeps: &Keeps, root: &Node<'_>) -> bool {
         elsewhere::holds(root, "/disabledMcpServers", declared.name)
     }
 }

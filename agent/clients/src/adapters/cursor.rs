@@ -145,15 +145,15 @@ impl ClientAdapter for Adapter {
         BTreeSet::from([slug(root), slug(project)]).into_iter().map(switch).collect()
     }
 
-    fn switch_off(&self, declared: &Declared<'_>, _doc: &Parsed<'_>) -> Vec<Change> {
+    fn switch_off(&self, declared: &Declared<'_>, _keeps: &Keeps, _doc: &Parsed<'_>) -> Vec<Change> {
         elsewhere::add("", declared.name)
     }
 
-    fn switch_on(&self, declared: &Declared<'_>, _doc: &Parsed<'_>) -> Vec<Change> {
-        elsewhere::take("", declared.name)
+    fn switch_on(&self, declared: &Declared<'_>, _keeps: &Keeps, doc: &Parsed<'_>) -> Vec<Change> {
+        elsewhere::take(&doc.root, "", declared.name)
     }
 
-    fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
+    fn is_off(&self, declared: &Declared<'_>, _keeps: &Keeps, root: &Node<'_>) -> bool {
         elsewhere::holds(root, "", declared.name)
     }
 }

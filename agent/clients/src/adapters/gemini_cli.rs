@@ -97,7 +97,7 @@ impl ClientAdapter for Adapter {
         vec![OffSwitch { client: ABOUT.id, keeps, empty: Some("{}\n"), evidence: Evidence::Read }]
     }
 
-    fn switch_off(&self, declared: &Declared<'_>, doc: &Parsed<'_>) -> Vec<Change> {
+    fn switch_off(&self, declared: &Declared<'_>, _keeps: &Keeps, doc: &Parsed<'_>) -> Vec<Change> {
         let name = enablement_name(declared);
         let mut members = doc.root.members().iter().filter(|member| member.key == name);
         match members.next_back() {
@@ -115,11 +115,14 @@ impl ClientAdapter for Adapter {
     }
 
     /// Without its member a server is on.
-    fn switch_on(&self, declared: &Declared<'_>, _doc: &Parsed<'_>) -> Vec<Change> {
+    fn switch_on(&self, declared: &Declared<'_>, keeps: &Keeps, doc: &Parsed<'_>) -> Vec<Change> {
+        if !self.is_off(declared, keeps, &doc.root) {
+            return Vec::new();
+        }
         vec![Change::RemoveMember { pointer: format!("/{}", escape(&enablement_name(declared))) }]
     }
 
-    fn is_off(&self, declared: &Declared<'_>, root: &Node<'_>) -> bool {
+    fn is_off(&self, declared: &Declared<'_>, _keeps: &Keeps, root: &Node<'_>) -> bool {
         let state = root.get(&enablement_name(declared)).and_then(|state| state.get("enabled"));
         state.is_some_and(|enabled| enabled.as_bool() == Some(false))
     }
