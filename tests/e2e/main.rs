@@ -28,6 +28,8 @@ mod killed;
 mod limits;
 #[cfg(unix)]
 mod live;
+#[cfg(unix)]
+mod off_switches;
 mod options;
 mod policy_authoring;
 mod policy_care;

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use mcpolicy_clients::adapter::About;
 use mcpolicy_clients::edit::{self, Change, Place};
 use mcpolicy_schema::document::{Mode, PolicyDocument};
 use mcpolicy_schema::redact::Redactor;
@@ -302,10 +303,16 @@ impl Hands<'_, '_, '_> {
         same.next().is_some_and(allowed) && same.next().is_none()
     }
 
-    /// The client's own off switch, if setting it is seen as that by its adapter.
+    /// The off switch in the entry, if every client that would load it says of itself that it obeys what is written then.
     fn disable(&mut self, home: usize, source: &Source, item: &Assessed) -> Option<Change> {
-        for (pointer, value) in [("/disabled", true), ("/enabled", false)] {
-            let change = Change::SetFlag { at: place(item), pointer: pointer.to_owned(), value };
+        let abouts = source.readings.iter().map(|reading| reading.adapter.about());
+        let loads = |id: &str| item.entry.readers.iter().any(|reader| reader.client == id);
+        let switches = abouts.filter(|about| loads(about.id)).map(About::sure_switch);
+        // one without a switch starts it: nothing needs to be tried
+        let switches = switches.collect::<Option<Vec<_>>>()?;
+        for switch in switches {
+            let pointer = format!("/{}", switch.member);
+            let change = Change::SetFlag { at: place(item), pointer, value: switch.off };
             let Ok(mut edited) = self.homes.apply(home, std::slice::from_ref(&change)) else { continue };
             let after = self.judged(source, &mut edited.held);
             let mut same = after.entries.iter().filter(|other| other.entry.key_path == item.entry.key_path);
