@@ -190,7 +190,9 @@ fn restore(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     let setting = agent.setting(agent::now(), &redactor);
     let homes = agent::homes(&ground, &redactor);
     let on = On { ground: &ground, homes: &homes };
-    let restored = pass::restore(&setting, on, &options.id)?;
+    let mut restored = pass::restore(&setting, on, &options.id)?;
+    restored.entries.iter_mut().for_each(|name| *name = redactor.name(name));
+    restored.detail = redactor.name(&restored.detail);
     say(|out| {
         if options.json {
             let answer = serde_json::json!({
@@ -221,7 +223,8 @@ fn purge(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     );
     let now = agent::now();
     let (mut journal, _) = Journal::open(&agent.state.join("journal"), now)?;
-    let detail = format!("the original of {} ({}) was removed for good", item.path, item.id);
+    let path = agent::redactor()?.name(&item.path);
+    let detail = format!("the original of {path} ({}) was removed for good", item.id);
     // said before it is done: what is gone must have a trace
     journal.append(now, What::Event(Event { user: item.user.clone(), ..Event::new("purged", detail) }))?;
     vault.forget(&item)?;

@@ -231,7 +231,8 @@ fn tell_failed(
     for (at, failure) in on.homes.failed() {
         let home = &on.ground.homes[at];
         let detail = format!("the home {} is not done: {failure}", home.layout.home.display());
-        let event = Event { user: home.user.clone(), ..Event::new("worker-failed", &detail) };
+        let said = setting.redactor.name(&detail);
+        let event = Event { user: home.user.clone(), ..Event::new("worker-failed", said) };
         opened.journal.append(setting.now, What::Event(event))?;
         opened.notices.push(detail);
         failed.push((home.user.clone(), failure));
@@ -536,7 +537,8 @@ fn prune_vault(setting: &Setting<'_>, vault: &Vault, journal: &mut Journal) -> a
     let keep_after = days_before(setting.now, limits.keep_days);
     let pruned = vault.prune(Limits { keep_after, most_bytes: u64::from(limits.max_mib) << 20 })?;
     for item in pruned.items {
-        let what = format!("the original of {} ({}) is not kept any longer", item.path, item.id);
+        let path = setting.redactor.name(&item.path);
+        let what = format!("the original of {path} ({}) is not kept any longer", item.id);
         let event = Event { user: item.user, ..Event::new("vault-pruned", what) };
         journal.append(setting.now, What::Event(event))?;
     }

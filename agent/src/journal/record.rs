@@ -1,6 +1,7 @@
 //! What one line of the journal says. A frozen format: members may be added, none changes or leaves.
 
 use jiff::Timestamp;
+use mcpolicy_schema::redact::Redactor;
 use serde::{Deserialize, Serialize};
 
 use super::digest;
@@ -38,6 +39,30 @@ impl Record {
         line.extend_from_slice(check.as_bytes());
         line.extend_from_slice(b"\"}");
         Ok(line)
+    }
+
+    /// The same for people: names, paths and reasons without what is a secret by its shape. Not the record that the
+    /// chain proves.
+    #[must_use]
+    pub fn redacted(&self, redactor: &Redactor) -> Self {
+        let hidden = |text: &str| redactor.name(text);
+        let what = match &self.what {
+            What::Intent(intent) => What::Intent(Intent {
+                path: hidden(&intent.path),
+                home: hidden(&intent.home),
+                actions: intent.actions.iter().map(|action| action.redacted(redactor)).collect(),
+                ..intent.clone()
+            }),
+            What::Outcome(outcome) => {
+                What::Outcome(Outcome { detail: hidden(&outcome.detail), ..outcome.clone() })
+            }
+            What::Event(event) => What::Event(Event {
+                detail: hidden(&event.detail),
+                server: hidden(&event.server),
+                ..event.clone()
+            }),
+        };
+        Self { what, ..self.clone() }
     }
 
     /// What a line says; nothing if it is not, byte for byte, what was written.
@@ -105,6 +130,12 @@ pub struct Action {
     /// The rule that decided or came nearest, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+}
+
+impl Action {
+    fn redacted(&self, redactor: &Redactor) -> Self {
+        Self { server: redactor.name(&self.server), detail: redactor.name(&self.detail), ..self.clone() }
+    }
 }
 
 /// How an action ended.
