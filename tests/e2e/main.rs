@@ -29,6 +29,8 @@ mod limits;
 #[cfg(unix)]
 mod live;
 #[cfg(unix)]
+mod named_secrets;
+#[cfg(unix)]
 mod off_switches;
 mod options;
 mod policy_authoring;

@@ -86,6 +86,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     if let Some(ceiling) = options.mode_ceiling {
         agent.lower_ceiling(ceiling.into());
     }
+    agent.ensure_own("makes its pass")?;
+    agent.ensure_trust_root()?;
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;

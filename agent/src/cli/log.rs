@@ -37,6 +37,12 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let agent = options.r#where.agent(environment)?;
     let since = options.since.as_deref().map(|text| since(text, agent::now())).transpose()?;
+    if let Some(notice) = agent.machines_notice() {
+        super::complain(&format!("mcpolicy: {notice}"));
+    }
+    if agent.is_machines() {
+        return Ok(exit::PARTIAL);
+    }
     let (records, unreadable) = journal::read(&agent.state.join("journal"))?;
     let redactor = agent::redactor()?;
     // the journal holds paths as they are, to finish what was broken off; people are shown no secret in one

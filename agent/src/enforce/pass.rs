@@ -17,6 +17,7 @@ use super::known::Knowledge;
 use super::plan::{self, FilePlan, Plan, Target};
 use super::remembered::Remembered;
 use super::replay::{end_unannounced, replay};
+use super::requests;
 use super::restore::Restored;
 use crate::discover::source::Source;
 use crate::gap::Gap;
@@ -114,7 +115,7 @@ fn pass_opened(
     finish_broken(setting, on, opened)?;
     let trust = bring(setting, opened)?;
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
-    let mut outcome = scan(setting, on, bounds);
+    let (mut outcome, asked) = scan(setting, on, bounds);
     let before = opened.remembered.clone();
     opened.remembered.begin(ground, &outcome);
     let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, opened)?;
@@ -165,10 +166,16 @@ fn pass_opened(
     if !in_force.expired {
         remembered.allow(ground, &outcome, &|at| homes.has_failed(at));
     }
+    remembered.count_unanswered(ground, &|at| homes.has_failed(at));
     remembered
         .save(&setting.state.join("remembered.json"), &before)
         .context("cannot keep what was allowed")?;
+    // one's own vault is purged by the command itself
+    if homes.is_apart() {
+        requests::purge(setting, on, (&opened.vault, &mut opened.journal), &asked)?;
+    }
     keep_house(setting, opened)?;
+    opened.remembered = remembered;
     let failed = tell_failed(setting, on, opened)?;
     let (replayed, notices) = (Vec::new(), Vec::new());
     Ok(Passed { outcome, in_force, ring, mode, plan, acted, restored, replayed, failed, notices })
@@ -194,6 +201,7 @@ fn act_on(
         return Ok(());
     }
     let done = hands.act(file.source, source)?;
+    let done = hands.named(done, file, outcome)?;
     let approvals = hands.clean_approvals(file.source, source, &done.gone)?;
     // another path to a file that was acted on: there is nothing more to tell
     let is_known = |other: &&Acted| hands.knowledge.is_same(source, &outcome.sources[other.source].source);
@@ -205,12 +213,17 @@ fn act_on(
 }
 
 /// What is machine-wide by ourselves, each home by whoever may look at it.
-fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> Outcome {
+/// Beside what was found, which originals the users of the homes ask to have purged.
+fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> (Outcome, Vec<(usize, Vec<String>)>) {
     let On { ground, homes } = on;
     let machine_wide = ground::of_machine(ground, homes.is_apart());
     let mut outcome = pipeline::scan(&machine_wide, bounds, setting.redactor);
     outcome.gaps.extend(ground.gaps.iter().cloned());
-    homes.scan(bounds, |at, scanned| outcome.append(at, scanned));
+    let mut asked = Vec::new();
+    homes.scan(bounds, |at, mut scanned| {
+        asked.push((at, std::mem::take(&mut scanned.purges)));
+        outcome.append(at, scanned);
+    });
     for (at, failure) in homes.failed() {
         let home = &ground.homes[at].layout.home;
         outcome.gaps.push(Gap::at("worker-failed", failure.to_string(), home).of_home(Some(at)));
@@ -218,7 +231,7 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> Outcome {
     pipeline::look_at_processes(ground, &mut outcome, setting.redactor);
     outcome.gaps.sort();
     outcome.gaps.dedup();
-    outcome
+    (outcome, asked)
 }
 
 /// Says of each home that gave no answer that it did not.
@@ -230,9 +243,18 @@ fn tell_failed(
     let mut failed = Vec::new();
     for (at, failure) in on.homes.failed() {
         let home = &on.ground.homes[at];
-        let detail = format!("the home {} is not done: {failure}", home.layout.home.display());
+        let path = home.layout.home.display();
+        let times = opened.remembered.unanswered(&home.user);
+        let detail = match times {
+            0 | 1 => format!("the home {path} is not done: {failure}"),
+            _ => format!("the home {path} is not done, {times} passes in a row: {failure}"),
+        };
         let said = setting.redactor.name(&detail);
-        let event = Event { user: home.user.clone(), ..Event::new("worker-failed", said) };
+        let event = Event {
+            user: home.user.clone(),
+            count: (times > 0).then_some(times),
+            ..Event::new("worker-failed", said)
+        };
         opened.journal.append(setting.now, What::Event(event))?;
         opened.notices.push(detail);
         failed.push((home.user.clone(), failure));

@@ -115,7 +115,8 @@ pub struct Intent {
 /// What is done to one entry, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
-    /// `quarantine`, `revert`, `pin`, `disable`, `quarantine-file`, `switch-off`, `approval`, `restore`.
+    /// `quarantine`, `revert`, `pin`, `disable`, `quarantine-file`, `switch-off`, `approval`, `restore`;
+    /// `left` where nothing could be done.
     pub action: String,
     /// Name of the entry as reports show it; empty for a whole file.
     pub server: String,
@@ -179,8 +180,8 @@ pub struct Outcome {
 /// Anything else worth keeping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Stable code: `pass`, `policy-accepted`, `policy-held`, `policy-refused`, `restored`, `purged`, `torn-record`,
-    /// `journal-damaged`, `journal-cut`.
+    /// Stable code: `policy-accepted`, `policy-activated`, `policy-held`, `policy-refused`, `not-done`, `worker-failed`,
+    /// `vault-pruned`, `purged`, `purge-refused`, `torn-record`, `journal-damaged`, `journal-cut`.
     pub code: String,
     /// In words.
     pub detail: String,
