@@ -229,17 +229,22 @@ impl<'d> FileReader<'d> {
         };
         let mut entry = normalise::entry(&merged.found, context);
         entry.span = entry.span.start + self.skipped..entry.span.end + self.skipped;
+        let mut is_off = true;
         for at in &merged.by {
             let reading = &self.source.readings[*at];
             if refusals[*at].is_none()
                 && let Some(reader) = self.reader(reading, &entry, &merged.found)
                 && !entry.readers.iter().any(|r| r.client == reader.client)
             {
+                is_off &= reading.adapter.about().is_off(merged.found.node);
                 entry.readers.push(reader);
             }
         }
+        // one client that would start it all the same is enough for it to be live
+        entry.disabled = is_off && !entry.readers.is_empty();
         if self.is_overridden(&merged.found) {
             entry.readers.clear();
+            entry.disabled = false;
             entry.inert = Some(Inert::Overridden);
         } else if entry.readers.is_empty() {
             entry.inert = Some(match merged.by.as_slice() {

@@ -164,7 +164,7 @@ pub struct Entry {
     pub headers: Vec<NamedValue>,
     /// Working directory, where the entry sets one.
     pub cwd: Option<Sensitive>,
-    /// The entry's own off switch is set.
+    /// Each client that would load it obeys an off switch that is set in it.
     pub disabled: bool,
     /// Why no reader loads it, `None` if at least one does.
     pub inert: Option<Inert>,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use mcpolicy::discover::source::Source;
 use mcpolicy::inventory::{self, State};
 use mcpolicy::pipeline::reading_for;
-use mcpolicy_schema::entry::{Entry, Inert, NamedValue};
+use mcpolicy_schema::entry::{Entry, Inert, NamedValue, Reader};
 use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_tests::{say, shared, workspace};
 use serde_json::Value;
@@ -211,7 +211,15 @@ pub(super) fn ours(entry: &Entry) -> Value {
         "env": names(&entry.env),
         "headers": names(&entry.headers),
         "disabled": entry.disabled,
+        "obeyed": obeys(entry),
     })
+}
+
+/// Whether whoever loads the entry obeys a switch in it.
+fn obeys(entry: &Entry) -> bool {
+    let about = |client: &str| mcpolicy_clients::adapters::by_id(client).map(|adapter| adapter.about());
+    let sure = |reader: &Reader| about(reader.client).is_some_and(|about| about.sure_switch().is_some());
+    !entry.readers.is_empty() && entry.readers.iter().all(sure)
 }
 
 pub(super) fn theirs(entry: &Value) -> Value {
@@ -222,7 +230,8 @@ pub(super) fn theirs(entry: &Value) -> Value {
     out
 }
 
-/// Equal but for the transport, where the other reader has words of its own for what is not written.
+/// Equal but for the transport, where the other reader has words of its own for what is not written, and for the off
+/// switch: that one tells what is written, we tell what is obeyed.
 pub(super) fn same(ours: &Value, theirs: &Value) -> bool {
     let transport = ours["transport"].as_str().unwrap();
     let fits = match theirs["transport"].as_str().unwrap() {
@@ -234,5 +243,11 @@ pub(super) fn same(ours: &Value, theirs: &Value) -> bool {
     };
     let mut theirs = theirs.clone();
     theirs["transport"] = ours["transport"].clone();
-    fits && *ours == theirs
+    let mut ours = ours.clone();
+    let is_obeyed = ours.as_object_mut().unwrap().remove("obeyed") == Some(Value::Bool(true));
+    if !is_obeyed {
+        assert_eq!(ours["disabled"], false, "nobody obeys it: {ours}");
+        theirs["disabled"] = Value::Bool(false);
+    }
+    fits && ours == theirs
 }

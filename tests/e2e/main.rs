@@ -33,6 +33,10 @@ mod led_astray;
 mod limits;
 #[cfg(unix)]
 mod live;
+#[cfg(unix)]
+mod named_secrets;
+#[cfg(unix)]
+mod off_switches;
 mod options;
 mod policy_authoring;
 mod policy_care;

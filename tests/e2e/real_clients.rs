@@ -379,3 +379,23 @@ fn the_real_claude_code_keeps_a_switch_outside_of_the_work_tree_and_comes_back()
     assert_eq!(in_a_session(&site, prefix), both);
     is_clean("allowed again");
 }
+
+#[test]
+#[ignore = "installs real clients from the npm registry and needs root; .ci/run runs it"]
+fn a_real_client_starts_what_is_marked_off_in_words_it_does_not_read_and_a_pass_takes_it_out() {
+    let prefix = installed();
+    let mut site = Site::new();
+    let home = site.machine.home();
+    std::fs::create_dir(home.join("proj")).unwrap();
+    let started = home.join("started");
+    let evil = json!({"command": "/usr/bin/touch", "args": [&started], "disabled": true, "enabled": false});
+    let state = json!({"hasCompletedOnboarding": true, "mcpServers": {"evil": evil}});
+    site.machine.file(".claude.json", state.to_string());
+    in_project(&home, prefix, &["claude mcp list"]);
+    assert!(started.exists(), "the client has no such switch");
+    std::fs::remove_file(&started).unwrap();
+    site.publish(&policy(&json!({"prefer_disable": true}), &json!([])));
+    assert_eq!(actions(&site.enforce()), [("quarantine".to_owned(), "evil".to_owned())]);
+    in_project(&home, prefix, &["claude mcp list"]);
+    assert!(!started.exists(), "it is gone");
+}

@@ -519,3 +519,136 @@ fn a_user_who_kills_the_worker_holds_nobody_up() {
 fn a_user_who_stops_the_worker_holds_nobody_up() {
     against("STOP");
 }
+
+/// Runs a command as a user, with the own home, on the state of the machine's agent.
+fn as_user(site: &Site, (user, uid): (&str, u32), command: &[&str]) -> std::process::Output {
+    let (root, state, uid) = (site.machine.root(), site.folder("state"), uid.to_string());
+    let become_user = ["--reuid", &uid, "--regid", &uid, "--clear-groups", crate::BINARY];
+    let place = ["--root", root.to_str().unwrap(), "--state", state.to_str().unwrap()];
+    let all = [&become_user[..], command, &place].concat();
+    mcpolicy_tests::run_with(
+        Path::new("/usr/bin/setpriv"),
+        &home(site, user),
+        &all,
+        &[("PATH", "/nonexistent")],
+    )
+}
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+#[test]
+fn a_user_has_the_own_originals_purged_and_nobody_elses() {
+    let Some(site) = site() else { return };
+    for user in [("ann", ANN), ("bob", BOB)] {
+        put(&site, user, ".cursor/mcp.json", &servers(&["good", "bad"]));
+    }
+    let pass = site.enforce();
+    let taken = |user: &str| {
+        let files = pass["files"].as_array().unwrap().iter();
+        let mut own =
+            files.filter(|file| file["path"].as_str().unwrap().starts_with(&format!("/home/{user}/")));
+        own.next().unwrap()["vault"].as_str().unwrap().to_owned()
+    };
+    let (anns, bobs) = (taken("ann"), taken("bob"));
+    // what the machine has is not said to be nothing
+    for command in [&["quarantine", "list"][..], &["quarantine", "list", "--json"], &["log"]] {
+        let answer = said(&as_user(&site, ("ann", ANN), command));
+        assert!(answer.contains("administrators") && answer.contains("quarantine purge ID"), "{answer}");
+        assert!(!answer.contains("nothing is in quarantine"), "{answer}");
+    }
+    let shown = as_user(&site, ("ann", ANN), &["quarantine", "show", &anns]);
+    assert_eq!(shown.status.code(), Some(2));
+    assert!(said(&shown).contains("administrators"), "{}", said(&shown));
+    let restored = said(&as_user(&site, ("ann", ANN), &["quarantine", "restore", &anns]));
+    assert!(restored.contains("an administrator restores"), "{restored}");
+    // both are asked for by ann, and something that is no id
+    for id in [&anns, &bobs] {
+        let asked = as_user(&site, ("ann", ANN), &["quarantine", "purge", id]);
+        assert!(asked.status.success() && said(&asked).contains("asked"), "{}", said(&asked));
+    }
+    let odd = as_user(&site, ("ann", ANN), &["quarantine", "purge", "../../bob"]);
+    assert!(!odd.status.success());
+    let requests = home(&site, "ann").join(".local/state/mcpolicy/requests");
+    assert_eq!(fs::read_dir(&requests).unwrap().count(), 2);
+    assert_eq!(fs::metadata(&requests).unwrap().mode() & 0o777, 0o700);
+    assert!(site.run(&["quarantine", "show", &anns]).status.success(), "nothing goes before the pass");
+    site.enforce();
+    assert_eq!(site.run(&["quarantine", "show", &anns]).status.code(), Some(2), "it is gone");
+    assert!(site.run(&["quarantine", "show", &bobs]).status.success(), "another's stays");
+    assert_eq!(fs::read_dir(&requests).unwrap().count(), 0, "both are answered");
+    let log = said(&site.run(&["log", "--user", "ann"]));
+    assert!(log.contains("purged") && log.contains(&anns) && log.contains("purge-refused (1)"), "{log}");
+    site.enforce();
+    assert_eq!(said(&site.run(&["log", "--user", "ann"])), log, "once");
+}
+
+#[test]
+fn requests_that_a_hostile_user_makes_up_purge_nothing_and_hold_nobody_up() {
+    let Some(site) = site() else { return };
+    put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["bad"]));
+    let pass = site.enforce();
+    let bobs = pass["files"][0]["vault"].as_str().unwrap().to_owned();
+    for at in 0..3000 {
+        put(&site, ("ann", ANN), &format!(".local/state/mcpolicy/requests/q-{at:010}"), "");
+    }
+    put(&site, ("ann", ANN), &format!(".local/state/mcpolicy/requests/{bobs}"), "");
+    put(&site, ("cat", CAT), ".local/state/mcpolicy/q-0", "");
+    symlink(site.folder("state/vault/items"), home(&site, "cat").join(".local/state/mcpolicy/requests"))
+        .unwrap();
+    put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["bad", "good"]));
+    assert_eq!(actions(&site.enforce()).len(), 1);
+    assert!(site.run(&["quarantine", "show", &bobs]).status.success());
+    assert_eq!(
+        fs::read_dir(site.folder("state/vault/items")).unwrap().count(),
+        2,
+        "root's names are not cat's"
+    );
+}
+
+#[test]
+fn a_folder_that_its_user_made_read_only_is_opened_for_the_edit_and_closed_again() {
+    let Some(site) = site() else { return };
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let folder = file.parent().unwrap();
+    for mode in [0o555, 0o500, 0o111] {
+        put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+        fs::set_permissions(folder, Permissions::from_mode(mode)).unwrap();
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [("quarantine".to_owned(), "bad".to_owned())], "{mode:o}: {pass}");
+        assert_eq!(names(&file), ["good"]);
+        assert_eq!(fs::metadata(folder).unwrap().mode() & 0o7777, mode, "as it was");
+    }
+}
+
+#[test]
+fn what_cannot_be_edited_is_named_with_server_and_rule_and_what_to_do() {
+    let Some(site) = site() else { return };
+    let linked = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["bad"]));
+    fs::hard_link(&linked, home(&site, "ann").join("second-name")).unwrap();
+    let away = site.machine.root().join("away.json");
+    fs::write(&away, servers(&["worse"])).unwrap();
+    chown(&away, Some(BOB), Some(BOB)).unwrap();
+    symlink("/away.json", home(&site, "bob").join(".claude.json")).unwrap();
+    put(&site, ("cat", CAT), ".cursor/mcp.json", &servers(&["bad"]));
+    fs::set_permissions(home(&site, "cat"), Permissions::from_mode(0o775)).unwrap();
+    let output = site.enforce_with(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let pass: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let left = actions(&pass);
+    assert!(left.iter().all(|(action, _)| action == "left"), "{pass}");
+    let servers: Vec<&str> = left.iter().map(|(_, server)| server.as_str()).collect();
+    assert_eq!(servers, ["bad", "worse", "bad"], "{pass}");
+    for (file, remedy) in pass["files"].as_array().unwrap().iter().zip([
+        "copy it",
+        "put the file itself there",
+        "take that right away",
+    ]) {
+        assert_eq!(file["outcome"], "failed");
+        assert!(file["detail"].as_str().unwrap().contains(remedy), "{file}");
+        assert_eq!(file["actions"][0]["code"], "not-allowed");
+    }
+    let log = said(&site.run(&["log", "--server", "worse"]));
+    assert!(log.contains("not-done") && log.contains("/home/bob/.claude.json: not-allowed"), "{log}");
+}

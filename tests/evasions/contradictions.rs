@@ -369,6 +369,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             let name = format!("evasion::contradiction_{client}_none_in_the_approved_{kind}_form");
             trials.push(Trial::test(name, move || plain(adapter, at, is_remote)));
         }
+        let name = format!("evasion::off_switch_{client}_does_not_soften_a_verdict");
+        trials.push(Trial::test(name, move || marked_off(adapter, at)));
         for trick in tricks() {
             let mut entry = entry_of(about, trick.remote);
             if !(trick.play)(&mut entry, about.reads) {
@@ -390,6 +392,30 @@ fn plain(adapter: &'static dyn ClientAdapter, at: &'static Location, is_remote: 
         [(_, judgement)] if judgement.is_allowed() => Ok(()),
         other => Err(format!("{}: {other:#?}", String::from_utf8_lossy(&file)).into()),
     }
+}
+
+/// An entry that is marked as off is judged as it is without the mark, and is off only where its client says so of itself.
+fn marked_off(adapter: &'static dyn ClientAdapter, at: &'static Location) -> Result<(), Failed> {
+    let policy = Policy::compile(of_approved(&BTreeMap::new())).unwrap();
+    for is_remote in [false, true] {
+        let base = file_of(at, entry_of(adapter.about(), is_remote), None).ok_or("no file")?;
+        let mut entry = entry_of(adapter.about(), is_remote);
+        entry.insert("disabled".into(), json!(true));
+        entry.insert("enabled".into(), json!(false));
+        let file = file_of(at, entry, None).ok_or("no file")?;
+        let of = |file: &[u8]| judge(&policy, adapter, at, file).entries;
+        let (base, off) = (of(&base), of(&file));
+        let same = base.iter().zip(&off).all(|((plain, before), (entry, after))| {
+            !after.is_allowed()
+                && before.reason == after.reason
+                && plain.inert == entry.inert
+                && entry.disabled == (adapter.about().sure_switch().is_some() && entry.inert.is_none())
+        });
+        if off.is_empty() || base.len() != off.len() || !same {
+            return Err(format!("{}: {off:#?}", String::from_utf8_lossy(&file)).into());
+        }
+    }
+    Ok(())
 }
 
 /// Denied, also where the default allows, and as live as without the trick.

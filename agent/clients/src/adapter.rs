@@ -20,6 +20,28 @@ pub struct Variable {
     pub default: &'static str,
 }
 
+/// A member of an entry by which its user switches the entry off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntrySwitch {
+    /// Name of the member.
+    pub member: &'static str,
+    /// The value that means off.
+    pub off: bool,
+    /// Whether something may rest on it.
+    pub holds: Holds,
+    /// Where this is known from.
+    pub evidence: &'static str,
+}
+
+/// Whether a client leaves alone what its switch in the entry says is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// It does, in these versions; of no other is known that people have it.
+    In(&'static str),
+    /// Not always, and why: what is denied counts as live.
+    NotAlways(&'static str),
+}
+
 /// The facts of a client that are plain data.
 #[derive(Debug)]
 pub struct About {
@@ -41,6 +63,9 @@ pub struct About {
     pub untyped_url: Transport,
     /// Under which names it reads what it launches.
     pub reads: &'static Reads,
+    /// Its off switch in the entry. None until it is known of this very client: the same member is read by one client
+    /// and passed over by the next, which then starts the server.
+    pub switch: Option<EntrySwitch>,
     /// Where the facts come from: version tested, source or documentation read.
     pub evidence: &'static str,
     /// What a reader of docs/clients.md should know.
@@ -59,9 +84,21 @@ impl About {
         bypass_flags: &[],
         untyped_url: Transport::Http,
         reads: &Reads::ANY,
+        switch: None,
         evidence: "",
         notes: "",
     };
+
+    /// The switch in the entry on which something may rest.
+    pub fn sure_switch(&self) -> Option<EntrySwitch> {
+        self.switch.filter(|switch| matches!(switch.holds, Holds::In(_)))
+    }
+
+    /// Whether the client leaves this entry alone because of its own switch in it.
+    pub fn is_off(&self, entry: &Node<'_>) -> bool {
+        self.sure_switch()
+            .is_some_and(|switch| entry.get(switch.member).and_then(Node::as_bool) == Some(switch.off))
+    }
 }
 
 /// A server found in a tree, before it is normalised.

@@ -58,7 +58,7 @@ pub struct Context<'a> {
     pub lines: &'a LineIndex<'a>,
 }
 
-/// Normalises one found server. Readers and inertness are left to the caller.
+/// Normalises one found server. Readers, and what they make of it (inert, switched off), are left to the caller.
 pub fn entry(found: &Found<'_>, context: Context<'_>) -> Entry {
     let rewritten = rewritten(found.node);
     let outer = rewritten.as_ref().unwrap_or(found.node);
@@ -91,7 +91,6 @@ pub fn entry(found: &Found<'_>, context: Context<'_>) -> Entry {
     if cwd.is_some_and(|cwd| cwd.as_str().is_none()) {
         doubt.note(why::NOT_TEXT);
     }
-    let off = |key: &str, value: bool| outer.get(key).and_then(Node::as_bool) == Some(value);
     let mut entry = Entry {
         name: found.name.clone(),
         client: context.client,
@@ -108,7 +107,7 @@ pub fn entry(found: &Found<'_>, context: Context<'_>) -> Entry {
         env,
         headers,
         cwd: cwd.and_then(Node::as_str).map(Sensitive::new),
-        disabled: off("disabled", true) || off("enabled", false),
+        disabled: false,
         inert: None,
         members: Vec::new(),
         malformed: doubt.0.or(shape.0),

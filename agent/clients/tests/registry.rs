@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use mcpolicy_clients::adapter::About;
+use mcpolicy_clients::adapter::{About, Holds};
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::codec::{Dialect, Format};
 use mcpolicy_clients::elsewhere::{Declared, Evidence};
@@ -62,6 +62,60 @@ fn every_client_says_what_it_is_and_where_that_is_known_from() {
         assert!(about.processes.iter().all(|p| *p == p.to_ascii_lowercase()), "{}", about.id);
         assert!(about.bypass_flags.iter().all(|f| f.starts_with("--")), "{}", about.id);
         assert!(about.locations.iter().any(|at| !at.keys.is_empty() && at.role == Role::Own), "{}", about.id);
+    }
+}
+
+#[test]
+fn each_client_has_the_off_switch_in_the_entry_that_is_known_of_it_and_no_other() {
+    let told = |about: &About| {
+        let switch = about.switch?;
+        assert!(!switch.evidence.is_empty(), "{}", about.id);
+        let sure = match switch.holds {
+            Holds::In(versions) => !versions.is_empty(),
+            Holds::NotAlways(why) => why.is_empty(),
+        };
+        assert_eq!(about.sure_switch().is_some(), sure, "{}", about.id);
+        Some((about.id, switch.member, switch.off, sure))
+    };
+    let known: Vec<_> = abouts().filter_map(told).collect();
+    let expected = [
+        ("amazon-q", "disabled", true, false),
+        ("cline", "disabled", true, false),
+        ("codex", "enabled", false, false),
+        ("crush", "disabled", true, false),
+        ("droid", "disabled", true, false),
+        ("goose", "enabled", false, true),
+        ("kilo-code", "enabled", false, false),
+        ("kiro", "disabled", true, true),
+        ("opencode", "enabled", false, false),
+        ("roo-code", "disabled", true, false),
+    ];
+    assert_eq!(known, expected);
+    for id in ["claude-code", "claude-desktop", "cursor", "vscode", "gemini-cli", "zed", "windsurf"] {
+        assert_eq!(adapters::by_id(id).unwrap().about().switch, None, "{id}");
+    }
+}
+
+#[test]
+fn an_entry_is_off_only_by_its_clients_own_member_and_only_by_a_truth_value() {
+    let is_off = |id: &str, text: &str| {
+        let parsed = mcpolicy_clients::codec::parse(Format::Json(Dialect::STRICT), "x.json", text).unwrap();
+        adapters::by_id(id).unwrap().about().is_off(&parsed.root)
+    };
+    assert!(is_off("kiro", r#"{"disabled": true}"#) && is_off("goose", r#"{"enabled": false}"#));
+    for text in [
+        "{}",
+        r#"{"disabled": false}"#,
+        r#"{"disabled": "true"}"#,
+        r#"{"disabled": 1}"#,
+        r#"{"Disabled": true}"#,
+        r#"{"disabled": true, "disabled": false}"#,
+        r#"{"enabled": false}"#,
+    ] {
+        assert!(!is_off("kiro", text), "{text}");
+    }
+    for about in abouts().filter(|about| about.sure_switch().is_none()) {
+        assert!(!is_off(about.id, r#"{"disabled": true, "enabled": false}"#), "{}", about.id);
     }
 }
 
@@ -284,6 +338,17 @@ fn section(out: &mut String, about: &About) {
     if !about.notes.is_empty() {
         lines.push(about.notes.to_owned());
     }
+    lines.extend(about.switch.map(|switch| {
+        let set = format!("`{}`: `{}`", switch.member, switch.off);
+        match switch.holds {
+            Holds::In(versions) => {
+                format!("Its off switch in the entry: {set} ({versions}; {}).", switch.evidence)
+            }
+            Holds::NotAlways(why) => {
+                format!("Its off switch in the entry, {set} ({}), is not relied on: {why}.", switch.evidence)
+            }
+        }
+    }));
     lines.extend(elsewhere(about));
     if !lines.is_empty() {
         writeln!(out, "\n{}", lines.join(" ")).unwrap();

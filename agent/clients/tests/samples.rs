@@ -51,7 +51,7 @@ const SAMPLES: &[Sample] = &[
         "$CODEX_HOME/config.toml",
         &[
             "user h1 http: https://mcp.example.com/mcp",
-            "user old stdio: /bin/old (off)",
+            "user old stdio: /bin/old",
             "user s1 stdio: npx -y pkg@1",
             "user we ird.name http: https://x.example/mcp",
         ],

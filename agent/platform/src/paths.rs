@@ -47,6 +47,19 @@ pub fn of_user(environment: &Environment) -> Option<AgentFolders> {
     Some(AgentFolders { settings: settings.join("mcpolicy"), state: state.join("mcpolicy/state") })
 }
 
+/// Where a user of a home leaves requests to the agent of the machine: a place that does not go by the user's environment,
+/// which that agent does not know.
+pub fn requests_in(home: &Path) -> PathBuf {
+    let state = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/state" };
+    home.join(state).join("mcpolicy/requests")
+}
+
+/// Whether a path belongs to another user than the one that runs this. No, where users have no numbers.
+pub fn is_anothers(path: &Path) -> bool {
+    let owner = crate::machine::Machine::live().owner_uid(path);
+    owner.zip(crate::users::own_uid()).is_some_and(|(owner, own)| owner != own)
+}
+
 /// The bytes of a path, for another process of this program on this machine.
 pub fn to_bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()

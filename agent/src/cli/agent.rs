@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 use mcpolicy_platform::environment::Environment;
-use mcpolicy_platform::{privileges, users};
+use mcpolicy_platform::{paths, privileges, users};
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 
@@ -38,6 +38,10 @@ pub(super) struct Where {
 pub(super) struct Agent {
     pub(super) settings: Settings,
     pub(super) state: PathBuf,
+    /// State of the machine's agent, where this is a user who cannot look into it.
+    pub(super) machines: Option<PathBuf>,
+    /// Settings of the machine's agent, where there are any and this is a user's.
+    machines_settings: Option<PathBuf>,
     /// It is not the machine's agent but one user's.
     user_level: bool,
     root: Option<PathBuf>,
@@ -73,11 +77,57 @@ impl Where {
         let of_settings = self.state.clone().or_else(|| settings.state.dir.clone());
         let state = of_settings.or_else(|| places.map(|places| places.state)).context(unknown)?;
         let state = std::path::absolute(state)?;
-        Ok(Agent { settings, state, user_level, root: self.root.clone() })
+        let of_machine = Places::of(environment, false).filter(|_| user_level);
+        let others = || of_machine.as_ref().map(|places| places.state.clone()).into_iter();
+        let mut states = std::iter::once(state.clone()).chain(others());
+        let machines = states.find(|state| !users::is_privileged() && paths::is_anothers(state));
+        let machines_settings = of_machine.as_ref().map(|places| places.settings.clone());
+        let machines_settings = machines_settings.filter(|path| std::fs::symlink_metadata(path).is_ok());
+        let root = self.root.clone();
+        Ok(Agent { settings, state, machines, machines_settings, user_level, root })
     }
 }
 
 impl Agent {
+    /// Whether the state that was asked for is the machine's, which this user cannot look into.
+    pub(super) fn is_machines(&self) -> bool {
+        self.machines.as_ref() == Some(&self.state)
+    }
+
+    /// What a user is told where the machine's agent keeps what is looked for.
+    pub(super) fn machines_notice(&self) -> Option<String> {
+        let state = self.machines.as_ref()?;
+        Some(format!(
+            "the agent of this machine keeps its own in {}, which administrators see (`sudo mcpolicy quarantine list`); \
+             ask them for the id of what was taken from your files, and `mcpolicy quarantine purge ID` has it removed",
+            state.display()
+        ))
+    }
+
+    /// Refuses what only the agent of the machine can do.
+    pub(super) fn ensure_own(&self, what: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.is_machines(),
+            "{} belongs to the agent of this machine: an administrator {what}",
+            self.state.display()
+        );
+        Ok(())
+    }
+
+    /// Where no root of trust is named for a user's own run, whether the machine's agent has one.
+    pub(super) fn ensure_trust_root(&self) -> anyhow::Result<()> {
+        let Some(path) =
+            self.machines_settings.as_ref().filter(|_| self.settings.policy.trust_root.is_none())
+        else {
+            return Ok(());
+        };
+        anyhow::bail!(
+            "no trust root: this is your own run, and {} is for the machine's agent, which root runs; \
+             `sudo mcpolicy enforce --once` makes its pass, or give --policy and --trust-root as that file names them",
+            path.display()
+        )
+    }
+
     /// Takes the state folder for this process alone.
     pub(super) fn lock(&self) -> anyhow::Result<StateLock> {
         let taken = StateLock::take(&self.state);
@@ -138,4 +188,29 @@ pub(super) fn with_bounds<T>(run: impl FnOnce(&Bounds<'_>) -> T) -> T {
 pub(super) fn now() -> Timestamp {
     #[allow(clippy::disallowed_methods, reason = "here the time becomes a parameter")]
     Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_users_own_run_names_the_settings_of_the_machines_agent() {
+        let mut agent = Agent {
+            settings: Settings::default(),
+            state: "/home/ann/.local/state/mcpolicy/state".into(),
+            machines: Some("/var/lib/mcpolicy".into()),
+            machines_settings: Some("/etc/mcpolicy/agent.toml".into()),
+            user_level: true,
+            root: None,
+        };
+        let refused = agent.ensure_trust_root().unwrap_err().to_string();
+        assert!(refused.contains("/etc/mcpolicy/agent.toml") && refused.contains("sudo"), "{refused}");
+        agent.settings.policy.trust_root = Some("/srv/root.1.json".into());
+        agent.ensure_trust_root().unwrap();
+        agent.ensure_own("restores").unwrap();
+        assert!(agent.machines_notice().is_some_and(|notice| notice.contains("administrators")));
+        agent.state = "/var/lib/mcpolicy".into();
+        assert!(agent.ensure_own("restores").is_err());
+    }
 }

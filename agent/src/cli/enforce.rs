@@ -1,21 +1,26 @@
 //! `mcpolicy enforce`.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::document::Mode;
+use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
 
 use super::agent::{self, Where};
 use super::exit;
+use crate::enforce::act::Acted;
 use crate::enforce::pass::{self, On, Passed};
+use crate::enforce::plan::Left;
+use crate::enforce::restore::Restored;
 use crate::in_force;
 use crate::journal::{Action, End};
 use crate::output::json;
 use crate::output::text::visible;
+use crate::vault::Item;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -81,6 +86,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     if let Some(ceiling) = options.mode_ceiling {
         agent.lower_ceiling(ceiling.into());
     }
+    agent.ensure_own("makes its pass")?;
+    agent.ensure_trust_root()?;
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;
@@ -88,7 +95,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let homes = agent::homes(&ground, &redactor);
     let on = On { ground: &ground, homes: &homes };
     let passed = agent::with_bounds(|bounds| pass::pass(&setting, on, bounds))?;
-    let answer = Answer::of(&passed);
+    let answer = Answer::of(&passed, &redactor);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = if options.json { json::write_value(&answer, &mut out) } else { human(&answer, &mut out) };
     match written.and_then(|()| out.flush()) {
@@ -148,15 +155,34 @@ struct LeftAnswer {
 }
 
 impl Answer {
-    fn of(passed: &Passed) -> Self {
+    /// Names and paths are text of users: a secret in one is hidden, as everywhere.
+    fn of(passed: &Passed, redactor: &Redactor) -> Self {
         let about = passed.in_force.about(passed.ring.as_deref());
-        let path = |source: usize| passed.outcome.sources[source].source.path.to_string_lossy().into_owned();
-        let mut notices = passed.notices.clone();
-        notices.extend(about.notices);
-        for replayed in &passed.replayed {
+        let shown = |path: &Path| redactor.name(&path.to_string_lossy());
+        let path = |source: usize| shown(&passed.outcome.sources[source].source.path);
+        let replayed = passed.replayed.iter().map(|replayed| {
             let (end, detail) = (replayed.end.as_str(), &replayed.detail);
-            notices.push(format!("an earlier edit of {} was broken off: {end} ({detail})", replayed.path));
-        }
+            format!("an earlier edit of {} was broken off: {end} ({detail})", replayed.path)
+        });
+        let notices = passed.notices.iter().cloned().chain(about.notices).chain(replayed);
+        let file = |acted: &Acted| FileAnswer {
+            path: if acted.path.as_os_str().is_empty() { path(acted.source) } else { shown(&acted.path) },
+            outcome: acted.end,
+            detail: redactor.name(&acted.detail),
+            vault: acted.item.clone(),
+            actions: acted.actions.clone(),
+        };
+        let restored = |(item, restored): &(Item, Restored)| RestoredAnswer {
+            path: redactor.name(&item.path),
+            outcome: restored.end,
+            detail: redactor.name(&restored.detail),
+            vault: item.id.clone(),
+            entries: restored.entries.iter().map(|name| redactor.name(name)).collect(),
+        };
+        let left = |left: &Left| {
+            let item = &passed.outcome.entries[left.entry];
+            LeftAnswer { path: path(item.source), server: redactor.name(&item.entry.name), why: left.why }
+        };
         Self {
             schema: "mcpolicy/pass/v1",
             policy: PolicyActing {
@@ -167,41 +193,10 @@ impl Answer {
             },
             mode: in_force::word(passed.mode),
             entries: passed.outcome.entries.len(),
-            files: passed
-                .acted
-                .iter()
-                .map(|acted| FileAnswer {
-                    path: match acted.path.as_os_str().is_empty() {
-                        true => path(acted.source),
-                        false => acted.path.to_string_lossy().into_owned(),
-                    },
-                    outcome: acted.end,
-                    detail: acted.detail.clone(),
-                    vault: acted.item.clone(),
-                    actions: acted.actions.clone(),
-                })
-                .collect(),
-            restored: passed
-                .restored
-                .iter()
-                .map(|(item, restored)| RestoredAnswer {
-                    path: item.path.clone(),
-                    outcome: restored.end,
-                    detail: restored.detail.clone(),
-                    vault: item.id.clone(),
-                    entries: restored.entries.clone(),
-                })
-                .collect(),
-            left: passed
-                .plan
-                .left
-                .iter()
-                .map(|left| {
-                    let item = &passed.outcome.entries[left.entry];
-                    LeftAnswer { path: path(item.source), server: item.entry.name.clone(), why: left.why }
-                })
-                .collect(),
-            notices,
+            files: passed.acted.iter().map(file).collect(),
+            restored: passed.restored.iter().map(restored).collect(),
+            left: passed.plan.left.iter().map(left).collect(),
+            notices: notices.map(|notice| redactor.name(&notice)).collect(),
         }
     }
 }

@@ -37,10 +37,19 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let agent = options.r#where.agent(environment)?;
     let since = options.since.as_deref().map(|text| since(text, agent::now())).transpose()?;
+    if let Some(notice) = agent.machines_notice() {
+        super::complain(&format!("mcpolicy: {notice}"));
+    }
+    if agent.is_machines() {
+        return Ok(exit::PARTIAL);
+    }
     let (records, unreadable) = journal::read(&agent.state.join("journal"))?;
-    let wanted = wanted(&records, options, since);
+    let redactor = agent::redactor()?;
+    // the journal holds paths as they are, to finish what was broken off; people are shown no secret in one
+    let shown: Vec<Record> =
+        wanted(&records, options, since).into_iter().map(|record| record.redacted(&redactor)).collect();
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let written = wanted.iter().try_for_each(|record| match options.json {
+    let written = shown.iter().try_for_each(|record| match options.json {
         true => serde_json::to_writer(&mut out, record).map_err(io::Error::from).and_then(|()| writeln!(out)),
         false => human(record, &mut out),
     });

@@ -1,19 +1,22 @@
 //! `mcpolicy quarantine`: what was taken out of files, and how it comes back.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
 
-use super::agent::{self, Where};
+use super::agent::{self, Agent, Where};
 use super::exit;
 use crate::enforce::pass::{self, On};
+use crate::enforce::requests;
 use crate::journal::{End, Event, Journal, What};
 use crate::output::json;
 use crate::output::text::visible;
-use crate::vault::{Item, State, Vault};
+use crate::vault::{Item, State, Vault, VaultError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -26,6 +29,8 @@ pub(super) enum Command {
     /// Exit codes: 0 restored; 1 not, and why is said; 2 wrong usage.
     Restore(One),
     /// Remove an item for good; what it holds can then not be restored
+    ///
+    /// A user asks the agent of the machine for it: its next pass removes what was taken from that user's files.
     Purge(One),
 }
 
@@ -97,6 +102,9 @@ struct ListAnswer {
     schema: &'static str,
     items: Vec<ItemAnswer>,
     damaged: Vec<String>,
+    /// Where others than this user's own items are, and how to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<String>,
 }
 
 fn answer(item: &Item, redactor: &Redactor) -> ItemAnswer {
@@ -123,7 +131,11 @@ fn answer(item: &Item, redactor: &Redactor) -> ItemAnswer {
 fn list(options: &List, environment: &Environment) -> anyhow::Result<u8> {
     let agent = options.r#where.agent(environment)?;
     let redactor = agent::redactor()?;
-    let (items, damaged) = Vault::look(&agent.state.join("vault"))?.items()?;
+    let (items, damaged) = match agent.is_machines() {
+        true => (Vec::new(), Vec::new()),
+        false => Vault::look(&agent.state.join("vault"))?.items()?,
+    };
+    let elsewhere = agent.machines_notice();
     let wanted = |item: &&Item| {
         (options.all || item.state != State::Restored)
             && options.user.as_deref().is_none_or(|user| user == item.user)
@@ -133,10 +145,14 @@ fn list(options: &List, environment: &Environment) -> anyhow::Result<u8> {
     let partial = !damaged.is_empty();
     say(|out| {
         if options.json {
-            return json::write_value(&ListAnswer { schema: "mcpolicy/quarantine/v1", items, damaged }, out);
+            let schema = "mcpolicy/quarantine/v1";
+            return json::write_value(&ListAnswer { schema, items, damaged, elsewhere }, out);
         }
-        if items.is_empty() {
-            writeln!(out, "nothing is in quarantine")?;
+        match &elsewhere {
+            Some(elsewhere) if items.is_empty() => writeln!(out, "you have nothing here; {elsewhere}")?,
+            Some(elsewhere) => writeln!(out, "! {elsewhere}")?,
+            None if items.is_empty() => writeln!(out, "nothing is in quarantine")?,
+            None => {}
         }
         for item in &items {
             let servers: Vec<&str> = item.entries.iter().map(|entry| entry.server.as_str()).collect();
@@ -158,7 +174,12 @@ fn list(options: &List, environment: &Environment) -> anyhow::Result<u8> {
 fn show(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     let agent = options.r#where.agent(environment)?;
     let redactor = agent::redactor()?;
-    let item = answer(&Vault::look(&agent.state.join("vault"))?.item(&options.id)?, &redactor);
+    let own = own(&agent, &options.id);
+    let item = match (own, agent.machines_notice()) {
+        (Ok(item), _) => answer(&item, &redactor),
+        (Err(error), None) => return Err(error.into()),
+        (Err(_), Some(elsewhere)) => anyhow::bail!("{} is none of your own; {elsewhere}", options.id),
+    };
     say(|out| {
         if options.json {
             return json::write_value(&item, out);
@@ -182,15 +203,26 @@ fn show(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     Ok(exit::OK)
 }
 
+/// An item of the vault that this user may look into.
+fn own(agent: &Agent, id: &str) -> Result<Item, VaultError> {
+    if agent.is_machines() {
+        return Err(VaultError::NoItem(id.to_owned()));
+    }
+    Vault::look(&agent.state.join("vault"))?.item(id)
+}
+
 fn restore(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     let agent = options.r#where.agent(environment)?;
+    agent.ensure_own("restores from it")?;
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;
     let setting = agent.setting(agent::now(), &redactor);
     let homes = agent::homes(&ground, &redactor);
     let on = On { ground: &ground, homes: &homes };
-    let restored = pass::restore(&setting, on, &options.id)?;
+    let mut restored = pass::restore(&setting, on, &options.id)?;
+    restored.entries.iter_mut().for_each(|name| *name = redactor.name(name));
+    restored.detail = redactor.name(&restored.detail);
     say(|out| {
         if options.json {
             let answer = serde_json::json!({
@@ -213,8 +245,29 @@ fn restore(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     Ok(if restored.end == End::Applied { exit::OK } else { exit::FINDINGS })
 }
 
+/// Leaves word for the agent of the machine, whose vault no user can look into.
+fn ask_to_purge(options: &One, environment: &Environment) -> anyhow::Result<u8> {
+    let home = environment.get("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    requests::leave(&home.context("set HOME: the request is left there")?, &options.id)?;
+    say(|out| match options.json {
+        true => {
+            let answer = serde_json::json!({ "schema": "mcpolicy/purge-requested/v1", "id": options.id });
+            json::write_value(&answer, out)
+        }
+        false => writeln!(
+            out,
+            "asked: the next pass of this machine's agent purges {}, if it was taken from your files",
+            options.id
+        ),
+    })?;
+    Ok(exit::OK)
+}
+
 fn purge(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     let agent = options.r#where.agent(environment)?;
+    if agent.machines.is_some() && matches!(own(&agent, &options.id), Err(VaultError::NoItem(_))) {
+        return ask_to_purge(options, environment);
+    }
     let _lock = agent.lock()?;
     let vault = Vault::open(&agent.state.join("vault"))?;
     let item = vault.item(&options.id)?;
@@ -225,7 +278,8 @@ fn purge(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     );
     let now = agent::now();
     let (mut journal, _) = Journal::open(&agent.state.join("journal"), now)?;
-    let detail = format!("the original of {} ({}) was removed for good", item.path, item.id);
+    let path = agent::redactor()?.name(&item.path);
+    let detail = format!("the original of {path} ({}) was removed for good", item.id);
     // said before it is done: what is gone must have a trace
     journal.append(now, What::Event(Event { user: item.user.clone(), ..Event::new("purged", detail) }))?;
     vault.forget(&item)?;

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use mcpolicy_clients::adapter::About;
 use mcpolicy_clients::edit::{self, Change, Place};
 use mcpolicy_schema::document::{Mode, PolicyDocument};
 use mcpolicy_schema::redact::Redactor;
@@ -17,7 +18,7 @@ use super::plan::{FilePlan, Plan, Target, Wish, plan_knowing};
 use super::swap::{Swap, Try};
 use crate::assess::{Assessed, assess};
 use crate::discover::source::Source;
-use crate::journal::{Action, End, Journal, JournalError};
+use crate::journal::{Action, End, Event, Journal, JournalError, What};
 use crate::judge::Judge;
 use crate::pipeline::{Ground, Outcome, SourceResult};
 use crate::vault::{Item, Taken, Vault, VaultError};
@@ -130,6 +131,41 @@ impl Hands<'_, '_, '_> {
             ),
             ..acted
         }))
+    }
+
+    /// What was not done, with the servers and rules that it was about: a file that cannot be opened says nothing of them.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn named(&mut self, acted: Acted, file: &FilePlan, outcome: &Outcome) -> Result<Acted, ActError> {
+        if acted.end != End::Failed || !acted.actions.is_empty() {
+            return Ok(acted);
+        }
+        let targets = file.targets.iter().take(MAX_NOT_DONE);
+        let actions: Vec<Action> =
+            targets.map(|target| self.action(&outcome.entries[target.entry], LEFT)).collect();
+        let source = &outcome.sources[file.source].source;
+        let user = source.home.map_or_else(String::new, |at| self.ground.homes[at].user.clone());
+        let path = self.redactor.name(&source.path.to_string_lossy());
+        let why = self.redactor.name(&acted.detail);
+        let mut said = Vec::new();
+        for action in &actions {
+            let rule = action.rule.as_deref().map_or_else(String::new, |rule| format!(", rule {rule}"));
+            said.push(Event {
+                user: user.clone(),
+                server: action.server.clone(),
+                ..Event::new(NOT_DONE, format!("{path}: {}{rule}; {why}", action.code))
+            });
+        }
+        let more = file.targets.len() - actions.len();
+        if more > 0 {
+            let detail = format!("{path}: as many more; {why}");
+            said.push(Event { user, count: Some(more as u64), ..Event::new(NOT_DONE, detail) });
+        }
+        for event in said {
+            self.journal.append(self.now, What::Event(event))?;
+        }
+        Ok(Acted { actions, ..acted })
     }
 
     fn attempt(&mut self, at: usize, source: &Source) -> Result<Try, ActError> {
@@ -303,10 +339,16 @@ impl Hands<'_, '_, '_> {
         same.next().is_some_and(allowed) && same.next().is_none()
     }
 
-    /// The client's own off switch, if setting it is seen as that by its adapter.
+    /// The off switch in the entry, if every client that would load it says of itself that it obeys what is written then.
     fn disable(&mut self, home: usize, source: &Source, item: &Assessed) -> Option<Change> {
-        for (pointer, value) in [("/disabled", true), ("/enabled", false)] {
-            let change = Change::SetFlag { at: place(item), pointer: pointer.to_owned(), value };
+        let abouts = source.readings.iter().map(|reading| reading.adapter.about());
+        let loads = |id: &str| item.entry.readers.iter().any(|reader| reader.client == id);
+        let switches = abouts.filter(|about| loads(about.id)).map(About::sure_switch);
+        // one without a switch starts it: nothing needs to be tried
+        let switches = switches.collect::<Option<Vec<_>>>()?;
+        for switch in switches {
+            let pointer = format!("/{}", switch.member);
+            let change = Change::SetFlag { at: place(item), pointer, value: switch.off };
             let Ok(mut edited) = self.homes.apply(home, std::slice::from_ref(&change)) else { continue };
             let after = self.judged(source, &mut edited.held);
             let mut same = after.entries.iter().filter(|other| other.entry.key_path == item.entry.key_path);
@@ -385,6 +427,13 @@ impl Hands<'_, '_, '_> {
         }
     }
 }
+
+/// What is said of an entry that stays though it is denied.
+const LEFT: &str = "left";
+/// The code of the same in the journal.
+const NOT_DONE: &str = "not-done";
+/// Most entries of one file of which it is said one by one.
+const MAX_NOT_DONE: usize = 20;
 
 /// Longest name of a server in the journal, in bytes.
 const MAX_NAME: usize = 256;

@@ -12,6 +12,7 @@ use mcpolicy_schema::limits::MAX_POLICY_BODY_BYTES;
 use mcpolicy_schema::policy::Policy;
 use serde::{Deserialize, Serialize};
 
+use crate::disk_advice::{advice, of_read};
 use crate::vault::digest_of;
 
 /// Crashes within [`CRASH_WINDOW`] after which the policy before takes over.
@@ -23,14 +24,14 @@ const MAX_STATE_BYTES: u64 = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
     /// A step on the disk failed.
-    #[error("cannot {step} {}: {source}; look at the disk's space and rights", path.display())]
+    #[error("cannot {step} {}: {cause}{}", path.display(), advice(cause))]
     Disk {
         /// What was to be done.
         step: &'static str,
         /// With which file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -107,7 +108,7 @@ impl Activation {
             // one that cannot be read is as none: the newest verified policy acts
             Ok(snapshot) => serde_json::from_slice(&snapshot.bytes).unwrap_or_default(),
             Err(ReadError::NotFound) => State::default(),
-            Err(error) => return Err(disk("read", &path)(io::Error::other(error.to_string()))),
+            Err(error) => return Err(disk("read", &path)(of_read(&error))),
         };
         Ok(Self { folder: folder.to_owned(), state })
     }
@@ -237,7 +238,7 @@ impl Activation {
 }
 
 fn disk(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ActivationError {
-    move |source| ActivationError::Disk { step, path: path.to_owned(), source }
+    move |cause| ActivationError::Disk { step, path: path.to_owned(), cause }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod places;
 pub mod plan;
 pub mod remembered;
 pub mod replay;
+pub mod requests;
 pub mod restore;
 pub mod restore_beside;
 mod swap;

@@ -18,6 +18,7 @@ use super::known::{self, Knowledge};
 use super::plan::{self, FilePlan, Known, Plan, Target};
 use super::remembered::Remembered;
 use super::replay::{Replayed, end_unannounced, replay};
+use super::requests;
 use super::restore::{Asked, FILE_IS_GONE, Restored};
 use crate::discover::source::Source;
 use crate::gap::Gap;
@@ -118,7 +119,7 @@ fn pass_opened(
     finish_broken(setting, on, opened)?;
     let trust = bring(setting, opened)?;
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
-    let mut outcome = scan(setting, on, bounds);
+    let (mut outcome, asked) = scan(setting, on, bounds);
     let before = opened.remembered.clone();
     opened.remembered.begin(ground, &outcome, &|at| homes.has_failed(at));
     let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, opened)?;
@@ -156,10 +157,16 @@ fn pass_opened(
     if !in_force.expired {
         remembered.allow(ground, &outcome, &|at| homes.has_failed(at));
     }
+    remembered.count_unanswered(ground, &|at| homes.has_failed(at));
     remembered
         .save(&setting.state.join("remembered.json"), &before)
         .context("cannot keep what was allowed")?;
+    // one's own vault is purged by the command itself
+    if homes.is_apart() {
+        requests::purge(setting, on, (&opened.vault, &mut opened.journal), &asked)?;
+    }
     keep_house(setting, opened)?;
+    opened.remembered = remembered;
     tell_unseen(ground, &outcome, opened)?;
     let failed = tell_failed(setting, on, opened)?;
     let (replayed, notices) = (Vec::new(), Vec::new());
@@ -221,6 +228,7 @@ fn act_on(
         return Ok(());
     }
     let done = hands.act(file.source, source)?;
+    let done = hands.named(done, file, outcome)?;
     let approvals = hands.clean_approvals(file.source, source, &done.gone)?;
     if let Some(item) = &done.item {
         hands.note_cleaned(item, source, &approvals)?;
@@ -235,12 +243,17 @@ fn act_on(
 }
 
 /// What is machine-wide by ourselves, each home by whoever may look at it.
-fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> Outcome {
+/// Beside what was found, which originals the users of the homes ask to have purged.
+fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> (Outcome, Vec<(usize, Vec<String>)>) {
     let On { ground, homes } = on;
     let machine_wide = ground::of_machine(ground, homes.is_apart());
     let mut outcome = pipeline::scan(&machine_wide, bounds, setting.redactor);
     outcome.gaps.extend(ground.gaps.iter().cloned());
-    homes.scan(bounds, |at, scanned| outcome.append(at, scanned));
+    let mut asked = Vec::new();
+    homes.scan(bounds, |at, mut scanned| {
+        asked.push((at, std::mem::take(&mut scanned.purges)));
+        outcome.append(at, scanned);
+    });
     for (at, failure) in homes.failed() {
         let home = &ground.homes[at].layout.home;
         outcome.gaps.push(Gap::at("worker-failed", failure.to_string(), home).of_home(Some(at)));
@@ -248,7 +261,7 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> Outcome {
     pipeline::look_at_processes(ground, &mut outcome, setting.redactor);
     outcome.gaps.sort();
     outcome.gaps.dedup();
-    outcome
+    (outcome, asked)
 }
 
 /// Files of clients that the system does not let be read, and why. A link that leads nowhere hides nothing, and what is
@@ -298,8 +311,18 @@ fn tell_failed(
     let mut failed = Vec::new();
     for (at, failure) in on.homes.failed() {
         let home = &on.ground.homes[at];
-        let detail = format!("the home {} is not done: {failure}", home.layout.home.display());
-        let event = Event { user: home.user.clone(), ..Event::new("worker-failed", &detail) };
+        let path = home.layout.home.display();
+        let times = opened.remembered.unanswered(&home.user);
+        let detail = match times {
+            0 | 1 => format!("the home {path} is not done: {failure}"),
+            _ => format!("the home {path} is not done, {times} passes in a row: {failure}"),
+        };
+        let said = setting.redactor.name(&detail);
+        let event = Event {
+            user: home.user.clone(),
+            count: (times > 0).then_some(times),
+            ..Event::new("worker-failed", said)
+        };
         opened.journal.append(setting.now, What::Event(event))?;
         opened.notices.push(detail);
         failed.push((home.user.clone(), failure));
@@ -638,7 +661,8 @@ fn prune_vault(setting: &Setting<'_>, vault: &Vault, journal: &mut Journal) -> a
     let keep_after = days_before(setting.now, limits.keep_days);
     let pruned = vault.prune(Limits { keep_after, most_bytes: u64::from(limits.max_mib) << 20 })?;
     for item in pruned.items {
-        let what = format!("the original of {} ({}) is not kept any longer", item.path, item.id);
+        let path = setting.redactor.name(&item.path);
+        let what = format!("the original of {path} ({}) is not kept any longer", item.id);
         let event = Event { user: item.user, ..Event::new("vault-pruned", what) };
         journal.append(setting.now, What::Event(event))?;
     }

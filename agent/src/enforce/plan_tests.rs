@@ -18,7 +18,7 @@ fn a_ceiling_only_ever_lowers_the_mode() {
     assert_eq!(mode_under(Some(Mode::Hold), Mode::Enforce), Mode::Hold);
 }
 
-const PATH: &str = "/home/ann/.cursor/mcp.json";
+const PATH: &str = "/home/ann/.kiro/settings/mcp.json";
 
 fn document(settings: &str) -> PolicyDocument {
     let text =
@@ -26,16 +26,16 @@ fn document(settings: &str) -> PolicyDocument {
     toml::from_str(&text).unwrap()
 }
 
-/// A denied entry of a file of Cursor, as an outcome of its own.
+/// A denied entry of a file of Kiro, which has a switch in the entry, as an outcome of its own.
 fn denied(reason: FindingCode, pin: Option<&str>, disabled: bool) -> Outcome {
-    let reading = reading_for("cursor", Path::new(PATH)).unwrap();
+    let reading = reading_for("kiro", Path::new(PATH)).unwrap();
     let source = Source::new(PATH.into(), Some(0), reading);
     let text =
         format!(r#"{{"mcpServers":{{"db":{{"command":"npx","args":["-y","db"],"disabled":{disabled}}}}}}}"#);
     let taken = inventory::take(&source, text.as_bytes());
     let redactor = Redactor::new(&[7; 32]);
     let mut item = assess(taken.entries.into_iter().next().unwrap(), 0, None, &redactor);
-    item.entry.disabled = disabled;
+    assert_eq!(item.entry.disabled, disabled);
     item.judgement = Some(judgement(reason, pin));
     let result = SourceResult {
         source,

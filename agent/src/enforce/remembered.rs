@@ -28,6 +28,9 @@ pub struct Remembered {
     pub allowed: ByUser,
     /// Users of whom that has been noted; what comes later was not there first.
     begun: BTreeSet<String>,
+    /// How many passes in a row gave no answer about a user's home.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unanswered: BTreeMap<String, u64>,
 }
 
 impl Remembered {
@@ -74,6 +77,20 @@ impl Remembered {
         found.retain(|user, _| new.contains(user));
         self.first_seen.extend(found);
         self.begun.extend(new);
+    }
+
+    /// Counts the homes that gave no answer; one that did begins anew.
+    pub fn count_unanswered(&mut self, ground: &Ground, has_failed: &dyn Fn(usize) -> bool) {
+        let before = std::mem::take(&mut self.unanswered);
+        let failed = ground.homes.iter().enumerate().filter(|(at, _)| has_failed(*at));
+        self.unanswered = failed
+            .map(|(_, home)| (home.user.clone(), before.get(&home.user).map_or(1, |count| count + 1)))
+            .collect();
+    }
+
+    /// How many passes in a row a user's home gave no answer.
+    pub fn unanswered(&self, user: &str) -> u64 {
+        self.unanswered.get(user).copied().unwrap_or(0)
     }
 
     /// Takes note of what a policy that has not expired allows. Of homes that were not looked into, what was known

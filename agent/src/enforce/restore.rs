@@ -287,8 +287,10 @@ impl Hands<'_, '_, '_> {
                 return Ok(Restored::not(End::Failed, detail));
             }
         };
-        self.journal
-            .append(self.now, What::Outcome(Ended { intent, outcome: end, detail: detail.clone() }))?;
+        self.journal.append(
+            self.now,
+            What::Outcome(Ended { intent, outcome: end, detail: self.redactor.name(&detail) }),
+        )?;
         let names = if end == End::Applied { self.mark_restored(item, entries)? } else { Vec::new() };
         Ok(Restored { end, entries: names, detail })
     }

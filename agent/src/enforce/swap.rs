@@ -160,7 +160,9 @@ impl Hands<'_, '_, '_> {
     }
 
     fn outcome(&mut self, intent: u64, outcome: End, detail: &str) -> Result<(), ActError> {
-        self.journal.append(self.now, What::Outcome(Ended { intent, outcome, detail: detail.to_owned() }))?;
+        // it may name a folder of the user
+        let detail = self.redactor.name(detail);
+        self.journal.append(self.now, What::Outcome(Ended { intent, outcome, detail }))?;
         Ok(())
     }
 }

@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use mcpolicy_platform::durable;
 use sha2::{Digest, Sha256};
 
+use crate::disk_advice::advice;
 pub use record::{Action, End, Event, Intent, NOTHING_BEFORE, Outcome, Record, What};
 use segments::Segment;
 
@@ -37,14 +38,14 @@ const MAX_RECORD_BYTES: usize = 24 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// A step on the disk failed.
-    #[error("the journal cannot {step} {}: {source}; look at the disk's space and rights", path.display())]
+    #[error("the journal cannot {step} {}: {cause}{}", path.display(), advice(cause))]
     Disk {
         /// What was to be done.
         step: &'static str,
         /// With which file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A record is longer than what is read again.
     #[error(
@@ -181,7 +182,7 @@ impl Journal {
         if let Err(source) = appended {
             // half a line must not become the beginning of the next one
             let _ = durable::cut(&segment.path, segment.bytes);
-            return Err(JournalError::Disk { step: "append to", path: segment.path.clone(), source });
+            return Err(JournalError::Disk { step: "append to", path: segment.path.clone(), cause: source });
         }
         if is_full {
             durable::sync_directory(&self.folder).map_err(disk("sync", &self.folder))?;
@@ -262,5 +263,5 @@ fn digest(line: &[u8]) -> String {
 }
 
 fn disk(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
-    move |source| JournalError::Disk { step, path: path.to_owned(), source }
+    move |cause| JournalError::Disk { step, path: path.to_owned(), cause }
 }

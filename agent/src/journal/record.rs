@@ -1,6 +1,7 @@
 //! What one line of the journal says. A frozen format: members may be added, none changes or leaves.
 
 use jiff::Timestamp;
+use mcpolicy_schema::redact::Redactor;
 use serde::{Deserialize, Serialize};
 
 use super::digest;
@@ -38,6 +39,30 @@ impl Record {
         line.extend_from_slice(check.as_bytes());
         line.extend_from_slice(b"\"}");
         Ok(line)
+    }
+
+    /// The same for people: names, paths and reasons without what is a secret by its shape. Not the record that the
+    /// chain proves.
+    #[must_use]
+    pub fn redacted(&self, redactor: &Redactor) -> Self {
+        let hidden = |text: &str| redactor.name(text);
+        let what = match &self.what {
+            What::Intent(intent) => What::Intent(Intent {
+                path: hidden(&intent.path),
+                home: hidden(&intent.home),
+                actions: intent.actions.iter().map(|action| action.redacted(redactor)).collect(),
+                ..intent.clone()
+            }),
+            What::Outcome(outcome) => {
+                What::Outcome(Outcome { detail: hidden(&outcome.detail), ..outcome.clone() })
+            }
+            What::Event(event) => What::Event(Event {
+                detail: hidden(&event.detail),
+                server: hidden(&event.server),
+                ..event.clone()
+            }),
+        };
+        Self { what, ..self.clone() }
     }
 
     /// What a line says; nothing if it is not, byte for byte, what was written.
@@ -90,7 +115,8 @@ pub struct Intent {
 /// What is done to one entry, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
-    /// `quarantine`, `revert`, `pin`, `disable`, `quarantine-file`, `switch-off`, `approval`, `restore`.
+    /// `quarantine`, `revert`, `pin`, `disable`, `quarantine-file`, `switch-off`, `approval`, `restore`;
+    /// `left` where nothing could be done.
     pub action: String,
     /// Name of the entry as reports show it; empty for a whole file.
     pub server: String,
@@ -105,6 +131,12 @@ pub struct Action {
     /// The rule that decided or came nearest, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+}
+
+impl Action {
+    fn redacted(&self, redactor: &Redactor) -> Self {
+        Self { server: redactor.name(&self.server), detail: redactor.name(&self.detail), ..self.clone() }
+    }
 }
 
 /// How an action ended.
@@ -148,8 +180,8 @@ pub struct Outcome {
 /// Anything else worth keeping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Stable code: `pass`, `policy-accepted`, `policy-held`, `policy-refused`, `restored`, `purged`, `torn-record`,
-    /// `journal-damaged`, `journal-cut`.
+    /// Stable code: `policy-accepted`, `policy-activated`, `policy-held`, `policy-refused`, `not-done`, `worker-failed`,
+    /// `vault-pruned`, `purged`, `purge-refused`, `torn-record`, `journal-damaged`, `journal-cut`.
     pub code: String,
     /// In words.
     pub detail: String,

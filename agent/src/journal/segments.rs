@@ -1,11 +1,11 @@
 //! The files of a journal.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use mcpolicy_platform::machine::{Machine, ReadError};
 
 use super::{JournalError, Record, disk};
+use crate::disk_advice::of_read;
 
 const SUFFIX: &str = ".ndjson";
 /// Largest segment that is read, in bytes: one begins anew after a mebibyte, and no record is longer than 24.
@@ -28,7 +28,7 @@ impl Segment {
     pub(super) fn read(&self) -> Result<Vec<u8>, JournalError> {
         match Machine::live().read(&self.path, None, MAX_BYTES) {
             Ok(snapshot) => Ok(snapshot.bytes),
-            Err(error) => Err(disk("read", &self.path)(io::Error::other(error.to_string()))),
+            Err(error) => Err(disk("read", &self.path)(of_read(&error))),
         }
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Segment>, JournalError> {
     let entries = match Machine::live().list(folder) {
         Ok(entries) => entries,
         Err(ReadError::NotFound) => return Ok(Vec::new()),
-        Err(error) => return Err(disk("list", folder)(io::Error::other(error.to_string()))),
+        Err(error) => return Err(disk("list", folder)(of_read(&error))),
     };
     let mut segments = Vec::new();
     for entry in entries {

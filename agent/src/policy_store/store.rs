@@ -14,6 +14,7 @@ use mcpolicy_schema::trust::{Kept, Refusal, State, Trust};
 use serde::{Deserialize, Serialize};
 
 use super::Disk;
+use crate::disk_advice::advice;
 
 const STATE: &str = "state.json";
 const PREVIOUS: &str = "previous.json";
@@ -24,14 +25,14 @@ const MAX_STATE_BYTES: u64 = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A step on the disk failed.
-    #[error("the policy store cannot {step} {name}: {source}; look at the disk's space and rights")]
+    #[error("the policy store cannot {step} {name}: {cause}{}", advice(cause))]
     Disk {
         /// What was to be done.
         step: &'static str,
         /// With which file.
         name: String,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Neither the pinned root nor a stored one can be used.
     #[error(transparent)]
@@ -272,5 +273,5 @@ fn bytes_of(generation: &Generation) -> Result<Vec<u8>, StoreError> {
 
 fn failed(step: &'static str, name: &str) -> impl FnOnce(io::Error) -> StoreError {
     let name = name.to_owned();
-    move |source| StoreError::Disk { step, name, source }
+    move |cause| StoreError::Disk { step, name, cause }
 }

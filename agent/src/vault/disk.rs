@@ -32,7 +32,7 @@ pub(super) fn remove(path: &Path) -> Result<(), VaultError> {
 }
 
 pub(super) fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VaultError {
-    move |source| VaultError::Disk { step, path: path.to_owned(), source }
+    move |cause| VaultError::Disk { step, path: path.to_owned(), cause }
 }
 
 fn step(name: &'static str, path: &Path, act: impl FnOnce() -> io::Result<()>) -> Result<(), VaultError> {

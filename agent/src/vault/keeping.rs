@@ -1,7 +1,6 @@
 //! How long originals stay: whole for a day, their pieces for the vault's time, and never more than its size.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +8,7 @@ use mcpolicy_platform::machine::Machine;
 
 use super::disk::{self, UNFINISHED, failed};
 use super::{Item, State, Vault, VaultError};
+use crate::disk_advice::of_read;
 
 /// Time after which a whole original shrinks to the pieces that were taken out, where the change was proved.
 const WHOLE_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -126,7 +126,7 @@ impl Vault {
     pub(super) fn clear_unfinished(&self) -> Result<(), VaultError> {
         for part in [self.folder.clone(), self.folder.join("items")] {
             let entries = Machine::live().list(&part);
-            let entries = entries.map_err(|e| failed("list", &part)(io::Error::other(e.to_string())))?;
+            let entries = entries.map_err(|e| failed("list", &part)(of_read(&e)))?;
             for entry in entries {
                 let path = part.join(&entry.name);
                 if path.extension().is_some_and(|ending| ending == UNFINISHED) {
@@ -156,7 +156,7 @@ impl Vault {
     pub(super) fn files(&self, part: &str) -> Result<Vec<(String, u64)>, VaultError> {
         let folder = self.folder.join(part);
         let entries = Machine::live().list(&folder);
-        let entries = entries.map_err(|e| failed("list", &folder)(io::Error::other(e.to_string())))?;
+        let entries = entries.map_err(|e| failed("list", &folder)(of_read(&e)))?;
         let mut files = Vec::new();
         for name in entries.iter().filter_map(|entry| entry.name.to_str()) {
             let path = folder.join(name);

@@ -22,6 +22,7 @@ use mcpolicy_platform::durable;
 use mcpolicy_platform::machine::{Machine, ReadError};
 use sha2::{Digest, Sha256};
 
+use crate::disk_advice::{advice, of_read};
 use disk::failed;
 
 pub use item::{Beside, Item, State, Taken};
@@ -42,14 +43,14 @@ pub type Kept = (std::ops::Range<u64>, Vec<u8>);
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// A step on the disk failed.
-    #[error("the vault cannot {step} {}: {source}; look at the disk's space and rights", path.display())]
+    #[error("the vault cannot {step} {}: {cause}{}", path.display(), advice(cause))]
     Disk {
         /// What was to be done.
         step: &'static str,
         /// With which file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A description is no JSON of ours, or an object is not what its name says.
     #[error("{} of the vault is damaged", path.display())]
@@ -204,7 +205,7 @@ impl Vault {
         let bytes = match Machine::live().read(&path, None, MAX_ITEM_BYTES) {
             Ok(snapshot) => snapshot.bytes,
             Err(ReadError::NotFound) => return Err(VaultError::NoItem(id.to_owned())),
-            Err(error) => return Err(failed("read", &path)(io::Error::other(error.to_string()))),
+            Err(error) => return Err(failed("read", &path)(of_read(&error))),
         };
         serde_json::from_slice(&bytes).map_err(|_| VaultError::Damaged { path })
     }
@@ -217,7 +218,7 @@ impl Vault {
         let folder = self.folder.join("items");
         let names = match Machine::live().list(&folder) {
             Err(ReadError::NotFound) => return Ok((Vec::new(), Vec::new())),
-            names => names.map_err(|e| failed("list", &folder)(io::Error::other(e.to_string())))?,
+            names => names.map_err(|e| failed("list", &folder)(of_read(&e)))?,
         };
         let (mut items, mut damaged) = (Vec::new(), Vec::new());
         for name in names.iter().filter_map(|entry| entry.name.to_str()?.strip_suffix(".json")) {
@@ -292,7 +293,7 @@ impl Vault {
             return Err(VaultError::Damaged { path });
         }
         let bytes = Machine::live().read(&path, None, MAX_OBJECT_BYTES);
-        let bytes = bytes.map_err(|e| failed("read", &path)(io::Error::other(e.to_string())))?.bytes;
+        let bytes = bytes.map_err(|e| failed("read", &path)(of_read(&e)))?.bytes;
         if digest_of(&bytes) == digest { Ok(bytes) } else { Err(VaultError::Damaged { path }) }
     }
 }

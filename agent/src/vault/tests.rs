@@ -304,3 +304,15 @@ fn nobody_else_can_look_into_the_vault() {
     }
     assert!(folder.path().join("vault/CACHEDIR.TAG").exists());
 }
+
+#[test]
+fn an_error_of_the_disk_is_told_once_and_with_what_helps_against_it() {
+    let refused = |kind| {
+        let error = disk::failed("read", Path::new("/v/items"))(std::io::Error::from(kind));
+        format!("{:#}", anyhow::Error::from(error))
+    };
+    let said = refused(std::io::ErrorKind::PermissionDenied);
+    assert_eq!(said.matches("permission denied").count(), 1, "{said}");
+    assert!(said.contains("run it as the user") && !said.contains("room"), "{said}");
+    assert!(refused(std::io::ErrorKind::StorageFull).contains("make room"));
+}

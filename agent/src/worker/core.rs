@@ -7,6 +7,7 @@ use std::time::Duration;
 use mcpolicy_clients::edit::{self, Change};
 use mcpolicy_clients::template::Layout;
 use mcpolicy_platform::machine::{Account, Machine, ReadError};
+use mcpolicy_platform::paths;
 use mcpolicy_platform::secure_fs::{ClientLock, Fault, HomeDir, Original, ReplaceError, TempName};
 use mcpolicy_schema::redact::Redactor;
 use sha2::{Digest as _, Sha256};
@@ -16,6 +17,7 @@ use super::{Answer, Broken, Channel, Draft, Failure, Held, Opened, Request, Scan
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
 use crate::enforce::last_allowed::Caps;
+use crate::enforce::requests;
 use crate::pipeline::{self, Bounds};
 use crate::vault::digest_of;
 use crate::{ground, inventory};
@@ -135,6 +137,10 @@ impl<'r> Core<'r> {
             Request::Kept(aside) => Ok(Answer::Kept(self.place().kept(&aside))),
             Request::OpenKept { aside, path } => self.open_kept(aside, &path),
             Request::Settle(settling) => self.settle(settling),
+            Request::Withdraw(ids) => {
+                requests::withdraw(&self.requests(), &ids);
+                Ok(Answer::Done)
+            }
             Request::Look(path) => Ok(self.look(&path)),
             Request::Hash { path, most } => hash(&self.spec.machine, &path, most)
                 .map(|(sha256, length)| Answer::Digest { sha256, length })
@@ -154,12 +160,18 @@ impl<'r> Core<'r> {
             entries: outcome.entries,
             gaps,
             findings: ground.findings.drain(..).map(|(path, _, finding)| (path, finding)).collect(),
+            purges: requests::waiting(&self.requests()),
             directories: outcome.directories,
             files_read: outcome.files_read,
         };
         shed::not_ours(&mut scanned, &self.spec.home.layout.home, &self.spec.others);
         shed::by_number(&mut scanned);
         scanned
+    }
+
+    /// Where the home's user leaves requests.
+    fn requests(&self) -> PathBuf {
+        paths::requests_in(&self.spec.machine.host_path(&self.spec.home.layout.home))
     }
 
     fn home(&self) -> Result<HomeDir, String> {

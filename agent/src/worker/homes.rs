@@ -258,6 +258,11 @@ impl<'g> Homes<'g> {
         }
     }
 
+    /// Removes requests of a home's user that were dealt with. Without an answer they are met once more.
+    pub fn withdraw(&self, at: usize, ids: Vec<String>) {
+        let _ = self.ask(at, Request::Withdraw(ids), |answer| matches!(answer, Answer::Done));
+    }
+
     /// The index of the home at a path.
     pub fn index_of(&self, home: &Path) -> Option<usize> {
         self.paths.iter().position(|path| path == home)

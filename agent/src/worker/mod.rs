@@ -80,6 +80,8 @@ pub enum Request {
     Settle(Settling),
     /// What a path leads to, as a program.
     Look(PathBuf),
+    /// Remove these requests, which were dealt with.
+    Withdraw(Vec<String>),
     /// The digest of a file of at most so many bytes.
     Hash {
         /// Which.
@@ -112,7 +114,7 @@ pub enum Answer {
     Absent,
     /// To [`Request::Apply`], [`Request::Propose`] and [`Request::Settle`].
     Drafted(Box<Draft>),
-    /// To [`Request::Accept`] and [`Request::Close`].
+    /// To [`Request::Accept`], [`Request::Close`] and [`Request::Withdraw`].
     Done,
     /// To [`Request::Commit`] and [`Request::Remove`].
     Committed,
@@ -157,6 +159,8 @@ pub struct Scanned {
     pub gaps: Vec<Gap>,
     /// Findings about the home as such.
     pub findings: Vec<(PathBuf, FileFinding)>,
+    /// Ids of items of the vault that the home's user asks to have purged.
+    pub purges: Vec<String>,
     /// Directories visited.
     pub directories: u64,
     /// Files opened.

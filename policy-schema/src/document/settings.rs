@@ -224,7 +224,7 @@ pub struct Settings {
     /// What denied servers that run already get.
     #[serde(default)]
     pub processes: Processes,
-    /// Where a client has a per-entry off switch, it is used instead of removing the entry.
+    /// Where every client that would load an entry obeys an off switch in it, that is used instead of removing the entry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prefer_disable: bool,
     /// Whether runners that the user can write count.

@@ -289,7 +289,7 @@ pub struct Entry {
     /// Names of other members that change what runs or what is allowed, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
-    /// The entry's own off switch is set.
+    /// Each client that would load it obeys an off switch that is set in it.
     pub disabled: bool,
     /// A process of this entry runs now; absent where processes were not looked at.
     pub running: Option<bool>,

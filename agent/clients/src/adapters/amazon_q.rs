@@ -1,6 +1,6 @@
 //! Amazon Q Developer, since renamed Kiro. Documentation read, not run.
 
-use crate::adapter::{About, ClientAdapter};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds};
 use crate::location::{Location, UNIX};
 
 /// Amazon Q Developer.
@@ -20,6 +20,12 @@ const ABOUT: About = About {
     ],
     processes: &["q", "qchat"],
     bypass_flags: &["--trust-all-tools"],
+    switch: Some(EntrySwitch {
+        member: "disabled",
+        off: true,
+        holds: Holds::NotAlways("early versions do not know it and start the server"),
+        evidence: "docs docs.aws.amazon.com qdev-mcp",
+    }),
     evidence: "docs docs.aws.amazon.com qdev-mcp and command-line-custom-agents; source snyk/agent-scan",
     notes: "Its registry and off switch are in the vendor's console.",
     ..About::NONE

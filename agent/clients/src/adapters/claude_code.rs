@@ -91,6 +91,7 @@ const ABOUT: About = About {
     bypass_flags: &["--dangerously-skip-permissions", "--permission-mode=bypassPermissions"],
     untyped_url: Transport::Unknown,
     reads: &Reads::USUAL,
+    switch: None,
     evidence: "tested 2.1.329 and 2.1.197 on Linux; docs code.claude.com for agent files",
     notes: "`.mcp.json` counts in the working directory and in every parent; `claude -p` starts it unasked. An agent file names its servers in its front matter, as a list; what that list only names is in another file. A server also comes from `--mcp-config` and `--agents`, from connectors of the account, and on macOS and Windows from the managed domain `com.anthropic.claudecode` and the registry. Backups below `~/.claude/backups` keep removed servers.",
 };

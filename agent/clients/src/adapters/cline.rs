@@ -1,6 +1,6 @@
 //! Cline, the extension of VS Code and its relatives. Sources of other tools read, not run.
 
-use crate::adapter::{About, ClientAdapter};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::reads::Reads;
 
@@ -31,6 +31,14 @@ const ABOUT: About = About {
         .on(WINDOWS),
     ],
     reads: &Reads::USUAL,
+    switch: Some(EntrySwitch {
+        member: "disabled",
+        off: true,
+        holds: Holds::NotAlways(
+            "versions of 2025 start the server all the same and only withhold its tools",
+        ),
+        evidence: "source cline/cline (src/services/mcp/McpHub.ts)",
+    }),
     evidence: "source stacklok/toolhive and add-mcp 2.4.0",
     notes: "Runs inside an editor, whose processes count for that editor. Its allowlist is on the vendor's side.",
     ..About::NONE

@@ -3,7 +3,7 @@
 use mcpolicy_schema::entry::{Entry, Scope};
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
-use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Variable};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, Load, SettingFinding, Variable};
 use crate::codec::{Format, Parsed};
 use crate::location::{Location, UNIX, WINDOWS};
 use crate::node::{Node, escape};
@@ -53,6 +53,14 @@ const ABOUT: About = About {
     processes: &["codex"],
     bypass_flags: &["--dangerously-bypass-approvals-and-sandbox", "--yolo"],
     reads: &Reads { headers: &["http_headers"], transport: &[], ..Reads::USUAL },
+    switch: Some(EntrySwitch {
+        member: "enabled",
+        off: false,
+        holds: Holds::NotAlways(
+            "a project's file is merged over the user's, member by member, so that another entry of the name may lift it or use the rest",
+        ),
+        evidence: "tested codex-cli 0.169.0; source openai/codex (config/src/mcp_types.rs)",
+    }),
     evidence: "tested codex-cli 0.169.0 on Linux; source openai/codex and docs for macOS and Windows",
     notes: "A project's file counts only where the project is trusted. One invalid entry stops the whole client. A plugin counts only if `[plugins]` enables it. Servers also come from `-c`, from the macOS domain `com.openai.codex` and from the organisation's cloud layers.",
     ..About::NONE

@@ -1,6 +1,6 @@
 //! Crush. Source read, not run.
 
-use crate::adapter::{About, ClientAdapter, Variable};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds, Variable};
 use crate::codec::Format;
 use crate::location::{Location, UNIX, WINDOWS};
 use crate::reads::Reads;
@@ -36,6 +36,12 @@ const ABOUT: About = About {
     processes: &["crush"],
     bypass_flags: &["--yolo"],
     reads: &Reads::USUAL,
+    switch: Some(EntrySwitch {
+        member: "disabled",
+        off: true,
+        holds: Holds::NotAlways("files of the project are merged over the user's, member by member"),
+        evidence: "source charmbracelet/crush (internal/config)",
+    }),
     evidence: "source charmbracelet/crush (internal/config, docs/config)",
     notes: "Values in the JSON files may run commands (`$(…)`). The managed file has the lowest priority.",
     ..About::NONE

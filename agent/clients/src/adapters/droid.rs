@@ -1,6 +1,6 @@
 //! Factory Droid. Tested 0.215.0 on Linux.
 
-use crate::adapter::{About, ClientAdapter};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds};
 use crate::codec::Dialect;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::reads::Reads;
@@ -22,6 +22,12 @@ const ABOUT: About = About {
     ],
     processes: &["droid"],
     reads: &Reads::USUAL,
+    switch: Some(EntrySwitch {
+        member: "disabled",
+        off: true,
+        holds: Holds::NotAlways("not established how entries of one name in two files are joined"),
+        evidence: "binary 0.215.0 read",
+    }),
     evidence: "tested 0.215.0 on Linux; binary read for macOS and Windows",
     notes: "Its managed allowlist compares parts of words, so that look-alikes pass.",
     ..About::NONE

@@ -50,6 +50,7 @@ const ABOUT: About = About {
     // `url` is SSE, `httpUrl` is streamable HTTP.
     untyped_url: Transport::Sse,
     reads: &Reads::GEMINI,
+    switch: None,
     evidence: "tested 0.61.0 on Linux; source google-gemini/gemini-cli for macOS and Windows; agent files not tried",
     notes: "In an untrusted folder no server starts. `mcp.serverCommand` is a server outside `mcpServers`. An empty or not overlapping `mcp.allowed` of the user or of a trusted project switches the managed allowlist off; so do `GEMINI_CLI_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names`.",
 };

@@ -2,7 +2,7 @@
 
 use mcpolicy_schema::entry::Scope;
 
-use crate::adapter::{About, ClientAdapter};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds};
 use crate::codec::Format;
 use crate::location::{Location, UNIX, WINDOWS};
 use crate::reads::Reads;
@@ -38,6 +38,12 @@ const ABOUT: About = About {
     ],
     processes: &["goose", "goosed"],
     reads: &Reads { command: &["cmd"], env: &["envs"], url: &["uri"], ..Reads::USUAL },
+    switch: Some(EntrySwitch {
+        member: "enabled",
+        off: false,
+        holds: Holds::In("all since 1.0"),
+        evidence: "source block/goose (crates/goose/src/config/extensions.rs)",
+    }),
     evidence: "docs block.github.io/goose; source stacklok/toolhive, add-mcp 2.4.0",
     notes: "A recipe starts its extensions when somebody runs it; one that lies elsewhere is not seen. The list that `GOOSE_ALLOWLIST` names is looked at when an extension is installed, not when it starts.",
     ..About::NONE

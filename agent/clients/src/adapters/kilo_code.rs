@@ -1,7 +1,7 @@
 //! Kilo Code: opencode's engine under other names. Tested 7.7.9.
 
 use super::opencode;
-use crate::adapter::{About, ClientAdapter, Found, Lead};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
 use crate::reads::Reads;
@@ -52,6 +52,14 @@ const ABOUT: About = About {
     ],
     processes: &["kilo"],
     reads: &Reads::OPENCODE,
+    switch: Some(EntrySwitch {
+        member: "enabled",
+        off: false,
+        holds: Holds::NotAlways(
+            "later files are merged over it, member by member, so that another entry of the name may lift it or use the rest",
+        ),
+        evidence: "tested 7.7.9; binary read",
+    }),
     evidence: "tested 7.7.9 on Linux; binary read; docs kilo.ai",
     notes: "Like opencode: no trust question, JavaScript plugins, a managed file that only switches known names off.",
     ..About::NONE

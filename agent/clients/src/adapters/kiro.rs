@@ -1,6 +1,6 @@
 //! Kiro, editor and CLI. Documentation read, not run.
 
-use crate::adapter::{About, ClientAdapter, Found, Lead};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead};
 use crate::codec::Parsed;
 use crate::editor;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
@@ -31,6 +31,12 @@ const ABOUT: About = About {
     processes: &["kiro", "kiro-cli"],
     bypass_flags: &["--trust-all-tools"],
     reads: &Reads::USUAL,
+    switch: Some(EntrySwitch {
+        member: "disabled",
+        off: true,
+        holds: Holds::In("IDE and CLI, as documented"),
+        evidence: "docs kiro.dev mcp/configuration and cli/mcp/configuration",
+    }),
     evidence: "docs kiro.dev mcp/configuration and custom-agents; source stacklok/toolhive",
     notes: "The project file wins over the user's. A registry of the organisation may rule instead; it is not in a file.",
     ..About::NONE

@@ -1,6 +1,6 @@
 //! opencode. Tested 1.18.33.
 
-use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
 use crate::node::Node;
@@ -50,6 +50,14 @@ const ABOUT: About = About {
     variables: &[Variable { name: "OPENCODE_CONFIG_DIR", default: "" }],
     processes: &["opencode"],
     reads: &Reads::OPENCODE,
+    switch: Some(EntrySwitch {
+        member: "enabled",
+        off: false,
+        holds: Holds::NotAlways(
+            "later files are merged over it, member by member, so that another entry of the name may lift it or use the rest",
+        ),
+        evidence: "tested 1.18.33; binary read",
+    }),
     evidence: "tested 1.18.33 on Linux; binary read; source add-mcp 2.4.0 for Windows",
     notes: "There is no trust question: `opencode mcp list` alone starts the servers of a project. Configuration also comes from `OPENCODE_CONFIG`, `OPENCODE_CONFIG_CONTENT`, the organisation of the account, the macOS domain `ai.opencode.managed` and JavaScript plugins. The managed files switch known names off; they cannot forbid unknown ones.",
     ..About::NONE

@@ -1,6 +1,6 @@
 //! Roo Code, archived in May 2026; its files stay on disk. Source of another tool read, not run.
 
-use crate::adapter::{About, ClientAdapter};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::reads::Reads;
 
@@ -32,6 +32,14 @@ const ABOUT: About = About {
         Location::project("<project>/.roo/mcp.json"),
     ],
     reads: &Reads::USUAL,
+    switch: Some(EntrySwitch {
+        member: "disabled",
+        off: true,
+        holds: Holds::NotAlways(
+            "made from a Cline that starts the server all the same; since when it does not is not established",
+        ),
+        evidence: "docs docs.roocode.com using-mcp-in-roo",
+    }),
     evidence: "source stacklok/toolhive; docs kilo.ai roo-migration",
     notes: "Runs inside an editor, whose processes count for that editor.",
     ..About::NONE

@@ -48,7 +48,11 @@ pub(crate) fn read(
         _ => None,
     };
     let found = adapter.servers(at, &parsed);
-    let entries = found.iter().map(|f| normalise::entry(f, context));
+    let entries = found.iter().map(|f| {
+        let mut entry = normalise::entry(f, context);
+        entry.disabled = about.is_off(f.node);
+        entry
+    });
     Ok(Read {
         entries: entries.map(|entry| (adapter.loads(&entry, at), entry)).map(|(l, e)| (e, l)).collect(),
         refused,

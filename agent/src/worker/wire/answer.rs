@@ -12,6 +12,7 @@ use super::aside::{WireAround, WireKeptFile};
 use super::entry::{WireEntry, WireVariable, variable, wire_variable};
 use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
 use crate::assess::{Assessed, assess};
+use crate::enforce::requests::{MAX_REQUESTS, is_id};
 use crate::gap::{self, Gap};
 use crate::inventory::{FileFinding, State};
 use crate::pipeline::SourceResult;
@@ -68,6 +69,7 @@ struct WireScanned {
     entries: Vec<(usize, WireEntry, Vec<WirePiece>)>,
     gaps: Vec<WireGap>,
     findings: Vec<(WirePath, WireFinding)>,
+    purges: Vec<String>,
     directories: u64,
     files_read: u64,
 }
@@ -178,6 +180,7 @@ fn scanned_of(scanned: &Scanned) -> WireScanned {
         entries: scanned.entries.iter().map(entry).collect(),
         gaps: scanned.gaps.iter().map(gap_of).collect(),
         findings: scanned.findings.iter().map(|(path, f)| (WirePath::of(path), finding_of(f))).collect(),
+        purges: scanned.purges.clone(),
         directories: scanned.directories,
         files_read: scanned.files_read,
     }
@@ -357,6 +360,10 @@ impl Claims<'_> {
         at_most(&wired.entries, MAX_ENTRIES)?;
         at_most(&wired.gaps, MAX_TOLD)?;
         at_most(&wired.findings, MAX_TOLD)?;
+        at_most(&wired.purges, MAX_REQUESTS)?;
+        if !wired.purges.iter().all(|id| is_id(id)) {
+            return Err(Failure::Nonsense("an id that is none"));
+        }
         let sources =
             wired.sources.into_iter().map(|source| self.source(source)).collect::<Result<Vec<_>, _>>()?;
         let home = self.homes.get(self.home).and_then(|home| home.to_str());
@@ -374,6 +381,7 @@ impl Claims<'_> {
             entries,
             gaps: wired.gaps.into_iter().map(|gap| self.gap(gap)).collect::<Result<_, _>>()?,
             findings: wired.findings.into_iter().map(finding).collect::<Result<_, Failure>>()?,
+            purges: wired.purges,
             directories: wired.directories,
             files_read: wired.files_read,
         })

@@ -132,6 +132,7 @@ enum WireRequest {
     Kept(WireAside),
     OpenKept { aside: WireAside, path: WirePath },
     Settle(Settling),
+    Withdraw(Vec<String>),
     Look(WirePath),
     Hash { path: WirePath, most: u64 },
 }
@@ -227,6 +228,7 @@ pub fn encode_request(request: Request) -> Vec<u8> {
             WireRequest::OpenKept { aside: WireAside::of(aside), path: WirePath::of(&path) }
         }
         Request::Settle(settling) => WireRequest::Settle(settling),
+        Request::Withdraw(ids) => WireRequest::Withdraw(ids),
         Request::Look(path) => WireRequest::Look(WirePath::of(&path)),
         Request::Hash { path, most } => WireRequest::Hash { path: WirePath::of(&path), most },
     })
@@ -261,6 +263,7 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
             Request::OpenKept { aside: aside.aside()?, path: path.path()? }
         }
         WireRequest::Settle(settling) => Request::Settle(settling),
+        WireRequest::Withdraw(ids) => Request::Withdraw(ids),
         WireRequest::Look(path) => Request::Look(path.path()?),
         WireRequest::Hash { path, most } => Request::Hash { path: path.path()?, most },
     })

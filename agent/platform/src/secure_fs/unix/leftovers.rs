@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 
+use super::unlock::Unlocked;
 use super::{Home, judge, length, read_fault, refused, stamp};
 use crate::secure_fs::Leftover;
 use crate::secure_fs::fault::Fault;
@@ -55,6 +56,7 @@ impl Home {
         let name = OsStr::new(name.as_str());
         let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(read_fault)?;
         judge(&stat, self.owner)?;
+        let _unlocked = Unlocked::of(&dir, self.owner);
         rustix::fs::unlinkat(&dir, name, AtFlags::empty()).map_err(refused)
     }
 }

@@ -4,6 +4,7 @@ mod leftovers;
 mod lock;
 mod replace;
 mod undo;
+mod unlock;
 mod walk;
 
 #[cfg(target_os = "linux")]

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use super::system::{self, Lease};
 use super::undo::Put;
+use super::unlock::Unlocked;
 use super::{Home, Id, Opened, holds, id, judge, length, read_fault, refused, stamp, write_fault};
 use crate::secure_fs::failpoint::at;
 use crate::secure_fs::fault::{Fault, ReplaceError};
@@ -56,6 +57,7 @@ impl Drop for Ours<'_> {
 impl Opened {
     pub(in super::super) fn replace(&self, new: &[u8], temp: &TempName) -> Result<Replaced, ReplaceError> {
         let name = OsStr::new(temp.as_str());
+        let _unlocked = Unlocked::of(&self.dir, self.owner);
         let ours = write_temp(&self.dir, name, new, self.owner, Rights::Of(self))?;
         at("take-lease")?;
         let mut lease = Lease::against_writers(&self.file, BRIEFLY);
@@ -91,6 +93,7 @@ impl Opened {
 
     pub(in super::super) fn remove(&self, temp: &TempName) -> Result<(), ReplaceError> {
         let name = OsStr::new(temp.as_str());
+        let _unlocked = Unlocked::of(&self.dir, self.owner);
         at("take-lease")?;
         let mut lease = Lease::against_writers(&self.file, BRIEFLY);
         at("compare")?;
@@ -126,6 +129,7 @@ impl Opened {
 
     pub(in super::super) fn reinstate(&self, leftover: &TempName) -> Result<(), ReplaceError> {
         let name = OsStr::new(leftover.as_str());
+        let _unlocked = Unlocked::of(&self.dir, self.owner);
         judge(&stat(&self.dir, name)?, self.owner)?;
         self.check_unchanged()?;
         let id = (self.stamp.device, self.stamp.inode);
@@ -264,6 +268,7 @@ impl Home {
     ) -> Result<Replaced, ReplaceError> {
         let name = relative.file_name().ok_or(Fault::BadPath)?;
         let dir = self.walk_to_directory(relative.parent().ok_or(Fault::BadPath)?)?.fd;
+        let _unlocked = Unlocked::of(&dir, self.owner);
         let ours = write_temp(&dir, OsStr::new(temp.as_str()), bytes, self.owner, Rights::Mode(mode))?;
         at("exchange")?;
         match rename_new(&dir, ours.name, name) {
