@@ -598,8 +598,10 @@ fn requests_that_a_hostile_user_makes_up_purge_nothing_and_hold_nobody_up() {
     put(&site, ("cat", CAT), ".local/state/mcpolicy/q-0", "");
     symlink(site.folder("state/vault/items"), home(&site, "cat").join(".local/state/mcpolicy/requests"))
         .unwrap();
+    let bobs_own = put(&site, ("bob", BOB), ".local/state/mcpolicy/requests/q-77", "");
     put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["bad", "good"]));
     assert_eq!(actions(&site.enforce()).len(), 1);
+    assert!(!bobs_own.exists(), "it was answered");
     assert!(site.run(&["quarantine", "show", &bobs]).status.success());
     assert_eq!(
         fs::read_dir(site.folder("state/vault/items")).unwrap().count(),
