@@ -229,8 +229,25 @@ fn a_home_that_its_owner_cannot_reach_is_told_and_not_taken_for_an_empty_one() {
     let output = site.enforce_with(&[]);
     assert_eq!(output.status.code(), Some(1));
     let pass: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(pass["notices"].to_string().contains("/home/ann is not done"), "{pass}");
+    assert!(pass["notices"].to_string().contains("/home/ann is not done: "), "{pass}");
     assert_eq!(names(&bob), Vec::<String>::new());
+}
+
+#[test]
+fn passes_in_a_row_that_one_home_gave_no_answer_are_counted() {
+    let Some(site) = site() else { return };
+    let mode = |mode| fs::set_permissions(home(&site, "ann"), Permissions::from_mode(mode)).unwrap();
+    let told = || String::from_utf8(site.enforce_with(&[]).stdout).unwrap();
+    mode(0o000);
+    assert!(told().contains("/home/ann is not done: "));
+    assert!(told().contains("/home/ann is not done, 2 passes in a row: "));
+    assert!(told().contains("/home/ann is not done, 3 passes in a row: "));
+    let log = said(&site.run(&["log", "--user", "ann"]));
+    assert!(log.contains("worker-failed (3)"), "{log}");
+    mode(0o755);
+    assert!(!told().contains("is not done"));
+    mode(0o000);
+    assert!(told().contains("/home/ann is not done: "), "it begins anew");
 }
 
 #[test]
@@ -597,8 +614,10 @@ fn requests_that_a_hostile_user_makes_up_purge_nothing_and_hold_nobody_up() {
     put(&site, ("cat", CAT), ".local/state/mcpolicy/q-0", "");
     symlink(site.folder("state/vault/items"), home(&site, "cat").join(".local/state/mcpolicy/requests"))
         .unwrap();
+    let bobs_own = put(&site, ("bob", BOB), ".local/state/mcpolicy/requests/q-77", "");
     put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["bad", "good"]));
     assert_eq!(actions(&site.enforce()).len(), 1);
+    assert!(!bobs_own.exists(), "it was answered");
     assert!(site.run(&["quarantine", "show", &bobs]).status.success());
     assert_eq!(
         fs::read_dir(site.folder("state/vault/items")).unwrap().count(),
@@ -651,4 +670,32 @@ fn what_cannot_be_edited_is_named_with_server_and_rule_and_what_to_do() {
     }
     let log = said(&site.run(&["log", "--server", "worse"]));
     assert!(log.contains("not-done") && log.contains("/home/bob/.claude.json: not-allowed"), "{log}");
+}
+
+#[test]
+fn a_user_of_a_machine_with_an_agent_is_told_of_it_by_each_command() {
+    let Some(site) = site().filter(|_| crate::live::can_isolate()) else { return };
+    put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let script = format!(
+        "mkdir -p $root/lib /etc/mcpolicy; mount --bind $root/lib /var/lib
+        printf 'schema = \"mcpolicy/agent/v1\"\n[policy]\ndir = \"%s\"\ntrust_root = \"%s\"\n' \
+            $root/published $root/published/root.1.json > /etc/mcpolicy/agent.toml
+        {binary} enforce --once --now {now} >&2
+        own() {{ as_ann env HOME=/home/ann {binary} \"$@\" 2>&1 || true; echo ---; }}
+        own quarantine list; own log; own enforce --once
+        id=$({binary} quarantine list --json | grep -o 'q-[0-9a-f]*' | head -1)
+        own quarantine purge $id
+        {binary} enforce --once --now {now} >&2
+        {binary} quarantine list",
+        binary = crate::BINARY,
+        now = site.now(),
+    );
+    let told = live(&site, &script);
+    let parts: Vec<&str> = told.split("---\n").collect();
+    let [list, log, enforce, purge, left] = parts.as_slice() else { panic!("{told}") };
+    assert!(list.contains("/var/lib/mcpolicy") && list.contains("administrators"), "{told}");
+    assert!(log.contains("/var/lib/mcpolicy") && log.contains("quarantine purge ID"), "{told}");
+    assert!(enforce.contains("/etc/mcpolicy/agent.toml"), "{told}");
+    assert!(purge.contains("asked: "), "{told}");
+    assert_eq!(*left, "nothing is in quarantine\n");
 }

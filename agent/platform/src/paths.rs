@@ -54,6 +54,13 @@ pub fn requests_in(home: &Path) -> PathBuf {
     home.join(state).join("mcpolicy/requests")
 }
 
+/// The same place, links resolved, where it is there and lies in the home: a link must not make files elsewhere into
+/// requests, which are removed when they are answered.
+pub fn requests_below(home: &Path) -> Option<PathBuf> {
+    let home = home.canonicalize().ok()?;
+    requests_in(&home).canonicalize().ok().filter(|folder| folder.starts_with(&home))
+}
+
 /// Whether a path belongs to another user than the one that runs this. No, where users have no numbers.
 pub fn is_anothers(path: &Path) -> bool {
     let owner = crate::machine::Machine::live().owner_uid(path);
@@ -107,5 +114,20 @@ mod tests {
         let folders = of_user(&user).expect("known");
         assert_eq!(folders.settings, Path::new("/home/ann/.config/mcpolicy"));
         assert_eq!(folders.state, Path::new("/home/ann/.local/state/mcpolicy/state"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn requests_that_a_link_leads_out_of_the_home_to_are_none() {
+        let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let folder = requests_in(home.path());
+        assert_eq!(requests_below(home.path()), None);
+        std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &folder).unwrap();
+        assert_eq!(requests_below(home.path()), None);
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        assert_eq!(requests_below(home.path()), Some(folder.canonicalize().unwrap()));
+        assert!(!is_anothers(&folder));
     }
 }

@@ -121,9 +121,14 @@ impl Agent {
         else {
             return Ok(());
         };
+        let by_root = if privileges::HAS_WORKERS {
+            ", which root runs; `sudo mcpolicy enforce --once` makes its pass, or"
+        } else {
+            "; to use the same policy,"
+        };
         anyhow::bail!(
-            "no trust root: this is your own run, and {} is for the machine's agent, which root runs; \
-             `sudo mcpolicy enforce --once` makes its pass, or give --policy and --trust-root as that file names them",
+            "no trust root: this is your own run, and {} is for the machine's agent{by_root} give --policy and \
+             --trust-root as that file names them",
             path.display()
         )
     }
@@ -205,7 +210,10 @@ mod tests {
             root: None,
         };
         let refused = agent.ensure_trust_root().unwrap_err().to_string();
-        assert!(refused.contains("/etc/mcpolicy/agent.toml") && refused.contains("sudo"), "{refused}");
+        assert!(
+            refused.contains("/etc/mcpolicy/agent.toml") && refused.contains("--trust-root"),
+            "{refused}"
+        );
         agent.settings.policy.trust_root = Some("/srv/root.1.json".into());
         agent.ensure_trust_root().unwrap();
         agent.ensure_own("restores").unwrap();

@@ -138,7 +138,9 @@ impl<'r> Core<'r> {
             Request::OpenKept { aside, path } => self.open_kept(aside, &path),
             Request::Settle(settling) => self.settle(settling),
             Request::Withdraw(ids) => {
-                requests::withdraw(&self.requests(), &ids);
+                if let Some(folder) = self.requests() {
+                    requests::withdraw(&folder, &ids);
+                }
                 Ok(Answer::Done)
             }
             Request::Look(path) => Ok(self.look(&path)),
@@ -160,7 +162,7 @@ impl<'r> Core<'r> {
             entries: outcome.entries,
             gaps,
             findings: ground.findings.drain(..).map(|(path, _, finding)| (path, finding)).collect(),
-            purges: requests::waiting(&self.requests()),
+            purges: self.requests().map(|folder| requests::waiting(&folder)).unwrap_or_default(),
             directories: outcome.directories,
             files_read: outcome.files_read,
         };
@@ -169,9 +171,9 @@ impl<'r> Core<'r> {
         scanned
     }
 
-    /// Where the home's user leaves requests.
-    fn requests(&self) -> PathBuf {
-        paths::requests_in(&self.spec.machine.host_path(&self.spec.home.layout.home))
+    /// Where the home's user has left requests.
+    fn requests(&self) -> Option<PathBuf> {
+        paths::requests_below(&self.spec.machine.host_path(&self.spec.home.layout.home))
     }
 
     fn home(&self) -> Result<HomeDir, String> {
