@@ -263,15 +263,14 @@ fn approvals_that_could_not_be_cleaned_with_their_server_are_cleaned_by_the_next
         let servers = json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}});
         put(site, "proj/.mcp.json", &servers.to_string());
         put(site, "proj/.claude/settings.local.json", APPROVING);
-        let folder = site.machine.home().join("proj/.claude");
-        let may_write = |mode| {
-            fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
-        };
-        may_write(0o500);
+        // a second name: an edit would cut the file off from it
+        let approvals = site.machine.home().join("proj/.claude/settings.local.json");
+        let second = site.machine.home().join("second-name");
+        fs::hard_link(approvals, &second).unwrap();
         let output = site.enforce_with(&[]);
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(site.read("proj/.claude/settings.local.json"), APPROVING);
-        may_write(0o700);
+        fs::remove_file(&second).unwrap();
         let pass = site.enforce();
         assert_eq!(actions(&pass), [of("approval", "evil")], "{pass}");
         let left = "{\n  \"enabledMcpjsonServers\": [\"good\"],\n  \"theme\": \"dark\"\n}\n";

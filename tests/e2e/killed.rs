@@ -131,6 +131,9 @@ fn other_kinds(user: &str, at: usize) -> Vec<Made> {
                     Some("ref: refs/heads/main\n".to_owned()),
                     Some("ref: refs/heads/main\n".to_owned()),
                 ),
+                // what Git takes for a repository
+                (format!("p{at}/.git/objects/info/x"), Some(String::new()), Some(String::new())),
+                (format!("p{at}/.git/refs/heads/x"), Some(String::new()), Some(String::new())),
                 (format!("p{at}/.cursor/mcp.json"), text.clone(), text),
                 (switch, None, Some(format!("[\"bad-{at}\"]\n"))),
             ]

@@ -73,9 +73,11 @@ fn machine_with_servers() -> TestMachine {
             "denied": npx("evil-mcp@1.0.0"),
             "other": npx("left-pad-mcp@1.0.0"),
             "remote": {"url": "https://docs.example.com/mcp"},
-            "off": {"command": "npx", "args": ["-y", "left-pad-mcp@1.0.0"], "disabled": true},
         }
     });
+    // Kiro's documents name the switch
+    let off = json!({"command": "npx", "args": ["-y", "left-pad-mcp@1.0.0"], "disabled": true});
+    machine.file(".kiro/settings/mcp.json", json!({"mcpServers": {"off": off}}).to_string());
     machine.file(".cursor/mcp.json", servers.to_string());
     machine.file(".vscode/mcp.json", json!({"mcpServers": {"inert": npx("left-pad-mcp@1.0.0")}}).to_string());
     machine
