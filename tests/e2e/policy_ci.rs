@@ -117,6 +117,26 @@ fn ci_rehearses_on_reports_and_asks_for_a_second_approver() {
 }
 
 #[test]
+fn ci_reads_and_writes_through_no_link_that_a_change_commits() {
+    let Some(change) = Change::new() else { return };
+    let secret = change.desk.machine.file("token", "deploy-token-0123456789\n");
+    for name in ["policy.toml", "tests.toml", "comment.md"] {
+        let path = change.repo.join(name);
+        let kept = std::fs::read(&path).ok();
+        let _ = std::fs::remove_file(&path);
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        let (code, said) = change.ci("0");
+        assert_eq!(code, Some(2), "{name}: {said}");
+        assert!(!said.contains("0123456789"), "{name}: {said}");
+        assert_eq!(std::fs::read_to_string(&secret).unwrap(), "deploy-token-0123456789\n");
+        std::fs::remove_file(&path).unwrap();
+        if let Some(kept) = kept {
+            std::fs::write(&path, kept).unwrap();
+        }
+    }
+}
+
+#[test]
 fn ci_fails_where_machines_would_lose_a_server() {
     let Some(change) = Change::new() else { return };
     change.edit(|policy| policy.replace(RULE, ""));

@@ -13,6 +13,14 @@ cd "${FOLDER:-$(dirname "$0")}" || exit 2
 base=${BASE:-origin/main}
 mcpolicy=${MCPOLICY:-mcpolicy}
 work=.ci
+# A change could commit links: what is read through them would be quoted in a comment for all to see, and what is written
+# would land elsewhere.
+for name in policy.toml tests.toml policies signed trust comment.md "$work" "$work"/*; do
+    if [ -L "$name" ]; then
+        printf '%s is a link: a policy and its tests are files of this repository\n' "$name" >&2
+        exit 2
+    fi
+done
 mkdir -p "$work"
 status=0
 
