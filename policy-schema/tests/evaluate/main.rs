@@ -9,6 +9,7 @@ mod addresses;
 mod client_env;
 mod conditions;
 mod denials;
+mod mentions;
 mod order;
 mod unknown_members;
 mod values;
