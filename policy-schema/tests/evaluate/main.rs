@@ -6,6 +6,7 @@
 )]
 
 mod addresses;
+mod anchors;
 mod client_env;
 mod conditions;
 mod denials;
