@@ -3,7 +3,8 @@
 #
 #   tests/long/mutants.sh trust              envelope and trust, but for the next
 #   tests/long/mutants.sh clock              what of these has its tests beside the code: clock, staleness, base64
-#   tests/long/mutants.sh evaluate           evaluate
+#   tests/long/mutants.sh spelling           of evaluate what has its tests beside the code: other spellings of what is denied
+#   tests/long/mutants.sh evaluate           the rest of evaluate
 #   tests/long/mutants.sh evaluate 0/8       one shard of eight
 #   tests/long/mutants.sh trust 0/1 --list   the mutants, without a run; further words go to cargo-mutants
 #
@@ -30,12 +31,16 @@ clock)
     files="--file $src/envelope/base64.rs --file $src/trust/clock.rs --file $src/trust/staleness.rs"
     tests="--cargo-arg=--lib --cargo-arg=--test=trust"
     ;;
+spelling)
+    files="--file $src/evaluate/spelling.rs"
+    tests="--cargo-arg=--lib --cargo-arg=--test=evaluate"
+    ;;
 evaluate)
-    files="--file $src/evaluate/*.rs"
+    files="--file $src/evaluate/*.rs --exclude spelling.rs"
     tests="--cargo-arg=--test=evaluate --cargo-arg=--test=narrow"
     ;;
 *)
-    echo "usage: tests/long/mutants.sh trust|clock|evaluate [SHARD [WORDS OF CARGO-MUTANTS]]" >&2
+    echo "usage: tests/long/mutants.sh trust|clock|spelling|evaluate [SHARD [WORDS OF CARGO-MUTANTS]]" >&2
     exit 2
     ;;
 esac

@@ -110,7 +110,7 @@ fn rules_of(document: DocumentName) -> Vec<&'static str> {
             "mix-and-match",
         ],
         DocumentName::PolicyBody | DocumentName::RevocationsBody => {
-            return vec!["body-missing", "body-length", "body-digest", "body-too-large", "body-invalid"];
+            return vec!["body-missing", "body-length", "body-digest", "body-invalid"];
         }
         DocumentName::Grant => &["issued-in-the-future", "expired"],
     };

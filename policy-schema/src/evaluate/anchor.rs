@@ -128,14 +128,6 @@ pub(super) fn is_same_everywhere(case: &Case<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::identify;
-    use crate::testing::entry;
-
-    fn depends(line: &str) -> bool {
-        let words: Vec<&str> = line.split(' ').collect();
-        let entry = entry(words[0], &words[1..]);
-        depends_on_directory(&entry, &identify(&entry))
-    }
 
     #[test]
     fn a_module_is_looked_for_in_the_working_directory_unless_python_is_told_not_to() {
@@ -145,49 +137,5 @@ mod tests {
         assert!(!finds_in_directory("python", "-m x", ["-P"]));
         assert!(!finds_in_directory("java", "-m x", []));
         assert!(!finds_in_directory("python", "/opt/x.py", []));
-    }
-
-    #[test]
-    fn what_lies_in_the_working_directory_is_another_server_in_another() {
-        for line in [
-            "node ./x.js",
-            "node x.js",
-            "python -m server",
-            "./server",
-            "bin/server --x",
-            "npx ./server",
-            "npx x@.evil",
-            "uvx x@evil",
-            "uv run server.py",
-            "cargo run",
-            "npm run mcp",
-            "sh -c ./x;true",
-            "node ${workspaceFolder}/x.js",
-            "env NODE_OPTIONS=--require=./x.js npx a@1.0.0",
-            "uvx --with ./evil x",
-            "uvx --with extra@evil x",
-            "uvx --with ok,extra@evil x",
-            "npx --package a --package b@.evil a",
-            "docker run -v ./x:/x img",
-            "env PATH=./bin:/bin npx a",
-        ] {
-            assert!(depends(line), "{line}");
-        }
-        for line in [
-            "npx -y a@1.0.0 ./data",
-            "uvx a .",
-            "uvx --with extra@1.0 x",
-            "uvx --with extra==1.0,more>2 x",
-            "npx --package a --package b@^1 a",
-            "node /opt/x.js ./data",
-            "node ~/x.js",
-            "/opt/server .",
-            "server",
-            "docker run -i img",
-            "npx -y mcp-remote https://h.example/mcp",
-            "node C:\\x\\y.js",
-        ] {
-            assert!(!depends(line), "{line}");
-        }
     }
 }

@@ -107,8 +107,9 @@ fn means(case: &Case<'_>, matcher: &IdentityMatcher, meant: &Meant, mention: &Me
         (IdentityMatcher::Script(m), _) => {
             is_file(case, version, case.context.facts.script.as_ref(), &m.path, &m.sha256)
         }
-        // The key of a rule with sub-paths is only the origin. Where it is not certain what is contacted, that is enough.
-        (_, Meant::Url(target)) if !target.subpaths.is_empty() => {
+        // The key of a rule with sub-paths is only the origin, which the others are above of when they are met. Where it
+        // is not certain what is contacted, the key is enough.
+        (_, Meant::Url(target)) => {
             case.remote.is_none() || mention.remote.is_none_or(|remote| target.is_above(remote))
         }
         _ => true,
@@ -155,8 +156,8 @@ fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>))
 /// What the words of a text may stand for, also after a shell has taken its quotes, escapes and braces away.
 fn words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     plain_words(text, index, found);
-    // A blank in a URL is none to whoever contacts it.
-    if spelling::may_be_url(text) && text.contains(char::is_whitespace) {
+    // A blank in a URL is none to whoever contacts it, and a comma or semicolon belongs to its path.
+    if text.contains(is_break) && spelling::may_be_url(text) {
         url(text, index, found);
     }
     for text in spelling::unquoted(text) {
@@ -164,10 +165,12 @@ fn words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     }
 }
 
+/// Whether a shell, or a runner that takes a list, ends a word here.
+fn is_break(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\'' | '(' | ')' | '`' | '<' | '>' | ',')
+}
+
 fn plain_words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
-    let is_break = |c: char| {
-        c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\'' | '(' | ')' | '`' | '<' | '>' | ',')
-    };
     for word in text.split(is_break).flat_map(readings).filter(|w| w.len() > 1) {
         if !(spelling::may_be_url(word) && url(word, index, found)) {
             package(word, index, found);
@@ -229,11 +232,10 @@ fn address(word: &str, remote: Option<&Remote>, index: &Index, found: &mut dyn F
     mention(Sort::Origin, origin);
     // Every path above it as well: what is denied is denied with all below.
     let mut text = remote.key();
-    while text.len() > origin.len() {
+    while text.len() >= origin.len() {
         mention(Sort::Url, text);
         text = text.rfind('/').map_or("", |slash| &text[..slash]);
     }
-    mention(Sort::Url, origin);
 }
 
 /// A word that is no URL: a package or image of any ecosystem, a file.

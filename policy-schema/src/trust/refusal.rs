@@ -169,14 +169,6 @@ pub enum Violation {
     /// The body has another digest.
     #[error("its SHA-256 is not the one in the statement")]
     BodyDigest,
-    /// The body is too large.
-    #[error("it has {bytes} bytes, more than the {most} that are read")]
-    BodyTooLarge {
-        /// Its size.
-        bytes: u64,
-        /// The limit.
-        most: u64,
-    },
     /// The body cannot be read or makes no sense.
     #[error("it cannot be used: {place}: {message}{}", more(.others))]
     BodyInvalid {
@@ -226,7 +218,6 @@ impl Violation {
             Self::BodyMissing => "body-missing",
             Self::BodyLength { .. } => "body-length",
             Self::BodyDigest => "body-digest",
-            Self::BodyTooLarge { .. } => "body-too-large",
             Self::BodyInvalid { .. } => "body-invalid",
             Self::Loosens { .. } => "loosening-threshold",
             Self::StoredCopyChanged => "stored-copy-changed",
@@ -278,7 +269,6 @@ impl Violation {
             Self::BodyLength { .. } | Self::BodyDigest => {
                 "publish the folder as a whole; if it is whole, something changed the body on its way"
             }
-            Self::BodyTooLarge { .. } => "make it smaller",
             Self::BodyInvalid { .. } => {
                 "check it with `mcpolicy policy check`; an old agent may need an update"
             }

@@ -6,9 +6,11 @@
 )]
 
 mod addresses;
+mod anchors;
 mod client_env;
 mod conditions;
 mod denials;
+mod mentions;
 mod order;
 mod unknown_members;
 mod values;

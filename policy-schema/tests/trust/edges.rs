@@ -77,7 +77,8 @@ fn bodies_may_be_as_large_as_the_limits_say() {
         rules(&trust().update(&six(body, &POLICY[..1]), at(37)))
     };
     assert_eq!(policy(MAX_POLICY_BODY_BYTES), []);
-    assert_ne!(policy(MAX_POLICY_BODY_BYTES + 1), []);
+    let refused = |document: &str| vec![(document.to_owned(), "payload-value")];
+    assert_eq!(policy(MAX_POLICY_BODY_BYTES + 1), refused("policy statement"));
     let revocations = |len| {
         let list = padded(mcpolicy_tests::signing::revocations_body("package-5"), len);
         let mut documents = publication(5, at(30));
@@ -89,7 +90,38 @@ fn bodies_may_be_as_large_as_the_limits_say() {
         rules(&trust().update(&documents, at(31)))
     };
     assert_eq!(revocations(MAX_REVOCATIONS_BODY_BYTES), []);
-    assert_ne!(revocations(MAX_REVOCATIONS_BODY_BYTES + 1), []);
+    assert_eq!(revocations(MAX_REVOCATIONS_BODY_BYTES + 1), refused("revocations statement"));
+}
+
+#[test]
+fn bodies_of_another_schema_are_refused() {
+    let of_schema = |body: Vec<u8>, schema: &str| {
+        let mut value: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        value["schema"] = json!(schema);
+        serde_json::to_vec(&value).unwrap()
+    };
+    let policy = |schema| {
+        let body = of_schema(body_with("package-6", |_| {}), schema);
+        rules(&trust().update(&six(body, &POLICY[..1]), at(37)))
+    };
+    assert_eq!(policy("mcpolicy/policy/v1"), []);
+    for other in ["mcpolicy/policy/v2", "mcpolicy/revocations/v1", ""] {
+        assert_eq!(policy(other), [("policy body".to_owned(), "body-invalid")], "{other}");
+    }
+    let revocations = |schema| {
+        let list = of_schema(mcpolicy_tests::signing::revocations_body("package-5"), schema);
+        let mut documents = publication(5, at(30));
+        let mut head: Head = payload_of(documents.head.as_deref().unwrap());
+        head.revocations = Some(current(5, &list));
+        documents.head = Some(signed(&head, &ONLINE[..1]));
+        documents.revocations_statement = Some(signed(&revocations_statement(5, at(30), &list), &EMERGENCY));
+        documents.revocations_body = Some(list);
+        rules(&trust().update(&documents, at(31)))
+    };
+    assert_eq!(revocations("mcpolicy/revocations/v1"), []);
+    for other in ["mcpolicy/revocations/v2", "mcpolicy/policy/v1", ""] {
+        assert_eq!(revocations(other), [("revocations body".to_owned(), "body-invalid")], "{other}");
+    }
 }
 
 #[test]

@@ -1,0 +1,120 @@
+//! Which entries are the same server everywhere, and which are whatever lies in the directory where they are started.
+
+use mcpolicy_schema::evaluate::depends_on_directory;
+
+use super::*;
+
+fn depends(entry: &Entry) -> bool {
+    depends_on_directory(entry, &identity::identify(entry))
+}
+
+fn line(line: &str) -> Entry {
+    let words: Vec<&str> = line.split(' ').collect();
+    entry(words[0], &words[1..])
+}
+
+fn started_in(cwd: &str, entry: Entry) -> Entry {
+    Entry { cwd: Some(cwd.into()), ..entry }
+}
+
+#[test]
+fn what_lies_in_the_working_directory_is_another_server_in_another() {
+    for text in [
+        "node ./x.js",
+        "node x.js",
+        "python -m server",
+        "./server",
+        "bin/server --x",
+        "bin\\server.exe",
+        "npx ./server",
+        "npx x@.evil",
+        "uvx x@evil",
+        "uv run server.py",
+        "cargo run",
+        "npm run mcp",
+        "sh -c ./x;true",
+        // Nobody can tell what it runs, though nothing in it looks like a path.
+        "sh -c true;x",
+        "node ${workspaceFolder}/x.js",
+        "env NODE_OPTIONS=--require=./x.js npx a@1.0.0",
+        "env NODE_PATH=.. npx a@1.0.0",
+        "env PYTHONPATH=. uvx a",
+        "uvx --with ./evil x",
+        "uvx --with extra@evil x",
+        "uvx --with ok,extra@evil x",
+        "npx --package a --package b@.evil a",
+        "npx --prefix ../x a",
+        "docker run -v ./x:/x img",
+        "env PATH=./bin:/bin npx a",
+        "bin/env npx a@1.0.0",
+    ] {
+        assert!(depends(&line(text)), "{text}");
+    }
+    for text in [
+        "npx -y a@1.0.0 ./data",
+        "uvx a .",
+        "uvx --with extra@1.0 x",
+        "uvx --with extra==1.0,more>2 x",
+        "npx --package a --package b@^1 a",
+        // To npm that is a tag.
+        "npx --package a --package b@next a",
+        "npx --prefix /opt/x a",
+        "env NODE_PATH=/opt/.x npx a@1.0.0",
+        "node /opt/x.js ./data",
+        "/opt/server .",
+        "server",
+        "docker run -i img",
+        "npx -y mcp-remote https://h.example/mcp",
+    ] {
+        assert!(!depends(&line(text)), "{text}");
+    }
+}
+
+#[test]
+fn a_path_of_the_home_or_of_a_drive_is_the_same_from_everywhere() {
+    for path in [
+        "/opt/x.js",
+        "~/x.js",
+        "$HOME/x.js",
+        "${HOME}/x.js",
+        "${env:HOME}/x.js",
+        "${userHome}/x.js",
+        "%USERPROFILE%\\x.js",
+        "%APPDATA%\\x.js",
+        "%LOCALAPPDATA%\\x.js",
+        "${env:USERPROFILE}\\x.js",
+        "${env:APPDATA}\\x.js",
+        "C:\\x\\y.js",
+        "C:/x/y.js",
+        "\\\\host\\share\\y.js",
+    ] {
+        assert!(!depends(&entry("node", &[path])), "{path}");
+        assert!(!depends(&started_in(path, line("node ./x.js"))), "{path}");
+    }
+    for path in ["x.js", "x/C:/y.js", "$HOMELESS/x.js", "${X}/x.js", "C:x.js", "\\x.js", "x~/y.js"] {
+        assert!(depends(&entry("node", &[path])), "{path}");
+        assert!(depends(&started_in(path, ab())), "{path}");
+    }
+}
+
+#[test]
+fn an_entry_that_says_where_it_is_started_depends_on_that_alone() {
+    assert!(!depends(&started_in("/srv/x", line("node ./x.js"))));
+    assert!(depends(&started_in("sub", ab())), "a package too is started in another directory");
+    assert!(!depends(&started_in("", ab())), "an empty word says nothing");
+    assert!(depends(&started_in("", line("node ./x.js"))));
+}
+
+#[test]
+fn an_exception_for_what_lies_in_the_directory_does_not_follow_it_into_the_next() {
+    for (text, elsewhere) in
+        [("./server", false), ("bin/server", false), ("sh -c true;x", false), ("/opt/server", true)]
+    {
+        let entry = Entry { scope: Scope::Project, ..line(text) };
+        let identity = identity::identify(&entry);
+        let here = held_as(&entry, &identity, "f", Some("/w/a"));
+        let there = held_as(&entry, &identity, "f", Some("/w/b"));
+        assert_eq!(here == there, elsewhere, "{text}");
+        assert_eq!(held_as(&entry, &identity, "f", None).is_some(), elsewhere, "{text}");
+    }
+}

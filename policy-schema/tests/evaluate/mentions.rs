@@ -1,0 +1,110 @@
+//! What an entry mentions, in whatever spelling, and which of several denials is told for it.
+
+use super::*;
+
+/// A policy that allows by default and denies these, with the ids `d0`, `d1` and so on.
+fn denying(identities: &[Value]) -> Policy {
+    let line = |(at, identity)| json!({ "id": format!("d{at}"), "identity": identity, "reason": "bad" });
+    let lines: Vec<Value> = identities.iter().enumerate().map(line).collect();
+    policy_with(json!({ "default": "allow" }), json!({ "deny": lines }))
+}
+
+fn in_a_shell(words: &str) -> Entry {
+    entry("sh", &["-c", &format!("cd /x; {words}; true")])
+}
+
+#[test]
+fn of_several_denials_the_first_of_the_policy_is_told_whichever_is_mentioned_first() {
+    let policy = denying(&[json!({ "npm": { "package": "worse" } }), json!({ "npm": { "package": "bad" } })]);
+    let told = |args: &[&str]| judge(&policy, &entry("npx", args), &now()).rule;
+    assert_eq!(told(&["-y", "worse", "bad"]).as_deref(), Some("d0"));
+    assert_eq!(told(&["-y", "bad", "worse"]).as_deref(), Some("d0"));
+    assert_eq!(told(&["-y", "bad"]).as_deref(), Some("d1"));
+}
+
+#[test]
+fn a_bridge_that_is_a_bare_program_may_be_the_denied_one() {
+    let policy = denying(&[json!({ "executable": { "path": "/opt/bad/mcp-proxy" } })]);
+    let bridge = entry("mcp-proxy", &["https://a.example/mcp"]);
+    assert_eq!(identity::identify(&bridge).kind.as_str(), "bridge");
+    assert_eq!(code(&policy, &bridge), "denylisted");
+    assert_eq!(code(&policy, &entry("other-proxy", &["https://a.example/mcp"])), "allow");
+}
+
+#[test]
+fn what_ends_a_word_of_a_shell_does_not_end_a_url() {
+    for (denied, other) in [
+        ("https://evil.example/a;b", "https://evil.example/a;c"),
+        ("https://evil.example/a,b", "https://evil.example/a,c"),
+        ("https://evil.example/a(b)", "https://evil.example/a(c)"),
+        ("https://evil.example/a&b", "https://evil.example/a"),
+    ] {
+        let policy = denying(&[json!({ "url": { "url": denied } })]);
+        assert_eq!(code(&policy, &entry("tool", &[denied])), "denylisted", "{denied}");
+        assert_eq!(code(&policy, &entry("tool", &[other])), "allow", "{other}");
+    }
+}
+
+#[test]
+fn blanks_and_controls_in_a_scheme_hide_no_denied_url() {
+    let policy = denying(&[json!({ "url": { "url": "https://evil.example/mcp" } })]);
+    for text in [
+        "ht\ttps:evil.example/mcp",
+        "\thttps:evil.example/mcp",
+        "\u{1}https:evil.example/mcp",
+        "\u{1} https:evil.example/mcp",
+        "https\n:evil.example/mcp",
+        "H\r\nTTP:evil.example/mcp",
+    ] {
+        assert_eq!(code(&policy, &remote(text)), "denylisted", "{text:?}");
+        assert_eq!(code(&policy, &entry("tool", &[text])), "denylisted", "{text:?}");
+    }
+    assert_eq!(code(&policy, &entry("tool", &["evil.example/mcp"])), "allow");
+}
+
+#[test]
+fn an_image_of_a_registry_whose_host_is_called_like_a_scheme_is_no_url() {
+    let policy = denying(&[json!({ "oci": { "image": "ftp:5000/evil/img" } })]);
+    assert_eq!(code(&policy, &in_a_shell("docker run ftp:5000/evil/img:1")), "denylisted");
+    assert_eq!(code(&policy, &in_a_shell("docker run ftp:5000/good/img:1")), "allow");
+}
+
+#[test]
+fn an_archive_is_that_of_the_package_in_whose_folder_it_lies() {
+    let policy = denying(&[json!({ "npm": { "package": "evil-pkg" } })]);
+    for (url, expected) in [
+        ("https://registry.example/evil-pkg/-/1.0.0.tgz", "denylisted"),
+        ("https://registry.example/evil-pkg/-/other-1.0.0.tgz", "denylisted"),
+        ("https://registry.example/good-pkg/-/1.0.0.tgz", "allow"),
+    ] {
+        assert_eq!(code(&policy, &entry("npx", &["-y", url])), expected, "{url}");
+    }
+}
+
+#[test]
+fn of_sixty_four_alternatives_between_braces_each_is_looked_at() {
+    let line = format!("npx x{}", "{a,b}".repeat(6));
+    for number in 0..64_u8 {
+        let letters: String = (0..6).map(|bit| if number >> bit & 1 == 0 { 'a' } else { 'b' }).collect();
+        let policy = denying(&[json!({ "npm": { "package": format!("x{letters}") } })]);
+        assert_eq!(code(&policy, &in_a_shell(&line)), "denylisted", "{letters}");
+    }
+}
+
+#[test]
+fn a_denied_url_without_sub_paths_is_that_path_and_all_below_it_alone() {
+    let policy = denying(&[json!({ "url": { "url": "https://evil.example/v1" } })]);
+    for (url, expected) in [
+        ("https://evil.example/v1", "denylisted"),
+        ("https://evil.example/v1/x/y", "denylisted"),
+        ("https://evil.example/v12", "allow"),
+        ("https://evil.example", "allow"),
+    ] {
+        assert_eq!(code(&policy, &remote(url)), expected, "{url}");
+        assert_eq!(code(&policy, &in_a_shell(&format!("tool {url}"))), expected, "{url}");
+    }
+    let host = denying(&[json!({ "url": { "url": "https://evil.example" } })]);
+    for url in ["https://evil.example", "https://evil.example/", "https://evil.example/v1/x"] {
+        assert_eq!(code(&host, &remote(url)), "denylisted", "{url}");
+    }
+}
