@@ -24,6 +24,11 @@ const NO_SOURCE: usize = usize::MAX;
 pub(super) const SWITCH_OFF: &str = "switch-off";
 const APPROVAL: &str = "approval";
 
+/// Why approvals stay.
+const NOT_OURS: &str = "what approves it stays in this file, which Git tracks, a sync service copies or which lies outside \
+    of the home: take the name out of the lists of approved servers in it, and `enableAllProjectMcpServers`, and commit \
+    that where it is tracked; until then every pass says so";
+
 /// An entry that was taken out, and why.
 #[derive(Debug, Clone)]
 pub struct Gone {
@@ -208,6 +213,16 @@ impl Hands<'_, '_, '_> {
                 all.push(acted);
             }
         }
+        // what stays approved comes back approved with the file that declares it
+        let stays = |file: &&KeptFile| {
+            aside.keeping == Keeping::Approvals && file.there && !file.free && !file.settled
+        };
+        all.extend(kept.iter().filter(stays).map(|file| Acted {
+            path: file.path.clone(),
+            detail: NOT_OURS.to_owned(),
+            actions: actions.clone(),
+            ..Acted::nothing(at)
+        }));
         Ok(all)
     }
 
