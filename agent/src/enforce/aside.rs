@@ -9,6 +9,7 @@ use mcpolicy_schema::entry::{ClientId, Entry, Scope};
 use super::act::{ActError, Acted, Hands, TRIES};
 use super::plan::{FilePlan, Wish};
 use super::swap::{Swap, Try};
+use super::turns::Turns;
 use crate::assess::Assessed;
 use crate::discover::source::Source;
 use crate::journal::{Action, End};
@@ -144,7 +145,11 @@ impl Hands<'_, '_, '_> {
     ///
     /// # Errors
     /// As [`Hands::act`].
-    pub fn clean_what_is_due(&mut self, outcome: &Outcome) -> Result<Vec<Acted>, ActError> {
+    pub(super) fn clean_what_is_due(
+        &mut self,
+        outcome: &Outcome,
+        turns: &mut Turns,
+    ) -> Result<Vec<Acted>, ActError> {
         let mut all = Vec::new();
         for item in self.vault.items()?.0.into_iter().filter(|item| item.approvals_due && item.is_open()) {
             let mut files = outcome.sources.iter();
@@ -161,9 +166,12 @@ impl Hands<'_, '_, '_> {
             let out =
                 item.entries.iter().filter(|taken| !taken.restored && taken.left.is_none() && !stands(taken));
             let gone: Vec<Gone> = out.map(|taken| gone_of(&item, taken, &source)).collect();
-            let cleaned = self.clean_approvals(at.unwrap_or(NO_SOURCE), &source, &gone)?;
-            self.note_cleaned(&item.id, &source, &cleaned)?;
-            all.extend(cleaned);
+            let cleaned = turns.take(source.home, || {
+                let cleaned = self.clean_approvals(at.unwrap_or(NO_SOURCE), &source, &gone)?;
+                self.note_cleaned(&item.id, &source, &cleaned)?;
+                Ok::<_, ActError>(cleaned)
+            });
+            all.extend(cleaned.transpose()?.unwrap_or_default());
         }
         Ok(all)
     }

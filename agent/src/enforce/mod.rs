@@ -16,5 +16,6 @@ pub mod replay;
 pub mod restore;
 pub mod restore_beside;
 mod swap;
+mod turns;
 pub mod whole;
 pub mod whole_act;
