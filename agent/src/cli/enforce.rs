@@ -185,7 +185,7 @@ impl Answer {
                 .restored
                 .iter()
                 .map(|(item, restored)| RestoredAnswer {
-                    path: item.path.clone(),
+                    path: item.path.to_string(),
                     outcome: restored.end,
                     detail: restored.detail.clone(),
                     vault: item.id.clone(),

@@ -13,6 +13,7 @@ use super::turns::Turns;
 use crate::assess::Assessed;
 use crate::discover::source::Source;
 use crate::journal::{Action, End};
+use crate::kept_path::KeptPath;
 use crate::pipeline::Outcome;
 use crate::vault::{Beside, Item, Taken};
 use crate::worker::Draft;
@@ -153,7 +154,7 @@ impl Hands<'_, '_, '_> {
         let mut all = Vec::new();
         for item in self.vault.items()?.0.into_iter().filter(|item| item.approvals_due && item.is_open()) {
             let mut files = outcome.sources.iter();
-            let at = files.position(|file| file.source.path.to_string_lossy() == item.found_as);
+            let at = files.position(|file| file.source.path == item.found_as.path());
             let known = at.map(|at| outcome.sources[at].source.clone());
             let Some(source) = known.or_else(|| self.source_of(&item)) else { continue };
             if source.home.is_none_or(|home| self.homes.has_failed(home)) {
@@ -336,7 +337,7 @@ fn beside(source: &Source, aside: &Aside, existed: bool) -> Beside {
         keeping: aside.keeping,
         template: aside.template.clone(),
         declared: aside.declared.clone(),
-        declared_in: source.path.to_string_lossy().into_owned(),
+        declared_in: KeptPath::of(&source.path),
         declared_for: source.owner().adapter.about().id.to_owned(),
         created: !existed,
     }

@@ -254,7 +254,8 @@ impl Hands<'_, '_, '_> {
         };
         let intent = Intent {
             user: item.user.clone(),
-            path: item.path.clone(),
+            path: item.path.to_string(),
+            path_base64: item.path.base64(),
             before: before.to_owned(),
             after: digest_of(after.unwrap_or_default()),
             vault: item.id.clone(),
@@ -318,8 +319,8 @@ impl Hands<'_, '_, '_> {
     /// The source that an item was taken from, as discovery would find it now.
     pub fn source_of(&self, item: &Item) -> Option<Source> {
         let home = self.ground.homes.iter().position(|home| home.layout.home == Path::new(&item.home))?;
-        let reading = crate::pipeline::reading_for(&item.client, Path::new(&item.found_as))?;
-        Some(Source::new((&item.found_as).into(), Some(home), reading))
+        let reading = crate::pipeline::reading_for(&item.client, item.found_as.path())?;
+        Some(Source::new(item.found_as.path().to_owned(), Some(home), reading))
     }
 }
 

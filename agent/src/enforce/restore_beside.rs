@@ -33,7 +33,7 @@ impl Hands<'_, '_, '_> {
                 "the policy in force does not allow it, or it is not declared now",
             ));
         };
-        let opened = match self.homes.open_kept(home, &aside, Path::new(&item.found_as)) {
+        let opened = match self.homes.open_kept(home, &aside, item.found_as.path()) {
             Ok(Some(opened)) => opened,
             Ok(None) => return Ok(Restored::not(End::Skipped, "its user has removed the file")),
             Err(why) => return Ok(Restored::not(End::Failed, why)),
@@ -57,7 +57,7 @@ impl Hands<'_, '_, '_> {
 
     /// The entries of an item that stand in the file that declares them, and are allowed.
     fn allowed_again(&mut self, home: usize, item: &Item, beside: &Beside) -> Vec<usize> {
-        let path = Path::new(&beside.declared_in);
+        let path = beside.declared_in.path();
         let Some(reading) = crate::pipeline::reading_for(&beside.declared_for, path) else {
             return Vec::new();
         };

@@ -23,6 +23,7 @@ use mcpolicy_platform::durable;
 use mcpolicy_platform::machine::{Machine, ReadError};
 use sha2::{Digest, Sha256};
 
+use crate::kept_path::KeptPath;
 use disk::failed;
 use listed::Listed;
 
@@ -88,9 +89,9 @@ pub struct Original<'a> {
     /// The user's home.
     pub home: &'a str,
     /// The file, links resolved.
-    pub path: &'a str,
+    pub path: &'a Path,
     /// The same as discovery found it.
-    pub found_as: &'a str,
+    pub found_as: &'a Path,
     /// The client whose location it is.
     pub client: &'a str,
     /// Its bytes.
@@ -161,14 +162,14 @@ impl Vault {
     pub fn keep(&self, original: Original<'_>, now: Timestamp) -> Result<Item, VaultError> {
         let digest = self.put(original.bytes)?;
         let edited = digest_of(original.edited);
-        let seed = format!("{now}\0{}\0{}\0{digest}\0{edited}", original.user, original.path);
+        let seed = format!("{now}\0{}\0{:?}\0{digest}\0{edited}", original.user, original.path);
         let item = Item {
             id: format!("q-{}", &digest_of(seed.as_bytes())[..10]),
             taken: now,
             user: original.user.to_owned(),
             home: original.home.to_owned(),
-            path: original.path.to_owned(),
-            found_as: original.found_as.to_owned(),
+            path: KeptPath::of(original.path),
+            found_as: KeptPath::of(original.found_as),
             client: original.client.to_owned(),
             original: digest,
             edited,

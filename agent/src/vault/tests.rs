@@ -32,8 +32,8 @@ pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> I
     let original = Original {
         user: "ann",
         home: "/home/ann",
-        path,
-        found_as: path,
+        path: Path::new(path),
+        found_as: Path::new(path),
         client: "cursor",
         bytes,
         edited: EDITED,
@@ -172,8 +172,8 @@ fn cve_2023_42456_no_path_is_made_of_a_users_name() {
         let original = Original {
             user,
             home: "/home/../etc",
-            path: "../../../x",
-            found_as: "../x",
+            path: Path::new("../../../x"),
+            found_as: Path::new("../x"),
             client: "../client",
             bytes: user.as_bytes(),
             edited: EDITED,
