@@ -162,13 +162,16 @@ impl Vault {
     pub fn keep(&self, original: Original<'_>, now: Timestamp) -> Result<Item, VaultError> {
         let digest = self.put(original.bytes)?;
         let edited = digest_of(original.edited);
-        let seed = format!("{now}\0{}\0{:?}\0{digest}\0{edited}", original.user, original.path);
+        let path = KeptPath::of(original.path);
+        // two names may look alike as text
+        let bytes = path.base64().unwrap_or_default();
+        let seed = format!("{now}\0{}\0{path}{bytes}\0{digest}\0{edited}", original.user);
         let item = Item {
             id: format!("q-{}", &digest_of(seed.as_bytes())[..10]),
             taken: now,
             user: original.user.to_owned(),
             home: original.home.to_owned(),
-            path: KeptPath::of(original.path),
+            path,
             found_as: KeptPath::of(original.found_as),
             client: original.client.to_owned(),
             original: digest,
