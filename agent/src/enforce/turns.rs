@@ -42,7 +42,7 @@ impl Turns {
 }
 
 /// Work in the order in which homes take turns. `start` says where homes with much to do begin.
-pub(super) fn in_turn<'w, T>(work: &'w [T], home: impl Fn(&T) -> Option<usize>, start: usize) -> Vec<&'w T> {
+pub(super) fn in_turn<T>(work: &[T], home: impl Fn(&T) -> Option<usize>, start: usize) -> Vec<&T> {
     let mut queues: BTreeMap<Option<usize>, VecDeque<&T>> = BTreeMap::new();
     for one in work {
         queues.entry(home(one)).or_default().push_back(one);
