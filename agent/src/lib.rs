@@ -16,6 +16,7 @@ pub mod in_force;
 pub mod inventory;
 pub mod journal;
 pub mod judge;
+pub mod kept_path;
 pub mod output;
 pub mod pipeline;
 pub mod policy_store;

@@ -178,7 +178,11 @@ impl Scan<'_> {
 
     fn walk_home(&mut self, discovery: &mut Discovery<'_>, at: usize, bounds: &Bounds<'_>) -> Vec<Candidate> {
         let home = &self.ground.homes[at];
-        let host_home = self.ground.machine.host_path(&home.layout.home);
+        let name = self.ground.machine.host_path(&home.layout.home);
+        // attack: the home of an image is a link, which leads to this host's own folders for whoever follows it here
+        let Ok(host_home) = self.ground.machine.followed_host_path(&home.layout.home) else {
+            return Vec::new();
+        };
         if mcpolicy_platform::filesystems::is_network(&host_home) {
             let reason = "the home is on a network file system; only fixed and remembered places were read";
             self.outcome
@@ -197,7 +201,7 @@ impl Scan<'_> {
             others: &others,
             progress: bounds.progress,
         };
-        let walked = walk::walk(discovery.index(home.layout.os), &limits);
+        let walked = walk::walk(discovery.index(home.layout.os), &limits).seen_from(&host_home, &name);
         discovery.add_walked(&walked, at);
         self.outcome.directories += walked.directories;
         self.note_walk(&walked, at);

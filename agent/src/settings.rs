@@ -53,11 +53,24 @@ pub struct PolicySource {
 }
 
 /// `[enforcement]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enforcement {
     /// No mode of any policy goes further than this.
     pub mode_ceiling: Option<Mode>,
+    /// Seconds that the edits of one home may take in a pass; what is left is for the next.
+    #[serde(default = "seconds_of_home")]
+    pub home_seconds: u16,
+}
+
+fn seconds_of_home() -> u16 {
+    60
+}
+
+impl Default for Enforcement {
+    fn default() -> Self {
+        Self { mode_ceiling: None, home_seconds: seconds_of_home() }
+    }
 }
 
 /// `[device]`.
@@ -174,6 +187,9 @@ impl Settings {
         }
         if settings.vault.keep_days == 0 || settings.journal.keep_days == 0 {
             return Err("keep_days must be at least 1".to_owned());
+        }
+        if settings.enforcement.home_seconds == 0 {
+            return Err("home_seconds must be at least 1".to_owned());
         }
         Ok(settings)
     }

@@ -378,3 +378,35 @@ fn ten_thousand_entries_to_remove_with_their_approvals_are_one_edit_a_file() {
         mcpolicy_tests::say(&format!("{took:?}"));
     });
 }
+
+#[test]
+fn a_file_whose_path_is_no_text_is_edited_and_comes_back_by_policy_and_by_hand() {
+    use std::os::unix::ffi::OsStringExt as _;
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        let text = json!({"mcpServers": {"evil": npx("evil@1.0.0")}}).to_string();
+        let folder = |name: &[u8]| site.machine.home().join(std::ffi::OsString::from_vec(name.to_vec()));
+        let files = [b"b\xffd", b"b\xfed"].map(|name| folder(name).join(".cursor/mcp.json"));
+        for file in &files {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, &text).unwrap();
+        }
+        settle(site);
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("quarantine", "evil"), of("quarantine", "evil")], "{pass}");
+        let left = |file: &std::path::PathBuf| fs::read_to_string(file).unwrap();
+        assert!(files.iter().all(|file| !left(file).contains("evil")));
+        // the one comes back by itself; the other, whose file is gone meanwhile, for who asks
+        fs::remove_file(&files[0]).unwrap();
+        site.publish(&policy(&json!({}), &json!([rule("evil")])));
+        let restored = site.enforce();
+        assert_eq!(left(&files[1]), text, "{restored}");
+        assert!(!files[0].exists(), "{restored}");
+        let settings = settings(site);
+        let by_hand = pass["files"].as_array().unwrap().iter().map(|file| {
+            site.run(&["quarantine", "restore", file["vault"].as_str().unwrap(), "--settings", &settings])
+        });
+        assert_eq!(by_hand.filter(|done| done.status.success()).count(), 1);
+        assert!(files.iter().all(|file| left(file) == text));
+    });
+}

@@ -94,6 +94,13 @@ impl Site {
         report_of(&output)
     }
 
+    /// A pass under an older policy than the published one: everything was done, and the exit code says that it waits.
+    pub(crate) fn enforce_waiting(&self) -> Value {
+        let output = self.enforce_with(&[]);
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+        report_of(&output)
+    }
+
     pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.machine.home().join(path)).unwrap()
     }
@@ -253,7 +260,7 @@ fn a_policy_that_would_newly_remove_much_is_held_and_its_revocations_apply() {
         "revocation": [{"id": "r1", "revoked": {"rule": "p3"}, "reason": "found malicious"}],
     });
     site.publish_with(&policy(&json!({}), &json!([rule("p0")])), Some(&revoked));
-    let held = site.enforce();
+    let held = site.enforce_waiting();
     assert!(held["notices"].to_string().contains("is held"), "{}", held["notices"]);
     assert_eq!(held["policy"]["sequence"], 1);
     assert_eq!(actions(&held), [("quarantine".to_owned(), "p3".to_owned())]);
@@ -274,7 +281,8 @@ fn an_older_or_broken_policy_changes_nothing_and_the_last_good_one_goes_on() {
         ".codeium/windsurf/mcp_config.json",
         json!({"mcpServers": {"evil": npx("evil@1.0.0")}}).to_string(),
     );
-    let pass = site.enforce();
+    let pass = site.enforce_waiting();
+    assert!(pass["notices"].to_string().contains("refused"), "{pass}");
     assert_eq!(actions(&pass), [("quarantine".to_owned(), "evil".to_owned())]);
 }
 

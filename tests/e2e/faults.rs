@@ -201,6 +201,16 @@ fn a_home_that_is_mounted_read_only_is_told_and_done_when_it_may_be_written() {
     );
 }
 
+#[test]
+fn a_read_only_file_that_is_mounted_by_itself_is_told_and_done_when_it_is_no_mount_any_more() {
+    in_the_home(
+        "chmod 0400 $home/.cursor/mcp.json
+        mount --bind $home/.cursor/mcp.json $home/.cursor/mcp.json; mount -o remount,bind,ro $home/.cursor/mcp.json
+        pass first; keep first; umount $home/.cursor/mcp.json; pass second; keep second",
+        "another mount",
+    );
+}
+
 /// A home on a disk of its own; `options` say how large.
 fn on_a_disk(options: &str) -> String {
     format!(

@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_tests::signing::publish;
@@ -159,13 +159,44 @@ impl Fleet {
 
     /// What git says to dan in his repository.
     fn git(&self, arguments: &[&str]) -> String {
+        self.git_in(&self.machine.root().join("home/dan/src"), arguments)
+    }
+
+    fn git_in(&self, folder: &Path, arguments: &[&str]) -> String {
+        let output = self.run_git(folder, arguments);
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn run_git(&self, folder: &Path, arguments: &[&str]) -> Output {
         let home = self.machine.root().join("home/dan");
         let uid = USERS[3].1;
         let mut git = Command::new("git");
-        git.args(arguments).current_dir(home.join("src")).env("HOME", &home).uid(uid).gid(uid);
-        let output = git.env("GIT_CONFIG_NOSYSTEM", "1").stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        git.args(arguments).current_dir(folder).env("HOME", &home).uid(uid).gid(uid);
+        git.env("GIT_CONFIG_NOSYSTEM", "1").env("LC_ALL", "C").stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Writes a file of dan's, or of a colleague's with the same number.
+    fn write(&self, path: &Path, text: &str) {
+        fs::write(path, text).unwrap();
+        lchown(path, Some(USERS[3].1), Some(USERS[3].1)).unwrap();
+    }
+
+    /// A bare repository that dan pushes to and a colleague has cloned. The colleague's clone.
+    fn with_colleague(&self) -> PathBuf {
+        let shared = self.machine.root().join("srv");
+        let (remote, colleague) = (shared.join("remote.git"), shared.join("colleague"));
+        for folder in [&shared, &remote, &colleague] {
+            fs::create_dir(folder).unwrap();
+            lchown(folder, Some(USERS[3].1), Some(USERS[3].1)).unwrap();
+        }
+        self.git_in(&remote, &["init", "-q", "--bare", "-b", "main"]);
+        self.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+        self.git(&["push", "-q", "-u", "origin", "main"]);
+        self.git_in(&colleague, &["clone", "-q", remote.to_str().unwrap(), "."]);
+        self.git_in(&colleague, &["config", "user.email", "gil@example.com"]);
+        self.git_in(&colleague, &["config", "user.name", "Gil"]);
+        colleague
     }
 
     fn publish(&self, sequence: i64, exceptions: &[Value]) {
@@ -300,4 +331,47 @@ fn git_goes_on_working_on_a_work_tree_after_a_pass_and_commits_nothing_of_it_by_
     assert_eq!(actions(&fleet.run(&["enforce", "--once"])), [("quarantine".to_owned(), "bad".to_owned())]);
     assert_eq!(fs::read_to_string(&file).unwrap(), edited);
     assert_eq!(fleet.git(&["log", "--format=%s", "--all", "--", ".mcp.json"]), "Add servers\n");
+}
+
+#[test]
+fn a_colleagues_commits_are_pulled_into_a_work_tree_that_was_edited() {
+    let Some(fleet) = Fleet::new() else { return };
+    fleet.publish(1, &[]);
+    let colleague = fleet.with_colleague();
+    fleet.run(&["enforce", "--once"]);
+    let file = fleet.machine.root().join("home/dan/src/.mcp.json");
+    let edited = without(DANS, "bad");
+    assert_eq!(fs::read_to_string(&file).unwrap(), edited);
+    let commit = |path: &str, text: &str| {
+        fleet.write(&colleague.join(path), text);
+        fleet.git_in(&colleague, &["add", path]);
+        fleet.git_in(&colleague, &["commit", "-q", "-m", path]);
+        fleet.git_in(&colleague, &["push", "-q"]);
+    };
+    // of another file: as if nothing had been edited
+    commit("README", "about\n");
+    fleet.git(&["pull", "-q", "--ff-only"]);
+    assert_eq!(fs::read_to_string(file.with_file_name("README")).unwrap(), "about\n");
+    assert_eq!(fs::read_to_string(&file).unwrap(), edited);
+    // of the very file: refused as over any change of the user's own, and nothing is lost
+    let changed = DANS.replacen('{', "{\n  \"inputs\": [],", 1);
+    commit(".mcp.json", &changed);
+    let refused = fleet.run_git(file.parent().unwrap(), &["pull", "-q", "--ff-only"]);
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("would be overwritten by merge"), "{said}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), edited);
+    // the way that the pass names, after which the next pass looks at it again
+    fleet.git(&["checkout", "-q", "--", ".mcp.json"]);
+    fleet.git(&["pull", "-q", "--ff-only"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), changed);
+    assert_eq!(actions(&fleet.run(&["enforce", "--once"])), [("quarantine".to_owned(), "bad".to_owned())]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), without(&changed, "bad"));
+    // dan's own commit of something else holds nothing of it, and gets to the colleague
+    fleet.write(&file.with_file_name("mine"), "1\n");
+    fleet.git(&["add", "mine"]);
+    fleet.git(&["commit", "-q", "-m", "mine"]);
+    fleet.git(&["push", "-q"]);
+    fleet.git_in(&colleague, &["pull", "-q", "--ff-only"]);
+    assert_eq!(fs::read_to_string(colleague.join(".mcp.json")).unwrap(), changed);
 }

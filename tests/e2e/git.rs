@@ -540,3 +540,55 @@ fn a_server_that_the_list_of_another_project_has_off_still_is_told_when_it_is_al
         assert_eq!(repository.git(&["status", "--porcelain"]), "");
     });
 }
+
+const APPROVING: &str = "{\n  \"enabledMcpjsonServers\": [\"evil\"],\n  \"theme\": \"dark\"\n}\n";
+const CLEANED: &str = "{\n  \"enabledMcpjsonServers\": [],\n  \"theme\": \"dark\"\n}\n";
+
+#[test]
+fn approvals_in_a_file_that_git_does_not_track_go_and_those_in_a_tracked_one_are_told_until_they_are_gone() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        // VS Code has no switch, so that the file is edited
+        site.machine.file(".vscode/argv.json", "{}");
+        let repository = Repository::new(site, ".mcp.json");
+        let local = ".claude/settings.local.json";
+        repository.colleague(
+            &[(".claude/settings.json", APPROVING), (".gitignore", "out\n.claude/settings.local.json\n")],
+            "shared approvals",
+        );
+        repository.git(&["pull", "--ff-only"]);
+        repository.write(local, APPROVING);
+        // the index in the form that names share their beginnings
+        repository.git(&["update-index", "--index-version", "4"]);
+        settle(site);
+        let pass = site.enforce();
+        assert!(actions(&pass).contains(&of("quarantine", "evil")), "{pass}");
+        let read = |path: &str| std::fs::read_to_string(repository.tree.join(path)).unwrap();
+        assert_eq!(read(local), CLEANED, "{pass}");
+        assert_eq!(read(".claude/settings.json"), APPROVING, "{pass}");
+        let status = repository.git(&["status", "--porcelain"]);
+        assert_eq!(status, " M .mcp.json\n", "only the file with the servers");
+        let told = |pass: &Value| {
+            let files = pass["files"].as_array().unwrap().clone();
+            files.into_iter().find(|file| file["path"].as_str().unwrap().ends_with(".claude/settings.json"))
+        };
+        for pass in [pass, site.enforce()] {
+            let told = told(&pass).unwrap();
+            assert_eq!(told["outcome"], "skipped", "{pass}");
+            assert!(told["detail"].as_str().unwrap().contains("commit that"), "{pass}");
+        }
+        repository.write(".claude/settings.json", CLEANED);
+        repository.git(&["commit", "-m", "approve no more", ".claude/settings.json"]);
+        settle(site);
+        let pass = site.enforce();
+        assert!(told(&pass).is_none(), "{pass}");
+        // a file that the index names is Git's, ignored or not
+        repository.git(&["checkout", "--", ".mcp.json"]);
+        repository.write(local, APPROVING);
+        repository.git(&["add", "-f", local]);
+        settle(site);
+        let pass = site.enforce();
+        assert!(actions(&pass).contains(&of("quarantine", "evil")), "{pass}");
+        assert_eq!(read(local), APPROVING, "{pass}");
+    });
+}

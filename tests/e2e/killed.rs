@@ -125,15 +125,14 @@ fn other_kinds(user: &str, at: usize) -> Vec<Made> {
         _ => {
             let text = Some(format!("{{\"mcpServers\": {{{entry}}}}}\n"));
             let switch = format!(".cursor/projects/home-{user}-p{at}/mcp-disabled.json");
+            // as much as Git wants of a repository
+            let same = |path: &str, text: &str| {
+                (format!("p{at}/.git/{path}"), Some(text.to_owned()), Some(text.to_owned()))
+            };
             vec![
-                (
-                    format!("p{at}/.git/HEAD"),
-                    Some("ref: refs/heads/main\n".to_owned()),
-                    Some("ref: refs/heads/main\n".to_owned()),
-                ),
-                // what Git takes for a repository
-                (format!("p{at}/.git/objects/info/x"), Some(String::new()), Some(String::new())),
-                (format!("p{at}/.git/refs/heads/x"), Some(String::new()), Some(String::new())),
+                same("HEAD", "ref: refs/heads/main\n"),
+                same("objects/info/packs", "\n"),
+                same("refs/keep", ""),
                 (format!("p{at}/.cursor/mcp.json"), text.clone(), text),
                 (switch, None, Some(format!("[\"bad-{at}\"]\n"))),
             ]

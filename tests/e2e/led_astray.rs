@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::enforce::{Site, actions, policy, rule};
-use crate::users::{ANN, home, names, put, servers, site};
+use crate::users::{ANN, BOB, home, names, put, servers, site};
 
 fn quarantined(site: &Site) -> (Value, Vec<(String, String)>) {
     let pass = site.enforce();
@@ -195,4 +195,39 @@ fn what_could_not_come_back_comes_when_its_file_does() {
     put(&site, ("ann", ANN), ".cursor/mcp.json", r#"{"mcpServers":{}}"#);
     let pass = site.enforce();
     assert_eq!(names(&file), ["bad"], "{pass}");
+}
+
+#[test]
+fn absolute_links_of_an_image_are_followed_inside_of_it_and_never_to_this_hosts_files() {
+    let Some(mut site) = site() else { return };
+    let root = site.machine.root();
+    // a home that is a link, and a file that is one
+    let data = root.join("data");
+    fs::create_dir_all(&data).unwrap();
+    let now_in = |file: std::path::PathBuf| data.join(file.strip_prefix(root.join("home")).unwrap());
+    let bobs = now_in(put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "bad"])));
+    let in_project = now_in(put(&site, ("bob", BOB), "src/p/.cursor/mcp.json", &servers(&["good", "bad"])));
+    fs::rename(root.join("home/bob"), data.join("bob")).unwrap();
+    symlink("/data/bob", root.join("home/bob")).unwrap();
+    let real = put(&site, ("ann", ANN), "dot/m.json", &servers(&["good", "bad"]));
+    put(&site, ("ann", ANN), ".cursor/x", "");
+    symlink("/home/ann/dot/m.json", root.join("home/ann/.cursor/mcp.json")).unwrap();
+    // by its name on this host it is none of the image
+    let outside = data.join("out.json");
+    fs::write(&outside, servers(&["bad"])).unwrap();
+    put(&site, ("ann", ANN), ".codeium/windsurf/x", "");
+    symlink(&outside, root.join("home/ann/.codeium/windsurf/mcp_config.json")).unwrap();
+    let before = servers(&["good", "bad"]);
+    let (pass, acted) = quarantined(&site);
+    assert_eq!(acted, vec![of("quarantine", "bad"); 3], "{pass}");
+    for file in [&bobs, &in_project, &real] {
+        assert_eq!(names(file), ["good"], "{pass}");
+    }
+    assert_eq!(names(&outside), ["bad"]);
+    assert!(fs::symlink_metadata(root.join("home/ann/.cursor/mcp.json")).unwrap().is_symlink());
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
+    let pass = site.enforce();
+    for file in [&bobs, &in_project, &real] {
+        assert_eq!(fs::read_to_string(file).unwrap(), before, "{pass}");
+    }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use mcpolicy_tests::report_of;
 use serde_json::{Value, json};
 
 use crate::enforce::{Site, actions, policy, rule};
@@ -122,4 +123,61 @@ fn a_user_with_many_large_files_drives_no_original_of_others_out() {
     site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
     site.enforce();
     assert_eq!(fs::read_to_string(&bob).unwrap(), text, "bob's came back");
+}
+
+/// Files of Ann's, each with something to take out.
+fn anns(site: &Site, count: usize) -> Vec<std::path::PathBuf> {
+    let path = |n: usize| format!("d{}/p{n}/.cursor/mcp.json", n % 10);
+    (0..count).map(|n| put(site, ("ann", ANN), &path(n), &servers(&["good", "bad"]))).collect()
+}
+
+/// Settings of the machine: so many seconds of a pass for each home.
+fn let_homes_have(site: &Site, seconds: u16) {
+    let settings = site.machine.root().join("etc/mcpolicy");
+    fs::create_dir_all(&settings).unwrap();
+    let text = format!("schema = \"mcpolicy/agent/v1\"\n[enforcement]\nhome_seconds = {seconds}\n");
+    fs::write(settings.join("agent.toml"), text).unwrap();
+}
+
+#[test]
+fn a_home_with_more_to_do_than_its_time_allows_holds_nobody_up_and_is_finished_by_later_passes() {
+    let Some(site) = site() else { return };
+    let_homes_have(&site, 1);
+    let anns = anns(&site, 250);
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let left = || anns.iter().filter(|file| names(file).len() == 2).count();
+    let mut before = anns.len();
+    for number in 0.. {
+        let output = site.enforce_with(&[]);
+        let pass = report_of(&output);
+        assert_eq!(names(&bob), ["good"], "{}", pass["notices"]);
+        let now = left();
+        assert!(now < before, "each pass gets on: {now} of {before}");
+        before = now;
+        let told = pass["notices"].to_string();
+        if now == 0 {
+            assert_eq!(output.status.code(), Some(0), "{told}");
+            // where all is done within a second, whose turn it is shows in the unit tests of the turns alone
+            mcpolicy_tests::say(&format!("250 files were done in {} passes", number + 1));
+            return;
+        }
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(&format!("{now} files and originals of it wait for the next")), "{told}");
+        let log = site.run(&["log", "--user", "ann", "--json"]);
+        assert!(String::from_utf8_lossy(&log.stdout).contains("home-unfinished"));
+    }
+}
+
+#[test]
+fn a_pass_that_has_nothing_to_do_is_short_though_the_vault_holds_hundreds_of_a_users_originals() {
+    let Some(site) = site() else { return };
+    // enough for the slowest disk
+    let_homes_have(&site, 600);
+    let anns = anns(&site, 200);
+    site.enforce();
+    assert!(anns.iter().all(|file| names(file) == ["good"]));
+    let (start, idle) = (std::time::Instant::now(), site.enforce());
+    assert_eq!(actions(&idle), []);
+    // 200 originals, read once
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
 }

@@ -35,8 +35,9 @@ enum Command {
     ///
     /// Takes up the newest verified policy and pins, switches off or quarantines what it denies, as far as its mode and
     /// the device's ceiling say. Every original is in the vault before its file is changed.
-    /// Exit codes: 0 done; 1 something that was to be done could not be; 2 wrong usage, no policy, or the pass
-    /// ended early because vault or journal cannot be written: `mcpolicy log` says what was done before.
+    /// Exit codes: 0 done; 1 something that was to be done could not be, or is left for the next pass, or a newer policy
+    /// is held or refused so that the last good one acts; 2 wrong usage, no policy, or the pass ended early because
+    /// vault or journal cannot be written: `mcpolicy log` says what was done before.
     Enforce(Box<enforce::Options>),
     /// Show, restore or purge what was taken out of files
     #[command(subcommand)]

@@ -53,6 +53,34 @@ pub struct Walked {
     pub unreadable: Vec<PathBuf>,
 }
 
+impl Walked {
+    /// The same as seen from another name of the home.
+    #[must_use]
+    pub fn seen_from(mut self, home: &Path, name: &Path) -> Self {
+        if home == name {
+            return self;
+        }
+        let renamed = |path: &mut PathBuf| {
+            if let Ok(below) = path.strip_prefix(home) {
+                *path = name.join(below);
+            }
+        };
+        for (path, readings) in &mut self.files {
+            renamed(path);
+            readings.iter_mut().for_each(|(_, project)| renamed(project));
+        }
+        let all = [
+            &mut self.candidates,
+            &mut self.linked,
+            &mut self.other_filesystems,
+            &mut self.protected,
+            &mut self.unreadable,
+        ];
+        all.into_iter().flatten().for_each(renamed);
+        self
+    }
+}
+
 enum Seen {
     File(PathBuf, Vec<(Reading, PathBuf)>),
     Candidate(PathBuf),

@@ -9,9 +9,11 @@ use mcpolicy_schema::entry::{ClientId, Entry, Scope};
 use super::act::{ActError, Acted, Hands, TRIES};
 use super::plan::{FilePlan, Wish};
 use super::swap::{Swap, Try};
+use super::turns::Turns;
 use crate::assess::Assessed;
 use crate::discover::source::Source;
 use crate::journal::{Action, End};
+use crate::kept_path::KeptPath;
 use crate::pipeline::Outcome;
 use crate::vault::{Beside, Item, Taken};
 use crate::worker::Draft;
@@ -23,6 +25,11 @@ const NO_SOURCE: usize = usize::MAX;
 /// The words of the actions.
 pub(super) const SWITCH_OFF: &str = "switch-off";
 const APPROVAL: &str = "approval";
+
+/// Why approvals stay.
+const NOT_OURS: &str = "what approves it stays in this file, which Git tracks, a sync service copies or which lies outside \
+    of the home: take the name out of the lists of approved servers in it, and `enableAllProjectMcpServers`, and commit \
+    that where it is tracked; until then every pass says so";
 
 /// An entry that was taken out, and why.
 #[derive(Debug, Clone)]
@@ -143,11 +150,15 @@ impl Hands<'_, '_, '_> {
     ///
     /// # Errors
     /// As [`Hands::act`].
-    pub fn clean_what_is_due(&mut self, outcome: &Outcome) -> Result<Vec<Acted>, ActError> {
+    pub(super) fn clean_what_is_due(
+        &mut self,
+        outcome: &Outcome,
+        turns: &mut Turns,
+    ) -> Result<Vec<Acted>, ActError> {
         let mut all = Vec::new();
         for item in self.vault.items()?.0.into_iter().filter(|item| item.approvals_due && item.is_open()) {
             let mut files = outcome.sources.iter();
-            let at = files.position(|file| file.source.path.to_string_lossy() == item.found_as);
+            let at = files.position(|file| file.source.path == item.found_as.path());
             let known = at.map(|at| outcome.sources[at].source.clone());
             let Some(source) = known.or_else(|| self.source_of(&item)) else { continue };
             if source.home.is_none_or(|home| self.homes.has_failed(home)) {
@@ -160,9 +171,12 @@ impl Hands<'_, '_, '_> {
             let out =
                 item.entries.iter().filter(|taken| !taken.restored && taken.left.is_none() && !stands(taken));
             let gone: Vec<Gone> = out.map(|taken| gone_of(&item, taken, &source)).collect();
-            let cleaned = self.clean_approvals(at.unwrap_or(NO_SOURCE), &source, &gone)?;
-            self.note_cleaned(&item.id, &source, &cleaned)?;
-            all.extend(cleaned);
+            let cleaned = turns.take(source.home, || {
+                let cleaned = self.clean_approvals(at.unwrap_or(NO_SOURCE), &source, &gone)?;
+                self.note_cleaned(&item.id, &source, &cleaned)?;
+                Ok::<_, ActError>(cleaned)
+            });
+            all.extend(cleaned.transpose()?.unwrap_or_default());
         }
         Ok(all)
     }
@@ -217,6 +231,16 @@ impl Hands<'_, '_, '_> {
                 all.push(acted);
             }
         }
+        // what stays approved comes back approved with the file that declares it
+        let stays = |file: &&KeptFile| {
+            aside.keeping == Keeping::Approvals && file.there && !file.free && !file.settled
+        };
+        all.extend(kept.iter().filter(stays).map(|file| Acted {
+            path: file.path.clone(),
+            detail: NOT_OURS.to_owned(),
+            actions: actions.clone(),
+            ..Acted::nothing(at)
+        }));
         Ok(all)
     }
 
@@ -322,7 +346,7 @@ fn beside(source: &Source, aside: &Aside, existed: bool) -> Beside {
         keeping: aside.keeping,
         template: aside.template.clone(),
         declared: aside.declared.clone(),
-        declared_in: source.path.to_string_lossy().into_owned(),
+        declared_in: KeptPath::of(&source.path),
         declared_for: source.owner().adapter.about().id.to_owned(),
         created: !existed,
     }

@@ -17,5 +17,6 @@ pub mod requests;
 pub mod restore;
 pub mod restore_beside;
 mod swap;
+mod turns;
 pub mod whole;
 pub mod whole_act;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,7 @@ use super::remembered::Remembered;
 use super::replay::{Replayed, end_unannounced, replay};
 use super::requests;
 use super::restore::{Asked, FILE_IS_GONE, Restored};
+use super::turns::{Turns, in_turn};
 use crate::discover::source::Source;
 use crate::gap::Gap;
 use crate::ground;
@@ -79,6 +81,10 @@ pub struct Passed {
     pub replayed: Vec<Replayed>,
     /// Users whose homes gave no answer, and why: nothing more was done there.
     pub failed: Vec<(String, Failure)>,
+    /// Users whose homes had more to do than their time was enough for.
+    pub unfinished: Vec<String>,
+    /// A newer policy is held, or a document was refused: what acted is not what was published.
+    pub policy_waits: bool,
     /// Everything that people must know.
     pub notices: Vec<String>,
 }
@@ -93,6 +99,8 @@ struct Opened {
     pending: BTreeMap<u64, Intent>,
     replayed: Vec<Replayed>,
     notices: Vec<String>,
+    /// A newer policy is held, or a document was refused.
+    policy_waits: bool,
 }
 
 /// Makes a pass over a ground.
@@ -146,7 +154,8 @@ fn pass_opened(
         vault: &opened.vault,
         journal: &mut opened.journal,
     };
-    let done = act_on_all(setting, &mut hands, &plan, (&outcome, &under));
+    let mut turns = Turns::new(Duration::from_secs(setting.settings.enforcement.home_seconds.into()));
+    let done = act_on_all(setting, &mut hands, &plan, (&outcome, &under), &mut turns);
     drop(judge);
     if done.is_err() {
         // where the disk is full, what is old makes room for the next pass; the first error is the one to tell
@@ -168,9 +177,23 @@ fn pass_opened(
     keep_house(setting, opened)?;
     opened.remembered = remembered;
     tell_unseen(ground, &outcome, opened)?;
+    let unfinished = tell_unfinished(setting, ground, &turns, opened)?;
     let failed = tell_failed(setting, on, opened)?;
-    let (replayed, notices) = (Vec::new(), Vec::new());
-    Ok(Passed { outcome, in_force, ring, mode, plan, acted, restored, replayed, failed, notices })
+    let (replayed, notices, policy_waits) = (Vec::new(), Vec::new(), opened.policy_waits);
+    Ok(Passed {
+        outcome,
+        in_force,
+        ring,
+        mode,
+        plan,
+        acted,
+        restored,
+        replayed,
+        failed,
+        unfinished,
+        policy_waits,
+        notices,
+    })
 }
 
 /// What became of each file, and of what was put back.
@@ -182,29 +205,33 @@ fn act_on_all(
     hands: &mut Hands<'_, '_, '_>,
     plan: &Plan,
     (outcome, under): (&Outcome, &str),
+    turns: &mut Turns,
 ) -> anyhow::Result<Done> {
     // in the modes that write nothing, nothing is written
-    let due = if hands.mode < Mode::Hold { Vec::new() } else { hands.clean_what_is_due(outcome)? };
+    let due = if hands.mode < Mode::Hold { Vec::new() } else { hands.clean_what_is_due(outcome, turns)? };
     let mut acted = Vec::new();
     let room = u64::from(setting.settings.vault.max_mib) << 20;
-    for file in &plan.files {
-        act_on(hands, file, outcome, &mut acted)?;
+    let home = |source: usize| outcome.sources[source].source.home;
+    // scattered, so that no pass begins where the last did
+    let start = setting.now.as_second().unsigned_abs().wrapping_mul(0x9e37_79b9) as usize >> 8;
+    for file in in_turn(&plan.files, |file| home(file.source), start) {
+        turns.take(home(file.source), || act_on(hands, file, outcome, &mut acted)).transpose()?;
         // attack: a thousand large files in one home fill the disk before the pass is over
         if hands.vault.grown() > room / 4 {
             prune_vault(setting, hands.vault, hands.journal)?;
         }
     }
-    for at in &plan.whole {
+    for at in in_turn(&plan.whole, |at| home(*at), start) {
         let file = &outcome.sources[*at];
-        acted.push(if is_too_much(file.state, &file.findings) {
+        let done = turns.take(file.source.home, || match is_too_much(file.state, &file.findings) {
             // left out of the scan: it may well be edited when it is opened by itself
-            hands.act(*at, &file.source)?
-        } else {
-            hands.take_unparseable(*at, &file.source)?
+            true => hands.act(*at, &file.source),
+            false => hands.take_unparseable(*at, &file.source),
         });
+        acted.extend(done.transpose()?);
     }
     acted.extend(due);
-    let restored = restore_allowed(hands, under)?;
+    let restored = restore_allowed(hands, under, turns)?;
     Ok((acted, restored))
 }
 
@@ -330,6 +357,29 @@ fn tell_failed(
     Ok(failed)
 }
 
+/// Says of each home whose time was not enough how much is left. Their users.
+fn tell_unfinished(
+    setting: &Setting<'_>,
+    ground: &Ground,
+    turns: &Turns,
+    opened: &mut Opened,
+) -> Result<Vec<String>, ActError> {
+    let mut unfinished = Vec::new();
+    for (at, count) in turns.left() {
+        let home = &ground.homes[at];
+        let detail = format!(
+            "the home {} had {} s of this pass and needs more: {count} files and originals of it wait for the next",
+            home.layout.home.display(),
+            setting.settings.enforcement.home_seconds
+        );
+        let event = Event { user: home.user.clone(), ..Event::new("home-unfinished", &detail) };
+        opened.journal.append(setting.now, What::Event(event))?;
+        opened.notices.push(detail);
+        unfinished.push(home.user.clone());
+    }
+    Ok(unfinished)
+}
+
 /// Puts one item back, as far as the policy that acts allows it.
 ///
 /// # Errors
@@ -389,17 +439,23 @@ fn considered_under(in_force: &InForce, mode: Mode) -> String {
 }
 
 /// Puts back by itself what a newer policy allows.
-fn restore_allowed(hands: &mut Hands<'_, '_, '_>, under: &str) -> anyhow::Result<Vec<(Item, Restored)>> {
+fn restore_allowed(
+    hands: &mut Hands<'_, '_, '_>,
+    under: &str,
+    turns: &mut Turns,
+) -> anyhow::Result<Vec<(Item, Restored)>> {
     let mut all = Vec::new();
     // in the modes that write nothing, nothing is written
     if hands.mode < Mode::Hold {
         return Ok(all);
     }
     for item in hands.restorable(under)? {
-        if hands.homes.index_of(Path::new(&item.home)).is_none() {
+        let home = hands.homes.index_of(Path::new(&item.home));
+        if home.is_none() {
             continue;
         }
-        let restored = match hands.restore(&item, Asked::ByPolicy) {
+        let Some(restored) = turns.take(home, || hands.restore(&item, Asked::ByPolicy)) else { continue };
+        let restored = match restored {
             // one original that cannot be read keeps nothing else from its turn
             Err(ActError::Vault(error)) => Restored::not(
                 End::Failed,
@@ -458,14 +514,16 @@ fn open(setting: &Setting<'_>) -> anyhow::Result<Opened> {
     let mut activation = Activation::open(&setting.state.join("activation"))?;
     let mut notices: Vec<String> =
         found.damage.iter().map(|damage| format!("the journal was changed: {damage}")).collect();
+    let mut policy_waits = false;
     if let Some(held) = activation.begin(setting.now)? {
+        policy_waits = true;
         let detail = format!("policy {} is held: {}", held.policy.sequence, held.why);
         journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
         notices.push(detail);
     }
     let remembered = Remembered::default();
     let (pending, replayed) = (found.pending, Vec::new());
-    Ok(Opened { vault, journal, activation, remembered, pending, replayed, notices })
+    Ok(Opened { vault, journal, activation, remembered, pending, replayed, notices, policy_waits })
 }
 
 /// Finishes or undoes what a crash broke off, and loads what was remembered.
@@ -527,6 +585,7 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<Trust> {
     for notice in &notices {
         opened.journal.append(setting.now, What::Event(Event::new("policy-refused", notice)))?;
     }
+    opened.policy_waits |= !notices.is_empty();
     opened.notices.extend(notices);
     Ok(trust)
 }
@@ -559,6 +618,7 @@ fn choose(
             );
             opened.journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
             opened.notices.push(detail);
+            opened.policy_waits = true;
             with_mode(setting, on, old, opened)
         }
         None => {
@@ -680,6 +740,8 @@ fn days_before(now: Timestamp, days: u16) -> Timestamp {
 /// Whether everything that was planned is done.
 pub fn is_complete(passed: &Passed) -> bool {
     passed.failed.is_empty()
+        && passed.unfinished.is_empty()
+        && !passed.policy_waits
         && unread(&passed.outcome).next().is_none()
         && passed.acted.iter().all(|acted| matches!(acted.end, End::Applied | End::Skipped))
 }

@@ -7,6 +7,7 @@ use mcpolicy_platform::secure_fs::TempName;
 
 use super::act::ActError;
 use crate::journal::{End, Intent, Journal, Outcome as Ended, What};
+use crate::kept_path::KeptPath;
 use crate::vault::{Item, State, Taken, Vault, VaultError, digest_of};
 use crate::worker::homes::Homes;
 use crate::worker::{Broken, Standing};
@@ -60,7 +61,8 @@ pub fn end_unannounced(homes: &Homes<'_>, vault: &Vault) -> Result<(), ActError>
         let Ok(temporary) = TempName::random() else { continue };
         let unannounced = Intent {
             user: item.user.clone(),
-            path: item.path.clone(),
+            path: item.path.to_string(),
+            path_base64: item.path.base64(),
             before: item.original.clone(),
             after: item.edited.clone(),
             vault: item.id.clone(),
@@ -99,8 +101,9 @@ fn restored(vault: &Vault, mut item: Item, intent: &Intent) -> Result<(), VaultE
 
 /// What became of the file; a leftover is removed, or put back if it holds what the user wrote.
 fn standing(homes: &Homes<'_>, intent: &Intent) -> Standing {
-    let home = Path::new(&intent.home);
-    let (Some(at), Ok(relative)) = (homes.index_of(home), Path::new(&intent.path).strip_prefix(home)) else {
+    let (home, path) =
+        (Path::new(&intent.home), KeptPath::with_bytes(&intent.path, intent.path_base64.as_deref()));
+    let (Some(at), Ok(relative)) = (homes.index_of(home), path.path().strip_prefix(home)) else {
         return Standing::Unknown;
     };
     let broken = Broken {
@@ -195,8 +198,8 @@ mod tests {
             let original = Original {
                 user: "ann",
                 home: "/home/ann",
-                path: "/home/ann/mcp.json",
-                found_as: "/home/ann/mcp.json",
+                path: Path::new("/home/ann/mcp.json"),
+                found_as: Path::new("/home/ann/mcp.json"),
                 client: "cursor",
                 bytes: BEFORE.as_bytes(),
                 edited: after.as_bytes(),
@@ -231,7 +234,8 @@ mod tests {
             };
             let intent = Intent {
                 user: "ann".to_owned(),
-                path: self.item.path.clone(),
+                path: self.item.path.to_string(),
+                path_base64: self.item.path.base64(),
                 before: digest_of(before.as_bytes()),
                 after: digest_of(after.as_bytes()),
                 vault: self.item.id.clone(),
@@ -272,6 +276,7 @@ mod tests {
         let intent = |before: &str, after: &str| Intent {
             user: "ann".to_owned(),
             path: "/home/ann/mcp.json".to_owned(),
+            path_base64: None,
             before: digest_of(before.as_bytes()),
             after: digest_of(after.as_bytes()),
             vault: "q-0123456789".to_owned(),

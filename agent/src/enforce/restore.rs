@@ -108,6 +108,10 @@ impl Hands<'_, '_, '_> {
                 let before = digest_of(&opened.bytes);
                 self.put_back(home, item, PutBack { before: &before, after: Some(&bytes), entries: &entries })
             }
+            // what was made of no answer is no verdict: the next pass tries again
+            Err(_) if self.homes.has_failed(home) => {
+                Ok(Restored::not(End::Failed, "its worker gave no answer; the next pass tries again"))
+            }
             Err(why) => Ok(Restored::not(End::Skipped, why)),
         };
         self.homes.close(home);
@@ -263,7 +267,8 @@ impl Hands<'_, '_, '_> {
         };
         let intent = Intent {
             user: item.user.clone(),
-            path: item.path.clone(),
+            path: item.path.to_string(),
+            path_base64: item.path.base64(),
             before: before.to_owned(),
             after: digest_of(after.unwrap_or_default()),
             vault: item.id.clone(),
@@ -329,8 +334,8 @@ impl Hands<'_, '_, '_> {
     /// The source that an item was taken from, as discovery would find it now.
     pub fn source_of(&self, item: &Item) -> Option<Source> {
         let home = self.ground.homes.iter().position(|home| home.layout.home == Path::new(&item.home))?;
-        let reading = crate::pipeline::reading_for(&item.client, Path::new(&item.found_as))?;
-        Some(Source::new((&item.found_as).into(), Some(home), reading))
+        let reading = crate::pipeline::reading_for(&item.client, item.found_as.path())?;
+        Some(Source::new(item.found_as.path().to_owned(), Some(home), reading))
     }
 }
 

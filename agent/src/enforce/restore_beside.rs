@@ -39,7 +39,7 @@ impl Hands<'_, '_, '_> {
                 "the policy in force does not allow it, or it is not declared now",
             ));
         };
-        let opened = match self.homes.open_kept(home, &aside, Path::new(&item.found_as)) {
+        let opened = match self.homes.open_kept(home, &aside, item.found_as.path()) {
             Ok(Some(opened)) => opened,
             // a switch goes with its file
             Ok(None) if beside.keeping == Keeping::Switch => {
@@ -111,7 +111,7 @@ impl Hands<'_, '_, '_> {
 
     /// The entries of an item that stand in the file that declares them, and are allowed.
     fn allowed_again(&mut self, home: usize, item: &Item, beside: &Beside) -> Vec<usize> {
-        let path = Path::new(&beside.declared_in);
+        let path = beside.declared_in.path();
         let Some(reading) = crate::pipeline::reading_for(&beside.declared_for, path) else {
             return Vec::new();
         };

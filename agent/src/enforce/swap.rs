@@ -65,8 +65,8 @@ impl Hands<'_, '_, '_> {
             vault::Original {
                 user: &context.user,
                 home: &home.to_string_lossy(),
-                path: &real.to_string_lossy(),
-                found_as: &swap.found_as.to_string_lossy(),
+                path: &real,
+                found_as: swap.found_as,
                 client: swap.client,
                 bytes: &swap.opened.bytes,
                 edited: swap.after.unwrap_or_default(),
@@ -94,7 +94,8 @@ impl Hands<'_, '_, '_> {
         };
         let intent = Intent {
             user: context.user.clone(),
-            path: item.path.clone(),
+            path: item.path.to_string(),
+            path_base64: item.path.base64(),
             before: item.original.clone(),
             after: item.edited.clone(),
             vault: item.id.clone(),
@@ -184,7 +185,8 @@ fn owned_notice(owner: &Owner, path: &Path, item: &str) -> String {
             };
             format!(
                 "the file is in the Git work tree {root}, whose index was not touched: {command} brings the committed \
-                 file back, for the next pass to look at; {back}"
+                 file back, for the next pass to look at, and is the way where `git pull`, `checkout` or `rebase` refuses; \
+                 `git commit -a` would take the edit along; {back}"
             )
         }
         Owner::Sync { root, service } => {

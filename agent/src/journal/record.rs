@@ -98,6 +98,9 @@ pub struct Intent {
     pub user: String,
     /// The file, as a path of its machine, links resolved.
     pub path: String,
+    /// Its bytes in base64, where it is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_base64: Option<String>,
     /// SHA-256 of the bytes that were judged.
     pub before: String,
     /// SHA-256 of the bytes that are to take their place.

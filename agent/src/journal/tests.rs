@@ -12,6 +12,7 @@ pub(super) fn intent(path: &str) -> What {
     What::Intent(Intent {
         user: "ann".into(),
         path: path.into(),
+        path_base64: None,
         before: "b".into(),
         after: "a".into(),
         vault: "q-1".into(),

@@ -37,8 +37,8 @@ fn try_keep(vault: &Vault, path: &str) -> Result<Item, VaultError> {
     let original = Original {
         user: "ann",
         home: "/home/ann",
-        path,
-        found_as: path,
+        path: Path::new(path),
+        found_as: Path::new(path),
         client: "cursor",
         bytes: ORIGINAL,
         edited: b"{}",

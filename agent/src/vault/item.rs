@@ -5,6 +5,7 @@ use std::ops::Range;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::kept_path::KeptPath;
 use crate::worker::aside::{Declaration, Keeping};
 
 /// How far a change has come.
@@ -42,9 +43,9 @@ pub struct Item {
     /// The user's home, as a path of the machine.
     pub home: String,
     /// The file, as a path of the machine, links resolved.
-    pub path: String,
+    pub path: KeptPath,
     /// The same as discovery found it.
-    pub found_as: String,
+    pub found_as: KeptPath,
     /// The client whose location it is.
     pub client: String,
     /// Digest of the original bytes.
@@ -79,7 +80,7 @@ pub struct Beside {
     /// The entries as this file names them, in the order of the item's.
     pub declared: Vec<Declaration>,
     /// The file that declares them, as discovery found it.
-    pub declared_in: String,
+    pub declared_in: KeptPath,
     /// The client whose location that is.
     pub declared_for: String,
     /// The file was made for it.

@@ -1,7 +1,8 @@
 //! How long originals stay: whole for a day, their pieces for the vault's time, and never more than its size.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::machine::Machine;
@@ -12,6 +13,8 @@ use crate::disk_advice::of_read;
 
 /// Time after which a whole original shrinks to the pieces that were taken out, where the change was proved.
 const WHOLE_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// How long originals are shrunk in one go: the next pass goes on with the rest.
+const SHRINK_TIME: Duration = Duration::from_secs(20);
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +31,11 @@ impl Vault {
     /// # Errors
     /// The system refuses.
     pub fn shrink(&self, now: Timestamp) -> Result<u64, VaultError> {
-        let mut shrunk = 0;
+        let (mut shrunk, start) = (0, Instant::now());
         for mut item in self.items()?.0 {
+            if start.elapsed() > SHRINK_TIME {
+                break;
+            }
             let is_due = item.shrunk.is_none()
                 && item.state != State::Pending
                 && now.duration_since(item.taken) >= WHOLE_FOR;
@@ -77,7 +83,10 @@ impl Vault {
         let too_much = stock.bytes() > limits.most_bytes;
         for path in damaged {
             if too_much || is_older(&path, limits.keep_after) {
-                disk::remove(&path)?;
+                let gone = disk::remove(&path);
+                // what was read before has it among the damaged
+                *self.listed.borrow_mut() = None;
+                gone?;
                 pruned.damaged.push(path);
             }
         }
@@ -92,6 +101,9 @@ impl Vault {
         }
         for item in &pruned.items {
             self.remove_item(item)?;
+        }
+        if !pruned.items.is_empty() {
+            disk::sync_names(&self.folder.join("items"))?;
         }
         if !pruned.items.is_empty() || !pruned.damaged.is_empty() {
             self.sweep()?;
@@ -114,12 +126,19 @@ impl Vault {
     /// The system refuses.
     pub fn forget(&self, item: &Item) -> Result<(), VaultError> {
         self.remove_item(item)?;
-        self.sweep()
+        disk::sync_names(&self.folder.join("items"))?;
+        for object in item.objects() {
+            if !self.with_listed(|listed| listed.needs(object))? {
+                disk::remove(&self.object_path(object))?;
+            }
+        }
+        Ok(())
     }
 
     fn remove_item(&self, item: &Item) -> Result<(), VaultError> {
-        disk::remove(&self.item_path(&item.id))?;
-        disk::sync_names(&self.folder.join("items"))
+        let gone = disk::remove(&self.item_path(&item.id));
+        self.has_changed(&gone, |listed| listed.remove(&item.id));
+        gone
     }
 
     /// Removes what a crash left half written, and bytes that were there before their item.
@@ -139,15 +158,11 @@ impl Vault {
 
     /// Removes objects that no item names. If an item is damaged nothing is removed: it may be the one that names them.
     fn sweep(&self) -> Result<(), VaultError> {
-        let (items, damaged) = self.items()?;
-        if !damaged.is_empty() {
-            return Ok(());
-        }
-        let needed: BTreeSet<&str> = items.iter().flat_map(Item::objects).collect();
-        for (name, _) in self.files("objects")? {
-            if !needed.contains(name.as_str()) {
-                disk::remove(&self.object_path(&name))?;
-            }
+        let objects = self.files("objects")?.into_iter().map(|(name, _)| name);
+        let unneeded =
+            self.with_listed(|listed| objects.filter(|name| !listed.needs(name)).collect::<Vec<_>>())?;
+        for name in unneeded {
+            disk::remove(&self.object_path(&name))?;
         }
         Ok(())
     }

@@ -10,10 +10,11 @@ mod crash_tests;
 mod disk;
 mod item;
 mod keeping;
+mod listed;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,9 @@ use mcpolicy_platform::machine::{Machine, ReadError};
 use sha2::{Digest, Sha256};
 
 use crate::disk_advice::{advice, of_read};
+use crate::kept_path::KeptPath;
 use disk::failed;
+use listed::Listed;
 
 pub use item::{Beside, Item, State, Taken};
 pub use keeping::{Limits, Pruned};
@@ -76,6 +79,8 @@ pub struct Vault {
     folder: PathBuf,
     /// Bytes that were written since it was last pruned.
     grown: Cell<u64>,
+    /// What is there, once it was read; forgotten where a change of it may have come half through.
+    listed: RefCell<Option<Listed>>,
 }
 
 /// A file that is about to be changed.
@@ -85,9 +90,9 @@ pub struct Original<'a> {
     /// The user's home.
     pub home: &'a str,
     /// The file, links resolved.
-    pub path: &'a str,
+    pub path: &'a Path,
     /// The same as discovery found it.
-    pub found_as: &'a str,
+    pub found_as: &'a Path,
     /// The client whose location it is.
     pub client: &'a str,
     /// Its bytes.
@@ -108,7 +113,7 @@ impl Vault {
     /// # Errors
     /// The system refuses, or others have rights to the folder: it holds secrets, and what it gives back is written.
     pub fn open(folder: &Path) -> Result<Self, VaultError> {
-        let vault = Self { folder: folder.to_owned(), grown: Cell::new(0) };
+        let vault = Self::in_folder(folder);
         let parts = [folder.join("objects"), folder.join("items")];
         for path in &parts {
             durable::make_private_directory(path).map_err(failed("make", path))?;
@@ -133,8 +138,12 @@ impl Vault {
     pub fn look(folder: &Path) -> Result<Self, VaultError> {
         match durable::check_private_directory(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("use", folder)(error)),
-            _ => Ok(Self { folder: folder.to_owned(), grown: Cell::new(0) }),
+            _ => Ok(Self::in_folder(folder)),
         }
+    }
+
+    fn in_folder(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), grown: Cell::new(0), listed: RefCell::new(None) }
     }
 
     fn ask_to_be_left_out_of_backups(&self) -> Result<(), VaultError> {
@@ -154,14 +163,17 @@ impl Vault {
     pub fn keep(&self, original: Original<'_>, now: Timestamp) -> Result<Item, VaultError> {
         let digest = self.put(original.bytes)?;
         let edited = digest_of(original.edited);
-        let seed = format!("{now}\0{}\0{}\0{digest}\0{edited}", original.user, original.path);
+        let path = KeptPath::of(original.path);
+        // two names may look alike as text
+        let bytes = path.base64().unwrap_or_default();
+        let seed = format!("{now}\0{}\0{path}{bytes}\0{digest}\0{edited}", original.user);
         let item = Item {
             id: format!("q-{}", &digest_of(seed.as_bytes())[..10]),
             taken: now,
             user: original.user.to_owned(),
             home: original.home.to_owned(),
-            path: original.path.to_owned(),
-            found_as: original.found_as.to_owned(),
+            path,
+            found_as: KeptPath::of(original.found_as),
             client: original.client.to_owned(),
             original: digest,
             edited,
@@ -189,7 +201,28 @@ impl Vault {
             return Err(VaultError::TooLarge { bytes: json.len() });
         }
         self.grown.set(self.grown.get() + json.len() as u64);
-        disk::write_whole(&path, &json)
+        let written = disk::write_whole(&path, &json);
+        self.has_changed(&written, |listed| listed.put(item.clone()));
+        written
+    }
+
+    /// Takes note of a change, or of a failure after which nobody knows what is there.
+    fn has_changed(&self, done: &Result<(), VaultError>, change: impl FnOnce(&mut Listed)) {
+        let mut listed = self.listed.borrow_mut();
+        match (done, listed.as_mut()) {
+            (Ok(()), Some(listed)) => change(listed),
+            _ => *listed = None,
+        }
+    }
+
+    /// What is there, read at the first time.
+    fn with_listed<T>(&self, look: impl FnOnce(&Listed) -> T) -> Result<T, VaultError> {
+        let mut listed = self.listed.borrow_mut();
+        let known = match listed.take() {
+            Some(known) => known,
+            None => self.list()?,
+        };
+        Ok(look(listed.insert(known)))
     }
 
     /// An item by its id.
@@ -215,9 +248,13 @@ impl Vault {
     /// # Errors
     /// The folder cannot be listed.
     pub fn items(&self) -> Result<(Vec<Item>, Vec<PathBuf>), VaultError> {
+        self.with_listed(|listed| (listed.items(), listed.damaged().to_vec()))
+    }
+
+    fn list(&self) -> Result<Listed, VaultError> {
         let folder = self.folder.join("items");
         let names = match Machine::live().list(&folder) {
-            Err(ReadError::NotFound) => return Ok((Vec::new(), Vec::new())),
+            Err(ReadError::NotFound) => return Ok(Listed::default()),
             names => names.map_err(|e| failed("list", &folder)(of_read(&e)))?,
         };
         let (mut items, mut damaged) = (Vec::new(), Vec::new());
@@ -227,8 +264,7 @@ impl Vault {
                 Err(_) => damaged.push(self.item_path(name)),
             }
         }
-        items.sort_by(|a, b| (a.taken, &a.id).cmp(&(b.taken, &b.id)));
-        Ok((items, damaged))
+        Ok(Listed::of(items, damaged))
     }
 
     /// The whole original of an item; `None` if only its pieces are left.

@@ -32,8 +32,8 @@ pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> I
     let original = Original {
         user: "ann",
         home: "/home/ann",
-        path,
-        found_as: path,
+        path: Path::new(path),
+        found_as: Path::new(path),
         client: "cursor",
         bytes,
         edited: EDITED,
@@ -110,6 +110,40 @@ fn equal_originals_are_kept_once_and_go_with_the_last_item_that_needs_them() {
 }
 
 #[test]
+fn what_was_read_once_is_what_a_vault_that_is_opened_anew_reads() {
+    let folder = folder();
+    let vault = Vault::open(folder.path()).unwrap();
+    let now = at("2026-11-21T10:00:00Z");
+    let all: Vec<Item> = (0..9_u8).map(|n| keep(&vault, &format!("/{n}"), &[n / 3; 80], now)).collect();
+    let is_same = |what: &str| {
+        let anew = Vault::look(folder.path()).unwrap();
+        assert_eq!(vault.items().unwrap(), anew.items().unwrap(), "{what}");
+        let items = vault.items().unwrap().0;
+        let objects = vault.files("objects").unwrap();
+        assert!(items.iter().all(|item| vault.pieces(item).is_ok()), "{what}");
+        assert_eq!(
+            objects.len(),
+            items.iter().flat_map(Item::objects).collect::<std::collections::BTreeSet<_>>().len()
+        );
+    };
+    is_same("kept");
+    for item in &all[..6] {
+        proved(&vault, item.clone());
+    }
+    is_same("proved");
+    vault.forget(&all[8]).unwrap();
+    is_same("forgotten");
+    let young = proved(&vault, keep(&vault, "/young", &[7; 99], at("2026-11-23T10:00:00Z")));
+    assert_eq!(vault.shrink(at("2026-11-22T10:00:00Z")).unwrap(), 6);
+    is_same("shrunk");
+    let gone = vault.prune(Limits { keep_after: at("2026-11-22T10:00:00Z"), most_bytes: u64::MAX }).unwrap();
+    assert_eq!(gone.items.len(), 6);
+    is_same("pruned");
+    vault.forget(&young).unwrap();
+    assert_eq!(vault.items().unwrap().0.len(), 2, "those that are pending");
+}
+
+#[test]
 fn a_damaged_object_is_told_and_never_given_out() {
     let folder = folder();
     let vault = Vault::open(folder.path()).unwrap();
@@ -138,8 +172,8 @@ fn cve_2023_42456_no_path_is_made_of_a_users_name() {
         let original = Original {
             user,
             home: "/home/../etc",
-            path: "../../../x",
-            found_as: "../x",
+            path: Path::new("../../../x"),
+            found_as: Path::new("../x"),
             client: "../client",
             bytes: user.as_bytes(),
             edited: EDITED,
@@ -194,6 +228,7 @@ fn one_damaged_item_keeps_no_other_from_being_shrunk_nor_makes_them_all_go() {
     assert!(vault.item(&whole.id).unwrap().shrunk.is_some());
     // a description that cannot be read holds its objects as long as they are not too much
     std::fs::write(vault.item_path(&broken.id), "{").unwrap();
+    let vault = Vault::open(folder.path()).unwrap();
     let enough = Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: bytes_of(&vault) };
     let gone = vault.prune(enough).unwrap();
     assert_eq!((gone.items.len(), gone.damaged.len()), (0, 0));

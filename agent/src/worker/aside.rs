@@ -16,11 +16,14 @@ use mcpolicy_schema::entry::{ClientId, Scope};
 use serde::{Deserialize, Serialize};
 
 use super::core::MAX_BYTES;
+use super::git_index;
 use crate::discover::source::Source;
 use crate::enforce::owned::{self, MARKERS, Owner};
 
 /// Longest `.git` file, in bytes.
 const MAX_DOT_GIT: u64 = 4096;
+/// Longest index of a repository that is read, in bytes: about half a million files.
+const MAX_INDEX: u64 = 64 * 1024 * 1024;
 /// Most files that a template may stand for: a client has one for each project.
 const MAX_FILES: usize = 1000;
 
@@ -89,7 +92,8 @@ pub struct KeptFile {
     pub path: PathBuf,
     /// It is there.
     pub there: bool,
-    /// An edit of it would stay with its user: it lies below the home, and neither Git nor a sync service owns it.
+    /// An edit of it would stay with its user: it lies below the home, and neither Git nor a sync service owns it. Of
+    /// what a client keeps there itself Git owns what it tracks.
     pub free: bool,
     /// The switch is set for all entries, one that was moved for any, or nothing is approved for any.
     pub settled: bool,
@@ -157,13 +161,40 @@ impl Place<'_> {
         let above: Vec<&Path> = real.ancestors().skip(1).collect();
         let git = above.iter().filter(|folder| self.git(folder).is_some_and(|git| git.is_valid));
         let git: Vec<PathBuf> = git.map(|folder| (*folder).to_owned()).collect();
+        self.owner_beside(real, &git)
+    }
+
+    /// The sync service that owns a path without links in it.
+    fn sync_owner(&self, real: &Path) -> Option<Owner> {
+        self.owner_beside(real, &[])
+    }
+
+    fn owner_beside(&self, real: &Path, git: &[PathBuf]) -> Option<Owner> {
         let home = self.home();
         let mut marked = Vec::new();
-        for folder in above.iter().filter(|folder| folder.starts_with(&home)) {
+        for folder in real.ancestors().skip(1).filter(|folder| folder.starts_with(&home)) {
             let services = MARKERS.iter().filter(|(name, _)| self.is_there(&folder.join(name)));
-            marked.extend(services.map(|(_, service)| ((*folder).to_owned(), *service)));
+            marked.extend(services.map(|(_, service)| (folder.to_owned(), *service)));
         }
-        owned::owner(real, &home, &git, &marked)
+        owned::owner(real, &home, git, &marked)
+    }
+
+    /// Whether the index of a work tree names a path without links in it; yes if that cannot be told. A repository
+    /// without an index tracks nothing yet.
+    fn is_tracked(&self, root: &Path, real: &Path) -> bool {
+        let Some(path) = real.strip_prefix(root).ok().and_then(Path::to_str) else { return true };
+        let text = self.git(root).and_then(|git| git.text);
+        let folder = match text {
+            Some(text) => owned::git_folder(root, &text),
+            None => Some(root.join(".git")),
+        };
+        let Some(index) = folder.map(|folder| folder.join("index")) else { return true };
+        if !self.is_there(&index) {
+            return false;
+        }
+        let read = self.machine.read(&index, None, MAX_INDEX);
+        let path = path.replace(std::path::MAIN_SEPARATOR, "/");
+        read.ok().and_then(|file| git_index::tracks(&file.bytes, &path)).unwrap_or(true)
     }
 
     /// What of a folder's is called `.git`.
@@ -288,9 +319,17 @@ impl Place<'_> {
             Err(_) => None,
         };
         let home = self.home();
-        let free = real.is_some_and(|real| real.starts_with(&home) && self.owner(&real).is_none());
         let bytes = self.machine.read(&path, None, MAX_BYTES).ok().map(|file| file.bytes);
         let settled = bytes.is_some_and(|bytes| is_settled(adapter, aside, &bytes));
+        let is_ours = |real: &Path| match self.owner(real) {
+            None => true,
+            // what Git does not know of is changed without a word in its status, and travels nowhere
+            Some(Owner::Git { root }) if aside.keeping == Keeping::Approvals && there && !settled => {
+                !self.is_tracked(&root, real) && self.sync_owner(real).is_none()
+            }
+            Some(_) => false,
+        };
+        let free = real.is_some_and(|real| real.starts_with(&home) && is_ours(&real));
         KeptFile { path, there, free, settled }
     }
 }

@@ -178,14 +178,33 @@ impl<'r> Core<'r> {
 
     fn home(&self) -> Result<HomeDir, String> {
         let HomeContext { uid, layout, .. } = &self.spec.home;
-        let host = self.spec.machine.host_path(&layout.home);
+        let host = self.spec.machine.followed_host_path(&layout.home);
+        let host = host.map_err(|error| format!("the home {error}"))?;
         HomeDir::open(&host, *uid).map_err(|fault| format!("the home {fault}"))
+    }
+
+    /// Where a path below the home ends, below the home. An absolute link of an image names a place in the image, which
+    /// whoever opens the file here cannot know; the links of the live machine are followed when it is opened.
+    fn ending(&self, relative: PathBuf) -> Result<PathBuf, String> {
+        let HomeSpec { machine, home, .. } = &self.spec;
+        if machine.is_live() {
+            return Ok(relative);
+        }
+        let leads = |error: ReadError| format!("the file {error}");
+        let real = match machine.resolve(&home.layout.home.join(&relative)) {
+            // to be made: what is there of its path is followed when it is made
+            Err(ReadError::NotFound) => return Ok(relative),
+            real => real.map_err(leads)?.path,
+        };
+        let top = machine.resolve(&home.layout.home).map_err(leads)?.path;
+        let below = real.strip_prefix(&top).map_err(|_| Fault::LeavesHome);
+        below.map(Path::to_owned).map_err(|fault| format!("the file {fault}"))
     }
 
     fn relative(&self, source: &Source) -> Result<PathBuf, String> {
         let outside = "the file is outside of its user's home";
         let relative = source.path.strip_prefix(&self.spec.home.layout.home).map_err(|_| outside)?;
-        Ok(relative.to_owned())
+        self.ending(relative.to_owned())
     }
 
     fn open(&mut self, source: Source, create: bool) -> Result<Answer, String> {
@@ -237,7 +256,8 @@ impl<'r> Core<'r> {
         kept.filter(|kept| kept.free).ok_or("its client keeps nothing there that is its user's alone")?;
         let home = self.home()?;
         let relative = path.strip_prefix(&self.spec.home.layout.home);
-        let relative = relative.map_err(|_| "the file is outside of its user's home")?.to_owned();
+        let relative =
+            self.ending(relative.map_err(|_| "the file is outside of its user's home")?.to_owned())?;
         let lock = lock_of(aside.client == CLAUDE, &home, &relative);
         let file = match home.open_file(&relative, MAX_BYTES) {
             Ok(file) => Some(file),

@@ -7,6 +7,7 @@
 
 pub mod aside;
 pub mod core;
+mod git_index;
 pub mod homes;
 pub mod process;
 pub mod remote;

@@ -92,7 +92,8 @@ fn made_ready(begin: Begin) -> anyhow::Result<(HomeSpec, Confinement)> {
     let confinement = shut_in(&spec)?;
     // else nothing would be found, and that would look like nothing being there
     let home = &spec.home.layout.home;
-    if !filesystems::is_network(&spec.machine.host_path(home)) {
+    let host_home = spec.machine.followed_host_path(home).context("the home leads nowhere")?;
+    if !filesystems::is_network(&host_home) {
         spec.machine.list(home).context("its owner cannot list the home, or not reach it")?;
     }
     Ok((spec, confinement))
@@ -108,7 +109,7 @@ fn give_up_rights(begin: &Begin) -> anyhow::Result<()> {
 
 /// Writes below the home, reads where clients of its user look: projects lie outside of homes too.
 fn shut_in(spec: &HomeSpec) -> anyhow::Result<Confinement> {
-    let home = spec.machine.host_path(&spec.home.layout.home);
+    let home = spec.machine.followed_host_path(&spec.home.layout.home).context("the home leads nowhere")?;
     let read_only = read_only(&spec.machine);
     let read_only: Vec<&Path> = read_only.iter().map(PathBuf::as_path).collect();
     confine(&home, &read_only).context("cannot be shut in")

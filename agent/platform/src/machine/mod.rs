@@ -282,6 +282,15 @@ impl Machine {
         host
     }
 
+    /// Where a path of the machine ends on this host, to be opened by the system. In an image its links were followed, for
+    /// the system follows those that are left from this host's root; on the live machine that is the same.
+    ///
+    /// # Errors
+    /// It leads nowhere, or out of the image.
+    pub fn followed_host_path(&self, path: &Path) -> Result<PathBuf, ReadError> {
+        if self.is_live() { Ok(self.host_path(path)) } else { Ok(self.host_path(&self.resolve(path)?.path)) }
+    }
+
     /// Where a path of this host is on the machine: the reverse of [`Machine::host_path`].
     pub fn machine_path(&self, host: &Path) -> PathBuf {
         match &self.root {
