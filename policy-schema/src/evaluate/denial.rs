@@ -153,6 +153,13 @@ fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>))
     }
 }
 
+/// Whether a command that could not be understood says more than is held against denials.
+pub(super) fn is_beyond(case: &Case<'_>) -> bool {
+    let entry = case.subject.entry;
+    case.identity().kind == Kind::Opaque
+        && entry.command.iter().chain(&entry.args).any(|text| spelling::has_more(text.expose()))
+}
+
 /// What the words of a text may stand for, also after a shell has taken its quotes, escapes and braces away.
 fn words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     plain_words(text, index, found);

@@ -215,11 +215,13 @@ fn by_default(case: &Case<'_>, attempts: Vec<Attempt>) -> Judgement {
     };
     let allows = case.policy.document().policy.default == Default::Allow
         && reach == Reach::Public
-        && !may_be_denied(case)
         && why.code != FindingCode::Revoked;
-    let mut judgement = if allows {
+    let doubt = if allows { doubt(case) } else { None };
+    let mut judgement = if allows && doubt.is_none() {
         case.allowed(DecidedBy::Default, None)
     } else {
+        // What a rule says that is about the entry comes first.
+        let why = doubt.filter(|_| why.code == FindingCode::NotAllowed).unwrap_or(why);
         let by = if why.code == FindingCode::Revoked { DecidedBy::Revocation } else { DecidedBy::Default };
         case.denied(by, Some(why), rule)
     };
@@ -227,14 +229,22 @@ fn by_default(case: &Case<'_>, attempts: Vec<Attempt>) -> Judgement {
     judgement
 }
 
-/// Whether nobody can tell what the entry is, while something is denied: it may be just that. A list is held against what
+/// Why nobody can tell what the entry is, while something is denied: it may be just that. A list is held against what
 /// is understood and against every word, and that is enough only where there is one meaning.
-fn may_be_denied(case: &Case<'_>) -> bool {
+fn doubt(case: &Case<'_>) -> Option<Reason> {
     let is_doubt =
-        |why: &Reason| matches!(why.code, FindingCode::AmbiguousEntry | FindingCode::UnresolvableIdentity);
+        |why: &&Reason| matches!(why.code, FindingCode::AmbiguousEntry | FindingCode::UnresolvableIdentity);
     let lists = !case.policy.document().policy.ignore_denylist && !case.policy.deny_index.is_empty();
     let revokes = case.revocations.is_some_and(|list| !list.index.is_empty());
-    case.fault.as_ref().is_some_and(is_doubt) && (lists || revokes)
+    if !lists && !revokes {
+        return None;
+    }
+    let fault = case.fault.as_ref().filter(is_doubt).cloned();
+    fault.or_else(|| {
+        denial::is_beyond(case).then(|| {
+            reason(FindingCode::AmbiguousEntry, "its braces stand for more alternatives than are looked at")
+        })
+    })
 }
 
 /// The approved server whose usual name the entry bears, if the entry is something that could be taken for it: not

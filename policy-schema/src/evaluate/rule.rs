@@ -41,8 +41,8 @@ pub(super) fn admit(case: &Case<'_>, at: usize) -> Outcome {
         Fit::Yes => None,
     };
     if matches!(rule.identity, IdentityMatcher::Any {}) {
-        if let Some(fault) = case.fault.as_ref().filter(|_| super::may_be_denied(case)) {
-            return Outcome::Refused(2, fault.clone());
+        if let Some(doubt) = super::doubt(case) {
+            return Outcome::Refused(2, doubt);
         }
         // It means everything, so only where, for whom and until when are asked.
         let why = place::place(case, rule).or_else(|| place::overdue(case, rule));

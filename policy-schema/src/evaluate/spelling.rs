@@ -25,6 +25,17 @@ pub(super) fn unquoted(text: &str) -> Vec<String> {
     if !text.contains(escapes) && !text.contains('{') {
         return Vec::new();
     }
+    let texts = expanded(text);
+    texts.iter().map(|text| text.replace(escapes, "")).filter(|plain| plain != text).collect()
+}
+
+/// Whether the braces of a text stand for more alternatives than are looked at.
+pub(super) fn has_more(text: &str) -> bool {
+    text.contains('{') && expanded(text).iter().any(|text| braces(text).is_some())
+}
+
+/// A text with each alternative of its braces in their place. What is too much keeps its braces.
+fn expanded(text: &str) -> Vec<String> {
     let mut texts = vec![text.to_owned()];
     let mut done = Vec::new();
     while let Some(text) = texts.pop() {
@@ -33,7 +44,7 @@ pub(super) fn unquoted(text: &str) -> Vec<String> {
             _ => done.push(text),
         }
     }
-    done.iter().map(|text| text.replace(escapes, "")).filter(|plain| plain != text).collect()
+    done
 }
 
 /// A text with each alternative of its first innermost `{a,b}` in its place.
@@ -163,6 +174,7 @@ mod tests {
         assert_eq!(unquoted(r"npx evil\-p'k'g"), ["npx evil-pkg"]);
         assert!(unquoted("npx plain").is_empty());
         assert!(unquoted(&"{a,b}".repeat(12)).len() <= MAX_EXPANSIONS + 1);
+        assert!(!has_more("{a}}{") && !has_more(&"{a,b}".repeat(6)) && has_more(&"{a,b}".repeat(7)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which entries are the same server everywhere, and which are whatever lies in the directory where they are started.
 
-use mcpolicy_schema::evaluate::depends_on_directory;
+use mcpolicy_schema::evaluate::{depends_on_directory, is_tied};
 
 use super::*;
 
@@ -116,5 +116,23 @@ fn an_exception_for_what_lies_in_the_directory_does_not_follow_it_into_the_next(
         let there = held_as(&entry, &identity, "f", Some("/w/b"));
         assert_eq!(here == there, elsewhere, "{text}");
         assert_eq!(held_as(&entry, &identity, "f", None).is_some(), elsewhere, "{text}");
+    }
+}
+
+#[test]
+fn an_entry_is_tied_to_a_directory_if_a_repository_or_plugin_brings_what_lies_there() {
+    for (scope, brought) in [
+        (Scope::Managed, false),
+        (Scope::User, false),
+        (Scope::Local, true),
+        (Scope::Project, true),
+        (Scope::Plugin, true),
+    ] {
+        let tied = |entry: Entry| {
+            let entry = Entry { scope, ..entry };
+            is_tied(&entry, &identity::identify(&entry))
+        };
+        assert_eq!(tied(line("node ./x.js")), brought, "{scope:?}");
+        assert!(!tied(ab()), "{scope:?}: a package is the same everywhere");
     }
 }

@@ -12,6 +12,7 @@ mod conditions;
 mod denials;
 mod mentions;
 mod order;
+mod remotes;
 mod unknown_members;
 mod values;
 

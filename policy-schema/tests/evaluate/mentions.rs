@@ -92,6 +92,37 @@ fn of_sixty_four_alternatives_between_braces_each_is_looked_at() {
 }
 
 #[test]
+fn a_shell_text_whose_braces_say_more_than_is_looked_at_may_be_what_is_denied() {
+    let evil = json!({ "npm": { "package": "evil-pkg" } });
+    let deny = denying(std::slice::from_ref(&evil));
+    let nothing = denying(&[]);
+    let long = in_a_shell(&format!("npx {{evil-pkg,x}}{}", "{,}".repeat(7)));
+    let json = r#"{"a":{"b":1,"c":2},"d":{"e":1,"f":2}}"#.repeat(4);
+    assert_eq!(code(&deny, &in_a_shell("npx {evil-pkg,x}{,}")), "denylisted");
+    assert_eq!(code(&deny, &in_a_shell(&format!("npx {{good-pkg,x}}{}", "{,}".repeat(5)))), "allow");
+    assert_eq!(code(&deny, &long), "ambiguous-entry");
+    assert_eq!(code(&nothing, &long), "allow", "where nothing is denied");
+    assert_eq!(code(&deny, &entry("npx", &["good-pkg", &json])), "allow", "no shell reads these braces");
+    let list = revocations(json!({ "identity": evil }));
+    assert_eq!(code_in(&nothing, &long, &Context { revocations: Some(&list), ..now() }), "ambiguous-entry");
+    let everything = json!({
+        "rule": [{ "id": "all", "identity": { "any": {} } }],
+        "deny": [{ "id": "d", "identity": evil, "reason": "bad" }],
+    });
+    assert_eq!(code(&policy(everything), &long), "ambiguous-entry");
+    let words = ["sh", "-c", "cd /x; y {a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}"];
+    let exact = json!({
+        "rule": [{ "id": "o", "identity": { "opaque": { "argv": words } } }],
+        "deny": [{ "id": "d", "identity": evil, "reason": "bad" }],
+    });
+    assert_eq!(
+        code(&policy(exact), &entry(words[0], &words[1..])),
+        "allow",
+        "an exact command was read by a person"
+    );
+}
+
+#[test]
 fn a_denied_url_without_sub_paths_is_that_path_and_all_below_it_alone() {
     let policy = denying(&[json!({ "url": { "url": "https://evil.example/v1" } })]);
     for (url, expected) in [
