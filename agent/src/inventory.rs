@@ -358,9 +358,9 @@ impl<'d> FileReader<'d> {
             let variables = reading.adapter.environment(reading.location, self.parsed);
             variables.into_iter().map(|(variable, _)| (reading.adapter.about().id, variable))
         });
-        let changes =
-            |variable: &NamedValue| risk::of_client(&variable.name, variable.value.expose()).is_some();
-        variables.filter(|(_, variable)| changes(variable)).collect()
+        let is_judged =
+            |variable: &NamedValue| !risk::is_harmless_of_client(&variable.name, variable.value.expose());
+        variables.filter(|(_, variable)| is_judged(variable)).collect()
     }
 
     fn leads(&self) -> Vec<(usize, Lead)> {
