@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Every kind that there is.
 pub const KINDS: &[&str] = &[
+    "agent-file",
     "config-dir-unresolved",
     "container",
     "deep-nesting",

@@ -1,9 +1,11 @@
 //! A source and its bytes to entries, readers and findings. Pure: the same bytes give the same inventory.
 
+mod twofold;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_clients::adapter::{Found, Lead, Load};
-use mcpolicy_clients::codec::{self, Format, Parsed, decode};
+use mcpolicy_clients::codec::{self, Format, Parsed, breaks, decode};
 use mcpolicy_clients::location::{Location, Role};
 use mcpolicy_clients::node::{LineIndex, Span, Value};
 use mcpolicy_clients::reads::Reads;
@@ -85,14 +87,29 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
             return failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, start);
         }
     };
-    let lines = LineIndex::new(&decoded.text);
-    let parsed = codec::parse(format, &source.path.to_string_lossy(), &decoded.text);
+    let (first, ends) = read(source, format, &decoded, &decoded.text);
+    let Some(end) = ends.first() else { return first };
+    let position = LineIndex::new(&decoded.text).position(*end);
+    let (second, _) = read(source, format, &decoded, &breaks::broken(&decoded.text, &ends));
+    twofold::both(first, second, position)
+}
+
+/// One reading of a file, and where characters stand at which other readers would end a line.
+fn read(
+    source: &Source,
+    format: Format,
+    decoded: &decode::Text<'_>,
+    text: &str,
+) -> (FileInventory, Vec<usize>) {
+    let lines = LineIndex::new(text);
+    let parsed = codec::parse(format, &source.path.to_string_lossy(), text);
     let mut parsed = match parsed {
         Ok(parsed) => parsed,
-        Err(_) if is_none_of_ours(source, &decoded.text) => return nothing(),
+        Err(_) if is_none_of_ours(source, text) => return (nothing(), Vec::new()),
         Err(error) => {
             let position = lines.position(error.offset);
-            return failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, position);
+            let failed = failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, position);
+            return (failed, Vec::new());
         }
     };
     parsed.leniencies.bom |= decoded.leniencies.bom;
@@ -103,12 +120,13 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
         source,
         parsed: &parsed,
         lines: &lines,
-        text: &decoded.text,
+        text,
         skipped: decoded.skipped,
         not_utf8: decoded.not_utf8,
         shadowed,
     };
-    reader.inventory()
+    let inventory = reader.inventory();
+    (inventory, parsed.breaks)
 }
 
 fn failed(state: State, code: FindingCode, message: String, position: Position) -> FileInventory {
@@ -358,9 +376,9 @@ impl<'d> FileReader<'d> {
             let variables = reading.adapter.environment(reading.location, self.parsed);
             variables.into_iter().map(|(variable, _)| (reading.adapter.about().id, variable))
         });
-        let changes =
-            |variable: &NamedValue| risk::of_client(&variable.name, variable.value.expose()).is_some();
-        variables.filter(|(_, variable)| changes(variable)).collect()
+        let is_judged =
+            |variable: &NamedValue| !risk::is_harmless_of_client(&variable.name, variable.value.expose());
+        variables.filter(|(_, variable)| is_judged(variable)).collect()
     }
 
     fn leads(&self) -> Vec<(usize, Lead)> {

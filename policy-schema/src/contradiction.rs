@@ -29,6 +29,9 @@ pub const MERGED: &str = "some of its members come from a YAML merge key, which 
 pub const FILLED_IN: &str = "the name of a member holds a reference that may be filled in";
 /// What lies deeper was not read.
 pub const DEEP: &str = "it is nested too deep to be read";
+/// Some readers end a line at U+0085, U+2028 or U+2029, others do not, and here that makes another file of it.
+pub const LINE_BREAKS: &str =
+    "its file holds characters that end a line for some readers, and says something else to those";
 /// JavaScript makes one text of a list, and clients have taken it.
 pub const NOT_TEXT: &str = "a URL, directory, variable or header is not text";
 
@@ -47,6 +50,7 @@ const ALL: &[&str] = &[
     FILLED_IN,
     DEEP,
     NOT_TEXT,
+    LINE_BREAKS,
 ];
 
 /// The contradiction that a text of a report tells.

@@ -21,6 +21,29 @@ fn names(report: &Value) -> Vec<String> {
 }
 
 #[test]
+fn roles_of_codex_are_read_wherever_it_searches_them_and_told_where_its_settings_name_them() {
+    let machine = TestMachine::new(crate::BINARY);
+    let role = |server: &str| {
+        format!(
+            "name = \"q\"\ndescription = \"d\"\n[mcp_servers.{server}]\ncommand = \"npx\"\nargs = [\"evil\"]\n"
+        )
+    };
+    machine.file(".codex/agents/q.toml", role("of-user"));
+    machine.file("src/p/.codex/agents/q.toml", role("of-project"));
+    machine.file("src/p/.codex/agents/team/deep/q.toml", role("deep"));
+    machine.file("src/p/.codex/agents/plain.toml", "name = \"plain\"\ndeveloper_instructions = \"x\"\n");
+    machine.file("src/p/.codex/config.toml", "[agents.r]\nconfig_file = \"agents/q.toml\"\n");
+    let report = machine.scan(&[]);
+    assert_eq!(names(&report), ["deep", "of-project", "of-user"]);
+    assert!(!report.to_string().contains("agent-file"));
+    for elsewhere in ["x/q.toml", "../q.toml", "agents/../../q.toml"] {
+        machine.file("src/p/.codex/config.toml", format!("[agents.r]\nconfig_file = \"{elsewhere}\"\n"));
+        let report = machine.scan(&[]);
+        assert!(report["coverage"].to_string().contains("agent-file"), "{elsewhere}: {report}");
+    }
+}
+
+#[test]
 fn servers_of_agents_recipes_and_corners_of_settings_are_seen() {
     let machine = TestMachine::new(crate::BINARY);
     let in_list =

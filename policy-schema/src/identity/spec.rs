@@ -241,6 +241,7 @@ fn npm_git(spec: &str) -> Option<(Cow<'_, str>, Option<&str>)> {
 
 /// What a Python requirement asks for: a distribution (name normalised by PEP 503), a Git source, a URL or a path.
 pub(crate) fn pypi(spec: &str) -> Identity {
+    let written = spec;
     let spec = spec.trim();
     if let Some((name, source, marker)) = pypi_source(spec) {
         let mut identity = pypi(source);
@@ -264,7 +265,11 @@ pub(crate) fn pypi(spec: &str) -> Identity {
     if !closed || request.starts_with("@=") {
         return doubtful(identity, "no requirement that every tool reads the same");
     }
-    if request.strip_prefix('@').is_some_and(|asked| !is_uv_version(asked)) {
+    // uv reads `name@version` only where nothing but the name and its extras stands before the `@`: a blank anywhere
+    // (`name @1.0`, `name@latest `) makes it the `name @ path` of PEP 508, and the "version" a directory.
+    let is_version = |asked| is_uv_version(asked) && spec[end..].starts_with('@');
+    let is_blank = |c: char| c.is_whitespace() || c.is_control();
+    if request.strip_prefix('@').is_some_and(|asked| !is_version(asked) || written.contains(is_blank)) {
         // Whatever uv cannot read as a version is to it a path as in `name @ ./path`, with or without a dot.
         let path = Identity { extras: identity.extras, ..Identity::new(Kind::Script, request[1..].trim()) };
         return doubtful(path, "uv takes what follows the name for a directory of the project");

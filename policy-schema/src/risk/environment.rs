@@ -64,6 +64,12 @@ const LOADERS: &[&str] = &[
     "SSLKEYLOGFILE",
     "EDITOR",
     "PAGER",
+    // Claude Code starts shells, itself and its stdio servers through these, or runs the file before each command.
+    "CLAUDE_CODE_SHELL_PREFIX",
+    "CLAUDE_CODE_PROCESS_WRAPPER",
+    "CLAUDE_CODE_SHELL",
+    "CLAUDE_CODE_GIT_BASH_PATH",
+    "CLAUDE_ENV_FILE",
 ];
 
 /// Variables that move the place packages come from, or the file that says so.
@@ -96,6 +102,7 @@ const REGISTRIES: &[&str] = &[
     "npm_registry",
     "jsr_url",
     "npm_config_strict_ssl",
+    "corepack_npm_registry",
 ];
 
 pub(super) fn assess(entry: &Entry, identity: &Identity, context: &Context<'_>, findings: &mut Vec<Finding>) {
@@ -238,11 +245,53 @@ const PLACES: &[&str] = &[
     "git_ssl_no_verify",
     "ssh_askpass",
     "sudo_askpass",
+    "claude_config_dir",
+    "corepack_home",
+    "nodenv_root",
+    "pyenv_root",
+    "rbenv_root",
 ];
 
 /// Beginnings of names each of which is a setting of a runner.
-const SETTINGS: &[&str] =
-    &["dyld_", "npm_config_", "git_config_", "uv_", "pip_", "yarn_", "pnpm_config_", "nuget_"];
+const SETTINGS: &[&str] = &[
+    "dyld_",
+    "npm_config_",
+    "git_config_",
+    "uv_",
+    "pip_",
+    "yarn_",
+    "pnpm_config_",
+    "nuget_",
+    // version managers, whose shims find the runners
+    "mise_",
+    "asdf_",
+    "fnm_",
+];
+
+/// Variables that projects set for their client in plenty and that change how much is said, shown or waited for.
+const HARMLESS_OF_CLIENTS: &[&str] = &[
+    "log_level",
+    "no_color",
+    "force_color",
+    "lang",
+    "lc_all",
+    "tz",
+    "mcp_timeout",
+    "mcp_tool_timeout",
+    "max_mcp_output_tokens",
+    "max_thinking_tokens",
+    "bash_default_timeout_ms",
+    "bash_max_timeout_ms",
+    "bash_max_output_length",
+    "claude_code_max_output_tokens",
+    "claude_code_enable_telemetry",
+    "claude_code_disable_nonessential_traffic",
+    "claude_bash_maintain_project_working_dir",
+    "disable_telemetry",
+    "disable_error_reporting",
+    "disable_autoupdater",
+    "disable_cost_warnings",
+];
 
 /// Whether whoever chooses the value of a variable chooses what code runs, where packages come from or where traffic
 /// goes: a rule that admits any value of it admits anything.
@@ -273,6 +322,13 @@ pub fn of_client(name: &str, value: &str) -> Option<FindingCode> {
         return Some(FindingCode::RegistryOverride);
     }
     is_powerful(name).then_some(FindingCode::LoaderVariable)
+}
+
+/// Whether a project may set a variable for every server of a client without a rule that names it. What is not known to
+/// be harmless is not: clients have more variables that change what runs than any list of them.
+pub fn is_harmless_of_client(name: &str, value: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    HARMLESS_OF_CLIENTS.contains(&lower.as_str()) || is_harmless(&lower, value)
 }
 
 /// `NODE_OPTIONS=--max-old-space-size=4096` and its like load nothing.

@@ -17,7 +17,7 @@ use crate::finding::{Finding, Severity};
 use crate::identity::Identity;
 use crate::redact::Redactor;
 
-pub use environment::{is_powerful, of_client};
+pub use environment::{is_harmless_of_client, is_powerful, of_client};
 pub use remote::loopback_port;
 
 /// What is known besides the entry.

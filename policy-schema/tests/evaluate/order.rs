@@ -170,6 +170,36 @@ fn blanks_around_name_or_version_are_ambiguous() {
 }
 
 #[test]
+fn a_blank_beside_the_version_of_a_python_package_makes_it_a_directory() {
+    let policy = policy(json!({ "rule": [{
+        "id": "p", "with": ["[fast]", "good"], "identity": { "pypi": { "package": "good", "versions": "*" } },
+    }] }));
+    for plain in ["good@1.0", "good@latest", "good[fast]@1.0", "good >=1", "good == 1.0"] {
+        assert_eq!(code(&policy, &entry("uvx", &[plain])), "allow", "{plain:?}");
+    }
+    for spec in [
+        "good @1.0",
+        "good @latest",
+        "good[fast] @latest",
+        "good[] @latest",
+        "good@latest ",
+        " good@latest",
+        "good@ 1.0",
+        "good\t@1.0",
+        "good\u{a0}@1.0",
+        "good(@1.0)",
+        "good (@latest)",
+    ] {
+        for words in [&[spec][..], &["--from", spec, "good"], &["--with", spec, "good"]] {
+            assert_ne!(code(&policy, &entry("uvx", words)), "allow", "uvx {words:?}");
+            let tool = [&["tool", "run"], words].concat();
+            assert_ne!(code(&policy, &entry("uv", &tool)), "allow", "uv {tool:?}");
+        }
+        assert_ne!(code(&policy, &entry("pipx", &["run", "--spec", spec, "good"])), "allow", "pipx {spec:?}");
+    }
+}
+
+#[test]
 fn an_empty_command_beside_a_url_and_an_empty_url_beside_a_command_are_none() {
     let policy = policy(json!({ "rule": [
         { "id": "ab", "identity": { "npm": { "package": "@a/b" } } },

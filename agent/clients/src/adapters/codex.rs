@@ -35,6 +35,9 @@ const ABOUT: About = About {
         // Profiles, chosen by --profile.
         user("$CODEX_HOME/*.config.toml"),
         Location::project("<project>/.codex/config.toml").format(Format::Toml).keys(KEYS),
+        // A role of an agent is a whole configuration: source openai/codex (agent_roles.rs), searched in each layer.
+        user("$CODEX_HOME/agents/**/*.toml").aside(),
+        Location::project("<project>/.codex/agents/**/*.toml").format(Format::Toml).keys(KEYS).aside(),
         managed("/etc/codex/config.toml").on(UNIX),
         managed("%PROGRAMDATA%/OpenAI/Codex/config.toml").on(WINDOWS),
         // Managed defaults: they add servers and switch others off.
@@ -97,10 +100,12 @@ impl ClientAdapter for Adapter {
         }
     }
 
-    /// `[projects."<path>"]`: the directories whose trust was asked for.
+    /// `[projects."<path>"]`: the directories whose trust was asked for. `[agents.<name>] config_file`: a role that
+    /// stands elsewhere.
     fn leads(&self, _: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
         let projects = doc.root.get("projects").map_or(&[][..], Node::members);
-        projects.iter().map(|project| Lead::Project(project.key.to_string())).collect()
+        let projects = projects.iter().map(|project| Lead::Project(project.key.to_string()));
+        projects.chain(roles_elsewhere(&doc.root)).collect()
     }
 
     fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
@@ -114,6 +119,21 @@ impl ClientAdapter for Adapter {
         both.map(|node| setting::weighing(FindingCode::PermissionBypass, Severity::High, message, node))
             .collect()
     }
+}
+
+/// Roles whose file is named, and not among those that are searched for.
+fn roles_elsewhere(root: &Node<'_>) -> Option<Lead> {
+    let roles = root.get("agents").map_or(&[][..], Node::members).iter();
+    let files = roles.filter_map(|role| role.value.get("config_file")?.as_str());
+    let is_elsewhere = |path: &&str| {
+        let path = path.strip_prefix("./").unwrap_or(path);
+        !path.starts_with("agents/")
+            || !path.ends_with(".toml")
+            || path.split(['/', '\\']).any(|part| part == "..")
+    };
+    let count = files.filter(is_elsewhere).count();
+    let what = format!("files of agents that its settings name: {count}");
+    (count > 0).then_some(Lead::Elsewhere { kind: "agent-file", what })
 }
 
 /// `[profiles.<name>.mcp_servers]`. The version tested takes profiles from files of their own and does not start with

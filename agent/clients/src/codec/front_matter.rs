@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::yaml;
 use super::{ParseError, Parsed};
+use super::{breaks, yaml};
 use crate::node::{Node, Span, Value};
 
 const FENCE: &str = "---";
@@ -50,7 +50,9 @@ pub fn parse(text: &str) -> Result<Parsed<'_>, ParseError> {
     }
     let parsed = yaml::parse(matter).or_else(|error| {
         let quoted = without_loose_texts(matter).ok_or_else(|| error.clone())?;
-        yaml::parse(&quoted).map(Parsed::into_owned).map_err(|_| error)
+        // What is blanked out may hold a break that ends it.
+        let breaks = breaks::within(matter, 0..matter.len(), breaks::Of::Yaml);
+        yaml::parse(&quoted).map(|parsed| Parsed { breaks, ..parsed.into_owned() }).map_err(|_| error)
     })?;
     let inner = start + opening.len()..matter.len();
     match fence_within(matter, inner, &parsed.root) {

@@ -5,6 +5,7 @@
 //! given client would have read the file is then a comparison with its dialect, so that "refused by this client" and
 //! "no servers" are never confused.
 
+pub mod breaks;
 pub mod decode;
 pub mod front_matter;
 pub mod json;
@@ -139,18 +140,27 @@ pub struct Parsed<'a> {
     pub deep: Option<usize>,
     /// The first syntax error, where the text was read in spite of it.
     pub damage: Option<ParseError>,
+    /// Where characters stand that some readers take for a line break, and that they would find one at: see [`breaks`].
+    pub breaks: Vec<usize>,
 }
 
 impl<'a> Parsed<'a> {
     /// The same tree without the text that it was read from.
     pub(crate) fn into_owned(self) -> Parsed<'static> {
-        let Parsed { root, leniencies, duplicates, deep, damage } = self;
-        Parsed { root: root.into_owned(), leniencies, duplicates, deep, damage }
+        let Parsed { root, leniencies, duplicates, deep, damage, breaks } = self;
+        Parsed { root: root.into_owned(), leniencies, duplicates, deep, damage, breaks }
     }
 
     /// A tree that needed no leniency.
     pub fn plain(root: Node<'a>) -> Self {
-        Self { root, leniencies: Leniencies::default(), duplicates: Vec::new(), deep: None, damage: None }
+        Self {
+            root,
+            leniencies: Leniencies::default(),
+            duplicates: Vec::new(),
+            deep: None,
+            damage: None,
+            breaks: Vec::new(),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 
 use mcpolicy_schema::limits::MAX_DEPTH;
 
+use super::breaks::{self, Of};
 use super::{Duplicate, Leniencies, ParseError, Parsed};
 use crate::node::{Member, Node, Span, Value};
 
@@ -42,6 +43,8 @@ struct Reader<'a> {
     leniencies: Leniencies,
     duplicates: Vec<Duplicate>,
     deep: Option<usize>,
+    /// See [`Parsed::breaks`].
+    breaks: Vec<usize>,
     /// Members and items of what is open, so that each object and list is allocated once and at its size.
     members: Vec<Member<'a>>,
     items: Vec<Node<'a>>,
@@ -56,6 +59,7 @@ impl<'a> Reader<'a> {
             leniencies: Leniencies::default(),
             duplicates: Vec::new(),
             deep: None,
+            breaks: Vec::new(),
             members: Vec::new(),
             items: Vec::new(),
         }
@@ -68,6 +72,7 @@ impl<'a> Reader<'a> {
             duplicates: self.duplicates,
             deep: self.deep,
             damage: None,
+            breaks: self.breaks,
         }
     }
 
@@ -107,7 +112,11 @@ impl<'a> Reader<'a> {
                 _ => return Err(self.error("unexpected '/'")),
             };
             self.leniencies.comments = true;
-            self.at += 1 + length;
+            let end = self.at + 1 + length;
+            if rest.first() == Some(&b'/') {
+                self.breaks.extend(breaks::within(self.text, self.at..end, Of::Json));
+            }
+            self.at = end;
         }
     }
 

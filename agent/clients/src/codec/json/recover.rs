@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use mcpolicy_schema::limits::MAX_DEPTH;
 
 use super::{note_duplicates, unescape};
+use crate::codec::breaks::{self, Of};
 use crate::codec::{Duplicate, Leniencies, ParseError, Parsed};
 use crate::node::{Member, Node, Span, Value};
 
@@ -41,6 +42,7 @@ pub(super) fn parse(text: &str, damage: ParseError) -> Result<Parsed<'_>, ParseE
         deep: None,
         duplicates: Vec::new(),
         leniencies: Leniencies { recovered: true, ..Leniencies::default() },
+        breaks: Vec::new(),
     };
     reader.next();
     match reader.value(0) {
@@ -50,6 +52,7 @@ pub(super) fn parse(text: &str, damage: ParseError) -> Result<Parsed<'_>, ParseE
             duplicates: reader.duplicates,
             deep: reader.deep,
             damage: Some(damage),
+            breaks: reader.breaks,
         }),
         None => Err(damage),
     }
@@ -68,6 +71,8 @@ struct Recovery<'a> {
     deep: Option<usize>,
     duplicates: Vec<Duplicate>,
     leniencies: Leniencies,
+    /// See [`Parsed::breaks`].
+    breaks: Vec<usize>,
 }
 
 impl<'a> Recovery<'a> {
@@ -109,7 +114,9 @@ impl<'a> Recovery<'a> {
                 Some(b'/') if self.bytes.get(self.at + 1) == Some(&b'/') => {
                     self.leniencies.comments = true;
                     let rest = &self.bytes[self.at..];
-                    self.at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+                    let end = self.at + memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+                    self.breaks.extend(breaks::within(self.text, self.at..end, Of::Json));
+                    self.at = end;
                 }
                 Some(b'/') if self.bytes.get(self.at + 1) == Some(&b'*') => {
                     self.leniencies.comments = true;

@@ -9,6 +9,7 @@ use mcpolicy_schema::limits::{MAX_ALIAS_NODES, MAX_DEPTH};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span as Place};
 
 use super::scalar::resolve;
+use crate::codec::breaks::{self, Of};
 use crate::codec::json::note_duplicates;
 use crate::codec::{Duplicate, ParseError, Parsed};
 use crate::node::{Member, Node, Span, Value};
@@ -46,8 +47,9 @@ pub(crate) enum Kind<'a> {
 
 /// Reads the only document of a text.
 pub(super) fn document(text: &str) -> Result<Parsed<'_>, ParseError> {
-    let (items, root) = items(text)?;
-    let mut tree = Tree { items: &items, budget: MAX_ALIAS_NODES, duplicates: Vec::new(), deep: None };
+    let (arena, root) = read(text)?;
+    let (items, breaks) = (&arena.items, arena.breaks());
+    let mut tree = Tree { items, budget: MAX_ALIAS_NODES, duplicates: Vec::new(), deep: None };
     let root = match root {
         Some(root) => tree.node(root, 0, false)?,
         None => Node { value: Value::Null, span: Span::default() },
@@ -55,15 +57,25 @@ pub(super) fn document(text: &str) -> Result<Parsed<'_>, ParseError> {
     let mut duplicates = tree.duplicates;
     duplicates.sort_by_key(|duplicate| duplicate.span.start);
     let deep = tree.deep;
-    Ok(Parsed { duplicates, deep, ..Parsed::plain(root) })
+    Ok(Parsed { duplicates, deep, breaks, ..Parsed::plain(root) })
 }
 
 /// The items of the only document and the index of its root, aliases and merge keys as they stand.
 pub(crate) fn items(text: &str) -> Result<(Vec<Item<'_>>, Option<usize>), ParseError> {
+    read(text).map(|(arena, root)| (arena.items, root))
+}
+
+fn read(text: &str) -> Result<(Arena<'_>, Option<usize>), ParseError> {
     check_tag_lines(text)?;
-    let mut arena = Arena { offsets: Offsets::new(text), items: Vec::new(), anchors: Vec::new(), end: 0 };
+    let mut arena = Arena {
+        offsets: Offsets::new(text),
+        items: Vec::new(),
+        anchors: Vec::new(),
+        quoted: Vec::new(),
+        end: 0,
+    };
     let root = arena.read(text)?;
-    Ok((arena.items, root))
+    Ok((arena, root))
 }
 
 fn check_tag_lines(text: &str) -> Result<(), ParseError> {
@@ -180,11 +192,24 @@ struct Arena<'a> {
     items: Vec<Item<'a>>,
     /// Items by anchor number; `usize::MAX` where there is none.
     anchors: Vec<usize>,
+    /// Where quoted texts stand, in order.
+    quoted: Vec<Span>,
     /// End of the last scalar, key or bracket: where an empty value stands.
     end: u32,
 }
 
 impl<'a> Arena<'a> {
+    /// See [`Parsed::breaks`]: all of the text but what is quoted, where a break is a part of the value to every reader.
+    fn breaks(&self) -> Vec<usize> {
+        let text = self.offsets.text;
+        let mut found = breaks::within(text, 0..text.len(), Of::Yaml);
+        found.retain(|at| {
+            let before = self.quoted.partition_point(|span| span.start as usize <= *at);
+            before.checked_sub(1).is_none_or(|last| self.quoted[last].end as usize <= *at)
+        });
+        found
+    }
+
     fn read(&mut self, text: &'a str) -> Result<Option<usize>, ParseError> {
         let mut root = None;
         let mut open: Vec<usize> = Vec::new();
@@ -214,6 +239,9 @@ impl<'a> Arena<'a> {
                     let merge = plain && tag.is_none() && text == "<<";
                     let value = resolve(text, plain, tag.as_deref());
                     let span = self.offsets.scalar(span, style);
+                    if matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted) {
+                        self.quoted.push(span);
+                    }
                     self.push(Kind::Scalar { value, merge }, span, anchor)?
                 }
                 Event::SequenceStart(anchor, _) => self.push(Kind::List(Vec::new()), span, anchor)?,
