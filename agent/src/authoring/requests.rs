@@ -15,6 +15,7 @@ use super::draft::Variant;
 use super::fleet::Origin;
 use super::reports::{self, Host, Problem};
 use super::stored::Site;
+use super::stored::proof::{self, Proof};
 
 /// Requests for one server.
 #[derive(Debug, Serialize)]
@@ -89,6 +90,12 @@ impl Made {
         }
         if request.identity != request.entry.identity {
             return Some("it names another server than its entry");
+        }
+        let homes = self.homes.iter().map(|home| (home.user.as_str(), home.path.as_str())).collect();
+        let mut entry = (*request.entry).clone();
+        entry.user.get_or_insert_with(|| request.user.clone());
+        if proof::of(&entry, &homes) == Proof::Other {
+            return Some("the fingerprint of its entry is that of another one");
         }
         None
     }

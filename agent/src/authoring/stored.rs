@@ -5,6 +5,7 @@
 //! make a policy look laxer, nor stricter, than it is.
 
 mod certain;
+pub(crate) mod proof;
 
 use std::collections::BTreeMap;
 

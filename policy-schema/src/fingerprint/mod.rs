@@ -66,6 +66,11 @@ impl Fields<'_> {
     }
 }
 
+/// A text as a fingerprint takes it, for people: `~` for every home that is left out.
+pub fn below_home(text: &str, home: Option<&str>) -> String {
+    portable(text, home).replace(HOME, "~")
+}
+
 /// The home prefix of every path in a text as [`HOME`]: users differ, servers do not.
 fn portable(text: &str, home: Option<&str>) -> String {
     let Some(home) = home.map(|h| h.trim_end_matches(['/', '\\'])).filter(|h| h.len() > 1) else {

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use mcpolicy_schema::document::Exception;
 use mcpolicy_schema::evaluate::is_tied;
 use mcpolicy_schema::policy::Policy;
+use mcpolicy_schema::report::v1;
 use mcpolicy_schema::verdict::{Judgement, Verdict};
 
 use crate::authoring::problem::{Problem, Weight};
 use crate::authoring::reports;
+use crate::authoring::stored::proof::{self, Proof};
 use crate::authoring::stored::{Site, Stored};
 
 /// What the reports say of entries.
@@ -20,8 +22,10 @@ struct SeenOf {
     used: BTreeSet<String>,
     /// Fingerprints of entries that are other servers in other projects.
     tied: BTreeSet<String>,
-    /// Those of all others.
+    /// Those of others, where that is proven.
     free: BTreeSet<String>,
+    /// Entries with the fingerprint of another.
+    forged: Vec<reports::Problem>,
 }
 
 /// What no entry of the reports needs, exceptions that count for none of theirs, and the inputs that were no reports.
@@ -34,15 +38,26 @@ pub fn check(
     now: Timestamp,
     done: &(dyn Fn(u64, u64) + Sync),
 ) -> anyhow::Result<(Vec<Problem>, Vec<reports::Problem>)> {
-    let read = reports::each(inputs, done, |_, report| {
+    let excepted: BTreeSet<&str> =
+        policy.document().exception.iter().map(|exception| exception.fingerprint.as_str()).collect();
+    let read = reports::each(inputs, done, |place, report| {
         let site = Site::of(&report.host, &report.scan.homes, now);
         let mut seen = SeenOf::default();
-        for stored in report.entries.iter().map(Stored::new) {
+        for entry in &report.entries {
+            // Only where an exception rests on the pair: each proof costs a digest.
+            let is_excepted = excepted.contains(entry.fingerprint.as_str());
+            let proof = if is_excepted { proof::of(entry, &site.homes) } else { Proof::Hidden };
+            if proof == Proof::Other {
+                seen.forged.push(forged(place, entry));
+                continue;
+            }
+            let stored = Stored::new(entry);
             seen.used.extend(needed(&stored.judge(policy, &site)));
             if is_tied(&stored.entry, &stored.identity) {
-                seen.tied.insert(stored.fingerprint.clone());
-            } else {
-                seen.free.insert(stored.fingerprint.clone());
+                seen.tied.insert(stored.fingerprint);
+            } else if proof == Proof::Proven {
+                // What silences a warning must be proven.
+                seen.free.insert(stored.fingerprint);
             }
         }
         seen
@@ -53,10 +68,12 @@ pub fn check(
         crate::authoring::draft::first(&read.problems)
     );
     let mut all = SeenOf::default();
+    let mut problems = read.problems;
     for seen in read.items {
         all.used.extend(seen.used);
         all.tied.extend(seen.tied);
         all.free.extend(seen.free);
+        problems.extend(seen.forged);
     }
     let used = all.used;
     let document = policy.document();
@@ -87,7 +104,16 @@ pub fn check(
         )
         });
     let unused: Vec<Problem> = unused.collect();
-    Ok((tied.into_iter().chain(unused).collect(), read.problems))
+    Ok((tied.into_iter().chain(unused).collect(), problems))
+}
+
+fn forged(place: &str, entry: &v1::Entry) -> reports::Problem {
+    let what = format!(
+        "{} is not the fingerprint of its entry {}, which is passed over; have the machine scanned again by this version of mcpolicy, \
+         and if it stays so, find out who wrote the report",
+        entry.fingerprint, entry.id
+    );
+    reports::Problem { place: place.to_owned(), what }
 }
 
 /// What an entry is allowed by, or would be if the report said all of it or its version were rewritten.
