@@ -130,16 +130,9 @@ fn a_repository_that_sets_what_every_server_runs_has_none_of_its_servers_allowed
 
 #[test]
 fn a_variable_of_a_repository_counts_though_no_list_of_dangerous_ones_has_it() {
-    for name in [
-        "CLAUDE_CODE_SHELL_PREFIX",
-        "CLAUDE_CODE_SHELL",
-        "CLAUDE_ENV_FILE",
-        "CLAUDE_CONFIG_DIR",
-        "COREPACK_NPM_REGISTRY",
-        "MISE_CONFIG_DIR",
-        "FNM_DIR",
-        "SOME_NEW_SWITCH",
-    ] {
+    let names =
+        "CLAUDE_CODE_SHELL_PREFIX CLAUDE_CODE_SHELL CLAUDE_ENV_FILE CLAUDE_CONFIG_DIR COREPACK_NPM_REGISTRY";
+    for name in names.split(' ').chain(["MISE_CONFIG_DIR", "FNM_DIR", "SOME_NEW_SWITCH"]) {
         let machine = TestMachine::new(crate::BINARY);
         let bad = machine.home().join("src/bad");
         let servers = json!({"mcpServers": {"bad": npx("@acme/github-mcp@1.2.3")}});
