@@ -32,3 +32,7 @@ pub const MAX_SEQUENCE: u64 = (1 << 53) - 1;
 
 /// Most new roots that are followed in one update.
 pub const MAX_ROOT_UPDATES: usize = 1024;
+
+/// Longest life of a head, in hours. Whoever withholds newer documents from a machine that remembers nothing is believed
+/// for as long; heads are renewed daily and made for seven days, so twice that is room for holidays and no more.
+pub const MAX_HEAD_HOURS: i64 = 14 * 24;

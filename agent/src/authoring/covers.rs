@@ -96,6 +96,35 @@ pub(super) fn identity(wide: &IdentityMatcher, narrow: &IdentityMatcher) -> bool
     }
 }
 
+/// Whether a denial of `wide` denies everything that one of `narrow` denies. A list that is absent allows nothing in a
+/// rule, but in a denial it leaves nothing out.
+pub(super) fn denial(wide: &IdentityMatcher, narrow: &IdentityMatcher) -> bool {
+    use IdentityMatcher as M;
+    match (wide, narrow) {
+        // Tags can be moved, so a denial does not ask for them.
+        (M::Oci(w), M::Oci(n)) => w.image == n.image && limited(&w.digests, &n.digests),
+        (M::Git(w), M::Git(n)) => {
+            let all = |commits: &[String]| commits.is_empty() || any(commits);
+            let listed = || !all(&n.commits) && has_all(&w.commits, &n.commits);
+            w.repository == n.repository && (all(&w.commits) || listed())
+        }
+        // Whatever the query, and with all paths below. Sub-paths mean all below as well; to be sure they count.
+        (M::Url(w), M::Url(n)) => w.url == n.url && limited(&w.subpaths, &n.subpaths),
+        // Wherever it leads.
+        (M::Bridge(w), M::Bridge(n)) => {
+            w.ecosystem == n.ecosystem
+                && w.package == n.package
+                && versions(w.ecosystem, &w.versions, &n.versions)
+        }
+        _ => identity(wide, narrow),
+    }
+}
+
+/// Lists that restrict a denial, where an empty one restricts nothing.
+fn limited(wide: &[String], narrow: &[String]) -> bool {
+    wide.is_empty() || (!narrow.is_empty() && has_all(wide, narrow))
+}
+
 fn any(list: &[String]) -> bool {
     list.iter().any(|item| item == "*")
 }

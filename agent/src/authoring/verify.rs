@@ -86,6 +86,7 @@ fn rules_of(document: DocumentName) -> Vec<&'static str> {
             "same-sequence-other-content",
             "issued-in-the-future",
             "expired",
+            "head-lifetime",
             "revocations-withdrawn",
         ],
         DocumentName::Policy => &[

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::envelope::EnvelopeError;
-use crate::limits::MAX_ROOT_UPDATES;
+use crate::limits::{MAX_HEAD_HOURS, MAX_ROOT_UPDATES};
 use crate::loosens::Loosening;
 use crate::signed::PayloadError;
 
@@ -87,6 +87,14 @@ pub enum Violation {
     /// It has expired.
     #[error("it expired at {0}")]
     Expired(Timestamp),
+    /// A head for longer than one may be.
+    #[error("it is for {issued} to {expires}, longer than the {} days for which a head may be", MAX_HEAD_HOURS / 24)]
+    HeadLifetime {
+        /// When it was signed.
+        issued: Timestamp,
+        /// When it ends.
+        expires: Timestamp,
+    },
     /// It says that it was signed in the future.
     #[error("it says that it was issued at {issued}, more than a day after now ({now})")]
     IssuedInTheFuture {
@@ -206,6 +214,7 @@ impl Violation {
             Self::TooManyRoots => "too-many-roots",
             Self::RootExpired(_) => "root-expired",
             Self::Expired(_) => "expired",
+            Self::HeadLifetime { .. } => "head-lifetime",
             Self::IssuedInTheFuture { .. } => "issued-in-the-future",
             Self::Rollback { .. } | Self::NamesOlder { .. } => "rollback",
             Self::BelowFloor { .. } => "below-floor",
@@ -244,6 +253,10 @@ impl Violation {
             Self::TooManyRoots => "pin a newer root by MDM",
             Self::RootExpired(_) => "sign and publish the next root with `mcpolicy policy rotate`",
             Self::Expired(_) => "publish a newer one; if there is one, something keeps it from this machine",
+            Self::HeadLifetime { .. } => {
+                "publish a shorter one with `mcpolicy policy publish --refresh`; if nobody published this one, look for \
+                 misuse of the online key"
+            }
             Self::IssuedInTheFuture { .. } => {
                 "set this machine's clock; if it is right, look for misuse of the signing key"
             }

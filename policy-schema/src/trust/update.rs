@@ -121,6 +121,7 @@ impl Trust {
         }
         verify::above(&self.floors.head, said.sequence, head.digest)?;
         verify::in_its_time(&said.common(), now)?;
+        verify::short_lived(said)?;
         names_nothing_older(said.policy, &self.floors.policy)?;
         if let Some(named) = said.revocations {
             names_nothing_older(named, &self.floors.revocations)?;

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+
 use super::Time;
 use super::refusal::Violation;
 use super::state::Floor;
 use crate::envelope::{Envelope, PublicKey};
 use crate::json;
+use crate::limits::MAX_HEAD_HOURS;
 use crate::policy::{Fault, Policy};
 use crate::revocations::{Revocations, RevocationsDocument};
-use crate::signed::{self, Common, Digest, Payload, Role, Root, Sha256Hex};
+use crate::signed::{self, Common, Digest, Head, Payload, Role, Root, Sha256Hex};
 
 /// A document whose signatures were good, with the bytes it came in.
 #[derive(Debug, Clone)]
@@ -57,6 +60,16 @@ pub(super) fn in_its_time(common: &Common<'_>, time: Time) -> Result<(), Violati
         Some(expires) if expires <= time.verifying => Err(Violation::Expired(expires)),
         _ => Ok(()),
     }
+}
+
+/// A head must end soon: until then an older folder is believed, and the online key, which lies on a server, would decide
+/// for how long.
+pub(super) fn short_lived(head: &Head) -> Result<(), Violation> {
+    let life = head.expires.duration_since(head.issued);
+    if life <= SignedDuration::from_hours(MAX_HEAD_HOURS) {
+        return Ok(());
+    }
+    Err(Violation::HeadLifetime { issued: head.issued, expires: head.expires })
 }
 
 /// A document that is offered as new must not be below what was accepted before, nor another of the same number.

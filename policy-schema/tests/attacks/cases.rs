@@ -262,6 +262,15 @@ fn withheld() -> Vec<Case> {
             "expired",
             &[("head", "expired"), ("policy statement", "expired"), ("revocations statement", "expired")],
         ),
+        attack(
+            "head-for-ever",
+            "a stolen online key signs a head for seventy years, so that the folder of today is believed for as long",
+            with_head(honest(5), |head| {
+                head.sequence = 6;
+                head.expires = "2099-01-01T00:00:00Z".parse().unwrap();
+            }),
+            &[("head", "head-lifetime")],
+        ),
         only_revocations(Attack {
             name: "withheld-body",
             attack: "heads come through, the new policy's body does not",

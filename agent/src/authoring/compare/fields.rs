@@ -110,6 +110,10 @@ impl Field<'_> {
         self.changes.tell_grave(&self.place, what);
     }
 
+    pub(super) fn tell_for_two(&mut self, what: impl Into<String>) {
+        self.changes.tell_for_two(&self.place, what);
+    }
+
     /// What was told of this place so far.
     pub(super) fn told(&self) -> impl Iterator<Item = &Change> {
         self.changes.0.iter().filter(|c| c.place == self.place)

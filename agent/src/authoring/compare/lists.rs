@@ -1,5 +1,7 @@
 //! `[[deny]]`, `[[exception]]` and `[[ring]]`.
 
+use std::cmp::Ordering;
+
 use mcpolicy_schema::document::{Deny, Exception, Mode, PolicyDocument, Ring};
 
 use super::fields::Field;
@@ -20,8 +22,8 @@ pub(super) fn denials(old: &[Deny], new: &[Deny], changes: &mut Changes) {
                 words::identity(&before.identity)
             );
             // What a deny covers more, is admitted less.
-            let narrow = covers::identity(&deny.identity, &before.identity);
-            let wide = covers::identity(&before.identity, &deny.identity);
+            let narrow = covers::denial(&deny.identity, &before.identity);
+            let wide = covers::denial(&before.identity, &deny.identity);
             field.tell(Class::of(wide, narrow), what);
         }
         field.neutral("reason", &before.reason, &deny.reason, &deny.reason);
@@ -71,7 +73,7 @@ pub(super) fn exceptions(old: &[Exception], new: &[Exception], changes: &mut Cha
 }
 
 /// What a ring does compared with the policy as a whole.
-fn leaning(ring: &Ring, policy: Mode) -> std::cmp::Ordering {
+fn leaning(ring: &Ring, policy: Mode) -> Ordering {
     ring.mode.unwrap_or(policy).cmp(&policy)
 }
 
@@ -79,7 +81,8 @@ pub(super) fn rings(old: &PolicyDocument, new: &PolicyDocument, changes: &mut Ch
     let order = |d: &PolicyDocument| -> Vec<String> { d.ring.iter().map(|r| r.name.clone()).collect() };
     for ring in &new.ring {
         let field = &mut Field { changes, place: format!("ring {}", ring.name) };
-        let lax = leaning(ring, new.policy.mode).is_lt();
+        let leans = leaning(ring, new.policy.mode);
+        let lax = leans.is_lt();
         let Some(before) = old.ring.iter().find(|r| r.name == ring.name) else {
             let mode = words::mode(ring.mode.unwrap_or(new.policy.mode));
             let what = format!("new: {} % of machines in mode {mode}", ring.percent);
@@ -98,16 +101,16 @@ pub(super) fn rings(old: &PolicyDocument, new: &PolicyDocument, changes: &mut Ch
         } else {
             field.neutral("mode", &before.mode, &ring.mode, words::mode(is));
         }
-        members(before, ring, lax, field);
+        members(before, ring, leans, field);
     }
     for gone in old.ring.iter().filter(|r| !new.ring.iter().any(|n| n.name == r.name)) {
         // Its machines get the policy's mode.
-        let class = match leaning(gone, old.policy.mode) {
-            std::cmp::Ordering::Greater => Class::Loosens,
-            std::cmp::Ordering::Less => Class::Tightens,
-            std::cmp::Ordering::Equal => Class::Neutral,
-        };
-        changes.tell(class, &format!("ring {}", gone.name), "removed");
+        let field = &mut Field { changes, place: format!("ring {}", gone.name) };
+        match leaning(gone, old.policy.mode) {
+            Ordering::Greater => field.tell_for_two("removed"),
+            Ordering::Less => field.tell(Class::Tightens, "removed"),
+            Ordering::Equal => field.tell(Class::Neutral, "removed"),
+        }
     }
     let (before, now) = (order(old), order(new));
     let kept = |list: &[String], other: &[String]| -> Vec<String> {
@@ -122,14 +125,12 @@ pub(super) fn rings(old: &PolicyDocument, new: &PolicyDocument, changes: &mut Ch
     }
 }
 
-fn members(old: &Ring, new: &Ring, lax: bool, field: &mut Field<'_>) {
+/// Who is in a ring. More machines in a ring below the others' mode, or fewer in one above it, are machines that lose
+/// protection: that is what two people agree to, as they did to the mode itself.
+fn members(old: &Ring, new: &Ring, leans: Ordering, field: &mut Field<'_>) {
     if old.percent != new.percent {
-        let class = match (new.percent > old.percent, lax) {
-            (true, true) => Class::Loosens,
-            (false, true) => Class::Tightens,
-            _ => Class::Neutral,
-        };
-        field.tell(class, format!("{} % of machines instead of {} %", new.percent, old.percent));
+        let what = format!("{} % of machines instead of {} %", new.percent, old.percent);
+        moved(new.percent > old.percent, leans, what, field);
     }
     let lists = [
         ("devices", &old.devices, &new.devices),
@@ -137,10 +138,25 @@ fn members(old: &Ring, new: &Ring, lax: bool, field: &mut Field<'_>) {
         ("groups", &old.groups, &new.groups),
     ];
     for (name, before, now) in lists {
-        if lax {
-            field.may(name, before, now);
-        } else {
-            field.neutral(name, before, now, &words::list(now, "none"));
+        let come: Vec<&String> = now.iter().filter(|item| !before.contains(item)).collect();
+        let gone: Vec<&String> = before.iter().filter(|item| !now.contains(item)).collect();
+        for item in &come {
+            moved(true, leans, format!("{name}: also \"{item}\""), field);
         }
+        for item in &gone {
+            moved(false, leans, format!("{name}: no longer \"{item}\""), field);
+        }
+        if come.is_empty() && gone.is_empty() && before != now {
+            field.tell(Class::Neutral, format!("{name}: in another order"));
+        }
+    }
+}
+
+/// Tells that machines come into a ring or leave it.
+fn moved(into: bool, leans: Ordering, what: String, field: &mut Field<'_>) {
+    match (leans, into) {
+        (Ordering::Less, true) | (Ordering::Greater, false) => field.tell_for_two(what),
+        (Ordering::Less, false) | (Ordering::Greater, true) => field.tell(Class::Tightens, what),
+        (Ordering::Equal, _) => field.tell(Class::Neutral, what),
     }
 }

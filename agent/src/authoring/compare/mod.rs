@@ -81,6 +81,17 @@ impl Changes {
     }
 }
 
+impl Changes {
+    /// A change that loosens for so many machines that two people must approve it, and of which a machine, which sees
+    /// one policy, can tell nothing.
+    fn tell_for_two(&mut self, place: &str, what: impl Into<String>) {
+        self.tell(Class::Loosens, place, what);
+        if let Some(change) = self.0.last_mut() {
+            change.second_approval = true;
+        }
+    }
+}
+
 /// Compares two policies. The gravest changes come first.
 pub fn compare(old: &PolicyDocument, new: &PolicyDocument) -> Vec<Change> {
     let mut changes = Changes::default();
@@ -111,7 +122,7 @@ pub fn compare(old: &PolicyDocument, new: &PolicyDocument) -> Vec<Change> {
     for change in &mut changes {
         // Settings hold for every rule, and a denial for every machine: neither is an ordinary rule more.
         let is_wide = change.place == "policy" || change.place.starts_with("deny ");
-        change.second_approval = change.second_signature || (is_wide && change.class == Class::Loosens);
+        change.second_approval |= change.second_signature || (is_wide && change.class == Class::Loosens);
     }
     changes.sort_by_key(|change| (!change.second_signature, !change.second_approval, change.class));
     changes

@@ -195,3 +195,112 @@ fn review_and_verifier_agree_on_what_needs_two_people() {
     assert!(compare(&on, &off)[0].second_signature && loosening(&off).is_empty());
     assert!(compare(&off, &on).iter().all(|change| !change.second_signature));
 }
+
+#[test]
+fn a_denial_that_denies_less_is_never_called_tighter() {
+    let digest = |c: &str| format!("sha256:{}", c.repeat(64));
+    let (a, b) = (digest("a"), digest("b"));
+    // Of each pair the second denies less; equal ones deny the same.
+    let narrower = [
+        (json!({"oci": {"image": "e/x"}}), json!({"oci": {"image": "e/x", "digests": [a]}})),
+        (
+            json!({"oci": {"image": "e/x", "digests": [a, b]}}),
+            json!({"oci": {"image": "e/x", "digests": [a]}}),
+        ),
+        (
+            json!({"git": {"repository": "https://h/o/r", "commits": ["*"]}}),
+            json!({"git": {"repository": "https://h/o/r", "commits": ["a".repeat(40)]}}),
+        ),
+        (
+            json!({"git": {"repository": "https://h/o/r", "commits": []}}),
+            json!({"git": {"repository": "https://h/o/r", "commits": ["a".repeat(40)]}}),
+        ),
+        (json!({"url": {"url": "https://h/a"}}), json!({"url": {"url": "https://h/a", "subpaths": ["x"]}})),
+        (
+            json!({"executable": {"path": "/x"}}),
+            json!({"executable": {"path": "/x", "sha256": ["a".repeat(64)]}}),
+        ),
+        (
+            json!({"script": {"interpreter": "node", "path": "/x"}}),
+            json!({"script": {"interpreter": "node", "path": "/x", "sha256": ["a".repeat(64)]}}),
+        ),
+        (
+            json!({"bridge": {"ecosystem": "npm", "package": "p"}}),
+            json!({"bridge": {"ecosystem": "npm", "package": "p", "versions": "1.0.0"}}),
+        ),
+        (json!({"npm": {"package": "p"}}), json!({"npm": {"package": "p", "versions": "1.0.0"}})),
+        (json!({"pypi": {"package": "p"}}), json!({"pypi": {"package": "p", "versions": "1.0.0"}})),
+        (json!({"dotnet": {"package": "p"}}), json!({"dotnet": {"package": "p", "versions": "1.0.0"}})),
+        (json!({"deno": {"package": "@s/p"}}), json!({"deno": {"package": "@s/p", "versions": "1.0.0"}})),
+        (json!({"go": {"package": "h/p"}}), json!({"go": {"package": "h/p", "versions": "v1.0.0"}})),
+        (json!({"any": {}}), json!({"npm": {"package": "p"}})),
+    ];
+    let same = [
+        (json!({"oci": {"image": "e/x"}}), json!({"oci": {"image": "e/x", "tags": ["latest"]}})),
+        (json!({"url": {"url": "https://h/a"}}), json!({"url": {"url": "https://h/a", "query": {"q": "x"}}})),
+        (
+            json!({"git": {"repository": "https://h/o/r", "commits": []}}),
+            json!({"git": {"repository": "https://h/o/r", "commits": ["*"]}}),
+        ),
+        (
+            json!({"bridge": {"ecosystem": "npm", "package": "p"}}),
+            json!({"bridge": {"ecosystem": "npm", "package": "p", "targets": ["https://h/a"]}}),
+        ),
+    ];
+    let with = |identity: &Value| {
+        let mut other = full();
+        other["deny"][0]["identity"] = identity.clone();
+        document(&other)
+    };
+    let told = |old: &Value, new: &Value| {
+        let told = compare(&with(old), &with(new));
+        assert_eq!(told.len(), 1, "{told:?}");
+        (told[0].class, told[0].second_approval)
+    };
+    for (wide, narrow) in &narrower {
+        assert_eq!(told(wide, narrow), (Class::Loosens, true), "{wide} {narrow}");
+        assert_eq!(told(narrow, wide), (Class::Tightens, false), "{narrow} {wide}");
+    }
+    for (one, other) in &same {
+        assert_eq!(told(one, other), (Class::Neutral, false), "{one} {other}");
+        assert_eq!(told(other, one), (Class::Neutral, false), "{other} {one}");
+    }
+}
+
+#[test]
+fn machines_that_move_to_a_weaker_mode_by_a_ring_need_two_people() {
+    let with = |policy: &str, ring: Value| {
+        let mut other = full();
+        other["policy"]["mode"] = json!(policy);
+        other["ring"] = ring;
+        document(&other)
+    };
+    let weak = |more: Value| {
+        let mut ring = json!({"name": "one", "percent": 1, "mode": "warn"});
+        ring.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        with("enforce", json!([ring]))
+    };
+    let strong = |more: Value| {
+        let mut ring = json!({"name": "one", "percent": 50, "mode": "enforce", "users": ["u"]});
+        ring.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        with("hold", json!([ring]))
+    };
+    let (small, pilot) = (weak(json!({})), strong(json!({})));
+    let loosened = [
+        (small.clone(), weak(json!({"percent": 98}))),
+        (small.clone(), weak(json!({"users": ["x"]}))),
+        (small.clone(), weak(json!({"groups": ["everyone"]}))),
+        (small.clone(), weak(json!({"devices": ["d"]}))),
+        (pilot.clone(), strong(json!({"percent": 1}))),
+        (pilot.clone(), strong(json!({"users": []}))),
+        (pilot.clone(), strong(json!({"users": ["other"]}))),
+        (pilot, with("hold", json!([]))),
+    ];
+    for (old, new) in &loosened {
+        let changes = compare(old, new);
+        assert!(changes[0].class == Class::Loosens && changes[0].second_approval, "{changes:?}");
+        let back = compare(new, old);
+        let is_swap = !new.ring.is_empty() && new.ring[0].users == ["other"];
+        assert!(is_swap || back.iter().all(|change| !change.second_approval), "{back:?}");
+    }
+}

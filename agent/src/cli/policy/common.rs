@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::envelope::PublicKey;
+use mcpolicy_schema::limits::MAX_HEAD_HOURS;
 use serde::Serialize;
 
 use crate::authoring::signer::{self, FileSigner, PassphraseSource, Signer, public_key_from, signer_from};
@@ -139,4 +140,15 @@ pub(super) fn lifetime(text: &str) -> Result<SignedDuration, String> {
     // Ten years: more is a slip of the hand, and no key should be trusted as long.
     let minutes = number.checked_mul(minutes).filter(|m| (1..=10 * 366 * 24 * 60).contains(m));
     minutes.map(SignedDuration::from_mins).ok_or_else(wrong)
+}
+
+/// A length of time for which machines take a head.
+pub(super) fn head_lifetime(text: &str) -> Result<SignedDuration, String> {
+    let longest = SignedDuration::from_hours(MAX_HEAD_HOURS);
+    lifetime(text).and_then(|life| {
+        let days = MAX_HEAD_HOURS / 24;
+        let why =
+            || format!("machines take no head that is for more than {days} days: renew it daily instead");
+        (life <= longest).then_some(life).ok_or_else(why)
+    })
 }

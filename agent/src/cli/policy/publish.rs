@@ -31,8 +31,8 @@ pub(crate) struct Options {
     #[arg(long)]
     skip_tests: bool,
 
-    /// How long the head is valid
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = common::lifetime)]
+    /// How long the head is valid, 14 days at most
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = common::head_lifetime)]
     head_expires_in: SignedDuration,
 
     /// Which fleet the folder is for [default: as before, or `default`]

@@ -72,8 +72,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "180d", value_parser = common::lifetime)]
     expires_in: SignedDuration,
 
-    /// How long the head is valid
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = common::lifetime)]
+    /// How long the head is valid, 14 days at most
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = common::head_lifetime)]
     head_expires_in: SignedDuration,
 
     #[command(flatten)]
