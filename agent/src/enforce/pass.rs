@@ -463,8 +463,11 @@ fn restore_allowed(
             ),
             restored => restored?,
         };
-        // what failed or was in the way this time is tried again, and a file that is gone may come back
+        // what failed or was in the way this time is tried again, and a file that is gone may come back; what was made of
+        // no answer is no verdict
+        let answered = home.is_some_and(|at| !hands.homes.has_failed(at));
         if restored.end == End::Skipped
+            && answered
             && restored.detail != FILE_IS_GONE
             && item.considered.as_deref() != Some(under)
         {

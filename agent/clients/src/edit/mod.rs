@@ -232,13 +232,17 @@ struct Doc<'t> {
 impl<'t> Doc<'t> {
     /// The part of a file that is written in its format's syntax.
     fn of(format: Format, decoded: &'t decode::Text<'_>, bytes: &'t [u8]) -> Result<Self, Unfaithful> {
+        let whole = Self::whole(decoded, bytes)?;
+        let is_matter = format == Format::FrontMatter;
+        Ok(if is_matter { Self { text: front_matter::matter(whole.text), ..whole } } else { whole })
+    }
+
+    fn whole(decoded: &'t decode::Text<'_>, bytes: &'t [u8]) -> Result<Self, Unfaithful> {
         if decoded.leniencies.utf16 {
             // its places are not those of the bytes
             return Err(Unfaithful::Utf16);
         }
-        let whole: &str = &decoded.text;
-        let text = if format == Format::FrontMatter { front_matter::matter(whole) } else { whole };
-        Ok(Self { text, bytes, skipped: decoded.skipped })
+        Ok(Self { text: &decoded.text, bytes, skipped: decoded.skipped })
     }
 
     /// Bytes of the text at which a place is.

@@ -31,8 +31,8 @@ pub fn prove(
 ) -> Result<(), Unfaithful> {
     let syntax = syntax(format, path)?;
     let text = |bytes| decode::decode(bytes).map_err(|_| Unfaithful::Unparseable);
-    let (old, new) = (text(before)?, text(after)?);
-    let (old, new) = (Doc::of(format, &old, before)?, Doc::of(format, &new, after)?);
+    let decoded = (text(before)?, text(after)?);
+    let (old, new) = (Doc::whole(&decoded.0, before)?, Doc::whole(&decoded.1, after)?);
     if old.skipped != new.skipped {
         return Err(Unfaithful::Proof("the byte order mark changed"));
     }

@@ -25,8 +25,13 @@ pub fn check_decode(bytes: &[u8]) {
     match decode::decode(bytes) {
         Ok(text) => {
             assert!(!text.text.contains('\0') && !text.text.trim().is_empty());
-            if !text.leniencies.utf16 {
-                assert_eq!(text.text.as_bytes(), &bytes[text.skipped..]);
+            let (read, left) = (text.text.as_bytes(), &bytes[text.skipped..]);
+            if text.not_utf8.is_some() {
+                // one DEL for each byte that is no UTF-8, and every other in its place
+                assert_eq!(read.len(), left.len());
+                assert!(read.iter().zip(left).all(|(read, is)| read == is || *read == 0x7f));
+            } else if !text.leniencies.utf16 {
+                assert_eq!(read, left);
             }
         }
         // Places in UTF-16 are those of its UTF-8 form, which has up to three bytes for two.
