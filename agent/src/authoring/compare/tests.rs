@@ -290,7 +290,7 @@ fn machines_that_move_to_a_weaker_mode_by_a_ring_need_two_people() {
         (small.clone(), weak(json!({"percent": 98}))),
         (small.clone(), weak(json!({"users": ["x"]}))),
         (small.clone(), weak(json!({"groups": ["everyone"]}))),
-        (small.clone(), weak(json!({"devices": ["d"]}))),
+        (small, weak(json!({"devices": ["d"]}))),
         (pilot.clone(), strong(json!({"percent": 1}))),
         (pilot.clone(), strong(json!({"users": []}))),
         (pilot.clone(), strong(json!({"users": ["other"]}))),
