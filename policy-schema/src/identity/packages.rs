@@ -245,7 +245,12 @@ pub(super) fn dotnet(runner: &str, args: &[String]) -> Identity {
     let version = at.or(by_flag.as_deref());
     identity.pinned = version.is_some_and(spec::is_exact);
     identity.version = version.map(str::to_owned);
-    finish(identity, runner, &flags, &[rest.as_slice(), after].concat())
+    let mut identity = finish(identity, runner, &flags, &[rest.as_slice(), after].concat());
+    if let (Some(_), Some(second)) = (at, by_flag) {
+        // told with the flags, so that two commands which differ in it are not one entry to the fingerprint
+        identity.runner_args.extend(sensitive(&["--version".to_owned(), second]));
+    }
+    identity
 }
 
 /// `go run module@version`, or a directory.

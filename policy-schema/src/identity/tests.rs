@@ -282,6 +282,12 @@ fn options_behind_the_package_are_those_of_npm_exec_and_dnx() {
     let dnx = identify(&entry("dnx", &["Good", "--add-source", "https://r.example", "--", "--version", "x"]));
     assert_eq!((dnx.version, texts(&dnx.server_args).as_str()), (None, "--version x"));
     assert_eq!(dnx.registries, ["https://r.example"]);
+    let twice = identify(&entry("dnx", &["Good@1.0.0", "--version", "2.0.0"]));
+    assert_eq!(
+        (twice.version.as_deref(), texts(&twice.runner_args).as_str()),
+        (Some("1.0.0"), "--version 2.0.0")
+    );
+    assert!(twice.ambiguous.is_some());
 }
 
 #[test]
