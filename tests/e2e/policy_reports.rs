@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use mcpolicy_tests::{TestMachine, report_of, texts};
+use mcpolicy_tests::{TestMachine, report_of, skip, texts};
 use serde_json::{Value, json};
 
 /// The time of all runs.
@@ -461,4 +461,26 @@ fn a_request_that_is_not_what_it_says_is_refused_and_nothing_is_written() {
     }
     assert_eq!(read(&machine, "policies/policy.toml"), ONE_RULE);
     assert!(!machine.home().join("policies/tests.toml").exists());
+}
+
+/// On a terminal that util-linux's `script` plays; a pipe has no bar.
+#[test]
+fn a_simulation_shows_on_a_terminal_how_far_it_has_come_and_nothing_in_a_pipe() {
+    let (machine, report) = machine(&servers());
+    for n in 0..400 {
+        store(&machine, &format!("{n}.json"), &report);
+    }
+    draft(&machine, &["--output", "policy.toml"]);
+    let arguments = ["policy", "simulate", "reports", "--policy", "policy.toml"];
+    let piped = run(&machine, &arguments);
+    assert!(!text(&piped.stderr).contains(" files, "), "{}", text(&piped.stderr));
+
+    let line = format!("{} {} --now {NOW}", crate::BINARY, arguments.join(" "));
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdin(Stdio::null());
+    let shown = script.current_dir(machine.home()).env("HOME", machine.home()).env("TERM", "xterm").output();
+    let Ok(shown) = shown else { return skip("script of util-linux is not here") };
+    let shown = text(&shown.stdout);
+    assert!(shown.contains("/400 files, "), "{shown}");
+    assert!(shown.contains(text(&piped.stdout).lines().next().unwrap()), "{shown}");
 }
