@@ -229,9 +229,6 @@ impl Scan<'_> {
             let reason = "protected by the system's privacy rules; give full disk access to scan it";
             note(Gap::at("protected-folder", reason, &machine.machine_path(path)));
         }
-        for path in &walked.unreadable {
-            note(Gap::at("unreadable", "the directory cannot be listed", &machine.machine_path(path)));
-        }
     }
 
     /// Reads batch after batch until no file leads to another.

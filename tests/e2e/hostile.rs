@@ -245,7 +245,7 @@ fn small_files_that_are_costly_to_judge_do_not_hold_the_scan() {
     );
     let (report, took) = timed(&machine);
     assert!(texts(&report, "entries", "/name").contains(&"good-after".to_owned()));
-    assert!(took.as_secs() < 20, "{took:?}");
+    assert!(took.as_secs() < 60, "{took:?}");
 }
 
 #[test]

@@ -59,6 +59,8 @@ mod signing;
 #[cfg(unix)]
 mod token;
 #[cfg(unix)]
+mod unseen;
+#[cfg(unix)]
 mod users;
 
 // `generated`, `hostile`, `live`, the runbooks, recipes and tokens make links, pipes and modes, or run scripts: on Unix only.

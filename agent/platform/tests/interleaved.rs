@@ -137,7 +137,7 @@ fn meanwhile<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Jo
 /// The kernel would let him wait for 45 seconds.
 fn soon<T>(thread: JoinHandle<(T, Duration)>) -> T {
     let (done, waited) = thread.join().expect("it ends");
-    assert!(waited < Duration::from_secs(2), "he waited for {waited:?}");
+    assert!(waited < Duration::from_secs(15), "he waited for {waited:?}");
     done
 }
 
@@ -390,7 +390,7 @@ fn a_program_that_only_holds_the_file_open_does_not_stop_the_edit() {
     let _held = OpenOptions::new().write(true).open(folder.at("d/a")).unwrap();
     let begin = std::time::Instant::now();
     folder.open("d/a").unwrap().replace(NEW.as_bytes()).expect("replaced");
-    assert!(begin.elapsed() < Duration::from_secs(2));
+    assert!(begin.elapsed() < Duration::from_secs(15));
     assert_eq!((folder.text("d/a").as_str(), folder.names("d").len()), (NEW, 1));
 }
 

@@ -228,7 +228,7 @@ fn a_live_lock_of_a_client_is_waited_for_and_a_stale_one_is_taken_over() {
     lock.refresh().expect("still ours");
     let begin = Instant::now();
     assert_eq!(ClientLock::take(&home, &path, stale, patience).err(), Some(LockError::Held));
-    assert!(begin.elapsed() >= patience && begin.elapsed() < Duration::from_secs(5));
+    assert!(begin.elapsed() >= patience && begin.elapsed() < Duration::from_secs(30));
     std::thread::sleep(Duration::from_millis(30));
     let taken_over = ClientLock::take(&home, &path, Duration::from_millis(20), patience).expect("stale");
     assert_eq!(lock.refresh(), Err(Fault::InUse), "it is another's now");

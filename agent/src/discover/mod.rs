@@ -160,6 +160,10 @@ impl<'m> Discovery<'m> {
         for host_path in &walked.linked {
             self.add_linked(&self.machine.machine_path(host_path), home);
         }
+        // attack: a folder that may be entered but not listed (mode 111) is a project to whoever knows the names in it
+        for host_path in &walked.unreadable {
+            self.add_project(&self.machine.machine_path(host_path), Some(home));
+        }
     }
 
     /// A link to a directory is not walked through. If it stands for a client's folder in a project, the project is
@@ -190,13 +194,20 @@ impl<'m> Discovery<'m> {
             return;
         }
         let os = home.map_or(Os::Linux, |at| self.homes[at].layout.os);
-        let names: BTreeSet<String> = match self.machine.list(directory) {
-            Ok(entries) => entries.iter().map(|e| e.name.to_string_lossy().to_lowercase()).collect(),
+        // no list of names: each is tried
+        let names: Option<BTreeSet<String>> = match self.machine.list(directory) {
+            Ok(entries) => Some(entries.iter().map(|e| e.name.to_string_lossy().to_lowercase()).collect()),
             Err(ReadError::NotFound | ReadError::NotRegular(_)) => return,
             Err(ReadError::LeavesScope { .. }) => return self.note_outside(directory, home),
             Err(error) => {
-                self.gaps.push(Gap::at("unreadable", error.to_string(), directory).of_home(home));
-                return;
+                let is_anothers = self.is_foreign(directory, home);
+                let gap =
+                    Gap { partial: !is_anothers, ..Gap::at("unreadable", error.to_string(), directory) };
+                self.gaps.push(gap.of_home(home));
+                if is_anothers {
+                    return;
+                }
+                None
             }
         };
         let index = self.indexes.entry(os).or_insert_with(|| ProjectIndex::new(os));
@@ -204,6 +215,7 @@ impl<'m> Discovery<'m> {
             .below_project()
             .filter(|(_, rest)| {
                 let first = rest.split('/').next().unwrap_or_default().to_lowercase();
+                let Some(names) = &names else { return !first.contains('*') };
                 names.contains(&first)
                     || (first.contains('*') && names.iter().any(|n| component_matches(&first, n)))
             })
@@ -214,6 +226,12 @@ impl<'m> Discovery<'m> {
                 self.add_pattern(&pattern, home, reading);
             }
         }
+    }
+
+    /// Whether a directory is another user's: what this user cannot list, no client of this user can either.
+    fn is_foreign(&self, directory: &Path, home: Option<usize>) -> bool {
+        let owner = home.and_then(|at| self.homes[at].uid);
+        owner.is_some_and(|uid| self.machine.owner_uid(directory).is_some_and(|other| other != uid))
     }
 
     /// Adds a remembered project and all its parents: Claude Code reads `.mcp.json` in every parent directory, and

@@ -18,5 +18,6 @@ pub mod restore;
 pub mod restore_beside;
 mod swap;
 mod turns;
+pub mod unseen;
 pub mod whole;
 pub mod whole_act;

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::document::Mode;
-use mcpolicy_schema::finding::Severity;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::trust::{Demands, Trust};
@@ -22,6 +21,7 @@ use super::replay::{Replayed, end_unannounced, replay};
 use super::requests;
 use super::restore::{Asked, FILE_IS_GONE, Restored};
 use super::turns::{Turns, in_turn};
+use super::unseen::{Unseen, unseen};
 use crate::discover::source::Source;
 use crate::gap::Gap;
 use crate::ground;
@@ -34,9 +34,6 @@ use crate::settings::Settings;
 use crate::vault::{Item, Limits, Vault};
 use crate::worker::homes::Homes;
 use crate::worker::{Failure, is_too_much};
-
-/// The state of a file that was not read, and the gap where the system is the reason.
-const UNREADABLE: &str = "unreadable";
 
 /// What a pass stands on.
 pub struct Setting<'a> {
@@ -85,6 +82,8 @@ pub struct Passed {
     pub unfinished: Vec<String>,
     /// A newer policy is held, or a document was refused: what acted is not what was published.
     pub policy_waits: bool,
+    /// Something was not looked at that may hold servers.
+    pub is_partial: bool,
     /// Everything that people must know.
     pub notices: Vec<String>,
 }
@@ -176,7 +175,7 @@ fn pass_opened(
     }
     keep_house(setting, opened)?;
     opened.remembered = remembered;
-    tell_unseen(ground, &outcome, opened)?;
+    let is_partial = tell_unseen(setting, on, &unseen(&outcome, &acted), opened)?;
     let unfinished = tell_unfinished(setting, ground, &turns, opened)?;
     let failed = tell_failed(setting, on, opened)?;
     let (replayed, notices, policy_waits) = (Vec::new(), Vec::new(), opened.policy_waits);
@@ -192,6 +191,7 @@ fn pass_opened(
         failed,
         unfinished,
         policy_waits,
+        is_partial,
         notices,
     })
 }
@@ -291,28 +291,20 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> (Outcome,
     (outcome, asked)
 }
 
-/// Files of clients that the system does not let be read, and why. A link that leads nowhere hides nothing, and what is
-/// no file of its user's is a finding of the report.
-fn unread(outcome: &Outcome) -> impl Iterator<Item = (&Path, &str)> {
-    let refused: BTreeSet<&Path> = outcome
-        .gaps
-        .iter()
-        .filter(|gap| gap.kind == UNREADABLE)
-        .filter_map(|gap| gap.path.as_deref())
-        .collect();
-    outcome.sources.iter().filter(|file| file.state == UNREADABLE).filter_map(move |file| {
-        let (path, finding) = (&*file.source.path, &file.findings.first()?.finding);
-        (finding.severity > Severity::Low && refused.contains(path)).then_some((path, &*finding.message))
-    })
-}
-
-/// Says what was not looked at: files of clients that cannot be read, and homes that were here before.
-fn tell_unseen(ground: &Ground, outcome: &Outcome, opened: &mut Opened) -> Result<(), ActError> {
-    for (path, why) in unread(outcome) {
-        opened.notices.push(format!(
-            "{} could not be read, so that nothing is known of the servers in it: {why}",
-            path.display()
-        ));
+/// Says what was not looked at: files and folders, and homes that were here before. Whether anything of it may hold
+/// servers that this pass ought to have judged.
+fn tell_unseen(
+    setting: &Setting<'_>,
+    on: On<'_, '_>,
+    unseen: &[Unseen],
+    opened: &mut Opened,
+) -> Result<bool, ActError> {
+    let ground = on.ground;
+    for one in unseen {
+        let event = one.event(on);
+        let said = setting.redactor.name(&event.detail);
+        opened.journal.append(setting.now, What::Event(Event { detail: said, ..event }))?;
+        opened.notices.push(one.said.clone());
     }
     let (items, _) = opened.vault.items()?;
     let is_here = |home: &str| ground.homes.iter().any(|known| known.layout.home == Path::new(home));
@@ -326,7 +318,7 @@ fn tell_unseen(ground: &Ground, outcome: &Outcome, opened: &mut Opened) -> Resul
              vault; mount it, or purge them if it is gone for good"
         ));
     }
-    Ok(())
+    Ok(unseen.iter().any(|one| one.is_incomplete))
 }
 
 /// Says of each home that gave no answer that it did not.
@@ -745,6 +737,6 @@ pub fn is_complete(passed: &Passed) -> bool {
     passed.failed.is_empty()
         && passed.unfinished.is_empty()
         && !passed.policy_waits
-        && unread(&passed.outcome).next().is_none()
+        && !passed.is_partial
         && passed.acted.iter().all(|acted| matches!(acted.end, End::Applied | End::Skipped))
 }

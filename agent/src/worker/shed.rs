@@ -79,9 +79,14 @@ pub(super) fn not_ours(scanned: &mut Scanned, home: &Path, others: &[PathBuf]) {
         let reason = "a client looks here, which is another's home or a path that leads up";
         scanned.gaps.push(Gap::beyond("outside-scope", reason, Some(&file.source.path)));
     }
+    keep(scanned, &kept);
+}
+
+/// Keeps the files that are marked, with their servers.
+fn keep(scanned: &mut Scanned, kept: &[bool]) {
     let mut places = Vec::with_capacity(kept.len());
     let mut next = 0;
-    for kept in &kept {
+    for kept in kept {
         places.push(next);
         next += usize::from(*kept);
     }
@@ -96,12 +101,28 @@ pub(super) fn not_ours(scanned: &mut Scanned, home: &Path, others: &[PathBuf]) {
     }
 }
 
+/// Which files to keep if there may be so many: those with servers before those without, and of these the first (fixed
+/// places come first, projects last).
+///
+/// Attack: 50,000 files that hold nothing, so that the one that does is left out.
+fn first_with_servers(scanned: &Scanned, most: usize) -> Vec<bool> {
+    let mut has_servers = vec![false; scanned.sources.len()];
+    for item in &scanned.entries {
+        has_servers[item.source] = true;
+    }
+    let mut order: Vec<usize> = (0..scanned.sources.len()).collect();
+    order.sort_by_key(|at| !has_servers[*at]);
+    let mut kept = vec![false; scanned.sources.len()];
+    order.into_iter().take(most).for_each(|at| kept[at] = true);
+    kept
+}
+
 /// Leaves out what is too much by number.
 pub(super) fn by_number(scanned: &mut Scanned) {
     if scanned.sources.len() > MAX_FILES {
-        // fixed places come first, and projects last
-        let gone = scanned.sources.split_off(MAX_FILES).len();
-        scanned.entries.retain(|item| item.source < MAX_FILES);
+        let kept = first_with_servers(scanned, MAX_FILES);
+        let gone = kept.iter().filter(|kept| !**kept).count();
+        keep(scanned, &kept);
         let reason = format!("a home has more than {MAX_FILES} files of clients; these were left out");
         scanned.gaps.push(Gap::beyond("too-large", reason, None).times(gone as u64).partial());
     }

@@ -347,7 +347,7 @@ impl Machine {
     }
 
     /// Who owns what stands at a path; a link there is not followed.
-    pub(crate) fn owner_uid(&self, path: &Path) -> Option<u32> {
+    pub fn owner_uid(&self, path: &Path) -> Option<u32> {
         self.look(path).and_then(|metadata| os::owner_uid(&metadata))
     }
 

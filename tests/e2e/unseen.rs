@@ -1,0 +1,119 @@
+//! What a pass did not look at is told, and its exit code says so: a user who makes a file unfit to be read has no
+//! silent off switch. Needs root; without it the tests say so and pass.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+
+use mcpolicy_tests::report_of;
+use serde_json::Value;
+
+use crate::enforce::Site;
+use crate::users::{ANN, BOB, give, home, names, put, servers, site};
+
+/// The pass exits with this code; what it said, and the notices in one text.
+fn pass(site: &Site, code: i32) -> (Value, String) {
+    let output = site.enforce_with(&[]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), output.status.signal()), (Some(code), None), "{errors}");
+    let pass = report_of(&output);
+    let notices = pass["notices"].to_string();
+    (pass, notices)
+}
+
+/// Bob's file is dealt with; of Ann's it is told by pass and log that nobody knows what is in it.
+fn told(prepare: impl Fn(&Site), places: &[&str], why: &str) {
+    let Some(site) = site() else { return };
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    prepare(&site);
+    let (_, notices) = pass(&site, 1);
+    assert_eq!(names(&bob), ["good"], "{notices}");
+    for place in places {
+        assert!(notices.contains(&format!("/home/ann/{place}")) && notices.contains(why), "{notices}");
+    }
+    let log = site.run(&["log", "--user", "ann", "--json"]);
+    let log = String::from_utf8_lossy(&log.stdout).into_owned();
+    assert!(log.contains("not-looked-at") && log.contains(why), "{log}");
+}
+
+#[test]
+fn files_of_more_than_sixteen_megabytes_are_told_and_end_no_pass_as_done() {
+    let large = servers(&["bad"]) + &" ".repeat(17_000_000);
+    let files = [".claude.json", ".cursor/mcp.json", "p/.mcp.json"];
+    told(
+        |site| files.iter().for_each(|file| drop(put(site, ("ann", ANN), file, &large))),
+        &files,
+        "no more than",
+    );
+}
+
+#[test]
+fn files_that_nobody_can_parse_are_told_and_end_no_pass_as_done() {
+    let files = [
+        (".cursor/mcp.json", "garbage not json"),
+        (".codex/config.toml", "[mcp_servers.bad\ncommand = \"evil\""),
+        (".config/goose/config.yaml", "extensions: [\n  a: {cmd: evil"),
+    ];
+    told(
+        |site| files.iter().for_each(|(file, text)| drop(put(site, ("ann", ANN), file, text))),
+        &files.map(|(file, _)| file),
+        "cannot be parsed",
+    );
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_told_and_ends_no_pass_as_done() {
+    told(
+        |site| {
+            let file = put(site, ("ann", ANN), "p/.cursor/mcp.json", "");
+            fs::remove_file(&file).unwrap();
+            assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+            give(&file, ANN);
+        },
+        &["p/.cursor/mcp.json"],
+        "stands here",
+    );
+}
+
+#[test]
+fn a_project_that_may_be_entered_but_not_listed_is_found_by_its_names_and_told() {
+    let Some(site) = site() else { return };
+    let projects = ["p/.cursor/mcp.json", "q/.mcp.json"];
+    let files = projects.map(|file| put(&site, ("ann", ANN), file, &servers(&["good", "bad"])));
+    for folder in ["p", "q"] {
+        fs::set_permissions(home(&site, "ann").join(folder), Permissions::from_mode(0o111)).unwrap();
+    }
+    let (_, notices) = pass(&site, 1);
+    for file in &files {
+        assert_eq!(names(file), ["good"], "{notices}");
+    }
+    assert!(notices.contains("/home/ann/p") && notices.contains("/home/ann/q"), "{notices}");
+}
+
+#[test]
+fn a_folder_of_anothers_in_a_home_hides_nothing_from_its_user() {
+    let Some(site) = site() else { return };
+    let file = put(&site, ("ann", ANN), "data/db/.cursor/mcp.json", &servers(&["bad"]));
+    let folder = home(&site, "ann").join("data/db");
+    give(&folder, BOB);
+    fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
+    let (_, notices) = pass(&site, 0);
+    assert!(!notices.contains("data/db") && file.exists(), "{notices}");
+}
+
+#[test]
+fn fifty_thousand_files_without_servers_hide_no_file_with_one() {
+    let Some(site) = site() else { return };
+    let file = put(&site, ("ann", ANN), "zz/.cursor/mcp.json", &servers(&["good", "bad"]));
+    for at in 0..50_100 {
+        let folder = home(&site, "ann").join(format!("a{at:05}"));
+        fs::create_dir(&folder).unwrap();
+        give(&folder, ANN);
+        fs::write(folder.join(".mcp.json"), "{}").unwrap();
+        give(&folder.join(".mcp.json"), ANN);
+    }
+    let (_, notices) = pass(&site, 1);
+    assert_eq!(names(&file), ["good"], "{notices}");
+    assert!(notices.contains("more than 50000 files"), "{notices}");
+}
