@@ -118,8 +118,12 @@ fn a_user_with_many_large_files_drives_no_original_of_others_out() {
         let pass = mcpolicy_tests::report_of(&site.enforce_with(&["--settings", &settings]));
         assert_eq!(actions(&pass), [("quarantine".to_owned(), "evil".to_owned())]);
     }
-    let log = String::from_utf8(site.run(&["log", "--json"]).stdout).unwrap();
-    assert!(log.contains("vault-pruned"), "ann has more than her share");
+    let kept: u64 = ["objects", "items"]
+        .iter()
+        .flat_map(|part| fs::read_dir(site.folder("state/vault").join(part)).unwrap())
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(kept <= 8 << 20, "ann has more than her share: {kept}");
     site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
     site.enforce();
     assert_eq!(fs::read_to_string(&bob).unwrap(), text, "bob's came back");
@@ -180,4 +184,43 @@ fn a_pass_that_has_nothing_to_do_is_short_though_the_vault_holds_hundreds_of_a_u
     assert_eq!(actions(&idle), []);
     // 200 originals, read once
     assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+/// The vault is smaller than the file.
+#[test]
+fn an_original_that_is_told_to_be_kept_is_kept_and_its_entry_comes_back() {
+    let Some(mut site) = site() else { return };
+    fs::write(site.folder("agent.toml"), "schema = \"mcpolicy/agent/v1\"\n[vault]\nmax_mib = 1\n").unwrap();
+    let settings = site.folder("agent.toml").to_str().unwrap().to_owned();
+    let text = servers(&["good", "bad"]) + &" ".repeat(1_500_000);
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &text);
+    let pass = report_of(&site.enforce_with(&["--settings", &settings]));
+    assert_eq!(names(&file), ["good"], "{pass}");
+    let kept = pass["files"][0]["vault"].as_str().unwrap().to_owned();
+    let listed: Value = serde_json::from_slice(&site.run(&["quarantine", "list", "--json"]).stdout).unwrap();
+    assert!(listed.to_string().contains(&kept), "{listed}");
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
+    site.enforce_with(&["--settings", &settings]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
+
+/// The clock of one pass is 200 days ahead, as after an empty battery: nothing is let go of for its age.
+#[test]
+fn a_pass_with_a_clock_that_is_months_ahead_lets_go_of_no_original_and_no_record() {
+    let Some(mut site) = site() else { return };
+    let text = servers(&["good", "bad"]);
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &text);
+    site.enforce();
+    let records = || site.run(&["log", "--user", "ann", "--json"]).stdout.len();
+    let before = records();
+    let (published, root) = (site.folder("published"), site.folder("published/root.1.json"));
+    let policy_of = ["--policy", published.to_str().unwrap(), "--trust-root", root.to_str().unwrap()];
+    let ahead = site
+        .run(&[&["enforce", "--once", "--json", "--now", "2028-01-01T00:00:00Z"], &policy_of[..]].concat());
+    let said = report_of(&ahead);
+    assert_eq!(said["policy"]["staleness"], "expired", "{said}");
+    assert!(records() >= before);
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
+    site.enforce();
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }

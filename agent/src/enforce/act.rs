@@ -93,6 +93,8 @@ pub struct Hands<'a, 'g, 'h> {
     pub knowledge: &'a Knowledge<'g, 'h>,
     /// The policy, revocations and mode that hold: what is taken out by them they do not put back.
     pub under: &'a str,
+    /// Most bytes that the vault may have.
+    pub room: u64,
     /// Where originals go.
     pub vault: &'a Vault,
     /// Where intents and outcomes go.

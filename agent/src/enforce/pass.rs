@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
@@ -14,6 +14,7 @@ use mcpolicy_schema::trust::{Demands, Trust};
 
 use super::act::{ActError, Acted, Hands};
 use super::activation::{self, Activation, Removals};
+use super::house::House;
 use super::known::{self, Knowledge};
 use super::plan::{self, FilePlan, Known, Plan, Target};
 use super::remembered::Remembered;
@@ -31,7 +32,7 @@ use crate::judge::{Judge, Terms};
 use crate::pipeline::{self, Bounds, Ground, Outcome};
 use crate::policy_store::{self, FolderDisk, Origin, Store};
 use crate::settings::Settings;
-use crate::vault::{Item, Limits, Vault};
+use crate::vault::{Item, Vault};
 use crate::worker::homes::Homes;
 use crate::worker::{Failure, is_too_much};
 
@@ -82,7 +83,7 @@ pub struct Passed {
     pub unfinished: Vec<String>,
     /// A newer policy is held, or a document was refused: what acted is not what was published.
     pub policy_waits: bool,
-    /// Something was not looked at that may hold servers.
+    /// Something was not looked at that may hold servers, or what was remembered is lost.
     pub is_partial: bool,
     /// Everything that people must know.
     pub notices: Vec<String>,
@@ -100,6 +101,15 @@ struct Opened {
     notices: Vec<String>,
     /// A newer policy is held, or a document was refused.
     policy_waits: bool,
+    /// What was remembered is lost.
+    is_partial: bool,
+}
+
+impl Opened {
+    /// Shrinks and lets go what is old or too much.
+    fn keep(&mut self, house: &House<'_>) -> anyhow::Result<()> {
+        house.keep(&self.vault, &mut self.journal)
+    }
 }
 
 /// Makes a pass over a ground.
@@ -140,7 +150,9 @@ fn pass_opened(
     knowledge.note(&outcome, &vault_folder, setting.now).context("cannot keep what was last allowed")?;
     let under = considered_under(&in_force, mode);
     let plan = knowledge.with(|known| plan::plan_knowing(&outcome, document, mode, known));
+    let house = House::of(setting, &in_force);
     let mut hands = Hands {
+        room: house.room(),
         ground,
         homes,
         judge: &mut judge,
@@ -154,11 +166,11 @@ fn pass_opened(
         journal: &mut opened.journal,
     };
     let mut turns = Turns::new(Duration::from_secs(setting.settings.enforcement.home_seconds.into()));
-    let done = act_on_all(setting, &mut hands, &plan, (&outcome, &under), &mut turns);
+    let done = act_on_all(&house, &mut hands, &plan, (&outcome, &under), &mut turns);
     drop(judge);
     if done.is_err() {
         // where the disk is full, what is old makes room for the next pass; the first error is the one to tell
-        let _ = keep_house(setting, opened);
+        let _ = opened.keep(&house);
     }
     let (acted, restored) = done?;
     let mut remembered = opened.remembered.clone();
@@ -173,12 +185,13 @@ fn pass_opened(
     if homes.is_apart() {
         requests::purge(setting, on, (&opened.vault, &mut opened.journal), &asked)?;
     }
-    keep_house(setting, opened)?;
+    opened.keep(&house)?;
     opened.remembered = remembered;
-    let is_partial = tell_unseen(setting, on, &unseen(&outcome, &acted), opened)?;
+    opened.is_partial |= tell_unseen(setting, on, &unseen(&outcome, &acted), opened)?;
     let unfinished = tell_unfinished(setting, ground, &turns, opened)?;
     let failed = tell_failed(setting, on, opened)?;
-    let (replayed, notices, policy_waits) = (Vec::new(), Vec::new(), opened.policy_waits);
+    let (replayed, notices) = (Vec::new(), Vec::new());
+    let (policy_waits, is_partial) = (opened.policy_waits, opened.is_partial);
     Ok(Passed {
         outcome,
         in_force,
@@ -201,7 +214,7 @@ type Done = (Vec<Acted>, Vec<(Item, Restored)>);
 
 /// Acts on each file of a plan, and puts back what is allowed now.
 fn act_on_all(
-    setting: &Setting<'_>,
+    house: &House<'_>,
     hands: &mut Hands<'_, '_, '_>,
     plan: &Plan,
     (outcome, under): (&Outcome, &str),
@@ -210,15 +223,14 @@ fn act_on_all(
     // in the modes that write nothing, nothing is written
     let due = if hands.mode < Mode::Hold { Vec::new() } else { hands.clean_what_is_due(outcome, turns)? };
     let mut acted = Vec::new();
-    let room = u64::from(setting.settings.vault.max_mib) << 20;
     let home = |source: usize| outcome.sources[source].source.home;
     // scattered, so that no pass begins where the last did
-    let start = setting.now.as_second().unsigned_abs().wrapping_mul(0x9e37_79b9) as usize >> 8;
+    let start = hands.now.as_second().unsigned_abs().wrapping_mul(0x9e37_79b9) as usize >> 8;
     for file in in_turn(&plan.files, |file| home(file.source), start) {
         turns.take(home(file.source), || act_on(hands, file, outcome, &mut acted)).transpose()?;
         // attack: a thousand large files in one home fill the disk before the pass is over
-        if hands.vault.grown() > room / 4 {
-            prune_vault(setting, hands.vault, hands.journal)?;
+        if hands.vault.grown() > house.room() / 4 {
+            house.prune_vault(hands.vault, hands.journal)?;
         }
     }
     for at in in_turn(&plan.whole, |at| home(*at), start) {
@@ -405,6 +417,7 @@ fn restore_opened(
     let under = considered_under(&in_force, Mode::Enforce);
     let knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut opened.notices);
     let mut hands = Hands {
+        room: House::of(setting, &in_force).room(),
         ground,
         homes,
         judge: &mut judge,
@@ -518,7 +531,18 @@ fn open(setting: &Setting<'_>) -> anyhow::Result<Opened> {
     }
     let remembered = Remembered::default();
     let (pending, replayed) = (found.pending, Vec::new());
-    Ok(Opened { vault, journal, activation, remembered, pending, replayed, notices, policy_waits })
+    let is_partial = false;
+    Ok(Opened {
+        vault,
+        journal,
+        activation,
+        remembered,
+        pending,
+        replayed,
+        notices,
+        policy_waits,
+        is_partial,
+    })
 }
 
 /// Finishes or undoes what a crash broke off, and loads what was remembered.
@@ -528,9 +552,14 @@ fn finish_broken(setting: &Setting<'_>, on: On<'_, '_>, opened: &mut Opened) -> 
         opened.replayed.push(replayed);
     }
     end_unannounced(on.homes, &opened.vault)?;
-    opened.remembered = Remembered::load(&setting.state.join("remembered.json")).context(
-        "cannot read what was allowed before; the file remembered.json of the state folder is damaged",
-    )?;
+    let (remembered, wrong) = Remembered::load(&setting.state.join("remembered.json"))
+        .context("cannot read what was allowed before, remembered.json of the state folder")?;
+    opened.remembered = remembered;
+    if let Some(wrong) = wrong {
+        opened.journal.append(setting.now, What::Event(Event::new("remembered-damaged", &wrong)))?;
+        opened.notices.push(wrong);
+        opened.is_partial = true;
+    }
     Ok(())
 }
 
@@ -698,38 +727,6 @@ fn with_mode(
     drop(judge);
     let mode = mode_of(setting, &in_force, ring.as_deref());
     Ok((in_force, mode))
-}
-
-/// Shrinks and lets go what is old or too much.
-fn keep_house(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<()> {
-    opened.vault.shrink(setting.now)?;
-    prune_vault(setting, &opened.vault, &mut opened.journal)?;
-    let journal = setting.settings.journal;
-    let keep_after = days_before(setting.now, journal.keep_days);
-    opened.journal.prune(setting.now, keep_after, u64::from(journal.max_mib) << 20)?;
-    Ok(())
-}
-
-/// Lets go of originals that are old or too much.
-fn prune_vault(setting: &Setting<'_>, vault: &Vault, journal: &mut Journal) -> anyhow::Result<()> {
-    let limits = setting.settings.vault;
-    let keep_after = days_before(setting.now, limits.keep_days);
-    let pruned = vault.prune(Limits { keep_after, most_bytes: u64::from(limits.max_mib) << 20 })?;
-    for item in pruned.items {
-        let path = setting.redactor.name(&item.path);
-        let what = format!("the original of {path} ({}) is not kept any longer", item.id);
-        let event = Event { user: item.user, ..Event::new("vault-pruned", what) };
-        journal.append(setting.now, What::Event(event))?;
-    }
-    for path in pruned.damaged {
-        let what = format!("{} of the vault was damaged and is not kept any longer", path.display());
-        journal.append(setting.now, What::Event(Event::new("vault-pruned", what)))?;
-    }
-    Ok(())
-}
-
-fn days_before(now: Timestamp, days: u16) -> Timestamp {
-    now - SignedDuration::from_hours(24 * i64::from(days))
 }
 
 /// Whether everything that was planned is done.

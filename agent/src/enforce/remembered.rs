@@ -13,7 +13,13 @@ use crate::assess::Assessed;
 use crate::judge;
 use crate::pipeline::{Ground, Outcome};
 
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Longest file that is read.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// Most bytes that are remembered of one user in each list. The names of 15,000 entries have room.
+///
+/// Attack: a home with 40,000 entries in folders of long names makes this file longer than is read, and no pass is ever
+/// made again, for nobody.
+const MAX_BYTES_OF_USER: usize = 1024 * 1024;
 
 /// Fingerprints of entries, by user; the empty name stands for what belongs to no user.
 pub type ByUser = BTreeMap<String, BTreeSet<String>>;
@@ -34,16 +40,29 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// What a file holds; nothing if there is none.
+    /// What a file holds; nothing if there is none. One that is damaged or too large is put aside, so that the machine is
+    /// not without any pass because of it: what was wrong with it is told, and everything is seen for the first time.
     ///
     /// # Errors
-    /// The system refuses to read it, or it is damaged.
-    pub fn load(path: &Path) -> io::Result<Self> {
-        match Machine::live().read(path, None, MAX_BYTES) {
-            Ok(snapshot) => serde_json::from_slice(&snapshot.bytes).map_err(io::Error::other),
-            Err(ReadError::NotFound) => Ok(Self::default()),
-            Err(error) => Err(io::Error::other(error.to_string())),
-        }
+    /// The system refuses to read it or to put it aside.
+    pub fn load(path: &Path) -> io::Result<(Self, Option<String>)> {
+        let wrong = match Machine::live().read(path, None, MAX_BYTES) {
+            Ok(snapshot) => match serde_json::from_slice(&snapshot.bytes) {
+                Ok(remembered) => return Ok((remembered, None)),
+                Err(error) => format!("is damaged at line {}, column {}", error.line(), error.column()),
+            },
+            Err(ReadError::NotFound) => return Ok((Self::default(), None)),
+            Err(ReadError::TooLarge { bytes }) => format!("has {bytes} bytes, more than are read"),
+            Err(error) => return Err(io::Error::other(error.to_string())),
+        };
+        let aside = path.with_extension("damaged.json");
+        std::fs::rename(path, &aside)?;
+        let said = format!(
+            "{} {wrong}: it was put aside as {}, and what is there now counts as seen for the first time",
+            path.display(),
+            aside.display()
+        );
+        Ok((Self::default(), Some(said)))
     }
 
     /// Keeps it, if it is another than `before`.
@@ -114,12 +133,59 @@ impl Remembered {
 }
 
 fn by_user(ground: &Ground, outcome: &Outcome, name: impl Fn(&Assessed) -> Option<String>) -> ByUser {
-    let mut by_user = ByUser::new();
-    for item in &outcome.entries {
-        let Some(name) = name(item) else { continue };
+    let user = |item: &Assessed| {
         let home = outcome.sources[item.source].source.home;
-        let user = home.map_or_else(String::new, |at| ground.homes[at].user.clone());
-        by_user.entry(user).or_default().insert(name);
+        home.map_or_else(String::new, |at| ground.homes[at].user.clone())
+    };
+    bounded(outcome.entries.iter().filter_map(|item| Some((user(item), name(item)?))))
+}
+
+/// Names by user, of each user no more than [`MAX_BYTES_OF_USER`]: what is beyond is not remembered.
+fn bounded(all: impl Iterator<Item = (String, String)>) -> ByUser {
+    let mut by_user: BTreeMap<String, (BTreeSet<String>, usize)> = BTreeMap::new();
+    for (user, name) in all {
+        let (names, bytes) = by_user.entry(user).or_default();
+        // as it is written: a control character has six bytes then
+        let length = name.chars().map(|c| if c.is_control() { 6 } else { c.len_utf8() }).sum::<usize>() + 3;
+        if *bytes + length <= MAX_BYTES_OF_USER && names.insert(name) {
+            *bytes += length;
+        }
     }
-    by_user
+    by_user.into_iter().map(|(user, (names, _))| (user, names)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_damaged_is_put_aside_and_told_and_ends_no_pass() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("remembered.json");
+        assert_eq!(Remembered::load(&path).unwrap(), (Remembered::default(), None));
+        fs::write(&path, "{\"first_seen\": {").unwrap();
+        let (found, said) = Remembered::load(&path).unwrap();
+        assert_eq!(found, Remembered::default());
+        assert!(said.unwrap().contains("damaged at line 1"));
+        assert!(!path.exists() && folder.path().join("remembered.damaged.json").exists());
+    }
+
+    /// Ann has 40,000 servers in a folder with a name of four kilobytes.
+    #[test]
+    fn a_user_with_endless_names_makes_no_file_that_cannot_be_read_again() {
+        let name = |n: usize| format!("{n} in /{}", "\u{1}".repeat(4000));
+        let anns = (0..2000).map(|n| ("ann".to_owned(), name(n)));
+        let by_user = bounded(anns.chain([("bob".to_owned(), "print".to_owned())]));
+        let remembered =
+            Remembered { first_seen: by_user.clone(), allowed: by_user, ..Remembered::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("remembered.json");
+        remembered.save(&path, &Remembered::default()).unwrap();
+        assert!(fs::metadata(&path).unwrap().len() < 3 * MAX_BYTES_OF_USER as u64);
+        let (read, wrong) = Remembered::load(&path).unwrap();
+        assert!(read == remembered && wrong.is_none());
+        assert!(read.allowed["bob"].contains("print") && read.allowed["ann"].len() > 40);
+    }
 }

@@ -138,7 +138,7 @@ impl Hands<'_, '_, '_> {
         let open: Vec<usize> = (0..item.entries.len()).filter(|at| !item.entries[*at].restored).collect();
         let untouched = digest_of(&opened.bytes) == item.edited && open.len() == item.entries.len();
         if untouched
-            && let Some(original) = self.vault.original(item)?
+            && let Some(original) = self.vault.rebuilt(item, &opened.bytes)?
             && let Ok(mut draft) = self.homes.propose(home, &original)
             && all_allowed(&self.judged(source, &mut draft.held), &item.entries)
             && self.homes.accept(home).is_ok()

@@ -16,6 +16,10 @@ use crate::worker::homes::Written;
 const CHANGED: &str = "it was changed while it was edited: what was written then is in place, nothing of ours is, and the \
     next pass looks at it again";
 
+/// The vault is too small for what this pass takes.
+const NO_ROOM: &str = "nothing was changed: the vault has no room for the whole file beside what this pass has taken; a \
+    later pass goes on, or `max_mib` of the vault must be more";
+
 /// What an open file is to become.
 pub(super) struct Swap<'s> {
     /// Index of the home.
@@ -60,6 +64,11 @@ impl Hands<'_, '_, '_> {
     ) -> Result<Try, ActError> {
         let context = &self.ground.homes[swap.home];
         let home = &context.layout.home;
+        if swap.after.is_none() && self.vault.whole() + swap.opened.bytes.len() as u64 > self.room {
+            // attack: file after file that goes as a whole; what a pass tells to be kept stays, so it must have room
+            let acted = Acted { path: swap.found_as.to_owned(), ..Acted::nothing(swap.source) };
+            return Ok(Try::Done(Acted { end: End::Failed, detail: NO_ROOM.to_owned(), ..acted }));
+        }
         let real = home.join(&swap.opened.path);
         let kept = self.vault.keep(
             vault::Original {

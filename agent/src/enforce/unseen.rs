@@ -3,7 +3,7 @@
 //! away, has an off switch otherwise).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mcpolicy_schema::finding::Severity;
 
@@ -39,11 +39,11 @@ pub struct Unseen {
 
 /// What a pass did not look at, by home and kind. What it acted on all the same (a file that went as a whole) is no gap.
 pub fn unseen(outcome: &Outcome, acted: &[Acted]) -> Vec<Unseen> {
-    let done: BTreeSet<&Path> = acted
-        .iter()
-        .filter(|acted| acted.end == End::Applied && acted.path.as_os_str().is_empty())
-        .map(|acted| outcome.sources[acted.source].source.path.as_path())
-        .collect();
+    let place = |acted: &'_ Acted| match acted.path.as_os_str().is_empty() {
+        true => outcome.sources[acted.source].source.path.clone(),
+        false => acted.path.clone(),
+    };
+    let done: BTreeSet<PathBuf> = acted.iter().filter(|acted| acted.end == End::Applied).map(place).collect();
     let harmless = harmless(outcome);
     let mut groups: BTreeMap<(Option<usize>, &'static str, bool), Vec<&Gap>> = BTreeMap::new();
     for gap in outcome.gaps.iter().filter(|gap| gap.kind != OF_HOMES) {

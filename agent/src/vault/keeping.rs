@@ -21,6 +21,8 @@ const SHRINK_TIME: Duration = Duration::from_secs(20);
 pub struct Limits {
     /// Items taken before this go.
     pub keep_after: Timestamp,
+    /// Items taken at this time or later stay: a pass has just told that they are kept.
+    pub taken_now: Timestamp,
     /// Most bytes of all objects together.
     pub most_bytes: u64,
 }
@@ -36,19 +38,9 @@ impl Vault {
             if start.elapsed() > SHRINK_TIME {
                 break;
             }
-            let is_due = item.shrunk.is_none()
-                && item.state != State::Pending
-                && now.duration_since(item.taken) >= WHOLE_FOR;
-            // a file that was taken away as a whole is its own piece
-            if !is_due || item.entries.iter().any(|entry| entry.action == "quarantine-file") {
-                continue;
+            if can_shrink(&item) && now.duration_since(item.taken) >= WHOLE_FOR {
+                shrunk += u64::from(self.shrink_item(&mut item)?.is_some());
             }
-            // one that is damaged stays as it is, and keeps no other from its turn
-            let Ok(pieces) = self.pieces(&item) else { continue };
-            let left: Vec<u8> = pieces.into_iter().flatten().flat_map(|(_, bytes)| bytes).collect();
-            item.shrunk = Some(self.put(&left)?);
-            self.update(&item)?;
-            shrunk += 1;
         }
         if shrunk > 0 {
             self.sweep()?;
@@ -56,51 +48,33 @@ impl Vault {
         Ok(shrunk)
     }
 
+    /// Leaves of an original the pieces that were taken out. How many bytes they have; nothing was done with one that is
+    /// damaged, which keeps no other from its turn.
+    fn shrink_item(&self, item: &mut Item) -> Result<Option<u64>, VaultError> {
+        let Ok(pieces) = self.pieces(item) else { return Ok(None) };
+        let left: Vec<u8> = pieces.into_iter().flatten().flat_map(|(_, bytes)| bytes).collect();
+        item.shrunk = Some(self.put(&left)?);
+        self.update(item)?;
+        Ok(Some(left.len() as u64))
+    }
+
     /// Bytes that were written since it was last pruned.
     pub fn grown(&self) -> u64 {
         self.grown.get()
     }
 
-    /// Lets go what is older or more than the limits; pending items never. Of what is too much the user who has most
-    /// gives up the oldest first.
+    /// Lets go what is older or more than the limits; pending items never, nor what was taken just now. Where it is too
+    /// much, originals shrink first, and then the user who has most gives up the oldest first.
     ///
     /// Attack: a user who has original after original kept would else drive those of all others out.
     ///
     /// # Errors
     /// The system refuses.
     pub fn prune(&self, limits: Limits) -> Result<Pruned, VaultError> {
-        let (items, damaged) = self.items()?;
-        let mut stock = Stock::of(&items, self.sizes()?);
         let mut pruned = Pruned::default();
-        let may_go: Vec<&Item> = items.iter().filter(|item| item.state != State::Pending).collect();
-        let (old, mut young): (Vec<_>, Vec<_>) =
-            may_go.into_iter().partition(|item| item.taken < limits.keep_after);
-        for item in old {
-            stock.remove(item);
-            pruned.items.push(item.clone());
-        }
-        // what is damaged is no use, and keeps objects that may be its own from going
-        let too_much = stock.bytes() > limits.most_bytes;
-        for path in damaged {
-            if too_much || is_older(&path, limits.keep_after) {
-                let gone = disk::remove(&path);
-                // what was read before has it among the damaged
-                *self.listed.borrow_mut() = None;
-                gone?;
-                pruned.damaged.push(path);
-            }
-        }
-        if !pruned.damaged.is_empty() {
-            stock.forget_unnamed();
-        }
-        while stock.bytes() > limits.most_bytes {
-            let Some(at) = stock.most_of(&young) else { break };
-            let item = young.remove(at);
-            stock.remove(item);
-            pruned.items.push(item.clone());
-        }
-        for item in &pruned.items {
-            self.remove_item(item)?;
+        self.prune_old(limits, &mut pruned)?;
+        if self.sizes()?.values().sum::<u64>() > limits.most_bytes {
+            self.make_room(limits, &mut pruned)?;
         }
         if !pruned.items.is_empty() {
             disk::sync_names(&self.folder.join("items"))?;
@@ -110,6 +84,59 @@ impl Vault {
         }
         self.grown.set(0);
         Ok(pruned)
+    }
+
+    /// Lets go what is older than the limit. What is damaged is no use, and keeps objects that may be its own from going:
+    /// it goes where it is old or anything is too much.
+    fn prune_old(&self, limits: Limits, pruned: &mut Pruned) -> Result<(), VaultError> {
+        let (items, damaged) = self.items()?;
+        for item in items.into_iter().filter(|item| may_go(item, limits) && item.taken < limits.keep_after) {
+            self.remove_item(&item)?;
+            pruned.items.push(item);
+        }
+        let items = self.items()?.0;
+        let too_much = Stock::of(&items, self.sizes()?).bytes() > limits.most_bytes;
+        for path in damaged {
+            if too_much || is_older(&path, limits.keep_after) {
+                let gone = disk::remove(&path);
+                // what was read before has it among the damaged
+                *self.listed.borrow_mut() = None;
+                gone?;
+                pruned.damaged.push(path);
+            }
+        }
+        if !pruned.items.is_empty() || !pruned.damaged.is_empty() {
+            self.sweep()?;
+        }
+        Ok(())
+    }
+
+    /// Makes that no more than the limit is kept. The user who has most gives way: originals shrink before their time, the
+    /// oldest first, since what was taken out of them can still be put back; then whole items go.
+    fn make_room(&self, limits: Limits, pruned: &mut Pruned) -> Result<(), VaultError> {
+        let items = self.items()?.0;
+        let mut stock = Stock::of(&items, self.sizes()?);
+        let mut left: Vec<Item> =
+            items.into_iter().filter(|item| can_shrink(item) || may_go(item, limits)).collect();
+        while stock.bytes() > limits.most_bytes
+            && let Some(at) = stock.most_of(&left)
+        {
+            let item = left.remove(at);
+            stock.remove(&item);
+            let mut smaller = item.clone();
+            let shrunk = if can_shrink(&item) { self.shrink_item(&mut smaller)? } else { None };
+            if let Some(bytes) = shrunk {
+                stock.add(&smaller, bytes);
+                if may_go(&smaller, limits) {
+                    left.insert(at, smaller);
+                }
+            } else if may_go(&item, limits) {
+                self.remove_item(&item)?;
+                pruned.items.push(item);
+            }
+        }
+        // what shrank left its whole original behind
+        self.sweep()
     }
 
     /// Bytes of each object and of each description, by their names.
@@ -242,24 +269,36 @@ impl Stock {
         self.total = self.total.saturating_sub(freed);
     }
 
-    /// Objects that no item names will go with the next sweep.
-    fn forget_unnamed(&mut self) {
-        let unnamed = self.sizes.iter().filter(|(name, _)| {
-            let is_object = name.len() == DIGEST_LENGTH;
-            is_object && !self.named.contains_key(*name)
-        });
-        self.total = self.total.saturating_sub(unnamed.map(|(_, bytes)| bytes).sum());
+    /// An item that has shrunk to so many bytes.
+    fn add(&mut self, item: &Item, bytes: u64) {
+        for digest in item.objects() {
+            self.sizes.insert(digest.to_owned(), bytes);
+            *self.named.entry(digest.to_owned()).or_default() += 1;
+        }
+        self.total += bytes + self.size(&item.id);
+        *self.of_users.entry(item.user.clone()).or_default() += self.size_of(item);
     }
 
-    /// The oldest item, of these, of the user who has most.
-    fn most_of(&self, items: &[&Item]) -> Option<usize> {
+    /// Of these items of the user who has most the oldest that can shrink, or else the oldest.
+    fn most_of(&self, items: &[Item]) -> Option<usize> {
         let most = items.iter().map(|item| self.of_users.get(&item.user)).max()?;
-        items.iter().position(|item| self.of_users.get(&item.user) == most)
+        let is_of_most = |item: &&Item| self.of_users.get(&item.user) == most;
+        let can_shrink = items.iter().position(|item| is_of_most(&item) && can_shrink(item));
+        can_shrink.or_else(|| items.iter().position(|item| is_of_most(&item)))
     }
 }
 
-/// Length of the name of an object.
-const DIGEST_LENGTH: usize = 64;
+/// Whether less than the whole original is enough: it was changed in parts, and the change was proved. A file that was
+/// taken away as a whole is its own piece.
+fn can_shrink(item: &Item) -> bool {
+    let is_whole = item.entries.iter().any(|entry| entry.action == "quarantine-file");
+    item.shrunk.is_none() && item.state != State::Pending && !is_whole
+}
+
+/// Whether an item may be let go of at all.
+fn may_go(item: &Item, limits: Limits) -> bool {
+    item.state != State::Pending && item.taken < limits.taken_now
+}
 
 fn is_older(path: &Path, than: Timestamp) -> bool {
     let modified = std::fs::symlink_metadata(path).and_then(|found| found.modified());

@@ -79,6 +79,8 @@ pub struct Vault {
     folder: PathBuf,
     /// Bytes that were written since it was last pruned.
     grown: Cell<u64>,
+    /// Bytes of files that were taken away as a whole since it was opened: these cannot be shrunk.
+    whole: Cell<u64>,
     /// What is there, once it was read; forgotten where a change of it may have come half through.
     listed: RefCell<Option<Listed>>,
 }
@@ -143,7 +145,12 @@ impl Vault {
     }
 
     fn in_folder(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), grown: Cell::new(0), listed: RefCell::new(None) }
+        Self {
+            folder: folder.to_owned(),
+            grown: Cell::new(0),
+            whole: Cell::new(0),
+            listed: RefCell::new(None),
+        }
     }
 
     fn ask_to_be_left_out_of_backups(&self) -> Result<(), VaultError> {
@@ -162,6 +169,9 @@ impl Vault {
     /// The system refuses: the file must then not be changed.
     pub fn keep(&self, original: Original<'_>, now: Timestamp) -> Result<Item, VaultError> {
         let digest = self.put(original.bytes)?;
+        if original.edited.is_empty() {
+            self.whole.set(self.whole.get() + original.bytes.len() as u64);
+        }
         let edited = digest_of(original.edited);
         let path = KeptPath::of(original.path);
         // two names may look alike as text
@@ -186,6 +196,11 @@ impl Vault {
         };
         self.update(&item)?;
         Ok(item)
+    }
+
+    /// Bytes of files that were taken away as a whole since it was opened.
+    pub fn whole(&self) -> u64 {
+        self.whole.get()
     }
 
     /// Writes what an item has become.
@@ -298,6 +313,31 @@ impl Vault {
             all.push(pieces);
         }
         Ok(all)
+    }
+
+    /// The whole original of an item whose file is as it was left: where only pieces are kept, they are put back at their
+    /// places. `None` if that does not give the very bytes (something was written in the place of a piece).
+    ///
+    /// # Errors
+    /// As [`pieces`](Self::pieces).
+    pub fn rebuilt(&self, item: &Item, edited: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
+        if let Some(original) = self.original(item)? {
+            return Ok(Some(original));
+        }
+        let mut pieces: Vec<Kept> = self.pieces(item)?.into_iter().flatten().collect();
+        pieces.sort_by_key(|(range, _)| range.start);
+        let (mut whole, mut at) = (Vec::with_capacity(edited.len()), 0);
+        for (range, bytes) in pieces {
+            let between = usize::try_from(range.start).ok().and_then(|start| start.checked_sub(whole.len()));
+            let Some(kept) = between.and_then(|length| edited.get(at..)?.get(..length)) else {
+                return Ok(None);
+            };
+            whole.extend_from_slice(kept);
+            at += kept.len();
+            whole.extend(bytes);
+        }
+        whole.extend_from_slice(&edited[at..]);
+        Ok((digest_of(&whole) == item.original).then_some(whole))
     }
 
     fn item_path(&self, id: &str) -> PathBuf {

@@ -44,6 +44,16 @@ pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> I
     vault.keep(original, now).unwrap()
 }
 
+/// One that cannot shrink.
+fn whole(vault: &Vault, mut item: Item) -> Item {
+    item.entries[0].action = "quarantine-file".to_owned();
+    proved(vault, item)
+}
+
+fn limits(most_bytes: u64) -> Limits {
+    Limits { keep_after: Timestamp::UNIX_EPOCH, taken_now: Timestamp::MAX, most_bytes }
+}
+
 pub(super) fn proved(vault: &Vault, mut item: Item) -> Item {
     item.state = State::Quarantined;
     vault.update(&item).unwrap();
@@ -83,14 +93,19 @@ fn the_oldest_go_first_and_pending_ones_never() {
     let folder = folder();
     let vault = Vault::open(folder.path()).unwrap();
     let pending = keep(&vault, "/pending", &[b'p'; 1000], at("2026-01-01T00:00:00Z"));
-    let old = proved(&vault, keep(&vault, "/old", &[b'o'; 1000], at("2026-02-01T00:00:00Z")));
-    let middle = proved(&vault, keep(&vault, "/middle", &[b'm'; 1000], at("2026-10-01T00:00:00Z")));
-    let young = proved(&vault, keep(&vault, "/young", &[b'y'; 1000], at("2026-11-01T00:00:00Z")));
+    let old = whole(&vault, keep(&vault, "/old", &[b'o'; 1000], at("2026-02-01T00:00:00Z")));
+    let middle = whole(&vault, keep(&vault, "/middle", &[b'm'; 1000], at("2026-10-01T00:00:00Z")));
+    let young = whole(&vault, keep(&vault, "/young", &[b'y'; 1000], at("2026-11-01T00:00:00Z")));
     let ids = |items: &[Item]| items.iter().map(|item| item.id.clone()).collect::<Vec<_>>();
-    let by_age =
-        vault.prune(Limits { keep_after: at("2026-06-01T00:00:00Z"), most_bytes: u64::MAX }).unwrap();
+    let by_age = vault
+        .prune(Limits {
+            keep_after: at("2026-06-01T00:00:00Z"),
+            taken_now: Timestamp::MAX,
+            most_bytes: u64::MAX,
+        })
+        .unwrap();
     assert_eq!(ids(&by_age.items), [old.id]);
-    let enough = Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: bytes_of(&vault) };
+    let enough = limits(bytes_of(&vault));
     assert_eq!(vault.prune(enough).unwrap().items, []);
     let by_size = vault.prune(Limits { most_bytes: enough.most_bytes - 1, ..enough }).unwrap();
     assert_eq!(ids(&by_size.items), [middle.id]);
@@ -136,7 +151,13 @@ fn what_was_read_once_is_what_a_vault_that_is_opened_anew_reads() {
     let young = proved(&vault, keep(&vault, "/young", &[7; 99], at("2026-11-23T10:00:00Z")));
     assert_eq!(vault.shrink(at("2026-11-22T10:00:00Z")).unwrap(), 6);
     is_same("shrunk");
-    let gone = vault.prune(Limits { keep_after: at("2026-11-22T10:00:00Z"), most_bytes: u64::MAX }).unwrap();
+    let gone = vault
+        .prune(Limits {
+            keep_after: at("2026-11-22T10:00:00Z"),
+            taken_now: Timestamp::MAX,
+            most_bytes: u64::MAX,
+        })
+        .unwrap();
     assert_eq!(gone.items.len(), 6);
     is_same("pruned");
     vault.forget(&young).unwrap();
@@ -229,7 +250,7 @@ fn one_damaged_item_keeps_no_other_from_being_shrunk_nor_makes_them_all_go() {
     // a description that cannot be read holds its objects as long as they are not too much
     std::fs::write(vault.item_path(&broken.id), "{").unwrap();
     let vault = Vault::open(folder.path()).unwrap();
-    let enough = Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: bytes_of(&vault) };
+    let enough = limits(bytes_of(&vault));
     let gone = vault.prune(enough).unwrap();
     assert_eq!((gone.items.len(), gone.damaged.len()), (0, 0));
     assert_eq!(vault.items().unwrap().1, [vault.item_path(&broken.id)]);
@@ -253,10 +274,10 @@ fn a_user_who_fills_the_vault_gives_up_the_own_originals_and_no_others() {
     let anns: Vec<Item> = (1..9_u8)
         .map(|n| {
             let path = format!("/ann/{n}");
-            proved(&vault, keep(&vault, &path, &[n; 4000], at(&format!("2026-10-0{n}T00:00:00Z"))))
+            whole(&vault, keep(&vault, &path, &[n; 4000], at(&format!("2026-10-0{n}T00:00:00Z"))))
         })
         .collect();
-    let gone = vault.prune(Limits { keep_after: Timestamp::UNIX_EPOCH, most_bytes: 20_000 }).unwrap().items;
+    let gone = vault.prune(limits(20_000)).unwrap().items;
     let oldest: Vec<&str> = anns[..gone.len()].iter().map(|item| item.id.as_str()).collect();
     assert_eq!(gone.iter().map(|item| item.id.as_str()).collect::<Vec<_>>(), oldest);
     assert!(gone.len() > 3 && bytes_of(&vault) <= 20_000);
@@ -350,4 +371,39 @@ fn an_error_of_the_disk_is_told_once_and_with_what_helps_against_it() {
     assert_eq!(said.matches("permission denied").count(), 1, "{said}");
     assert!(said.contains("run it as the user") && !said.contains("room"), "{said}");
     assert!(refused(std::io::ErrorKind::StorageFull).contains("make room"));
+}
+
+#[test]
+fn originals_shrink_before_any_is_let_go_of_and_what_a_pass_has_just_taken_stays() {
+    let folder = folder();
+    let vault = Vault::open(folder.path()).unwrap();
+    let now = at("2026-11-21T10:00:00Z");
+    let edited: Vec<Item> =
+        (0..4_u8).map(|n| proved(&vault, keep(&vault, &format!("/{n}"), &[n; 9000], now))).collect();
+    assert_eq!(vault.prune(limits(20_000)).unwrap().items, []);
+    assert!(bytes_of(&vault) <= 20_000);
+    for (n, item) in (0..4_u8).zip(&edited) {
+        let item = vault.item(&item.id).unwrap();
+        assert_eq!(vault.pieces(&item).unwrap(), [vec![(15..66, vec![n; 51])]], "it can be put back");
+    }
+    let as_a_whole = whole(&vault, keep(&vault, "/whole", &[7; 30_000], now));
+    let this_pass = Limits { taken_now: now, ..limits(20_000) };
+    assert_eq!(vault.prune(this_pass).unwrap().items, [], "it was told that they are kept");
+    assert_eq!(vault.original(&as_a_whole).unwrap().unwrap(), [7; 30_000]);
+    assert!(!vault.prune(limits(20_000)).unwrap().items.is_empty(), "the next pass lets go");
+}
+
+#[test]
+fn an_original_that_shrank_comes_back_byte_for_byte_into_the_file_as_it_was_left() {
+    let folder = folder();
+    let vault = Vault::open(folder.path()).unwrap();
+    let left = [&ORIGINAL[..15], &ORIGINAL[66..]].concat();
+    let item = proved(&vault, keep(&vault, "/a", ORIGINAL, at("2026-11-21T10:00:00Z")));
+    vault.shrink(at("2026-11-22T10:00:00Z")).unwrap();
+    let item = vault.item(&item.id).unwrap();
+    assert!(item.shrunk.is_some());
+    assert_eq!(vault.rebuilt(&item, &left).unwrap().unwrap(), ORIGINAL);
+    for other in [&ORIGINAL[..15], b"", &ORIGINAL[1..]] {
+        assert_eq!(vault.rebuilt(&item, other).unwrap(), None);
+    }
 }
