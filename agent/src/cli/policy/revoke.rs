@@ -76,6 +76,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = common::head_lifetime)]
     head_expires_in: SignedDuration,
 
+    /// Number of the new head, where that of the last one is lost; numbers may be skipped
+    #[arg(long, value_name = "N")]
+    head_sequence: Option<u64>,
+
     #[command(flatten)]
     signing: Signing,
 
@@ -122,6 +126,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         now: options.clock.now(),
         lifetime: options.expires_in,
         head_lifetime: options.head_expires_in,
+        head_sequence: options.head_sequence,
     })?;
     let mut out = String::new();
     let what = match (&options.lift, &revised.id) {
