@@ -46,6 +46,7 @@ mod policy_demo;
 mod policy_desk;
 mod policy_keys;
 mod policy_lost;
+mod policy_readers;
 mod policy_reports;
 #[cfg(unix)]
 mod policy_runbooks;
