@@ -144,7 +144,12 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     if let Some(warning) = &revised.warning {
         common::note(&format!("warning: {warning}"));
     }
-    let _ = writeln!(out, "next: serve the folder; machines deny at their next poll");
+    let next = match (&revised.warning, &revised.id) {
+        (Some(_), Some(id)) => format!("if another id was meant, take this line away with --lift {id}"),
+        _ if options.lift.is_some() || options.renew => "machines take it up at their next poll".to_owned(),
+        _ => "machines deny at their next poll".to_owned(),
+    };
+    let _ = writeln!(out, "next: serve the folder; {next}");
     common::say(&out)?;
     Ok(exit::OK)
 }
