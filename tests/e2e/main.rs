@@ -44,6 +44,7 @@ mod policy_care;
 mod policy_ci;
 mod policy_demo;
 mod policy_desk;
+mod policy_forged;
 mod policy_keys;
 mod policy_lost;
 mod policy_readers;
