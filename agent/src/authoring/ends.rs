@@ -63,9 +63,9 @@ pub fn published(site: &Folder, root: &Root) -> anyhow::Result<Vec<Ends>> {
         ahead: AHEAD_OF_HEAD,
         help: "renew it with `mcpolicy policy publish --refresh`, which a job should do every day",
     }];
-    let name = format!("policy.{}.json", policy);
+    let name = format!("policy.{policy}.json");
     all.push(Ends {
-        what: format!("the published policy {}", policy),
+        what: format!("the published policy {policy}"),
         expires: load::<Statement>(site, &name, &root.roles.policy.role)?.expires,
         file: at(&name),
         ahead: AHEAD,

@@ -93,7 +93,10 @@ fn kind(message: &str, last: &str) -> Option<(String, Option<String>)> {
                 "u32" => "4294967295",
                 _ => "9007199254740991",
             };
-            answer(format!("`{last}` must be a whole number from 0 to {most}"), "write it without quotes")
+            answer(
+                format!("`{last}` must be a whole number from 0 to {most}"),
+                &format!("write one from 0 to {most}, without quotes"),
+            )
         }
         _ if wanted == "a map" || wanted.starts_with("struct ") => {
             answer(format!("`{last}` must be a table"), &format!("write {}", example(wanted, last)))
