@@ -1,10 +1,12 @@
 //! The stage `evaluate`: every entry, live, switched off or inert, and every server that runs undeclared, judged by
 //! the policy. Decides nothing itself: it brings the facts of machine, user and time to the pure evaluation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use mcpolicy_clients::adapter::About;
+use mcpolicy_clients::adapters;
 use mcpolicy_clients::location::Os;
 use mcpolicy_platform::machine::Account;
 use mcpolicy_platform::users::{self, Groups};
@@ -22,7 +24,8 @@ use crate::enforce::remembered::Remembered;
 use crate::in_force::InForce;
 use crate::pipeline::{Ground, Outcome, Plan, SourceResult};
 use crate::resolve::{self, Asked, Dweller, Look, Resolver};
-use crate::running::Undeclared;
+use crate::running::{self, Undeclared};
+use crate::worker::Seen;
 
 /// Under what conditions entries are judged.
 pub struct Terms<'a> {
@@ -83,6 +86,9 @@ pub struct Judge<'a> {
     nobody: Person,
     ring: Option<String>,
     resolver: Resolver<'a>,
+    look: &'a dyn Look,
+    /// Clients that are in use in each home, as far as a rule asks for clients.
+    clients: BTreeMap<usize, Option<BTreeSet<ClientId>>>,
     /// What settings of clients set in which project, for every server that the client starts there.
     project_env: Vec<(PathBuf, ClientId, NamedValue)>,
     nothing: BTreeSet<String>,
@@ -121,6 +127,8 @@ impl<'a> Judge<'a> {
             nobody,
             ring,
             resolver,
+            look,
+            clients: BTreeMap::new(),
             project_env: Vec::new(),
             nothing: BTreeSet::new(),
         }
@@ -154,11 +162,43 @@ impl<'a> Judge<'a> {
             Subject { entry: &item.entry, identity: &item.identity, fingerprint: &item.fingerprint };
         let place = place_of(&item.entry, source);
         let places = Places { directory: directory.as_deref(), place: place.as_deref(), running: None };
+        self.look_for_clients(source);
         let (judgement, notices, facts) = self.judgement(&subject, source.home, places);
         let notices = notices.into_iter().map(|notice| Finding::new(notice.code, notice.detail));
         item.findings.extend(notices);
         item.judgement = Some(judgement);
         item.facts = Some(facts);
+    }
+
+    /// Finds out which clients are in use in the home of a file, once, and only where a rule asks for clients.
+    fn look_for_clients(&mut self, source: &Source) {
+        let Some(home) = source.home.filter(|home| !self.clients.contains_key(home)) else { return };
+        let rules = &self.terms.in_force.policy.document().rule;
+        let is_asked = rules.iter().any(|rule| !rule.clients.is_empty());
+        // A single file may be from anywhere.
+        let is_known = is_asked && matches!(self.ground.plan, Plan::Homes);
+        let in_use = if is_known { self.clients_in_use(home, source) } else { None };
+        self.clients.insert(home, in_use);
+    }
+
+    /// Clients of which something lies in a home, that its user runs, or that are installed where programs are looked
+    /// for.
+    fn clients_in_use(&self, home: usize, source: &Source) -> Option<BTreeSet<ClientId>> {
+        let HomeContext { layout, uid, .. } = self.ground.homes.get(home)?;
+        let mut in_use: BTreeSet<ClientId> = self.look.clients(layout, source)?.into_iter().collect();
+        let running = running::clients(self.ground.processes.as_deref().unwrap_or_default());
+        let of_user = running.iter().filter(|one| uid.is_none() || one.process.uid == *uid);
+        in_use.extend(of_user.map(|one| one.adapter.about().id));
+        let search_path = &self.terms.in_force.policy.document().policy.search_path;
+        let is_installed = |about: &About| {
+            let candidates = resolve::programs(search_path, layout, about.processes);
+            // What cannot be looked at may be the program.
+            candidates.iter().any(|path| self.look.program(Some(home), path) != Seen::Nothing)
+        };
+        let others = adapters::ALL.iter().map(|adapter| adapter.about()).filter(|a| !in_use.contains(a.id));
+        let installed: Vec<ClientId> = others.filter(|about| is_installed(about)).map(|a| a.id).collect();
+        in_use.extend(installed);
+        Some(in_use)
     }
 
     fn of_process(&mut self, server: &Undeclared, uid: Option<u32>) -> Judgement {
@@ -189,8 +229,13 @@ impl<'a> Judge<'a> {
         let facts = self.resolver.facts(&asked);
         let place = places.place.map(Path::to_string_lossy);
         let client_env = self.client_env(subject.entry, places.place);
-        let context =
-            Context { directory: place.as_deref(), client_env: &client_env, ..self.context(person, &facts) };
+        let clients = home.and_then(|home| self.clients.get(&home)).and_then(Option::as_ref);
+        let context = Context {
+            directory: place.as_deref(),
+            client_env: &client_env,
+            clients,
+            ..self.context(person, &facts)
+        };
         let judgement = evaluate(&self.terms.in_force.policy, subject, &context);
         let notices = notices(subject, &context);
         (judgement, notices, facts)
@@ -227,6 +272,7 @@ impl<'a> Judge<'a> {
             facts,
             revocations: self.terms.in_force.revocations.as_ref(),
             grants: &self.terms.in_force.grants,
+            clients: None,
             grandfathered: remembered.and_then(|r| r.first_seen.get(&person.name)).unwrap_or(&self.nothing),
             expired: self
                 .terms

@@ -203,6 +203,19 @@ fn only_enforce_and_hold_write_anything() {
 }
 
 #[test]
+fn a_rule_for_one_client_holds_until_another_that_reads_its_file_is_in_use() {
+    let mut site = Site::new();
+    site.machine.file(".cursor/mcp.json", json!({"mcpServers": {"good": npx("good@1.0.0")}}).to_string());
+    let mut for_cursor = rule("good");
+    for_cursor["clients"] = json!(["cursor"]);
+    site.publish(&policy(&json!({}), &json!([for_cursor])));
+    assert_eq!(actions(&site.enforce()), []);
+    site.machine.file(".config/devin/mcp_config.json", "{}");
+    site.enforce();
+    assert!(!site.read(".cursor/mcp.json").contains("good@1.0.0"));
+}
+
+#[test]
 fn hold_leaves_what_was_there_first_until_grace_ends_and_enforces_what_is_new() {
     let mut site = Site::new();
     let hold = json!({"mode": "hold", "grace_until": "2026-11-05"});

@@ -44,7 +44,10 @@ mod policy_care;
 mod policy_ci;
 mod policy_demo;
 mod policy_desk;
+mod policy_forged;
 mod policy_keys;
+mod policy_lost;
+mod policy_readers;
 mod policy_reports;
 #[cfg(unix)]
 mod policy_runbooks;

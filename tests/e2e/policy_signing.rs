@@ -422,6 +422,7 @@ fn no_grant_is_signed_where_a_report_gives_an_entry_the_fingerprint_of_another()
     assert!(grant(&report, "own").1.contains("executable:~/bin/srv"), "{}", grant(&report, "own").1);
     let (signed, said) = grant(&report, "literal");
     assert!(!signed && said.contains("hidden in the report") && said.contains("write a rule"), "{said}");
+    assert!(said.contains("--value NAME=VALUE (hidden: MODE)") && !said.contains("fast"), "{said}");
     for benign in ["x", "token", "remote", "literal"] {
         let mut forged = report.clone();
         let evil = forged["entries"][at(&report, "evil")]["fingerprint"].clone();

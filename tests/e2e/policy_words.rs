@@ -188,3 +188,52 @@ fn check_show_diff_and_simulate_fit_a_terminal_of_80_columns() {
         }
     }
 }
+
+#[test]
+fn a_share_beyond_a_hundred_is_told_with_the_numbers_that_fit() {
+    for percent in [500, -1] {
+        let desk = desk(format!("{HEAD}[[ring]]\nname = \"r\"\npercent = {percent}\n"));
+        let answer = check(&desk, &[]);
+        assert_eq!(
+            members(&answer, "message"),
+            ["`percent` must be a whole number from 0 to 100"],
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn an_order_ends_with_what_machines_really_do() {
+    let desk = published();
+    let keys = ["--key", "repo-keys/emergency-1.pem", "--key", "repo-keys/online-1.pem", "--to", "site"];
+    let order = |more: &[&str]| desk.ok(&[&["revoke"], more, &keys[..]].concat());
+    let said = order(&["no-such-rule", "--reason", "r"]);
+    assert!(said.contains("denies nothing at present") && said.contains("--lift revocation-1"), "{said}");
+    assert!(!said.contains("machines deny"), "{said}");
+    assert!(order(&["--lift", "revocation-1"]).contains("machines take it up at their next poll"));
+    assert!(order(&["--user", "eve", "--reason", "r"]).contains("machines deny at their next poll"));
+    let refused =
+        desk.refused(&[&["revoke", "--identity", "oci:a/b@sha256:zz", "--reason", "r"], &keys[..]].concat());
+    assert!(refused.contains("--identity") && refused.contains("what stands behind @"), "{refused}");
+    assert!(refused.contains("`sha256:` and 64 hex digits"), "{refused}");
+}
+
+#[test]
+fn a_denial_of_a_bridge_that_is_none_is_warned_of() {
+    let codes = |package: &str| {
+        let desk = desk(format!(
+            "{HEAD}[[deny]]\nid = \"d\"\nreason = \"r\"\nidentity.bridge = {{ ecosystem = \"npm\", package = \"{package}\", versions = \"*\" }}\n"
+        ));
+        members(&check(&desk, &[]), "code").len()
+    };
+    assert_eq!((codes("zzz"), codes("mcp-remote")), (1, 0));
+}
+
+#[test]
+fn no_lock_file_stays_in_the_folder_that_a_web_server_shows() {
+    let desk = published();
+    desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"]);
+    for folder in ["site", "repo", "repo/signed", "repo/trust"] {
+        assert!(!desk.path(folder).join(".mcpolicy-lock").exists(), "{folder}");
+    }
+}

@@ -219,6 +219,10 @@ fn tricks() -> Vec<Trick> {
         remote("header_that_is_a_list", |entry, reads| {
             set(entry, reads, reads.headers[0], json!({ "Authorization": ["one", "two"] }))
         }),
+        remote("two_words_for_the_transport", |entry, reads| {
+            set(entry, reads, "type", json!("http"));
+            set(entry, reads, "transportType", json!("sse"))
+        }),
         remote("url_beside_an_empty_command", |entry, reads| {
             set(entry, reads, "command", json!(""));
             set(entry, reads, "cmd", evil())

@@ -255,6 +255,11 @@ fn transport<'n>(
     if known.clone().zip(known.skip(1)).any(|(one, next)| one != next) {
         doubt.note(why::ALIASES);
     }
+    // One client goes by the first of two words, the next by the other.
+    let exact = words.iter().filter_map(|(_, word)| exact_transport(word));
+    if exact.clone().zip(exact.skip(1)).any(|(one, next)| one != next) {
+        doubt.note(why::ALIASES);
+    }
     let declared = words.first().map(|(_, word)| *word);
     let transport = match declared {
         Some(word) => transport_word(word),
@@ -329,6 +334,13 @@ pub fn transport_word(word: &str) -> Transport {
         "builtin" | "platform" | "frontend" | "sdk" | "inline_python" | "registry" => Transport::Builtin,
         _ => Transport::Unknown,
     }
+}
+
+/// The transport of a word that names just one; `remote` beside `sse` is no contradiction.
+fn exact_transport(word: &str) -> Option<Transport> {
+    let transport = transport_word(word);
+    let is_any = word.eq_ignore_ascii_case("remote") || word.eq_ignore_ascii_case("https");
+    Some(transport).filter(|transport| *transport != Transport::Unknown && !is_any)
 }
 
 fn member(member: &Member<'_>) -> NamedValue {

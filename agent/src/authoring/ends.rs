@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::signed::{Payload, RevocationsStatement, Role, Root, Statement};
 
+use super::before::{self, Before};
 use super::folder::{self, Folder};
-use super::{publish, statement};
+use super::statement;
 
 /// A document that ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +50,11 @@ pub fn signed(folder: &Folder) -> anyhow::Result<Option<Ends>> {
 /// # Errors
 /// There is no head, or one of them is not what the root's keys have signed.
 pub fn published(site: &Folder, root: &Root) -> anyhow::Result<Vec<Ends>> {
-    let nothing = || format!("{} has no head; publish a policy first", site.path().display());
-    let head = publish::current_head(site, root)?.with_context(nothing)?.head;
+    let before = Before::read(site, root)?;
+    before.must_not_be_lost(site)?;
+    let policy = before.policy(site, root)?.sequence;
+    let revocations = before.revocations;
+    let head = before.head.with_context(|| before::nothing(site))?;
     let at = |name: &str| site.path().join(name).display().to_string();
     let mut all = vec![Ends {
         what: format!("the published head {}", head.sequence),
@@ -59,15 +63,15 @@ pub fn published(site: &Folder, root: &Root) -> anyhow::Result<Vec<Ends>> {
         ahead: AHEAD_OF_HEAD,
         help: "renew it with `mcpolicy policy publish --refresh`, which a job should do every day",
     }];
-    let name = format!("policy.{}.json", head.policy.sequence);
+    let name = format!("policy.{policy}.json");
     all.push(Ends {
-        what: format!("the published policy {}", head.policy.sequence),
+        what: format!("the published policy {policy}"),
         expires: load::<Statement>(site, &name, &root.roles.policy.role)?.expires,
         file: at(&name),
         ahead: AHEAD,
         help: "sign it again with `mcpolicy policy sign --new`, and publish",
     });
-    if let Some(revocations) = head.revocations {
+    if let Some(revocations) = revocations {
         let name = format!("revocations.{}.json", revocations.sequence);
         all.push(Ends {
             what: format!("the emergency list {}", revocations.sequence),

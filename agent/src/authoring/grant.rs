@@ -1,6 +1,6 @@
 //! A grant: one entry allowed to one user on one device for a time, as one line that can be pasted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
@@ -71,6 +71,8 @@ pub struct Order<'a> {
     pub request: &'a [u8],
     /// Reports, one of which has the entry that the fingerprint is of.
     pub reports: &'a [PathBuf],
+    /// Values of variables and headers that the reports hide, as the developer tells them.
+    pub values: &'a BTreeMap<String, String>,
     /// Device, where the request names none.
     pub device: Option<String>,
     /// User, where the request names none.
@@ -104,7 +106,7 @@ pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
         is_fingerprint,
         "the request names no fingerprint (`sha256:` and 64 hex digits); copy it from a report"
     );
-    let identity = identity_of(order.reports, &wanted, order.now)?;
+    let identity = identity_of(order, &wanted)?;
     let named = |given: &Option<String>, asked: &str, what: &str| -> anyhow::Result<String> {
         if let Some(given) = given.as_ref().filter(|given| !asked.is_empty() && *given != asked) {
             bail!("the request is for the {what} {asked}, not {given}");
@@ -139,15 +141,17 @@ pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
 
 /// What the fingerprint stands for, read again from the entry that has it: the words of a request are its writer's, and
 /// whoever signs must see what is signed.
-fn identity_of(inputs: &[PathBuf], wanted: &Wanted, now: Timestamp) -> anyhow::Result<String> {
+fn identity_of(order: &Order<'_>, wanted: &Wanted) -> anyhow::Result<String> {
     ensure!(
-        !inputs.is_empty(),
+        !order.reports.is_empty(),
         "name the stored reports with --reports: only the entry in a report says what the fingerprint of a request is of"
     );
-    let read = reports::each(inputs, &|_, _| {}, |_, report| {
+    // The signers stay in this thread.
+    let (now, values) = (order.now, order.values);
+    let read = reports::each(order.reports, &|_, _| {}, |_, report| {
         let site = Site::of(&report.host, &report.scan.homes, now);
         let found = report.entries.iter().filter(|entry| entry.fingerprint == wanted.fingerprint);
-        found.map(|entry| told(entry, &site)).collect::<Vec<_>>()
+        found.map(|entry| told(entry, &site, values)).collect::<Vec<_>>()
     });
     let found: Vec<Told> = read.items.into_iter().flatten().collect();
     believable(&found, &wanted.fingerprint)?;
@@ -189,17 +193,28 @@ struct Told {
     tied: bool,
     /// Whether the fingerprint is its own.
     proof: Proof,
+    /// Names of variables and headers whose values the report hides.
+    hidden: Vec<String>,
 }
 
-fn told(stored: &v1::Entry, site: &Site<'_>) -> Told {
-    let proof = proof::of(stored, &site.homes);
+fn told(stored: &v1::Entry, site: &Site<'_>, values: &BTreeMap<String, String>) -> Told {
+    let proof = proof::with(stored, &site.homes, values);
+    let hidden = proof::hidden_names(stored)
+        .into_iter()
+        .map(|name| crate::output::text::visible(name).to_string())
+        .collect();
     let home = proof::home_of(stored, &site.homes);
     let Stored { entry, identity, .. } = Stored::new(stored);
     let tied = is_tied(&entry, &identity);
     let version = identity.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
     // A fingerprint leaves the home out, so a report could name any folder as the home: `~` shows what counts.
     let name = fingerprint::below_home(&identity.name, home);
-    Told { identity: stored::shown(&format!("{}:{name}{version}", identity.kind.as_str())), tied, proof }
+    Told {
+        identity: stored::shown(&format!("{}:{name}{version}", identity.kind.as_str())),
+        tied,
+        proof,
+        hidden,
+    }
 }
 
 /// Refuses a fingerprint of which it is not proven what it is of.
@@ -214,8 +229,13 @@ fn believable(found: &[Told], fingerprint: &str) -> anyhow::Result<()> {
     if let Some(hidden) = found.iter().find(|told| told.proof == Proof::Hidden) {
         bail!(
             "it cannot be proven that {fingerprint} is the fingerprint of {:?}: a value that took part in it is hidden in the report; \
-             nothing was signed: write a rule instead (`mcpolicy policy approve`)",
-            hidden.identity
+             nothing was signed: ask the developer for the values that are no secrets and give them with --value NAME=VALUE{}, or write a \
+             rule instead (`mcpolicy policy approve`)",
+            hidden.identity,
+            match hidden.hidden.is_empty() {
+                true => String::new(),
+                false => format!(" (hidden: {})", hidden.hidden.join(", ")),
+            }
         );
     }
     Ok(())

@@ -3,6 +3,7 @@
 
 pub mod approve;
 pub mod as_client;
+pub mod before;
 pub mod check;
 pub mod compare;
 mod covers;

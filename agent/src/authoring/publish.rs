@@ -5,9 +5,10 @@ use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_schema::envelope::Envelope;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
-use mcpolicy_schema::signed::{Current, Head, Payload as _, RevocationsStatement, Root, Statement};
+use mcpolicy_schema::signed::{Current, Head, Payload as _, Root};
 use mcpolicy_schema::trust::{Documents, Trust};
 
+use super::before::{self, Before};
 use super::folder::{self, Folder, HEAD};
 use super::lock::Lock;
 use super::number;
@@ -28,10 +29,10 @@ pub struct HeadOptions {
     pub poll_interval_s: Option<u32>,
     /// How long it is valid.
     pub lifetime: SignedDuration,
+    /// Its number, where the last one is not known.
+    pub sequence: Option<u64>,
 }
 
-/// The channel of a fleet that needs no other.
-const CHANNEL: &str = "default";
 /// How often to ask, in seconds, where nobody said otherwise.
 const POLL_S: u32 = 300;
 
@@ -43,6 +44,8 @@ pub struct Order<'a> {
     pub signed: Option<&'a Folder>,
     /// Where to.
     pub to: &'a Folder,
+    /// Where the repository keeps the last head of each channel.
+    pub records: &'a Folder,
     /// Who signs the head.
     pub signers: &'a [Box<dyn Signer>],
     /// The head.
@@ -58,8 +61,10 @@ pub struct Published {
     pub policy: u64,
     /// Number of the head.
     pub head: Head,
-    /// What a verifier says about the folder though it takes it.
+    /// Number of the emergency list.
     pub revocations: Option<u64>,
+    /// What the author should look at.
+    pub warnings: Vec<String>,
 }
 
 /// Publishes.
@@ -71,13 +76,17 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
     let roots = order.trust.roots()?;
     let root = order.trust.newest_root()?;
     check_roots(order.to, &roots)?;
-    let before = current_head(order.to, &root)?;
+    let channel = order.head.channel.as_deref();
+    let before = Before::read(order.to, &root)?.recorded(order.records, channel, &root)?;
+    before.next(order.to, &root, order.head.sequence)?;
+    before.has_the_recorded_list(order.to)?;
     let (policy, statement, body) = match order.signed {
-        Some(signed) => newest(signed, before.as_ref())?,
-        None => published_policy(order.to, before.as_ref())?,
+        Some(signed) => newest(signed, &before)?,
+        None => published_policy(order.to, &root, &before)?,
     };
-    let revocations = before.as_ref().and_then(|before| before.head.revocations);
-    let (head, envelope) = next_head(order, &root, before.as_ref(), policy, revocations)?;
+    let revocations = before.revocations;
+    let make = Make { to: order.to, root: &root, before: &before, signers: order.signers, now: order.now };
+    let (head, envelope) = make.head(&order.head, policy, revocations)?;
     let mut offered =
         Documents { roots: roots.clone(), head: Some(envelope.to_bytes()), ..Documents::default() };
     offered.statement = Some(statement.clone());
@@ -100,7 +109,17 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
     files.push((format!("policy.{}.json", policy.sequence), statement));
     files.push((HEAD.to_owned(), envelope.to_bytes()));
     order.to.write(&files)?;
-    Ok(Published { policy: policy.sequence, head, revocations: revocations.map(|r| r.sequence) })
+    let mut warnings: Vec<String> = before.new_folder().into_iter().collect();
+    warnings.extend(record(order.records, &head, &envelope));
+    Ok(Published { policy: policy.sequence, head, revocations: revocations.map(|r| r.sequence), warnings })
+}
+
+/// Keeps the head in the repository. The folder is published by now, so that a repository which cannot be written is no
+/// failure.
+fn record(records: &Folder, head: &Head, envelope: &Envelope) -> Option<String> {
+    let name = before::record_of(&head.channel)?;
+    let written = records.write(&[(name, envelope.to_bytes())]);
+    written.err().map(|error| format!("the repository does not remember this head: {error:#}"))
 }
 
 /// Makes and takes a folder that was not there. Whoever published in it meanwhile keeps what they published.
@@ -132,110 +151,18 @@ fn check_roots(to: &Folder, ours: &std::collections::BTreeMap<u64, Vec<u8>>) -> 
     Ok(())
 }
 
-/// The head that is published.
-#[derive(Debug, Clone)]
-pub struct Before {
-    /// What it says.
-    pub head: Head,
-    /// The online keys of the newest root have signed it; else only those of a root before.
-    pub by_current_keys: bool,
-}
-
-impl Before {
-    /// The number of the next head.
-    fn next(before: Option<&Self>, root: &Root) -> anyhow::Result<u64> {
-        let Some(Self { head, by_current_keys }) = before else {
-            return Ok(root.reset.map_or(1, |reset| reset.head.max(1)));
-        };
-        match root.reset {
-            // The keys that said the enormous number say nothing any more: machines go on from the new floor.
-            Some(reset) if !by_current_keys => Ok(reset.head.max(1)),
-            reset => Ok(number::after(head.sequence, "the published head")?.max(reset.map_or(1, |r| r.head))),
-        }
-    }
-}
-
-/// The head that is published, as the online keys have signed it; an expired one still says what comes next. A head of
-/// keys that were replaced is not believed in what it names: that is read from the documents beside it.
-///
-/// # Errors
-/// It is there and does not verify.
-pub fn current_head(to: &Folder, root: &Root) -> anyhow::Result<Option<Before>> {
-    let Some(bytes) = to.read(HEAD, MAX_ENVELOPE_BYTES)? else { return Ok(None) };
-    match said(&bytes, root) {
-        Ok(head) => Ok(Some(Before { head, by_current_keys: true })),
-        Err(error) => {
-            // After the online key was replaced, only the root before knows the old one.
-            let roots = to.roots()?;
-            let by_older =
-                roots.values().rev().find_map(|older| said(&bytes, &folder::root(older).ok()?).ok());
-            let head = by_older.ok_or_else(|| {
-                error.context(format!(
-                    "the head in {} is not one of ours; remove it if it is damaged",
-                    to.path().display()
-                ))
-            })?;
-            let head = Head {
-                policy: newest_policy(to, root)?.unwrap_or(head.policy),
-                revocations: newest_list(to, root)?.or(head.revocations),
-                ..head
-            };
-            Ok(Some(Before { head, by_current_keys: false }))
-        }
-    }
-}
-
-/// What a head says that the online keys of a root have signed. Not all that a machine asks is asked: an author has to
-/// get past a head with an enormous number.
-fn said(bytes: &[u8], root: &Root) -> anyhow::Result<Head> {
-    let envelope = Envelope::parse(bytes)?;
-    let role = &root.roles.online;
-    envelope.verify(Head::PAYLOAD_TYPE, &role.key_set(), role.threshold)?;
-    Ok(mcpolicy_schema::json::from_slice(envelope.payload())?)
-}
-
-/// The newest policy in a folder that the policy keys have signed.
-fn newest_policy(to: &Folder, root: &Root) -> anyhow::Result<Option<Current>> {
-    let role = &root.roles.policy.role;
-    let good = |n: u64| {
-        let bytes = to.read(&format!("policy.{n}.json"), MAX_ENVELOPE_BYTES).ok()??;
-        let statement = folder::verified::<Statement>(&bytes, role).ok()?;
-        (statement.sequence == n).then_some(Current {
-            sequence: n,
-            len: statement.body.len,
-            sha256: statement.body.sha256,
-        })
-    };
-    Ok(to.numbers("policy")?.into_iter().rev().find_map(good))
-}
-
-/// The newest emergency list in a folder that the emergency keys have signed.
-fn newest_list(to: &Folder, root: &Root) -> anyhow::Result<Option<Current>> {
-    let good = |n: u64| {
-        let bytes = to.read(&format!("revocations.{n}.json"), MAX_ENVELOPE_BYTES).ok()??;
-        let statement = folder::verified::<RevocationsStatement>(&bytes, &root.roles.emergency).ok()?;
-        (statement.sequence == n).then_some(Current {
-            sequence: n,
-            len: statement.body.len,
-            sha256: statement.body.sha256,
-        })
-    };
-    Ok(to.numbers("revocations")?.into_iter().rev().find_map(good))
-}
-
 type Policy = (Current, Vec<u8>, Vec<u8>);
 
 /// The newest signed policy, which must be newer than the published one.
-fn newest(signed: &Folder, before: Option<&Before>) -> anyhow::Result<Policy> {
+fn newest(signed: &Folder, before: &Before) -> anyhow::Result<Policy> {
     let Some(number) = signed.numbers("policy")?.last().copied() else {
         bail!("nothing is signed yet; sign the policy with `mcpolicy policy sign`");
     };
-    if let Some(Before { head, .. }) = before {
+    if let Some(published) = before.policy_number() {
         ensure!(
-            number > head.policy.sequence,
-            "policy {number} is not newer than {}, which is published; sign with `mcpolicy policy sign --new`, or renew \
-             the head alone with --refresh",
-            head.policy.sequence
+            number > published,
+            "policy {number} is not newer than {published}, which is published; sign with `mcpolicy policy sign --new`, or \
+             renew the head alone with --refresh"
         );
     }
     let (envelope, statement, body) = statement::load(signed, number)?;
@@ -244,67 +171,69 @@ fn newest(signed: &Folder, before: Option<&Before>) -> anyhow::Result<Policy> {
 }
 
 /// The policy that is published already.
-fn published_policy(to: &Folder, before: Option<&Before>) -> anyhow::Result<Policy> {
-    let Before { head, .. } = before.with_context(|| {
-        format!("{} has no head to renew; publish without --refresh", to.path().display())
-    })?;
-    let (envelope, _, body) = statement::load(to, head.policy.sequence)?;
-    Ok((head.policy, envelope.to_bytes(), body))
+fn published_policy(to: &Folder, root: &Root, before: &Before) -> anyhow::Result<Policy> {
+    let nothing = || format!("{} has no head to renew; publish without --refresh", to.path().display());
+    ensure!(before.policy_number().is_some(), nothing());
+    let policy = before.policy(to, root)?;
+    let (envelope, _, body) = statement::load(to, policy.sequence)?;
+    Ok((policy, envelope.to_bytes(), body))
 }
 
-/// The next head, signed.
-///
-/// # Errors
-/// Too few online keys are among the signers.
-fn next_head(
-    order: &Order<'_>,
-    root: &Root,
-    before: Option<&Before>,
-    policy: Current,
-    revocations: Option<Current>,
-) -> anyhow::Result<(Head, Envelope)> {
-    head(&order.head, root, before, policy, revocations, order.signers, order.now)
+/// What a head is made from.
+pub struct Make<'a> {
+    /// Where it goes.
+    pub to: &'a Folder,
+    /// Whose signatures count.
+    pub root: &'a Root,
+    /// What is published so far.
+    pub before: &'a Before,
+    /// Who signs.
+    pub signers: &'a [Box<dyn Signer>],
+    /// The time.
+    pub now: Timestamp,
 }
 
-/// Makes and signs a head.
-///
-/// # Errors
-/// Too few online keys are among the signers.
-pub fn head(
-    options: &HeadOptions,
-    root: &Root,
-    before: Option<&Before>,
-    policy: Current,
-    revocations: Option<Current>,
-    signers: &[Box<dyn Signer>],
-    now: Timestamp,
-) -> anyhow::Result<(Head, Envelope)> {
-    let kept =
-        |given: &Option<String>, old: Option<String>| given.clone().or(old).filter(|text| !text.is_empty());
-    let sequence = Before::next(before, root)?;
-    let before = before.map(|before| &before.head);
-    let head = Head {
-        schema: Head::SCHEMA.to_owned(),
-        sequence,
-        issued: now,
-        expires: number::end(now, options.lifetime)?,
-        channel: kept(&options.channel, before.map(|h| h.channel.clone()))
-            .unwrap_or_else(|| CHANNEL.to_owned()),
-        policy,
-        revocations,
-        min_agent: kept(&options.min_agent, before.and_then(|h| h.min_agent.clone())),
-        ring: kept(&options.ring, before.and_then(|h| h.ring.clone())),
-        poll_interval_s: options.poll_interval_s.or(before.and_then(|h| h.poll_interval_s)).or(Some(POLL_S)),
-        crit: Vec::new(),
-    };
-    let online = &root.roles.online;
-    let (envelope, valid) = folder::sign(folder::unsigned(&head)?, &online.keys, signers)?;
-    ensure!(
-        valid >= online.threshold as usize,
-        "the head needs {}, {valid} signed; give them with --key or --signer",
-        counted(online.threshold, "online key", "online keys")
-    );
-    Ok((head, envelope))
+impl Make<'_> {
+    /// Makes and signs a head.
+    ///
+    /// # Errors
+    /// Too few online keys are among the signers, or its number is not known.
+    pub fn head(
+        &self,
+        options: &HeadOptions,
+        policy: Current,
+        revocations: Option<Current>,
+    ) -> anyhow::Result<(Head, Envelope)> {
+        let kept = |given: &Option<String>, old: Option<String>| {
+            given.clone().or(old).filter(|text| !text.is_empty())
+        };
+        let model = self.before.model();
+        let head = Head {
+            schema: Head::SCHEMA.to_owned(),
+            sequence: self.before.next(self.to, self.root, options.sequence)?,
+            issued: self.now,
+            expires: number::end(self.now, options.lifetime)?,
+            channel: kept(&options.channel, model.map(|h| h.channel.clone()))
+                .unwrap_or_else(|| before::CHANNEL.to_owned()),
+            policy,
+            revocations,
+            min_agent: kept(&options.min_agent, model.and_then(|h| h.min_agent.clone())),
+            ring: kept(&options.ring, model.and_then(|h| h.ring.clone())),
+            poll_interval_s: options
+                .poll_interval_s
+                .or(model.and_then(|h| h.poll_interval_s))
+                .or(Some(POLL_S)),
+            crit: Vec::new(),
+        };
+        let online = &self.root.roles.online;
+        let (envelope, valid) = folder::sign(folder::unsigned(&head)?, &online.keys, self.signers)?;
+        ensure!(
+            valid >= online.threshold as usize,
+            "the head needs {}, {valid} signed; give them with --key or --signer",
+            counted(online.threshold, "online key", "online keys")
+        );
+        Ok((head, envelope))
+    }
 }
 
 /// What a machine that is pinned to the oldest root of the chain says: it must take everything.

@@ -10,12 +10,13 @@ use mcpolicy_schema::document::{
 };
 use mcpolicy_schema::limits::{MAX_ENVELOPE_BYTES, MAX_POLICY_BODY_BYTES, MAX_REVOCATIONS_BODY_BYTES};
 use mcpolicy_schema::revocations::{self, Revocation, Revocations, RevocationsDocument, Revoked};
-use mcpolicy_schema::signed::{Current, Digest, Head, Payload as _, RevocationsStatement, Root};
+use mcpolicy_schema::signed::{Current, Digest, Payload as _, RevocationsStatement, Root};
 
+use super::before::{self, Before};
 use super::folder::{self, Folder, HEAD};
 use super::lock::Lock;
 use super::number;
-use super::publish::{self, HeadOptions};
+use super::publish::{HeadOptions, Make};
 use super::signer::Signer;
 use super::words::counted;
 
@@ -55,6 +56,8 @@ pub struct Order<'a> {
     pub lifetime: SignedDuration,
     /// How long the head is valid.
     pub head_lifetime: SignedDuration,
+    /// Number of the head, where the last one is not known.
+    pub head_sequence: Option<u64>,
 }
 
 /// What was published.
@@ -77,18 +80,20 @@ pub struct Revised {
 /// # Errors
 /// Keys are missing, the folder is not one of ours, or it cannot be written.
 pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
-    let nothing = || format!("{} has no head; publish a policy first", order.to.path().display());
-    let _held = Lock::of_existing(order.to.path())?.with_context(nothing)?;
-    let published = publish::current_head(order.to, order.root)?.with_context(nothing)?;
-    let head = &published.head;
-    let (before, mut list) = current(order, head)?;
+    let _held = Lock::of_existing(order.to.path())?.with_context(|| before::nothing(order.to))?;
+    let before = Before::read(order.to, order.root)?;
+    before.next(order.to, order.root, order.head_sequence)?;
+    let policy = before.policy(order.to, order.root)?;
+    let (last, mut list) = current(order, before.revocations)?;
     let floor = order.root.reset.map_or(0, |reset| reset.revocations);
-    let sequence = number::after(before, "the published list of revocations")?.max(floor);
+    let sequence = number::after(last, "the published list of revocations")?.max(floor);
     let id = apply(&order.change, order.ticket.as_ref(), sequence, &mut list)?;
     let warning = match &order.change {
-        Change::Revoke { revoked: Revoked::Rule(id), .. } if !is_known(order.to, head, id) => Some(format!(
-            "the published policy has no rule or exception {id}, so this denies nothing at present; was another id meant?"
-        )),
+        Change::Revoke { revoked: Revoked::Rule(id), .. } if !is_known(order.to, policy, id) => {
+            Some(format!(
+                "the published policy has no rule or exception {id}, so this denies nothing at present; was another id meant?"
+            ))
+        }
         _ => None,
     };
     let document = RevocationsDocument { schema: revocations::SCHEMA.to_owned(), revocation: list };
@@ -110,16 +115,14 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
         counted(role.threshold, "emergency key", "emergency keys")
     );
     let current = Current { sequence, len: statement.body.len, sha256: statement.body.sha256 };
-    let options = HeadOptions { lifetime: order.head_lifetime, ..HeadOptions::default() };
-    let (head, head_envelope) = publish::head(
-        &options,
-        order.root,
-        Some(&published),
-        head.policy,
-        Some(current),
-        order.signers,
-        order.now,
-    )?;
+    let options = HeadOptions {
+        lifetime: order.head_lifetime,
+        sequence: order.head_sequence,
+        ..HeadOptions::default()
+    };
+    let make =
+        Make { to: order.to, root: order.root, before: &before, signers: order.signers, now: order.now };
+    let (head, head_envelope) = make.head(&options, policy, Some(current))?;
     order.to.write(&[
         (format!("revocations.{sequence}.body"), body),
         (format!("revocations.{sequence}.json"), envelope.to_bytes()),
@@ -128,11 +131,11 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
     Ok(Revised { sequence, list: document.revocation, id, head: head.sequence, warning })
 }
 
-/// The list that the head names, as the emergency keys have signed it. What somebody else has put in its place must not
+/// The list that is in force, as the emergency keys have signed it. What somebody else has put in its place must not
 /// get a signature of ours.
-fn current(order: &Order<'_>, head: &Head) -> anyhow::Result<(u64, Vec<Revocation>)> {
+fn current(order: &Order<'_>, named: Option<Current>) -> anyhow::Result<(u64, Vec<Revocation>)> {
     let newest = order.to.numbers("revocations")?.last().copied().unwrap_or(0);
-    let Some(named) = head.revocations else { return Ok((newest, Vec::new())) };
+    let Some(named) = named else { return Ok((newest, Vec::new())) };
     let n = named.sequence;
     let place = || format!("revocations.{n} in {}", order.to.path().display());
     let read = |name: String, most| {
@@ -198,8 +201,8 @@ fn unused(list: &[Revocation], sequence: u64) -> String {
 
 /// Whether a rule or exception of the published policy has an id. A grant is in no policy; where the policy cannot be
 /// read, nothing is said.
-fn is_known(to: &Folder, head: &Head, id: &str) -> bool {
-    let name = format!("policy.{}.body", head.policy.sequence);
+fn is_known(to: &Folder, policy: Current, id: &str) -> bool {
+    let name = format!("policy.{}.body", policy.sequence);
     let body = to.read(&name, MAX_POLICY_BODY_BYTES).ok().flatten();
     let policy = body.and_then(|body| mcpolicy_schema::json::from_slice::<PolicyDocument>(&body).ok());
     let Some(policy) = policy.filter(|_| !id.starts_with("grant-")) else { return true };

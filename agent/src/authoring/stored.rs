@@ -108,13 +108,17 @@ impl Stored {
     pub fn new(stored: &v1::Entry) -> Self {
         let mut hidden = Hidden::default();
         let client = client_of(&stored.client);
-        let readers: Vec<Option<ClientId>> = stored.readers.iter().map(|r| client_of(&r.client)).collect();
+        let reader = |told: &v1::Reader| {
+            let setting = told.setting.as_ref().map(|_| "a setting");
+            client_of(&told.client).map(|client| Reader { client, setting })
+        };
+        let readers: Vec<Option<Reader>> = stored.readers.iter().map(reader).collect();
         hidden.client = client.is_none() || readers.contains(&None);
         let text = |text: &String| Sensitive::new(stand_in(text));
         let entry = Entry {
             name: stored.name.clone(),
             client: client.unwrap_or(UNKNOWN_CLIENT),
-            readers: readers.into_iter().flatten().map(|client| Reader { client, setting: None }).collect(),
+            readers: readers.into_iter().flatten().collect(),
             scope: stored.scope,
             // Its place plays no part, and a cache of verdicts relies on that.
             key_path: String::new(),

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
+use mcpolicy_clients::adapters;
 use mcpolicy_clients::codec::json;
 use mcpolicy_clients::location::Os;
-use mcpolicy_schema::entry::{Entry, Scope};
+use mcpolicy_schema::entry::{Entry, Reader, Scope};
 use mcpolicy_schema::evaluate::{self, Context, Device, Facts, FileFacts, Subject, System};
 use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_schema::fingerprint;
@@ -16,7 +17,7 @@ use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::verdict::{Judgement, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::as_client::{self, Written};
+use super::as_client::{self, AsClientError, Written};
 use super::problem::{Problem, Weight};
 use super::source::Source;
 
@@ -60,6 +61,9 @@ pub struct Row {
     pub broken: bool,
     /// Scope of the file; absent: the user's.
     pub scope: Option<Scope>,
+    /// Other clients that are in use on the machine and read this file too.
+    #[serde(default)]
+    pub readers: Vec<String>,
     /// Whose paths and programs; absent: Linux.
     #[serde(default)]
     pub os: System,
@@ -248,7 +252,16 @@ fn entries(row: &Row) -> Result<Vec<Entry>, String> {
     }
     let written =
         Written { client: &row.client, os: os_of(row.os), scope: row.scope, name: &row.server, text: &text };
-    as_client::read(&written).map_err(|error| error.to_string())
+    let mut entries = as_client::read(&written).map_err(|error| error.to_string())?;
+    for id in &row.readers {
+        let Some(adapter) = adapters::by_id(id) else {
+            return Err(AsClientError::UnknownClient(id.clone()).to_string());
+        };
+        let reader = Reader { client: adapter.about().id, setting: None };
+        // What nobody loads as it is written, no other client loads.
+        entries.iter_mut().filter(|e| e.inert.is_none()).for_each(|entry| entry.readers.push(reader.clone()));
+    }
+    Ok(entries)
 }
 
 fn os_of(system: System) -> Os {

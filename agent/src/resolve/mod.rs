@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::location::Os;
+use mcpolicy_clients::template::Layout;
 use mcpolicy_platform::machine::{Account, Machine};
 use mcpolicy_platform::processes::Process;
 use mcpolicy_platform::sockets;
-use mcpolicy_schema::entry::{Entry, Scope};
+use mcpolicy_schema::entry::{ClientId, Entry, Scope};
 use mcpolicy_schema::evaluate::{Facts, FileFacts};
 use mcpolicy_schema::identity::{Identity, Kind};
 use mcpolicy_schema::risk;
@@ -24,6 +25,7 @@ use mcpolicy_schema::sensitive::Sensitive;
 
 use crate::discover::source::Source;
 use crate::gap::Gap;
+use crate::worker::aside::Place;
 use crate::worker::{Seen, core};
 use files::Files;
 
@@ -42,6 +44,8 @@ pub trait Look {
     /// # Errors
     /// It cannot be had.
     fn hash(&self, home: Option<usize>, path: &Path, most: u64) -> Result<(String, u64), Unhashed>;
+    /// Clients that have left anything of their own in the home of a file; `None` where that cannot be told.
+    fn clients(&self, layout: &Layout, source: &Source) -> Option<Vec<ClientId>>;
 }
 
 /// Why a file was not hashed, in words that follow `the file`.
@@ -60,6 +64,10 @@ impl Look for Machine {
 
     fn hash(&self, _home: Option<usize>, path: &Path, most: u64) -> Result<(String, u64), Unhashed> {
         core::hash(self, path, most).map_err(|error| Unhashed(error.to_string()))
+    }
+
+    fn clients(&self, layout: &Layout, _source: &Source) -> Option<Vec<ClientId>> {
+        Some(Place { machine: self, layout }.clients())
     }
 }
 

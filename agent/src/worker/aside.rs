@@ -247,7 +247,7 @@ impl Place<'_> {
     }
 
     /// Clients of which there is anything in the home: a file or a folder of their own.
-    fn clients(&self) -> Vec<ClientId> {
+    pub fn clients(&self) -> Vec<ClientId> {
         let here =
             |adapter: &&&dyn ClientAdapter| self.traces(**adapter).iter().any(|path| self.is_there(path));
         adapters::ALL.iter().filter(here).map(|adapter| adapter.about().id).collect()

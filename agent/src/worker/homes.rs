@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcpolicy_clients::edit::Change;
+use mcpolicy_clients::template::Layout;
 use mcpolicy_platform::machine::Account;
 use mcpolicy_platform::secure_fs::TempName;
 use mcpolicy_platform::{privileges, users};
+use mcpolicy_schema::entry::ClientId;
 use mcpolicy_schema::redact::Redactor;
 
 use super::aside::{Around, Aside, KeptFile, Settling};
@@ -397,6 +399,10 @@ impl Look for Homes<'_> {
             (Some(_), Some(at)) => self.looked(at, path).1,
             (Some(_), None) => true,
         }
+    }
+
+    fn clients(&self, _layout: &Layout, source: &Source) -> Option<Vec<ClientId>> {
+        self.around(source).ok().map(|around| around.clients)
     }
 
     fn hash(&self, home: Option<usize>, path: &Path, most: u64) -> Result<(String, u64), Unhashed> {

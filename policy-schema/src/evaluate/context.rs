@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{Entry, NamedValue};
+use crate::entry::{ClientId, Entry, NamedValue};
 use crate::identity::Identity;
 use crate::revocations::Revocations;
 use crate::signed::Grant;
@@ -95,6 +95,8 @@ pub struct Context<'a> {
     pub revocations: Option<&'a Revocations>,
     /// Verified grants.
     pub grants: &'a [Grant],
+    /// Clients that are in use where the entry is, if that is known: others that would read its file read nothing.
+    pub clients: Option<&'a BTreeSet<ClientId>>,
     /// What hold mode leaves until `grace_until`, as [`super::held_as`] names it.
     pub grandfathered: &'a BTreeSet<String>,
     /// Set when the policy has expired: fingerprints that the last good policy allowed on this machine. Anything
@@ -117,6 +119,7 @@ impl Context<'_> {
             facts: &NOTHING,
             revocations: None,
             grants: &[],
+            clients: None,
             grandfathered: &NOBODY,
             expired: None,
         }

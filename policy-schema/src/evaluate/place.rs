@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::reason;
 use crate::document::Rule;
-use crate::entry::Transport;
+use crate::entry::{ClientId, Transport};
 use crate::finding::FindingCode;
 use crate::verdict::Reason;
 
@@ -12,11 +12,13 @@ pub(super) fn place(case: &Case<'_>, rule: &Rule) -> Option<Reason> {
     let outside =
         |what: &str| Some(reason(FindingCode::OutsideRule, format!("the rule is for other {what}")));
     let entry = case.subject.entry;
-    // Every client that would load the entry counts, not only the one whose file it is.
-    let readers = entry.readers.iter().map(|r| r.client).chain([entry.client]);
-    if !rule.clients.is_empty() && !readers.into_iter().all(|c| rule.clients.iter().any(|listed| listed == c))
+    if !rule.clients.is_empty()
+        && let Some(other) = clients(case).find(|client| !rule.clients.iter().any(|listed| listed == client))
     {
-        return outside("clients");
+        return match other == entry.client {
+            true => outside("clients"),
+            false => outside(&format!("clients than {other}, which reads this file too")),
+        };
     }
     if !rule.scopes.is_empty() && !rule.scopes.contains(&entry.scope) {
         return outside("scopes");
@@ -36,6 +38,17 @@ pub(super) fn place(case: &Case<'_>, rule: &Rule) -> Option<Reason> {
         return outside("users, groups, devices or rings");
     }
     None
+}
+
+/// The clients that would load the entry: the one whose file it is, and every other that is in use, or of which that is
+/// not known. One that reads the file only by a setting, off unless its user says otherwise, would make every rule for
+/// the client of the file miss.
+fn clients<'c>(case: &'c Case<'_>) -> impl Iterator<Item = ClientId> + 'c {
+    let in_use = case.context.clients;
+    let others = case.subject.entry.readers.iter().filter(move |reader| {
+        reader.setting.is_none() && in_use.is_none_or(|in_use| in_use.contains(reader.client))
+    });
+    [case.subject.entry.client].into_iter().chain(others.map(|reader| reader.client))
 }
 
 /// A condition of the approval that was not met in time.

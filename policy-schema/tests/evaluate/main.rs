@@ -8,6 +8,7 @@
 mod addresses;
 mod anchors;
 mod client_env;
+mod clients;
 mod conditions;
 mod denials;
 mod mentions;

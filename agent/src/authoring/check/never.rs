@@ -1,11 +1,14 @@
 //! Identities and conditions that no entry can meet: a rule with one allows nothing, a denial denies nothing.
 
-use mcpolicy_schema::document::{Ecosystem, IdentityMatcher, PolicyDocument, Rule};
+use mcpolicy_schema::document::{BridgeMatcher, Ecosystem, IdentityMatcher, PolicyDocument, Rule};
 use mcpolicy_schema::entry::{Entry, Transport};
 use mcpolicy_schema::identity::{self, Identity, Kind};
 use mcpolicy_schema::requirement::Requirement;
 
 use crate::authoring::problem::{Problem, Weight};
+
+/// Said of a bridge that is of no such kind.
+const NO_BRIDGE_KIND: &str = "bridges are packages of npm and pypi, and programs (executable)";
 
 /// Said of a wildcard where none is read.
 const NO_WILDCARD: &str = "wildcards mean nothing here; write the name whole";
@@ -59,7 +62,8 @@ pub(crate) fn identity(matcher: &IdentityMatcher) -> Vec<(String, String)> {
             let targets = bridge.targets.iter().filter_map(|target| wild("targets", target));
             let versions = no_version_of(bridge.ecosystem, &bridge.versions);
             let versions = versions.map(|why| (format!("{kind}/versions"), why));
-            wild("package", &bridge.package).into_iter().chain(targets).chain(versions).collect()
+            let package = wild("package", &bridge.package).or_else(|| no_bridge(bridge, kind));
+            package.into_iter().chain(targets).chain(versions).collect()
         }
         IdentityMatcher::Executable(program) => wild("path", &program.path).into_iter().collect(),
         IdentityMatcher::Script(script) => wild("path", &script.path).into_iter().collect(),
@@ -72,6 +76,23 @@ pub(crate) fn identity(matcher: &IdentityMatcher) -> Vec<(String, String)> {
         IdentityMatcher::Builtin(name) => wild("", name).into_iter().collect(),
         IdentityMatcher::Any {} => Vec::new(),
     }
+}
+
+/// A package that our own reader does not take for a bridge: an entry that runs it is that package.
+fn no_bridge(bridge: &BridgeMatcher, kind: &str) -> Option<(String, String)> {
+    let package = bridge.package.as_str();
+    let program: &[&str] = match bridge.ecosystem {
+        Ecosystem::Npm => &["npx", "-y", package],
+        Ecosystem::Pypi => &["uvx", package],
+        // The program itself, wherever it lies.
+        Ecosystem::Executable => &[package],
+        _ => return Some((format!("{kind}/ecosystem"), NO_BRIDGE_KIND.to_owned())),
+    };
+    let url = "https://example.com/mcp";
+    let forms: [&[&str]; 3] = [&[url], &["--sse", url], &["run", "x"]];
+    let is_bridge = |form: &&[&str]| read(&[program, form].concat()).kind == Kind::Bridge;
+    let why = || format!("`{package}` is no bridge that is known; name it as the package that it is");
+    (!forms.iter().any(is_bridge)).then(|| (format!("{kind}/package"), why()))
 }
 
 fn no_version(kind: &str, versions: &str) -> Option<String> {
@@ -184,6 +205,30 @@ mod tests {
         }
         for wrong in ["npxx", "shh -c", "", "**", "npm"] {
             assert!(!is_runner(wrong) && !is_wrapper(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bridges_are_those_that_our_reader_knows() {
+        let told = |ecosystem: Ecosystem, package: &str| {
+            let matcher = serde_json::json!({ "bridge": { "ecosystem": ecosystem, "package": package } });
+            identity(&serde_json::from_value(matcher).unwrap())
+        };
+        for package in ["mcp-remote", "supergateway", "mcp-proxy", "@smithery/cli", "mcp-client-proxy"] {
+            assert!(told(Ecosystem::Npm, package).is_empty(), "{package}");
+        }
+        for package in ["mcp-proxy", "mcp-proxy-for-aws"] {
+            assert!(told(Ecosystem::Pypi, package).is_empty(), "{package}");
+        }
+        assert!(told(Ecosystem::Executable, "mcp-proxy").is_empty());
+        for (ecosystem, package, member) in [
+            (Ecosystem::Npm, "zzz", "bridge/package"),
+            (Ecosystem::Pypi, "zzz", "bridge/package"),
+            (Ecosystem::Executable, "zzz", "bridge/package"),
+            (Ecosystem::Cargo, "mcp-remote", "bridge/ecosystem"),
+        ] {
+            let [(at, _)] = &told(ecosystem, package)[..] else { panic!("{package}") };
+            assert_eq!(at, member);
         }
     }
 }

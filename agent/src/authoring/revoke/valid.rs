@@ -71,6 +71,16 @@ fn lower(texts: &mut [String]) {
     }
 }
 
+/// The part of an argument that a place in a policy stands for.
+fn part(place: &str) -> &str {
+    let is_number = |name: &&str| name.bytes().all(|b| b.is_ascii_digit());
+    match place.rsplit('/').find(|name| !is_number(name)).unwrap_or_default() {
+        "digests" => "what stands behind @",
+        "commits" => "what stands behind #",
+        member => member,
+    }
+}
+
 /// An identity is held to what a policy's denials are held to.
 fn identity(mut matcher: IdentityMatcher) -> anyhow::Result<IdentityMatcher> {
     match &mut matcher {
@@ -87,10 +97,8 @@ fn identity(mut matcher: IdentityMatcher) -> anyhow::Result<IdentityMatcher> {
         "deny": [{ "id": "revoked", "identity": matcher, "reason": "-" }],
     }))?;
     let Err(faults) = Policy::compile(document) else { return Ok(matcher) };
-    let said: Vec<String> = faults
-        .iter()
-        .map(|fault| format!("{}: {}", fault.place.rsplit('/').next().unwrap_or_default(), fault.message))
-        .collect();
+    let said: Vec<String> =
+        faults.iter().map(|fault| format!("{}: {}", part(&fault.place), fault.message)).collect();
     bail!("--identity denies nothing like this: {}", said.join("; "))
 }
 
@@ -109,7 +117,8 @@ mod tests {
         assert!(refused(Revoked::User("contractor-*".to_owned())).contains("wildcards"));
         for (text, words) in [
             ("executable:rel/x", "absolute path"),
-            ("oci:ghcr.io/a/b@sha256:zz", "64 hex digits"),
+            ("oci:ghcr.io/a/b@sha256:zz", "what stands behind @: a digest is `sha256:` and 64 hex digits"),
+            ("git:https://example.com/a/b#abc123", "what stands behind #: "),
             ("git:https://example.com/a/b#abc123", "full commit hash"),
             ("npm:@a/*", "wildcards"),
             ("https://*/mcp", "wildcards"),

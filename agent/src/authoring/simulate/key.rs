@@ -102,7 +102,10 @@ pub(crate) fn of(entry: &v1::Entry, site: &Site<'_>, asked: Asked) -> [u8; 32] {
     key.shape.extend(plain_args);
     key.flags(&[*plain_url, *disabled]);
     key.number(readers.len());
-    readers.iter().for_each(|reader| key.text(&reader.client));
+    for reader in readers {
+        key.text(&reader.client);
+        key.optional(reader.setting.as_deref());
+    }
     key.number(values.len());
     values.iter().for_each(|value| key.value(value));
     key.facts(facts.as_ref());

@@ -88,12 +88,13 @@ fn kind(message: &str, last: &str) -> Option<(String, Option<String>)> {
         "a sequence" => answer(format!("`{last}` must be a list"), "write it in brackets: [\"…\", \"…\"]"),
         "u8" | "u32" | "u64" | "usize" => {
             let most = match wanted {
-                "u8" => "255",
+                // Every such number is a share.
+                "u8" => "100",
                 "u32" => "4294967295",
                 _ => "9007199254740991",
             };
             answer(
-                format!("`{last}` must be a whole number"),
+                format!("`{last}` must be a whole number from 0 to {most}"),
                 &format!("write one from 0 to {most}, without quotes"),
             )
         }

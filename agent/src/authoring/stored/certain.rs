@@ -168,7 +168,9 @@ impl Case<'_> {
             }
             Code::MemberNotAllowed => !hidden.members,
             Code::WorkingDirectoryNotAllowed => !hidden.cwd,
-            Code::OutsideRule => !hidden.client && !self.may_concern(rule),
+            Code::OutsideRule => {
+                !hidden.client && !self.may_concern(rule) && !self.hangs_on_who_is_there(rule)
+            }
             Code::MissingFact => false,
             Code::VersionNotAllowed | Code::Revoked | Code::RemediationOverdue => true,
             Code::DigestNotAllowed | Code::LoopbackUnbound | Code::RunnerUserWritable => true,
@@ -204,6 +206,15 @@ impl Case<'_> {
             query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
         names.iter().any(|name| !matcher.query.contains_key(*name))
             || matcher.required.iter().any(|name| !names.contains(&name.as_str()))
+    }
+
+    /// Whether only other clients that would read the file stand in the way of a rule: a report does not say which of
+    /// them are in use.
+    fn hangs_on_who_is_there(&self, rule: &Rule) -> bool {
+        let entry = &self.stored.entry;
+        let lists = |client: &str| rule.clients.iter().any(|listed| listed == client);
+        let mut others = entry.readers.iter().filter(|reader| reader.setting.is_none());
+        lists(entry.client) && others.any(|reader| !lists(reader.client))
     }
 
     /// Whether a rule for some groups, devices or rings may be for this machine all the same.

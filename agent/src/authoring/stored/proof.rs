@@ -38,6 +38,16 @@ pub(crate) enum Proof {
 
 /// Computes the fingerprint of an entry again.
 pub(crate) fn of(stored: &v1::Entry, homes: &BTreeMap<&str, &str>) -> Proof {
+    with(stored, homes, &BTreeMap::new())
+}
+
+/// The same, with values of variables and headers that somebody has told beside the report. A wrong one proves nothing:
+/// the fingerprint is then another.
+pub(crate) fn with(
+    stored: &v1::Entry,
+    homes: &BTreeMap<&str, &str>,
+    known: &BTreeMap<String, String>,
+) -> Proof {
     let mut entry = Stored::new(stored).entry;
     let text = |text: &String| Sensitive::new(revealed(text));
     entry.command = stored.command.as_ref().map(text);
@@ -45,8 +55,8 @@ pub(crate) fn of(stored: &v1::Entry, homes: &BTreeMap<&str, &str>) -> Proof {
     entry.url = stored.url.as_ref().map(text);
     entry.cwd = stored.cwd.as_ref().map(text);
     let home = home_of(stored, homes);
-    let env = readings(&entry.env, "env", stored);
-    let headers = readings(&entry.headers, "header", stored);
+    let env = readings(&entry.env, "env", stored, known);
+    let headers = readings(&entry.headers, "header", stored, known);
     let count =
         env.iter().chain(&headers).fold(1, |count: usize, of| count.saturating_mul(of.len()).min(MOST));
     let is_proven = (0..count).any(|mut choice| {
@@ -96,12 +106,20 @@ fn revealed(text: &str) -> String {
 }
 
 /// What each value may have been. The rebuilt ones stand in the order of the report, those it tells nothing of last.
-fn readings(values: &[NamedValue], place: &str, stored: &v1::Entry) -> Vec<Vec<String>> {
+fn readings(
+    values: &[NamedValue],
+    place: &str,
+    stored: &v1::Entry,
+    known: &BTreeMap<String, String>,
+) -> Vec<Vec<String>> {
     let mut told = stored.values.iter().filter(|value| value.r#in == place);
     values
         .iter()
-        .map(|_| {
+        .map(|value| {
             let told = told.next();
+            if let Some(known) = known.get(&value.name).filter(|_| !told.is_some_and(is_told)) {
+                return vec![known.clone()];
+            }
             let bare = match told {
                 Some(value) if is_told(value) => value.references.clone().unwrap_or_default().concat(),
                 _ => SECRET.to_owned(),
@@ -111,6 +129,12 @@ fn readings(values: &[NamedValue], place: &str, stored: &v1::Entry) -> Vec<Vec<S
             schemes.iter().map(|scheme| format!("{scheme}{bare}")).collect()
         })
         .collect()
+}
+
+/// Variables and headers whose values a report hides.
+pub(crate) fn hidden_names(stored: &v1::Entry) -> Vec<&str> {
+    let hidden = stored.values.iter().filter(|value| matches!(value.r#in.as_str(), "env" | "header"));
+    hidden.filter(|value| !is_told(value)).map(|value| value.name.as_str()).collect()
 }
 
 /// Takes one reading of each value, by the digits of a number.

@@ -24,6 +24,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "REPORT", num_args = 1..)]
     reports: Vec<PathBuf>,
 
+    /// Value of a variable or header that the report hides and that is no secret, as the developer tells it; a wrong one
+    /// proves nothing. May be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = named_value)]
+    value: Vec<(String, String)>,
+
     /// The repository, whose newest root says which keys count
     #[arg(long, value_name = "DIR", default_value = ".")]
     repository: PathBuf,
@@ -60,6 +65,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let (granted, envelope) = grant::grant(&grant::Order {
         request: &request(&options.request)?,
         reports: &options.reports,
+        values: &options.value.iter().cloned().collect(),
         device: options.device.clone(),
         user: options.user.clone(),
         ticket: options.ticket.clone(),
@@ -88,6 +94,13 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         ));
     }
     Ok(exit::OK)
+}
+
+fn named_value(text: &str) -> Result<(String, String), String> {
+    let named = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    named
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write it as NAME=VALUE".to_owned())
 }
 
 fn request(given: &str) -> anyhow::Result<Vec<u8>> {

@@ -51,6 +51,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(30..=86_400))]
     poll_interval: Option<u32>,
 
+    /// Number of the new head, where that of the last one is lost; numbers may be skipped
+    #[arg(long, value_name = "N")]
+    head_sequence: Option<u64>,
+
     #[command(flatten)]
     signing: Signing,
 
@@ -70,6 +74,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         trust: &repository.trust()?,
         signed: (!options.refresh).then_some(&signed),
         to: &Folder::at(&options.to)?,
+        records: &signed,
         signers: &options.signing.signers(environment)?,
         head: HeadOptions {
             channel: options.channel.clone(),
@@ -77,9 +82,13 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             ring: options.ring.clone(),
             poll_interval_s: options.poll_interval,
             lifetime: options.head_expires_in,
+            sequence: options.head_sequence,
         },
         now,
     })?;
+    for warning in &published.warnings {
+        common::note(&format!("warning: {warning}"));
+    }
     let head = &published.head;
     common::say(&format!(
         "published: policy {}, revocations {}, head {} until {} in {}\n",

@@ -76,6 +76,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = common::head_lifetime)]
     head_expires_in: SignedDuration,
 
+    /// Number of the new head, where that of the last one is lost; numbers may be skipped
+    #[arg(long, value_name = "N")]
+    head_sequence: Option<u64>,
+
     #[command(flatten)]
     signing: Signing,
 
@@ -122,6 +126,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         now: options.clock.now(),
         lifetime: options.expires_in,
         head_lifetime: options.head_expires_in,
+        head_sequence: options.head_sequence,
     })?;
     let mut out = String::new();
     let what = match (&options.lift, &revised.id) {
@@ -139,7 +144,12 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     if let Some(warning) = &revised.warning {
         common::note(&format!("warning: {warning}"));
     }
-    let _ = writeln!(out, "next: serve the folder; machines deny at their next poll");
+    let next = match (&revised.warning, &revised.id) {
+        (Some(_), Some(id)) => format!("if another id was meant, take this line away with --lift {id}"),
+        _ if options.lift.is_some() || options.renew => "machines take it up at their next poll".to_owned(),
+        _ => "machines deny at their next poll".to_owned(),
+    };
+    let _ = writeln!(out, "next: serve the folder; {next}");
     common::say(&out)?;
     Ok(exit::OK)
 }

@@ -104,6 +104,14 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
         "the folder has no revocations, and those of sequence {} are demanded",
         options.min_revocations
     );
+    let beside = published::sequences(&options.folder)?.revocations.last().copied().unwrap_or(0);
+    if good && beside > revocations {
+        common::note(&format!(
+            "warning: the head names {}, although revocations.{beside}.json lies beside it; if your emergency keys have \
+             signed that, `mcpolicy policy publish --refresh` puts it in force",
+            if revocations == 0 { "no revocations".to_owned() } else { format!("revocations {revocations}") }
+        ));
+    }
     if options.json {
         let policy = verified.trust.policy().map(|p| Policy {
             name: &p.name,
@@ -159,6 +167,10 @@ fn human(verified: &Verified, good: bool) -> String {
         for loosening in &policy.loosening {
             let _ = writeln!(out, "LOOSENS: {loosening}");
         }
+    }
+    if let Some(list) = verified.trust.revocations() {
+        let lines = list.revocations.document().revocation.len();
+        let _ = writeln!(out, "revocations {} with {}", list.sequence, counted(lines, "line", "lines"));
     }
     let verdict = if good {
         "verified: a machine would take this folder"

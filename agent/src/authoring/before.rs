@@ -1,0 +1,300 @@
+//! What a folder has published so far: its head, or, where that is lost, what the documents beside it still say. An
+//! emergency list must not get lost with a head: whoever makes the next head takes the newest list that the emergency
+//! keys have signed, and numbers the head above all that machines may have seen.
+
+use anyhow::{Context as _, bail, ensure};
+use mcpolicy_schema::envelope::Envelope;
+use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
+use mcpolicy_schema::signed::{Current, Digest, Head, Payload, RevocationsStatement, Role, Root, Statement};
+
+use super::folder::{self, Folder, HEAD};
+use super::number;
+
+/// The channel of a fleet that needs no other.
+pub(super) const CHANNEL: &str = "default";
+/// How far a number given by hand may lie beyond what is known: a slip of the finger cannot be taken back.
+const LONGEST_LEAP: u64 = 1_000_000_000;
+/// The number that is proposed is the next multiple: more heads than any fleet has seen in a decade of days.
+const ROUND: u64 = 1_000_000;
+
+/// What is published.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// The head, if it can be read.
+    pub head: Option<Head>,
+    /// The newest policy.
+    policy: Option<Current>,
+    /// The newest emergency list.
+    pub revocations: Option<Current>,
+    /// Why there is no head although there should be one.
+    lost: Option<String>,
+    /// The online keys of the newest root have signed the head; else only those of a root before.
+    by_current_keys: bool,
+    /// What the repository keeps of the last publication on this channel.
+    record: Option<Head>,
+}
+
+impl Before {
+    /// Reads a folder. An expired head still says what comes next. A head of keys that were replaced is not believed in
+    /// what it names, nor one that names an older list than there is: that is read from the documents beside it.
+    ///
+    /// # Errors
+    /// The folder cannot be listed, or the head is lost and the newest emergency list is not good.
+    pub fn read(to: &Folder, root: &Root) -> anyhow::Result<Self> {
+        let emergency = &root.roles.emergency;
+        let (head, lost) = match head_of(to, root) {
+            Ok(Some(head)) => (Some(head), None),
+            Ok(None) if to.numbers("policy")?.is_empty() && to.numbers("revocations")?.is_empty() => {
+                (None, None)
+            }
+            Ok(None) => (None, Some(format!("{} has documents but no head any more", to.path().display()))),
+            Err(error) => (None, Some(format!("the head in {} is lost: {error:#}", to.path().display()))),
+        };
+        if lost.is_some() {
+            newest_is_good::<RevocationsStatement>(to, emergency)?;
+        }
+        let list = newest::<RevocationsStatement>(to, emergency)?;
+        let policy = newest::<Statement>(to, &root.roles.policy.role)?;
+        let by_current_keys = head.as_ref().is_some_and(|(_, by_current_keys)| *by_current_keys);
+        let head = head.map(|(head, _)| head);
+        let named = head.as_ref().and_then(|head| head.revocations);
+        Ok(Self {
+            policy: match &head {
+                Some(head) if by_current_keys => Some(head.policy),
+                Some(head) => policy.or(Some(head.policy)),
+                None => policy,
+            },
+            revocations: match (list, named) {
+                (Some(list), Some(named)) if by_current_keys && named.sequence >= list.sequence => {
+                    Some(named)
+                }
+                (list, named) => list.or(named),
+            },
+            head,
+            lost,
+            by_current_keys,
+            record: None,
+        })
+    }
+
+    /// With the record that the repository keeps of a channel.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn recorded(mut self, records: &Folder, channel: Option<&str>, root: &Root) -> anyhow::Result<Self> {
+        let channel = channel.or(self.head.as_ref().map(|head| head.channel.as_str())).unwrap_or(CHANNEL);
+        let Some(name) = record_of(channel) else { return Ok(self) };
+        let bytes = records.read(&name, MAX_ENVELOPE_BYTES)?;
+        // Without a signature anybody who edits the repository could send the numbers of the fleet anywhere. New floors
+        // are how a fleet goes on when what was published before is gone for good.
+        self.record = bytes
+            .and_then(|bytes| said(&bytes, root).ok())
+            .filter(|head| root.reset.is_none() || head.issued >= root.issued);
+        Ok(self)
+    }
+
+    /// The head that the next one goes on from in channel, ring and the like.
+    pub fn model(&self) -> Option<&Head> {
+        self.head.as_ref().or(self.record.as_ref())
+    }
+
+    /// Number of the newest policy that is published.
+    pub fn policy_number(&self) -> Option<u64> {
+        self.policy.map(|policy| policy.sequence)
+    }
+
+    /// The policy that a new head names which publishes no other.
+    ///
+    /// # Errors
+    /// There is none, or the newest is damaged: machines that have it take no older one.
+    pub fn policy(&self, to: &Folder, root: &Root) -> anyhow::Result<Current> {
+        if self.lost.is_some() {
+            newest_is_good::<Statement>(to, &root.roles.policy.role)?;
+        }
+        self.policy.with_context(|| nothing(to))
+    }
+
+    /// The number of the next head: one more than the last, or the one given by hand.
+    ///
+    /// # Errors
+    /// The last is not known and none was given, or what was given does not fit.
+    pub fn next(&self, to: &Folder, root: &Root, given: Option<u64>) -> anyhow::Result<u64> {
+        let floor = root.reset.map_or(1, |reset| reset.head.max(1));
+        let mut least = match &self.head {
+            // The keys that said the enormous number say nothing any more: machines go on from the new floor.
+            Some(_) if !self.by_current_keys && root.reset.is_some() => floor,
+            Some(head) => number::after(head.sequence, "the published head")?.max(floor),
+            None => floor,
+        };
+        if let Some(record) = &self.record {
+            least = least.max(number::after(record.sequence, "the head recorded in signed/")?);
+        }
+        match (given, &self.lost) {
+            (None, None) => Ok(least),
+            (None, Some(lost)) => bail!(self.remedy(lost, least, to)),
+            (Some(given), _) => {
+                ensure!(
+                    given >= least,
+                    "--head-sequence {given}: machines may have seen {}, and take only a higher one; give {least} or more",
+                    least - 1
+                );
+                ensure!(
+                    given - least <= LONGEST_LEAP && given <= mcpolicy_schema::limits::MAX_SEQUENCE,
+                    "--head-sequence {given} leaps too far beyond {least}: machines would never take a lower one again; \
+                     take a nearer number"
+                );
+                Ok(given)
+            }
+        }
+    }
+
+    /// Says that the head is lost, and the command that mends it.
+    ///
+    /// # Errors
+    /// It is lost.
+    pub fn must_not_be_lost(&self, to: &Folder) -> anyhow::Result<()> {
+        match &self.lost {
+            Some(lost) => bail!(self.remedy(lost, 1, to)),
+            None => Ok(()),
+        }
+    }
+
+    fn remedy(&self, lost: &str, least: u64, to: &Folder) -> String {
+        let of =
+            |current: Option<Current>| current.map_or_else(|| "none".to_owned(), |c| c.sequence.to_string());
+        let proposed = (least / ROUND + 1) * ROUND;
+        // Without a policy there is nothing to refresh.
+        let refresh = if self.policy.is_some() { " --refresh" } else { "" };
+        format!(
+            "{lost}; in the repository run `mcpolicy policy publish{refresh} --to {} --head-sequence {proposed}` with the \
+             online key (in an emergency `revoke` takes --head-sequence as well). The new head will name policy {} and revocations {}, the newest there that your keys have signed. Its \
+             number must be higher than that of every head before; numbers may be skipped (docs/runbooks.md, \"The head \
+             is lost or damaged\")",
+            to.path().display(),
+            of(self.policy),
+            of(self.revocations)
+        )
+    }
+
+    /// Refuses to publish without the emergency list that this repository has published before.
+    ///
+    /// # Errors
+    /// The folder has only an older one, or none.
+    pub fn has_the_recorded_list(&self, to: &Folder) -> anyhow::Result<()> {
+        let Some((record, list)) =
+            self.record.as_ref().and_then(|record| Some((record, record.revocations?)))
+        else {
+            return Ok(());
+        };
+        let n = list.sequence;
+        ensure!(
+            self.revocations.is_some_and(|there| there.sequence >= n),
+            "{to} lacks the emergency list {n}, which was published before as part of head {head}, so its denials would \
+             end; copy revocations.{n}.json and revocations.{n}.body into it from the folder of before or a backup. If \
+             {to} is for other machines, give it a name of its own with --channel. If nobody has the list any more, see \
+             \"The head is lost or damaged\" in docs/runbooks.md",
+            to = to.path().display(),
+            head = record.sequence
+        );
+        Ok(())
+    }
+
+    /// What to say where a folder is new though the channel is not.
+    pub fn new_folder(&self) -> Option<String> {
+        let record = self.record.as_ref().filter(|_| self.head.is_none() && self.lost.is_none())?;
+        Some(format!(
+            "channel {} was published before, with head {} as the last that is known here, and this folder goes on from \
+             there; if machines have seen a higher one, publish again with --refresh --head-sequence and a number above \
+             that, and if anything was revoked since, copy the newest revocations.N.json and .body into the folder first",
+            record.channel, record.sequence
+        ))
+    }
+}
+
+/// Said where nothing is published.
+pub(super) fn nothing(to: &Folder) -> String {
+    format!("{} has no head; publish a policy first", to.path().display())
+}
+
+/// The file in the repository that keeps the last head of a channel; a name that is no plain word has none.
+pub(super) fn record_of(channel: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    (!channel.is_empty() && channel.len() <= 64 && channel.bytes().all(plain))
+        .then(|| format!("head.{channel}.json"))
+}
+
+/// The head of a folder, and whether the keys of the newest root have signed it. After the online key was replaced, only
+/// the root before knows the old one.
+fn head_of(to: &Folder, root: &Root) -> anyhow::Result<Option<(Head, bool)>> {
+    let Some(bytes) = to.read(HEAD, MAX_ENVELOPE_BYTES)? else { return Ok(None) };
+    let error = match said(&bytes, root) {
+        Ok(head) => return Ok(Some((head, true))),
+        Err(error) => error,
+    };
+    let roots = to.roots()?;
+    let by_older = roots.values().rev().find_map(|older| said(&bytes, &folder::root(older).ok()?).ok());
+    by_older.map(|head| Some((head, false))).ok_or(error)
+}
+
+/// What a head says that the online keys of a root have signed. Not all that a machine asks is asked: an author has to
+/// get past a head with an enormous number.
+fn said(bytes: &[u8], root: &Root) -> anyhow::Result<Head> {
+    let envelope = Envelope::parse(bytes)?;
+    let role = &root.roles.online;
+    envelope.verify(Head::PAYLOAD_TYPE, &role.key_set(), role.threshold)?;
+    Ok(mcpolicy_schema::json::from_slice(envelope.payload())?)
+}
+
+/// A statement about a body.
+trait Named: Payload {
+    /// `policy` of `policy.N.json`.
+    const KIND: &str;
+    /// Whose keys sign it.
+    const KEYS: &str;
+    /// Its number and body.
+    fn named(&self) -> (u64, Digest);
+}
+
+impl Named for Statement {
+    const KIND: &str = "policy";
+    const KEYS: &str = "policy keys";
+    fn named(&self) -> (u64, Digest) {
+        (self.sequence, self.body)
+    }
+}
+
+impl Named for RevocationsStatement {
+    const KIND: &str = "revocations";
+    const KEYS: &str = "emergency keys";
+    fn named(&self) -> (u64, Digest) {
+        (self.sequence, self.body)
+    }
+}
+
+/// One statement of a folder, as the keys of its role have signed it.
+fn good<T: Named>(to: &Folder, n: u64, role: &Role) -> anyhow::Result<Current> {
+    let name = format!("{}.{n}.json", T::KIND);
+    let bytes = to.read(&name, MAX_ENVELOPE_BYTES)?.with_context(|| format!("{name} is gone"))?;
+    let (sequence, body) = folder::verified::<T>(&bytes, role)?.named();
+    ensure!(sequence == n, "it says sequence {sequence}");
+    Ok(Current { sequence, len: body.len, sha256: body.sha256 })
+}
+
+/// The newest statement of a kind that the keys of its role have signed.
+fn newest<T: Named>(to: &Folder, role: &Role) -> anyhow::Result<Option<Current>> {
+    Ok(to.numbers(T::KIND)?.into_iter().rev().find_map(|n| good::<T>(to, n, role).ok()))
+}
+
+/// Where no head says which is in force, an older one must not slip in for a newest that is damaged.
+fn newest_is_good<T: Named>(to: &Folder, role: &Role) -> anyhow::Result<()> {
+    let Some(n) = to.numbers(T::KIND)?.last().copied() else { return Ok(()) };
+    good::<T>(to, n, role).map(drop).with_context(|| {
+        format!(
+            "there is no head that says which is in force, and {}.{n}.json in {} is not what your {} have signed; \
+             restore it, or remove it if nobody of yours made it",
+            T::KIND,
+            to.path().display(),
+            T::KEYS
+        )
+    })
+}

@@ -1,0 +1,256 @@
+//! A published folder whose head is lost, and what was published before into another: no emergency denial goes with it.
+
+use std::fs;
+use std::process::Output;
+
+use mcpolicy_tests::{TestMachine, report_of};
+
+use crate::policy_desk::{Desk, ROOT, read, text};
+
+const ONLINE: [&str; 2] = ["--key", "repo-keys/online-1.pem"];
+const EMERGENCY: [&str; 2] = ["--key", "repo-keys/emergency-1.pem"];
+const DENIED: [&str; 2] = ["left-pad-mcp", "event-stream-mcp"];
+
+/// A desk by the real clock, since a scan has no other, with a published folder `site` in which two servers are revoked.
+fn with_two_denials() -> Desk {
+    let desk = Desk { machine: TestMachine::new(crate::BINARY) };
+    done(&desk, &["init", "repo", "--no-passphrase"]);
+    desk.edit("repo/policy.toml", |text| text.replacen("default = \"deny\"", "default = \"allow\"", 1));
+    done(&desk, &["sign", "repo", "--key", "repo-keys/policy-1.pem", "--key", "repo-keys/policy-2.pem"]);
+    done(&desk, &[&["publish", "repo", "--skip-tests", "--to", "site"], &ONLINE[..]].concat());
+    for name in DENIED {
+        revoke(&desk, "site", &format!("npm:{name}"), &[]);
+    }
+    done(&desk, &[&["publish", "repo", "--refresh", "--to", "site"], &ONLINE[..]].concat());
+    desk
+}
+
+fn run(desk: &Desk, arguments: &[&str]) -> Output {
+    desk.machine.run(&[&["policy"], arguments].concat())
+}
+
+fn done(desk: &Desk, arguments: &[&str]) -> String {
+    let output = run(desk, arguments);
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+    said
+}
+
+fn refused(desk: &Desk, arguments: &[&str]) -> String {
+    let output = run(desk, arguments);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}{said}", text(&output.stdout));
+    said
+}
+
+fn order<'a>(to: &'a str, identity: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let order = ["revoke", "--identity", identity, "--reason", "stolen", "--to", to];
+    [&order[..], &EMERGENCY, &ONLINE, more].concat()
+}
+
+fn revoke(desk: &Desk, to: &str, identity: &str, more: &[&str]) -> String {
+    done(desk, &order(to, identity, more))
+}
+
+fn refresh<'a>(to: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["publish", "repo", "--refresh", "--to", to], &ONLINE[..], more].concat()
+}
+
+/// The number of the emergency list that a machine takes from a folder, which must be good.
+fn list_of(desk: &Desk, folder: &str) -> Option<u64> {
+    let answer = report_of(&run(desk, &["verify", folder, "--trust-root", ROOT, "--json"]));
+    assert_eq!(answer["verified"], true, "{answer}");
+    answer["revocations"].as_u64()
+}
+
+/// Whether a scan by the folder denies every one of these packages, and nothing else.
+fn denies(desk: &Desk, folder: &str, names: &[&str]) {
+    let servers: Vec<String> = names
+        .iter()
+        .chain(&["fine-mcp"])
+        .map(|name| format!(r#""{name}":{{"command":"npx","args":["-y","{name}"]}}"#))
+        .collect();
+    desk.machine.file(".cursor/mcp.json", format!(r#"{{"mcpServers":{{{}}}}}"#, servers.join(",")));
+    let (folder, root) = (desk.path(folder), desk.path(ROOT));
+    let report =
+        desk.machine.scan(&["--policy", folder.to_str().unwrap(), "--trust-root", root.to_str().unwrap()]);
+    let entries = report["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), names.len() + 1);
+    for entry in entries {
+        let expected = if entry["name"] == "fine-mcp" { "allow" } else { "deny" };
+        assert_eq!(entry["judged"]["verdict"], expected, "{entry}");
+    }
+}
+
+/// Each way in which a head gets lost.
+fn ways() -> [fn(&Desk); 4] {
+    [
+        |desk| desk.edit("site/head.json", |whole| whole[..whole.len() / 2].to_owned()),
+        |desk| fs::remove_file(desk.path("site/head.json")).unwrap(),
+        |desk| desk.edit("site/head.json", |whole| whole.replace("\"sig\":\"", "\"sig\":\"AAAA")),
+        |desk| drop(desk.machine.file("site/head.json", "x".repeat(100_000))),
+    ]
+}
+
+#[test]
+fn a_lost_head_is_told_with_one_command_which_mends_it_and_keeps_every_denial() {
+    for lose in ways() {
+        let desk = with_two_denials();
+        lose(&desk);
+        // The file of a laptop on which nothing was published before knows no number.
+        fs::remove_file(desk.path("repo/signed/head.default.json")).unwrap();
+        let site = desk.path("site");
+        let told = refused(&desk, &order("site", "npm:third-mcp", &[]));
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert_eq!(refused(&desk, &refresh("site", &[])), told);
+        let check = run(&desk, &["check", "repo", "--site", "site"]);
+        assert!((text(&check.stdout) + &text(&check.stderr)).contains("--head-sequence"), "{check:?}");
+        let command =
+            format!("mcpolicy policy publish --refresh --to {} --head-sequence 1000000", site.display());
+        assert!(told.contains(&command) && told.contains("policy 1 and revocations 2"), "{told}");
+        let arguments: Vec<&str> = command.split(' ').skip(2).chain(["repo"]).chain(ONLINE).collect();
+        let said = done(&desk, &arguments);
+        assert!(said.contains("policy 1, revocations 2, head 1000000"), "{said}");
+        assert_eq!(list_of(&desk, "site"), Some(2));
+        denies(&desk, "site", &DENIED);
+        let said = revoke(&desk, "site", "npm:third-mcp", &[]);
+        assert!(said.contains("revocations 3 with 3 lines, head 1000001"), "{said}");
+    }
+}
+
+#[test]
+fn an_emergency_goes_on_from_the_newest_list_where_the_head_is_lost() {
+    for lose in ways() {
+        let desk = with_two_denials();
+        lose(&desk);
+        let said = revoke(&desk, "site", "npm:third-mcp", &["--head-sequence", "50"]);
+        assert!(said.contains("revocations 3 with 3 lines, head 50"), "{said}");
+        assert_eq!(list_of(&desk, "site"), Some(3));
+        denies(&desk, "site", &[DENIED[0], DENIED[1], "third-mcp"]);
+    }
+}
+
+#[test]
+fn a_newer_policy_published_over_a_lost_head_keeps_every_denial() {
+    let desk = with_two_denials();
+    fs::remove_file(desk.path("site/head.json")).unwrap();
+    let keys = ["--key", "repo-keys/policy-1.pem", "--key", "repo-keys/policy-2.pem"];
+    done(&desk, &[&["sign", "repo", "--new"], &keys[..]].concat());
+    let publish = [&["publish", "repo", "--skip-tests", "--to", "site"], &ONLINE[..]].concat();
+    assert!(refused(&desk, &publish).contains("--head-sequence"));
+    let said = done(&desk, &[&publish[..], &["--head-sequence", "50"]].concat());
+    assert!(said.contains("policy 2, revocations 2, head 50"), "{said}");
+    denies(&desk, "site", &DENIED);
+}
+
+#[test]
+fn no_older_document_slips_in_for_a_damaged_newest_where_the_head_is_lost() {
+    let desk = with_two_denials();
+    fs::remove_file(desk.path("site/head.json")).unwrap();
+    let whole = read(&desk.path("site/revocations.2.json"));
+    desk.machine.file("site/revocations.2.json", &whole[..whole.len() / 2]);
+    let number = ["--head-sequence", "50"];
+    for told in
+        [refused(&desk, &order("site", "npm:third-mcp", &number)), refused(&desk, &refresh("site", &number))]
+    {
+        assert!(told.contains("revocations.2.json") && told.contains("restore it"), "{told}");
+    }
+    desk.machine.file("site/revocations.2.json", whole);
+    desk.edit("site/policy.1.json", |whole| whole[..whole.len() / 2].to_owned());
+    let told = refused(&desk, &order("site", "npm:third-mcp", &number));
+    assert!(told.contains("policy.1.json") && told.contains("restore it"), "{told}");
+}
+
+#[test]
+fn a_number_given_for_a_head_is_above_all_that_is_known_and_no_leap() {
+    let desk = with_two_denials();
+    let told = refused(&desk, &refresh("site", &["--head-sequence", "4"]));
+    assert!(told.contains("give 5 or more"), "{told}");
+    fs::remove_file(desk.path("site/head.json")).unwrap();
+    // What the repository remembers counts as well.
+    let told = refused(&desk, &refresh("site", &["--head-sequence", "4"]));
+    assert!(told.contains("give 5 or more"), "{told}");
+    let told = refused(&desk, &refresh("site", &["--head-sequence", "9007199254740991"]));
+    assert!(told.contains("leaps too far"), "{told}");
+    assert!(done(&desk, &refresh("site", &["--head-sequence", "5"])).contains("revocations 2, head 5"));
+}
+
+#[test]
+fn a_head_that_names_no_list_or_an_older_one_is_told_and_the_next_names_the_newest() {
+    let desk = with_two_denials();
+    let newest = read(&desk.path("site/head.json"));
+    let lists = ["revocations.1.json", "revocations.1.body", "revocations.2.json", "revocations.2.body"];
+    let aside = |name: &str| (desk.path("site").join(name), desk.path(name));
+    // A head that was published while the lists were elsewhere, as earlier versions did without a word.
+    for name in lists {
+        let (there, here) = aside(name);
+        fs::rename(there, here).unwrap();
+    }
+    fs::remove_file(desk.path("site/head.json")).unwrap();
+    fs::remove_file(desk.path("repo/signed/head.default.json")).unwrap();
+    done(&desk, &refresh("site", &["--head-sequence", "40"]));
+    assert_eq!(list_of(&desk, "site"), None);
+    for name in lists {
+        let (there, here) = aside(name);
+        fs::rename(here, there).unwrap();
+    }
+    let told = done(&desk, &["verify", "site", "--trust-root", ROOT]);
+    assert!(told.contains("no revocations, although revocations.2.json lies beside it"), "{told}");
+    let said = done(&desk, &refresh("site", &[]));
+    assert!(said.contains("revocations 2, head 41"), "{said}");
+    denies(&desk, "site", &DENIED);
+    let told = done(&desk, &["verify", "site", "--trust-root", ROOT]);
+    assert!(told.contains("revocations 2 with 2 lines") && !told.contains("warning"), "{told}");
+    assert!(newest != read(&desk.path("site/head.json")));
+}
+
+#[test]
+fn a_new_folder_does_not_begin_without_the_denials_of_the_one_before() {
+    let desk = with_two_denials();
+    let publish = [&["publish", "repo", "--skip-tests", "--to", "new"], &ONLINE[..]].concat();
+    let told = refused(&desk, &publish);
+    assert!(told.contains("copy revocations.2.json and revocations.2.body"), "{told}");
+    assert!(!desk.path("new/head.json").exists());
+    fs::create_dir_all(desk.path("new")).unwrap();
+    for name in ["revocations.2.json", "revocations.2.body"] {
+        fs::copy(desk.path("site").join(name), desk.path("new").join(name)).unwrap();
+    }
+    // With documents and no head it is a folder that has lost it; the proposed number is above the recorded one.
+    assert!(refused(&desk, &publish).contains("`mcpolicy policy publish --to"));
+    let said = done(&desk, &[&publish[..], &["--head-sequence", "1000000"]].concat());
+    assert!(said.contains("policy 1, revocations 2, head 1000000"), "{said}");
+    denies(&desk, "new", &DENIED);
+    // Another fleet has its own emergencies.
+    let other = [&publish[..4], &["other", "--channel", "pilot"], &ONLINE[..]].concat();
+    assert!(done(&desk, &other).contains("revocations none, head 1"));
+}
+
+#[test]
+fn runbook_a_fleet_goes_on_by_new_floors_where_nobody_has_the_list_any_more() {
+    let desk = crate::policy_desk::published();
+    let order =
+        |to| [&["revoke", "--user", "eve", "--reason", "left", "--to", to], &EMERGENCY[..], &ONLINE].concat();
+    desk.ok(&order("site"));
+    desk.ok(&refresh("site", &[]));
+    let later = "2026-11-22T12:00:00Z";
+    let publish = [&["publish", "repo", "--to", "new"], &ONLINE[..]].concat();
+    assert!(desk.refused(&publish).contains("lacks the emergency list 1"));
+    let root = ["--key", "repo-keys/root-1.pem", "--key", "repo-keys/root-2.pem"];
+    desk.ok_at(later, &[&["rotate", "repo", "--reset", "50,1,10"], &root[..]].concat());
+    assert!(desk.ok_at(later, &publish).contains("revocations none, head 50"));
+    assert!(desk.ok_at(later, &order("new")).contains("revocations 10 with 1 line, head 51"));
+}
+
+#[test]
+fn a_new_folder_of_a_channel_without_denials_goes_on_with_its_numbers_and_says_so() {
+    let desk = crate::policy_desk::published();
+    let said = desk.ok(&["publish", "repo", "--to", "new", "--key", "repo-keys/online-1.pem"]);
+    assert!(
+        said.contains("head 2") && said.contains("warning: channel default was published before"),
+        "{said}"
+    );
+    // A record that our keys have not signed is not believed.
+    desk.edit("repo/signed/head.default.json", |text| text.replace("\"sig\":\"", "\"sig\":\"AAAA"));
+    let said = desk.ok(&["publish", "repo", "--to", "third", "--key", "repo-keys/online-1.pem"]);
+    assert!(said.contains("head 1 ") && !said.contains("warning"), "{said}");
+}
