@@ -8,7 +8,7 @@ use mcpolicy_platform::secure_fs::TempName;
 use super::act::ActError;
 use crate::journal::{End, Intent, Journal, Outcome as Ended, What};
 use crate::kept_path::KeptPath;
-use crate::vault::{Item, State, Taken, Vault, VaultError, digest_of};
+use crate::vault::{Item, State, Taken, Vault, VaultError, digest_of, other_names};
 use crate::worker::homes::Homes;
 use crate::worker::{Broken, Standing};
 
@@ -36,11 +36,13 @@ pub fn replay(
     now: Timestamp,
 ) -> Result<Replayed, ActError> {
     let (number, intent) = intent;
-    let (end, detail) = told(standing(homes, intent), intent);
+    let (end, mut detail) = told(standing(homes, intent), intent);
     match vault.item(&intent.vault) {
         // the original is needed as long as the file may be the new one
         Ok(item) if item.state == State::Pending && end == End::Failed => vault.forget(&item)?,
         Ok(item) if item.state == State::Pending => {
+            let others = other_names(item.names).filter(|_| end == End::Applied);
+            detail.extend(others.map(|others| format!("; {others}")));
             vault.update(&Item { state: State::Quarantined, ..item })?;
         }
         // a restore: what is back is not put back once more
@@ -201,6 +203,7 @@ mod tests {
                 path: Path::new("/home/ann/mcp.json"),
                 found_as: Path::new("/home/ann/mcp.json"),
                 client: "cursor",
+                names: 1,
                 bytes: BEFORE.as_bytes(),
                 edited: after.as_bytes(),
                 entries: vec![taken],

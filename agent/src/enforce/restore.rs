@@ -14,7 +14,7 @@ use crate::inventory::State;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
 use crate::pipeline::Outcome;
-use crate::vault::{Item, Kept, State as ItemState, Taken, VaultError, digest_of};
+use crate::vault::{Item, Kept, State as ItemState, Taken, VaultError, digest_of, other_names};
 use crate::worker::aside::Keeping;
 use crate::worker::homes::Written;
 use crate::worker::{Opened, is_too_much};
@@ -66,6 +66,8 @@ pub(super) struct PutBack<'p> {
     pub after: Option<&'p [u8]>,
     /// Which entries of the item that brings back.
     pub entries: &'p [usize],
+    /// How many names the open file has.
+    pub names: u64,
 }
 
 /// What comes after a write of the user's that crossed a restore.
@@ -106,7 +108,8 @@ impl Hands<'_, '_, '_> {
         let restored = match self.proposal((home, source), item, &mut opened, asked)? {
             Ok((bytes, entries)) => {
                 let before = digest_of(&opened.bytes);
-                self.put_back(home, item, PutBack { before: &before, after: Some(&bytes), entries: &entries })
+                let (entries, names) = (&entries[..], opened.names);
+                self.put_back(home, item, PutBack { before: &before, after: Some(&bytes), entries, names })
             }
             // what was made of no answer is no verdict: the next pass tries again
             Err(_) if self.homes.has_failed(home) => {
@@ -247,7 +250,7 @@ impl Hands<'_, '_, '_> {
         &mut self,
         home: usize,
         item: &Item,
-        PutBack { before, after, entries }: PutBack<'_>,
+        PutBack { before, after, entries, names }: PutBack<'_>,
     ) -> Result<Restored, ActError> {
         let temporary = match TempName::random() {
             Ok(name) => name,
@@ -282,7 +285,7 @@ impl Hands<'_, '_, '_> {
             None => self.homes.remove(home, &temporary),
         };
         let (end, detail) = match written {
-            Written::Done => (End::Applied, String::new()),
+            Written::Done => (End::Applied, other_names(names).unwrap_or_default()),
             Written::Changed => (End::Conflict, format!("the file was changed meanwhile: {AGAIN}")),
             Written::Conflict(why) => (End::Conflict, format!("{why}: {AGAIN}")),
             Written::Failed(detail) => (End::Failed, detail),

@@ -68,6 +68,7 @@ impl Hands<'_, '_, '_> {
                 path: &real,
                 found_as: swap.found_as,
                 client: swap.client,
+                names: swap.opened.names,
                 bytes: &swap.opened.bytes,
                 edited: swap.after.unwrap_or_default(),
                 entries: swap.entries,
@@ -131,11 +132,13 @@ impl Hands<'_, '_, '_> {
                 return Ok(Try::Done(Acted { end: End::Failed, detail, ..acted }));
             }
         }
-        acted.detail = read_back(self, &item);
-        if let Some(owner) = &swap.owner {
-            let gap = if acted.detail.is_empty() { "" } else { "; " };
-            acted.detail = format!("{}{gap}{}", owned_notice(owner, &real, &item.id), acted.detail);
-        }
+        let owned = swap.owner.as_ref().map(|owner| owned_notice(owner, &real, &item.id));
+        let read = Some(read_back(self, &item)).filter(|read| !read.is_empty());
+        acted.detail = [owned, vault::other_names(item.names), read]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("; ");
         acted.end = End::Applied;
         acted.item = Some(item.id.clone());
         let considered = Some(self.under.to_owned());

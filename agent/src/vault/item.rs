@@ -48,6 +48,9 @@ pub struct Item {
     pub found_as: KeptPath,
     /// The client whose location it is.
     pub client: String,
+    /// How many names the file had. The others still lead to the original.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub names: u64,
     /// Digest of the original bytes.
     pub original: String,
     /// Digest of the bytes that took their place.
@@ -112,6 +115,25 @@ pub struct Taken {
     /// It was put back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restored: bool,
+}
+
+/// What is to be known of the other names of a file that was replaced; nothing where it had but one.
+pub fn other_names(names: u64) -> Option<String> {
+    (names > 1).then(|| {
+        format!(
+            "the file had {names} names: this one leads to a new file now, and what is written through the others, which \
+             keep what was in it, does not come here any more"
+        )
+    })
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde hands it over")]
+fn is_one(names: &u64) -> bool {
+    *names == 1
 }
 
 impl Item {

@@ -28,7 +28,7 @@ use crate::kept_path::KeptPath;
 use disk::failed;
 use listed::Listed;
 
-pub use item::{Beside, Item, State, Taken};
+pub use item::{Beside, Item, State, Taken, other_names};
 pub use keeping::{Limits, Pruned};
 
 /// Largest object, in bytes: no file that is edited is larger.
@@ -95,6 +95,8 @@ pub struct Original<'a> {
     pub found_as: &'a Path,
     /// The client whose location it is.
     pub client: &'a str,
+    /// How many names it has.
+    pub names: u64,
     /// Its bytes.
     pub bytes: &'a [u8],
     /// The bytes that are to take their place.
@@ -175,6 +177,7 @@ impl Vault {
             path,
             found_as: KeptPath::of(original.found_as),
             client: original.client.to_owned(),
+            names: original.names,
             original: digest,
             edited,
             entries: original.entries,

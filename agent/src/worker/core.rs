@@ -223,6 +223,7 @@ impl<'r> Core<'r> {
             path: file.as_ref().map_or_else(|| relative.clone(), |file| file.path().to_owned()),
             held: held(&source, &bytes),
             existed: file.is_some(),
+            names: file.as_ref().map_or(1, Original::names),
             bytes: bytes.clone(),
         };
         self.open =
@@ -270,6 +271,7 @@ impl<'r> Core<'r> {
             path: file.as_ref().map_or_else(|| relative.clone(), |file| file.path().to_owned()),
             held: nothing_held(),
             existed: file.is_some(),
+            names: file.as_ref().map_or(1, Original::names),
             bytes: bytes.clone(),
         };
         self.open =
@@ -616,6 +618,28 @@ mod tests {
         assert_eq!(standing(&mut core, broken("x", TEXT)), Standing::Other);
         assert_eq!(home.text().as_deref(), Some("{\"mine\": 1}"));
         assert!(!beside.exists());
+    }
+
+    #[test]
+    fn a_leftover_with_a_further_name_is_cleaned_and_stays_at_that() {
+        let home = Home::new();
+        let temporary = TempName::random().unwrap();
+        let (beside, further) =
+            (home.path().join(".cursor").join(temporary.as_str()), home.path().join("further"));
+        std::fs::write(home.file(), WITHOUT_A).unwrap();
+        // displaced by the exchange, before the crash
+        std::fs::write(&beside, TEXT).unwrap();
+        std::fs::hard_link(&beside, &further).unwrap();
+        let broken = Broken {
+            relative: ".cursor/mcp.json".into(),
+            temporary: temporary.as_str().to_owned(),
+            before: digest_of(TEXT.as_bytes()),
+            after: digest_of(WITHOUT_A.as_bytes()),
+        };
+        let answer = ask(&mut home.core(), Request::Replay(broken));
+        assert!(matches!(answer, Answer::Found(Standing::After)));
+        assert!(!beside.exists());
+        assert_eq!(std::fs::metadata(further).unwrap().len(), TEXT.len() as u64);
     }
 
     /// What became of an edit that a crash broke off while a user's write went back: what is at the name, what under the

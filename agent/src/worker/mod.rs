@@ -188,6 +188,8 @@ pub struct Opened {
     pub held: Held,
     /// It was there.
     pub existed: bool,
+    /// How many names it has.
+    pub names: u64,
 }
 
 /// Bytes that an open file may become, proved.

@@ -32,7 +32,7 @@ pub enum Fault {
     /// A home that others than its owner may write: names in it prove nothing.
     #[error("may be written by its group or by everybody: take that right away")]
     WritableByOthers,
-    /// It has another name somewhere, which an edit would not reach.
+    /// It has another name somewhere, and whose it is cannot be told here (Windows).
     #[error("has {links} names: copy it, so that it has one")]
     HardLinked {
         /// How many names it has.
