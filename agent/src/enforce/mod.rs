@@ -6,6 +6,8 @@ pub mod activation;
 pub mod aside;
 pub mod known;
 pub mod last_allowed;
+mod leftovers;
+mod not_done;
 pub mod owned;
 pub mod pass;
 pub mod pin;

@@ -1,5 +1,7 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
+mod tell;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +10,6 @@ use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::document::Mode;
-use mcpolicy_schema::finding::Severity;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::trust::{Demands, Trust};
@@ -16,6 +17,7 @@ use mcpolicy_schema::trust::{Demands, Trust};
 use super::act::{ActError, Acted, Hands};
 use super::activation::{self, Activation, Removals};
 use super::known::{self, Knowledge};
+use super::leftovers;
 use super::plan::{self, FilePlan, Known, Plan, Target};
 use super::remembered::Remembered;
 use super::replay::{Replayed, end_unannounced, replay};
@@ -34,9 +36,7 @@ use crate::settings::Settings;
 use crate::vault::{Item, Limits, Vault};
 use crate::worker::homes::Homes;
 use crate::worker::{Failure, is_too_much};
-
-/// The state of a file that was not read, and the gap where the system is the reason.
-const UNREADABLE: &str = "unreadable";
+use tell::{tell_failed, tell_unfinished, tell_unseen, unread};
 
 /// What a pass stands on.
 pub struct Setting<'a> {
@@ -176,7 +176,7 @@ fn pass_opened(
     }
     keep_house(setting, opened)?;
     opened.remembered = remembered;
-    tell_unseen(ground, &outcome, opened)?;
+    tell_unseen(setting, ground, &outcome, opened)?;
     let unfinished = tell_unfinished(setting, ground, &turns, opened)?;
     let failed = tell_failed(setting, on, opened)?;
     let (replayed, notices, policy_waits) = (Vec::new(), Vec::new(), opened.policy_waits);
@@ -228,7 +228,9 @@ fn act_on_all(
             true => hands.act(*at, &file.source),
             false => hands.take_unparseable(*at, &file.source),
         });
-        acted.extend(done.transpose()?);
+        if let Some(done) = done.transpose()? {
+            acted.push(hands.named_whole(done, &file.source)?);
+        }
     }
     acted.extend(due);
     let restored = restore_allowed(hands, under, turns)?;
@@ -247,10 +249,12 @@ fn act_on(
     let is_off = |target: &Target| hands.knowledge.is_off(source, &outcome.entries[target.entry].entry);
     let all_off = file.targets.iter().all(is_off);
     // where the file is edited instead, nothing is left undone
-    acted.extend(switched.into_iter().map(|one| match one.end {
-        End::Failed if !all_off => Acted { end: End::Skipped, ..one },
-        _ => one,
-    }));
+    for one in switched {
+        acted.push(match one.end {
+            End::Failed if !all_off => Acted { end: End::Skipped, ..one },
+            _ => hands.named(one, file, outcome)?,
+        });
+    }
     if all_off {
         return Ok(());
     }
@@ -289,95 +293,6 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> (Outcome,
     outcome.gaps.sort();
     outcome.gaps.dedup();
     (outcome, asked)
-}
-
-/// Files of clients that the system does not let be read, and why. A link that leads nowhere hides nothing, and what is
-/// no file of its user's is a finding of the report.
-fn unread(outcome: &Outcome) -> impl Iterator<Item = (&Path, &str)> {
-    let refused: BTreeSet<&Path> = outcome
-        .gaps
-        .iter()
-        .filter(|gap| gap.kind == UNREADABLE)
-        .filter_map(|gap| gap.path.as_deref())
-        .collect();
-    outcome.sources.iter().filter(|file| file.state == UNREADABLE).filter_map(move |file| {
-        let (path, finding) = (&*file.source.path, &file.findings.first()?.finding);
-        (finding.severity > Severity::Low && refused.contains(path)).then_some((path, &*finding.message))
-    })
-}
-
-/// Says what was not looked at: files of clients that cannot be read, and homes that were here before.
-fn tell_unseen(ground: &Ground, outcome: &Outcome, opened: &mut Opened) -> Result<(), ActError> {
-    for (path, why) in unread(outcome) {
-        opened.notices.push(format!(
-            "{} could not be read, so that nothing is known of the servers in it: {why}",
-            path.display()
-        ));
-    }
-    let (items, _) = opened.vault.items()?;
-    let is_here = |home: &str| ground.homes.iter().any(|known| known.layout.home == Path::new(home));
-    let mut gone: BTreeMap<String, usize> = BTreeMap::new();
-    for item in items.into_iter().filter(|item| item.is_open() && !is_here(&item.home)) {
-        *gone.entry(item.home).or_default() += 1;
-    }
-    for (home, count) in gone {
-        opened.notices.push(format!(
-            "the home {home} is not there: nothing was looked at in it, and {count} of its originals wait in the \
-             vault; mount it, or purge them if it is gone for good"
-        ));
-    }
-    Ok(())
-}
-
-/// Says of each home that gave no answer that it did not.
-fn tell_failed(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    opened: &mut Opened,
-) -> anyhow::Result<Vec<(String, Failure)>> {
-    let mut failed = Vec::new();
-    for (at, failure) in on.homes.failed() {
-        let home = &on.ground.homes[at];
-        let path = home.layout.home.display();
-        let times = opened.remembered.unanswered(&home.user);
-        let detail = match times {
-            0 | 1 => format!("the home {path} is not done: {failure}"),
-            _ => format!("the home {path} is not done, {times} passes in a row: {failure}"),
-        };
-        let said = setting.redactor.name(&detail);
-        let event = Event {
-            user: home.user.clone(),
-            count: (times > 0).then_some(times),
-            ..Event::new("worker-failed", said)
-        };
-        opened.journal.append(setting.now, What::Event(event))?;
-        opened.notices.push(detail);
-        failed.push((home.user.clone(), failure));
-    }
-    Ok(failed)
-}
-
-/// Says of each home whose time was not enough how much is left. Their users.
-fn tell_unfinished(
-    setting: &Setting<'_>,
-    ground: &Ground,
-    turns: &Turns,
-    opened: &mut Opened,
-) -> Result<Vec<String>, ActError> {
-    let mut unfinished = Vec::new();
-    for (at, count) in turns.left() {
-        let home = &ground.homes[at];
-        let detail = format!(
-            "the home {} had {} s of this pass and needs more: {count} files and originals of it wait for the next",
-            home.layout.home.display(),
-            setting.settings.enforcement.home_seconds
-        );
-        let event = Event { user: home.user.clone(), ..Event::new("home-unfinished", &detail) };
-        opened.journal.append(setting.now, What::Event(event))?;
-        opened.notices.push(detail);
-        unfinished.push(home.user.clone());
-    }
-    Ok(unfinished)
 }
 
 /// Puts one item back, as far as the policy that acts allows it.
@@ -536,6 +451,7 @@ fn finish_broken(setting: &Setting<'_>, on: On<'_, '_>, opened: &mut Opened) -> 
         opened.replayed.push(replayed);
     }
     end_unannounced(on.homes, &opened.vault)?;
+    leftovers::sweep(on.homes, &opened.vault, &mut opened.notices)?;
     opened.remembered = Remembered::load(&setting.state.join("remembered.json")).context(
         "cannot read what was allowed before; the file remembered.json of the state folder is damaged",
     )?;
@@ -740,11 +656,16 @@ fn days_before(now: Timestamp, days: u16) -> Timestamp {
     now - SignedDuration::from_hours(24 * i64::from(days))
 }
 
-/// Whether everything that was planned is done.
+fn is_done(end: End) -> bool {
+    matches!(end, End::Applied | End::Skipped)
+}
+
+/// Whether everything that was planned is done, and what is allowed again is back.
 pub fn is_complete(passed: &Passed) -> bool {
     passed.failed.is_empty()
         && passed.unfinished.is_empty()
         && !passed.policy_waits
         && unread(&passed.outcome).next().is_none()
-        && passed.acted.iter().all(|acted| matches!(acted.end, End::Applied | End::Skipped))
+        && passed.acted.iter().map(|acted| acted.end).all(is_done)
+        && passed.restored.iter().map(|(_, restored)| restored.end).all(is_done)
 }

@@ -28,7 +28,7 @@ use crate::kept_path::KeptPath;
 use disk::failed;
 use listed::Listed;
 
-pub use item::{Beside, Item, State, Taken, other_names};
+pub use item::{Beside, Item, Leftover, State, Taken, other_names};
 pub use keeping::{Limits, Pruned};
 
 /// Largest object, in bytes: no file that is edited is larger.
@@ -184,6 +184,8 @@ impl Vault {
             beside: original.beside,
             state: State::Pending,
             shrunk: None,
+            turn: self.with_listed(|listed| listed.next_turn(now))?,
+            leftover: None,
             approvals_due: original.approvals_due,
             considered: None,
         };
@@ -246,7 +248,7 @@ impl Vault {
         serde_json::from_slice(&bytes).map_err(|_| VaultError::Damaged { path })
     }
 
-    /// All items, oldest first, and the files that are damaged.
+    /// All items, in the order in which they were taken, and the files that are damaged.
     ///
     /// # Errors
     /// The folder cannot be listed.

@@ -98,6 +98,20 @@ fn the_oldest_go_first_and_pending_ones_never() {
     assert_eq!(ids(&vault.items().unwrap().0), [pending.id, young.id]);
 }
 
+/// Edits of one file are undone in the reverse order, which its id, a digest, says nothing of.
+#[test]
+fn items_that_were_taken_at_the_same_time_keep_their_order() {
+    let folder = folder();
+    let now = at("2026-11-21T10:00:00Z");
+    let mut kept = Vec::new();
+    for opening in 0..2_u8 {
+        let vault = Vault::open(folder.path()).unwrap();
+        kept.extend((0..6_u8).map(|n| proved(&vault, keep(&vault, "/a", &[opening * 10 + n; 80], now)).id));
+        let ids: Vec<String> = vault.items().unwrap().0.into_iter().map(|item| item.id).collect();
+        assert_eq!(ids, kept);
+    }
+}
+
 #[test]
 fn equal_originals_are_kept_once_and_go_with_the_last_item_that_needs_them() {
     let folder = folder();

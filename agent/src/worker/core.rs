@@ -133,6 +133,7 @@ impl<'r> Core<'r> {
             }
             Request::DigestOf(source) => self.digest_of(&source),
             Request::Replay(broken) => Ok(Answer::Found(self.replay(&broken))),
+            Request::Sweep(broken) => self.sweep(&broken),
             Request::Around(source) => self.around(&source),
             Request::Kept(aside) => Ok(Answer::Kept(self.place().kept(&aside))),
             Request::OpenKept { aside, path } => self.open_kept(aside, &path),
@@ -313,14 +314,14 @@ impl<'r> Core<'r> {
     fn commit(&mut self, temporary: &TempName) -> Result<Answer, String> {
         let open = self.open.as_ref().ok_or_else(nothing_open)?;
         written(match &open.file {
-            Some(file) => file.replace_as(&open.base, temporary).map(drop),
-            None => open.make(temporary),
+            Some(file) => file.replace_as(&open.base, temporary).map(|replaced| replaced.left.is_some()),
+            None => open.make(temporary).map(|()| false),
         })
     }
 
     fn remove(&self, temporary: &TempName) -> Result<Answer, String> {
         let file = self.open.as_ref().and_then(|open| open.file.as_ref()).ok_or_else(nothing_open)?;
-        written(file.remove_as(temporary))
+        written(file.remove_as(temporary).map(|()| false))
     }
 
     fn digest_of(&self, source: &Source) -> Result<Answer, String> {
@@ -345,6 +346,21 @@ impl<'r> Core<'r> {
         }
     }
 
+    fn sweep(&self, broken: &Broken) -> Result<Answer, String> {
+        let home = self.home()?;
+        if clean(&home, broken) {
+            return Err(
+                "it holds what its user wrote; take from it what is missing, and remove it".to_owned()
+            );
+        }
+        let folder = broken.relative.parent().unwrap_or(Path::new(""));
+        match home.open_file(&folder.join(&broken.temporary), MAX_BYTES) {
+            Err(Fault::NotFound) => Ok(Answer::Done),
+            Ok(_) => Err("it cannot be removed".to_owned()),
+            Err(fault) => Err(format!("it {fault}")),
+        }
+    }
+
     fn look(&self, path: &Path) -> Answer {
         let what = seen(&self.spec.machine, path);
         let user_writable = match what {
@@ -355,10 +371,12 @@ impl<'r> Core<'r> {
     }
 }
 
-fn written(replaced: Result<(), ReplaceError>) -> Result<Answer, String> {
+/// Whether the old file is still beside is what is known of a change that was made.
+fn written(replaced: Result<bool, ReplaceError>) -> Result<Answer, String> {
     match replaced {
+        Ok(leftover) => Ok(Answer::Committed { leftover }),
         // what is there since is read back, and looked at at the next pass
-        Ok(()) | Err(ReplaceError::WrittenSince) => Ok(Answer::Committed),
+        Err(ReplaceError::WrittenSince) => Ok(Answer::Committed { leftover: false }),
         Err(ReplaceError::Changed) => Ok(Answer::Changed),
         Err(error @ ReplaceError::Conflict { .. }) => Ok(Answer::Conflict(format!("the file {error}"))),
         Err(ReplaceError::Fault(fault)) => Err(format!("the file {fault}")),
@@ -533,7 +551,10 @@ mod tests {
         assert_eq!(home.text().as_deref(), Some(TEXT), "nothing is written yet");
         assert!(matches!(ask(&mut core, without_a(&opened)), Answer::Drafted(_)));
         assert!(matches!(ask(&mut core, Request::Accept), Answer::Done));
-        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Committed));
+        assert!(matches!(
+            ask(&mut core, Request::Commit(TempName::random().unwrap())),
+            Answer::Committed { .. }
+        ));
         assert_eq!(home.text().as_deref(), Some(WITHOUT_A));
     }
 
@@ -554,13 +575,19 @@ mod tests {
         let home = Home::new();
         let mut core = home.core();
         open(&mut core, home.source());
-        assert!(matches!(ask(&mut core, Request::Remove(TempName::random().unwrap())), Answer::Committed));
+        assert!(matches!(
+            ask(&mut core, Request::Remove(TempName::random().unwrap())),
+            Answer::Committed { .. }
+        ));
         assert_eq!(home.text(), None);
         let opened = open(&mut core, home.source());
         assert!(!opened.existed && opened.bytes.is_empty());
         ask(&mut core, Request::Propose(TEXT.as_bytes().to_vec()));
         ask(&mut core, Request::Accept);
-        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Committed));
+        assert!(matches!(
+            ask(&mut core, Request::Commit(TempName::random().unwrap())),
+            Answer::Committed { .. }
+        ));
         assert_eq!(home.text().as_deref(), Some(TEXT));
     }
 
@@ -697,8 +724,8 @@ mod tests {
 
     #[test]
     fn a_write_right_after_the_edit_does_not_undo_that_it_was_made() {
-        let committed = |answer| matches!(answer, Ok(Answer::Committed));
-        assert!(committed(written(Ok(()))) && committed(written(Err(ReplaceError::WrittenSince))));
+        let committed = |answer| matches!(answer, Ok(Answer::Committed { leftover: false }));
+        assert!(committed(written(Ok(false))) && committed(written(Err(ReplaceError::WrittenSince))));
         assert!(matches!(written(Err(ReplaceError::Changed)), Ok(Answer::Changed)));
     }
 }

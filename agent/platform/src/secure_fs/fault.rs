@@ -126,7 +126,9 @@ pub enum ReplaceError {
     /// Writes of the user crossed ours, and it is not sure that his programs have seen all of them: the newest stands
     /// in the file, and one of them (the same, where a program may be about to save over it) was kept beside it, so
     /// that nothing is lost.
-    #[error("was changed several times meanwhile: look at {} beside it", .kept.display())]
+    #[error(
+        "was changed several times meanwhile: look at the file beside it whose name begins with `.mcpolicy.`"
+    )]
     Conflict {
         /// The file that holds that content, relative to the home.
         kept: PathBuf,

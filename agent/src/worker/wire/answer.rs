@@ -51,7 +51,7 @@ enum WireAnswer {
     Absent,
     Drafted { bytes: Blob, removed: Vec<Vec<WirePiece>>, held: WireHeld },
     Done,
-    Committed,
+    Committed { leftover: bool },
     Changed,
     Conflict(String),
     Digest { sha256: String, length: u64 },
@@ -224,7 +224,7 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
             held: held_of(&draft.held),
         },
         Answer::Done => WireAnswer::Done,
-        Answer::Committed => WireAnswer::Committed,
+        Answer::Committed { leftover } => WireAnswer::Committed { leftover: *leftover },
         Answer::Changed => WireAnswer::Changed,
         Answer::Conflict(why) => WireAnswer::Conflict(why.clone()),
         Answer::Digest { sha256, length } => WireAnswer::Digest { sha256: sha256.clone(), length: *length },
@@ -278,7 +278,7 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
             Answer::Drafted(Box::new(draft))
         }
         WireAnswer::Done => Answer::Done,
-        WireAnswer::Committed => Answer::Committed,
+        WireAnswer::Committed { leftover } => Answer::Committed { leftover },
         WireAnswer::Changed => Answer::Changed,
         WireAnswer::Conflict(why) => Answer::Conflict(claims.text(&why)),
         WireAnswer::Digest { sha256, length } => {
