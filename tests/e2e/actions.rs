@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use mcpolicy_tests::private::set_mode;
 use serde_json::{Value, json};
 
 use crate::enforce::{Site, actions, npx, own, policy, rule};
@@ -263,14 +264,13 @@ fn approvals_that_could_not_be_cleaned_with_their_server_are_cleaned_by_the_next
         let servers = json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}});
         put(site, "proj/.mcp.json", &servers.to_string());
         put(site, "proj/.claude/settings.local.json", APPROVING);
-        // a second name: an edit would cut the file off from it
+        // its owner may not read it
         let approvals = site.machine.home().join("proj/.claude/settings.local.json");
-        let second = site.machine.home().join("second-name");
-        fs::hard_link(approvals, &second).unwrap();
+        set_mode(&approvals, 0);
         let output = site.enforce_with(&[]);
         assert_eq!(output.status.code(), Some(1));
+        set_mode(&approvals, 0o600);
         assert_eq!(site.read("proj/.claude/settings.local.json"), APPROVING);
-        fs::remove_file(&second).unwrap();
         let pass = site.enforce();
         assert_eq!(actions(&pass), [of("approval", "evil")], "{pass}");
         let left = "{\n  \"enabledMcpjsonServers\": [\"good\"],\n  \"theme\": \"dark\"\n}\n";

@@ -211,6 +211,74 @@ fn a_read_only_file_that_is_mounted_by_itself_is_told_and_done_when_it_is_no_mou
     );
 }
 
+/// Whoever asks by server is told that it stayed, by which code, and why.
+#[test]
+fn the_journal_answers_for_a_server_that_could_not_be_removed() {
+    let Some(scene) = Scene::new() else { return };
+    let huge = format!("{}{}", scene.old.replace("bad", "padded"), " ".repeat(17 << 20));
+    put(&scene.site, ("ann", ANN), "huge/.cursor/mcp.json", &huge);
+    let script = "need 'no immutable flag' chattr +i $home/.cursor/mcp.json
+        mkdir -p $state; pass first; chattr -i $home/.cursor/mcp.json";
+    let Some(told) = scene.run(script) else { return };
+    let first = told.pass("first");
+    assert_eq!(first.code, 1, "{}", first.said);
+    let log = |server: &str| {
+        let output = scene.site.run(&["log", "--server", server, "--user", "ann", "--json"]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let bad = log("bad");
+    assert!(bad.contains("/home/ann/.cursor/mcp.json") && bad.contains("not-allowed"), "{bad}");
+    assert!(bad.contains("immutable flag") && bad.contains("\"outcome\":\"failed\""), "{bad}");
+    let all = String::from_utf8(scene.site.run(&["log", "--user", "ann"]).stdout).unwrap();
+    let told = "/home/ann/huge/.cursor/mcp.json could not be read";
+    assert!(all.contains("not-done") && all.contains(told), "{all} {}", first.said);
+    assert!(first.said["notices"].to_string().contains(told), "{}", first.said);
+}
+
+#[test]
+fn a_restore_that_the_system_refuses_is_told_and_done_when_it_is_possible() {
+    let Some(mut scene) = Scene::new() else { return };
+    let Some(told) = scene.run("pass zeroth") else { return };
+    assert_eq!(told.pass("zeroth").of("ann").0, "applied");
+    scene.site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
+    let script = "need 'no immutable flag' chattr +i $home/.cursor/mcp.json
+        pass first; keep first; chattr -i $home/.cursor/mcp.json; pass second; keep second";
+    let Some(told) = scene.run(script) else { return };
+    let first = told.pass("first");
+    let restored = first.said["restored"].as_array().unwrap();
+    let anns = restored.iter().find(|one| one["path"] == format!("/home/ann/{FILE}")).unwrap();
+    assert_eq!((first.code, &anns["outcome"]), (1, &json!("failed")), "{}", first.said);
+    assert!(anns["detail"].as_str().unwrap().contains("immutable flag"), "{anns}");
+    assert_eq!(fs::read_to_string(&scene.bobs).unwrap(), scene.old, "Bob's is back");
+    let second = told.pass("second");
+    assert_eq!((second.code, told.kept("second").0), (0, scene.old.clone()), "{}", second.said);
+    scene.check_journal();
+}
+
+#[test]
+fn an_old_file_that_cannot_be_removed_is_told_and_swept_by_the_next_pass() {
+    let Some(scene) = Scene::new().filter(|_| has_strace()) else { return };
+    let script = "around=\"strace -f -o /dev/null -P $home/.cursor -e inject=unlinkat:error=EPERM\"; pass first
+        keep first; pass second; keep second; around=; touch $home/.cursor/.mcpolicy.hers; pass third; keep third";
+    let Some(told) = scene.run(script) else { return };
+    let first = told.pass("first");
+    let (outcome, detail) = first.of("ann");
+    assert_eq!((first.code, outcome), (0, "applied"), "{} {}", first.said, first.errors);
+    let (text, beside) = told.kept("first");
+    assert!(!text.contains("bad"), "{text}");
+    let left = beside.lines().find(|name| name.starts_with(".mcpolicy.")).expect("it is there");
+    assert!(detail.contains("in /home/ann/.cursor, under a name that begins with"), "{detail}");
+    // as long as it cannot be removed each pass says so
+    let second = told.pass("second");
+    let notices = second.said["notices"].to_string();
+    assert!(notices.contains("it cannot be removed") && told.kept("second").1.contains(left), "{notices}");
+    let third = told.pass("third");
+    assert_eq!((third.code, &third.said["notices"]), (0, &json!([])), "{}", third.said);
+    // what has not the name that was noted is hers
+    assert_eq!(told.kept("third").1, ".mcpolicy.hers\nmcp.json");
+    scene.check_kept();
+}
+
 /// A home on a disk of its own; `options` say how large.
 fn on_a_disk(options: &str) -> String {
     format!(
@@ -343,6 +411,10 @@ fn an_original_for_which_the_vault_has_no_room_keeps_no_other_from_being_done() 
     let second = told.pass("second");
     assert_eq!((second.code, second.of("ann").0), (0, "applied"), "{} {}", second.said, second.errors);
     assert_eq!((names(&scene.anns), scene.pending()), (vec!["good".to_owned()], 0));
+    // it ended before there was an intent
+    let log = scene.site.run(&["log", "--server", "bad", "--user", "ann"]);
+    let log = String::from_utf8(log.stdout).unwrap();
+    assert!(log.contains("not-done: /home/ann/.cursor/mcp.json: not-allowed; nothing was changed"), "{log}");
     scene.check_kept();
 }
 

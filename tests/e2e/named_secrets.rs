@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::actions::{both, settle};
+use crate::actions::{both, give, settle};
 use crate::enforce::{Site, policy, rule};
 
 const TOKEN: &str = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
@@ -53,11 +53,15 @@ fn a_token_in_a_servers_or_a_folders_name_is_shown_by_no_command() {
         let servers = json!({"mcpServers": {TOKEN: evil()}}).to_string();
         site.machine.file(".cursor/mcp.json", &servers);
         site.machine.file(&format!("proj-{TOKEN}/.cursor/mcp.json"), &servers);
-        // left: a list, of which its client takes nothing; a second name; a file that no edit deals with
+        // left: a list, of which its client takes nothing; a link out of the home
         let list = json!({"mcpServers": [{"name": TOKEN, "command": "npx"}]}).to_string();
         site.machine.file(".claude.json", list);
-        let linked = site.machine.file(&format!("linked-{TOKEN}/.cursor/mcp.json"), &servers);
-        std::fs::hard_link(&linked, site.machine.home().join("second-name")).unwrap();
+        let (away, linked) = (site.machine.root().join("away.json"), format!("linked-{TOKEN}/.cursor"));
+        std::fs::write(&away, &servers).unwrap();
+        give(&site.machine.root(), &away);
+        let folder = site.machine.home().join(linked);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink("/away.json", folder.join("mcp.json")).unwrap();
         settle(site);
         let pass: Value = serde_json::from_str(&said(site, "first", &["enforce"])).unwrap();
         let hidden = "<secret:github-token-classic:";

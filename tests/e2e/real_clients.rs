@@ -125,28 +125,35 @@ fn configure(home: &Path, prefix: &Path) {
     in_project(home, prefix, &lines);
 }
 
-/// Runs shell lines in the project, shut off from the machine; what they print.
-fn in_project(home: &Path, prefix: &Path, lines: &[&str]) -> String {
+/// Runs shell lines in the project of a home, shut off from the machine. Before them come lines that mount folders, as
+/// `$1` and so on. What they print, and what of it is errors.
+fn shut_off(home: &Path, path: &str, (mounts, folders): (&str, &[&Path]), lines: &str) -> (String, String) {
     let script = format!(
-        "set -e\nfor d in {POLICY_FOLDERS}; do if [ -d $d ]; then mount -t tmpfs none $d; fi; done\ncd \"$HOME/proj\"\n{}\n",
-        lines.join("\n")
+        "set -e\nfor d in {POLICY_FOLDERS}; do if [ -d $d ]; then mount -t tmpfs none $d; fi; done\n\
+         {mounts}\ncd \"$HOME/proj\"\n{lines}\n"
     );
-    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", prefix.join("node_modules/.bin").display());
     let output = Command::new("unshare")
-        .args(["--mount", "--net", "bash", "-c", &script])
+        .args(["--mount", "--net", "bash", "-c", &script, "bash"])
+        .args(folders)
         .env_clear()
         .env("HOME", home)
-        .env("PATH", path)
+        .env("PATH", format!("{path}:/usr/local/bin:/usr/bin:/bin"))
         .env("DISABLE_AUTOUPDATER", "1")
         // nothing answers: `mcp list` need not wait for it
         .env("MCP_TIMEOUT", "2000")
         .stdin(Stdio::null())
         .output()
         .expect("unshare runs");
-    let said =
-        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "a client failed: {said}");
-    String::from_utf8(output.stdout).unwrap()
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (said, errors) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{lines}: a client failed: {errors}{said}");
+    (said, errors)
+}
+
+/// Runs shell lines in the project; what they print.
+fn in_project(home: &Path, prefix: &Path, lines: &[&str]) -> String {
+    let path = prefix.join("node_modules/.bin");
+    shut_off(home, &path.to_string_lossy(), ("", &[]), &lines.join("\n")).0
 }
 
 #[test]
@@ -300,27 +307,13 @@ fn at_home(site: &Site, prefix: &Path, line: &str) -> (String, BTreeSet<String>)
     std::fs::remove_dir_all(&started).ok();
     std::fs::create_dir(&started).unwrap();
     // the clients' folder may lie below the /home of this machine
-    let script = format!(
-        "set -e\nfor d in {POLICY_FOLDERS}; do if [ -d $d ]; then mount -t tmpfs none $d; fi; done\n\
-         mount -t tmpfs none /mnt\nmkdir /mnt/clients\nmount --bind \"$1\" /mnt/clients\n\
-         mount --bind \"$2\" /home\ncd \"$HOME/proj\"\n{line}\n"
-    );
-    let output = Command::new("unshare")
-        .args(["--mount", "--net", "bash", "-c", &script, "bash"])
-        .args([prefix, &site.machine.root().join("home")])
-        .env_clear()
-        .env("HOME", "/home/dev")
-        .env("PATH", "/home/dev/bin:/mnt/clients/node_modules/.bin:/usr/local/bin:/usr/bin:/bin")
-        .env("DISABLE_AUTOUPDATER", "1")
-        .env("MCP_TIMEOUT", "2000")
-        .stdin(Stdio::null())
-        .output()
-        .expect("unshare runs");
-    let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {said}");
+    let mounts = "mount -t tmpfs none /mnt\nmkdir /mnt/clients\nmount --bind \"$1\" /mnt/clients\n\
+        mount --bind \"$2\" /home";
+    let (path, folders) =
+        ("/home/dev/bin:/mnt/clients/node_modules/.bin", [prefix, &site.machine.root().join("home")]);
+    let (said, errors) = shut_off(Path::new("/home/dev"), path, (mounts, &folders), line);
     let started = std::fs::read_dir(started).unwrap();
-    (said, started.map(|file| file.unwrap().file_name().into_string().unwrap()).collect())
+    (said + &errors, started.map(|file| file.unwrap().file_name().into_string().unwrap()).collect())
 }
 
 /// A session that ends at once, for it is not logged in; now and then before it has started any server.

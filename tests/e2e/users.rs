@@ -644,8 +644,6 @@ fn a_folder_that_its_user_made_read_only_is_opened_for_the_edit_and_closed_again
 #[test]
 fn what_cannot_be_edited_is_named_with_server_and_rule_and_what_to_do() {
     let Some(site) = site() else { return };
-    let linked = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["bad"]));
-    fs::hard_link(&linked, home(&site, "ann").join("second-name")).unwrap();
     let away = site.machine.root().join("away.json");
     fs::write(&away, servers(&["worse"])).unwrap();
     chown(&away, Some(BOB), Some(BOB)).unwrap();
@@ -658,18 +656,69 @@ fn what_cannot_be_edited_is_named_with_server_and_rule_and_what_to_do() {
     let left = actions(&pass);
     assert!(left.iter().all(|(action, _)| action == "left"), "{pass}");
     let servers: Vec<&str> = left.iter().map(|(_, server)| server.as_str()).collect();
-    assert_eq!(servers, ["bad", "worse", "bad"], "{pass}");
-    for (file, remedy) in pass["files"].as_array().unwrap().iter().zip([
-        "copy it",
-        "put the file itself there",
-        "take that right away",
-    ]) {
+    assert_eq!(servers, ["worse", "bad"], "{pass}");
+    for (file, remedy) in
+        pass["files"].as_array().unwrap().iter().zip(["put the file itself there", "take that right away"])
+    {
         assert_eq!(file["outcome"], "failed");
         assert!(file["detail"].as_str().unwrap().contains(remedy), "{file}");
         assert_eq!(file["actions"][0]["code"], "not-allowed");
     }
     let log = said(&site.run(&["log", "--server", "worse"]));
     assert!(log.contains("not-done") && log.contains("/home/bob/.claude.json: not-allowed"), "{log}");
+}
+
+#[test]
+fn links_that_lead_out_are_left_and_each_pass_says_so() {
+    let Some(site) = site() else { return };
+    let root = site.machine.root();
+    fs::create_dir_all(root.join("srv")).unwrap();
+    // the own one of ann, one that root keeps for all, and one that is not there
+    for (name, owner) in [("anns.json", ANN), ("team.json", 0)] {
+        fs::write(root.join("srv").join(name), servers(&["good", "bad"])).unwrap();
+        chown(root.join("srv").join(name), Some(owner), Some(owner)).unwrap();
+    }
+    for (user, target) in [("ann", "/srv/anns.json"), ("bob", "/srv/team.json"), ("cat", "/srv/none.json")] {
+        symlink(target, home(&site, user).join(".claude.json")).unwrap();
+    }
+    for pass in 0..2 {
+        let output = site.enforce_with(&[]);
+        let said_of: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{pass}: {said_of}");
+        let bad = ("left".to_owned(), "bad".to_owned());
+        assert_eq!(actions(&said_of), [bad.clone(), bad], "{said_of}");
+        for (user, name) in [("ann", "anns.json"), ("bob", "team.json")] {
+            assert_eq!(names(&root.join("srv").join(name)), ["bad", "good"]);
+            assert!(fs::symlink_metadata(home(&site, user).join(".claude.json")).unwrap().is_symlink());
+            let log = said(&site.run(&["log", "--server", "bad", "--user", user, "--json"]));
+            assert_eq!(log.lines().filter(|line| line.contains("not-done")).count(), pass + 1, "{log}");
+            assert!(log.contains(&format!("/home/{user}/.claude.json: not-allowed")), "{log}");
+        }
+    }
+}
+
+/// A client that has the file by one name must not be kept from its policy by another, which is anybody's to make.
+#[test]
+fn a_file_with_two_names_is_edited_at_its_clients_and_stays_as_it_is_at_the_other() {
+    let Some(mut site) = site() else { return };
+    let text = servers(&["good", "bad"]);
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &text);
+    let second = site.machine.root().join("shared-by-all");
+    fs::hard_link(&file, &second).unwrap();
+    let pass = site.enforce();
+    assert_eq!(names(&file), ["good"], "{pass}");
+    assert_eq!(fs::read_to_string(&second).unwrap(), text);
+    let (one, other) = (fs::metadata(&file).unwrap(), fs::metadata(&second).unwrap());
+    assert_eq!((one.nlink(), other.nlink(), one.uid(), other.uid()), (1, 1, ANN, ANN));
+    assert!(pass["files"][0]["detail"].as_str().unwrap().contains("had 2 names"), "{pass}");
+    let log = said(&site.run(&["log", "--server", "bad"]));
+    assert!(log.contains("applied") && log.contains("had 2 names"), "{log}");
+    // nothing is left to do, and what was taken out comes back into the file of its client alone
+    assert_eq!(actions(&site.enforce()), []);
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
+    site.enforce();
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    assert_eq!(fs::metadata(&second).unwrap().nlink(), 1);
 }
 
 #[test]

@@ -111,18 +111,55 @@ fn attack_device_node() {
 #[test]
 fn attack_hard_link_to_another_file() {
     let folder = Folder::new();
-    folder.file("mine", "x");
-    fs::hard_link(folder.at("mine"), folder.at("second")).unwrap();
-    assert_eq!(folder.refused("mine"), Fault::HardLinked { links: 2 });
-    // to a file of somebody else's: the owner is told first, and its other name is never touched
-    fs::hard_link(folder.canary(), folder.at(".claude.json")).unwrap();
-    let fault = folder.refused(".claude.json");
+    folder.file("mine", "old").directory("d");
+    fs::hard_link(folder.at("mine"), folder.at("d/second")).unwrap();
+    let inode = fs::metadata(folder.at("mine")).unwrap().ino();
+    let original = folder.open("mine").unwrap();
+    assert_eq!((original.names(), original.bytes()), (2, &b"old"[..]));
+    let replaced = original.replace(b"new").expect("replaced");
+    assert_eq!((replaced.atomic, replaced.left), (true, None));
+    // never written through: the other name is the old file, untouched, and this one a file of its own
+    let (mine, second) = (folder.at("mine"), fs::metadata(folder.at("d/second")).unwrap());
+    assert_eq!((folder.text("mine"), folder.text("d/second")), ("new".to_owned(), "old".to_owned()));
+    assert_eq!((second.ino(), second.nlink()), (inode, 1));
+    assert_eq!(fs::metadata(&mine).unwrap().nlink(), 1);
     assert_eq!(
-        fault,
-        if is_root() { Fault::ForeignOwner { uid: 0 } } else { Fault::HardLinked { links: 2 } }
+        (folder.names(""), folder.names("d")),
+        (vec!["d".into(), "mine".into()], vec!["second".into()])
     );
-    fs::remove_file(folder.at("second")).unwrap();
-    folder.open("mine").expect("one name again");
+    // taken away, it goes from this name alone
+    fs::hard_link(&mine, folder.at("d/third")).unwrap();
+    folder.open("mine").unwrap().remove_as(&TempName::random().unwrap()).expect("removed");
+    assert_eq!((folder.names(""), folder.text("d/third")), (vec!["d".to_owned()], "new".to_owned()));
+}
+
+#[test]
+fn attack_hard_link_to_a_file_of_somebody_elses() {
+    if !common::needs_root("attack_hard_link_to_a_file_of_somebody_elses") {
+        return;
+    }
+    let folder = Folder::new();
+    fs::hard_link(folder.canary(), folder.at(".claude.json")).unwrap();
+    assert_eq!(folder.refused(".claude.json"), Fault::ForeignOwner { uid: 0 });
+    // and where the name of the user's own file becomes one of it after that file was judged
+    folder.file("mine", "old");
+    let original = folder.open("mine").unwrap();
+    fs::remove_file(folder.at("mine")).unwrap();
+    fs::hard_link(folder.canary(), folder.at("mine")).unwrap();
+    assert_eq!(original.replace(b"new"), Err(ReplaceError::Changed));
+    assert_eq!(fs::metadata(folder.canary()).unwrap().nlink(), 3, "nothing was taken from it");
+}
+
+#[test]
+fn a_write_through_another_name_in_the_middle_of_an_edit_is_seen() {
+    let folder = Folder::new();
+    folder.file("a", "old");
+    fs::hard_link(folder.at("a"), folder.at("b")).unwrap();
+    let original = folder.open("a").unwrap();
+    fs::write(folder.at("b"), "his").unwrap();
+    assert_eq!(original.replace(b"new"), Err(ReplaceError::Changed));
+    assert_eq!((folder.text("a"), folder.text("b")), ("his".to_owned(), "his".to_owned()));
+    assert_eq!(fs::metadata(folder.at("a")).unwrap().nlink(), 2, "it is one file still");
 }
 
 #[test]
@@ -275,7 +312,9 @@ fn cve_2021_44730_a_hard_link_is_not_taken_for_the_file() {
     let folder = Folder::new();
     folder.file("trusted", "x");
     fs::hard_link(folder.at("trusted"), folder.at("snap-confine")).unwrap();
-    assert_eq!(folder.refused("snap-confine"), Fault::HardLinked { links: 2 });
+    // what is done to the one name is not done to the other
+    folder.open("snap-confine").unwrap().replace(b"y").expect("replaced");
+    assert_eq!((folder.text("trusted"), folder.text("snap-confine")), ("x".to_owned(), "y".to_owned()));
 }
 
 #[test]

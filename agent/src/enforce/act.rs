@@ -18,7 +18,7 @@ use super::plan::{FilePlan, Plan, Target, Wish, plan_knowing};
 use super::swap::{Swap, Try};
 use crate::assess::{Assessed, assess};
 use crate::discover::source::Source;
-use crate::journal::{Action, End, Event, Journal, JournalError, What};
+use crate::journal::{Action, End, Journal, JournalError};
 use crate::judge::Judge;
 use crate::pipeline::{Ground, Outcome, SourceResult};
 use crate::vault::{Item, Taken, Vault, VaultError};
@@ -56,6 +56,8 @@ pub struct Acted {
     pub item: Option<String>,
     /// Entries that are out of the file now.
     pub gone: Vec<Gone>,
+    /// The journal has an intent of it.
+    pub in_journal: bool,
 }
 
 impl Acted {
@@ -69,6 +71,7 @@ impl Acted {
             detail: String::new(),
             item: None,
             gone: Vec::new(),
+            in_journal: false,
         }
     }
 }
@@ -133,41 +136,6 @@ impl Hands<'_, '_, '_> {
             ),
             ..acted
         }))
-    }
-
-    /// What was not done, with the servers and rules that it was about: a file that cannot be opened says nothing of them.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
-    pub fn named(&mut self, acted: Acted, file: &FilePlan, outcome: &Outcome) -> Result<Acted, ActError> {
-        if acted.end != End::Failed || !acted.actions.is_empty() {
-            return Ok(acted);
-        }
-        let targets = file.targets.iter().take(MAX_NOT_DONE);
-        let actions: Vec<Action> =
-            targets.map(|target| self.action(&outcome.entries[target.entry], LEFT)).collect();
-        let source = &outcome.sources[file.source].source;
-        let user = source.home.map_or_else(String::new, |at| self.ground.homes[at].user.clone());
-        let path = self.redactor.name(&source.path.to_string_lossy());
-        let why = self.redactor.name(&acted.detail);
-        let mut said = Vec::new();
-        for action in &actions {
-            let rule = action.rule.as_deref().map_or_else(String::new, |rule| format!(", rule {rule}"));
-            said.push(Event {
-                user: user.clone(),
-                server: action.server.clone(),
-                ..Event::new(NOT_DONE, format!("{path}: {}{rule}; {why}", action.code))
-            });
-        }
-        let more = file.targets.len() - actions.len();
-        if more > 0 {
-            let detail = format!("{path}: as many more; {why}");
-            said.push(Event { user, count: Some(more as u64), ..Event::new(NOT_DONE, detail) });
-        }
-        for event in said {
-            self.journal.append(self.now, What::Event(event))?;
-        }
-        Ok(Acted { actions, ..acted })
     }
 
     fn attempt(&mut self, at: usize, source: &Source) -> Result<Try, ActError> {
@@ -429,13 +397,6 @@ impl Hands<'_, '_, '_> {
         }
     }
 }
-
-/// What is said of an entry that stays though it is denied.
-const LEFT: &str = "left";
-/// The code of the same in the journal.
-const NOT_DONE: &str = "not-done";
-/// Most entries of one file of which it is said one by one.
-const MAX_NOT_DONE: usize = 20;
 
 /// Longest name of a server in the journal, in bytes.
 const MAX_NAME: usize = 256;

@@ -102,7 +102,9 @@ impl Hands<'_, '_, '_> {
         for ((client, template), entries) in self.approvals_of(source, gone) {
             let (declared, others) = (Vec::new(), Vec::new());
             let aside = Aside { client, keeping: Keeping::Approvals, template, declared, others };
-            all.extend(self.settle_all(at, source, aside, entries)?);
+            for one in self.settle_all(at, source, aside, entries)? {
+                all.push(self.named_whole(one, source)?);
+            }
         }
         Ok(all)
     }

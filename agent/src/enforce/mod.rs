@@ -7,6 +7,8 @@ pub mod aside;
 pub mod house;
 pub mod known;
 pub mod last_allowed;
+mod leftovers;
+mod not_done;
 pub mod owned;
 pub mod pass;
 pub mod pin;

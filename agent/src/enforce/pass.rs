@@ -1,5 +1,7 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
+mod tell;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,13 +18,14 @@ use super::act::{ActError, Acted, Hands};
 use super::activation::{self, Activation, Removals};
 use super::house::House;
 use super::known::{self, Knowledge};
+use super::leftovers;
 use super::plan::{self, FilePlan, Known, Plan, Target};
 use super::remembered::Remembered;
 use super::replay::{Replayed, end_unannounced, replay};
 use super::requests;
 use super::restore::{Asked, FILE_IS_GONE, Restored};
 use super::turns::{Turns, in_turn};
-use super::unseen::{Unseen, unseen};
+use super::unseen::unseen;
 use crate::discover::source::Source;
 use crate::gap::Gap;
 use crate::ground;
@@ -35,6 +38,7 @@ use crate::settings::Settings;
 use crate::vault::{Item, Vault};
 use crate::worker::homes::Homes;
 use crate::worker::{Failure, is_too_much};
+use tell::{tell_failed, tell_unfinished, tell_unseen};
 
 /// What a pass stands on.
 pub struct Setting<'a> {
@@ -240,7 +244,9 @@ fn act_on_all(
             true => hands.act(*at, &file.source),
             false => hands.take_unparseable(*at, &file.source),
         });
-        acted.extend(done.transpose()?);
+        if let Some(done) = done.transpose()? {
+            acted.push(hands.named_whole(done, &file.source)?);
+        }
     }
     acted.extend(due);
     let restored = restore_allowed(hands, under, turns)?;
@@ -259,10 +265,12 @@ fn act_on(
     let is_off = |target: &Target| hands.knowledge.is_off(source, &outcome.entries[target.entry].entry);
     let all_off = file.targets.iter().all(is_off);
     // where the file is edited instead, nothing is left undone
-    acted.extend(switched.into_iter().map(|one| match one.end {
-        End::Failed if !all_off => Acted { end: End::Skipped, ..one },
-        _ => one,
-    }));
+    for one in switched {
+        acted.push(match one.end {
+            End::Failed if !all_off => Acted { end: End::Skipped, ..one },
+            _ => hands.named(one, file, outcome)?,
+        });
+    }
     if all_off {
         return Ok(());
     }
@@ -301,87 +309,6 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> (Outcome,
     outcome.gaps.sort();
     outcome.gaps.dedup();
     (outcome, asked)
-}
-
-/// Says what was not looked at: files and folders, and homes that were here before. Whether anything of it may hold
-/// servers that this pass ought to have judged.
-fn tell_unseen(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    unseen: &[Unseen],
-    opened: &mut Opened,
-) -> Result<bool, ActError> {
-    let ground = on.ground;
-    for one in unseen {
-        let event = one.event(on);
-        let said = setting.redactor.name(&event.detail);
-        opened.journal.append(setting.now, What::Event(Event { detail: said, ..event }))?;
-        opened.notices.push(one.said.clone());
-    }
-    let (items, _) = opened.vault.items()?;
-    let is_here = |home: &str| ground.homes.iter().any(|known| known.layout.home == Path::new(home));
-    let mut gone: BTreeMap<String, usize> = BTreeMap::new();
-    for item in items.into_iter().filter(|item| item.is_open() && !is_here(&item.home)) {
-        *gone.entry(item.home).or_default() += 1;
-    }
-    for (home, count) in gone {
-        opened.notices.push(format!(
-            "the home {home} is not there: nothing was looked at in it, and {count} of its originals wait in the \
-             vault; mount it, or purge them if it is gone for good"
-        ));
-    }
-    Ok(unseen.iter().any(|one| one.is_incomplete))
-}
-
-/// Says of each home that gave no answer that it did not.
-fn tell_failed(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    opened: &mut Opened,
-) -> anyhow::Result<Vec<(String, Failure)>> {
-    let mut failed = Vec::new();
-    for (at, failure) in on.homes.failed() {
-        let home = &on.ground.homes[at];
-        let path = home.layout.home.display();
-        let times = opened.remembered.unanswered(&home.user);
-        let detail = match times {
-            0 | 1 => format!("the home {path} is not done: {failure}"),
-            _ => format!("the home {path} is not done, {times} passes in a row: {failure}"),
-        };
-        let said = setting.redactor.name(&detail);
-        let event = Event {
-            user: home.user.clone(),
-            count: (times > 0).then_some(times),
-            ..Event::new("worker-failed", said)
-        };
-        opened.journal.append(setting.now, What::Event(event))?;
-        opened.notices.push(detail);
-        failed.push((home.user.clone(), failure));
-    }
-    Ok(failed)
-}
-
-/// Says of each home whose time was not enough how much is left. Their users.
-fn tell_unfinished(
-    setting: &Setting<'_>,
-    ground: &Ground,
-    turns: &Turns,
-    opened: &mut Opened,
-) -> Result<Vec<String>, ActError> {
-    let mut unfinished = Vec::new();
-    for (at, count) in turns.left() {
-        let home = &ground.homes[at];
-        let detail = format!(
-            "the home {} had {} s of this pass and needs more: {count} files and originals of it wait for the next",
-            home.layout.home.display(),
-            setting.settings.enforcement.home_seconds
-        );
-        let event = Event { user: home.user.clone(), ..Event::new("home-unfinished", &detail) };
-        opened.journal.append(setting.now, What::Event(event))?;
-        opened.notices.push(detail);
-        unfinished.push(home.user.clone());
-    }
-    Ok(unfinished)
 }
 
 /// Puts one item back, as far as the policy that acts allows it.
@@ -552,6 +479,7 @@ fn finish_broken(setting: &Setting<'_>, on: On<'_, '_>, opened: &mut Opened) -> 
         opened.replayed.push(replayed);
     }
     end_unannounced(on.homes, &opened.vault)?;
+    leftovers::sweep(on.homes, &opened.vault, &mut opened.notices)?;
     let (remembered, wrong) = Remembered::load(&setting.state.join("remembered.json"))
         .context("cannot read what was allowed before, remembered.json of the state folder")?;
     opened.remembered = remembered;
@@ -729,11 +657,16 @@ fn with_mode(
     Ok((in_force, mode))
 }
 
-/// Whether everything that was planned is done.
+fn is_done(end: End) -> bool {
+    matches!(end, End::Applied | End::Skipped)
+}
+
+/// Whether everything that was planned is done, and what is allowed again is back.
 pub fn is_complete(passed: &Passed) -> bool {
     passed.failed.is_empty()
         && passed.unfinished.is_empty()
         && !passed.policy_waits
         && !passed.is_partial
-        && passed.acted.iter().all(|acted| matches!(acted.end, End::Applied | End::Skipped))
+        && passed.acted.iter().map(|acted| acted.end).all(is_done)
+        && passed.restored.iter().map(|(_, restored)| restored.end).all(is_done)
 }

@@ -6,11 +6,13 @@ use jiff::Timestamp;
 use mcpolicy_platform::secure_fs::TempName;
 
 use super::act::ActError;
+use super::leftovers;
+use super::swap::intent;
 use crate::journal::{End, Intent, Journal, Outcome as Ended, What};
 use crate::kept_path::KeptPath;
-use crate::vault::{Item, State, Taken, Vault, VaultError, digest_of};
+use crate::vault::{Item, Leftover, State, Taken, Vault, VaultError, digest_of, other_names};
+use crate::worker::Standing;
 use crate::worker::homes::Homes;
-use crate::worker::{Broken, Standing};
 
 /// What became of an edit that was broken off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +38,13 @@ pub fn replay(
     now: Timestamp,
 ) -> Result<Replayed, ActError> {
     let (number, intent) = intent;
-    let (end, detail) = told(standing(homes, intent), intent);
+    let (end, mut detail) = told(standing(homes, intent), intent);
     match vault.item(&intent.vault) {
         // the original is needed as long as the file may be the new one
         Ok(item) if item.state == State::Pending && end == End::Failed => vault.forget(&item)?,
         Ok(item) if item.state == State::Pending => {
+            let others = other_names(item.names).filter(|_| end == End::Applied);
+            detail.extend(others.map(|others| format!("; {others}")));
             vault.update(&Item { state: State::Quarantined, ..item })?;
         }
         // a restore: what is back is not put back once more
@@ -59,17 +63,7 @@ pub fn replay(
 pub fn end_unannounced(homes: &Homes<'_>, vault: &Vault) -> Result<(), ActError> {
     for item in vault.items()?.0.into_iter().filter(|item| item.state == State::Pending) {
         let Ok(temporary) = TempName::random() else { continue };
-        let unannounced = Intent {
-            user: item.user.clone(),
-            path: item.path.to_string(),
-            path_base64: item.path.base64(),
-            before: item.original.clone(),
-            after: item.edited.clone(),
-            vault: item.id.clone(),
-            home: item.home.clone(),
-            temporary: temporary.as_str().to_owned(),
-            actions: Vec::new(),
-        };
+        let unannounced = intent(&item, (&item.original, &item.edited), &temporary, Vec::new());
         match standing(homes, &unannounced) {
             Standing::Before => vault.forget(&item)?,
             // should its intent have been lost with a part of the journal, this is the only original
@@ -101,18 +95,14 @@ fn restored(vault: &Vault, mut item: Item, intent: &Intent) -> Result<(), VaultE
 
 /// What became of the file; a leftover is removed, or put back if it holds what the user wrote.
 fn standing(homes: &Homes<'_>, intent: &Intent) -> Standing {
-    let (home, path) =
-        (Path::new(&intent.home), KeptPath::with_bytes(&intent.path, intent.path_base64.as_deref()));
-    let (Some(at), Ok(relative)) = (homes.index_of(home), path.path().strip_prefix(home)) else {
-        return Standing::Unknown;
-    };
-    let broken = Broken {
-        relative: relative.to_owned(),
+    let path = KeptPath::with_bytes(&intent.path, intent.path_base64.as_deref());
+    let left = Leftover {
         temporary: intent.temporary.clone(),
         before: intent.before.clone(),
         after: intent.after.clone(),
     };
-    homes.replay(at, &broken)
+    leftovers::broken(homes, (&intent.home, path.path()), &left)
+        .map_or(Standing::Unknown, |(at, broken)| homes.replay(at, &broken))
 }
 
 /// How it ended, and what that means.
@@ -127,11 +117,10 @@ fn told(standing: Standing, intent: &Intent) -> (End, String) {
             format!("and the file has been written since: what stands there is judged; {original}"),
         ),
         Standing::Kept => {
-            let kept = Path::new(&intent.path).with_file_name(&intent.temporary);
+            let kept = leftovers::beside(Path::new(&intent.path));
             let what = format!(
-                "between two writes of its user: the newest is in place, and {} holds the other; take from it what is \
-                 missing, and remove it",
-                kept.display()
+                "between two writes of its user: the newest is in place, and the other {kept}; take from it what is \
+                 missing, and remove it"
             );
             (End::Conflict, what)
         }
@@ -201,6 +190,7 @@ mod tests {
                 path: Path::new("/home/ann/mcp.json"),
                 found_as: Path::new("/home/ann/mcp.json"),
                 client: "cursor",
+                names: 1,
                 bytes: BEFORE.as_bytes(),
                 edited: after.as_bytes(),
                 entries: vec![taken],
@@ -289,7 +279,7 @@ mod tests {
             (Standing::Other, "judged; its original is in the vault as q-0123456789"),
             (
                 Standing::Kept,
-                "/home/ann/.mcpolicy.0 holds the other; take from it what is missing, and remove it",
+                "the other in /home/ann, under a name that begins with `.mcpolicy.`; take from it what is missing, and remove it",
             ),
             (Standing::Gone, "its original is in the vault as q-0123456789"),
             (Standing::Unknown, "a pass that can judges it"),

@@ -7,14 +7,16 @@ use mcpolicy_clients::edit::{Change, Piece, Place};
 use mcpolicy_platform::secure_fs::TempName;
 
 use super::act::{ActError, Hands, place};
+use super::leftovers;
+use super::swap::{intent, leftover};
 use super::whole::{UNCHANGED, Unfit, Whole, whole_file};
 use super::whole_act::QUARANTINE_FILE;
 use crate::discover::source::Source;
 use crate::inventory::State;
 use crate::journal::Outcome as Ended;
-use crate::journal::{Action, End, Intent, What};
+use crate::journal::{Action, End, What};
 use crate::pipeline::Outcome;
-use crate::vault::{Item, Kept, State as ItemState, Taken, VaultError, digest_of};
+use crate::vault::{Item, Kept, State as ItemState, Taken, VaultError, digest_of, other_names};
 use crate::worker::aside::Keeping;
 use crate::worker::homes::Written;
 use crate::worker::{Opened, is_too_much};
@@ -66,6 +68,8 @@ pub(super) struct PutBack<'p> {
     pub after: Option<&'p [u8]>,
     /// Which entries of the item that brings back.
     pub entries: &'p [usize],
+    /// How many names the open file has.
+    pub names: u64,
 }
 
 /// What comes after a write of the user's that crossed a restore.
@@ -106,7 +110,8 @@ impl Hands<'_, '_, '_> {
         let restored = match self.proposal((home, source), item, &mut opened, asked)? {
             Ok((bytes, entries)) => {
                 let before = digest_of(&opened.bytes);
-                self.put_back(home, item, PutBack { before: &before, after: Some(&bytes), entries: &entries })
+                let (entries, names) = (&entries[..], opened.names);
+                self.put_back(home, item, PutBack { before: &before, after: Some(&bytes), entries, names })
             }
             // what was made of no answer is no verdict: the next pass tries again
             Err(_) if self.homes.has_failed(home) => {
@@ -247,7 +252,7 @@ impl Hands<'_, '_, '_> {
         &mut self,
         home: usize,
         item: &Item,
-        PutBack { before, after, entries }: PutBack<'_>,
+        PutBack { before, after, entries, names }: PutBack<'_>,
     ) -> Result<Restored, ActError> {
         let temporary = match TempName::random() {
             Ok(name) => name,
@@ -265,24 +270,22 @@ impl Hands<'_, '_, '_> {
                 rule: None,
             }
         };
-        let intent = Intent {
-            user: item.user.clone(),
-            path: item.path.to_string(),
-            path_base64: item.path.base64(),
-            before: before.to_owned(),
-            after: digest_of(after.unwrap_or_default()),
-            vault: item.id.clone(),
-            home: item.home.clone(),
-            temporary: temporary.as_str().to_owned(),
-            actions: entries.iter().map(action).collect(),
-        };
+        let digest = digest_of(after.unwrap_or_default());
+        let change = (before, &*digest);
+        let intent = intent(item, change, &temporary, entries.iter().map(action).collect());
         let intent = self.journal.append(self.now, What::Intent(intent))?;
         let written = match after {
             Some(_) => self.homes.commit(home, &temporary),
             None => self.homes.remove(home, &temporary),
         };
+        let mut left = None;
         let (end, detail) = match written {
-            Written::Done => (End::Applied, String::new()),
+            Written::Done { leftover: is_left } => {
+                left = is_left.then(|| leftover(&temporary, change));
+                let beside = is_left.then(|| leftovers::told(item.path.path()));
+                let said: Vec<String> = other_names(names).into_iter().chain(beside).collect();
+                (End::Applied, said.join("; "))
+            }
             Written::Changed => (End::Conflict, format!("the file was changed meanwhile: {AGAIN}")),
             Written::Conflict(why) => (End::Conflict, format!("{why}: {AGAIN}")),
             Written::Failed(detail) => (End::Failed, detail),
@@ -296,6 +299,7 @@ impl Hands<'_, '_, '_> {
             self.now,
             What::Outcome(Ended { intent, outcome: end, detail: self.redactor.name(&detail) }),
         )?;
+        let item = &Item { leftover: left, ..item.clone() };
         let names = if end == End::Applied { self.mark_restored(item, entries)? } else { Vec::new() };
         Ok(Restored { end, entries: names, detail })
     }

@@ -59,7 +59,8 @@ impl Hands<'_, '_, '_> {
             next => {
                 let after = if let Next::Bytes(bytes) = &next { Some(&bytes[..]) } else { None };
                 let before = digest_of(&opened.bytes);
-                self.put_back(home, item, PutBack { before: &before, after, entries: &ready })
+                let names = opened.names;
+                self.put_back(home, item, PutBack { before: &before, after, entries: &ready, names })
             }
         };
         self.homes.close(home);

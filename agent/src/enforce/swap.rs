@@ -5,10 +5,11 @@ use std::path::Path;
 use mcpolicy_platform::secure_fs::TempName;
 
 use super::act::{ActError, Acted, Hands};
+use super::leftovers;
 use super::owned::Owner;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
-use crate::vault::{self, Beside, Item, State, Taken};
+use crate::vault::{self, Beside, Item, Leftover, State, Taken};
 use crate::worker::Opened;
 use crate::worker::homes::Written;
 
@@ -77,6 +78,7 @@ impl Hands<'_, '_, '_> {
                 path: &real,
                 found_as: swap.found_as,
                 client: swap.client,
+                names: swap.opened.names,
                 bytes: &swap.opened.bytes,
                 edited: swap.after.unwrap_or_default(),
                 entries: swap.entries,
@@ -101,24 +103,15 @@ impl Hands<'_, '_, '_> {
                 return self.give_up(&item, None, End::Failed, fault.to_string(), acted).map(Try::Done);
             }
         };
-        let intent = Intent {
-            user: context.user.clone(),
-            path: item.path.to_string(),
-            path_base64: item.path.base64(),
-            before: item.original.clone(),
-            after: item.edited.clone(),
-            vault: item.id.clone(),
-            home: item.home.clone(),
-            temporary: temporary.as_str().to_owned(),
-            actions: acted.actions.clone(),
-        };
+        let intent = intent(&item, (&item.original, &item.edited), &temporary, acted.actions.clone());
         let intent = self.journal.append(self.now, What::Intent(intent))?;
         let written = match swap.after {
             Some(_) => self.homes.commit(swap.home, &temporary),
             None => self.homes.remove(swap.home, &temporary),
         };
-        match written {
-            Written::Done => {}
+        acted.in_journal = true;
+        let left_beside = match written {
+            Written::Done { leftover } => leftover,
             Written::Changed => {
                 let detail = CHANGED.to_owned();
                 return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Again);
@@ -139,16 +132,21 @@ impl Hands<'_, '_, '_> {
                 let detail = format!("{why}; the next pass looks whether it was changed, and ends it");
                 return Ok(Try::Done(Acted { end: End::Failed, detail, ..acted }));
             }
-        }
-        acted.detail = read_back(self, &item);
-        if let Some(owner) = &swap.owner {
-            let gap = if acted.detail.is_empty() { "" } else { "; " };
-            acted.detail = format!("{}{gap}{}", owned_notice(owner, &real, &item.id), acted.detail);
-        }
+        };
+        let owned = swap.owner.as_ref().map(|owner| owned_notice(owner, &real, &item.id));
+        let read = Some(read_back(self, &item)).filter(|read| !read.is_empty());
+        let left = left_beside.then(|| leftovers::told(&real));
+        acted.detail = [owned, vault::other_names(item.names), left, read]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("; ");
         acted.end = End::Applied;
         acted.item = Some(item.id.clone());
         let considered = Some(self.under.to_owned());
-        self.vault.update(&Item { state: State::Quarantined, considered, ..item })?;
+        let change = (&*item.original, &*item.edited);
+        let leftover = left_beside.then(|| leftover(&temporary, change));
+        self.vault.update(&Item { state: State::Quarantined, considered, leftover, ..item.clone() })?;
         self.outcome(intent, End::Applied, &acted.detail)?;
         Ok(Try::Done(acted))
     }
@@ -175,6 +173,31 @@ impl Hands<'_, '_, '_> {
         self.journal.append(self.now, What::Outcome(Ended { intent, outcome, detail }))?;
         Ok(())
     }
+}
+
+/// The intent to change the file of an item from the bytes of one digest to those of another.
+pub(super) fn intent(
+    item: &Item,
+    (before, after): (&str, &str),
+    temporary: &TempName,
+    actions: Vec<Action>,
+) -> Intent {
+    Intent {
+        user: item.user.clone(),
+        path: item.path.to_string(),
+        path_base64: item.path.base64(),
+        before: before.to_owned(),
+        after: after.to_owned(),
+        vault: item.id.clone(),
+        home: item.home.clone(),
+        temporary: temporary.as_str().to_owned(),
+        actions,
+    }
+}
+
+/// What such a change left beside.
+pub(super) fn leftover(temporary: &TempName, (before, after): (&str, &str)) -> Leftover {
+    Leftover { temporary: temporary.as_str().to_owned(), before: before.to_owned(), after: after.to_owned() }
 }
 
 /// What the user must know whose file was edited though something else owns it too.

@@ -40,6 +40,7 @@ fn try_keep(vault: &Vault, path: &str) -> Result<Item, VaultError> {
         path: Path::new(path),
         found_as: Path::new(path),
         client: "cursor",
+        names: 1,
         bytes: ORIGINAL,
         edited: b"{}",
         entries: vec![entry()],

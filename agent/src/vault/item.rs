@@ -48,6 +48,9 @@ pub struct Item {
     pub found_as: KeptPath,
     /// The client whose location it is.
     pub client: String,
+    /// How many names the file had. The others still lead to the original.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub names: u64,
     /// Digest of the original bytes.
     pub original: String,
     /// Digest of the bytes that took their place.
@@ -62,12 +65,29 @@ pub struct Item {
     /// Only the pieces are left: the object of this digest holds them one after the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shrunk: Option<String>,
+    /// Which of the items that were taken at the same time it is: those of one file are undone in the reverse order.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub turn: u64,
+    /// A file of ours that could not be removed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leftover: Option<Leftover>,
     /// Approvals of what was taken out, in other files, are not known to be gone yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approvals_due: bool,
     /// Digest of the policy under which a restore was last considered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub considered: Option<String>,
+}
+
+/// A temporary file that a change left beside its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Its name.
+    pub temporary: String,
+    /// Digest of the bytes that the change displaced.
+    pub before: String,
+    /// Digest of the bytes that took their place.
+    pub after: String,
 }
 
 /// What was changed in a file that keeps something about entries of another.
@@ -112,6 +132,30 @@ pub struct Taken {
     /// It was put back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restored: bool,
+}
+
+/// What is to be known of the other names of a file that was replaced; nothing where it had but one.
+pub fn other_names(names: u64) -> Option<String> {
+    (names > 1).then(|| {
+        format!(
+            "the file had {names} names: this one leads to a new file now, and what is written through the others, which \
+             keep what was in it, does not come here any more"
+        )
+    })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde hands it over")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde hands it over")]
+fn is_one(names: &u64) -> bool {
+    *names == 1
 }
 
 impl Item {

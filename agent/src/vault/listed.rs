@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use super::Item;
 
 /// The descriptions, as they are on the disk.
@@ -30,8 +32,14 @@ impl Listed {
     /// All, oldest first.
     pub(super) fn items(&self) -> Vec<Item> {
         let mut items: Vec<Item> = self.items.values().cloned().collect();
-        items.sort_by(|a, b| (a.taken, &a.id).cmp(&(b.taken, &b.id)));
+        items.sort_by(|a, b| (a.taken, a.turn, &a.id).cmp(&(b.taken, b.turn, &b.id)));
         items
+    }
+
+    /// The turn of an item that is taken now: after all that were taken at the same time.
+    pub(super) fn next_turn(&self, now: Timestamp) -> u64 {
+        let same = self.items.values().filter(|item| item.taken == now);
+        same.map(|item| item.turn + 1).max().unwrap_or(0)
     }
 
     pub(super) fn damaged(&self) -> &[PathBuf] {

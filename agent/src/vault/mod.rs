@@ -28,7 +28,7 @@ use crate::kept_path::KeptPath;
 use disk::failed;
 use listed::Listed;
 
-pub use item::{Beside, Item, State, Taken};
+pub use item::{Beside, Item, Leftover, State, Taken, other_names};
 pub use keeping::{Limits, Pruned};
 
 /// Largest object, in bytes: no file that is edited is larger.
@@ -97,6 +97,8 @@ pub struct Original<'a> {
     pub found_as: &'a Path,
     /// The client whose location it is.
     pub client: &'a str,
+    /// How many names it has.
+    pub names: u64,
     /// Its bytes.
     pub bytes: &'a [u8],
     /// The bytes that are to take their place.
@@ -185,12 +187,15 @@ impl Vault {
             path,
             found_as: KeptPath::of(original.found_as),
             client: original.client.to_owned(),
+            names: original.names,
             original: digest,
             edited,
             entries: original.entries,
             beside: original.beside,
             state: State::Pending,
             shrunk: None,
+            turn: self.with_listed(|listed| listed.next_turn(now))?,
+            leftover: None,
             approvals_due: original.approvals_due,
             considered: None,
         };
@@ -258,7 +263,7 @@ impl Vault {
         serde_json::from_slice(&bytes).map_err(|_| VaultError::Damaged { path })
     }
 
-    /// All items, oldest first, and the files that are damaged.
+    /// All items, in the order in which they were taken, and the files that are damaged.
     ///
     /// # Errors
     /// The folder cannot be listed.

@@ -35,6 +35,7 @@ pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> I
         path: Path::new(path),
         found_as: Path::new(path),
         client: "cursor",
+        names: 1,
         bytes,
         edited: EDITED,
         entries: vec![entry()],
@@ -110,6 +111,20 @@ fn the_oldest_go_first_and_pending_ones_never() {
     let by_size = vault.prune(Limits { most_bytes: enough.most_bytes - 1, ..enough }).unwrap();
     assert_eq!(ids(&by_size.items), [middle.id]);
     assert_eq!(ids(&vault.items().unwrap().0), [pending.id, young.id]);
+}
+
+/// Edits of one file are undone in the reverse order, which its id, a digest, says nothing of.
+#[test]
+fn items_that_were_taken_at_the_same_time_keep_their_order() {
+    let folder = folder();
+    let now = at("2026-11-21T10:00:00Z");
+    let mut kept = Vec::new();
+    for opening in 0..2_u8 {
+        let vault = Vault::open(folder.path()).unwrap();
+        kept.extend((0..6_u8).map(|n| proved(&vault, keep(&vault, "/a", &[opening * 10 + n; 80], now)).id));
+        let ids: Vec<String> = vault.items().unwrap().0.into_iter().map(|item| item.id).collect();
+        assert_eq!(ids, kept);
+    }
 }
 
 #[test]
@@ -196,6 +211,7 @@ fn cve_2023_42456_no_path_is_made_of_a_users_name() {
             path: Path::new("../../../x"),
             found_as: Path::new("../x"),
             client: "../client",
+            names: 1,
             bytes: user.as_bytes(),
             edited: EDITED,
             entries: vec![entry()],

@@ -133,6 +133,7 @@ impl<'r> Core<'r> {
             }
             Request::DigestOf(source) => self.digest_of(&source),
             Request::Replay(broken) => Ok(Answer::Found(self.replay(&broken))),
+            Request::Sweep(broken) => self.sweep(&broken),
             Request::Around(source) => self.around(&source),
             Request::Kept(aside) => Ok(Answer::Kept(self.place().kept(&aside))),
             Request::OpenKept { aside, path } => self.open_kept(aside, &path),
@@ -223,6 +224,7 @@ impl<'r> Core<'r> {
             path: file.as_ref().map_or_else(|| relative.clone(), |file| file.path().to_owned()),
             held: held(&source, &bytes),
             existed: file.is_some(),
+            names: file.as_ref().map_or(1, Original::names),
             bytes: bytes.clone(),
         };
         self.open =
@@ -270,6 +272,7 @@ impl<'r> Core<'r> {
             path: file.as_ref().map_or_else(|| relative.clone(), |file| file.path().to_owned()),
             held: nothing_held(),
             existed: file.is_some(),
+            names: file.as_ref().map_or(1, Original::names),
             bytes: bytes.clone(),
         };
         self.open =
@@ -311,14 +314,14 @@ impl<'r> Core<'r> {
     fn commit(&mut self, temporary: &TempName) -> Result<Answer, String> {
         let open = self.open.as_ref().ok_or_else(nothing_open)?;
         written(match &open.file {
-            Some(file) => file.replace_as(&open.base, temporary).map(drop),
-            None => open.make(temporary),
+            Some(file) => file.replace_as(&open.base, temporary).map(|replaced| replaced.left.is_some()),
+            None => open.make(temporary).map(|()| false),
         })
     }
 
     fn remove(&self, temporary: &TempName) -> Result<Answer, String> {
         let file = self.open.as_ref().and_then(|open| open.file.as_ref()).ok_or_else(nothing_open)?;
-        written(file.remove_as(temporary))
+        written(file.remove_as(temporary).map(|()| false))
     }
 
     fn digest_of(&self, source: &Source) -> Result<Answer, String> {
@@ -343,6 +346,21 @@ impl<'r> Core<'r> {
         }
     }
 
+    fn sweep(&self, broken: &Broken) -> Result<Answer, String> {
+        let home = self.home()?;
+        if clean(&home, broken) {
+            return Err(
+                "it holds what its user wrote; take from it what is missing, and remove it".to_owned()
+            );
+        }
+        let folder = broken.relative.parent().unwrap_or(Path::new(""));
+        match home.open_file(&folder.join(&broken.temporary), MAX_BYTES) {
+            Err(Fault::NotFound) => Ok(Answer::Done),
+            Ok(_) => Err("it cannot be removed".to_owned()),
+            Err(fault) => Err(format!("it {fault}")),
+        }
+    }
+
     fn look(&self, path: &Path) -> Answer {
         let what = seen(&self.spec.machine, path);
         let user_writable = match what {
@@ -353,10 +371,12 @@ impl<'r> Core<'r> {
     }
 }
 
-fn written(replaced: Result<(), ReplaceError>) -> Result<Answer, String> {
+/// Whether the old file is still beside is what is known of a change that was made.
+fn written(replaced: Result<bool, ReplaceError>) -> Result<Answer, String> {
     match replaced {
+        Ok(leftover) => Ok(Answer::Committed { leftover }),
         // what is there since is read back, and looked at at the next pass
-        Ok(()) | Err(ReplaceError::WrittenSince) => Ok(Answer::Committed),
+        Err(ReplaceError::WrittenSince) => Ok(Answer::Committed { leftover: false }),
         Err(ReplaceError::Changed) => Ok(Answer::Changed),
         Err(error @ ReplaceError::Conflict { .. }) => Ok(Answer::Conflict(format!("the file {error}"))),
         Err(ReplaceError::Fault(fault)) => Err(format!("the file {fault}")),
@@ -531,7 +551,10 @@ mod tests {
         assert_eq!(home.text().as_deref(), Some(TEXT), "nothing is written yet");
         assert!(matches!(ask(&mut core, without_a(&opened)), Answer::Drafted(_)));
         assert!(matches!(ask(&mut core, Request::Accept), Answer::Done));
-        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Committed));
+        assert!(matches!(
+            ask(&mut core, Request::Commit(TempName::random().unwrap())),
+            Answer::Committed { .. }
+        ));
         assert_eq!(home.text().as_deref(), Some(WITHOUT_A));
     }
 
@@ -552,13 +575,19 @@ mod tests {
         let home = Home::new();
         let mut core = home.core();
         open(&mut core, home.source());
-        assert!(matches!(ask(&mut core, Request::Remove(TempName::random().unwrap())), Answer::Committed));
+        assert!(matches!(
+            ask(&mut core, Request::Remove(TempName::random().unwrap())),
+            Answer::Committed { .. }
+        ));
         assert_eq!(home.text(), None);
         let opened = open(&mut core, home.source());
         assert!(!opened.existed && opened.bytes.is_empty());
         ask(&mut core, Request::Propose(TEXT.as_bytes().to_vec()));
         ask(&mut core, Request::Accept);
-        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Committed));
+        assert!(matches!(
+            ask(&mut core, Request::Commit(TempName::random().unwrap())),
+            Answer::Committed { .. }
+        ));
         assert_eq!(home.text().as_deref(), Some(TEXT));
     }
 
@@ -618,6 +647,28 @@ mod tests {
         assert!(!beside.exists());
     }
 
+    #[test]
+    fn a_leftover_with_a_further_name_is_cleaned_and_stays_at_that() {
+        let home = Home::new();
+        let temporary = TempName::random().unwrap();
+        let (beside, further) =
+            (home.path().join(".cursor").join(temporary.as_str()), home.path().join("further"));
+        std::fs::write(home.file(), WITHOUT_A).unwrap();
+        // displaced by the exchange, before the crash
+        std::fs::write(&beside, TEXT).unwrap();
+        std::fs::hard_link(&beside, &further).unwrap();
+        let broken = Broken {
+            relative: ".cursor/mcp.json".into(),
+            temporary: temporary.as_str().to_owned(),
+            before: digest_of(TEXT.as_bytes()),
+            after: digest_of(WITHOUT_A.as_bytes()),
+        };
+        let answer = ask(&mut home.core(), Request::Replay(broken));
+        assert!(matches!(answer, Answer::Found(Standing::After)));
+        assert!(!beside.exists());
+        assert_eq!(std::fs::metadata(further).unwrap().len(), TEXT.len() as u64);
+    }
+
     /// What became of an edit that a crash broke off while a user's write went back: what is at the name, what under the
     /// temporary one, and both afterwards.
     fn after_a_crash(
@@ -673,8 +724,8 @@ mod tests {
 
     #[test]
     fn a_write_right_after_the_edit_does_not_undo_that_it_was_made() {
-        let committed = |answer| matches!(answer, Ok(Answer::Committed));
-        assert!(committed(written(Ok(()))) && committed(written(Err(ReplaceError::WrittenSince))));
+        let committed = |answer| matches!(answer, Ok(Answer::Committed { leftover: false }));
+        assert!(committed(written(Ok(false))) && committed(written(Err(ReplaceError::WrittenSince))));
         assert!(matches!(written(Err(ReplaceError::Changed)), Ok(Answer::Changed)));
     }
 }

@@ -173,10 +173,11 @@ impl<'g> Homes<'g> {
     }
 
     fn write(&self, at: usize, request: Request) -> Written {
-        let fits =
-            |answer: &Answer| matches!(answer, Answer::Committed | Answer::Changed | Answer::Conflict(_));
+        let fits = |answer: &Answer| {
+            matches!(answer, Answer::Committed { .. } | Answer::Changed | Answer::Conflict(_))
+        };
         match self.ask(at, request, fits) {
-            Ok(Answer::Committed) => Written::Done,
+            Ok(Answer::Committed { leftover }) => Written::Done { leftover },
             Ok(Answer::Changed) => Written::Changed,
             Ok(Answer::Conflict(why)) => Written::Conflict(why),
             Ok(_) => Written::Unknown(OTHER.to_string()),
@@ -258,6 +259,14 @@ impl<'g> Homes<'g> {
             Ok(Answer::Found(standing)) => standing,
             _ => Standing::Unknown,
         }
+    }
+
+    /// Removes the temporary file of an edit that was made.
+    ///
+    /// # Errors
+    /// It stays, and why; the home gives no answer.
+    pub fn sweep(&self, at: usize, broken: &Broken) -> Result<(), String> {
+        self.ask(at, Request::Sweep(broken.clone()), |answer| matches!(answer, Answer::Done)).map(drop)
     }
 
     /// Removes requests of a home's user that were dealt with. Without an answer they are met once more.
@@ -367,7 +376,10 @@ impl<'g> Homes<'g> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
     /// The new file is in place.
-    Done,
+    Done {
+        /// The old one is still there, under the temporary name.
+        leftover: bool,
+    },
     /// Somebody wrote the file meanwhile; nothing of ours is in place.
     Changed,
     /// Writes of the user crossed ours more than once.

@@ -65,6 +65,8 @@ pub enum Request {
     DigestOf(Source),
     /// Look what became of an edit that was broken off, and clean up after it.
     Replay(Broken),
+    /// Remove the temporary file of an edit that was made, which could not be removed then.
+    Sweep(Broken),
     /// What stands around a file.
     Around(Source),
     /// Which files of a client keep something about entries of other files, and whether there is anything to do.
@@ -115,10 +117,13 @@ pub enum Answer {
     Absent,
     /// To [`Request::Apply`], [`Request::Propose`] and [`Request::Settle`].
     Drafted(Box<Draft>),
-    /// To [`Request::Accept`], [`Request::Close`] and [`Request::Withdraw`].
+    /// To [`Request::Accept`], [`Request::Close`], [`Request::Withdraw`] and [`Request::Sweep`].
     Done,
     /// To [`Request::Commit`] and [`Request::Remove`].
-    Committed,
+    Committed {
+        /// The old file is still there, under the temporary name.
+        leftover: bool,
+    },
     /// To the same: somebody wrote the file meanwhile. What he wrote is in place.
     Changed,
     /// To the same: writes of the user crossed ours more than once.
@@ -188,6 +193,8 @@ pub struct Opened {
     pub held: Held,
     /// It was there.
     pub existed: bool,
+    /// How many names it has.
+    pub names: u64,
 }
 
 /// Bytes that an open file may become, proved.

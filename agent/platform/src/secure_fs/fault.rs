@@ -32,7 +32,7 @@ pub enum Fault {
     /// A home that others than its owner may write: names in it prove nothing.
     #[error("may be written by its group or by everybody: take that right away")]
     WritableByOthers,
-    /// It has another name somewhere, which an edit would not reach.
+    /// It has another name somewhere, and whose it is cannot be told here (Windows).
     #[error("has {links} names: copy it, so that it has one")]
     HardLinked {
         /// How many names it has.
@@ -126,7 +126,9 @@ pub enum ReplaceError {
     /// Writes of the user crossed ours, and it is not sure that his programs have seen all of them: the newest stands
     /// in the file, and one of them (the same, where a program may be about to save over it) was kept beside it, so
     /// that nothing is lost.
-    #[error("was changed several times meanwhile: look at {} beside it", .kept.display())]
+    #[error(
+        "was changed several times meanwhile: look at the file beside it whose name begins with `.mcpolicy.`"
+    )]
     Conflict {
         /// The file that holds that content, relative to the home.
         kept: PathBuf,

@@ -3,9 +3,10 @@
 //! The home is its owner's, who may be hostile, may rename anything at any moment, and whose programs write the same
 //! files as we do. Invariants:
 //!
-//! - a file is opened once and judged on its handle: regular, its owner's, with one name, not too large, on the home's
-//!   own mount; links are followed by us, inside the home only, and preserved;
-//! - nothing is ever written through an existing file: a new one takes its place, in one step, whole;
+//! - a file is opened once and judged on its handle: regular, its owner's, not too large, on the home's own mount; links
+//!   are followed by us, inside the home only, and preserved;
+//! - nothing is ever written through an existing file: a new one takes its place, in one step, whole; where the old one
+//!   has further names, they keep it as it was (on Windows, where no owner is looked at, such a file is refused);
 //! - a name is changed only below a directory that we hold open, never by a path;
 //! - a write of the user that lands between our reading and our replacing wins: it is seen and put back.
 //!
@@ -154,7 +155,7 @@ impl HomeDir {
         self.0.owner()
     }
 
-    /// Opens and reads one regular file of the owner's with one name. Links inside the home are followed.
+    /// Opens and reads one regular file of the owner's. Links inside the home are followed.
     ///
     /// # Errors
     /// It is not such a file, or a link or a mount leads elsewhere.
@@ -202,7 +203,7 @@ impl HomeDir {
         self.0.sweep(relative_dir)
     }
 
-    /// Removes a temporary file of ours, if it is a regular file of the owner's with one name. It may hold a user's
+    /// Removes a temporary file of ours, if it is a regular file of the owner's. It may hold a user's
     /// write that an edit had just displaced: read it first, and put it back by [`Original::reinstate`] if so.
     ///
     /// # Errors
@@ -231,6 +232,11 @@ impl Original {
     /// What it was when it was read.
     pub fn stamp(&self) -> Stamp {
         self.0.stamp
+    }
+
+    /// How many names it had. More than one: an edit leaves the others with what was in it.
+    pub fn names(&self) -> u64 {
+        self.0.names
     }
 
     /// Its permission bits; 0 on Windows.

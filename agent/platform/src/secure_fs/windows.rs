@@ -68,6 +68,8 @@ struct Way {
 pub(super) struct Opened {
     way: Way,
     name: OsString,
+    /// Always one: others are refused.
+    pub(super) names: u64,
     pub(super) path: PathBuf,
     pub(super) bytes: Vec<u8>,
     pub(super) stamp: Stamp,
@@ -122,7 +124,7 @@ impl Home {
             return Err(Fault::Unstable);
         }
         let path = way.relative.join(&name);
-        Ok(Opened { way, name, path, bytes, stamp: before, mode: 0 })
+        Ok(Opened { way, name, names: 1, path, bytes, stamp: before, mode: 0 })
     }
 
     /// A regular file with one name, really below the home.
@@ -304,6 +306,7 @@ fn judge(file: &File) -> Result<(), Fault> {
     if !metadata.is_file() {
         return Err(Fault::NotRegular(FileKind::of(metadata.file_type())));
     }
+    // attack: a second name for a file of somebody else's, whose owner nobody looks at here
     match windows_information(file).map_err(|error| read_fault(&error))?.nNumberOfLinks {
         1 => Ok(()),
         links => Err(Fault::HardLinked { links: u64::from(links) }),

@@ -175,8 +175,11 @@ pub(crate) fn skipped(test: &str, why: &str) {
     eprintln!("{test}: SKIPPED: {why}");
 }
 
+/// Whether this is root. In CI (`CI=true`) it must be: a test that nobody runs guards nothing.
 pub(crate) fn needs_root(test: &str) -> bool {
     if !is_root() {
+        let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+        assert!(!in_ci, "{test} must run in CI, and needs root");
         skipped(test, "needs root");
     }
     is_root()

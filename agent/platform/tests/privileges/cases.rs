@@ -4,18 +4,21 @@ use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use mcpolicy_platform::privileges::frames::FrameError;
-use mcpolicy_platform::privileges::{Ended, Start, Worker, am_root, spawn_worker};
+use mcpolicy_platform::privileges::{Ended, Start, Worker, spawn_worker};
 use tempfile::TempDir;
 
+use crate::common::needs_root;
 use crate::worker::{FURTHER, GROUP, USER};
 
 pub(crate) fn all() -> Vec<Trial> {
-    let cases: [(&'static str, fn()); 13] = [
+    let cases: [(&'static str, fn()); 14] = [
         ("a_worker_can_do_what_it_is_for_and_nothing_else", probed),
         ("a_worker_that_is_shut_in_replaces_a_file_of_its_home", replaces),
         ("frames_go_to_a_worker_and_back", echoes),
@@ -29,13 +32,12 @@ pub(crate) fn all() -> Vec<Trial> {
         ("a_program_that_is_not_there_is_told", missing),
         ("cve_2020_16126_a_worker_stopped_by_its_user_holds_nobody_up", stopped),
         ("a_worker_dies_with_the_one_that_started_it", orphaned),
+        ("without_root_these_tests_pass_by_hand_and_fail_in_ci", without_root),
     ];
     let trial = |(name, case): (&'static str, fn())| {
         let run = move || {
-            if am_root() {
+            if needs_root(name) {
                 case();
-            } else {
-                eprintln!("{name}: skipped: needs root");
             }
             Ok(())
         };
@@ -256,6 +258,19 @@ fn orphaned() {
         assert!(begin.elapsed() < Duration::from_secs(10), "it outlives the one that started it");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// This program again, by somebody else.
+fn without_root() {
+    let (dir, _home) = folder();
+    let program = dir.path().join("tests");
+    fs::copy(std::env::current_exe().expect("this program"), &program).expect("copied");
+    let passes = |ci: &str| {
+        let mut again = Command::new(&program);
+        again.args(["--exact", "nobody_becomes_root"]).env("CI", ci).current_dir("/").uid(USER).gid(GROUP);
+        again.output().expect("started").status.success()
+    };
+    assert_eq!((passes("false"), passes("true")), (true, false));
 }
 
 /// Not there, or dead and waited for by nobody.

@@ -1,12 +1,16 @@
 //! What a worker can still do, tried by a real one: this program starts itself as the worker.
 //!
-//! Needs root, and changes nothing but throw-away directories; without root the tests say so and pass.
+//! Needs root, and changes nothing but throw-away directories; without root the tests say so and pass, but with
+//! `CI=true`.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 #![allow(clippy::disallowed_methods, reason = "a test reads its own files and parameters")]
 #![allow(clippy::print_stderr, reason = "a test that was not run must say so")]
 
 #[cfg(target_os = "linux")]
 mod cases;
+#[cfg(target_os = "linux")]
+#[path = "../common/mod.rs"]
+mod common;
 #[cfg(target_os = "linux")]
 mod worker;
 

@@ -47,11 +47,11 @@ enum WireAnswer {
     Ready { landlock: Option<u32>, complete: bool, seccomp: bool },
     GoingOn(u64),
     Scanned(Box<WireScanned>),
-    Opened { path: WirePath, bytes: Blob, held: WireHeld, existed: bool },
+    Opened { path: WirePath, bytes: Blob, held: WireHeld, existed: bool, names: u64 },
     Absent,
     Drafted { bytes: Blob, removed: Vec<Vec<WirePiece>>, held: WireHeld },
     Done,
-    Committed,
+    Committed { leftover: bool },
     Changed,
     Conflict(String),
     Digest { sha256: String, length: u64 },
@@ -215,6 +215,7 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
             bytes: Blob::of(&opened.bytes),
             held: held_of(&opened.held),
             existed: opened.existed,
+            names: opened.names,
         },
         Answer::Absent => WireAnswer::Absent,
         Answer::Drafted(draft) => WireAnswer::Drafted {
@@ -223,7 +224,7 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
             held: held_of(&draft.held),
         },
         Answer::Done => WireAnswer::Done,
-        Answer::Committed => WireAnswer::Committed,
+        Answer::Committed { leftover } => WireAnswer::Committed { leftover: *leftover },
         Answer::Changed => WireAnswer::Changed,
         Answer::Conflict(why) => WireAnswer::Conflict(why.clone()),
         Answer::Digest { sha256, length } => WireAnswer::Digest { sha256: sha256.clone(), length: *length },
@@ -263,12 +264,12 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
         WireAnswer::Ready { .. } => return Ok(Said::Ready),
         WireAnswer::GoingOn(directories) => return Ok(Said::GoingOn(directories)),
         WireAnswer::Scanned(scanned) => Answer::Scanned(Box::new(claims.scanned(*scanned)?)),
-        WireAnswer::Opened { path, bytes, held, existed } => {
+        WireAnswer::Opened { path, bytes, held, existed, names } => {
             let (path, bytes) = (path.path()?, file_bytes(bytes)?);
             if path.components().any(|part| !matches!(part, Component::Normal(_))) {
                 return Err(Failure::Nonsense("a path that leads out of its home"));
             }
-            Answer::Opened(Box::new(Opened { path, bytes, held: claims.held(held)?, existed }))
+            Answer::Opened(Box::new(Opened { path, bytes, held: claims.held(held)?, existed, names }))
         }
         WireAnswer::Absent => Answer::Absent,
         WireAnswer::Drafted { bytes, removed, held } => {
@@ -277,7 +278,7 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
             Answer::Drafted(Box::new(draft))
         }
         WireAnswer::Done => Answer::Done,
-        WireAnswer::Committed => Answer::Committed,
+        WireAnswer::Committed { leftover } => Answer::Committed { leftover },
         WireAnswer::Changed => Answer::Changed,
         WireAnswer::Conflict(why) => Answer::Conflict(claims.text(&why)),
         WireAnswer::Digest { sha256, length } => {

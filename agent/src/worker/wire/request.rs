@@ -127,7 +127,8 @@ enum WireRequest {
     Remove(String),
     Close,
     DigestOf(WireSource),
-    Replay { relative: WirePath, temporary: String, before: String, after: String },
+    Replay(WireBroken),
+    Sweep(WireBroken),
     Around(WireSource),
     Kept(WireAside),
     OpenKept { aside: WireAside, path: WirePath },
@@ -135,6 +136,26 @@ enum WireRequest {
     Withdraw(Vec<String>),
     Look(WirePath),
     Hash { path: WirePath, most: u64 },
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireBroken {
+    relative: WirePath,
+    temporary: String,
+    before: String,
+    after: String,
+}
+
+impl WireBroken {
+    fn of(broken: Broken) -> Self {
+        let Broken { relative, temporary, before, after } = broken;
+        Self { relative: WirePath::of(&relative), temporary, before, after }
+    }
+
+    fn broken(self) -> Result<Broken, Failure> {
+        let Self { relative, temporary, before, after } = self;
+        Ok(Broken { relative: relative.path()?, temporary, before, after })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -216,12 +237,8 @@ pub fn encode_request(request: Request) -> Vec<u8> {
         Request::Remove(temporary) => WireRequest::Remove(temporary.as_str().to_owned()),
         Request::Close => WireRequest::Close,
         Request::DigestOf(source) => WireRequest::DigestOf(WireSource::of(&source)),
-        Request::Replay(broken) => WireRequest::Replay {
-            relative: WirePath::of(&broken.relative),
-            temporary: broken.temporary,
-            before: broken.before,
-            after: broken.after,
-        },
+        Request::Replay(broken) => WireRequest::Replay(WireBroken::of(broken)),
+        Request::Sweep(broken) => WireRequest::Sweep(WireBroken::of(broken)),
         Request::Around(source) => WireRequest::Around(WireSource::of(&source)),
         Request::Kept(aside) => WireRequest::Kept(WireAside::of(aside)),
         Request::OpenKept { aside, path } => {
@@ -254,9 +271,8 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
         WireRequest::Remove(name) => Request::Remove(temporary(&name)?),
         WireRequest::Close => Request::Close,
         WireRequest::DigestOf(source) => Request::DigestOf(source.source(Some(0))?),
-        WireRequest::Replay { relative, temporary, before, after } => {
-            Request::Replay(Broken { relative: relative.path()?, temporary, before, after })
-        }
+        WireRequest::Replay(broken) => Request::Replay(broken.broken()?),
+        WireRequest::Sweep(broken) => Request::Sweep(broken.broken()?),
         WireRequest::Around(source) => Request::Around(source.source(Some(0))?),
         WireRequest::Kept(aside) => Request::Kept(aside.aside()?),
         WireRequest::OpenKept { aside, path } => {

@@ -118,7 +118,13 @@ fn one_home_can_say_nothing_of_another() {
     assert!(decode(&encode_answer(&scanned("/srv/project/.mcp.json"))).is_ok());
     let opened = |path: &str| {
         let held = Held { state: "read", entries: Vec::new(), findings: Vec::new() };
-        Answer::Opened(Box::new(Opened { path: path.into(), bytes: Vec::new(), held, existed: true }))
+        Answer::Opened(Box::new(Opened {
+            path: path.into(),
+            bytes: Vec::new(),
+            held,
+            existed: true,
+            names: 2,
+        }))
     };
     assert!(decode(&encode_answer(&opened(".cursor/mcp.json"))).is_ok());
     for path in ["../bob/.cursor/mcp.json", "/home/bob/.cursor/mcp.json", "a/../../b"] {

@@ -63,7 +63,7 @@ impl Put<'_> {
 struct Back {
     handle: OwnedFd,
     id: Id,
-    /// None for what holds no bytes of its owner's, as a link, or has another name for them.
+    /// None for what holds no bytes of its owner's, as a link.
     veil: Option<Lease<File>>,
 }
 
