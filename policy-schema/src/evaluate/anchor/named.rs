@@ -130,15 +130,33 @@ fn names_what_runs(identity: &Identity) -> bool {
     match identity.kind {
         // A bare name is looked for on PATH, and what it runs may be of the directory.
         Kind::Executable => !is_bare,
-        Kind::Opaque => false,
-        Kind::Script | Kind::Cargo => super::is_anchored(&identity.name),
+        // Cargo takes from the directory what it starts the program with.
+        Kind::Opaque | Kind::Cargo => false,
+        Kind::Script => super::is_anchored(&identity.name) && !asks_directory(identity),
+        Kind::Url => !asks_directory(identity),
         Kind::Bridge if identity.ecosystem == Some(Ecosystem::Executable) => !is_bare,
         Kind::Dotnet => identity.runner.as_deref() != Some("dotnet tool run"),
         Kind::Npm | Kind::Pypi | Kind::Git => {
             let runs_others = |name: &str| RUNNING_PACKAGES.contains(&name);
             !runs_others(&identity.name) && !identity.bin.as_deref().is_some_and(runs_others)
         }
-        Kind::Bridge | Kind::Oci | Kind::Url | Kind::Builtin | Kind::Deno | Kind::Go => true,
+        Kind::Bridge | Kind::Oci | Kind::Builtin | Kind::Deno | Kind::Go => true,
+    }
+}
+
+/// Whether an interpreter takes code or settings from the directory though its script is named by its whole path: Bun and
+/// tsx from `bunfig.toml` and `tsconfig.json`, R from `.Rprofile`, uv from the project unless it is told another or none.
+fn asks_directory(identity: &Identity) -> bool {
+    let is_told = |flag: &str| {
+        identity.runner_args.iter().any(|word| {
+            let word = word.expose();
+            word.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        })
+    };
+    match identity.runner.as_deref() {
+        Some("uv run") => !["--no-project", "--project", "--directory"].into_iter().any(is_told),
+        Some(runner) => ["bun", "tsx", "ts-node", "rscript"].contains(&runner),
+        None => false,
     }
 }
 
