@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mcpolicy_clients::adapter::{Found, Lead, Load};
 use mcpolicy_clients::codec::{self, Format, Parsed, breaks, decode};
 use mcpolicy_clients::location::{Location, Role};
-use mcpolicy_clients::node::{LineIndex, Span, Value};
+use mcpolicy_clients::node::{LineIndex, Node, Span, Value};
 use mcpolicy_clients::reads::Reads;
 use mcpolicy_clients::{normalise, servers};
 use mcpolicy_schema::entry::{ClientId, Entry, Inert, NamedValue, Position, Reader, Scope};
@@ -323,6 +323,10 @@ impl<'d> FileReader<'d> {
         if let Some((what, offset)) = self.unexpected_shape() {
             tell(Finding::new(FindingCode::UnexpectedShape, what), offset);
         }
+        if let Some(offset) = self.unread() {
+            let message = "servers of an agent stand here in a shape that is not read";
+            tell(Finding::new(FindingCode::UnexpectedShape, message).weighing(Severity::Medium), offset);
+        }
         if let Some(offset) = self.parsed.deep {
             tell(Finding::new(FindingCode::DeepNesting, "a value is nested deeper than 128 levels"), offset);
         }
@@ -348,11 +352,31 @@ impl<'d> FileReader<'d> {
             }
             return Some(("the top of the file is not a map", root.span.start as usize));
         }
+        if self.source.owner().location.aside {
+            return None;
+        }
         let tables = self.source.owner().location.keys.iter().filter_map(|key| root.pointer(key));
         let odd = tables
             .into_iter()
             .find(|t| !matches!(t.value, Value::Object(_) | Value::Array(_) | Value::Null))?;
         Some(("the table of servers is not a map", odd.span.start as usize))
+    }
+
+    /// Where a file for another purpose has something under the key of its servers that is neither a map nor a list of
+    /// maps and names: its client may make servers of it all the same (a text that is parsed once more).
+    fn unread(&self) -> Option<usize> {
+        let owner = self.source.owner().location;
+        let keys = if owner.aside { owner.keys } else { &[] };
+        let tables = keys.iter().flat_map(|key| servers::tables_at(&self.parsed.root, key));
+        let is_odd = |node: &Node<'_>| !matches!(node.value, Value::Object(_) | Value::Null);
+        let odd = |table: &Node<'_>| match &table.value {
+            Value::Array(items) => {
+                let mut odd = items.iter().filter(|item| is_odd(item) && item.as_str().is_none());
+                odd.next().map(|item| item.span.start)
+            }
+            _ => is_odd(table).then_some(table.span.start),
+        };
+        tables.into_iter().find_map(odd).map(|start| start as usize)
     }
 
     fn settings(&self) -> Vec<FileFinding> {
@@ -388,6 +412,12 @@ impl<'d> FileReader<'d> {
             .iter()
             .enumerate()
             .map(|(at, r)| (at, r.adapter.leads(r.location, self.parsed)));
-        leads.flat_map(|(at, leads)| leads.into_iter().map(move |lead| (at, lead))).collect()
+        let mut leads: Vec<(usize, Lead)> =
+            leads.flat_map(|(at, leads)| leads.into_iter().map(move |lead| (at, lead))).collect();
+        if self.unread().is_some() {
+            let what = "servers of an agent in a shape that is not read".to_owned();
+            leads.push((0, Lead::Elsewhere { kind: "agent-file", what }));
+        }
+        leads
     }
 }

@@ -218,6 +218,16 @@ impl Scan<'_> {
                 Gap::at("walk-budget", reason, &self.ground.homes[at].layout.home).times(walked.over_budget),
             );
         }
+        if let Some(first) = walked.too_deep.first() {
+            let reason = format!(
+                "directories more than {} below the home, of which this is one, were not visited",
+                walk::MAX_DEPTH
+            );
+            note(
+                Gap::at("walk-budget", reason, &machine.machine_path(first))
+                    .times(walked.too_deep.len() as u64),
+            );
+        }
         for path in &walked.other_filesystems {
             note(Gap::at(
                 "other-file-system",

@@ -110,10 +110,10 @@ codes! {
         "The file is larger than any real configuration. Padding a file is a way to hide entries from scanners, while the client reads it all."
         "Look at the file by hand; shorten it.";
     DamagedConfig "damaged-config" Medium "damaged file that the client reads anyway"
-        "The file has syntax errors, but its client's tolerant parser still loads servers from it. Stricter tools see nothing."
+        "The file has syntax errors, but its client's tolerant parser still loads servers from it. Stricter tools see nothing. Or its readers make different files of one text: characters that end a line for some of them (U+0085, U+2028, U+2029; high), bytes that are no UTF-8, references that are filled in before it is parsed (high). Where readers differ, no entry of the file is allowed."
         "Repair the file at the position given.";
     UnexpectedShape "unexpected-shape" Low "not the shape of a configuration"
-        "The file parses, but its top or its table of servers is not a map. Its client loads nothing from it, or refuses it."
+        "The file parses, but its top or its table of servers is not a map. Its client loads nothing from it, or refuses it. In the file of an agent or a recipe, servers in a shape that is not read are a medium finding and a gap: its client may read them."
         "Write the file as the client documents it, or remove it.";
     FileRefused "file-refused" Low "the client refuses this file"
         "The file needs leniency (comments, trailing commas, an encoding) that its client does not have, so the client loads nothing from it. Another client or a later version may."

@@ -145,3 +145,54 @@ fn folders_of_agents_without_end_are_a_gap_and_not_a_hang() {
     let report = machine.scan(&[]);
     assert!(texts(&report, "coverage", "/kind").contains(&"walk-budget".to_owned()), "{report}");
 }
+
+#[test]
+fn servers_of_skills_and_of_the_deprecated_files_of_continue_are_seen() {
+    let machine = TestMachine::new(crate::BINARY);
+    let bare = |server: &str| json!({server: {"command": "npx", "args": ["evil"]}}).to_string();
+    machine.file("src/p/.agents/skills/a/mcp.json", bare("amp-project"));
+    machine.file("src/p/.claude/skills/a/mcp.json", declared("mcpServers", "amp-claude"));
+    machine.file(".config/agents/skills/a/mcp.json", bare("amp-user"));
+    machine.file(".config/amp/skills/a/mcp.json", bare("amp-own"));
+    machine.file(".claude/skills/a/mcp.json", bare("amp-claude-user"));
+    let nested = |key: &str, server: Value| json!({"experimental": {key: server}}).to_string();
+    let transport = json!({"transport": {"type": "stdio", "command": "npx", "args": ["evil"]}});
+    let list = json!([{"name": "continue-project", "transport": transport["transport"]}]);
+    machine.file("src/p/.continuerc.json", nested("modelContextProtocolServers", list));
+    machine.file(".continue/config.json", nested("modelContextProtocolServer", transport));
+    let report = machine.scan(&[]);
+    let expected = [
+        "amp-claude",
+        "amp-claude-user",
+        "amp-own",
+        "amp-project",
+        "amp-user",
+        "continue-project",
+        "modelContextProtocolServer",
+    ];
+    assert_eq!(names(&report), expected);
+    assert!(texts(&report, "entries", "/identity/name").iter().all(|name| name == "evil"), "{report}");
+    machine.file(".config/amp/settings.json", r#"{"amp.skills.path": "/srv/skills"}"#);
+    let report = machine.scan(&[]);
+    assert!(report["coverage"].to_string().contains("folders of skills"), "{report}");
+}
+
+#[test]
+fn servers_of_an_agent_in_a_shape_that_is_not_read_are_a_gap() {
+    for odd in ["'{\"a\":{\"command\":\"evil\"}}'", "evil", "5", "[[evil]]", "[{a: {command: npx}}, 5]"] {
+        let machine = TestMachine::new(crate::BINARY);
+        machine.file(".claude/agents/x.md", format!("---\nname: x\nmcpServers: {odd}\n---\n"));
+        let report = machine.scan(&[]);
+        assert!(report["coverage"].to_string().contains("agent-file"), "{odd}: {report}");
+        let findings = report["findings"].as_array().unwrap();
+        let shape = findings.iter().find(|finding| finding["code"] == "unexpected-shape");
+        assert_eq!(shape.map(|finding| &finding["severity"]), Some(&json!("medium")), "{odd}: {report}");
+    }
+    for usual in ["", "[named]", "[{a: {command: npx, args: [good]}}]", "{a: {command: npx}}"] {
+        let machine = TestMachine::new(crate::BINARY);
+        machine.file(".claude/agents/x.md", format!("---\nname: x\nmcpServers: {usual}\n---\n"));
+        let report = machine.scan(&[]);
+        assert!(!report.to_string().contains("agent-file"), "{usual}: {report}");
+        assert!(!report.to_string().contains("unexpected-shape"), "{usual}: {report}");
+    }
+}

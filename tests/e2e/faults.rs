@@ -230,8 +230,8 @@ fn the_journal_answers_for_a_server_that_could_not_be_removed() {
     assert!(bad.contains("/home/ann/.cursor/mcp.json") && bad.contains("not-allowed"), "{bad}");
     assert!(bad.contains("immutable flag") && bad.contains("\"outcome\":\"failed\""), "{bad}");
     let all = String::from_utf8(scene.site.run(&["log", "--user", "ann"]).stdout).unwrap();
-    let told = "/home/ann/huge/.cursor/mcp.json could not be read";
-    assert!(all.contains("not-done") && all.contains(told), "{all} {}", first.said);
+    let told = "/home/ann/huge/.cursor/mcp.json (the file has";
+    assert!(all.contains("not-looked-at") && all.contains(told), "{all} {}", first.said);
     assert!(first.said["notices"].to_string().contains(told), "{}", first.said);
 }
 

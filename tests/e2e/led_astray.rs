@@ -62,7 +62,7 @@ fn a_dot_git_that_git_does_not_take_keeps_no_denied_server() {
     let Some(site) = site() else { return };
     let ann = home(&site, "ann");
     let mut files = Vec::new();
-    for what in ["link", "empty-folder", "text", "forged-worktree"] {
+    for what in ["link", "empty-folder", "text", "forged-worktree", "of-another-repository"] {
         let folder = format!("src/{what}");
         files.push(put(&site, ("ann", ANN), &format!("{folder}/.mcp.json"), &servers(&["good", "bad"])));
         let dot_git = ann.join(&folder).join(".git");
@@ -70,6 +70,17 @@ fn a_dot_git_that_git_does_not_take_keeps_no_denied_server() {
             "link" => symlink("/nonexistent", &dot_git).unwrap(),
             "empty-folder" => fs::create_dir(&dot_git).unwrap(),
             "text" => fs::write(&dot_git, "gitdir: /home/ann/elsewhere\n").unwrap(),
+            "of-another-repository" => {
+                // leads back as it should, but Git and clients take the main work tree from `commondir`
+                let head = "one/.git/worktrees/w/HEAD";
+                let place = put(&site, ("ann", ANN), head, "ref: refs/heads/main\n");
+                let back = format!("/home/ann/{folder}/.git\n");
+                put(&site, ("ann", ANN), "one/.git/worktrees/w/gitdir", &back);
+                put(&site, ("ann", ANN), "one/.git/worktrees/w/commondir", "../../../../other/.git\n");
+                put(&site, ("ann", ANN), "other/.git/HEAD", "ref: refs/heads/main\n");
+                assert!(place.exists());
+                fs::write(&dot_git, "gitdir: /home/ann/one/.git/worktrees/w\n").unwrap();
+            }
             _ => {
                 // a real repository, but the tree is none of its linked ones
                 let place = put(&site, ("ann", ANN), "real/.git/worktrees/w/HEAD", "ref: refs/heads/main\n");
@@ -80,7 +91,7 @@ fn a_dot_git_that_git_does_not_take_keeps_no_denied_server() {
     }
     put(&site, ("ann", ANN), ".claude.json", "{}");
     let (pass, acted) = quarantined(&site);
-    assert_eq!(acted, vec![of("quarantine", "bad"); 4], "{pass}");
+    assert_eq!(acted, vec![of("quarantine", "bad"); 5], "{pass}");
     for file in &files {
         assert_eq!(names(file), ["good"]);
     }

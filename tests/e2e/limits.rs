@@ -95,7 +95,7 @@ fn a_damaged_original_holds_nothing_up_and_is_no_crash_of_a_policy() {
     site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
     for _ in 0..5 {
         let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "worse"]));
-        let pass = site.enforce();
+        let pass = report_of(&site.enforce_with(&[]));
         assert_eq!(names(&bob), ["good"]);
         assert_eq!(pass["policy"]["sequence"], 2, "{pass}");
         let told = pass["restored"].to_string();
@@ -223,4 +223,63 @@ fn a_pass_with_a_clock_that_is_months_ahead_lets_go_of_no_original_and_no_record
     site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
     site.enforce();
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
+
+/// A name and a home that are given to another person, who has another id.
+#[test]
+fn an_account_that_was_made_anew_gets_nothing_that_was_taken_from_the_one_before() {
+    let Some(mut site) = site() else { return };
+    let text =
+        r#"{"mcpServers":{"bad":{"command":"npx","args":["bad@1.0.0"],"env":{"KEY":"of-the-first-ann"}}}}"#;
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", text);
+    site.enforce();
+    let (root, second) = (site.machine.root(), 7055);
+    let users = fs::read_to_string(root.join("etc/passwd")).unwrap();
+    fs::write(root.join("etc/passwd"), users.replace("2001:2001", "7055:7055")).unwrap();
+    fs::remove_dir_all(home(&site, "ann")).unwrap();
+    fs::create_dir(home(&site, "ann")).unwrap();
+    crate::users::give(&home(&site, "ann"), second);
+    put(&site, ("ann", second), ".cursor/mcp.json", r#"{"mcpServers":{}}"#);
+    let mut bad = rule("bad");
+    bad["env"] = json!({"KEY": "*"});
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), bad])));
+    let pass = site.enforce();
+    assert_eq!(fs::read_to_string(&file).unwrap(), r#"{"mcpServers":{}}"#, "{pass}");
+    let users = fs::read_to_string(root.join("etc/passwd")).unwrap();
+    fs::write(root.join("etc/passwd"), users.replace("7055:7055", "2001:2001")).unwrap();
+    fs::remove_dir_all(home(&site, "ann")).unwrap();
+    fs::create_dir(home(&site, "ann")).unwrap();
+    crate::users::give(&home(&site, "ann"), ANN);
+    put(&site, ("ann", ANN), ".cursor/mcp.json", r#"{"mcpServers":{}}"#);
+    let mut bad = rule("bad");
+    bad["env"] = json!({"KEY": "*"});
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), bad, rule("another")])));
+    let pass = site.enforce();
+    assert_eq!(names(&file), ["bad"], "the first gets it: {pass}");
+}
+
+/// A torn block of the disk: nothing of it stops a pass, and none is passed over.
+#[test]
+fn damage_to_the_agents_own_state_is_told_and_ends_no_pass() {
+    let Some(site) = site() else { return };
+    put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    site.enforce();
+    let state = site.folder("state");
+    let item = fs::read_dir(state.join("vault/items")).unwrap().next().unwrap().unwrap().path();
+    for (file, said) in [
+        (state.join("activation/state.json"), "was not compared with the one before"),
+        (state.join("remembered.json"), "put aside"),
+        (item, "of the vault is damaged"),
+    ] {
+        let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "worse"]));
+        fs::write(&file, "{").unwrap();
+        let output = site.enforce_with(&[]);
+        let pass = report_of(&output);
+        assert_eq!(output.status.code(), Some(1), "{pass}");
+        assert!(pass["notices"].to_string().contains(said), "{pass}");
+        assert_eq!(names(&bob), ["good"], "{pass}");
+    }
+    fs::remove_dir_all(state.join("journal")).unwrap();
+    let pass = report_of(&site.enforce_with(&[]));
+    assert!(pass["notices"].to_string().contains("its records are lost"), "{pass}");
 }

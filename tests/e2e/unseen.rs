@@ -117,3 +117,35 @@ fn fifty_thousand_files_without_servers_hide_no_file_with_one() {
     assert_eq!(names(&file), ["good"], "{notices}");
     assert!(notices.contains("more than 50000 files"), "{notices}");
 }
+
+/// The way into a chain of folders costs more the longer it is: some of thousands eat the time of a pass.
+#[test]
+fn folders_that_lie_deeper_than_any_tree_are_told_and_take_nobodys_time() {
+    let Some(site) = site() else { return };
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let anns = put(&site, ("ann", ANN), "zz/.cursor/mcp.json", &servers(&["good", "bad"]));
+    let deep = format!("aa/{}.cursor/mcp.json", "d/".repeat(700));
+    let deep = put(&site, ("ann", ANN), &deep, &servers(&["bad"]));
+    let (pass, notices) = pass(&site, 1);
+    assert_eq!((names(&bob), names(&anns)), (vec!["good".to_owned()], vec!["good".to_owned()]), "{pass}");
+    assert_eq!(names(&deep), ["bad"]);
+    assert!(notices.contains("more than 128 below the home"), "{notices}");
+}
+
+/// A denied server in a file outside of the home, where the user's worker may write nothing.
+#[test]
+fn a_denied_server_outside_of_its_users_home_is_told_each_time_and_written_down_once() {
+    let Some(site) = site() else { return };
+    let outside = site.machine.root().join("srv/cc");
+    fs::create_dir_all(&outside).unwrap();
+    fs::write(outside.join(".claude.json"), servers(&["bad"])).unwrap();
+    [&outside, &outside.join(".claude.json")].iter().for_each(|path| give(path, ANN));
+    put(&site, ("ann", ANN), ".bashrc", "export CLAUDE_CONFIG_DIR=/srv/cc\n");
+    for _ in 0..2 {
+        let (said, _) = pass(&site, 1);
+        assert_eq!(said["left"][0]["server"], "bad", "{said}");
+    }
+    let log = site.run(&["log", "--server", "bad", "--json"]);
+    let log = String::from_utf8_lossy(&log.stdout).into_owned();
+    assert_eq!(log.matches("not-done").count(), 1, "{log}");
+}

@@ -17,7 +17,7 @@ RUSTC_WRAPPER=$(cd "$(dirname "$0")" && pwd)/fuzz-rustc.sh
 export CARGO_TARGET_DIR RUSTC_BOOTSTRAP RUSTFLAGS RUSTC_WRAPPER
 cargo build --locked --release --manifest-path "$fuzz/Cargo.toml" --target "$triple" --bins
 
-[ $# -gt 0 ] || set -- json json_recover toml yaml xml decode envelope payload body update
+[ $# -gt 0 ] || set -- json json_recover toml yaml front_matter xml decode envelope payload body update
 failed=
 for target in "$@"; do
     mkdir -p "$fuzz/corpus/$target" "$fuzz/artifacts/$target"

@@ -4,7 +4,8 @@
 mod invariants;
 
 use invariants::{
-    assert_same, check_decode, check_json, check_json_recover, check_toml, check_xml, check_yaml,
+    assert_same, check_decode, check_front_matter, check_json, check_json_recover, check_toml, check_xml,
+    check_yaml,
 };
 use mcpolicy_clients::codec::json;
 use proptest::collection::vec;
@@ -21,6 +22,9 @@ const YAML: &str = "%YAML 1.2\n--- # c\nbase: &b {cmd: \"x\\u00e9\", 'é': ''''}
     - |2-\n       a\n    - > \n     b\n     c\n\n  ? k\n  : !!str 1\n  e:\n  😀: [*b, {a: , b}, 0x1F, ~]\n  m: a\n   b\n...\n";
 const XML: &str = "<?xml version=\"1.0\"?>\n<!-- é -->\n<a xmlns:p='u' p:x=\"1&lt;\" x='2'>\n t&#233;<b/><![CDATA[<z>]]>\
     <p:c é='v'>😀</p:c><?pi x?></a>\n";
+
+const MATTER: &str = "---\nname: a\ndescription: Use: it [when]\ntools: [x, 'y']\nmcpServers:\n  - s:\n      command: npx\n      args:\n      - -y\n      - \"x@1\"\n\
+    \x20 - t: {command: \"u v\", env: {A: \"1\"}}\n    # c\n    w:\n      url: https://h.example/\n  - named\n---\n# T\nmcpServers: 1\n---\nend\n";
 
 const SNIPPETS: &[&str] = &[
     "{",
@@ -138,6 +142,8 @@ fn check_all(text: &str) {
     check_toml(text);
     check_yaml(text);
     check_xml(text);
+    check_front_matter(text);
+    check_front_matter(&format!("---\nmcpServers:{text}\n---\n{text}"));
 }
 
 #[test]
@@ -146,7 +152,8 @@ fn the_valid_texts_are_valid() {
     assert!(mcpolicy_clients::codec::toml::parse(TOML).is_ok());
     assert!(mcpolicy_clients::codec::yaml::parse(YAML).is_ok());
     assert!(mcpolicy_clients::codec::xml::parse(XML).is_ok());
-    [JSON, TOML, YAML, XML].into_iter().for_each(check_all);
+    assert!(mcpolicy_clients::codec::front_matter::parse(MATTER).is_ok());
+    [JSON, TOML, YAML, XML, MATTER].into_iter().for_each(check_all);
 }
 
 proptest! {
@@ -177,6 +184,11 @@ proptest! {
     #[test]
     fn no_change_to_yaml_breaks_its_codec(text in mutated(YAML)) {
         check_yaml(&text);
+    }
+
+    #[test]
+    fn no_change_to_front_matter_breaks_its_codec_or_its_edits(text in mutated(MATTER)) {
+        check_front_matter(&text);
     }
 
     #[test]

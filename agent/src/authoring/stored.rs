@@ -13,14 +13,14 @@ use jiff::Timestamp;
 use mcpolicy_clients::adapters;
 use mcpolicy_schema::contradiction;
 use mcpolicy_schema::document::Exception;
-use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Position, Reader, UNKNOWN_CLIENT};
+use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Position, Reader, Scope, UNKNOWN_CLIENT};
 use mcpolicy_schema::evaluate::{Context, Device, Facts, FileFacts, Subject, System, evaluate};
 use mcpolicy_schema::identity::{self, Identity};
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1;
 use mcpolicy_schema::revocations::Revocations;
 use mcpolicy_schema::sensitive::Sensitive;
-use mcpolicy_schema::verdict::{Judgement, Verdict};
+use mcpolicy_schema::verdict::{DecidedBy, Judgement, Verdict};
 
 use super::reports::Host;
 
@@ -175,10 +175,24 @@ impl Stored {
         // A report does not say in which project an entry stands.
         let may_be_excepted =
             !judgement.is_allowed() && policy.document().exception.iter().any(in_a_directory);
-        if may_be_excepted || !certain::is_certain(&judgement, self, policy, &context) {
+        let by_list = matches!(judgement.decided_by, DecidedBy::Revocation | DecidedBy::Denylist);
+        let by_rule = judgement.is_allowed() && judgement.decided_by != DecidedBy::Exception;
+        let is_unclear = !by_list && !by_rule && self.may_be_tied(policy);
+        if may_be_excepted || is_unclear || !certain::is_certain(&judgement, self, policy, &context) {
             judgement.verdict = Verdict::Unknown;
         }
         judgement
+    }
+
+    /// Whether an exception counts for the entry only if something hidden does not lead into its project.
+    fn may_be_tied(&self, policy: &Policy) -> bool {
+        let Hidden { plain_argument, argument, cwd, values, unclear_values, members, .. } = &self.hidden;
+        let hides = *plain_argument || *argument || *cwd || *members;
+        let of_user = matches!(self.entry.scope, Scope::User | Scope::Managed);
+        let is_meant = |e: &Exception| e.fingerprint == self.fingerprint;
+        !of_user
+            && (hides || !values.is_empty() || !unclear_values.is_empty())
+            && policy.document().exception.iter().any(is_meant)
     }
 
     /// What is known of the files. Where the policy says in which directories a bare command is looked for, the machine

@@ -82,7 +82,9 @@ impl ProjectIndex {
     /// The directory above these components, if the path ends with them.
     fn above(&self, mut directory: &Path, components: &[&str]) -> Option<PathBuf> {
         for component in components.iter().rev() {
-            if !self.same(directory.file_name()?.to_str()?, component) {
+            let name = directory.file_name()?.to_str()?;
+            let is_any = component.contains('*') && component_matches(component, name);
+            if !is_any && !self.same(name, component) {
                 return None;
             }
             directory = directory.parent()?;
@@ -120,6 +122,15 @@ mod tests {
             assert!(owners(Os::Linux, path).contains(&"claude-code"), "{path}");
         }
         for path in ["/p/.claude/a.md", "/p/agents/a.md", "/p/.claude/x/agents/a.md"] {
+            assert!(owners(Os::Linux, path).is_empty(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_skills_file_lies_in_one_folder_of_any_name() {
+        assert_eq!(owners(Os::Linux, "/p/.agents/skills/a/mcp.json"), ["amp"]);
+        for path in ["/p/.agents/skills/mcp.json", "/p/.agents/skills/a/b/mcp.json", "/p/.agents/a/mcp.json"]
+        {
             assert!(owners(Os::Linux, path).is_empty(), "{path}");
         }
     }

@@ -51,6 +51,8 @@ pub enum Reach {
 /// Longest path that a system takes (`PATH_MAX` of Linux), in bytes. A remembered one may be of any length, and each
 /// of its parents would be looked into.
 const MAX_PATH: usize = 4096;
+/// Most parts of the path of a project that a client remembers: as deep as the walk goes, in a home that lies deep itself.
+const MAX_PARTS: usize = walk::MAX_DEPTH + 32;
 
 /// How deep a pattern's `**` is followed, in folders, and most folders that it may stand for: whoever writes a
 /// repository decides how many there are.
@@ -240,6 +242,11 @@ impl<'m> Discovery<'m> {
         if directory.as_os_str().len() > MAX_PATH {
             let reason = "a client remembers a path that is too long to exist";
             self.gaps.push(Gap::beyond("outside-scope", reason, None).of_home(home));
+            return;
+        }
+        if directory.components().count() > MAX_PARTS {
+            let reason = "a client remembers a project that lies deeper than is looked";
+            self.gaps.push(Gap::beyond("walk-budget", reason, None).partial().of_home(home));
             return;
         }
         for parent in directory.ancestors().take_while(|p| !p.as_os_str().is_empty()) {

@@ -16,6 +16,12 @@ use super::prune;
 use super::source::Reading;
 use super::unknown;
 
+/// How deep below a home the walk goes. No honest tree comes near it.
+///
+/// Attack: each step into a chain of folders costs as much as the chain is long, so that some chains of two thousand eat
+/// the time of all.
+pub const MAX_DEPTH: usize = 128;
+
 /// What bounds a walk.
 pub struct Bounds<'a> {
     /// The home as it is called on this host.
@@ -45,6 +51,8 @@ pub struct Walked {
     pub directories: u64,
     /// Directories that the time budget left out.
     pub over_budget: u64,
+    /// Directories that lie too deep.
+    pub too_deep: Vec<PathBuf>,
     /// Other file systems that were not entered.
     pub other_filesystems: Vec<PathBuf>,
     /// Protected folders that were not entered.
@@ -75,6 +83,7 @@ impl Walked {
             &mut self.other_filesystems,
             &mut self.protected,
             &mut self.unreadable,
+            &mut self.too_deep,
         ];
         all.into_iter().flatten().for_each(renamed);
         self
@@ -88,6 +97,7 @@ enum Seen {
     OtherFilesystem(PathBuf),
     Protected(PathBuf),
     Unreadable(PathBuf),
+    TooDeep(PathBuf),
 }
 
 struct Counters {
@@ -135,6 +145,7 @@ fn collect(receiver: &std::sync::mpsc::Receiver<Seen>, counters: &Counters) -> W
             Seen::OtherFilesystem(path) => walked.other_filesystems.push(path),
             Seen::Protected(path) => walked.protected.push(path),
             Seen::Unreadable(path) => walked.unreadable.push(path),
+            Seen::TooDeep(path) => walked.too_deep.push(path),
         }
     }
     walked.directories = counters.directories.load(Ordering::Relaxed);
@@ -146,6 +157,7 @@ fn collect(receiver: &std::sync::mpsc::Receiver<Seen>, counters: &Counters) -> W
     }
     walked.protected.sort();
     walked.unreadable.sort();
+    walked.too_deep.sort();
     walked
 }
 
@@ -195,6 +207,10 @@ impl Visit<'_> {
                 let _ = sender.send(Seen::OtherFilesystem(path.to_owned()));
                 return WalkState::Skip;
             }
+        }
+        if entry.depth() > MAX_DEPTH {
+            let _ = sender.send(Seen::TooDeep(path.to_owned()));
+            return WalkState::Skip;
         }
         if Instant::now() >= self.deadline {
             self.counters.over_budget.fetch_add(1, Ordering::Relaxed);

@@ -16,6 +16,7 @@ use super::known::Knowledge;
 use super::pin;
 use super::plan::{FilePlan, Plan, Target, Wish, plan_knowing};
 use super::swap::{Swap, Try};
+use super::told::Told;
 use crate::assess::{Assessed, assess};
 use crate::discover::source::Source;
 use crate::journal::{Action, End, Journal, JournalError};
@@ -98,6 +99,8 @@ pub struct Hands<'a, 'g, 'h> {
     pub under: &'a str,
     /// Most bytes that the vault may have.
     pub room: u64,
+    /// What the journal has of what stays as it is.
+    pub told: &'a mut Told,
     /// Where originals go.
     pub vault: &'a Vault,
     /// Where intents and outcomes go.

@@ -71,6 +71,7 @@ struct State {
 pub struct Activation {
     folder: PathBuf,
     state: State,
+    is_damaged: bool,
 }
 
 /// What a newer policy would newly remove, from a machine or from one of its users: many allowed entries of one user must
@@ -104,13 +105,23 @@ impl Activation {
     pub fn open(folder: &Path) -> Result<Self, ActivationError> {
         durable::make_private_directory(folder).map_err(disk("make", folder))?;
         let path = folder.join("state.json");
+        let mut is_damaged = false;
         let state = match Machine::live().read(&path, None, MAX_STATE_BYTES) {
             // one that cannot be read is as none: the newest verified policy acts
-            Ok(snapshot) => serde_json::from_slice(&snapshot.bytes).unwrap_or_default(),
+            Ok(snapshot) => serde_json::from_slice(&snapshot.bytes).unwrap_or_else(|_| {
+                is_damaged = true;
+                State::default()
+            }),
             Err(ReadError::NotFound) => State::default(),
             Err(error) => return Err(disk("read", &path)(of_read(&error))),
         };
-        Ok(Self { folder: folder.to_owned(), state })
+        Ok(Self { folder: folder.to_owned(), state, is_damaged })
+    }
+
+    /// Whether what was kept could not be read: which policy acted before is not known, so that the newest acts without
+    /// having been compared with it.
+    pub fn is_damaged(&self) -> bool {
+        self.is_damaged
     }
 
     /// A pass begins. If the last ones never ended, the policy before may take over: it is then returned as held.

@@ -20,6 +20,7 @@ pub mod requests;
 pub mod restore;
 pub mod restore_beside;
 mod swap;
+pub mod told;
 mod turns;
 pub mod unseen;
 pub mod whole;

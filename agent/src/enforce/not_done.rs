@@ -1,10 +1,11 @@
 //! What was not done: the journal answers for each server that stayed though it is denied, by which rule and why.
 //!
 //! A change that the system refused has its intent and its outcome. What ended before any intent was written has neither:
-//! a file that cannot be opened, an original for which there is no room. That is what the event `not-done` is for.
+//! a file that cannot be opened, an original for which there is no room. That is what the event `not-done` is for. It is
+//! written when it begins to be so, not at every pass.
 
 use super::act::{ActError, Acted, Hands};
-use super::plan::FilePlan;
+use super::plan::{FilePlan, Left};
 use crate::discover::source::Source;
 use crate::journal::{Action, End, Event, What};
 use crate::pipeline::Outcome;
@@ -12,7 +13,7 @@ use crate::pipeline::Outcome;
 /// What is said of an entry that stays though it is denied.
 const LEFT: &str = "left";
 /// The code of the same in the journal.
-pub(super) const NOT_DONE: &str = "not-done";
+const NOT_DONE: &str = "not-done";
 /// Most entries of one file of which it is said one by one.
 const MAX_NOT_DONE: usize = 20;
 
@@ -69,8 +70,34 @@ impl Hands<'_, '_, '_> {
             said.push(event(format!("{path}: {why}")));
         }
         for event in said {
-            self.journal.append(self.now, What::Event(event))?;
+            self.tell(event)?;
         }
         Ok(acted)
+    }
+
+    /// Denied entries that a plan leaves where they are.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn left(&mut self, left: &[Left], outcome: &Outcome) -> Result<(), ActError> {
+        for one in left {
+            let item = &outcome.entries[one.entry];
+            let source = &outcome.sources[item.source].source;
+            let user = source.home.map_or_else(String::new, |at| self.ground.homes[at].user.clone());
+            let action = self.action(item, LEFT);
+            let rule = action.rule.map_or_else(String::new, |rule| format!(", rule {rule}"));
+            let path = self.redactor.name(&source.path.to_string_lossy());
+            let detail = format!("{path}: {}{rule}; {}", action.code, one.why);
+            self.tell(Event { user, server: action.server, ..Event::new(NOT_DONE, detail) })?;
+        }
+        Ok(())
+    }
+
+    /// Writes an event into the journal, unless the last pass has done so.
+    fn tell(&mut self, event: Event) -> Result<(), ActError> {
+        if self.told.is_new(&event) {
+            self.journal.append(self.now, What::Event(event))?;
+        }
+        Ok(())
     }
 }

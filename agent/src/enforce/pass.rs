@@ -19,11 +19,12 @@ use super::activation::{self, Activation, Removals};
 use super::house::House;
 use super::known::{self, Knowledge};
 use super::leftovers;
-use super::plan::{self, FilePlan, Known, Plan, Target};
+use super::plan::{self, FilePlan, Known, Left, Plan, Target};
 use super::remembered::Remembered;
 use super::replay::{Replayed, end_unannounced, replay};
 use super::requests;
 use super::restore::{Asked, FILE_IS_GONE, Restored};
+use super::told::Told;
 use super::turns::{Turns, in_turn};
 use super::unseen::unseen;
 use crate::discover::source::Source;
@@ -38,7 +39,7 @@ use crate::settings::Settings;
 use crate::vault::{Item, Vault};
 use crate::worker::homes::Homes;
 use crate::worker::{Failure, is_too_much};
-use tell::{tell_failed, tell_unfinished, tell_unseen};
+use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen};
 
 /// What a pass stands on.
 pub struct Setting<'a> {
@@ -155,8 +156,10 @@ fn pass_opened(
     let under = considered_under(&in_force, mode);
     let plan = knowledge.with(|known| plan::plan_knowing(&outcome, document, mode, known));
     let house = House::of(setting, &in_force);
+    let mut told = opened.remembered.told.clone();
     let mut hands = Hands {
         room: house.room(),
+        told: &mut told,
         ground,
         homes,
         judge: &mut judge,
@@ -177,7 +180,12 @@ fn pass_opened(
         let _ = opened.keep(&house);
     }
     let (acted, restored) = done?;
+    opened.is_partial |= plan.left.iter().any(Left::is_open);
+    let unseen = unseen(&outcome, &acted);
+    opened.is_partial |= tell_unseen(setting, on, &unseen, &mut told, opened)?;
+    tell_more(setting, told.end(), opened)?;
     let mut remembered = opened.remembered.clone();
+    remembered.told = told;
     if !in_force.expired {
         remembered.allow(ground, &outcome, &|at| homes.has_failed(at));
     }
@@ -191,7 +199,6 @@ fn pass_opened(
     }
     opened.keep(&house)?;
     opened.remembered = remembered;
-    opened.is_partial |= tell_unseen(setting, on, &unseen(&outcome, &acted), opened)?;
     let unfinished = tell_unfinished(setting, ground, &turns, opened)?;
     let failed = tell_failed(setting, on, opened)?;
     let (replayed, notices) = (Vec::new(), Vec::new());
@@ -249,6 +256,7 @@ fn act_on_all(
         }
     }
     acted.extend(due);
+    hands.left(&plan.left, outcome)?;
     let restored = restore_allowed(hands, under, turns)?;
     Ok((acted, restored))
 }
@@ -343,8 +351,10 @@ fn restore_opened(
     let document = in_force.policy.document();
     let under = considered_under(&in_force, Mode::Enforce);
     let knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut opened.notices);
+    let mut told = Told::default();
     let mut hands = Hands {
         room: House::of(setting, &in_force).room(),
+        told: &mut told,
         ground,
         homes,
         judge: &mut judge,
@@ -458,7 +468,13 @@ fn open(setting: &Setting<'_>) -> anyhow::Result<Opened> {
     }
     let remembered = Remembered::default();
     let (pending, replayed) = (found.pending, Vec::new());
-    let is_partial = false;
+    let mut is_partial = false;
+    for detail in lost(&vault, &journal, &activation)? {
+        is_partial = true;
+        journal
+            .append(setting.now, What::Event(Event::new("state-damaged", setting.redactor.name(&detail))))?;
+        notices.push(detail);
+    }
     Ok(Opened {
         vault,
         journal,
@@ -470,6 +486,31 @@ fn open(setting: &Setting<'_>) -> anyhow::Result<Opened> {
         policy_waits,
         is_partial,
     })
+}
+
+/// What is wrong with our own state. It is told at each pass until somebody has looked.
+fn lost(vault: &Vault, journal: &Journal, activation: &Activation) -> anyhow::Result<Vec<String>> {
+    let mut lost = Vec::new();
+    if activation.is_damaged() {
+        let what = "what was known of the policies that acted before could not be read: the newest one acts, and was not \
+                    compared with the one before";
+        lost.push(what.to_owned());
+    }
+    let (items, damaged) = vault.items()?;
+    lost.extend(damaged.iter().map(|path| {
+        format!(
+            "{} of the vault is damaged: what it was about cannot be put back; remove it if no copy of it is at hand",
+            path.display()
+        )
+    }));
+    if journal.sequence() == 0 && !items.is_empty() {
+        let what = format!(
+            "the journal is empty, but the vault has {} originals: its records are lost",
+            items.len()
+        );
+        lost.push(what);
+    }
+    Ok(lost)
 }
 
 /// Finishes or undoes what a crash broke off, and loads what was remembered.
@@ -580,7 +621,8 @@ fn choose(
     }
 }
 
-/// What a newer policy would newly remove: from the machine, and from each of its users.
+/// What a newer policy would newly remove: from the machine, and from each of its users. Equal entries of a user count
+/// once.
 fn removals(
     ground: &Ground,
     outcome: &Outcome,
@@ -589,12 +631,17 @@ fn removals(
 ) -> Vec<Removals> {
     let mut whole = Removals { of: None, new: 0, left_now: 0 };
     let mut by_user: BTreeMap<&str, Removals> = BTreeMap::new();
+    // attack: one server that only the old policy allows, under as many names as keep the new one from acting
+    let mut seen: BTreeSet<(Option<&str>, &str)> = BTreeSet::new();
     for (at, item) in outcome.entries.iter().enumerate().filter(|(at, _)| !by_old.contains(at)) {
+        let user = outcome.sources[item.source].source.home.map(|home| ground.homes[home].user.as_str());
+        if !seen.insert((user, &item.fingerprint)) {
+            continue;
+        }
         let new = usize::from(by_new.contains(&at));
         whole.new += new;
         whole.left_now += 1;
-        let Some(home) = outcome.sources[item.source].source.home else { continue };
-        let user = ground.homes[home].user.as_str();
+        let Some(user) = user else { continue };
         let one = by_user.entry(user).or_insert_with(|| Removals {
             of: Some(user.to_owned()),
             new: 0,

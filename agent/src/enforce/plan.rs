@@ -69,6 +69,13 @@ pub struct Left {
     pub why: &'static str,
 }
 
+impl Left {
+    /// Whether a client may start it all the same, in a file that is its user's own.
+    pub fn is_open(&self) -> bool {
+        self.why == OUTSIDE
+    }
+}
+
 /// All that is to be done on a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {

@@ -9,6 +9,7 @@ use mcpolicy_platform::machine::{Machine, ReadError};
 use mcpolicy_schema::evaluate::held_as;
 use serde::{Deserialize, Serialize};
 
+use super::told::Told;
 use crate::assess::Assessed;
 use crate::judge;
 use crate::pipeline::{Ground, Outcome};
@@ -37,6 +38,9 @@ pub struct Remembered {
     /// How many passes in a row gave no answer about a user's home.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unanswered: BTreeMap<String, u64>,
+    /// What the journal has of what stays as it is.
+    #[serde(default, skip_serializing_if = "Told::is_empty")]
+    pub told: Told,
 }
 
 impl Remembered {

@@ -186,6 +186,7 @@ mod tests {
             };
             let original = Original {
                 user: "ann",
+                uid: None,
                 home: "/home/ann",
                 path: Path::new("/home/ann/mcp.json"),
                 found_as: Path::new("/home/ann/mcp.json"),

@@ -74,7 +74,7 @@ pub(super) fn purge(
             match vault.item(id) {
                 // the change is not through yet: at the next pass
                 Ok(item) if item.state == State::Pending => continue,
-                Ok(item) if item.user == home.user && Path::new(&item.home) == home.layout.home => {
+                Ok(item) if item.is_of(&home.user, home.uid, &home.layout.home) => {
                     let path = setting.redactor.name(&item.path);
                     let detail =
                         format!("the original of {path} ({id}) was removed for good: its user asked for it");

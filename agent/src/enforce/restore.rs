@@ -83,6 +83,10 @@ type Proposed = Result<Proposal, &'static str>;
 
 const NOT_ALLOWED: &str = "the policy in force does not allow it, or its name is taken";
 
+/// The name and home of an account that is not the one from then.
+const ANOTHERS: &str = "it was taken from an earlier account of this name: what it holds is not this user's; `mcpolicy quarantine \
+    show` tells whose it was, and purge gives it up";
+
 impl Hands<'_, '_, '_> {
     /// Puts back what of an item the policy allows now.
     ///
@@ -91,6 +95,10 @@ impl Hands<'_, '_, '_> {
     pub fn restore(&mut self, item: &Item, asked: Asked) -> Result<Restored, ActError> {
         if !item.is_open() {
             return Ok(Restored::not(End::Skipped, "there is nothing left to put back"));
+        }
+        let account = self.homes.index_of(Path::new(&item.home)).map(|at| &self.ground.homes[at]);
+        if account.is_some_and(|home| !item.is_of(&home.user, home.uid, &home.layout.home)) {
+            return Ok(Restored::not(End::Skipped, ANOTHERS));
         }
         if let Some(beside) = &item.beside {
             return self.restore_beside(item, beside);

@@ -74,6 +74,7 @@ impl Hands<'_, '_, '_> {
         let kept = self.vault.keep(
             vault::Original {
                 user: &context.user,
+                uid: context.uid,
                 home: &home.to_string_lossy(),
                 path: &real,
                 found_as: swap.found_as,

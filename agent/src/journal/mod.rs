@@ -27,6 +27,8 @@ use crate::disk_advice::advice;
 pub use record::{Action, End, Event, Intent, NOTHING_BEFORE, Outcome, Record, What};
 use segments::Segment;
 
+/// Code of the event that counts records which went because the journal outgrew its size.
+const CUT: &str = "journal-cut";
 /// Code of the event that tells of a journal that was changed.
 const DAMAGED: &str = "journal-damaged";
 /// Bytes after which a new segment begins.
@@ -218,9 +220,11 @@ impl Journal {
             }
             let count = next.first.saturating_sub(old.first);
             if !ended {
-                // told before it is done: a crash between must not make it a silent loss
+                // told before it is done: a crash between must not make it a silent loss; a cut of earlier cuts has
+                // their numbers, too
+                let count = count + read.records.iter().map(|(_, record)| cut(record)).sum::<u64>();
                 let detail = "records younger than the journal's time are cut: it has outgrown its size";
-                let event = Event { count: Some(count), ..Event::new("journal-cut", detail) };
+                let event = Event { count: Some(count), ..Event::new(CUT, detail) };
                 self.append(now, What::Event(event))?;
             }
             std::fs::remove_file(&old.path).map_err(disk("remove", &old.path))?;
@@ -228,6 +232,14 @@ impl Journal {
             dropped += count;
         }
         Ok(dropped)
+    }
+}
+
+/// How many records an earlier cut took, where a record is about one.
+fn cut(record: &Record) -> u64 {
+    match &record.what {
+        What::Event(event) if event.code == CUT => event.count.unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -36,6 +36,7 @@ fn crash_everywhere<P>(
 fn try_keep(vault: &Vault, path: &str) -> Result<Item, VaultError> {
     let original = Original {
         user: "ann",
+        uid: None,
         home: "/home/ann",
         path: Path::new(path),
         found_as: Path::new(path),

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,9 @@ pub struct Item {
     pub taken: Timestamp,
     /// Name of the user whose file it is; empty for none.
     pub user: String,
+    /// The user's id on systems that have such: a name may be given to another person later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
     /// The user's home, as a path of the machine.
     pub home: String,
     /// The file, as a path of the machine, links resolved.
@@ -159,6 +164,15 @@ fn is_one(names: &u64) -> bool {
 }
 
 impl Item {
+    /// Whether it was taken from the home that an account has now.
+    ///
+    /// Attack, or a laptop that changes hands: an account that was made anew under the name of another gets what was
+    /// taken from that one, secrets and all.
+    pub fn is_of(&self, user: &str, uid: Option<u32>, home: &Path) -> bool {
+        let is_same_id = self.uid.zip(uid).is_none_or(|(then, now)| then == now);
+        self.user == user && Path::new(&self.home) == home && is_same_id
+    }
+
     /// Whether something of it is still out of the file.
     pub fn is_open(&self) -> bool {
         self.state == State::Quarantined && self.entries.iter().any(|entry| !entry.restored)

@@ -89,6 +89,8 @@ pub struct Vault {
 pub struct Original<'a> {
     /// Name of the user whose file it is.
     pub user: &'a str,
+    /// The user's id, where there are such.
+    pub uid: Option<u32>,
     /// The user's home.
     pub home: &'a str,
     /// The file, links resolved.
@@ -183,6 +185,7 @@ impl Vault {
             id: format!("q-{}", &digest_of(seed.as_bytes())[..10]),
             taken: now,
             user: original.user.to_owned(),
+            uid: original.uid,
             home: original.home.to_owned(),
             path,
             found_as: KeptPath::of(original.found_as),

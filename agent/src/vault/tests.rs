@@ -31,6 +31,7 @@ pub(super) fn entry() -> Taken {
 pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> Item {
     let original = Original {
         user: "ann",
+        uid: None,
         home: "/home/ann",
         path: Path::new(path),
         found_as: Path::new(path),
@@ -207,6 +208,7 @@ fn cve_2023_42456_no_path_is_made_of_a_users_name() {
     for user in ["../../ann", "/etc", "a/b", ".", "a\0b"] {
         let original = Original {
             user,
+            uid: None,
             home: "/home/../etc",
             path: Path::new("../../../x"),
             found_as: Path::new("../x"),

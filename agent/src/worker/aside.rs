@@ -222,9 +222,28 @@ impl Place<'_> {
                         .resolve(Path::new(text.trim_end()))
                         .is_ok_and(|found| found.path == real.path)
                 });
-                has(&place, "HEAD") && leads_back && (back.is_some() || !owned::is_linked(&place))
+                has(&place, "HEAD")
+                    && leads_back
+                    && (back.is_some() || !owned::is_linked(&place))
+                    && self.is_of_one_repository(&place)
             });
         Some(Git { is_valid, text })
+    }
+
+    /// Whether the place of a linked work tree says that it belongs to the repository that it lies in, as Git writes it.
+    ///
+    /// Attack: a `commondir` that leads to another repository. Git and clients take that one for the main work tree, and a
+    /// list of what is switched off, kept under the other, is no list of theirs.
+    fn is_of_one_repository(&self, place: &Path) -> bool {
+        let named = self.machine.read(&place.join("commondir"), None, MAX_DOT_GIT).ok();
+        let named = named.and_then(|file| String::from_utf8(file.bytes).ok());
+        let Some(named) = named else { return !owned::is_linked(place) };
+        let common = self.machine.resolve(&place.join(named.trim_end())).ok();
+        let around =
+            place.parent().and_then(Path::parent).and_then(|folder| self.machine.resolve(folder).ok());
+        common
+            .zip(around)
+            .is_some_and(|(common, around)| owned::is_linked(place) && common.path == around.path)
     }
 
     /// What stands around a file; how long it is unchanged is for who opens it to say.

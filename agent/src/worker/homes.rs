@@ -21,8 +21,8 @@ use crate::discover::source::Source;
 use crate::pipeline::{Bounds, Ground};
 use crate::resolve::{Look, Unhashed};
 
-/// The walk of a home ends after this.
-pub const WALK_BUDGET: Duration = Duration::from_secs(300);
+/// The walk of a home ends after this: one user's folders hold no pass up for long.
+pub const WALK_BUDGET: Duration = Duration::from_secs(60);
 /// Homes that are scanned at once: one whose user stops it holds up no more than these.
 const AT_ONCE: usize = 4;
 /// Workers that stay between scan and edits. On a machine with more homes they are started again when there is

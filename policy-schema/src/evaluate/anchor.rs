@@ -3,6 +3,8 @@
 //! A fingerprint is made of what an entry says, so `node ./server.js` has one fingerprint in all projects, and what
 //! allows it by its fingerprint in one must not allow it in the next that is cloned.
 
+mod named;
+
 use std::borrow::Cow;
 
 use super::case::Case;
@@ -17,6 +19,9 @@ pub fn depends_on_directory(entry: &Entry, identity: &Identity) -> bool {
     if let Some(cwd) = cwd {
         // The entry says itself where it is started, and that is part of its fingerprint.
         return !is_anchored(cwd);
+    }
+    if !is_of_user(entry) && !named::is_named_in_full(entry, identity) {
+        return true;
     }
     let of_name = match identity.kind {
         Kind::Script | Kind::Cargo => !is_anchored(&identity.name),

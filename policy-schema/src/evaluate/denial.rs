@@ -2,7 +2,7 @@
 //! variable or other spelling makes the denied thing another.
 
 use super::case::Case;
-use super::{files, reason, spelling};
+use super::{files, reason, served, spelling};
 use crate::document::{Ecosystem, IdentityMatcher};
 use crate::finding::FindingCode;
 use crate::identity::spec::{self, Asked};
@@ -182,6 +182,12 @@ fn plain_words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
         if !(spelling::may_be_url(word) && url(word, index, found)) {
             package(word, index, found);
         }
+        if index.has(Sort::Git) && word.contains(['/', '\\', '%']) {
+            for (key, commit) in served::repositories(word) {
+                let version = commit.as_deref();
+                found(&Mention { key: Key::new(Sort::Git, key), version, remote: None });
+            }
+        }
         // `name@URL`
         if let Some((_, behind)) = word.split_once('@').filter(|(_, behind)| spelling::may_be_url(behind)) {
             url(behind, index, found);
@@ -202,9 +208,10 @@ fn url(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) -> bool {
     true
 }
 
-/// A URL of an archive is the package whose archive it is, from whatever registry it comes.
+/// A URL of an archive is the package whose archive it is, from whatever registry it comes; likewise what a network
+/// serves of a package.
 fn archive(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
-    for (ecosystem, name, version) in spelling::archived(word) {
+    for (ecosystem, name, version) in spelling::archived(word).into_iter().chain(served::packages(word)) {
         if index.has(Sort::Package(ecosystem))
             && let Some(key) = Key::package(ecosystem, &name)
         {
@@ -259,13 +266,48 @@ fn package(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     if has(&[Sort::Package(Ecosystem::Pypi), Sort::Git, Sort::Script]) {
         asked(&spec::pypi_asked(word));
     }
+    if let Some(package) = spelling::specifier(word, "npm:") {
+        asked(&spec::npm_asked(package));
+    }
     if index.has(Sort::Oci) {
         asked(&identity::image::asked(word));
         if let Some(repository) = spelling::hub_image(word) {
             asked(&identity::image::asked(&repository));
         }
     }
+    of_runners(word, index, found);
     if word.contains(['/', '\\']) {
         found(&Mention { key: Key::of_path(word), version: Some(word), remote: None });
+    }
+}
+
+/// A package of Deno, .NET or Go by its name, which a shell may hand to their runners.
+fn of_runners(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    let parted = |package: &'_ str| {
+        let at = package.char_indices().skip(1).find(|(_, c)| *c == '@').map(|(at, _)| at);
+        at.map_or((package.len(), None), |at| (at, Some(at + 1)))
+    };
+    let mut tell = |ecosystem, package: &str, whole: bool| {
+        if !index.has(Sort::Package(ecosystem)) {
+            return;
+        }
+        let (end, version) = parted(package);
+        let version = version.map(|at| &package[at..]);
+        let mut name = &package[..end];
+        // a denied module is denied with the packages in it
+        loop {
+            if let Some(key) = Key::package(ecosystem, name) {
+                found(&Mention { key, version, remote: None });
+            }
+            match name.rfind('/') {
+                Some(slash) if !whole => name = &name[..slash],
+                _ => break,
+            }
+        }
+    };
+    tell(Ecosystem::Dotnet, word, true);
+    tell(Ecosystem::Go, word, false);
+    if let Some(package) = spelling::specifier(word, "jsr:") {
+        tell(Ecosystem::Deno, package, true);
     }
 }

@@ -11,6 +11,7 @@ mod files;
 mod members;
 mod place;
 mod rule;
+mod served;
 pub(crate) mod spelling;
 mod values;
 

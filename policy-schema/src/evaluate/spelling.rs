@@ -25,7 +25,12 @@ pub(super) fn unquoted(text: &str) -> Vec<String> {
     if !text.contains(escapes) && !text.contains('{') {
         return Vec::new();
     }
-    let texts = expanded(text);
+    // A shell takes a line that an escape ends and the next for one, and two more kinds of quotes for quotes.
+    let joined = |text: String, escape: &str| {
+        text.replace(&format!("{escape}\r\n"), "").replace(&format!("{escape}\n"), "")
+    };
+    let whole = ["\\", "^", "`"].into_iter().fold(text.to_owned(), joined);
+    let texts = expanded(&whole.replace("$'", "'").replace("$\"", "\""));
     texts.iter().map(|text| text.replace(escapes, "")).filter(|plain| plain != text).collect()
 }
 
@@ -162,6 +167,16 @@ pub(super) fn plain_path(path: &str, is_windows: bool) -> String {
     format!("{root}{}", parts.join("/"))
 }
 
+/// The package behind `npm:` or `jsr:` (with that scheme before it), without a program or file of it behind it:
+/// `npm:/@a/b@1.0.0/bin`.
+pub(super) fn specifier<'w>(word: &'w str, scheme: &str) -> Option<&'w str> {
+    let start = word.get(..scheme.len())?;
+    let package = word[scheme.len()..].trim_start_matches('/');
+    let skip = usize::from(package.starts_with('@'));
+    let end = package.match_indices('/').nth(skip).map_or(package.len(), |(at, _)| at);
+    (start.eq_ignore_ascii_case(scheme) && end > 0).then(|| &package[..end])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +188,8 @@ mod tests {
         assert_eq!(texts, ["npx evil-pkg", "npx evil-x"]);
         assert_eq!(unquoted(r"npx evil\-p'k'g"), ["npx evil-pkg"]);
         assert!(unquoted("npx plain").is_empty());
+        assert_eq!(unquoted("npx ev\\\nil^\r\n-p`\nkg"), ["npx evil-pkg"]);
+        assert_eq!(unquoted("npx $'evil'$\"-pkg\""), ["npx evil-pkg"]);
         assert!(unquoted(&"{a,b}".repeat(12)).len() <= MAX_EXPANSIONS + 1);
         assert!(!has_more("{a}}{") && !has_more(&"{a,b}".repeat(6)) && has_more(&"{a,b}".repeat(7)));
     }

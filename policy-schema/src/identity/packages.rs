@@ -196,11 +196,7 @@ pub(super) fn deno(runner: &str, args: &[String]) -> Identity {
     identity.extra_packages =
         flags.values(&["--import-map", "--preload", "--require"]).map(str::to_owned).collect();
     // Deno hands everything behind the module on as it stands.
-    let mut identity = finish(identity, runner, &flags, rest);
-    if rest.first().is_some_and(|a| a == "--") {
-        identity.server_args = sensitive(rest);
-    }
-    identity
+    finish(identity, runner, &flags, rest)
 }
 
 /// `npm:/name@1.0.0/program`: behind the package may stand one of its programs.

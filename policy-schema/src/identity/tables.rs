@@ -547,3 +547,30 @@ pub(super) const REGISTRY_FLAGS: &[&str] = &[
     "--source",
     "--add-source",
 ];
+
+/// Every flag of every table, for the properties over random command lines.
+#[cfg(test)]
+pub(super) fn everything() -> Vec<&'static str> {
+    [
+        NPM_VALUED,
+        NPX_VALUED,
+        NPM_ALONE,
+        PNPM_VALUED,
+        PNPM_ALONE,
+        YARN_VALUED,
+        YARN_ALONE,
+        BUN_VALUED,
+        BUN_ALONE,
+        UV_VALUED,
+        UV_ALONE,
+        PIPX_VALUED,
+        PIPX_ALONE,
+        DENO_VALUED,
+        DENO_ALONE,
+        DOTNET_VALUED,
+        DOTNET_ALONE,
+        GO_VALUED,
+        GO_ALONE,
+    ]
+    .concat()
+}

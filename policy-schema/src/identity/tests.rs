@@ -354,6 +354,18 @@ fn a_bridge_is_parted_into_target_headers_and_the_rest() {
 }
 
 #[test]
+fn the_target_of_a_bridge_is_told_once() {
+    let ours = identify(&entry("deno", &["x", "mcp-remote", "--", "https://h.example/", "a"]));
+    assert_eq!(
+        (ours.target.as_deref(), texts(&ours.server_args).as_str()),
+        (Some("https://h.example/"), "-- a")
+    );
+    assert!(ours.ambiguous.is_some());
+    let plain = identify(&entry("deno", &["run", "npm:a", "--", "b"]));
+    assert_eq!(texts(&plain.server_args), "-- b", "deno hands the dashes on");
+}
+
+#[test]
 fn programs_of_packages_and_interpreters_show() {
     assert_eq!(told(&["uvx", "python@3.12", "-c", "evil"]), "opaque python -c by uvx");
     assert_eq!(told(&["uv", "run", "https://h.example/x.py"]), "url https://h.example/x.py by uv run");
@@ -384,17 +396,77 @@ fn parted(identity: &Identity) -> String {
 const WORDS: &str = "npx npm exec x uvx uv tool run pipx docker podman env sh sudo timeout cmd wsl node bun bunx deno dnx go java python3 op powershell -c -lc /c -m -e -y -i -p -t -it -ie -- --package --from --with \
     --version --rm --header --stdio --sse --call -jar --registry -S -u -v -e# -p# \
     -w# --x# --y=# --package=p# --env=A#=B --header=K#:V K#:V A#=B pkg# pkg#@1 @s/pkg# p#==1 p#[extra] mcp-remote supergateway mcp-proxy \
-    https://h#.example/ git+https://h.example/o/r# o/r# reg.example/img#:t npm:pkg# ./file# f#.py file#.js";
+    smithery dotnet cargo serve ruby perl php tsx bash -File -Command -Ilib# -rlib# l@npm:q# --version=# --spec=p# --spec -f# -C# +# @# \
+    https://h#.example/ git+https://h.example/o/r# o/r# reg.example/img#:t npm:pkg# jsr:@s/p# ./file# f#.py file#.js f#.dll";
+
+/// What a line begins with, so that the words behind are more often read by the runner that they are made for.
+const STARTS: &[&str] = &[
+    "npx",
+    "npm exec",
+    "bunx",
+    "bun x",
+    "pnpm dlx",
+    "yarn dlx",
+    "uvx",
+    "uv tool run",
+    "uv run",
+    "pipx run",
+    "docker run",
+    "podman run",
+    "nerdctl run",
+    "deno run",
+    "deno x",
+    "dnx",
+    "dotnet tool exec",
+    "dotnet tool run",
+    "go run",
+    "cargo run",
+    "node",
+    "bun run",
+    "tsx",
+    "python3",
+    "python3 -m",
+    "java",
+    "java -jar",
+    "ruby",
+    "env",
+    "env -S",
+    "sh -c",
+    "cmd /c",
+    "wsl",
+    "powershell -File",
+    "timeout 5",
+    "sudo",
+    "npx mcp-remote",
+    "uvx mcp-proxy",
+    "npx supergateway",
+    "npx @smithery/cli run",
+    "docker mcp gateway run",
+    "uv --directory /x run",
+    "",
+];
+
+/// A line of a few words: those above, and the flags that the runners' tables list.
+fn lines() -> impl proptest::strategy::Strategy<Value = Vec<String>> {
+    use proptest::strategy::Strategy as _;
+    let flags = proptest::sample::select(tables::everything());
+    let words = proptest::sample::select(WORDS.split_whitespace().collect::<Vec<_>>());
+    let word = proptest::prop_oneof![3 => words, 1 => flags];
+    let words = proptest::collection::vec(word, 2..10);
+    (proptest::sample::select(STARTS), words).prop_map(|(start, words)| {
+        let words = start.split_whitespace().chain(words).enumerate();
+        words.map(|(at, word)| word.replace('#', &format!("77{at}77"))).collect()
+    })
+}
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(6000))]
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        cases: cases(6000),
+        ..proptest::prelude::ProptestConfig::default()
+    })]
 
     #[test]
-    fn no_token_of_a_command_vanishes(
-        words in proptest::collection::vec(proptest::sample::select(WORDS.split(' ').collect::<Vec<_>>()), 2..10),
-    ) {
-        let words: Vec<String> =
-            words.iter().enumerate().map(|(at, word)| word.replace('#', &format!("77{at}77"))).collect();
+    fn no_token_of_a_command_vanishes(words in lines()) {
         let args: Vec<&str> = words[1..].iter().map(String::as_str).collect();
         let identity = identify(&entry(&words[0], &args));
         let parted = parted(&identity);
@@ -402,9 +474,37 @@ proptest::proptest! {
             let mark = format!("77{at}77");
             let times = parted.matches(&mark).count();
             let is_named = identity.name.contains(&mark) || identity.program.contains(&mark);
-            proptest::prop_assert!(times == 1 || (times == 0 && is_named), "{} of {:?} in {}", word, words, parted);
+            proptest::prop_assert!(
+                times == 1 || (times == 0 && is_named),
+                "{} of {:?} in {}", word, words, parted
+            );
         }
     }
+
+    #[test]
+    fn a_fingerprint_changes_with_every_word_of_a_command(words in lines()) {
+        let print = |words: &[String]| {
+            let args: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+            let entry = entry(&words[0], &args);
+            crate::fingerprint::of(&entry, &identify(&entry), Some("/home/a"))
+        };
+        let before = print(&words);
+        for at in 0..words.len() {
+            let mut other = words.clone();
+            // a number where one stands, and a letter more: neither is the value of a secret in these lines
+            other[at] = other[at].replace("77", "78") + "z";
+            proptest::prop_assert_ne!(&before, &print(&other), "word {} of {:?}", at, words);
+            other.remove(at);
+            if !other.is_empty() {
+                proptest::prop_assert_ne!(&before, &print(&other), "without word {} of {:?}", at, words);
+            }
+        }
+    }
+}
+
+/// How many cases, unless `PROPTEST_CASES` asks for more.
+fn cases(at_least: u32) -> u32 {
+    proptest::prelude::ProptestConfig::default().cases.max(at_least)
 }
 
 proptest::proptest! {

@@ -139,3 +139,78 @@ fn a_denied_url_without_sub_paths_is_that_path_and_all_below_it_alone() {
         assert_eq!(code(&host, &remote(url)), "denylisted", "{url}");
     }
 }
+
+#[test]
+fn a_denied_repository_is_denied_by_every_address_that_serves_it() {
+    let policy =
+        denying(&[json!({ "git": { "repository": "https://github.com/evil/srv", "commits": ["*"] } })]);
+    for words in [
+        "npx git://github.com/evil/srv",
+        "npx git+https://x@github.com/evil/srv",
+        "npx https://github.com/evil/srv/tarball/x",
+        "npx https://codeload.github.com/evil/srv/tar.gz/main",
+        "uvx --from https://github.com/evil/srv/archive/x.zip x",
+        "uvx --from x@https://github.com/evil/srv/archive/x.zip x",
+        "pipx run --spec https://github.com/evil/srv/archive/x.zip x",
+        "go run github.com/evil/srv@latest",
+        "go run github.com/evil/srv/cmd/x@latest",
+        "deno run https://raw.githubusercontent.com/evil/srv/main/x.ts",
+        "deno run https://esm.sh/gh/evil/srv",
+        "bunx evil/srv",
+        "npx github:evil/srv",
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        assert_eq!(code(&policy, &entry(words[0], &words[1..])), "denylisted", "{words:?}");
+        assert_eq!(code(&policy, &in_a_shell(&words.join(" "))), "denylisted", "{words:?}");
+    }
+    for words in ["npx https://github.com/evil/other/tarball/x", "go run github.com/good/srv@latest"] {
+        let words: Vec<&str> = words.split(' ').collect();
+        assert_eq!(code(&policy, &entry(words[0], &words[1..])), "allow", "{words:?}");
+    }
+}
+
+#[test]
+fn a_denied_package_is_denied_by_other_addresses_and_across_a_broken_line() {
+    let policy = denying(&[json!({ "npm": { "package": "evil-pkg", "versions": "<2" } })]);
+    for words in [
+        "deno run https://esm.sh/evil-pkg",
+        "deno run https://esm.sh/evil-pkg@1.0.0",
+        "deno run https://unpkg.com/evil-pkg@1.0.0/x.js",
+        "deno run https://cdn.jsdelivr.net/npm/evil-pkg@1.0.0/x.js",
+        "deno run npm:evil-pkg",
+        "deno run npm:/evil-pkg@1.0.0/bin",
+        "deno run NPM:evil-pkg/bin",
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        assert_eq!(code(&policy, &entry(words[0], &words[1..])), "denylisted", "{words:?}");
+        assert_eq!(code(&policy, &in_a_shell(&words.join(" "))), "denylisted", "{words:?}");
+    }
+    for line in ["npx ev\\\nil-pkg", "npx ev\\\r\nil-pkg", "npx ev^\nil-pkg", "npx $'evil-pkg'"] {
+        assert_eq!(code(&policy, &entry("sh", &["-c", line])), "denylisted", "{line:?}");
+    }
+    for words in ["run https://esm.sh/evil-pkg@2.0.0", "run https://esm.sh/good-pkg", "run npm:good/evil-pkg"]
+    {
+        let words: Vec<&str> = words.split(' ').collect();
+        assert_eq!(code(&policy, &entry("deno", &words)), "allow", "{words:?}");
+    }
+    // To Bun that is a repository of GitHub, and no file of the package.
+    assert_eq!(code(&policy, &entry("bunx", &["evil-pkg/sub"])), "allow");
+}
+
+#[test]
+fn a_denied_package_of_another_registry_is_denied_in_a_shell_too() {
+    let dotnet = denying(&[json!({ "dotnet": { "package": "Evil.Tool" } })]);
+    assert_eq!(code(&dotnet, &in_a_shell("dnx evil.tool@1.0.0")), "denylisted");
+    assert_eq!(code(&dotnet, &in_a_shell("dnx good.tool")), "allow");
+    let go = denying(&[json!({ "go": { "package": "h.example/o/r" } })]);
+    assert_eq!(code(&go, &in_a_shell("go run h.example/o/r/cmd/x@v1.0.0")), "denylisted");
+    assert_eq!(code(&go, &entry("go", &["run", "h.example/o/r/cmd/x@v1.0.0"])), "denylisted");
+    assert_eq!(code(&go, &in_a_shell("go run h.example/o/rest@v1.0.0")), "allow");
+    let deno = denying(&[json!({ "deno": { "package": "@a/b" } })]);
+    for words in
+        ["deno run jsr:@a/b@1.0.0/x", "deno run jsr:/@a/b", "deno run https://jsr.io/@a/b/1.0.0/mod.ts"]
+    {
+        assert_eq!(code(&deno, &in_a_shell(words)), "denylisted", "{words}");
+    }
+    assert_eq!(code(&deno, &in_a_shell("deno run jsr:@a/c")), "allow");
+}

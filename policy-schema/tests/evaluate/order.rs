@@ -268,6 +268,173 @@ fn an_exception_of_what_lies_in_a_project_counts_in_that_project_alone() {
     assert_eq!(code_in(&exception(&own, None), &own, &within(None)), "allow");
 }
 
+/// Lines that run what lies in a project, or are told something that the project decides.
+const OF_THE_PROJECT: &[&str] = &[
+    "make mcp",
+    "just mcp",
+    "yarn mcp",
+    "pnpm mcp",
+    "deno task mcp",
+    "bundle exec x",
+    "bundle exec /opt/x",
+    "rails mcp",
+    "gradle run",
+    "mvn exec:java",
+    "poetry run x",
+    "npx tsx src/x.ts",
+    "npx -y tsx@1.0.0 x.ts",
+    "npx -y tsx@1.0.0 x",
+    "npx -y turbo@1.0.0 run mcp",
+    "npx -y -p a@1.0.0 make mcp",
+    "uvx invoke mcp",
+    "mise run x",
+    "mise exec -- npx -y a@1.0.0",
+    "dotenvx run -- npx -y a@1.0.0",
+    "turbo run x",
+    "nix run .#x",
+    "devbox run x",
+    "composer mcp",
+    "dotnet tool run x",
+    "go tool x",
+    "git mcp",
+    "server",
+    "docker run --env-file .env a/b",
+    "docker run --env-file env a/b",
+    "docker run -v sub/dir:/data a/b",
+    "env -C sub npx -y a@1.0.0",
+    "op run --env-file op.env -- npx -y a@1.0.0",
+    "/opt/x --config ./c.json",
+    "/opt/x --config=c.json",
+    "/opt/x --config conf",
+    "/opt/x config.json",
+    "/opt/x ${workspaceFolder}",
+    "/opt/x @args",
+    "/opt/x .",
+    "npx -y a@1.0.0 ./data",
+    "npx --prefix sub -y a@1.0.0",
+    "uvx --with-requirements reqs c==1.0",
+    "node -r dotenv/config /opt/x.js",
+    "node --env-file env /opt/x.js",
+    "ruby -Ilib -rx /opt/x",
+    "ruby -I lib /opt/x",
+    "uv run /opt/x.py",
+    "uv run https://h.example/x.py",
+    "uv run --project sub /opt/x.py",
+    "bun /opt/x.ts",
+    "bun run /opt/x.ts",
+    "tsx /opt/x.ts",
+    "Rscript /opt/x.R",
+    "cargo run --manifest-path /opt/x/Cargo.toml",
+    "java -cp lib/a.jar -jar /opt/x.jar",
+    "env NODE_PATH=lib npx -y a@1.0.0",
+    "env CONFIG_FILE=conf npx -y a@1.0.0",
+    "env NODE_OPTIONS=--require=x.js npx -y a@1.0.0",
+    "mcp-proxy https://a.example/mcp",
+];
+
+/// Lines that say in full what they run.
+const NAMED_IN_FULL: &[&str] = &[
+    "npx -y @a/c@1.0.0 --port 1",
+    "npx -y a",
+    "npx -y a --read-only @a/b --name x",
+    "npx -y a --host h.example --config /etc/x.json",
+    "npx -y a --model org/name",
+    "bunx a@1.0.0",
+    "uvx c==1.0 -v",
+    "uvx --python 3.12 c",
+    "uvx --from git+https://h.example/o/r@v1 c",
+    "npx -y mcp-remote https://a.example/mcp --header X:y",
+    "docker run -i a/b ./data",
+    "docker run --rm -i --platform linux/amd64 -v /a:/b -e A=1 a/b",
+    "docker run -v C:\\a:/b a/b",
+    "deno run --allow-net=a.example npm:c@1.0.0",
+    "deno run https://h.example/x.ts",
+    "go run h.example/o/r@v1.0.0",
+    "dnx c@1.0.0",
+    "sh -c /opt/x",
+    "cmd /c npx -y a",
+    "/usr/bin/env A=1 npx -y a",
+    "op run -- npx -y a",
+    "/opt/x --config /etc/x.json https://h.example/x.json",
+    "~/bin/x ~/data",
+    "node /opt/x.js --port 80",
+    "node --max-old-space-size=4096 /opt/x.js",
+    "python -u -W ignore /opt/x.py",
+    "uv run --no-project /opt/x.py",
+    "uv run --directory /opt/x /opt/x/y.py",
+    "uv --project=/opt/x run /opt/x/y.py",
+    "java -Xmx2g -jar /opt/x.jar",
+];
+
+fn of_line(line: &str, scope: Scope) -> Entry {
+    let words: Vec<&str> = line.split(' ').collect();
+    Entry { scope, ..entry(words[0], &words[1..]) }
+}
+
+/// Whether an exception without a directory allows an entry of a project.
+fn is_excepted_everywhere(entry: &Entry) -> bool {
+    let print = fingerprint::of(entry, &identity::identify(entry), Some("/home/jane"));
+    let policy = policy(json!({ "exception": [{
+        "id": "ex", "fingerprint": print, "owner": "o", "ticket": "T-1", "expires": "2026-12-01T00:00:00Z",
+    }] }));
+    let directory = (entry.scope == Scope::Project).then_some("/home/jane/src/one");
+    code_in(&policy, entry, &Context { directory, ..now() }) == "allow"
+}
+
+#[test]
+fn what_a_repository_runs_by_a_bare_name_or_tells_a_relative_word_is_excepted_in_one_directory_only() {
+    for line in OF_THE_PROJECT {
+        assert!(!is_excepted_everywhere(&of_line(line, Scope::Project)), "{line}");
+    }
+    for line in NAMED_IN_FULL {
+        assert!(is_excepted_everywhere(&of_line(line, Scope::Project)), "{line}");
+    }
+    let server = Entry { scope: Scope::Project, ..remote("https://a.example/mcp") };
+    assert!(is_excepted_everywhere(&server));
+    assert!(is_excepted_everywhere(&of_line("make mcp", Scope::User)), "a user's own is where it is");
+}
+
+#[test]
+fn a_member_that_names_a_file_of_the_project_ties_an_entry_to_it() {
+    let with = |member: &str, value: &str| {
+        is_excepted_everywhere(&Entry {
+            members: vec![named(member, value)],
+            ..of_line("/opt/x", Scope::Project)
+        })
+    };
+    for (member, value) in [
+        ("envFile", "${workspaceFolder}/.env"),
+        ("envFile", ".env"),
+        ("env_file", "env"),
+        ("headersHelper", "make headers"),
+        ("interpreter", "python3"),
+    ] {
+        assert!(!with(member, value), "{member} {value}");
+    }
+    assert!(with("envFile", "/etc/x.env") && with("headersHelper", "/opt/headers"));
+    assert!(with("description", "see docs/x.md"));
+}
+
+#[test]
+fn hold_mode_leaves_what_runs_of_a_project_only_where_it_was() {
+    let hold = policy_with(json!({ "mode": "hold", "grace_until": "2026-12-31" }), json!({}));
+    let verdicts = |line: &str| {
+        let entry = of_line(line, Scope::Project);
+        let identity = identity::identify(&entry);
+        let print = fingerprint::of(&entry, &identity, Some("/home/jane"));
+        let held = held_as(&entry, &identity, &print, Some("/p/one")).unwrap().into_owned();
+        let held = BTreeSet::from([held]);
+        let within = |directory| Context { directory: Some(directory), grandfathered: &held, ..now() };
+        [within("/p/one"), within("/p/two")].map(|context| code_in(&hold, &entry, &context) == "allow")
+    };
+    for line in OF_THE_PROJECT {
+        assert_eq!(verdicts(line), [true, false], "{line}");
+    }
+    for line in NAMED_IN_FULL {
+        assert_eq!(verdicts(line), [true, true], "{line}");
+    }
+}
+
 #[test]
 fn a_grant_and_hold_mode_leave_what_lies_in_a_project_only_where_it_was() {
     let relative = Entry { scope: Scope::Project, ..entry("node", &["./server.js"]) };

@@ -2,10 +2,12 @@
 
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
-use crate::adapter::{About, ClientAdapter, SettingFinding};
+use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
+use crate::node::Node;
 use crate::reads::Reads;
+use crate::servers;
 use crate::setting;
 
 /// Amp.
@@ -13,6 +15,9 @@ pub(super) struct Adapter;
 
 /// One literal key with a dot in it.
 const KEYS: &[&str] = &["/amp.mcpServers"];
+
+/// The map of servers is the file itself; whether it may be wrapped as elsewhere was not found out.
+const SKILL: &[&str] = &["/mcpServers", ""];
 
 const ABOUT: About = About {
     id: "amp",
@@ -23,6 +28,14 @@ const ABOUT: About = About {
         Location::user("~/.config/amp/settings.jsonc").json(Dialect::JSONC).on(UNIX).keys(KEYS),
         Location::user("%APPDATA%/amp/settings.json").json(Dialect::JSONC).on(WINDOWS).keys(KEYS),
         Location::project("<project>/.amp/settings.json").json(Dialect::JSONC).keys(KEYS),
+        // A skill brings servers of its own, which start when it is used.
+        Location::user("~/.config/agents/skills/*/mcp.json").keys(SKILL).on(UNIX),
+        Location::user("~/.config/amp/skills/*/mcp.json").keys(SKILL).on(UNIX),
+        Location::user("%APPDATA%/agents/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
+        Location::user("%APPDATA%/amp/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
+        Location::user("~/.claude/skills/*/mcp.json").keys(SKILL),
+        Location::project("<project>/.agents/skills/*/mcp.json").keys(SKILL),
+        Location::project("<project>/.claude/skills/*/mcp.json").keys(SKILL),
         Location::managed("/etc/ampcode/managed-settings.json").on(LINUX).no_servers(),
         Location::managed("/Library/Application Support/ampcode/managed-settings.json")
             .on(MACOS)
@@ -32,8 +45,8 @@ const ABOUT: About = About {
     processes: &["amp"],
     bypass_flags: &["--dangerously-allow-all"],
     reads: &Reads::USUAL,
-    evidence: "tested 0.0.1790142911 (files only); docs ampcode.com/news/enterprise-managed-settings",
-    notes: "Project servers need `amp mcp approve`. The flags `--mcp-config` and `--settings-file` bring others; servers may also be kept on the vendor's site.",
+    evidence: "tested 0.0.1790142911 (files only); docs ampcode.com/news/enterprise-managed-settings and ampcode.com/news/lazy-load-mcp-with-skills",
+    notes: "The `mcp.json` of a skill starts its servers when the skill is used; places of skills are those of published descriptions, and `amp.skills.path` may name more. Project servers need `amp mcp approve`. The flags `--mcp-config` and `--settings-file` bring others; servers may also be kept on the vendor's site.",
     ..About::NONE
 };
 
@@ -42,8 +55,23 @@ impl ClientAdapter for Adapter {
         &ABOUT
     }
 
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        if at.keys == SKILL {
+            return servers::wrapped_or_bare(&doc.root);
+        }
+        servers::under_keys(&doc.root, at.keys)
+    }
+
+    /// Folders of skills that its settings name.
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        let path = setting::dotted(&doc.root, "amp.skills.path").filter(|_| at.keys == KEYS);
+        let named = path.and_then(Node::as_str).is_some_and(|path| !path.is_empty());
+        let what = "folders of skills that its settings name".to_owned();
+        if named { vec![Lead::Elsewhere { kind: "agent-file", what }] } else { Vec::new() }
+    }
+
     fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
-        if at.keys.is_empty() {
+        if at.keys != KEYS {
             return Vec::new();
         }
         // Rules are tried in order and what none matches is allowed, so a rule of the user may let a server in.

@@ -2,7 +2,7 @@
 
 use mcpolicy_schema::entry::Scope;
 
-use crate::adapter::{About, ClientAdapter, Lead, Variable};
+use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
 use crate::codec::{Dialect, Format, Parsed};
 use crate::location::Location;
 use crate::node::Node;
@@ -11,6 +11,10 @@ use crate::servers;
 
 /// Continue.
 pub(super) struct Adapter;
+
+/// A list, and what older versions took for the only server.
+const DEPRECATED: &[&str] = &["/experimental/modelContextProtocolServers"];
+const ONLY: &str = "/experimental/modelContextProtocolServer";
 
 const fn agents(path: &'static str, scope: Scope) -> Location {
     Location { scope, ..Location::user(path).format(Format::Yaml).or_list().aside() }
@@ -23,10 +27,9 @@ const ABOUT: About = About {
     locations: &[
         Location::user("$CONTINUE_GLOBAL_DIR/config.yaml").format(Format::Yaml).or_list(),
         // The deprecated file of the extension.
-        Location::user("$CONTINUE_GLOBAL_DIR/config.json")
-            .json(Dialect::JSONC)
-            .keys(&["/experimental/modelContextProtocolServers"])
-            .or_list(),
+        Location::user("$CONTINUE_GLOBAL_DIR/config.json").json(Dialect::JSONC).keys(DEPRECATED).or_list(),
+        // It is merged into that one.
+        Location::project("<project>/.continuerc.json").json(Dialect::JSONC).keys(DEPRECATED).or_list(),
         Location::user("$CONTINUE_GLOBAL_DIR/mcpServers/*").format(Format::YamlOrJson).or_list(),
         Location::project("<project>/.continue/mcpServers/*").format(Format::YamlOrJson).or_list(),
         // Whole configurations of their own; `assistants` is the older name.
@@ -51,6 +54,22 @@ const ABOUT: About = About {
 impl ClientAdapter for Adapter {
     fn about(&self) -> &'static About {
         &ABOUT
+    }
+
+    fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+        let mut found = servers::under_keys(&doc.root, at.keys);
+        if at.keys == DEPRECATED {
+            let only = servers::tables_at(&doc.root, ONLY).into_iter().filter(|node| node.is_object());
+            found.extend(only.map(|node| Found {
+                name: "modelContextProtocolServer".to_owned(),
+                key_path: ONLY.to_owned(),
+                node,
+                span: node.span,
+                scope: None,
+                project: None,
+            }));
+        }
+        found
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {

@@ -2,8 +2,10 @@
 #![allow(unreachable_pub, reason = "the fuzz crate includes this file too")]
 #![allow(clippy::expect_used, reason = "a failed expectation is a finding")]
 
-use mcpolicy_clients::codec::{ParseError, Parsed, decode, json, toml, xml, yaml};
+use mcpolicy_clients::codec::{Format, ParseError, Parsed, decode, front_matter, json, toml, xml, yaml};
+use mcpolicy_clients::edit::{Change, Place, apply};
 use mcpolicy_clients::node::{LineIndex, Member, Node, Span, Value};
+use mcpolicy_clients::servers;
 
 /// Which invariants a codec keeps.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,6 +78,50 @@ pub fn check_toml(text: &str) {
 /// YAML.
 pub fn check_yaml(text: &str) {
     check(text, &yaml::parse(text), Rules::Yaml);
+}
+
+/// The front matter of Markdown: what stands behind it says nothing, and a server that is taken out of it is gone while
+/// the text behind it stays.
+pub fn check_front_matter(text: &str) {
+    let parsed = front_matter::parse(text);
+    check(text, &parsed, Rules::Yaml);
+    let behind = end_of_matter(text);
+    let told = |parsed: &Result<Parsed<'_>, ParseError>| {
+        parsed.as_ref().map_or(usize::MAX, |parsed| servers::of_agent(&parsed.root, &["/mcpServers"]).len())
+    };
+    if behind.is_some() {
+        let more = format!("{text}\nmcpServers: {{zz: {{command: zz}}}}\n---\n");
+        assert_eq!(told(&front_matter::parse(&more)), told(&parsed), "the text behind the matter is read");
+    }
+    // A mark of the byte order would be taken away once more.
+    if let Ok(parsed) = &parsed
+        && !text.starts_with('\u{feff}')
+    {
+        let count = told(&Ok(parsed.clone()));
+        for found in servers::of_agent(&parsed.root, &["/mcpServers"]).into_iter().take(4) {
+            let place = Place { key_path: found.key_path, span: found.span.range() };
+            let edited = apply(Format::FrontMatter, "", text.as_bytes(), &[Change::Remove(place)]);
+            let Ok(edited) = edited else { continue };
+            let after = std::str::from_utf8(&edited.bytes).expect("an edit made no text");
+            assert!(told(&front_matter::parse(after)) < count, "a removed server is still there");
+            let body = behind.map_or("", |at| &text[at..]);
+            assert!(after.ends_with(body), "an edit of the matter changed what stands behind it");
+        }
+    }
+}
+
+/// Where the line that closes the front matter begins, looked for line by line.
+fn end_of_matter(text: &str) -> Option<usize> {
+    let start = text.len() - text.trim_ascii_start().len();
+    let mut lines = text[start..].split_inclusive('\n');
+    let mut at = start + lines.next().filter(|line| line.starts_with("---"))?.len();
+    for line in lines {
+        if line.starts_with("---") {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
 }
 
 /// XML.

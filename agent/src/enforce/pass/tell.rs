@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{On, Opened, Setting};
 use crate::enforce::act::ActError;
+use crate::enforce::told::Told;
 use crate::enforce::turns::Turns;
 use crate::enforce::unseen::Unseen;
 use crate::journal::{Event, What};
@@ -17,13 +18,16 @@ pub(super) fn tell_unseen(
     setting: &Setting<'_>,
     on: On<'_, '_>,
     unseen: &[Unseen],
+    told: &mut Told,
     opened: &mut Opened,
 ) -> Result<bool, ActError> {
     let ground = on.ground;
     for one in unseen {
         let event = one.event(on);
-        let said = setting.redactor.name(&event.detail);
-        opened.journal.append(setting.now, What::Event(Event { detail: said, ..event }))?;
+        let event = Event { detail: setting.redactor.name(&event.detail), ..event };
+        if told.is_new(&event) {
+            opened.journal.append(setting.now, What::Event(event))?;
+        }
         opened.notices.push(one.said.clone());
     }
     let (items, _) = opened.vault.items()?;
@@ -39,6 +43,20 @@ pub(super) fn tell_unseen(
         ));
     }
     Ok(unseen.iter().any(|one| one.is_incomplete))
+}
+
+/// Says of whom there was more than the journal is told.
+pub(super) fn tell_more(
+    setting: &Setting<'_>,
+    more: BTreeMap<String, u64>,
+    opened: &mut Opened,
+) -> Result<(), ActError> {
+    for (user, count) in more {
+        let detail = "more stayed as it is than is written down of one user";
+        let event = Event { user, count: Some(count), ..Event::new("not-done", detail) };
+        opened.journal.append(setting.now, What::Event(event))?;
+    }
+    Ok(())
 }
 
 /// Says of each home that gave no answer that it did not.
