@@ -120,8 +120,10 @@ impl Block<'_, '_> {
             return Ok(1);
         }
         let next = (0..self.raw.count(self.collection)).find(|at| !removed.contains_key(at)).ok_or(ODD)?;
+        // the first child stays where places were not told apart
+        let last = next.checked_sub(1).ok_or(ODD)?;
         let start = self.raw.head(self.child(next), self.column)?;
-        if !text[self.raw.tail(self.child(next - 1))..start].trim().is_empty() {
+        if !text[self.raw.tail(self.child(last))..start].trim().is_empty() {
             return Err(ODD);
         }
         out.cut(change, head..start);
