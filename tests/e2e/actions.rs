@@ -215,22 +215,22 @@ fn what_cannot_be_parsed_goes_by_policy_after_ten_seconds_but_never_a_file_with_
         site.publish(&policy(&json!({"unparseable": "quarantine-file"}), &json!([rule("@acme/good")])));
         put(site, ".codeium/windsurf/mcp_config.json", "{\"mcpServers\": ");
         put(site, ".claude.json", "{\"mcpServers\": ");
-        let pass = site.enforce();
+        let pass = site.enforce_partly();
         assert_eq!(pass["files"], json!([]), "it may be half written: {pass}");
         std::thread::sleep(std::time::Duration::from_millis(10_100));
-        let pass = site.enforce();
+        let pass = site.enforce_partly();
         assert_eq!(actions(&pass), [of("quarantine-file", "")], "{pass}");
         assert!(!site.machine.home().join(".codeium/windsurf/mcp_config.json").exists());
         assert_eq!(site.read(".claude.json"), "{\"mcpServers\": ");
         site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
-        let pass = site.enforce();
+        let pass = site.enforce_partly();
         assert_eq!(pass["restored"][0]["outcome"], "applied", "reported only, by the newer policy: {pass}");
         assert_eq!(site.read(".codeium/windsurf/mcp_config.json"), "{\"mcpServers\": ");
     });
 }
 
 #[test]
-fn a_denied_server_of_a_project_outside_of_every_home_is_told_as_left_and_fails_no_pass() {
+fn a_denied_server_of_a_project_outside_of_every_home_is_told_as_left_and_by_the_exit_code() {
     both(|site| {
         site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
         let project = site.folder("srv/proj");
@@ -244,7 +244,7 @@ fn a_denied_server_of_a_project_outside_of_every_home_is_told_as_left_and_fails_
             &json!({"projects": {"/srv/proj": {}}, "mcpServers": {"evil": npx("evil@1.0.0")}}).to_string(),
         );
         for done in [1, 0] {
-            let pass = site.enforce();
+            let pass = site.enforce_partly();
             assert_eq!(actions(&pass).len(), done, "{pass}");
             assert_eq!(pass["left"].as_array().unwrap().len(), 1, "{pass}");
             assert_eq!(pass["left"][0]["path"], "/srv/proj/.mcp.json");

@@ -94,8 +94,8 @@ impl Site {
         report_of(&output)
     }
 
-    /// A pass under an older policy than the published one: everything was done, and the exit code says that it waits.
-    pub(crate) fn enforce_waiting(&self) -> Value {
+    /// A pass whose exit code says that not all is as it should be: a policy waits, or something was left or not looked at.
+    pub(crate) fn enforce_partly(&self) -> Value {
         let output = self.enforce_with(&[]);
         assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
         report_of(&output)
@@ -273,7 +273,7 @@ fn a_policy_that_would_newly_remove_much_is_held_and_its_revocations_apply() {
         "revocation": [{"id": "r1", "revoked": {"rule": "p3"}, "reason": "found malicious"}],
     });
     site.publish_with(&policy(&json!({}), &json!([rule("p0")])), Some(&revoked));
-    let held = site.enforce_waiting();
+    let held = site.enforce_partly();
     assert!(held["notices"].to_string().contains("is held"), "{}", held["notices"]);
     assert_eq!(held["policy"]["sequence"], 1);
     assert_eq!(actions(&held), [("quarantine".to_owned(), "p3".to_owned())]);
@@ -294,7 +294,7 @@ fn an_older_or_broken_policy_changes_nothing_and_the_last_good_one_goes_on() {
         ".codeium/windsurf/mcp_config.json",
         json!({"mcpServers": {"evil": npx("evil@1.0.0")}}).to_string(),
     );
-    let pass = site.enforce_waiting();
+    let pass = site.enforce_partly();
     assert!(pass["notices"].to_string().contains("refused"), "{pass}");
     assert_eq!(actions(&pass), [("quarantine".to_owned(), "evil".to_owned())]);
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use mcpolicy_clients::codec::yaml;
 use mcpolicy_clients::node::Node;
 use mcpolicy_tests::skip;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::policy_desk::{Desk, read, text};
 
@@ -21,8 +21,12 @@ struct Change {
 }
 
 impl Change {
-    /// `None`, said aloud, where there is no Git.
+    /// `None`, said aloud, where there is no Git or jq.
     fn new() -> Option<Self> {
+        if Command::new("jq").arg("--version").output().is_err() {
+            skip("jq is not installed, which reads what a forge answers");
+            return None;
+        }
         let desk = Desk::new(&[]);
         let repo = desk.path("repo");
         desk.edit("repo/policy.toml", |policy| policy + RULE);
@@ -155,10 +159,31 @@ fn expanded(value: &str) -> String {
         ("${{ github.token }}", "a-token"),
         ("${{ github.event.pull_request.number }}", "7"),
         ("${{ github.event.pull_request.base.ref }}", "main"),
+        ("${{ github.event.pull_request.head.sha }}", "c0ffee"),
     ];
     let value = expressions.iter().fold(value.to_owned(), |value, (from, to)| value.replace(from, to));
     assert!(!value.contains("${{"), "the test does not know {value}");
     value
+}
+
+/// As many approvals that count, and others that do not: of another commit, taken back, of somebody who may only read,
+/// no approval at all. In the form of GitHub's REST interface, oldest first.
+fn reviews(approvals: usize) -> Value {
+    let review = |user: &str, state: &str, commit: &str| json!({"user": {"login": user}, "state": state, "commit_id": commit});
+    let mut all = vec![
+        review("early", "APPROVED", "older"),
+        review("wavering", "APPROVED", "c0ffee"),
+        review("wavering", "CHANGES_REQUESTED", "c0ffee"),
+        review("dismissed", "APPROVED", "c0ffee"),
+        review("dismissed", "DISMISSED", "c0ffee"),
+        review("reader", "APPROVED", "c0ffee"),
+        review("chatty", "COMMENTED", "c0ffee"),
+    ];
+    for at in 0..approvals {
+        let user = format!("writer-{at}");
+        all.extend([review(&user, "APPROVED", "c0ffee"), review(&user, "COMMENTED", "c0ffee")]);
+    }
+    all.into()
 }
 
 /// Runs every `run:` step in order, as the runner does; the code of the first that fails.
@@ -175,12 +200,15 @@ fn github(change: &Change, approvals: &str) -> Option<i32> {
         .collect();
     let mut variables: Vec<(&str, &str)> =
         env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    variables.push(("STUB_APPROVALS", approvals));
+    let reviews = reviews(approvals.parse().unwrap());
+    let reviews = change.desk.machine.file("reviews.json", reviews.to_string());
+    variables.push(("STUB_REVIEWS", reviews.to_str().unwrap()));
     variables.push(("GITHUB_REPOSITORY", "example/policies"));
     variables.push(("STUB_NOTE", if approvals == "0" { "" } else { "42" }));
     change.stub(
         "gh",
-        "echo \"$*\" >>\"$STUBS/gh.log\"\ncase \"$*\" in *view*) echo \"$STUB_APPROVALS\";; *--paginate*) echo \"$STUB_NOTE\";; *) cp comment.md \"$STUBS/posted.md\";; esac",
+        "echo \"$*\" >>\"$STUBS/gh.log\"\nfor word; do last=$word; done\ncase \"$*\" in *pulls/7/reviews*) jq -r \"$last\" \"$STUB_REVIEWS\";; \
+         *collaborators/reader/permission*) echo read;; *collaborators/*/permission*) echo write;; *--paginate*) echo \"$STUB_NOTE\";; *) cp comment.md \"$STUBS/posted.md\";; esac",
     );
     let mut ran = 0;
     for step in job.get("steps").unwrap().items() {
@@ -208,7 +236,7 @@ fn every_step_of_the_github_workflow_runs_and_its_comment_is_posted() {
     assert_eq!(github(&change, "0"), Some(0));
     assert!(change.stubbed("posted.md").starts_with("<!-- mcpolicy -->\n"));
     let log = change.stubbed("gh.log");
-    assert!(log.starts_with("pr view 7 ") && log.contains("\npr comment 7 "), "{log}");
+    assert!(log.contains("pulls/7/reviews") && log.contains("\npr comment 7 "), "{log}");
     change.edit(|policy| loosen(&policy));
     assert_eq!(github(&change, "1"), Some(1));
     assert!(

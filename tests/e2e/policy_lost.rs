@@ -244,7 +244,12 @@ fn runbook_a_fleet_goes_on_by_new_floors_where_nobody_has_the_list_any_more() {
 #[test]
 fn a_new_folder_of_a_channel_without_denials_goes_on_with_its_numbers_and_says_so() {
     let desk = crate::policy_desk::published();
-    let said = desk.ok(&["publish", "repo", "--to", "new", "--key", "repo-keys/online-1.pem"]);
+    let publish = ["publish", "repo", "--to", "new", "--key", "repo-keys/online-1.pem"];
+    // `revoke` works on the folder alone: what it denied since, the repository does not know
+    let said = desk.refused(&publish);
+    assert!(said.contains("all that was revoked since") && said.contains("--without-revocations"), "{said}");
+    assert!(!desk.path("new").exists());
+    let said = desk.ok(&[&publish[..], &["--without-revocations"]].concat());
     assert!(
         said.contains("head 2") && said.contains("warning: channel default was published before"),
         "{said}"

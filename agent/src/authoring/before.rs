@@ -199,6 +199,28 @@ impl Before {
         Ok(())
     }
 
+    /// Refuses to begin anew without any emergency list on a channel that was published before, unless somebody says that
+    /// there is none: `revoke` works on the folder alone, so that the repository does not know of the last denials.
+    ///
+    /// # Errors
+    /// There is no list, and nobody said so.
+    pub fn has_a_list_or_needs_none(&self, to: &Folder, needs_none: bool) -> anyhow::Result<()> {
+        let Some(record) = self.record.as_ref().filter(|_| self.head.is_none() && self.revocations.is_none())
+        else {
+            return Ok(());
+        };
+        ensure!(
+            needs_none,
+            "channel {} was published before (head {} is the last known here), and {} has neither head nor emergency list: \
+             all that was revoked since would be allowed again; copy the newest revocations.N.json and revocations.N.body \
+             into it from the folder of before or a backup, or, if nothing was ever revoked, say --without-revocations",
+            record.channel,
+            record.sequence,
+            to.path().display()
+        );
+        Ok(())
+    }
+
     /// What to say where a folder is new though the channel is not.
     pub fn new_folder(&self) -> Option<String> {
         let record = self.record.as_ref().filter(|_| self.head.is_none() && self.lost.is_none())?;

@@ -50,6 +50,8 @@ pub struct Order<'a> {
     pub signers: &'a [Box<dyn Signer>],
     /// The head.
     pub head: HeadOptions,
+    /// Somebody says that nothing was ever revoked on this channel.
+    pub without_revocations: bool,
     /// The time.
     pub now: Timestamp,
 }
@@ -80,6 +82,7 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
     let before = Before::read(order.to, &root)?.recorded(order.records, channel, &root)?;
     before.next(order.to, &root, order.head.sequence)?;
     before.has_the_recorded_list(order.to)?;
+    before.has_a_list_or_needs_none(order.to, order.without_revocations)?;
     let (policy, statement, body) = match order.signed {
         Some(signed) => newest(signed, &before)?,
         None => published_policy(order.to, &root, &before)?,

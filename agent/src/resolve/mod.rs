@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::location::Os;
-use mcpolicy_clients::template::Layout;
+use mcpolicy_clients::template::{ANY_FOLDERS, Layout};
 use mcpolicy_platform::machine::{Account, Machine};
 use mcpolicy_platform::processes::Process;
 use mcpolicy_platform::sockets;
@@ -278,13 +278,24 @@ pub fn directory_of(entry: &Entry, source: &Source) -> Option<PathBuf> {
     if entry.scope == Scope::Project { project_of(source) } else { None }
 }
 
+/// The projects that a file may belong to by a template below one. With folders of any number in it there may be several.
+fn roots_of<'p>(path: &'p Path, below: &str) -> Vec<&'p Path> {
+    if !below.split('/').any(|part| part == ANY_FOLDERS) {
+        return path.ancestors().nth(below.split('/').count()).into_iter().collect();
+    }
+    let fixed: PathBuf = below.split('/').take_while(|part| !part.contains('*')).collect();
+    let depth = fixed.components().count();
+    let folders = path.ancestors().skip(1).filter(|folder| folder.ends_with(&fixed));
+    folders.filter_map(|folder| folder.ancestors().nth(depth)).collect()
+}
+
 /// The project that a file of a project belongs to, if all its readers see the same in it.
 pub fn project_of(source: &Source) -> Option<PathBuf> {
     let roots: BTreeSet<&Path> = source
         .readings
         .iter()
         .filter_map(|reading| reading.location.path.strip_prefix("<project>/"))
-        .filter_map(|below| source.path.ancestors().nth(below.split('/').count()))
+        .flat_map(|below| roots_of(&source.path, below))
         .collect();
     // readers that see different projects in one file start it in different places
     let mut roots = roots.into_iter();

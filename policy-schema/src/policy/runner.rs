@@ -58,7 +58,8 @@ pub(crate) fn harmless(runner: &str) -> &'static [&'static str] {
             &["-y", "--yes", "--version *", "-v *", "--verbosity *", "--"]
         }
         "go run" | "cargo run" => &["-q", "--quiet", "--"],
-        "deno run" => &["-q", "--quiet", "--no-prompt", "--"],
+        // without its configuration it takes nothing from the directory
+        "deno run" => &["-q", "--quiet", "--no-prompt", "--no-config", "--"],
         "node" | "nodejs" | "bun" => &["--no-warnings", "--enable-source-maps", "--"],
         name if name.starts_with("python") || name == "py" => &["-u", "-B", "-I", "-E", "-s", "-q", "--"],
         _ => &[],

@@ -107,9 +107,13 @@ fn an_entry_that_says_where_it_is_started_depends_on_that_alone() {
 
 #[test]
 fn an_exception_for_what_lies_in_the_directory_does_not_follow_it_into_the_next() {
-    for (text, elsewhere) in
-        [("./server", false), ("bin/server", false), ("sh -c true;x", false), ("/opt/server", true)]
-    {
+    for (text, elsewhere) in [
+        ("./server", false),
+        ("bin/server", false),
+        ("sh -c true;x", false),
+        ("/opt/server", false),
+        ("npx -y a", true),
+    ] {
         let entry = Entry { scope: Scope::Project, ..line(text) };
         let identity = identity::identify(&entry);
         let here = held_as(&entry, &identity, "f", Some("/w/a"));

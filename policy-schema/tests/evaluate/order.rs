@@ -330,6 +330,26 @@ const OF_THE_PROJECT: &[&str] = &[
     "env CONFIG_FILE=conf npx -y a@1.0.0",
     "env NODE_OPTIONS=--require=x.js npx -y a@1.0.0",
     "mcp-proxy https://a.example/mcp",
+    "sh -c /opt/x",
+    "~/bin/x ~/data",
+    "/opt/x --config /etc/x.json https://h.example/x.json",
+    "/usr/bin/make mcp",
+    "/usr/bin/pnpm mcp",
+    "/usr/bin/deno task mcp",
+    "/usr/bin/mise run x",
+    "/usr/bin/git mcp",
+    "/usr/bin/nix run",
+    "/usr/bin/mvn exec:java",
+    "npx -y grunt mcp",
+    "npx -y just-scripts mcp",
+    "npx -y lage mcp",
+    "npx -y jake mcp",
+    "uvx go-task mcp",
+    "uvx doit mcp",
+    "uvx pixi run x",
+    "uvx scons",
+    "uvx flask run",
+    "uvx fastmcp run",
 ];
 
 /// Lines that say in full what they run.
@@ -351,12 +371,9 @@ const NAMED_IN_FULL: &[&str] = &[
     "deno run https://h.example/x.ts",
     "go run h.example/o/r@v1.0.0",
     "dnx c@1.0.0",
-    "sh -c /opt/x",
     "cmd /c npx -y a",
     "/usr/bin/env A=1 npx -y a",
     "op run -- npx -y a",
-    "/opt/x --config /etc/x.json https://h.example/x.json",
-    "~/bin/x ~/data",
     "node /opt/x.js --port 80",
     "node --max-old-space-size=4096 /opt/x.js",
     "python -u -W ignore /opt/x.py",
@@ -399,7 +416,7 @@ fn a_member_that_names_a_file_of_the_project_ties_an_entry_to_it() {
     let with = |member: &str, value: &str| {
         is_excepted_everywhere(&Entry {
             members: vec![named(member, value)],
-            ..of_line("/opt/x", Scope::Project)
+            ..of_line("node /opt/x.js", Scope::Project)
         })
     };
     for (member, value) in [

@@ -88,13 +88,15 @@ fn without_loose_texts(text: &str) -> Option<String> {
     (out != text).then_some(out)
 }
 
-/// The value of a line `key: value` at the margin, if it is not quoted and has a sign that means something in YAML.
+/// The value of a line `key: value` at the margin, if it is not quoted and has a sign that means something in YAML. That
+/// of a key that may name servers is never one: Claude Code (2.1.197, 2.1.329) leaves `mcpServers: [{…}]` as it is where it
+/// quotes others, so that blanking it out would hide them. What is not read then is an error, and told.
 fn loose(line: &str) -> Option<Range<usize>> {
     let content = line.trim_end_matches(['\n', '\r']);
     let (key, rest) = content.split_once(':')?;
     let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'-'));
     let value = rest.trim_start();
-    if !is_key || value.is_empty() || value.len() == rest.len() {
+    if !is_key || key.to_ascii_lowercase().contains("mcp") || value.is_empty() || value.len() == rest.len() {
         return None;
     }
     let quoted = |mark: char| value.len() > 1 && value.starts_with(mark) && value.ends_with(mark);
@@ -138,6 +140,23 @@ mod tests {
         let node = servers.items()[0].pointer("/s/command").unwrap();
         assert_eq!(&text[node.span.range()], "x");
         assert!(parse("---\nname: a\ndescription: b\n\n  c: d: e\n---\n").is_err());
+    }
+
+    #[test]
+    fn servers_in_one_line_beside_a_description_that_is_no_yaml_are_seen_or_told() {
+        for loose in ["Use it: always", "@d", "a & b: c"] {
+            let text = format!(
+                "---\nname: q\ndescription: {loose}\nmcpServers: [{{a: {{command: x}}}}]\n---\nbody\n"
+            );
+            let parsed = parse(&text).unwrap();
+            let node = parsed.root.get("mcpServers").unwrap().items()[0].pointer("/a/command").unwrap();
+            assert_eq!(&text[node.span.range()], "x");
+        }
+        for hidden in
+            ["mcpServers:\t[{a: {command: x}]", "mcpServers: [{a: {command: x}}", "McpServers: {a: b: c}"]
+        {
+            assert!(parse(&format!("---\ndescription: a: b\n{hidden}\n---\n")).is_err(), "{hidden}");
+        }
     }
 
     #[test]

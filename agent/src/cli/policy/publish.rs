@@ -55,6 +55,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     head_sequence: Option<u64>,
 
+    /// Nothing was ever revoked on this channel: a new or lost folder may begin without an emergency list
+    #[arg(long)]
+    without_revocations: bool,
+
     #[command(flatten)]
     signing: Signing,
 
@@ -84,6 +88,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             lifetime: options.head_expires_in,
             sequence: options.head_sequence,
         },
+        without_revocations: options.without_revocations,
         now,
     })?;
     for warning in &published.warnings {

@@ -1,7 +1,7 @@
 //! Whether an entry that a repository or plugin brings names in full what it runs.
 //!
 //! There are more programs that run what lies in their directory (`make`, `yarn`, `mise`, an alias of Git) than any list
-//! has. So it is asked the other way round: what is a package of a registry, a remote server, an image or a file by its
+//! has. So it is asked the other way round: what is a package of a registry, a remote server, an image or a script by its
 //! whole path, and is told nothing that the directory decides, is the same everywhere. Nothing else is.
 
 mod words;
@@ -19,38 +19,75 @@ const READING_WRAPPERS: &[&str] =
 /// Packages that run what lies in the directory by a name that looks like none of a file: tasks, scripts, other programs.
 const RUNNING_PACKAGES: &[&str] = &[
     "@babel/node",
+    "@bazel/bazelisk",
+    "@bazel/ibazel",
     "@dotenvx/dotenvx",
     "@microsoft/rush",
+    "@moonrepo/cli",
+    "@rushstack/heft",
     "@swc-node/cli",
     "babel-node",
+    "bazelisk",
+    "celery",
     "concurrently",
     "cross-env",
+    "django-admin",
+    "doit",
     "dotenv-cli",
+    "duty",
     "env-cmd",
     "esno",
+    "fastapi",
+    "fastmcp",
+    "flask",
+    "foreman",
+    "foreman-cli",
+    "go-task",
+    "gradle",
+    "grunt",
+    "grunt-cli",
     "gulp",
     "gulp-cli",
-    "grunt-cli",
+    "gunicorn",
     "hatch",
+    "hereby",
+    "honcho",
+    "hypercorn",
     "invoke",
+    "jake",
     "jiti",
+    "just-scripts",
+    "lage",
     "lerna",
+    "lint-staged",
+    "maven",
+    "moon",
     "nodemon",
     "nox",
+    "nox-poetry",
     "npm-run-all",
     "npm-run-all2",
+    "npm-run-script",
     "nx",
     "pdm",
     "pipenv",
+    "pixi",
     "poethepoet",
     "poetry",
+    "ruby-foreman",
+    "run-p",
+    "run-s",
+    "rushx",
     "rust-just",
+    "scons",
+    "streamlit",
     "taskipy",
     "tox",
     "ts-node",
     "ts-node-dev",
     "tsx",
     "turbo",
+    "uvicorn",
     "vite-node",
     "wireit",
     "zx",
@@ -124,17 +161,15 @@ pub(super) fn is_named_in_full(entry: &Entry, identity: &Identity) -> bool {
         && !FILES.iter().filter_map(|name| entry.member(name)).any(|file| is_file_name(file.expose()))
 }
 
-/// Whether the program is one that everybody has, a package or a path from the root.
+/// Whether it is a package, an image, a remote server or a script by its path from the root.
 fn names_what_runs(identity: &Identity) -> bool {
-    let is_bare = !identity.program.contains(['/', '\\']);
     match identity.kind {
-        // A bare name is looked for on PATH, and what it runs may be of the directory.
-        Kind::Executable => !is_bare,
-        // Cargo takes from the directory what it starts the program with.
-        Kind::Opaque | Kind::Cargo => false,
+        // Any program may do what a file of the directory says (`/usr/bin/make mcp`), whatever its name; Cargo takes from
+        // there what it starts the program with.
+        Kind::Executable | Kind::Opaque | Kind::Cargo => false,
         Kind::Script => super::is_anchored(&identity.name) && !asks_directory(identity),
         Kind::Url => !asks_directory(identity),
-        Kind::Bridge if identity.ecosystem == Some(Ecosystem::Executable) => !is_bare,
+        Kind::Bridge if identity.ecosystem == Some(Ecosystem::Executable) => false,
         Kind::Dotnet => identity.runner.as_deref() != Some("dotnet tool run"),
         Kind::Npm | Kind::Pypi | Kind::Git => {
             let runs_others = |name: &str| RUNNING_PACKAGES.contains(&name);
