@@ -90,8 +90,11 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
     let (first, ends) = read(source, format, &decoded, &decoded.text);
     let Some(end) = ends.first() else { return first };
     let position = LineIndex::new(&decoded.text).position(*end);
-    let (second, _) = read(source, format, &decoded, &breaks::broken(&decoded.text, &ends));
-    twofold::both(first, second, position)
+    let others = breaks::others(&decoded.text, &ends);
+    others.iter().fold(first, |first, text| {
+        let (second, _) = read(source, format, &decoded, text);
+        twofold::both(first, second, position)
+    })
 }
 
 /// One reading of a file, and where characters stand at which other readers would end a line.

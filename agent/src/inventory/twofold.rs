@@ -25,8 +25,7 @@ fn differing(first: FileInventory, second: FileInventory, position: Position) ->
     for entry in &mut out.entries {
         entry.malformed = Some(contradiction::LINE_BREAKS);
     }
-    let message =
-        "a character ends a line for some readers (U+0085, U+2028, U+2029) and makes another file of it";
+    let message = "a character ends a line for some readers only (U+0085, U+2028, U+2029, a CR by itself) and makes another file of it";
     let finding = Finding::new(FindingCode::DamagedConfig, message).weighing(Severity::High);
     out.findings.push(FileFinding { finding, position });
     with_settings(out, second)

@@ -1,7 +1,9 @@
-//! Characters that end a line for some readers and not for others: NEL, LINE SEPARATOR and PARAGRAPH SEPARATOR.
+//! Characters that end a line for some readers and not for others: NEL, LINE SEPARATOR and PARAGRAPH SEPARATOR, and in YAML
+//! a carriage return by itself.
 //!
 //! YAML 1.1 (libyaml, and with it Goose) breaks lines at all three, YAML 1.2 at none. The reader of VS Code ends a `//`
-//! comment at the last two, later versions of jsonc-parser do not. What stands behind such a break is a comment to one
+//! comment at the last two, later versions of jsonc-parser do not. A CR without a LF ends a line in YAML, but not for the
+//! `yaml` package of npm, by which Continue's clients read (`cn` 1.5.47 was run). What stands behind such a break is a comment to one
 //! reader and a server to the next, so a text with any is read both ways.
 
 use std::ops::Range;
@@ -15,6 +17,14 @@ pub(super) enum Of {
     Yaml,
 }
 
+/// Where a carriage return stands without a line feed behind it. In a quoted text too: what is quoted to one reader is
+/// not to the other.
+pub(super) fn lone_returns(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let is_lone = |at: &usize| bytes.get(at + 1) != Some(&b'\n');
+    text.match_indices('\r').map(|(at, _)| at).filter(is_lone).collect()
+}
+
 /// Where such characters stand in a part of a text.
 pub(super) fn within(text: &str, range: Range<usize>, of: Of) -> Vec<usize> {
     let part = &text[range.clone()];
@@ -25,16 +35,29 @@ pub(super) fn within(text: &str, range: Range<usize>, of: Of) -> Vec<usize> {
     part.match_indices(breaks).map(|(at, _)| range.start + at).collect()
 }
 
-/// The text with line breaks at these places. All other places stay the same: what a break is shorter by stands before
-/// it as blanks, for blanks behind it would indent the next line.
-pub fn broken(text: &str, breaks: &[usize]) -> String {
+/// The texts that other readers see: with line breaks at these places, with blanks in the place of carriage returns among
+/// them, and with each of the two where there are both.
+pub fn others(text: &str, breaks: &[usize]) -> Vec<String> {
+    let (returns, ends): (Vec<usize>, Vec<usize>) =
+        breaks.iter().partition(|at| text.as_bytes().get(**at) == Some(&b'\r'));
+    let kinds = if returns.is_empty() || ends.is_empty() {
+        vec![breaks.to_vec()]
+    } else {
+        vec![breaks.to_vec(), returns, ends]
+    };
+    kinds.iter().map(|kind| broken(text, kind)).collect()
+}
+
+/// The text with line breaks at these places, and blanks for carriage returns. All other places stay the same: what a
+/// break is shorter by stands before it as blanks, for blanks behind it would indent the next line.
+fn broken(text: &str, breaks: &[usize]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for at in breaks {
         let length = text[*at..].chars().next().map_or(0, char::len_utf8);
         out.push_str(&text[done..*at]);
         out.extend(std::iter::repeat_n(' ', length.saturating_sub(1)));
-        out.push('\n');
+        out.push(if text[*at..].starts_with('\r') { ' ' } else { '\n' });
         done = at + length;
     }
     out.push_str(&text[done..]);
@@ -54,6 +77,24 @@ mod tests {
         assert_eq!(broken, "é#x \na: 1 #  \nb: 2  \n");
         assert_eq!(broken.len(), text.len());
         assert_eq!(within(text, 0..text.len(), Of::Json).len(), 2);
+    }
+
+    #[test]
+    fn a_return_by_itself_is_a_blank_to_some_readers_and_a_break_to_others() {
+        let text = "a: 1\r\n#x\ry: '\n#\u{2028}'\r";
+        let hiding = "m:\n  - a\n  #\rx: '\n  - b\n  #'\n";
+        let parsed = yaml::parse(hiding).unwrap();
+        assert_eq!((parsed.breaks.as_slice(), parsed.root.get("m").unwrap().items().len()), (&[12][..], 1));
+        let other = yaml::parse(&others(hiding, &parsed.breaks)[0]).unwrap().into_owned();
+        assert_eq!(other.root.get("m").unwrap().items().len(), 2);
+        assert_eq!(lone_returns(text), [8, text.len() - 1]);
+        let both = [&lone_returns(text)[..], &within(text, 0..text.len(), Of::Yaml)].concat();
+        let mut sorted = both.clone();
+        sorted.sort_unstable();
+        let seen = others(text, &sorted);
+        assert_eq!(seen.len(), 3);
+        assert_eq!(seen[1], "a: 1\r\n#x y: '\n#\u{2028}' ");
+        assert!(seen.iter().all(|other| other.len() == text.len()));
     }
 
     #[test]

@@ -207,6 +207,8 @@ impl<'a> Arena<'a> {
             let before = self.quoted.partition_point(|span| span.start as usize <= *at);
             before.checked_sub(1).is_none_or(|last| self.quoted[last].end as usize <= *at)
         });
+        found.extend(breaks::lone_returns(text));
+        found.sort_unstable();
         found
     }
 
