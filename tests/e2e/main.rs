@@ -8,6 +8,8 @@
 #[cfg(unix)]
 mod actions;
 mod asides;
+#[cfg(unix)]
+mod by_hand;
 mod corpus;
 mod corpus_edits;
 mod corpus_verdicts;

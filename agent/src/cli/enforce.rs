@@ -1,16 +1,15 @@
 //! `mcpolicy enforce`.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
 
-use super::agent::{self, Where};
+use super::agent::{self, Where, Which};
 use super::exit;
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{self, On, Passed};
@@ -31,29 +30,16 @@ pub(super) struct Options {
     #[command(flatten)]
     r#where: Where,
 
-    /// The published policy, instead of that of the settings
-    #[arg(long, value_name = "DIR")]
-    policy: Option<PathBuf>,
-
-    /// The root document that is trusted, instead of that of the settings
-    #[arg(long, value_name = "FILE")]
-    trust_root: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
 
     /// Go no further than this mode, whatever the policy says
     #[arg(long, value_name = "MODE")]
     mode_ceiling: Option<ModeName>,
 
-    /// The id of this machine, instead of that of the settings
-    #[arg(long, value_name = "ID")]
-    device_id: Option<String>,
-
     /// Say it as JSON
     #[arg(long)]
     json: bool,
-
-    /// The time to judge by
-    #[arg(long, value_name = "TIME", hide = true)]
-    now: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -77,12 +63,7 @@ impl From<ModeName> for Mode {
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let mut agent = options.r#where.agent(environment)?;
-    let policy = &mut agent.settings.policy;
-    policy.dir = options.policy.clone().or(policy.dir.take());
-    policy.trust_root = options.trust_root.clone().or(policy.trust_root.take());
-    if let Some(id) = &options.device_id {
-        agent.settings.device.id.clone_from(id);
-    }
+    options.which.overrule(&mut agent.settings);
     if let Some(ceiling) = options.mode_ceiling {
         agent.lower_ceiling(ceiling.into());
     }
@@ -91,7 +72,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;
-    let setting = agent.setting(options.now.unwrap_or_else(agent::now), &redactor);
+    let setting = agent.setting(options.which.now(), &redactor);
     let homes = agent::homes(&ground, &redactor);
     let on = On { ground: &ground, homes: &homes };
     let passed = agent::with_bounds(|bounds| pass::pass(&setting, on, bounds))?;

@@ -319,20 +319,45 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> (Outcome,
     (outcome, asked)
 }
 
-/// Puts one item back, as far as the policy that acts allows it.
+/// Puts one item back, as far as the policy allows it by which a pass would act now. Beside what became of it, what people
+/// must know of that policy.
 ///
 /// # Errors
 /// As [`pass`]; there is no such item, or its home or client is not known any more.
-pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Result<Restored> {
+pub fn restore(
+    setting: &Setting<'_>,
+    on: On<'_, '_>,
+    bounds: &Bounds<'_>,
+    id: &str,
+) -> anyhow::Result<(Restored, Vec<String>)> {
     let mut opened = open(setting)?;
-    let restored = restore_opened(setting, on, id, &mut opened);
+    let restored = restore_opened(setting, on, bounds, id, &mut opened);
     opened.activation.end()?;
-    restored
+    Ok((restored?, opened.notices))
+}
+
+/// The policy by which a pass would act now: what acted last, unless a newer one is there that would not be held. Nothing
+/// is activated by asking.
+fn would_act(
+    setting: &Setting<'_>,
+    on: On<'_, '_>,
+    bounds: &Bounds<'_>,
+    newest: InForce,
+    opened: &mut Opened,
+) -> anyhow::Result<InForce> {
+    if opened.activation.acting_before(&newest.sha256).is_none() {
+        return Ok(newest);
+    }
+    // what the newer one would newly remove is known by a look at the machine only, as a pass takes it
+    let (mut outcome, _) = scan(setting, on, bounds);
+    opened.remembered.begin(on.ground, &outcome, &|at| on.homes.has_failed(at));
+    Ok(guarded(setting, on, newest, &mut outcome, opened)?.0)
 }
 
 fn restore_opened(
     setting: &Setting<'_>,
     on: On<'_, '_>,
+    bounds: &Bounds<'_>,
     id: &str,
     opened: &mut Opened,
 ) -> anyhow::Result<Restored> {
@@ -340,12 +365,7 @@ fn restore_opened(
     finish_broken(setting, on, opened)?;
     let trust = bring(setting, opened)?;
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
-    let in_force = match opened.activation.acting_before(&newest.sha256) {
-        Some((acting, policy)) => {
-            InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest }
-        }
-        None => newest,
-    };
+    let in_force = would_act(setting, on, bounds, newest, opened)?;
     let mut judge = Judge::new(ground, homes, terms(setting, &in_force, &opened.remembered));
     let vault_folder = setting.state.join("vault");
     let document = in_force.policy.document();
@@ -592,33 +612,43 @@ fn choose(
     outcome: &mut Outcome,
     opened: &mut Opened,
 ) -> anyhow::Result<(InForce, Mode)> {
-    let candidate =
-        activation::Acted { sequence: newest.sequence.unwrap_or(0), sha256: newest.sha256.clone() };
+    let (in_force, is_held) = guarded(setting, on, newest, outcome, opened)?;
+    if !is_held {
+        activate(setting, trust, &as_acting(&in_force), opened)?;
+    }
+    with_mode(setting, on, in_force, opened)
+}
+
+fn as_acting(in_force: &InForce) -> activation::Acted {
+    activation::Acted { sequence: in_force.sequence.unwrap_or(0), sha256: in_force.sha256.clone() }
+}
+
+/// The newest policy, or the one that acted last where the guard holds the newest, which is told. And whether it does.
+fn guarded(
+    setting: &Setting<'_>,
+    on: On<'_, '_>,
+    newest: InForce,
+    outcome: &mut Outcome,
+    opened: &mut Opened,
+) -> anyhow::Result<(InForce, bool)> {
     let Some((acting, policy)) = opened.activation.acting_before(&newest.sha256) else {
-        activate(setting, trust, &candidate, opened)?;
-        return with_mode(setting, on, newest, opened);
+        return Ok((newest, false));
     };
     // the revocations are the newest in any case
     let old = InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest.clone() };
     let by_old = targets(setting, on, &old, outcome, &opened.remembered);
     let by_new = targets(setting, on, &newest, outcome, &opened.remembered);
     let removals = removals(on.ground, outcome, &by_old, &by_new);
-    match opened.activation.consider(&candidate, &newest.policy.document().policy, &removals)? {
-        Some(held) => {
-            let detail = format!(
-                "policy {} is held, {} goes on acting: {}",
-                held.policy.sequence, acting.sequence, held.why
-            );
-            opened.journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
-            opened.notices.push(detail);
-            opened.policy_waits = true;
-            with_mode(setting, on, old, opened)
-        }
-        None => {
-            activate(setting, trust, &candidate, opened)?;
-            with_mode(setting, on, newest, opened)
-        }
-    }
+    let limits = &newest.policy.document().policy;
+    let Some(held) = opened.activation.consider(&as_acting(&newest), limits, &removals)? else {
+        return Ok((newest, false));
+    };
+    let detail =
+        format!("policy {} is held, {} goes on acting: {}", held.policy.sequence, acting.sequence, held.why);
+    opened.journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
+    opened.notices.push(detail);
+    opened.policy_waits = true;
+    Ok((old, true))
 }
 
 /// What a newer policy would newly remove: from the machine, and from each of its users. Equal entries of a user count
