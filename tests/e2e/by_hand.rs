@@ -78,7 +78,7 @@ fn what_policy_forbids_and_what_has_another_in_its_place_are_two_answers() {
     let detail = taken["detail"].as_str().unwrap();
     assert!(detail.contains("its name is taken") && !detail.contains("policy"), "{detail}");
 
-    site.machine.file(PLACE, "{\"mcpServers\": []}".to_owned());
+    site.machine.file(PLACE, "{\"mcpServers\": []}");
     let (_, no_place) = site.restore(&id);
     assert!(no_place["detail"].as_str().unwrap().contains("has no place for it"), "{no_place}");
 }

@@ -40,6 +40,8 @@ mod named_secrets;
 #[cfg(unix)]
 mod off_switches;
 mod options;
+#[cfg(unix)]
+mod pilot;
 mod policy_authoring;
 mod policy_care;
 #[cfg(unix)]

@@ -307,8 +307,5 @@ fn purge(options: &One, environment: &Environment) -> anyhow::Result<u8> {
 
 fn say(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+    super::written(write(&mut out).and_then(|()| out.flush()))
 }

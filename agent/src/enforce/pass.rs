@@ -1,25 +1,28 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
+mod guard;
 mod tell;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use mcpolicy_platform::machine::Machine;
+use mcpolicy_platform::users;
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::trust::{Demands, Trust};
 
 use super::act::{ActError, Acted, Hands};
-use super::activation::{self, Activation, Removals};
+use super::activation::Activation;
+use super::foreseen::{self, Held, Would};
 use super::house::House;
-use super::known::{self, Knowledge};
+use super::known::Knowledge;
 use super::leftovers;
-use super::plan::{self, FilePlan, Known, Left, Plan, Target};
+use super::plan::{self, FilePlan, Left, Plan, Target};
 use super::remembered::Remembered;
 use super::replay::{Replayed, end_unannounced, replay};
 use super::requests;
@@ -27,7 +30,6 @@ use super::restore::{Asked, FILE_IS_GONE, Restored};
 use super::told::Told;
 use super::turns::{Turns, in_turn};
 use super::unseen::unseen;
-use crate::discover::source::Source;
 use crate::gap::Gap;
 use crate::ground;
 use crate::in_force::{self, InForce};
@@ -35,10 +37,11 @@ use crate::journal::{End, Event, Intent, Journal, What};
 use crate::judge::{Judge, Terms};
 use crate::pipeline::{self, Bounds, Ground, Outcome};
 use crate::policy_store::{self, FolderDisk, Origin, Store};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::vault::{Item, Vault};
 use crate::worker::homes::Homes;
 use crate::worker::{Failure, is_too_much};
+use guard::{choose, due_after_grace, would_act};
 use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen};
 
 /// What a pass stands on.
@@ -76,6 +79,10 @@ pub struct Passed {
     pub mode: Mode,
     /// What was planned.
     pub plan: Plan,
+    /// What enforcing would act on, in a mode that writes nothing.
+    pub would: Vec<Would>,
+    /// What hold mode leaves because it was there first.
+    pub held: Held,
     /// What became of each file.
     pub acted: Vec<Acted>,
     /// What was put back, because the policy allows it now.
@@ -145,6 +152,7 @@ fn pass_opened(
     let before = opened.remembered.clone();
     opened.remembered.begin(ground, &outcome, &|at| homes.has_failed(at));
     let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, opened)?;
+    let due = due_after_grace(setting, on, &in_force, &mut outcome, &opened.remembered);
     let terms = terms(setting, &in_force, &opened.remembered);
     let mut judge = Judge::new(ground, homes, terms);
     judge.judge(&mut outcome);
@@ -172,6 +180,7 @@ fn pass_opened(
         vault: &opened.vault,
         journal: &mut opened.journal,
     };
+    let would = foreseen::would(&hands, &outcome, mode);
     let mut turns = Turns::new(Duration::from_secs(setting.settings.enforcement.home_seconds.into()));
     let done = act_on_all(&house, &mut hands, &plan, (&outcome, &under), &mut turns);
     drop(judge);
@@ -203,8 +212,11 @@ fn pass_opened(
     let failed = tell_failed(setting, on, opened)?;
     let (replayed, notices) = (Vec::new(), Vec::new());
     let (policy_waits, is_partial) = (opened.policy_waits, opened.is_partial);
+    let held = foreseen::held(&outcome, &due, in_force.policy.document(), setting.now);
     Ok(Passed {
         outcome,
+        would,
+        held,
         in_force,
         ring,
         mode,
@@ -334,24 +346,6 @@ pub fn restore(
     let restored = restore_opened(setting, on, bounds, id, &mut opened);
     opened.activation.end()?;
     Ok((restored?, opened.notices))
-}
-
-/// The policy by which a pass would act now: what acted last, unless a newer one is there that would not be held. Nothing
-/// is activated by asking.
-fn would_act(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    bounds: &Bounds<'_>,
-    newest: InForce,
-    opened: &mut Opened,
-) -> anyhow::Result<InForce> {
-    if opened.activation.acting_before(&newest.sha256).is_none() {
-        return Ok(newest);
-    }
-    // what the newer one would newly remove is known by a look at the machine only, as a pass takes it
-    let (mut outcome, _) = scan(setting, on, bounds);
-    opened.remembered.begin(on.ground, &outcome, &|at| on.homes.has_failed(at));
-    Ok(guarded(setting, on, newest, &mut outcome, opened)?.0)
 }
 
 fn restore_opened(
@@ -560,7 +554,15 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<Trust> {
     )?;
     let full = std::path::absolute(root)?;
     let pinned = Machine::live().read(&full, None, MAX_ENVELOPE_BYTES as u64);
-    let pinned = pinned.with_context(|| format!("cannot read the trust root {}", root.display()))?.bytes;
+    let pinned = pinned.with_context(|| format!("cannot read the trust root {}", root.display()))?;
+    // attack: whoever can write it signs the policy of this machine with a key of their own
+    anyhow::ensure!(
+        settings::is_only_ours(&pinned, users::own_uid()),
+        "the trust root {} belongs to another user, or group and others may write it: copy it to where only \
+         administrators write, mode 0644, and name that",
+        root.display()
+    );
+    let pinned = pinned.bytes;
     let disk = FolderDisk::new(&setting.state.join("policy")).context("cannot make the policy store")?;
     let mut store = Store::new(disk);
     let loaded = store.load(&pinned, Timestamp::UNIX_EPOCH)?;
@@ -601,137 +603,6 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<Trust> {
     opened.policy_waits |= !notices.is_empty();
     opened.notices.extend(notices);
     Ok(trust)
-}
-
-/// Which policy acts, and in which mode: the newest, unless it would newly remove too much at once.
-fn choose(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    trust: &Trust,
-    newest: InForce,
-    outcome: &mut Outcome,
-    opened: &mut Opened,
-) -> anyhow::Result<(InForce, Mode)> {
-    let (in_force, is_held) = guarded(setting, on, newest, outcome, opened)?;
-    if !is_held {
-        activate(setting, trust, &as_acting(&in_force), opened)?;
-    }
-    with_mode(setting, on, in_force, opened)
-}
-
-fn as_acting(in_force: &InForce) -> activation::Acted {
-    activation::Acted { sequence: in_force.sequence.unwrap_or(0), sha256: in_force.sha256.clone() }
-}
-
-/// The newest policy, or the one that acted last where the guard holds the newest, which is told. And whether it does.
-fn guarded(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    newest: InForce,
-    outcome: &mut Outcome,
-    opened: &mut Opened,
-) -> anyhow::Result<(InForce, bool)> {
-    let Some((acting, policy)) = opened.activation.acting_before(&newest.sha256) else {
-        return Ok((newest, false));
-    };
-    // the revocations are the newest in any case
-    let old = InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest.clone() };
-    let by_old = targets(setting, on, &old, outcome, &opened.remembered);
-    let by_new = targets(setting, on, &newest, outcome, &opened.remembered);
-    let removals = removals(on.ground, outcome, &by_old, &by_new);
-    let limits = &newest.policy.document().policy;
-    let Some(held) = opened.activation.consider(&as_acting(&newest), limits, &removals)? else {
-        return Ok((newest, false));
-    };
-    let detail =
-        format!("policy {} is held, {} goes on acting: {}", held.policy.sequence, acting.sequence, held.why);
-    opened.journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
-    opened.notices.push(detail);
-    opened.policy_waits = true;
-    Ok((old, true))
-}
-
-/// What a newer policy would newly remove: from the machine, and from each of its users. Equal entries of a user count
-/// once.
-fn removals(
-    ground: &Ground,
-    outcome: &Outcome,
-    by_old: &BTreeSet<usize>,
-    by_new: &BTreeSet<usize>,
-) -> Vec<Removals> {
-    let mut whole = Removals { of: None, new: 0, left_now: 0 };
-    let mut by_user: BTreeMap<&str, Removals> = BTreeMap::new();
-    // attack: one server that only the old policy allows, under as many names as keep the new one from acting
-    let mut seen: BTreeSet<(Option<&str>, &str)> = BTreeSet::new();
-    for (at, item) in outcome.entries.iter().enumerate().filter(|(at, _)| !by_old.contains(at)) {
-        let user = outcome.sources[item.source].source.home.map(|home| ground.homes[home].user.as_str());
-        if !seen.insert((user, &item.fingerprint)) {
-            continue;
-        }
-        let new = usize::from(by_new.contains(&at));
-        whole.new += new;
-        whole.left_now += 1;
-        let Some(user) = user else { continue };
-        let one = by_user.entry(user).or_insert_with(|| Removals {
-            of: Some(user.to_owned()),
-            new: 0,
-            left_now: 0,
-        });
-        one.new += new;
-        one.left_now += 1;
-    }
-    std::iter::once(whole).chain(by_user.into_values()).collect()
-}
-
-fn activate(
-    setting: &Setting<'_>,
-    trust: &Trust,
-    candidate: &activation::Acted,
-    opened: &mut Opened,
-) -> anyhow::Result<()> {
-    let body = trust.policy().map(|policy| policy.body()).unwrap_or_default();
-    if opened.activation.activate(candidate, body)? {
-        let detail = format!("policy {} acts from now on", candidate.sequence);
-        opened.journal.append(setting.now, What::Event(Event::new("policy-activated", detail)))?;
-    }
-    Ok(())
-}
-
-/// The entries that a pass under a policy would act on.
-fn targets(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    in_force: &InForce,
-    outcome: &mut Outcome,
-    remembered: &Remembered,
-) -> BTreeSet<usize> {
-    let mut judge = Judge::new(on.ground, on.homes, terms(setting, in_force, remembered));
-    let findings: Vec<usize> = outcome.entries.iter().map(|item| item.findings.len()).collect();
-    let gaps = outcome.gaps.clone();
-    judge.judge(outcome);
-    let mode = mode_of(setting, in_force, judge.ring());
-    let is_outside = |source: &Source| known::is_outside(on.ground, source);
-    let known = Known { is_outside: &is_outside, ..Known::NOTHING };
-    let plan = plan::plan_knowing(outcome, in_force.policy.document(), mode, known);
-    // only a trial: what it found is not told
-    for (item, count) in outcome.entries.iter_mut().zip(findings) {
-        item.findings.truncate(count);
-    }
-    outcome.gaps = gaps;
-    plan.files.iter().flat_map(|file| file.targets.iter().map(|target| target.entry)).collect()
-}
-
-fn with_mode(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    in_force: InForce,
-    opened: &Opened,
-) -> anyhow::Result<(InForce, Mode)> {
-    let judge = Judge::new(on.ground, on.homes, terms(setting, &in_force, &opened.remembered));
-    let ring = judge.ring().map(str::to_owned);
-    drop(judge);
-    let mode = mode_of(setting, &in_force, ring.as_deref());
-    Ok((in_force, mode))
 }
 
 fn is_done(end: End) -> bool {
