@@ -25,6 +25,7 @@ pub const KINDS: &[&str] = &[
     "protected-folder",
     "remote-host",
     "server-manager",
+    "system-account",
     "too-large",
     "unparseable",
     "unreadable",

@@ -175,6 +175,9 @@ fn live(environment: &Environment, reads: bool) -> Result<Ground, GroundError> {
             ground.gaps.push(gap.of_home(Some(ground.homes.len() - 1)));
         }
     }
+    if privileged {
+        ground.tell_uncovered();
+    }
     if ground.os != Os::Linux {
         let reason = "policies in managed preferences or the registry are not read by a scan";
         ground.gaps.push(Gap::beyond("managed-preferences", reason, None));
@@ -213,6 +216,7 @@ fn root_of(root: &Path, os: Option<Os>, reads: bool) -> Result<Ground, GroundErr
     for home in &homes {
         ground.add_home(home, &mut Values::new(), reads);
     }
+    ground.tell_uncovered();
     Ok(ground)
 }
 
@@ -281,6 +285,17 @@ fn of_clients(all: &[Process], home: &Home) -> Values {
 }
 
 impl Ground {
+    /// Accounts that could run clients, and whose homes are not looked into.
+    fn tell_uncovered(&mut self) {
+        for home in users::uncovered_homes(&self.machine) {
+            let reason = format!(
+                "the account {} has a shell and a home that is not its own: nothing is looked for there",
+                home.user
+            );
+            self.gaps.push(Gap::beyond("system-account", reason, Some(&home.path)));
+        }
+    }
+
     /// Adds a home, with the values that its shell start files give if it is read.
     fn add_home(&mut self, home: &Home, values: &mut Values, reads: bool) {
         if reads {

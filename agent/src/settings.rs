@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mcpolicy_platform::machine::{Machine, ReadError};
+use mcpolicy_platform::machine::{Machine, ReadError, Snapshot};
 use mcpolicy_schema::document::Mode;
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +163,12 @@ pub enum SettingsError {
     },
 }
 
+/// Whether nobody can have written a file but root and `owner`.
+pub fn is_only_ours(snapshot: &Snapshot, owner: Option<u32>) -> bool {
+    let is_foreign = snapshot.owner_uid.is_some_and(|uid| uid != 0 && Some(uid) != owner);
+    !is_foreign && !snapshot.writable_by_others
+}
+
 impl Settings {
     /// Reads a file. `owner` is the only user who may own it besides root.
     ///
@@ -172,8 +178,7 @@ impl Settings {
         let snapshot = Machine::live()
             .read(path, None, MAX_BYTES)
             .map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
-        let foreign = snapshot.owner_uid.is_some_and(|uid| uid != 0 && Some(uid) != owner);
-        if foreign || snapshot.writable_by_others {
+        if !is_only_ours(&snapshot, owner) {
             return Err(SettingsError::NotOurs { path: path.to_owned() });
         }
         Self::parse(&snapshot.bytes).map_err(|what| SettingsError::Refused { path: path.to_owned(), what })
@@ -191,7 +196,19 @@ impl Settings {
         if settings.enforcement.home_seconds == 0 {
             return Err("home_seconds must be at least 1".to_owned());
         }
-        Ok(settings)
+        // attack: what is relative lies in the folder from which a pass is started, and that may be a user's
+        let paths = [
+            ("[state] dir", &settings.state.dir),
+            ("[policy] dir", &settings.policy.dir),
+            ("[policy] trust_root", &settings.policy.trust_root),
+        ];
+        let relative = paths.into_iter().find(|(_, path)| path.as_ref().is_some_and(|path| !path.has_root()));
+        match relative {
+            Some((name, Some(path))) => {
+                Err(format!("{name} must be an absolute path, and {:?} is not", path.display().to_string()))
+            }
+            _ => Ok(settings),
+        }
     }
 }
 
@@ -213,6 +230,18 @@ mod tests {
         let error =
             parse("schema = \"mcpolicy/agent/v1\"\n[enforcement]\nmode_cieling = \"observe\"\n").unwrap_err();
         assert!(error.contains("line 3") && error.contains("mode_cieling"), "{error}");
+    }
+
+    #[test]
+    fn a_path_that_would_depend_on_where_a_pass_is_started_is_refused() {
+        for (table, name) in [("state", "dir"), ("policy", "dir"), ("policy", "trust_root")] {
+            let of = |path: &str| {
+                parse(&format!("schema = \"mcpolicy/agent/v1\"\n[{table}]\n{name} = \"{path}\"\n"))
+            };
+            let refused = of("lib/mcpolicy").unwrap_err();
+            assert!(refused.contains(name) && refused.contains("absolute"), "{refused}");
+            assert!(of("/srv/mcpolicy").is_ok());
+        }
     }
 
     #[test]

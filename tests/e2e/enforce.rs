@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// A machine with a published policy, enforced as its own user would.
 pub(crate) struct Site {
     pub(crate) machine: TestMachine,
-    published: u64,
+    pub(crate) published: u64,
     /// Run by this user, who is not root, instead of by whoever runs the test.
     pub(crate) run_by: Option<u32>,
 }

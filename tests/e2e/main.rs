@@ -8,6 +8,8 @@
 #[cfg(unix)]
 mod actions;
 mod asides;
+#[cfg(unix)]
+mod by_hand;
 mod corpus;
 mod corpus_edits;
 mod corpus_verdicts;
@@ -38,6 +40,8 @@ mod named_secrets;
 #[cfg(unix)]
 mod off_switches;
 mod options;
+#[cfg(unix)]
+mod pilot;
 mod policy_authoring;
 mod policy_care;
 #[cfg(unix)]

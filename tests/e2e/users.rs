@@ -751,3 +751,26 @@ fn a_user_of_a_machine_with_an_agent_is_told_of_it_by_each_command() {
     assert!(purge.contains("asked: "), "{told}");
     assert_eq!(*left, "nothing is in quarantine\n");
 }
+
+/// A build server has a number of the system's, and a home that is no person's.
+#[test]
+fn accounts_of_the_system_with_a_shell_are_covered_and_one_whose_home_is_anothers_is_told() {
+    let Some(site) = site() else { return };
+    let root = site.machine.root();
+    let mut passwd = fs::read_to_string(root.join("etc/passwd")).unwrap();
+    passwd += "jenkins:x:113:118::/var/lib/jenkins:/bin/bash\nrunner:x:114:118::/opt/runner:/bin/sh\n";
+    fs::write(root.join("etc/passwd"), passwd).unwrap();
+    for home in ["var/lib/jenkins", "opt/runner"] {
+        fs::create_dir_all(root.join(home).join(".cursor")).unwrap();
+        fs::write(root.join(home).join(".cursor/mcp.json"), servers(&["good", "evil"])).unwrap();
+    }
+    for path in ["var/lib/jenkins", "var/lib/jenkins/.cursor", "var/lib/jenkins/.cursor/mcp.json"] {
+        give(&root.join(path), 113);
+    }
+    let pass = site.enforce();
+    let read = |home: &str| fs::read_to_string(root.join(home).join(".cursor/mcp.json")).unwrap();
+    assert_eq!(read("var/lib/jenkins"), servers(&["good"]), "{pass}");
+    assert_eq!(read("opt/runner"), servers(&["good", "evil"]), "root's folder is not the runner's");
+    let told = pass["notices"].to_string();
+    assert!(told.contains("the account runner") && told.contains("/opt/runner"), "{told}");
+}

@@ -34,6 +34,43 @@ pub(super) struct Where {
     state: Option<PathBuf>,
 }
 
+/// Which policy, on which machine, in place of what the settings say: what a pass and a restore by hand both take.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// The published policy, instead of that of the settings
+    #[arg(long, value_name = "DIR")]
+    policy: Option<PathBuf>,
+
+    /// The root document that is trusted, instead of that of the settings
+    #[arg(long, value_name = "FILE")]
+    trust_root: Option<PathBuf>,
+
+    /// The id of this machine, instead of that of the settings
+    #[arg(long, value_name = "ID")]
+    device_id: Option<String>,
+
+    /// The time to judge by
+    #[arg(long, value_name = "TIME", hide = true)]
+    now: Option<Timestamp>,
+}
+
+impl Which {
+    /// What is given here goes before what the settings say.
+    pub(super) fn overrule(&self, settings: &mut Settings) {
+        let policy = &mut settings.policy;
+        policy.dir = self.policy.clone().or(policy.dir.take());
+        policy.trust_root = self.trust_root.clone().or(policy.trust_root.take());
+        if let Some(id) = &self.device_id {
+            settings.device.id.clone_from(id);
+        }
+    }
+
+    /// The time to judge by.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now.unwrap_or_else(now)
+    }
+}
+
 /// An agent's folders, its settings read.
 pub(super) struct Agent {
     pub(super) settings: Settings,

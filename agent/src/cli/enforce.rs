@@ -1,18 +1,18 @@
 //! `mcpolicy enforce`.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
 
-use super::agent::{self, Where};
+use super::agent::{self, Where, Which};
 use super::exit;
 use crate::enforce::act::Acted;
+use crate::enforce::foreseen::Would;
 use crate::enforce::pass::{self, On, Passed};
 use crate::enforce::plan::Left;
 use crate::enforce::restore::Restored;
@@ -31,29 +31,16 @@ pub(super) struct Options {
     #[command(flatten)]
     r#where: Where,
 
-    /// The published policy, instead of that of the settings
-    #[arg(long, value_name = "DIR")]
-    policy: Option<PathBuf>,
-
-    /// The root document that is trusted, instead of that of the settings
-    #[arg(long, value_name = "FILE")]
-    trust_root: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
 
     /// Go no further than this mode, whatever the policy says
     #[arg(long, value_name = "MODE")]
     mode_ceiling: Option<ModeName>,
 
-    /// The id of this machine, instead of that of the settings
-    #[arg(long, value_name = "ID")]
-    device_id: Option<String>,
-
     /// Say it as JSON
     #[arg(long)]
     json: bool,
-
-    /// The time to judge by
-    #[arg(long, value_name = "TIME", hide = true)]
-    now: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -77,12 +64,7 @@ impl From<ModeName> for Mode {
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let mut agent = options.r#where.agent(environment)?;
-    let policy = &mut agent.settings.policy;
-    policy.dir = options.policy.clone().or(policy.dir.take());
-    policy.trust_root = options.trust_root.clone().or(policy.trust_root.take());
-    if let Some(id) = &options.device_id {
-        agent.settings.device.id.clone_from(id);
-    }
+    options.which.overrule(&mut agent.settings);
     if let Some(ceiling) = options.mode_ceiling {
         agent.lower_ceiling(ceiling.into());
     }
@@ -91,16 +73,17 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;
-    let setting = agent.setting(options.now.unwrap_or_else(agent::now), &redactor);
+    let setting = agent.setting(options.which.now(), &redactor);
     let homes = agent::homes(&ground, &redactor);
     let on = On { ground: &ground, homes: &homes };
     let passed = agent::with_bounds(|bounds| pass::pass(&setting, on, bounds))?;
     let answer = Answer::of(&passed, &redactor);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = if options.json { json::write_value(&answer, &mut out) } else { human(&answer, &mut out) };
-    match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        other => other?,
+    if let Err(error) = super::written(written.and_then(|()| out.flush())) {
+        // usage, policy, vault and journal were all well: this is not exit code 2
+        super::complain(&format!("mcpolicy: the pass was made, `mcpolicy log` says what it did; {error:#}"));
+        return Ok(exit::FINDINGS);
     }
     Ok(if pass::is_complete(&passed) { exit::OK } else { exit::FINDINGS })
 }
@@ -115,6 +98,12 @@ struct Answer {
     files: Vec<FileAnswer>,
     restored: Vec<RestoredAnswer>,
     left: Vec<LeftAnswer>,
+    /// In a mode that writes nothing: what mode enforce would act on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    would: Vec<WouldAnswer>,
+    /// What hold mode leaves because it was there first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HeldAnswer>,
     notices: Vec<String>,
 }
 
@@ -154,6 +143,28 @@ struct LeftAnswer {
     why: &'static str,
 }
 
+#[derive(Serialize)]
+struct WouldAnswer {
+    path: String,
+    #[serde(flatten)]
+    action: Action,
+}
+
+#[derive(Serialize)]
+struct HeldAnswer {
+    /// The last day of the grace.
+    until: String,
+    /// Days after today until then.
+    days_left: i32,
+    entries: Vec<HeldEntry>,
+}
+
+#[derive(Serialize)]
+struct HeldEntry {
+    path: String,
+    server: String,
+}
+
 impl Answer {
     /// Names and paths are text of users: a secret in one is hidden, as everywhere.
     fn of(passed: &Passed, redactor: &Redactor) -> Self {
@@ -183,6 +194,11 @@ impl Answer {
             let item = &passed.outcome.entries[left.entry];
             LeftAnswer { path: path(item.source), server: redactor.name(&item.entry.name), why: left.why }
         };
+        let would = |would: &Would| WouldAnswer { path: path(would.source), action: would.action.clone() };
+        let held = |at: &usize| {
+            let item = &passed.outcome.entries[*at];
+            HeldEntry { path: path(item.source), server: redactor.name(&item.entry.name) }
+        };
         Self {
             schema: "mcpolicy/pass/v1",
             policy: PolicyActing {
@@ -196,6 +212,12 @@ impl Answer {
             files: passed.acted.iter().map(file).collect(),
             restored: passed.restored.iter().map(restored).collect(),
             left: passed.plan.left.iter().map(left).collect(),
+            would: passed.would.iter().map(would).collect(),
+            held: passed.held.until.map(|(day, days_left)| HeldAnswer {
+                until: day.to_string(),
+                days_left,
+                entries: passed.held.entries.iter().map(held).collect(),
+            }),
             notices: notices.map(|notice| redactor.name(&notice)).collect(),
         }
     }
@@ -232,6 +254,19 @@ fn human(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     for left in &answer.left {
         writeln!(out, "left in {}: {} ({})", visible(&left.path), visible(&left.server), left.why)?;
     }
+    for would in &answer.would {
+        let Action { action, server, code, detail, rule, .. } = &would.action;
+        let rule = rule.as_deref().map_or_else(String::new, |rule| format!(", rule {}", visible(rule)));
+        let (path, server, detail) = (visible(&would.path), visible(server), visible(detail));
+        writeln!(out, "would {action} in {path}: {server}: {code}{rule} ({detail})")?;
+    }
+    if let Some(HeldAnswer { until, days_left, entries }) = &answer.held {
+        let days = if *days_left == 1 { "day" } else { "days" };
+        writeln!(out, "\nleft until {until}, {days_left} {days} from today, since they were there before:")?;
+        for HeldEntry { path, server } in entries {
+            writeln!(out, "  {} in {}", visible(server), visible(path))?;
+        }
+    }
     let applied = answer.files.iter().filter(|file| file.outcome == End::Applied);
     let (mut files, mut servers) = (0, 0);
     for file in applied {
@@ -239,5 +274,9 @@ fn human(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         // an approval is of a server that was counted already
         servers += file.actions.iter().filter(|action| action.action != "approval").count();
     }
-    writeln!(out, "\n{} servers looked at, {servers} acted on in {files} files", answer.entries)
+    write!(out, "\n{} servers looked at, {servers} acted on in {files} files", answer.entries)?;
+    match answer.would.len() {
+        0 => writeln!(out),
+        would => writeln!(out, "; mode enforce would act on {would}"),
+    }
 }

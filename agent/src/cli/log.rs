@@ -53,10 +53,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         true => serde_json::to_writer(&mut out, record).map_err(io::Error::from).and_then(|()| writeln!(out)),
         false => human(record, &mut out),
     });
-    match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        other => other?,
-    }
+    super::written(written.and_then(|()| out.flush()))?;
     if unreadable > 0 {
         super::complain(&format!("mcpolicy: {unreadable} lines of the journal cannot be read"));
         return Ok(exit::PARTIAL);
@@ -128,7 +125,12 @@ fn human(record: &Record, out: &mut dyn Write) -> io::Result<()> {
         }
         What::Event(event) => {
             let count = event.count.map_or_else(String::new, |count| format!(" ({count})"));
-            writeln!(out, "{time} #{} {}{count}: {}", record.seq, event.code, visible(&event.detail))
+            let named = |what: &str, name: &str| match name.is_empty() {
+                true => String::new(),
+                false => format!(" {what} {}", visible(name)),
+            };
+            let whose = named("user", &event.user) + &named("server", &event.server);
+            writeln!(out, "{time} #{} {}{count}{whose}: {}", record.seq, event.code, visible(&event.detail))
         }
     }
 }

@@ -8,8 +8,10 @@ mod policy;
 mod quarantine;
 mod scan;
 
+use std::io;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use mcpolicy_platform::environment::Environment;
 
@@ -80,6 +82,14 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
             complain(&format!("mcpolicy: {error:#}"));
             ExitCode::from(exit::USAGE)
         }
+    }
+}
+
+/// How writing the answer ended: a reader (head, less) that has seen enough is no error.
+fn written(result: io::Result<()>) -> anyhow::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
     }
 }
 

@@ -9,7 +9,7 @@ use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
 
-use super::agent::{self, Agent, Where};
+use super::agent::{self, Agent, Where, Which};
 use super::exit;
 use crate::enforce::pass::{self, On};
 use crate::enforce::requests;
@@ -24,10 +24,10 @@ pub(super) enum Command {
     List(List),
     /// Show one item: what was taken out of which file, and why
     Show(One),
-    /// Put back what of an item the policy in force allows
+    /// Put back what of an item the policy allows that a pass would act by now
     ///
     /// Exit codes: 0 restored; 1 not, and why is said; 2 wrong usage.
-    Restore(One),
+    Restore(Restore),
     /// Remove an item for good; what it holds can then not be restored
     ///
     /// A user asks the agent of the machine for it: its next pass removes what was taken from that user's files.
@@ -63,6 +63,15 @@ pub(super) struct One {
     /// Say it as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    #[command(flatten)]
+    one: One,
+
+    #[command(flatten)]
+    which: Which,
 }
 
 pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Result<u8> {
@@ -211,16 +220,20 @@ fn own(agent: &Agent, id: &str) -> Result<Item, VaultError> {
     Vault::look(&agent.state.join("vault"))?.item(id)
 }
 
-fn restore(options: &One, environment: &Environment) -> anyhow::Result<u8> {
-    let agent = options.r#where.agent(environment)?;
+fn restore(Restore { one: options, which }: &Restore, environment: &Environment) -> anyhow::Result<u8> {
+    let mut agent = options.r#where.agent(environment)?;
+    which.overrule(&mut agent.settings);
     agent.ensure_own("restores from it")?;
+    agent.ensure_trust_root()?;
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;
-    let setting = agent.setting(agent::now(), &redactor);
+    let setting = agent.setting(which.now(), &redactor);
     let homes = agent::homes(&ground, &redactor);
     let on = On { ground: &ground, homes: &homes };
-    let mut restored = pass::restore(&setting, on, &options.id)?;
+    let (mut restored, notices) =
+        agent::with_bounds(|bounds| pass::restore(&setting, on, bounds, &options.id))?;
+    let notices: Vec<String> = notices.iter().map(|notice| redactor.name(notice)).collect();
     restored.entries.iter_mut().for_each(|name| *name = redactor.name(name));
     restored.detail = redactor.name(&restored.detail);
     say(|out| {
@@ -230,9 +243,11 @@ fn restore(options: &One, environment: &Environment) -> anyhow::Result<u8> {
                 "outcome": restored.end,
                 "entries": restored.entries,
                 "detail": restored.detail,
+                "notices": notices,
             });
             return json::write_value(&answer, out);
         }
+        notices.iter().try_for_each(|notice| writeln!(out, "! {}", visible(notice)))?;
         match restored.end {
             End::Applied => {
                 let detail = if restored.detail.is_empty() { "" } else { "\n  " };
@@ -292,8 +307,5 @@ fn purge(options: &One, environment: &Environment) -> anyhow::Result<u8> {
 
 fn say(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+    super::written(write(&mut out).and_then(|()| out.flush()))
 }

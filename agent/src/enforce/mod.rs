@@ -4,6 +4,7 @@
 pub mod act;
 pub mod activation;
 pub mod aside;
+pub mod foreseen;
 pub mod house;
 pub mod known;
 pub mod last_allowed;

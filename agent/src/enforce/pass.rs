@@ -1,25 +1,28 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
+mod guard;
 mod tell;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use mcpolicy_platform::machine::Machine;
+use mcpolicy_platform::users;
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::trust::{Demands, Trust};
 
 use super::act::{ActError, Acted, Hands};
-use super::activation::{self, Activation, Removals};
+use super::activation::Activation;
+use super::foreseen::{self, Held, Would};
 use super::house::House;
-use super::known::{self, Knowledge};
+use super::known::Knowledge;
 use super::leftovers;
-use super::plan::{self, FilePlan, Known, Left, Plan, Target};
+use super::plan::{self, FilePlan, Left, Plan, Target};
 use super::remembered::Remembered;
 use super::replay::{Replayed, end_unannounced, replay};
 use super::requests;
@@ -27,7 +30,6 @@ use super::restore::{Asked, FILE_IS_GONE, Restored};
 use super::told::Told;
 use super::turns::{Turns, in_turn};
 use super::unseen::unseen;
-use crate::discover::source::Source;
 use crate::gap::Gap;
 use crate::ground;
 use crate::in_force::{self, InForce};
@@ -35,10 +37,11 @@ use crate::journal::{End, Event, Intent, Journal, What};
 use crate::judge::{Judge, Terms};
 use crate::pipeline::{self, Bounds, Ground, Outcome};
 use crate::policy_store::{self, FolderDisk, Origin, Store};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::vault::{Item, Vault};
 use crate::worker::homes::Homes;
 use crate::worker::{Failure, is_too_much};
+use guard::{choose, due_after_grace, would_act};
 use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen};
 
 /// What a pass stands on.
@@ -76,6 +79,10 @@ pub struct Passed {
     pub mode: Mode,
     /// What was planned.
     pub plan: Plan,
+    /// What enforcing would act on, in a mode that writes nothing.
+    pub would: Vec<Would>,
+    /// What hold mode leaves because it was there first.
+    pub held: Held,
     /// What became of each file.
     pub acted: Vec<Acted>,
     /// What was put back, because the policy allows it now.
@@ -145,6 +152,7 @@ fn pass_opened(
     let before = opened.remembered.clone();
     opened.remembered.begin(ground, &outcome, &|at| homes.has_failed(at));
     let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, opened)?;
+    let due = due_after_grace(setting, on, &in_force, &mut outcome, &opened.remembered);
     let terms = terms(setting, &in_force, &opened.remembered);
     let mut judge = Judge::new(ground, homes, terms);
     judge.judge(&mut outcome);
@@ -172,6 +180,7 @@ fn pass_opened(
         vault: &opened.vault,
         journal: &mut opened.journal,
     };
+    let would = foreseen::would(&hands, &outcome, mode);
     let mut turns = Turns::new(Duration::from_secs(setting.settings.enforcement.home_seconds.into()));
     let done = act_on_all(&house, &mut hands, &plan, (&outcome, &under), &mut turns);
     drop(judge);
@@ -203,8 +212,11 @@ fn pass_opened(
     let failed = tell_failed(setting, on, opened)?;
     let (replayed, notices) = (Vec::new(), Vec::new());
     let (policy_waits, is_partial) = (opened.policy_waits, opened.is_partial);
+    let held = foreseen::held(&outcome, &due, in_force.policy.document(), setting.now);
     Ok(Passed {
         outcome,
+        would,
+        held,
         in_force,
         ring,
         mode,
@@ -319,20 +331,27 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> (Outcome,
     (outcome, asked)
 }
 
-/// Puts one item back, as far as the policy that acts allows it.
+/// Puts one item back, as far as the policy allows it by which a pass would act now. Beside what became of it, what people
+/// must know of that policy.
 ///
 /// # Errors
 /// As [`pass`]; there is no such item, or its home or client is not known any more.
-pub fn restore(setting: &Setting<'_>, on: On<'_, '_>, id: &str) -> anyhow::Result<Restored> {
+pub fn restore(
+    setting: &Setting<'_>,
+    on: On<'_, '_>,
+    bounds: &Bounds<'_>,
+    id: &str,
+) -> anyhow::Result<(Restored, Vec<String>)> {
     let mut opened = open(setting)?;
-    let restored = restore_opened(setting, on, id, &mut opened);
+    let restored = restore_opened(setting, on, bounds, id, &mut opened);
     opened.activation.end()?;
-    restored
+    Ok((restored?, opened.notices))
 }
 
 fn restore_opened(
     setting: &Setting<'_>,
     on: On<'_, '_>,
+    bounds: &Bounds<'_>,
     id: &str,
     opened: &mut Opened,
 ) -> anyhow::Result<Restored> {
@@ -340,12 +359,7 @@ fn restore_opened(
     finish_broken(setting, on, opened)?;
     let trust = bring(setting, opened)?;
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
-    let in_force = match opened.activation.acting_before(&newest.sha256) {
-        Some((acting, policy)) => {
-            InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest }
-        }
-        None => newest,
-    };
+    let in_force = would_act(setting, on, bounds, newest, opened)?;
     let mut judge = Judge::new(ground, homes, terms(setting, &in_force, &opened.remembered));
     let vault_folder = setting.state.join("vault");
     let document = in_force.policy.document();
@@ -540,7 +554,15 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<Trust> {
     )?;
     let full = std::path::absolute(root)?;
     let pinned = Machine::live().read(&full, None, MAX_ENVELOPE_BYTES as u64);
-    let pinned = pinned.with_context(|| format!("cannot read the trust root {}", root.display()))?.bytes;
+    let pinned = pinned.with_context(|| format!("cannot read the trust root {}", root.display()))?;
+    // attack: whoever can write it signs the policy of this machine with a key of their own
+    anyhow::ensure!(
+        settings::is_only_ours(&pinned, users::own_uid()),
+        "the trust root {} belongs to another user, or group and others may write it: copy it to where only \
+         administrators write, mode 0644, and name that",
+        root.display()
+    );
+    let pinned = pinned.bytes;
     let disk = FolderDisk::new(&setting.state.join("policy")).context("cannot make the policy store")?;
     let mut store = Store::new(disk);
     let loaded = store.load(&pinned, Timestamp::UNIX_EPOCH)?;
@@ -581,127 +603,6 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<Trust> {
     opened.policy_waits |= !notices.is_empty();
     opened.notices.extend(notices);
     Ok(trust)
-}
-
-/// Which policy acts, and in which mode: the newest, unless it would newly remove too much at once.
-fn choose(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    trust: &Trust,
-    newest: InForce,
-    outcome: &mut Outcome,
-    opened: &mut Opened,
-) -> anyhow::Result<(InForce, Mode)> {
-    let candidate =
-        activation::Acted { sequence: newest.sequence.unwrap_or(0), sha256: newest.sha256.clone() };
-    let Some((acting, policy)) = opened.activation.acting_before(&newest.sha256) else {
-        activate(setting, trust, &candidate, opened)?;
-        return with_mode(setting, on, newest, opened);
-    };
-    // the revocations are the newest in any case
-    let old = InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest.clone() };
-    let by_old = targets(setting, on, &old, outcome, &opened.remembered);
-    let by_new = targets(setting, on, &newest, outcome, &opened.remembered);
-    let removals = removals(on.ground, outcome, &by_old, &by_new);
-    match opened.activation.consider(&candidate, &newest.policy.document().policy, &removals)? {
-        Some(held) => {
-            let detail = format!(
-                "policy {} is held, {} goes on acting: {}",
-                held.policy.sequence, acting.sequence, held.why
-            );
-            opened.journal.append(setting.now, What::Event(Event::new("policy-held", &detail)))?;
-            opened.notices.push(detail);
-            opened.policy_waits = true;
-            with_mode(setting, on, old, opened)
-        }
-        None => {
-            activate(setting, trust, &candidate, opened)?;
-            with_mode(setting, on, newest, opened)
-        }
-    }
-}
-
-/// What a newer policy would newly remove: from the machine, and from each of its users. Equal entries of a user count
-/// once.
-fn removals(
-    ground: &Ground,
-    outcome: &Outcome,
-    by_old: &BTreeSet<usize>,
-    by_new: &BTreeSet<usize>,
-) -> Vec<Removals> {
-    let mut whole = Removals { of: None, new: 0, left_now: 0 };
-    let mut by_user: BTreeMap<&str, Removals> = BTreeMap::new();
-    // attack: one server that only the old policy allows, under as many names as keep the new one from acting
-    let mut seen: BTreeSet<(Option<&str>, &str)> = BTreeSet::new();
-    for (at, item) in outcome.entries.iter().enumerate().filter(|(at, _)| !by_old.contains(at)) {
-        let user = outcome.sources[item.source].source.home.map(|home| ground.homes[home].user.as_str());
-        if !seen.insert((user, &item.fingerprint)) {
-            continue;
-        }
-        let new = usize::from(by_new.contains(&at));
-        whole.new += new;
-        whole.left_now += 1;
-        let Some(user) = user else { continue };
-        let one = by_user.entry(user).or_insert_with(|| Removals {
-            of: Some(user.to_owned()),
-            new: 0,
-            left_now: 0,
-        });
-        one.new += new;
-        one.left_now += 1;
-    }
-    std::iter::once(whole).chain(by_user.into_values()).collect()
-}
-
-fn activate(
-    setting: &Setting<'_>,
-    trust: &Trust,
-    candidate: &activation::Acted,
-    opened: &mut Opened,
-) -> anyhow::Result<()> {
-    let body = trust.policy().map(|policy| policy.body()).unwrap_or_default();
-    if opened.activation.activate(candidate, body)? {
-        let detail = format!("policy {} acts from now on", candidate.sequence);
-        opened.journal.append(setting.now, What::Event(Event::new("policy-activated", detail)))?;
-    }
-    Ok(())
-}
-
-/// The entries that a pass under a policy would act on.
-fn targets(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    in_force: &InForce,
-    outcome: &mut Outcome,
-    remembered: &Remembered,
-) -> BTreeSet<usize> {
-    let mut judge = Judge::new(on.ground, on.homes, terms(setting, in_force, remembered));
-    let findings: Vec<usize> = outcome.entries.iter().map(|item| item.findings.len()).collect();
-    let gaps = outcome.gaps.clone();
-    judge.judge(outcome);
-    let mode = mode_of(setting, in_force, judge.ring());
-    let is_outside = |source: &Source| known::is_outside(on.ground, source);
-    let known = Known { is_outside: &is_outside, ..Known::NOTHING };
-    let plan = plan::plan_knowing(outcome, in_force.policy.document(), mode, known);
-    // only a trial: what it found is not told
-    for (item, count) in outcome.entries.iter_mut().zip(findings) {
-        item.findings.truncate(count);
-    }
-    outcome.gaps = gaps;
-    plan.files.iter().flat_map(|file| file.targets.iter().map(|target| target.entry)).collect()
-}
-
-fn with_mode(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    in_force: InForce,
-    opened: &Opened,
-) -> anyhow::Result<(InForce, Mode)> {
-    let judge = Judge::new(on.ground, on.homes, terms(setting, &in_force, &opened.remembered));
-    let ring = judge.ring().map(str::to_owned);
-    drop(judge);
-    let mode = mode_of(setting, &in_force, ring.as_deref());
-    Ok((in_force, mode))
 }
 
 fn is_done(end: End) -> bool {

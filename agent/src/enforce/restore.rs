@@ -81,7 +81,16 @@ type Proposal = (Vec<u8>, Vec<usize>);
 /// The same, or why there is none.
 type Proposed = Result<Proposal, &'static str>;
 
-const NOT_ALLOWED: &str = "the policy in force does not allow it, or its name is taken";
+const NOT_ALLOWED: &str = "the policy in force does not allow it";
+/// The file holds something else under the name, or in the place of what the edit left.
+const TAKEN: &str = "its name is taken: the file has something else in its place now, which is its user's newer word and stays; \
+    rename or remove that, and try again";
+/// Neither of the two alone is so.
+const NOT_ALLOWED_OR_TAKEN: &str = "the policy in force does not allow some of it, and of the rest the name is taken: the file has \
+    something else in its place now";
+/// The place itself is gone, or can take in nothing that reads as before.
+const NO_PLACE: &str = "the file has no place for it any more: what it stood in, or what the edit left there, is gone or of another form; \
+    `mcpolicy quarantine show` tells what it was";
 
 /// The name and home of an account that is not the one from then.
 const ANOTHERS: &str = "it was taken from an earlier account of this name: what it holds is not this user's; `mcpolicy quarantine \
@@ -162,19 +171,26 @@ impl Hands<'_, '_, '_> {
         let pieces = self.vault.pieces(item)?;
         let change = |at: &usize| Some((*at, way_back(&item.entries[*at], &pieces[*at], &now)?));
         let ways: Vec<(usize, Change)> = open.iter().filter_map(change).collect();
-        let mut chosen = self.fitting(home, item, source, &ways);
+        let mut refused = Refused::default();
+        for at in open.iter().filter(|at| ways.iter().all(|(way, _)| way != *at)) {
+            let is_there = now.entries.iter().any(|other| other.entry.key_path == item.entries[*at].key_path);
+            refused.taken |= is_there;
+            refused.no_place |= !is_there;
+        }
+        let mut chosen = self.fitting(home, item, source, &ways, &mut refused);
         // what is allowed by itself may not be so beside the others
         while !chosen.is_empty() {
             let Ok(mut draft) = self.homes.apply(home, &changes(&chosen)) else { break };
             let judged = self.judged(source, &mut draft.held);
             let before = chosen.len();
             chosen.retain(|(at, _)| all_allowed(&judged, std::slice::from_ref(&item.entries[*at])));
+            refused.by_policy |= chosen.len() < before;
             if chosen.len() == before {
                 let entries = chosen.into_iter().map(|(at, _)| at).collect();
                 return Ok(self.homes.accept(home).map(|()| (draft.bytes, entries)).map_err(|_| NOT_ALLOWED));
             }
         }
-        Ok(Err(NOT_ALLOWED))
+        Ok(Err(refused.why()))
     }
 
     /// A file that its user has removed since, as it was before the edit, if nothing would be done about it now.
@@ -204,6 +220,7 @@ impl Hands<'_, '_, '_> {
         item: &Item,
         source: &Source,
         ways: &[(usize, Change)],
+        refused: &mut Refused,
     ) -> Vec<(usize, Change)> {
         if ways.is_empty() {
             return Vec::new();
@@ -213,13 +230,18 @@ impl Hands<'_, '_, '_> {
                 let judged = self.judged(source, &mut draft.held);
                 let is_allowed =
                     |way: &&(usize, Change)| all_allowed(&judged, std::slice::from_ref(&item.entries[way.0]));
-                ways.iter().filter(is_allowed).cloned().collect()
+                let allowed: Vec<_> = ways.iter().filter(is_allowed).cloned().collect();
+                refused.by_policy |= allowed.len() < ways.len();
+                allowed
             }
-            Err(_) if ways.len() == 1 || self.homes.has_failed(home) => Vec::new(),
+            Err(_) if ways.len() == 1 || self.homes.has_failed(home) => {
+                refused.no_place = true;
+                Vec::new()
+            }
             Err(_) => {
                 let (some, others) = ways.split_at(ways.len() / 2);
-                let mut fitting = self.fitting(home, item, source, some);
-                fitting.extend(self.fitting(home, item, source, others));
+                let mut fitting = self.fitting(home, item, source, some, refused);
+                fitting.extend(self.fitting(home, item, source, others, refused));
                 fitting
             }
         }
@@ -351,6 +373,25 @@ impl Hands<'_, '_, '_> {
     }
 }
 
+/// Why entries of an item stay out.
+#[derive(Default)]
+struct Refused {
+    by_policy: bool,
+    taken: bool,
+    no_place: bool,
+}
+
+impl Refused {
+    fn why(&self) -> &'static str {
+        match (self.by_policy, self.taken, self.no_place) {
+            (true, true, _) => NOT_ALLOWED_OR_TAKEN,
+            (false, true, _) => TAKEN,
+            (false, false, true) => NO_PLACE,
+            _ => NOT_ALLOWED,
+        }
+    }
+}
+
 /// How an entry comes back; `None` if its name is taken, or what the edit left there is not there any more.
 fn way_back(taken: &Taken, pieces: &[Kept], now: &Outcome) -> Option<Change> {
     let (table, _) = taken.key_path.rsplit_once('/')?;
@@ -361,6 +402,7 @@ fn way_back(taken: &Taken, pieces: &[Kept], now: &Outcome) -> Option<Change> {
     let pieces: Vec<Piece> = pieces.iter().map(piece).collect();
     match &taken.action[..] {
         _ if pieces.is_empty() => None,
+        "quarantine" if now.entries.iter().any(|item| item.entry.key_path == taken.key_path) => None,
         "quarantine" => Some(Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces }),
         // only in the place of what the edit left there: anything else is its user's newer word
         "revert" | "pin" | "disable" => Some(Change::Replace { at: still_there(taken, now)?, pieces }),

@@ -17,8 +17,17 @@ use crate::pipeline::Outcome;
 const BY_NAME: usize = 10;
 
 /// Kinds that say what lies elsewhere: told, but the pass has done what is its own.
-const ELSEWHERE: &[&str] =
-    &["other-file-system", "network-file-system", "linked-directory", "protected-folder", "outside-scope"];
+const ELSEWHERE: &[&str] = &[
+    "other-file-system",
+    "network-file-system",
+    "linked-directory",
+    "protected-folder",
+    "outside-scope",
+    NOT_COVERED,
+];
+
+/// An account that no pass looks into: a scan is whole without it, a pass says so all the same.
+const NOT_COVERED: &str = "system-account";
 
 /// What stands in for whole homes, which have their own words.
 const OF_HOMES: &str = "worker-failed";
@@ -48,7 +57,9 @@ pub fn unseen(outcome: &Outcome, acted: &[Acted]) -> Vec<Unseen> {
     let mut groups: BTreeMap<(Option<usize>, &'static str, bool), Vec<&Gap>> = BTreeMap::new();
     for gap in outcome.gaps.iter().filter(|gap| gap.kind != OF_HOMES) {
         let path = gap.path.as_deref();
-        if gap.partial && !path.is_some_and(|path| done.contains(path) || harmless.contains(path)) {
+        if (gap.partial || gap.kind == NOT_COVERED)
+            && !path.is_some_and(|path| done.contains(path) || harmless.contains(path))
+        {
             groups.entry((gap.home, gap.kind, !ELSEWHERE.contains(&gap.kind))).or_default().push(gap);
         }
     }

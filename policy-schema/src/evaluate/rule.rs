@@ -351,7 +351,8 @@ fn flag_at(words: &[Sensitive], at: usize, whose: &str) -> String {
         && flag.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
         && !crate::secret::looks_secret(flag);
     if plain {
-        format!("{whose}: the argument `{flag}` is not among those allowed")
+        // at the end: what follows a flag for a secret is hidden as its value, also in a sentence of ours
+        format!("{whose}: an argument that is not among those allowed: `{flag}`")
     } else {
         format!("{whose}: argument {} is not among those allowed", at + 1)
     }

@@ -155,8 +155,14 @@ fn a_package_starts_its_own_program_or_one_that_the_rule_names() {
 fn a_refused_argument_is_told_by_flag_or_place_and_never_by_its_value() {
     let plain = rule(json!({}));
     let told = |argument: &str| detail(&plain, &entry("npx", &["@a/b@1.0.0", argument]));
-    assert_eq!(told("--evil"), "the rule: the argument `--evil` is not among those allowed");
-    assert_eq!(told("--evil=hunter2"), "the rule: the argument `--evil` is not among those allowed");
+    assert_eq!(told("--evil"), "the rule: an argument that is not among those allowed: `--evil`");
+    assert_eq!(told("--evil=hunter2"), "the rule: an argument that is not among those allowed: `--evil`");
+    // what follows a flag for a secret is hidden as its value: in a sentence of ours nothing does
+    let redactor = mcpolicy_schema::redact::Redactor::new(b"key");
+    for flag in ["--token", "--password", "--api-key"] {
+        let told = told(flag);
+        assert!(told.contains(flag) && redactor.text(&told) == told, "{}", redactor.text(&told));
+    }
     let by_place = "the rule: argument 1 is not among those allowed";
     for argument in [
         "hunter2",

@@ -78,6 +78,15 @@ pub fn all_homes(machine: &Machine) -> Vec<Home> {
     homes
 }
 
+/// Homes of accounts with a shell that are not looked into, since the folder is not the account's own. Only where accounts
+/// are in a list that is read.
+pub fn uncovered_homes(machine: &Machine) -> Vec<Home> {
+    if machine.is_live() && HomeLayout::HOST != HomeLayout::Linux {
+        return Vec::new();
+    }
+    passwd::uncovered(machine)
+}
+
 /// The home of whoever started this process.
 pub fn own_home(env: &Environment) -> Option<Home> {
     let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };

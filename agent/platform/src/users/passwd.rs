@@ -19,17 +19,56 @@ pub(super) struct Account {
     pub(super) uid: u32,
     pub(super) gid: Option<u32>,
     pub(super) home: PathBuf,
+    /// Somebody can log in, or a service be started, with a shell of that account.
+    pub(super) has_shell: bool,
 }
 
-/// Homes of root and of people with an account, then directories below `/home` that have none.
+/// What ends a login at once.
+const NO_SHELLS: [&str; 7] = ["nologin", "false", "true", "sync", "halt", "shutdown", "null"];
+/// Folders that are the system's, whoever's home they are called.
+const SYSTEMS: [&str; 15] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nonexistent",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/run",
+];
+
+/// Homes of root and of people with an account, of the system's accounts with a shell, as of build servers, then
+/// directories below `/home` that have none.
 pub(super) fn homes(machine: &Machine) -> Vec<Home> {
-    let first_uid = first_uid(&machine.read_system("/etc/login.defs", MAX_BYTES).unwrap_or_default());
+    let first_uid = first_uid_of(machine);
     let accounts = accounts(machine);
-    let people = accounts.into_iter().filter(|account| is_person(account, first_uid));
-    let mut homes: Vec<Home> = people.filter_map(|account| home_of(machine, account)).collect();
+    let covered = |account: &Account| {
+        is_person(account, first_uid)
+            || (runs_as_people_do(machine, account, first_uid) && owns_its_home(machine, account))
+    };
+    let mut homes: Vec<Home> =
+        accounts.into_iter().filter(covered).filter_map(|account| home_of(machine, account)).collect();
     let known: BTreeSet<PathBuf> = homes.iter().map(|home| home.path.clone()).collect();
     homes.extend(unlisted_homes(machine, Path::new("/home"), &known, first_uid));
     homes
+}
+
+/// Homes of the system's accounts with a shell that are not their own: nothing is looked for in them.
+pub(super) fn uncovered(machine: &Machine) -> Vec<Home> {
+    let first_uid = first_uid_of(machine);
+    let known = homes(machine);
+    let uncovered = accounts(machine)
+        .into_iter()
+        .filter(|account| runs_as_people_do(machine, account, first_uid) && !owns_its_home(machine, account));
+    let homes = uncovered.filter_map(|account| home_of(machine, account));
+    homes.filter(|home| known.iter().all(|known| known.path != home.path)).collect()
 }
 
 /// The name of the account with this number.
@@ -54,6 +93,22 @@ fn is_person(account: &Account, first_uid: u32) -> bool {
     (account.uid == 0 || account.uid >= first_uid) && !nobody
 }
 
+/// A build server or runner: its number is the system's, it has a shell, and a folder that is not the system's.
+fn runs_as_people_do(machine: &Machine, account: &Account, first_uid: u32) -> bool {
+    let is_systems = |home: &Path| {
+        home.parent().is_none() || SYSTEMS.iter().any(|systems| home.starts_with(Path::new(systems)))
+    };
+    let at = machine.resolve(&account.home).map(|at| at.path);
+    let numbered = account.uid > 0 && account.uid < first_uid && account.name != "nobody";
+    numbered && account.has_shell && !is_systems(&account.home) && at.is_ok_and(|at| !is_systems(&at))
+}
+
+/// Attack: an account whose home is a folder of somebody else would have it edited by a worker of its own.
+fn owns_its_home(machine: &Machine, account: &Account) -> bool {
+    let at = machine.resolve(&account.home).ok();
+    at.and_then(|at| machine.owner_uid(&at.path)) == Some(account.uid)
+}
+
 fn home_of(machine: &Machine, account: Account) -> Option<Home> {
     let Account { name, uid, home, .. } = account;
     // everything is below `/`: as somebody's home it would make every file his own
@@ -74,7 +129,7 @@ pub(super) fn parse(text: &[u8]) -> Vec<Account> {
 fn parse_line(line: &[u8]) -> Option<Account> {
     let line = std::str::from_utf8(line).ok()?;
     let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, uid, gid, _, home, _] = fields[..] else { return None };
+    let [name, _, uid, gid, _, home, shell] = fields[..] else { return None };
     // `+name` and `-name` are for NIS; a control character would play tricks on terminals
     let odd_name = name.is_empty() || name.starts_with(['+', '-', '#']) || name.contains(char::is_control);
     let digits_only = !uid.is_empty() && uid.bytes().all(|byte| byte.is_ascii_digit());
@@ -84,7 +139,13 @@ fn parse_line(line: &[u8]) -> Option<Account> {
     }
     // written once for each home, `/home/a/` and `/home/a` are one
     let home: PathBuf = Path::new(home).components().collect();
-    Some(Account { name: name.to_owned(), uid: uid.parse().ok()?, gid: gid.parse().ok(), home })
+    // an empty field is `/bin/sh`
+    let has_shell = !NO_SHELLS.contains(&shell.trim().rsplit('/').next().unwrap_or_default());
+    Some(Account { name: name.to_owned(), uid: uid.parse().ok()?, gid: gid.parse().ok(), home, has_shell })
+}
+
+fn first_uid_of(machine: &Machine) -> u32 {
+    first_uid(&machine.read_system("/etc/login.defs", MAX_BYTES).unwrap_or_default())
 }
 
 /// `UID_MIN` of login.defs.

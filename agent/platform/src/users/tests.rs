@@ -68,6 +68,31 @@ fn people_and_root_have_homes_and_daemons_have_none() {
     assert_eq!(seen(&dir), expected);
 }
 
+/// Jenkins, its kin, and what an administrator put below `/opt` run clients as people do.
+#[test]
+fn accounts_of_the_system_with_a_shell_and_a_home_of_their_own_have_homes() {
+    let homes =
+        ["/var/lib/jenkins", "/opt/a", "/var/lib/web", "/srv/roots", "/usr/games", "/bin", "/srv/halt"];
+    let dir = folder(&homes);
+    symlink("../usr/games", dir.path().join("opt/link")).expect("link");
+    let passwd = b"jenkins:x:113:118::/var/lib/jenkins:/bin/bash\na:x:500:500::/opt/a:\n\
+        web:x:33:33::/var/lib/web:/usr/sbin/nologin\nroots:x:114:114::/srv/roots:/bin/sh\n\
+        games:x:5:60::/usr/games:/bin/sh\nsync:x:4:65534::/bin:/bin/sh\nhalt:x:7:7::/srv/halt:/sbin/halt\n\
+        linked:x:6:6::/opt/link:/bin/sh\ngone:x:8:8::/opt/gone:/bin/sh\nall:x:9:9::/:/bin/sh\n";
+    write(&dir, "etc/passwd", passwd);
+    let own =
+        [("var/lib/jenkins", 113), ("opt/a", 500), ("usr/games", 5), ("srv/halt", 7), ("var/lib/web", 33)];
+    if own.iter().any(|(path, uid)| chown(dir.path().join(path), Some(*uid), None).is_err()) {
+        // only root may give files away; a home that is nobody's own is none
+        return assert_eq!(seen(&dir), []);
+    }
+    let expected = [("a", 500, "/opt/a"), ("jenkins", 113, "/var/lib/jenkins")];
+    let expected = expected.map(|(user, uid, path)| (user.to_owned(), Some(uid), path.to_owned()));
+    assert_eq!(seen(&dir), expected);
+    let uncovered = uncovered_homes(&Machine::at_root(dir.path())).into_iter().map(|home| home.user);
+    assert_eq!(uncovered.collect::<Vec<_>>(), ["roots"], "whose folder is root's");
+}
+
 #[test]
 fn a_home_without_an_account_is_found_and_never_counts_as_roots() {
     let dir = folder(&["/home/domain-user", "/home/lost+found", "/home/.hidden"]);

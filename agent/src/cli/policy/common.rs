@@ -31,10 +31,7 @@ impl Clock {
 /// Says the answer on standard output; a reader that has seen enough is no error.
 pub(super) fn say(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+    crate::cli::written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Columns that lines may have: what `COLUMNS` says, else the terminal's. A file or pipe gets lines as they are.

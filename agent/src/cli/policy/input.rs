@@ -86,10 +86,7 @@ pub(super) fn tell_problems(problems: &[reports::Problem]) -> u8 {
 /// It cannot be written.
 pub(super) fn answer(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+    crate::cli::written(write(&mut out).and_then(|()| out.flush()))
 }
 
 /// Writes the answer to a file that the user named. What is no regular file (a pipe, a terminal, `/dev/stdout`) is

@@ -4,6 +4,7 @@
 //! a loop over events, the second stops at `MAX_DEPTH`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use mcpolicy_schema::limits::{MAX_ALIAS_NODES, MAX_DEPTH};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span as Place};
@@ -369,7 +370,9 @@ impl<'a> Tree<'_, 'a> {
         }
     }
 
-    /// Merged members come first: the last of equal keys counts, and what a map says itself wins.
+    /// Merged members come first: the last of equal keys counts, and what a map says itself wins. What it says itself behind
+    /// the merge key wins for every reader, with one that follows no merge keys among them: of such a key nothing is left
+    /// of the merged value. Before the merge key it does not for some (yaml.v2, Psych), and both stay.
     fn members(
         &mut self,
         children: &[usize],
@@ -378,12 +381,17 @@ impl<'a> Tree<'_, 'a> {
     ) -> Result<Vec<Member<'a>>, ParseError> {
         let mut merged = Vec::new();
         let mut own = Vec::with_capacity(children.len() / 2);
+        // how many own keys stand before the merge key that brought a member
+        let mut before: Vec<usize> = Vec::new();
         for pair in children.chunks_exact(2) {
             let (key, key_span) = self.key(pair[0])?;
             let value = self.node(pair[1], depth + 1, copied)?;
             if matches!(self.items[pair[0]].kind, Kind::Scalar { merge: true, .. }) {
                 match mergeable(value) {
-                    Ok(members) => merged.extend(members),
+                    Ok(members) => {
+                        merged.extend(members);
+                        before.resize(merged.len(), own.len());
+                    }
                     Err(value) => own.push(Member { key, key_span, value }),
                 }
             } else {
@@ -393,6 +401,7 @@ impl<'a> Tree<'_, 'a> {
         if !copied {
             note_duplicates(&own, &mut self.duplicates);
         }
+        let mut merged = not_said_again(merged, &before, &own);
         merged.append(&mut own);
         Ok(merged)
     }
@@ -414,6 +423,20 @@ impl<'a> Tree<'_, 'a> {
         };
         Ok((text, *span))
     }
+}
+
+/// The merged members without those that the map says itself behind their merge key. A map in a map stays: what an edit
+/// takes out of the map itself would bring it to light.
+fn not_said_again<'a>(merged: Vec<Member<'a>>, before: &[usize], own: &[Member<'a>]) -> Vec<Member<'a>> {
+    if merged.is_empty() {
+        return merged;
+    }
+    let last: BTreeMap<&str, usize> = own.iter().enumerate().map(|(at, member)| (&*member.key, at)).collect();
+    let is_said_again = |member: &Member<'_>, before: usize| {
+        !member.value.is_object() && last.get(&*member.key).is_some_and(|at| *at >= before)
+    };
+    let kept = merged.into_iter().zip(before).filter(|(member, before)| !is_said_again(member, **before));
+    kept.map(|(member, _)| member).collect()
 }
 
 /// The members that a merge key brings: of a map, or of a list of maps, of which the first wins.

@@ -101,6 +101,25 @@ fn merged_members_are_there_and_explicit_ones_win() {
 }
 
 #[test]
+fn of_a_merged_member_that_is_said_again_behind_the_merge_key_nothing_is_left() {
+    let parsed = read(
+        "b: &b {cmd: evil, args: [x], env: {K: v}, cwd: /b}\n\
+         s: {<<: *b, cmd: good, args: [y], env: {}}\nt: {cmd: good, <<: *b}\nu: {<<: [*b, *b], cmd: good}\n",
+    );
+    let keys = |pointer: &str| -> Vec<String> {
+        let members = parsed.root.pointer(pointer).unwrap().members().iter();
+        members.map(|member| member.key.clone().into_owned()).collect()
+    };
+    assert_eq!(
+        keys("/s"),
+        ["env", "cwd", "cmd", "args", "env"],
+        "a map stays: an edit may bring it to light"
+    );
+    assert_eq!(keys("/t"), ["cmd", "args", "env", "cwd", "cmd"], "for some readers the merged one wins here");
+    assert_eq!(keys("/u"), ["args", "env", "cwd", "args", "env", "cwd", "cmd"]);
+}
+
+#[test]
 fn billion_laughs_are_an_error_and_not_a_hang() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
