@@ -24,6 +24,7 @@ pub const KINDS: &[&str] = &[
     "plugin-file",
     "protected-folder",
     "remote-host",
+    "repository-plugin",
     "server-manager",
     "system-account",
     "too-large",

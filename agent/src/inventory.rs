@@ -93,7 +93,7 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
     let others = breaks::others(&decoded.text, &ends);
     others.iter().fold(first, |first, text| {
         let (second, _) = read(source, format, &decoded, text);
-        twofold::both(first, second, position)
+        twofold::both(first, second, position.clone())
     })
 }
 

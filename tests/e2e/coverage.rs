@@ -148,3 +148,26 @@ fn plugins_of_a_directory_marketplace_are_read_and_files_that_they_name_are_a_ga
     assert_eq!(texts(&report, "entries", "/name"), ["kit"]);
     assert!(kinds(&report).contains(&"plugin-file".to_owned()));
 }
+
+/// Claude Code 2.1.329 was run: the servers of such a plugin start at the first run in a trusted folder.
+#[test]
+fn plugins_that_a_repository_switches_on_are_told_and_a_gap() {
+    for (at, (settings, is_told)) in [
+        (r#"{"enabledPlugins":{"x@m":true}}"#, true),
+        (r#"{"extraKnownMarketplaces":{"m":{"source":{"source":"directory","path":"./mk"}}}}"#, true),
+        (r#"{"enabledPlugins":{"x@m":false},"extraKnownMarketplaces":{}}"#, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let machine = TestMachine::new(crate::BINARY);
+        machine.file(&format!("src/p{at}/.claude/settings.json"), settings);
+        // what its user has switched on is read where it is installed
+        machine.file(".claude/settings.json", r#"{"enabledPlugins":{"own@m":true}}"#);
+        let report = machine.scan(&[]);
+        let gaps = texts(&report, "coverage", "/kind");
+        assert_eq!(gaps.contains(&"repository-plugin".to_owned()), is_told, "{settings}: {report}");
+        let told = texts(&report, "findings", "/message");
+        assert_eq!(told.iter().any(|message| message.contains("brings plugins")), is_told, "{told:?}");
+    }
+}

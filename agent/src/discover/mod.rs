@@ -283,7 +283,10 @@ impl<'m> Discovery<'m> {
             }
             Lead::Elsewhere { kind, what } => {
                 // Several clients of one family say the same of a file; equal gaps are told once.
-                self.gaps.push(Gap::beyond(kind, what.clone(), Some(from)).of_home(home));
+                let gap = Gap::beyond(kind, what.clone(), Some(from));
+                // what a repository starts by itself should have been seen
+                let gap = if *kind == "repository-plugin" { gap.partial() } else { gap };
+                self.gaps.push(gap.of_home(home));
             }
         }
     }

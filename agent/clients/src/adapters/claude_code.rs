@@ -159,6 +159,10 @@ impl ClientAdapter for Adapter {
             let sources = doc.root.members().iter().filter_map(|m| m.value.pointer("/source/path")?.as_str());
             return sources.map(|p| Lead::Plugin(p.to_owned())).collect();
         }
+        if at.path.starts_with("<project>/") && brings_plugins(&doc.root).is_some() {
+            let what = "settings of a repository switch plugins on, whose servers are not read".to_owned();
+            return vec![Lead::Elsewhere { kind: "repository-plugin", what }];
+        }
         projects.collect()
     }
 
@@ -177,6 +181,13 @@ impl ClientAdapter for Adapter {
         }
         out.extend(setting::client_environment(&self.environment(at, doc), at.scope));
         out.extend(approving(&doc.root));
+        if at.path.starts_with("<project>/")
+            && let Some(node) = brings_plugins(&doc.root)
+        {
+            let message =
+                "a repository brings plugins: their servers start with it once its folder is trusted";
+            out.push(setting::weighing(FindingCode::AutoApproval, Severity::High, message, node));
+        }
         // Tested: in the user's state they count below each project.
         let projects = doc.root.get("projects").map_or(&[][..], Node::members);
         out.extend(projects.iter().flat_map(|project| approving(&project.value)));
@@ -291,6 +302,15 @@ fn approving(object: &Node<'_>) -> Vec<SettingFinding> {
         out.push(setting::weighing(FindingCode::AutoApproval, Severity::Info, message, node));
     }
     out
+}
+
+/// Plugins that settings switch on, or the catalogues that they come from (2.1.329 was run: the servers of a catalogue in
+/// the repository itself start at the first run in a trusted folder).
+fn brings_plugins<'d>(object: &'d Node<'d>) -> Option<&'d Node<'d>> {
+    let on = object.get("enabledPlugins").filter(|all| {
+        all.members().iter().any(|plugin| plugin.value.as_bool() != Some(false)) || !all.items().is_empty()
+    });
+    on.or_else(|| object.get("extraKnownMarketplaces").filter(|all| !all.members().is_empty()))
 }
 
 /// Files with the state of the client, and what a new one begins with where the client would look there next.

@@ -88,10 +88,9 @@ mod tests {
         let other = yaml::parse(&others(hiding, &parsed.breaks)[0]).unwrap().into_owned();
         assert_eq!(other.root.get("m").unwrap().items().len(), 2);
         assert_eq!(lone_returns(text), [8, text.len() - 1]);
-        let both = [&lone_returns(text)[..], &within(text, 0..text.len(), Of::Yaml)].concat();
-        let mut sorted = both.clone();
-        sorted.sort_unstable();
-        let seen = others(text, &sorted);
+        let mut both = [&lone_returns(text)[..], &within(text, 0..text.len(), Of::Yaml)].concat();
+        both.sort_unstable();
+        let seen = others(text, &both);
         assert_eq!(seen.len(), 3);
         assert_eq!(seen[1], "a: 1\r\n#x y: '\n#\u{2028}' ");
         assert!(seen.iter().all(|other| other.len() == text.len()));
