@@ -19,10 +19,22 @@ pub(super) enum Of {
 
 /// Where a carriage return stands without a line feed behind it. In a quoted text too: what is quoted to one reader is
 /// not to the other.
-pub(super) fn lone_returns(text: &str) -> Vec<usize> {
+fn lone_returns(text: &str) -> Vec<usize> {
     let bytes = text.as_bytes();
     let is_lone = |at: &usize| bytes.get(at + 1) != Some(&b'\n');
     text.match_indices('\r').map(|(at, _)| at).filter(is_lone).collect()
+}
+
+/// Places of breaks with those of lone returns where the text has comments, in order: one that ends a `//` comment for us
+/// does not for strip-json-comments, by which Gemini CLI 0.61.0 and Qwen Code 0.15.10 read (both were run).
+pub(super) fn with_returns(breaks: Vec<usize>, text: &str, has_comments: bool) -> Vec<usize> {
+    let mut all = breaks;
+    if has_comments {
+        all.extend(lone_returns(text));
+        all.sort_unstable();
+        all.dedup();
+    }
+    all
 }
 
 /// Where such characters stand in a part of a text.
@@ -94,6 +106,22 @@ mod tests {
         assert_eq!(seen.len(), 3);
         assert_eq!(seen[1], "a: 1\r\n#x y: '\n#\u{2028}' ");
         assert!(seen.iter().all(|other| other.len() == text.len()));
+    }
+
+    #[test]
+    fn a_return_by_itself_ends_a_comment_of_json_for_some_readers_only() {
+        let hiding = "{\"a\":1 //x\r/*\n,\"b\":2\n//\r*/\n}";
+        for tolerant in [false, true] {
+            let parsed = json::parse(hiding, tolerant).unwrap();
+            assert_eq!((parsed.root.members().len(), parsed.breaks.len()), (1, 2));
+            let other = json::parse(&others(hiding, &parsed.breaks)[0], tolerant).unwrap().into_owned();
+            assert_eq!(other.root.members().len(), 2);
+        }
+        assert_eq!(
+            json::parse("{\"a\":1,\r\"b\":2}", false).unwrap().breaks.len(),
+            0,
+            "no comment, no matter"
+        );
     }
 
     #[test]

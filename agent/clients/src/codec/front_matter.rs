@@ -51,9 +51,8 @@ pub fn parse(text: &str) -> Result<Parsed<'_>, ParseError> {
     let parsed = yaml::parse(matter).or_else(|error| {
         let quoted = without_loose_texts(matter).ok_or_else(|| error.clone())?;
         // What is blanked out may hold a break that ends it.
-        let mut breaks = breaks::within(matter, 0..matter.len(), breaks::Of::Yaml);
-        breaks.extend(breaks::lone_returns(matter));
-        breaks.sort_unstable();
+        let breaks = breaks::within(matter, 0..matter.len(), breaks::Of::Yaml);
+        let breaks = breaks::with_returns(breaks, matter, true);
         yaml::parse(&quoted).map(|parsed| Parsed { breaks, ..parsed.into_owned() }).map_err(|_| error)
     })?;
     let inner = start + opening.len()..matter.len();

@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
             duplicates: self.duplicates,
             deep: self.deep,
             damage: None,
-            breaks: self.breaks,
+            breaks: breaks::with_returns(self.breaks, self.text, self.leniencies.comments),
         }
     }
 

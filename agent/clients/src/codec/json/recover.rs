@@ -52,7 +52,7 @@ pub(super) fn parse(text: &str, damage: ParseError) -> Result<Parsed<'_>, ParseE
             duplicates: reader.duplicates,
             deep: reader.deep,
             damage: Some(damage),
-            breaks: reader.breaks,
+            breaks: breaks::with_returns(reader.breaks, reader.text, reader.leniencies.comments),
         }),
         None => Err(damage),
     }

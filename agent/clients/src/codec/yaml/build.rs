@@ -208,9 +208,7 @@ impl<'a> Arena<'a> {
             let before = self.quoted.partition_point(|span| span.start as usize <= *at);
             before.checked_sub(1).is_none_or(|last| self.quoted[last].end as usize <= *at)
         });
-        found.extend(breaks::lone_returns(text));
-        found.sort_unstable();
-        found
+        breaks::with_returns(found, text, true)
     }
 
     fn read(&mut self, text: &'a str) -> Result<Option<usize>, ParseError> {
