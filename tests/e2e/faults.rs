@@ -414,7 +414,10 @@ fn an_original_for_which_the_vault_has_no_room_keeps_no_other_from_being_done() 
     // it ended before there was an intent
     let log = scene.site.run(&["log", "--server", "bad", "--user", "ann"]);
     let log = String::from_utf8(log.stdout).unwrap();
-    assert!(log.contains("not-done: /home/ann/.cursor/mcp.json: not-allowed; nothing was changed"), "{log}");
+    assert!(
+        log.contains("not-done user ann server bad: /home/ann/.cursor/mcp.json: not-allowed; nothing"),
+        "{log}"
+    );
     scene.check_kept();
 }
 
