@@ -382,10 +382,21 @@ impl<'d> FileReader<'d> {
         tables.into_iter().find_map(odd).map(|start| start as usize)
     }
 
+    /// The readings, but for a client's own file of the user's that it would also find with the home as a project: what
+    /// the user sets is no repository's doing.
+    fn own_readings(&self) -> impl Iterator<Item = (usize, &Reading)> {
+        let readings = &self.source.readings;
+        let is_users = |reading: &Reading| {
+            let of_same = |other: &&Reading| other.adapter.about().id == reading.adapter.about().id;
+            readings.iter().filter(of_same).any(|other| other.location.scope == Scope::User)
+        };
+        readings.iter().enumerate().filter(move |(_, r)| r.location.scope != Scope::Project || !is_users(r))
+    }
+
     fn settings(&self) -> Vec<FileFinding> {
         let mut told = BTreeSet::new();
         let mut out: Vec<FileFinding> = Vec::new();
-        for reading in &self.source.readings {
+        for (_, reading) in self.own_readings() {
             for setting in reading.adapter.settings(reading.location, self.parsed) {
                 let key = (setting.offset, setting.finding.code, setting.finding.message.clone());
                 if told.insert(key) && out.len() < MAX_SETTINGS_TOLD {
@@ -409,12 +420,7 @@ impl<'d> FileReader<'d> {
     }
 
     fn leads(&self) -> Vec<(usize, Lead)> {
-        let leads = self
-            .source
-            .readings
-            .iter()
-            .enumerate()
-            .map(|(at, r)| (at, r.adapter.leads(r.location, self.parsed)));
+        let leads = self.own_readings().map(|(at, r)| (at, r.adapter.leads(r.location, self.parsed)));
         let mut leads: Vec<(usize, Lead)> =
             leads.flat_map(|(at, leads)| leads.into_iter().map(move |lead| (at, lead))).collect();
         if self.unread().is_some() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mcpolicy_clients::codec;
 use mcpolicy_clients::edit::{self, Piece, Place};
-use mcpolicy_clients::location::Os;
-use mcpolicy_clients::template::ANY_FOLDERS;
+use mcpolicy_clients::location::{Location, Os};
+use mcpolicy_clients::template::{self, ANY_FOLDERS, Layout};
 use mcpolicy_platform::machine::{Machine, Owner, ReadError};
 use mcpolicy_platform::processes::Process;
 use mcpolicy_schema::entry::{ClientId, Entry, NamedValue};
@@ -422,6 +422,19 @@ pub fn entries_by_source(entries: &[Assessed]) -> BTreeMap<usize, u64> {
         *counts.entry(entry.source).or_insert(0) += 1;
     }
     counts
+}
+
+/// The reading of one client for a file of a home: the location that leads there, else as for a file given by hand. What
+/// is the user's own must not be taken for a project's that ends in the same names (`~/.codex/config.toml`).
+pub fn reading_in(layout: &Layout, client: &str, path: &Path) -> Option<Reading> {
+    let own = mcpolicy_clients::adapters::by_id(client).and_then(|adapter| {
+        let about = adapter.about();
+        let leads_there = |location: &&Location| {
+            template::expand(about, location.path, layout).iter().any(|pattern| pattern.fits(path))
+        };
+        Some(Reading { adapter, location: about.locations.iter().find(leads_there)? })
+    });
+    own.or_else(|| reading_for(client, path))
 }
 
 /// The reading of one client for a file given by hand: the location whose template ends like the path, else the

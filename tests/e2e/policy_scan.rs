@@ -167,9 +167,8 @@ fn a_variable_of_a_repository_counts_for_its_agents_for_folders_above_and_for_wh
     machine.file("src/p/.claude/agents/deep/er/b.md", agent("deep-agent"));
     machine.file("src/q/.mcp.json", server("above"));
     machine.file("src/q/other/.mcp.json", server("beside"));
-    let local = machine.home().join("src/local");
     let own = json!({"mcpServers": {"local": npx("@acme/github-mcp@1.2.3")}});
-    machine.file(".claude.json", json!({"projects": {local.to_str().unwrap(): own}}).to_string());
+    machine.file(".claude.json", json!({"projects": {"/home/dev/src/local": own}}).to_string());
     let report = scan_root(&machine, &draft(&machine, GITHUB), &[]);
     assert_eq!(verdict(&report, "beside"), is("allow", ""));
     for name in ["agent", "deep-agent", "above", "local"] {

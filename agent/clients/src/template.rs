@@ -26,6 +26,27 @@ pub struct Pattern {
     pub rest: Vec<String>,
 }
 
+impl Pattern {
+    /// Whether a path is one that it stands for.
+    pub fn fits(&self, path: &Path) -> bool {
+        let Ok(below) = path.strip_prefix(&self.base) else { return false };
+        let names: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+        fits(&self.rest, &names)
+    }
+}
+
+fn fits(wanted: &[String], names: &[std::borrow::Cow<'_, str>]) -> bool {
+    match wanted.split_first() {
+        None => names.is_empty(),
+        Some((first, rest)) if first == ANY_FOLDERS => {
+            (0..=names.len()).any(|skip| fits(rest, &names[skip..]))
+        }
+        Some((first, rest)) => {
+            names.split_first().is_some_and(|(name, left)| component_matches(first, name) && fits(rest, left))
+        }
+    }
+}
+
 /// Variables that any template may use: name, and the default for each system.
 const COMMON: &[(&str, &str, &str, &str)] = &[
     ("XDG_CONFIG_HOME", "~/.config", "~/.config", "~/.config"),

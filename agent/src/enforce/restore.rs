@@ -368,7 +368,8 @@ impl Hands<'_, '_, '_> {
     /// The source that an item was taken from, as discovery would find it now.
     pub fn source_of(&self, item: &Item) -> Option<Source> {
         let home = self.ground.homes.iter().position(|home| home.layout.home == Path::new(&item.home))?;
-        let reading = crate::pipeline::reading_for(&item.client, item.found_as.path())?;
+        let layout = &self.ground.homes[home].layout;
+        let reading = crate::pipeline::reading_in(layout, &item.client, item.found_as.path())?;
         Some(Source::new(item.found_as.path().to_owned(), Some(home), reading))
     }
 }

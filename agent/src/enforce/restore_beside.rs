@@ -113,7 +113,8 @@ impl Hands<'_, '_, '_> {
     /// The entries of an item that stand in the file that declares them, and are allowed.
     fn allowed_again(&mut self, home: usize, item: &Item, beside: &Beside) -> Vec<usize> {
         let path = beside.declared_in.path();
-        let Some(reading) = crate::pipeline::reading_for(&beside.declared_for, path) else {
+        let layout = &self.ground.homes[home].layout;
+        let Some(reading) = crate::pipeline::reading_in(layout, &beside.declared_for, path) else {
             return Vec::new();
         };
         let source = Source::new(path.to_owned(), Some(home), reading);
