@@ -10,6 +10,7 @@ use mcpolicy_clients::location::{Location, Role};
 use mcpolicy_clients::node::{LineIndex, Node, Span, Value};
 use mcpolicy_clients::reads::Reads;
 use mcpolicy_clients::{normalise, servers};
+use mcpolicy_schema::contradiction;
 use mcpolicy_schema::entry::{ClientId, Entry, Inert, NamedValue, Position, Reader, Scope};
 use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
 use mcpolicy_schema::risk;
@@ -208,8 +209,13 @@ impl<'d> FileReader<'d> {
         let mut findings = self.file_findings(refusals[0]);
         findings.extend(self.settings());
         let leads = self.leads();
-        let entries: Vec<Entry> = self.merged().iter().map(|m| self.entry(m, &refusals)).collect();
-        let state = if all_refuse { State::Refused } else { State::Read };
+        let mut entries: Vec<Entry> = self.merged().iter().map(|m| self.entry(m, &refusals)).collect();
+        let mut state = if all_refuse { State::Refused } else { State::Read };
+        if self.rewritten().is_some() {
+            // attack: `m{env:NOPE}cp` is `mcp` to the client: what stands here is not what it reads
+            state = State::Unparseable;
+            entries.iter_mut().for_each(|entry| entry.malformed = Some(contradiction::FILLED_IN));
+        }
         FileInventory { state, entries, findings, leads, environment: self.environment() }
     }
 
@@ -303,6 +309,12 @@ impl<'d> FileReader<'d> {
         }
     }
 
+    /// Where a client fills something in before it parses the file, so that it is another one to it.
+    fn rewritten(&self) -> Option<usize> {
+        let rewritten = |reading: &Reading| reading.adapter.rewrites(self.text, self.parsed);
+        self.source.readings.iter().find_map(rewritten)
+    }
+
     fn file_findings(&self, owner_refuses: Option<&'static str>) -> Vec<FileFinding> {
         let mut out = Vec::new();
         let mut tell =
@@ -314,8 +326,7 @@ impl<'d> FileReader<'d> {
             let message = "the file is not UTF-8; clients take the bytes that are not for U+FFFD and go on";
             tell(Finding::new(FindingCode::DamagedConfig, message), offset);
         }
-        let rewritten = |reading: &Reading| reading.adapter.rewrites(self.text, self.parsed);
-        if let Some(offset) = self.source.readings.iter().find_map(rewritten) {
+        if let Some(offset) = self.rewritten() {
             let message =
                 "references are filled in before the file is parsed, and here that makes another file of it";
             tell(Finding::new(FindingCode::DamagedConfig, message).weighing(Severity::High), offset);

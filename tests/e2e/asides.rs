@@ -196,3 +196,36 @@ fn servers_of_an_agent_in_a_shape_that_is_not_read_are_a_gap() {
         assert!(!report.to_string().contains("unexpected-shape"), "{usual}: {report}");
     }
 }
+
+/// Qwen Code 0.15.10 was run: both are started.
+#[test]
+fn command_lines_beside_the_table_of_servers_are_entries_of_qwen_code() {
+    let machine = TestMachine::new(crate::BINARY);
+    machine.file(
+        ".qwen/settings.json",
+        r#"{"mcp":{"serverCommand":"/opt/x one"},"mcpServerCommand":"/opt/y two"}"#,
+    );
+    machine.file("src/p/.qwen/settings.json", r#"{"mcpServerCommand":"/opt/z"}"#);
+    let report = machine.scan(&[]);
+    let mut commands = texts(&report, "entries", "/command");
+    commands.sort();
+    assert_eq!(commands, ["/opt/x", "/opt/y", "/opt/z"], "{report}");
+}
+
+/// opencode 1.18.33 was run: the text is filled in before it is parsed, and the later `mcp` counts.
+#[test]
+fn a_file_that_is_another_once_references_are_filled_in_is_a_gap_and_nothing_in_it_is_allowed() {
+    let machine = TestMachine::new(crate::BINARY);
+    let server =
+        |name: &str| format!(r#"{{"{name}":{{"type":"local","command":["npx","-y","good@1.0.0"]}}}}"#);
+    let text = format!(r#"{{"mcp":{},"m{{env:NOPE}}cp":{}}}"#, server("a"), server("b"));
+    machine.file("src/p/opencode.json", text);
+    machine.file(
+        "policy.toml",
+        "schema = \"mcpolicy/policy/v1\"\n[policy]\nname = \"f\"\ncontact = \"c\"\n[[rule]]\nid = \"good\"\nidentity.npm = { package = \"good\", versions = \"1.0.0\" }\n",
+    );
+    let policy = machine.home().join("policy.toml");
+    let report = machine.scan(&["--draft", policy.to_str().unwrap()]);
+    assert!(texts(&report, "coverage", "/kind").contains(&"unparseable".to_owned()), "{report}");
+    assert_eq!(texts(&report, "entries", "/judged/verdict"), ["deny"], "{report}");
+}

@@ -39,7 +39,7 @@ pub fn fault_named(text: &str) -> Option<&'static str> {
 
 /// A member that is a whole server: its text is the command line. Elsewhere a text in place of an entry is malformed,
 /// but what it would run is shown all the same.
-const COMMAND_LINE: &str = "/serverCommand";
+const COMMAND_LINES: [&str; 2] = ["/serverCommand", "/mcpServerCommand"];
 
 /// What the caller knows of the file.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +65,7 @@ pub fn entry(found: &Found<'_>, context: Context<'_>) -> Entry {
     let layers = Layers::new(outer, context.reads);
     let (mut doubt, mut shape) = (Doubt::default(), Doubt::default());
     layers.look_over(context.format, &mut doubt);
-    if !outer.is_object() && !found.key_path.ends_with(COMMAND_LINE) {
+    if !outer.is_object() && !COMMAND_LINES.iter().any(|end| found.key_path.ends_with(end)) {
         shape.note(shape::NO_OBJECT);
     }
     let (command, args, command_object) = command_line(&layers, &mut doubt, &mut shape);

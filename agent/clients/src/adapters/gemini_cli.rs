@@ -135,11 +135,15 @@ fn enablement_name(declared: &Declared<'_>) -> String {
 
 /// `mcp.serverCommand`, one command line. Tested: it is started, under the name `mcp`.
 fn server_command<'d>(doc: &'d Parsed<'d>) -> Option<Found<'d>> {
-    let mcp = doc.root.get("mcp")?;
-    let member = mcp.members().iter().rev().find(|m| m.key == "serverCommand")?;
+    command_line(doc.root.get("mcp")?, "serverCommand", "/mcp/serverCommand")
+}
+
+/// A server that a member gives as one command line; the last of equal members counts.
+pub(super) fn command_line<'d>(map: &'d Node<'d>, key: &str, key_path: &str) -> Option<Found<'d>> {
+    let member = map.members().iter().rev().find(|m| m.key == key)?;
     matches!(&member.value.value, Value::String(text) if !text.trim().is_empty()).then(|| Found {
         name: "mcp".to_owned(),
-        key_path: "/mcp/serverCommand".to_owned(),
+        key_path: key_path.to_owned(),
         node: &member.value,
         span: member.span(),
         scope: None,

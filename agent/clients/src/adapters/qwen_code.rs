@@ -1,5 +1,6 @@
 //! Qwen Code, a relative of the Gemini CLI. Tested 0.24.4 and 0.15.10.
 
+use mcpolicy_schema::entry::Scope;
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
 use super::gemini_cli;
@@ -35,7 +36,7 @@ const ABOUT: About = About {
     bypass_flags: &["--yolo", "--approval-mode=yolo"],
     reads: &Reads::GEMINI,
     evidence: "tested 0.24.4 and 0.15.10 on Linux; bundle read for macOS and Windows; public source for agent files",
-    notes: "The managed allowlist compares names. It holds against user settings, but `QWEN_CODE_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names` replace it. `.mcp.json` is not read.",
+    notes: "The managed allowlist compares names. It holds against user settings, but `QWEN_CODE_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names` replace it. `.mcp.json` is not read. `mcp.serverCommand` and the older `mcpServerCommand` are servers outside `mcpServers`.",
     ..About::NONE
 };
 
@@ -45,7 +46,16 @@ impl ClientAdapter for Adapter {
     }
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
-        servers::in_file(at, doc)
+        let mut found = servers::in_file(at, doc);
+        if !at.aside && at.scope != Scope::Plugin && !at.keys.is_empty() {
+            // 0.15.10 was run: both are started, as a line of words each
+            let mcp = doc.root.get("mcp");
+            found.extend(
+                mcp.and_then(|mcp| gemini_cli::command_line(mcp, "serverCommand", "/mcp/serverCommand")),
+            );
+            found.extend(gemini_cli::command_line(&doc.root, "mcpServerCommand", "/mcpServerCommand"));
+        }
+        found
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
