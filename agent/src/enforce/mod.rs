@@ -5,6 +5,7 @@ pub mod act;
 pub mod activation;
 pub mod aside;
 pub mod house;
+mod in_parts;
 pub mod known;
 pub mod last_allowed;
 mod leftovers;

@@ -16,7 +16,9 @@ use mcpolicy_schema::redact::Redactor;
 
 use super::aside::{Around, Aside, KeptFile, Settling};
 use super::core::{self, Core, HomeSpec};
-use super::{Answer, Broken, Channel, Draft, Failure, Opened, Request, Scanned, Seen, Standing, remote};
+use super::{
+    Answer, Broken, Channel, Draft, Failure, Opened, Part, Request, Scanned, Seen, Standing, remote,
+};
 use crate::discover::source::Source;
 use crate::pipeline::{Bounds, Ground};
 use crate::resolve::{Look, Unhashed};
@@ -122,8 +124,21 @@ impl<'g> Homes<'g> {
     /// # Errors
     /// It cannot be opened, or the home gives no answer: why, in words.
     pub fn open(&self, source: &Source, create: bool) -> Result<Option<Box<Opened>>, String> {
+        self.open_part(source, create, Part::ALL)
+    }
+
+    /// The same, of which only some entries are told.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_part(
+        &self,
+        source: &Source,
+        create: bool,
+        part: Part,
+    ) -> Result<Option<Box<Opened>>, String> {
         let at = source.home.ok_or("it belongs to no home")?;
-        let request = Request::Open { source: source.clone(), create };
+        let request = Request::Open { source: source.clone(), create, part };
         let fits = |answer: &Answer| matches!(answer, Answer::Opened(_) | Answer::Absent);
         match self.ask(at, request, fits)? {
             Answer::Opened(opened) => Ok(Some(opened)),

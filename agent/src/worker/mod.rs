@@ -9,11 +9,13 @@ pub mod aside;
 pub mod core;
 mod git_index;
 pub mod homes;
+mod part;
 pub mod process;
 pub mod remote;
 mod shed;
 pub mod wire;
 
+pub use part::{Part, is_state};
 pub use shed::is_too_much;
 
 use std::path::PathBuf;
@@ -48,6 +50,8 @@ pub enum Request {
         source: Source,
         /// A file that is not there is taken for an empty one.
         create: bool,
+        /// Which of its entries are told, where they may be too many at once.
+        part: Part,
     },
     /// Make changes on what the open file is to become. Nothing is written.
     Apply(Vec<Change>),
@@ -181,6 +185,8 @@ pub struct Held {
     pub entries: Vec<Entry>,
     /// Findings about the file.
     pub findings: Vec<FileFinding>,
+    /// So many entries come after these, which are only a part.
+    pub rest: usize,
 }
 
 /// A file that is open for an edit.

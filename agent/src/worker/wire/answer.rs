@@ -88,6 +88,7 @@ struct WireHeld {
     state: String,
     entries: Vec<WireEntry>,
     findings: Vec<WireFinding>,
+    rest: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,6 +151,7 @@ fn held_of(held: &Held) -> WireHeld {
         state: held.state.to_owned(),
         entries: held.entries.iter().map(WireEntry::of).collect(),
         findings: held.findings.iter().map(finding_of).collect(),
+        rest: held.rest,
     }
 }
 
@@ -412,10 +414,14 @@ impl Claims<'_> {
     fn held(&self, wired: WireHeld) -> Result<Held, Failure> {
         at_most(&wired.entries, MAX_ENTRIES)?;
         at_most(&wired.findings, MAX_TOLD)?;
+        if wired.rest as u64 > MAX_BYTES {
+            return Err(Failure::Nonsense("more entries than a file has bytes"));
+        }
         Ok(Held {
             state: state(&wired.state)?,
             entries: wired.entries.into_iter().map(WireEntry::entry).collect::<Result<_, _>>()?,
             findings: wired.findings.iter().map(|f| self.finding(f)).collect::<Result<_, _>>()?,
+            rest: wired.rest,
         })
     }
 

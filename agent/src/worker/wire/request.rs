@@ -17,7 +17,7 @@ use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
 use crate::discover::HomeContext;
 use crate::worker::aside::Settling;
 use crate::worker::core::HomeSpec;
-use crate::worker::{Broken, Failure, Request};
+use crate::worker::{Broken, Failure, Part, Request};
 
 /// The first frame: who the worker is to become, and which home is its.
 #[derive(Serialize, Deserialize)]
@@ -119,7 +119,7 @@ impl Begin {
 #[serde(rename_all = "kebab-case")]
 enum WireRequest {
     Scan { budget_ms: u64, threads: usize },
-    Open { source: WireSource, create: bool },
+    Open { source: WireSource, create: bool, part: Part },
     Apply(Vec<WireChange>),
     Propose(Blob),
     Accept,
@@ -229,7 +229,9 @@ pub fn encode_request(request: Request) -> Vec<u8> {
         Request::Scan { budget, threads } => {
             WireRequest::Scan { budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX), threads }
         }
-        Request::Open { source, create } => WireRequest::Open { source: WireSource::of(&source), create },
+        Request::Open { source, create, part } => {
+            WireRequest::Open { source: WireSource::of(&source), create, part }
+        }
         Request::Apply(changes) => WireRequest::Apply(changes.into_iter().map(WireChange::of).collect()),
         Request::Propose(bytes) => WireRequest::Propose(Blob::of(&bytes)),
         Request::Accept => WireRequest::Accept,
@@ -261,7 +263,9 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
         WireRequest::Scan { budget_ms, threads } => {
             Request::Scan { budget: Duration::from_millis(budget_ms), threads }
         }
-        WireRequest::Open { source, create } => Request::Open { source: source.source(Some(0))?, create },
+        WireRequest::Open { source, create, part } => {
+            Request::Open { source: source.source(Some(0))?, create, part }
+        }
         WireRequest::Apply(changes) => {
             Request::Apply(changes.into_iter().map(WireChange::change).collect::<Result<_, _>>()?)
         }
