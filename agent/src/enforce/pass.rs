@@ -37,7 +37,7 @@ use crate::pipeline::{self, Bounds, Ground, Outcome};
 use crate::policy_store::{self, FolderDisk, Origin, Store};
 use crate::settings::Settings;
 use crate::vault::{Item, Vault};
-use crate::worker::homes::Homes;
+use crate::worker::homes::{Homes, LEFT_OUT};
 use crate::worker::{Failure, is_too_much};
 use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen};
 
@@ -143,7 +143,7 @@ fn pass_opened(
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
     let (mut outcome, asked) = scan(setting, on, bounds);
     let before = opened.remembered.clone();
-    opened.remembered.begin(ground, &outcome, &|at| homes.has_failed(at));
+    opened.remembered.begin(ground, &outcome, &|at| homes.has_stumbled(at));
     let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, opened)?;
     let terms = terms(setting, &in_force, &opened.remembered);
     let mut judge = Judge::new(ground, homes, terms);
@@ -181,13 +181,15 @@ fn pass_opened(
     }
     let (acted, restored) = done?;
     opened.is_partial |= plan.left.iter().any(Left::is_open);
+    let left_out = homes.left_out().into_iter();
+    outcome.gaps.extend(left_out.map(|(at, path)| Gap::at("unreadable", LEFT_OUT, &path).of_home(Some(at))));
     let unseen = unseen(&outcome, &acted);
     opened.is_partial |= tell_unseen(setting, on, &unseen, &mut told, opened)?;
     tell_more(setting, told.end(), opened)?;
     let mut remembered = opened.remembered.clone();
     remembered.told = told;
     if !in_force.expired {
-        remembered.allow(ground, &outcome, &|at| homes.has_failed(at));
+        remembered.allow(ground, &outcome, &|at| homes.has_stumbled(at));
     }
     remembered.count_unanswered(ground, &|at| homes.has_failed(at));
     remembered

@@ -47,6 +47,19 @@ pub struct HomeSpec {
     pub account: Account,
 }
 
+/// Who is told how far a scan has come.
+pub struct Telling<'a> {
+    /// Now and then how many directories have been visited.
+    pub walked: &'a (dyn Fn(u64) + Sync),
+    /// Each file, with its size, before it is read.
+    pub reading: &'a (dyn Fn(&Path, u64) + Sync),
+}
+
+impl Telling<'_> {
+    /// Nobody.
+    pub const NOTHING: Telling<'static> = Telling { walked: &|_| {}, reading: &|_, _| {} };
+}
+
 /// Answers for one home.
 pub struct Core<'r> {
     spec: HomeSpec,
@@ -112,7 +125,7 @@ impl Channel for Core<'_> {
 
     fn receive(&mut self) -> Result<Answer, Failure> {
         let request = self.asked.take().ok_or(Failure::Nonsense("nothing was asked"))?;
-        Ok(self.answer(request, &|_| {}))
+        Ok(self.answer(request, &Telling::NOTHING))
     }
 }
 
@@ -123,10 +136,17 @@ impl<'r> Core<'r> {
     }
 
     /// Answers. A scan tells its progress.
-    pub fn answer(&mut self, request: Request, progress: &(dyn Fn(u64) + Sync)) -> Answer {
+    pub fn answer(&mut self, request: Request, telling: &Telling<'_>) -> Answer {
         let answered = match request {
-            Request::Scan { budget, threads } => {
-                let bounds = Bounds { walk_budget: budget, threads, texts: Caps::default().text, progress };
+            Request::Scan { budget, threads, without } => {
+                let bounds = Bounds {
+                    walk_budget: budget,
+                    threads,
+                    texts: Caps::default().text,
+                    progress: telling.walked,
+                    reading: telling.reading,
+                    without: &without,
+                };
                 Ok(Answer::Scanned(Box::new(self.scan(&bounds))))
             }
             Request::Open { source, create, part } => self.open(source, create, part),
@@ -543,7 +563,7 @@ mod tests {
     }
 
     fn ask(core: &mut Core<'_>, request: Request) -> Answer {
-        core.answer(request, &|_| {})
+        core.answer(request, &Telling::NOTHING)
     }
 
     fn open(core: &mut Core<'_>, source: Source) -> Opened {

@@ -18,7 +18,8 @@ pub mod wire;
 pub use part::{Part, is_state};
 pub use shed::is_too_much;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcpolicy_clients::edit::{Change, Piece};
@@ -43,6 +44,8 @@ pub enum Request {
         budget: Duration,
         /// Threads of the walk.
         threads: usize,
+        /// Files that are left out: an earlier worker ended over them.
+        without: BTreeSet<PathBuf>,
     },
     /// Open one file for an edit and say what it holds. The file that was open before is closed.
     Open {
@@ -274,4 +277,9 @@ pub trait Channel {
     /// # Errors
     /// As [`Self::send`].
     fn receive(&mut self) -> Result<Answer, Failure>;
+
+    /// The file that it has said to be at, if it ended or hangs there.
+    fn at_work(&self) -> Option<&Path> {
+        None
+    }
 }

@@ -46,6 +46,7 @@ pub struct Claims<'a> {
 enum WireAnswer {
     Ready { landlock: Option<u32>, complete: bool, seccomp: bool },
     GoingOn(u64),
+    Reading(WirePath),
     Scanned(Box<WireScanned>),
     Opened { path: WirePath, bytes: Blob, held: WireHeld, existed: bool, names: u64 },
     Absent,
@@ -133,6 +134,8 @@ pub enum Said {
     Ready,
     /// It is still at work.
     GoingOn(u64),
+    /// The same: it is about to read this file, or still at it.
+    Reading(PathBuf),
     /// It answers.
     Answer(Answer),
 }
@@ -208,6 +211,11 @@ pub fn encode_going_on(directories: u64) -> Vec<u8> {
     bytes_of(&WireAnswer::GoingOn(directories))
 }
 
+/// The frame that tells which file a scan is at.
+pub fn encode_reading(path: &Path) -> Vec<u8> {
+    bytes_of(&WireAnswer::Reading(WirePath::of(path)))
+}
+
 /// An answer as a frame.
 pub fn encode_answer(answer: &Answer) -> Vec<u8> {
     bytes_of(&match answer {
@@ -265,6 +273,7 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
     Ok(Said::Answer(match wired {
         WireAnswer::Ready { .. } => return Ok(Said::Ready),
         WireAnswer::GoingOn(directories) => return Ok(Said::GoingOn(directories)),
+        WireAnswer::Reading(path) => return Ok(Said::Reading(path.path()?)),
         WireAnswer::Scanned(scanned) => Answer::Scanned(Box::new(claims.scanned(*scanned)?)),
         WireAnswer::Opened { path, bytes, held, existed, names } => {
             let (path, bytes) = (path.path()?, file_bytes(bytes)?);

@@ -118,7 +118,7 @@ impl Begin {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum WireRequest {
-    Scan { budget_ms: u64, threads: usize },
+    Scan { budget_ms: u64, threads: usize, without: Vec<WirePath> },
     Open { source: WireSource, create: bool, part: Part },
     Apply(Vec<WireChange>),
     Propose(Blob),
@@ -226,9 +226,11 @@ impl WireChange {
 /// A request as a frame.
 pub fn encode_request(request: Request) -> Vec<u8> {
     bytes_of(&match request {
-        Request::Scan { budget, threads } => {
-            WireRequest::Scan { budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX), threads }
-        }
+        Request::Scan { budget, threads, without } => WireRequest::Scan {
+            budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
+            threads,
+            without: without.iter().map(|path| WirePath::of(path)).collect(),
+        },
         Request::Open { source, create, part } => {
             WireRequest::Open { source: WireSource::of(&source), create, part }
         }
@@ -260,9 +262,11 @@ pub fn encode_request(request: Request) -> Vec<u8> {
 pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
     let wired: WireRequest = serde_json::from_slice(bytes).map_err(no_json)?;
     Ok(match wired {
-        WireRequest::Scan { budget_ms, threads } => {
-            Request::Scan { budget: Duration::from_millis(budget_ms), threads }
-        }
+        WireRequest::Scan { budget_ms, threads, without } => Request::Scan {
+            budget: Duration::from_millis(budget_ms),
+            threads,
+            without: without.into_iter().map(WirePath::path).collect::<Result<_, _>>()?,
+        },
         WireRequest::Open { source, create, part } => {
             Request::Open { source: source.source(Some(0))?, create, part }
         }

@@ -56,7 +56,7 @@ fn decode(bytes: &[u8]) -> Result<Answer, Failure> {
     let (homes, redactor) = (homes(), redactor());
     match decode_answer(bytes, &Claims { home: 0, homes: &homes, redactor: &redactor })? {
         Said::Answer(answer) => Ok(answer),
-        Said::Ready | Said::GoingOn(_) => panic!("it is an answer"),
+        Said::Ready | Said::GoingOn(_) | Said::Reading(_) => panic!("it is an answer"),
     }
 }
 
