@@ -178,7 +178,8 @@ impl<'a> Judge<'a> {
         // A single file may be from anywhere.
         let is_known = is_asked && matches!(self.ground.plan, Plan::Homes);
         let in_use = if is_known { self.clients_in_use(home, source) } else { None };
-        if !self.look.gives_none(Some(home)) {
+        // of one file that cannot be asked about, nothing is to be kept for the others
+        if in_use.is_some() || !is_known {
             self.clients.insert(home, in_use);
         }
     }

@@ -213,6 +213,23 @@ fn a_home_with_more_to_do_than_its_time_allows_holds_nobody_up_and_is_finished_b
 }
 
 #[test]
+fn what_comes_back_to_one_user_does_not_wait_behind_all_that_comes_back_to_another() {
+    let Some(mut site) = site() else { return };
+    // the oldest, which would come last
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    site.enforce();
+    let anns = anns(&site, 30);
+    site.enforce();
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
+    let pass = site.enforce();
+    assert!(anns.iter().chain([&bob]).all(|file| names(file).len() == 2), "{pass}");
+    let restored = pass["restored"].as_array().unwrap();
+    assert_eq!(restored.len(), 31);
+    let bobs = restored.iter().position(|one| one.to_string().contains("/home/bob/")).unwrap();
+    assert!(bobs < 2, "{bobs}");
+}
+
+#[test]
 fn a_pass_that_has_nothing_to_do_is_short_though_the_vault_holds_hundreds_of_a_users_originals() {
     let Some(site) = site() else { return };
     // enough for the slowest disk

@@ -146,12 +146,18 @@ impl<'g> Homes<'g> {
         true
     }
 
-    /// Begins with another file of a home, after what befell the one before.
-    fn begins(&self, at: usize, path: &Path) -> Result<(), String> {
-        if self.has_failed(at) && self.at.borrow().get(&at).is_some_and(|file| file != path) {
+    /// Goes on with a home that failed over a file of which it is known, without that file. Only before work on something
+    /// begins: in the middle of it, an answer that was not had would be taken for a fact (a file of a work tree, of which
+    /// it is not known that it is one, would be edited).
+    pub fn goes_on(&self, at: usize) {
+        if self.has_failed(at) {
             self.leaves_out(at);
         }
-        if self.is_left_out(at, path) { Err(LEFT_OUT.to_owned()) } else { Ok(()) }
+    }
+
+    /// Homes that have failed by now stay so in this pass: what is to be done there was planned without their answers.
+    pub fn gives_up_failed(&self) {
+        self.at.borrow_mut().retain(|at, _| !self.has_failed(*at));
     }
 
     /// Scans all homes and hands over what each found. A home that fails is passed over.
@@ -210,7 +216,6 @@ impl<'g> Homes<'g> {
         part: Part,
     ) -> Result<Option<Box<Opened>>, String> {
         let at = source.home.ok_or("it belongs to no home")?;
-        self.begins(at, &source.path)?;
         let request = Request::Open { source: source.clone(), create, part };
         let fits = |answer: &Answer| matches!(answer, Answer::Opened(_) | Answer::Absent);
         match self.ask(at, request, fits)? {
@@ -308,7 +313,6 @@ impl<'g> Homes<'g> {
     /// # Errors
     /// As [`Self::open`]; an edit of it would not stay with its user.
     pub fn open_kept(&self, at: usize, aside: &Aside, path: &Path) -> Result<Option<Box<Opened>>, String> {
-        self.begins(at, path)?;
         let request = Request::OpenKept { aside: aside.clone(), path: path.to_owned() };
         let fits = |answer: &Answer| matches!(answer, Answer::Opened(_) | Answer::Absent);
         match self.ask(at, request, fits)? {
