@@ -73,6 +73,21 @@ const MAX_DUPLICATES_TOLD: usize = 20;
 /// Most settings of one file that are told one by one; more of them say nothing new.
 const MAX_SETTINGS_TOLD: usize = 200;
 
+/// Files of TOML and YAML up to this size are parsed whatever is in them.
+const MAX_DENSE: usize = 4 << 20;
+
+/// Most marks between values in a larger one. A parsed value has some 250 bytes, whatever it has in the text.
+const MAX_MARKS: usize = 1_000_000;
+
+/// Whether the tree of a file would take more memory than a worker has.
+///
+/// Attack: 16 MiB of `0,` in a list of TOML, for which the limit of its memory kills the worker.
+fn is_too_dense(format: Format, bytes: &[u8]) -> bool {
+    let is_mark = |byte: &&u8| matches!(byte, b',' | b'\n' | b'[' | b'{' | b':' | b'=' | b'.');
+    let has_large_trees = !matches!(format, Format::Json(_) | Format::Xml | Format::Shell);
+    has_large_trees && bytes.len() > MAX_DENSE && bytes.iter().filter(is_mark).count() > MAX_MARKS
+}
+
 /// Takes the inventory of one file.
 pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
     let start = Position { line: 1, column: 1 };
@@ -80,6 +95,13 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
     if format == Format::Shell {
         let message = format!("{} runs this file as a program", source.owner().adapter.about().name);
         return failed(State::NotEvaluable, FindingCode::NotEvaluable, message, start);
+    }
+    if is_too_dense(format, bytes) {
+        let message = format!(
+            "it has more than {} MiB and more than {MAX_MARKS} values or lines, which is more than is parsed of its format",
+            MAX_DENSE >> 20
+        );
+        return failed(State::Unparseable, FindingCode::ConfigTooLarge, message, start);
     }
     let decoded = match decode::decode(bytes) {
         Ok(decoded) => decoded,

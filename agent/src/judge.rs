@@ -178,7 +178,10 @@ impl<'a> Judge<'a> {
         // A single file may be from anywhere.
         let is_known = is_asked && matches!(self.ground.plan, Plan::Homes);
         let in_use = if is_known { self.clients_in_use(home, source) } else { None };
-        self.clients.insert(home, in_use);
+        // of one file that cannot be asked about, nothing is to be kept for the others
+        if in_use.is_some() || !is_known {
+            self.clients.insert(home, in_use);
+        }
     }
 
     /// Clients of which something lies in a home, that its user runs, or that are installed where programs are looked

@@ -1,6 +1,6 @@
 //! The sentence: discover, read, take inventory, assess, report. Nothing is written, started or contacted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,6 +67,10 @@ pub struct Bounds<'a> {
     pub texts: usize,
     /// Told now and then how many directories have been visited.
     pub progress: &'a (dyn Fn(u64) + Sync),
+    /// Told of each file, with its size, before it is read.
+    pub reading: &'a (dyn Fn(&Path, u64) + Sync),
+    /// Files that are left out.
+    pub without: &'a BTreeSet<PathBuf>,
 }
 
 /// A source with what became of it.
@@ -125,8 +129,8 @@ impl Outcome {
 }
 
 /// Scans.
-pub fn scan(ground: &Ground, bounds: &Bounds<'_>, redactor: &Redactor) -> Outcome {
-    let mut scan = Scan { ground, redactor, texts: bounds.texts, outcome: Outcome::default() };
+pub fn scan<'g>(ground: &'g Ground, bounds: &'g Bounds<'g>, redactor: &'g Redactor) -> Outcome {
+    let mut scan = Scan { ground, redactor, bounds, outcome: Outcome::default() };
     let mut discovery = Discovery::new(&ground.machine, &ground.homes, ground.reach).without(&ground.others);
     let candidates = scan.discover(&mut discovery, bounds);
     scan.read_all(&mut discovery);
@@ -154,7 +158,7 @@ type Candidate = (PathBuf, usize);
 struct Scan<'g> {
     ground: &'g Ground,
     redactor: &'g Redactor,
-    texts: usize,
+    bounds: &'g Bounds<'g>,
     outcome: Outcome,
 }
 
@@ -264,8 +268,12 @@ impl Scan<'_> {
 
     /// Reads a source; `None` if it is absent or failed.
     fn read_one(&mut self, source: &Source) -> Option<Taken> {
+        if self.bounds.without.contains(&source.path) {
+            return None;
+        }
         let owner = source.home.map(|at| self.owner(at));
-        match read::read(&self.ground.machine, &source.path, owner.as_ref()) {
+        let tell = |bytes| (self.bounds.reading)(&source.path, bytes);
+        match read::read(&self.ground.machine, &source.path, owner.as_ref(), &tell) {
             Read::Absent => None,
             Read::Failed(failure) => {
                 self.outcome.gaps.push(failure.gap.of_home(source.home));
@@ -286,7 +294,7 @@ impl Scan<'_> {
                 taken.findings.extend(findings.into_iter().map(at_start));
                 let bytes = snapshot.bytes.len() as u64;
                 let digest = self.redactor.digest(&snapshot.bytes);
-                let texts = texts_of(source, &snapshot.bytes, &taken.entries, self.texts);
+                let texts = texts_of(source, &snapshot.bytes, &taken.entries, self.bounds.texts);
                 Some(Taken {
                     bytes,
                     digest,
@@ -344,13 +352,15 @@ impl Scan<'_> {
     /// Files of unknown origin count only if they declare something launchable; otherwise they are nobody's business.
     fn read_candidates(&mut self, candidates: &[Candidate], discovery: &mut Discovery<'_>) {
         for (path, home) in candidates {
-            if discovery.is_taken(path) {
+            if discovery.is_taken(path) || self.bounds.without.contains(path) {
                 continue;
             }
             let reading = Reading { adapter: &unknown::UnknownClient, location: unknown::location_for(path) };
             let source = Source::new(path.clone(), Some(*home), reading);
             let owner = self.owner(*home);
-            let snapshot = match self.ground.machine.read(path, Some(&owner), unknown::MAX_BYTES) {
+            let tell = |bytes| (self.bounds.reading)(path, bytes);
+            let machine = &self.ground.machine;
+            let snapshot = match machine.read_telling(path, Some(&owner), unknown::MAX_BYTES, &tell) {
                 Ok(snapshot) => snapshot,
                 Err(ReadError::TooLarge { .. }) => {
                     let reason = "too large for a file of an unknown client; not looked into";

@@ -27,8 +27,9 @@ pub enum Read {
 }
 
 /// Reads one configuration file.
-pub fn read(machine: &Machine, path: &Path, owner: Option<&Owner>) -> Read {
-    match machine.read(path, owner, MAX_FILE_BYTES) {
+/// `tell` is told its size before it is read.
+pub fn read(machine: &Machine, path: &Path, owner: Option<&Owner>, tell: &dyn Fn(u64)) -> Read {
+    match machine.read_telling(path, owner, MAX_FILE_BYTES, tell) {
         Ok(snapshot) => {
             let findings = findings_of(&snapshot);
             Read::Snapshot(snapshot, findings)

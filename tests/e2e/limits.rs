@@ -84,6 +84,46 @@ fn a_name_of_eleven_megabytes_does_not_damage_the_vault() {
     });
 }
 
+/// The file with its client's own state never goes as a whole; what is denied in it goes all the same. How many passes
+/// that takes; none without root.
+fn taken_out_of_the_state(entries: &str) -> Option<usize> {
+    let site = site()?;
+    let good = r#""good":{"command":"npx","args":["@acme/good@1.0.0"]}"#;
+    let text = format!(
+        "{{\"hasCompletedOnboarding\":true,\"mcpServers\":{{{EVIL},{entries},{good}}},\"numStartups\":7}}"
+    );
+    let state = put(&site, ("ann", ANN), ".claude.json", &text);
+    let expected = format!("{{\"hasCompletedOnboarding\":true,\"mcpServers\":{{{good}}},\"numStartups\":7}}");
+    for passes in 1..5 {
+        let output = site.enforce_with(&[]);
+        let left = fs::read_to_string(&state).unwrap();
+        assert!(!left.contains("\"evil\""), "{}", report_of(&output)["notices"]);
+        if output.status.code() == Some(0) {
+            assert_eq!(left, expected, "every other byte is as it was");
+            let kept = site.run(&["quarantine", "list", "--json"]).stdout;
+            let listed: Value = serde_json::from_slice(&kept).unwrap();
+            assert_eq!(listed["damaged"], json!([]));
+            assert!(kept.len() < 8 << 20, "what is kept of it is bounded: {}", kept.len());
+            let log = site.run(&["log", "--server", "evil", "--json"]);
+            assert!(String::from_utf8_lossy(&log.stdout).contains("quarantine"));
+            return Some(passes);
+        }
+    }
+    panic!("it is never done");
+}
+
+#[test]
+fn a_name_of_five_megabytes_does_not_keep_the_servers_of_claude_where_they_are() {
+    let long = format!("\"{}\":{{\"command\":\"/bin/true\"}}", "n".repeat(5 << 20));
+    assert!(taken_out_of_the_state(&long).is_none_or(|passes| passes == 1));
+}
+
+#[test]
+fn more_servers_than_can_be_told_apart_are_taken_out_of_the_state_of_claude_in_parts() {
+    let entry = |n: usize| format!("\"s{n}\":{{\"command\":\"x\"}}");
+    taken_out_of_the_state(&(0..20_001).map(entry).collect::<Vec<_>>().join(","));
+}
+
 #[test]
 fn a_damaged_original_holds_nothing_up_and_is_no_crash_of_a_policy() {
     let Some(mut site) = site() else { return };
@@ -170,6 +210,23 @@ fn a_home_with_more_to_do_than_its_time_allows_holds_nobody_up_and_is_finished_b
         let log = site.run(&["log", "--user", "ann", "--json"]);
         assert!(String::from_utf8_lossy(&log.stdout).contains("home-unfinished"));
     }
+}
+
+#[test]
+fn what_comes_back_to_one_user_does_not_wait_behind_all_that_comes_back_to_another() {
+    let Some(mut site) = site() else { return };
+    // the oldest, which would come last
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    site.enforce();
+    let anns = anns(&site, 30);
+    site.enforce();
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
+    let pass = site.enforce();
+    assert!(anns.iter().chain([&bob]).all(|file| names(file).len() == 2), "{pass}");
+    let restored = pass["restored"].as_array().unwrap();
+    assert_eq!(restored.len(), 31);
+    let bobs = restored.iter().position(|one| one.to_string().contains("/home/bob/")).unwrap();
+    assert!(bobs < 2, "{bobs}");
 }
 
 #[test]

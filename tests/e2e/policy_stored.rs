@@ -54,7 +54,14 @@ impl Inventory {
     fn scan(&mut self, target: &Target) {
         let Ok(ground) = ground::lay(target, Some(Os::Linux), &Environment::from_iter([])) else { return };
         let redactor = Redactor::new(b"a key of the test, long enough to be one");
-        let bounds = Bounds { walk_budget: Duration::from_secs(60), threads: 2, texts: 0, progress: &|_| {} };
+        let bounds = Bounds {
+            walk_budget: Duration::from_secs(60),
+            threads: 2,
+            texts: 0,
+            progress: &|_| {},
+            reading: &|_, _| {},
+            without: &BTreeSet::new(),
+        };
         let outcome = pipeline::scan(&ground, &bounds, &redactor);
         let run = Run {
             device_id: None,

@@ -10,7 +10,7 @@ use mcpolicy_tests::report_of;
 use serde_json::Value;
 
 use crate::enforce::Site;
-use crate::users::{ANN, BOB, give, home, names, put, servers, site};
+use crate::users::{ANN, BOB, give, has_strace, home, names, put, servers, site, traced};
 
 /// The pass exits with this code; what it said, and the notices in one text.
 fn pass(site: &Site, code: i32) -> (Value, String) {
@@ -148,4 +148,63 @@ fn a_denied_server_outside_of_its_users_home_is_told_each_time_and_written_down_
     let log = site.run(&["log", "--server", "bad", "--json"]);
     let log = String::from_utf8_lossy(&log.stdout).into_owned();
     assert_eq!(log.matches("not-done").count(), 1, "{log}");
+}
+
+/// A list of numbers takes a hundred times its size once it is parsed.
+#[test]
+fn a_dense_file_of_toml_ends_no_worker_and_hides_nothing_else_in_its_home() {
+    let Some(site) = site() else { return };
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let dense = format!("[mcp_servers.bad]\ncommand = \"evil\"\n[x]\ny=[{}0]\n", "0,".repeat(5 << 20));
+    let dense = put(&site, ("ann", ANN), "d/.codex/config.toml", &dense);
+    // as large, with nothing in it
+    let thin = format!("[mcp_servers.bad]\ncommand = \"evil\"\n#{}\n", " ".repeat(10 << 20));
+    let thin = put(&site, ("ann", ANN), "t/.codex/config.toml", &thin);
+    let (said, notices) = pass(&site, 0);
+    assert_eq!(names(&file), ["good"], "{notices}");
+    assert!(!dense.exists(), "it goes as a whole: {said}");
+    assert!(!fs::read_to_string(&thin).unwrap().contains("evil"), "it is edited");
+}
+
+/// The worker is killed whenever it does this with what is at a path below Ann's home. The pass, and its notices.
+fn killed_over(site: &Site, path: &str, call: &str) -> (Value, String) {
+    let path = home(site, "ann").join(path);
+    let (trace, kill) = (format!("trace={call}"), format!("inject={call}:signal=KILL"));
+    let output = traced(site, &["-P", path.to_str().unwrap(), "-e", &trace, "-e", &kill]);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let pass = report_of(&output);
+    let notices = pass["notices"].to_string();
+    (pass, notices)
+}
+
+#[test]
+fn a_file_over_which_the_worker_ends_is_left_out_and_told_and_the_rest_of_its_home_is_done() {
+    let Some(site) = site().filter(|_| has_strace()) else { return };
+    let anns = put(&site, ("ann", ANN), "a/.cursor/mcp.json", &servers(&["good", "bad"]));
+    let later = put(&site, ("ann", ANN), "z/.cursor/mcp.json", &servers(&["good", "bad"]));
+    let deadly = servers(&["good", "bad"]) + &" ".repeat(70_000);
+    let deadly = put(&site, ("ann", ANN), "d/.cursor/mcp.json", &deadly);
+    let (said, notices) = killed_over(&site, "d/.cursor/mcp.json", "read");
+    assert_eq!((names(&anns), names(&later)), (vec!["good".to_owned()], vec!["good".to_owned()]), "{said}");
+    assert_eq!(names(&deadly), ["bad", "good"]);
+    assert!(notices.contains("d/.cursor/mcp.json") && notices.contains("ended over it"), "{notices}");
+    assert!(!notices.contains("is not done"), "{notices}");
+    let log = site.run(&["log", "--user", "ann", "--json"]);
+    assert!(String::from_utf8_lossy(&log.stdout).contains("d/.cursor/mcp.json"));
+    pass(&site, 0);
+    assert_eq!(names(&deadly), ["good"], "where it can be read it is done");
+}
+
+#[test]
+fn a_file_over_whose_edit_the_worker_ends_costs_no_other_its_turn() {
+    let Some(site) = site().filter(|_| has_strace()) else { return };
+    let files = ["a", "b", "c"].map(|folder| {
+        put(&site, ("ann", ANN), &format!("{folder}/.cursor/mcp.json"), &servers(&["good", "bad"]))
+    });
+    let (said, notices) = killed_over(&site, "b/.cursor", "renameat2");
+    let left: Vec<usize> = files.iter().map(|file| names(file).len()).collect();
+    assert_eq!(left, [1, 2, 1], "{said}");
+    assert!(notices.contains("b/.cursor/mcp.json") && notices.contains("ended over it"), "{notices}");
+    pass(&site, 0);
+    assert_eq!(names(&files[1]), ["good"]);
 }

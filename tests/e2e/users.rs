@@ -282,7 +282,7 @@ pub(crate) fn has_strace() -> bool {
 }
 
 /// A pass under strace, which writes the file `trace`.
-fn traced(site: &Site, options: &[&str]) -> std::process::Output {
+pub(crate) fn traced(site: &Site, options: &[&str]) -> std::process::Output {
     Command::new("strace")
         .arg("-f")
         .args(options)

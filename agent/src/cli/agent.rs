@@ -1,5 +1,6 @@
 //! What the commands of the agent have in common: its settings, its state, its ground.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -223,7 +224,14 @@ pub(super) fn redactor() -> anyhow::Result<Redactor> {
 pub(super) fn with_bounds<T>(run: impl FnOnce(&Bounds<'_>) -> T) -> T {
     let seen = AtomicU64::new(0);
     let progress = |directories| seen.store(directories, Ordering::Relaxed);
-    run(&Bounds { walk_budget: WALK_BUDGET, threads: threads(), texts: 0, progress: &progress })
+    run(&Bounds {
+        walk_budget: WALK_BUDGET,
+        threads: threads(),
+        texts: 0,
+        progress: &progress,
+        reading: &|_, _| {},
+        without: &BTreeSet::new(),
+    })
 }
 
 /// The time of this command.

@@ -1,5 +1,6 @@
 //! `mcpolicy scan`.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -153,6 +154,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         threads: options.threads.map_or_else(default_threads, usize::from),
         texts: 0,
         progress: &|directories| progress.tell(directories),
+        reading: &|_, _| {},
+        without: &BTreeSet::new(),
     };
     let mut outcome = pipeline::scan(&ground, &bounds, &redactor);
     progress.clear();

@@ -24,7 +24,7 @@ use crate::judge::Judge;
 use crate::pipeline::{Ground, Outcome, SourceResult};
 use crate::vault::{Item, Taken, Vault, VaultError};
 use crate::worker::homes::Homes;
-use crate::worker::{Draft, Held, Opened, is_too_much};
+use crate::worker::{Draft, Held, Opened, is_state, is_too_much};
 
 /// How often a file is read again that is changed while we edit it.
 pub(super) const TRIES: usize = 5;
@@ -77,6 +77,20 @@ impl Acted {
     }
 }
 
+/// What is said of a file that is in order now.
+pub(super) const NOTHING_DENIED: &str = "nothing in it is denied any more";
+
+/// A file that was changed again and again while it was edited.
+pub(super) fn given_up(acted: Acted) -> Acted {
+    Acted {
+        detail: format!(
+            "it was changed {TRIES} times while it was edited: what was written last is in place, nothing of ours \
+             is, and the next pass looks at it again"
+        ),
+        ..acted
+    }
+}
+
 /// Everything that acting needs.
 pub struct Hands<'a, 'g, 'h> {
     /// The machine and its homes.
@@ -108,7 +122,7 @@ pub struct Hands<'a, 'g, 'h> {
 }
 
 /// A proved edit of one reading of a file.
-struct Edit<'b> {
+pub(super) struct Edit<'b> {
     edited: Draft,
     targets: Vec<(usize, &'static str)>,
     entries: &'b [Assessed],
@@ -128,21 +142,17 @@ impl Hands<'_, '_, '_> {
         let mut last = None;
         for _ in 0..TRIES {
             match self.attempt(at, source)? {
-                Try::Done(acted) => return Ok(acted),
-                Try::Again(acted) => last = Some(acted),
+                Some(Try::Done(acted)) => return Ok(acted),
+                Some(Try::Again(acted)) => last = Some(acted),
+                None => return self.act_in_parts(at, source),
             }
         }
-        Ok(last.map_or(Acted::nothing(at), |acted| Acted {
-            detail: format!(
-                "it was changed {TRIES} times while it was edited: what was written last is in place, nothing of ours \
-                 is, and the next pass looks at it again"
-            ),
-            ..acted
-        }))
+        Ok(last.map_or(Acted::nothing(at), given_up))
     }
 
-    fn attempt(&mut self, at: usize, source: &Source) -> Result<Try, ActError> {
-        let done = |end, detail: String| Ok(Try::Done(Acted { end, detail, ..Acted::nothing(at) }));
+    /// One try; none if it must be done part by part.
+    fn attempt(&mut self, at: usize, source: &Source) -> Result<Option<Try>, ActError> {
+        let done = |end, detail: String| Ok(Some(Try::Done(Acted { end, detail, ..Acted::nothing(at) })));
         let Some(home) = source.home else { return done(End::Failed, "it belongs to no home".to_owned()) };
         let mut opened = match self.homes.open(source, false) {
             Ok(Some(opened)) => opened,
@@ -150,18 +160,26 @@ impl Hands<'_, '_, '_> {
             Err(why) => return done(End::Failed, why),
         };
         if is_too_much(opened.held.state, &opened.held.findings) {
-            let acted = self.take_too_much((home, at, source), &opened).map(Try::Done);
+            let acted = self.take_too_much((home, at, source), &opened);
             self.homes.close(home);
-            return acted;
+            return acted.map(|acted| Some(Try::Done(acted)));
+        }
+        if opened.held.rest > 0 {
+            self.homes.close(home);
+            return Ok(None);
         }
         let before = self.judged(source, &mut opened.held);
         let acted = match self.plan(&before).files.into_iter().next() {
-            None => done(End::Skipped, "nothing in it is denied any more".to_owned()),
+            None => done(End::Skipped, NOTHING_DENIED.to_owned()),
             Some(file) => {
                 match self.edit(home, source, &before, &file).and_then(|edit| self.recordable(edit)) {
-                    Ok(edit) => self.replace(at, source, &opened, &edit),
+                    Ok(edit) => self.replace(at, source, &opened, &edit).map(Some),
                     Err(why) if self.homes.has_failed(home) => done(End::Failed, why),
-                    Err(why) => self.take_unfaithful((home, at, source), &opened, (&before, &file), &why),
+                    // what can be taken out of it goes, even if not all can
+                    Err(_) if is_state(source) && file.targets.len() > 1 => Ok(None),
+                    Err(why) => {
+                        self.take_unfaithful((home, at, source), &opened, (&before, &file), &why).map(Some)
+                    }
                 }
             }
         };
@@ -193,7 +211,7 @@ impl Hands<'_, '_, '_> {
 
     /// The edit of the open file, proved: in its text, and by judging its result. If it cannot be made with all that is
     /// wished for, the entries are taken out.
-    fn edit<'b>(
+    pub(super) fn edit<'b>(
         &mut self,
         home: usize,
         source: &Source,
@@ -332,7 +350,7 @@ impl Hands<'_, '_, '_> {
         None
     }
 
-    fn replace(
+    pub(super) fn replace(
         &mut self,
         at: usize,
         source: &Source,
@@ -371,7 +389,7 @@ impl Hands<'_, '_, '_> {
     }
 
     /// The edit, if vault and journal can keep what is to be said of it.
-    fn recordable<'b>(&self, edit: Edit<'b>) -> Result<Edit<'b>, String> {
+    pub(super) fn recordable<'b>(&self, edit: Edit<'b>) -> Result<Edit<'b>, String> {
         let actions = self.actions(&edit);
         if length_of(&actions) > MAX_SAID || length_of(&taken(&edit, &actions)) > MAX_SAID {
             return Err("there is more to be said of what is denied in it than can be kept".to_owned());

@@ -139,7 +139,7 @@ impl Hands<'_, '_, '_> {
     pub fn note_cleaned(&self, id: &str, source: &Source, cleaned: &[Acted]) -> Result<(), ActError> {
         // a home that gives no answer does not say either where approvals are
         let is_done = cleaned.iter().all(|acted| acted.end == End::Applied)
-            && source.home.is_some_and(|home| !self.homes.has_failed(home));
+            && source.home.is_some_and(|home| !self.homes.has_stumbled(home));
         let item = self.vault.item(id)?;
         if is_done && item.approvals_due {
             self.vault.update(&Item { approvals_due: false, ..item })?;
@@ -163,7 +163,7 @@ impl Hands<'_, '_, '_> {
             let at = files.position(|file| file.source.path == item.found_as.path());
             let known = at.map(|at| outcome.sources[at].source.clone());
             let Some(source) = known.or_else(|| self.source_of(&item)) else { continue };
-            if source.home.is_none_or(|home| self.homes.has_failed(home)) {
+            if source.home.is_none_or(|home| self.homes.has_stumbled(home)) {
                 continue;
             }
             let stands = |taken: &Taken| {

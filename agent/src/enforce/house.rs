@@ -10,6 +10,9 @@ use crate::journal::{Event, Journal, What};
 use crate::settings::Settings;
 use crate::vault::{Limits, Vault};
 
+/// Most originals of one user: each pass reads what all of them are, and a newer policy considers each.
+const MOST_OF_USER: usize = 5_000;
+
 /// What may stay, at one time.
 pub struct House<'a> {
     settings: &'a Settings,
@@ -54,11 +57,23 @@ impl<'a> House<'a> {
     /// As [`keep`](Self::keep).
     pub fn prune_vault(&self, vault: &Vault, journal: &mut Journal) -> anyhow::Result<()> {
         let keep_after = self.keep_after(self.settings.vault.keep_days);
-        let pruned = vault.prune(Limits { keep_after, taken_now: self.now, most_bytes: self.room() })?;
+        let pruned = vault.prune(Limits {
+            keep_after,
+            taken_now: self.now,
+            most_bytes: self.room(),
+            most_of_user: MOST_OF_USER,
+        })?;
         for item in pruned.items {
             let path = self.redactor.name(&item.path.to_string());
             let what = format!("the original of {path} ({}) is not kept any longer", item.id);
             let event = Event { user: item.user, ..Event::new("vault-pruned", what) };
+            journal.append(self.now, What::Event(event))?;
+        }
+        for (user, count) in pruned.too_many {
+            let what = format!(
+                "the oldest originals are not kept any longer: no more than {MOST_OF_USER} of one user are"
+            );
+            let event = Event { user, count: Some(count), ..Event::new("vault-pruned", what) };
             journal.append(self.now, What::Event(event))?;
         }
         for path in pruned.damaged {

@@ -113,6 +113,9 @@ impl<'k, 'h> Knowledge<'k, 'h> {
             return known.clone();
         }
         let around = self.homes.around(source).ok().map(|around| Rc::new(*around));
+        if source.home.is_some_and(|at| self.homes.has_failed(at)) {
+            return None;
+        }
         self.around.borrow_mut().insert(source.path.clone(), around.clone());
         around
     }
@@ -181,6 +184,9 @@ impl<'k, 'h> Knowledge<'k, 'h> {
             return known.clone();
         }
         let switches = self.read_switches(source, entry).unwrap_or(Switches::NoUse);
+        if source.home.is_some_and(|at| self.homes.has_failed(at)) {
+            return switches;
+        }
         self.switches.borrow_mut().insert(key, switches.clone());
         switches
     }
@@ -221,7 +227,9 @@ impl<'k, 'h> Knowledge<'k, 'h> {
         }
         let has_files = self.around(source).is_none_or(|around| around.clients.contains(&client));
         let in_use = has_files || self.runs(home, client) || self.is_installed(home, client);
-        self.in_use.borrow_mut().insert((home, client), in_use);
+        if !self.homes.has_failed(home) {
+            self.in_use.borrow_mut().insert((home, client), in_use);
+        }
         in_use
     }
 

@@ -6,6 +6,7 @@ pub mod activation;
 pub mod aside;
 pub mod foreseen;
 pub mod house;
+mod in_parts;
 pub mod known;
 pub mod last_allowed;
 mod leftovers;

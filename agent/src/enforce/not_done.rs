@@ -11,11 +11,11 @@ use crate::journal::{Action, End, Event, What};
 use crate::pipeline::Outcome;
 
 /// What is said of an entry that stays though it is denied.
-const LEFT: &str = "left";
+pub(super) const LEFT: &str = "left";
 /// The code of the same in the journal.
 const NOT_DONE: &str = "not-done";
 /// Most entries of one file of which it is said one by one.
-const MAX_NOT_DONE: usize = 20;
+pub(super) const MAX_NOT_DONE: usize = 20;
 
 impl Hands<'_, '_, '_> {
     /// What was not done to a file, with the servers and rules that it was about: a file that cannot be opened says nothing
@@ -49,7 +49,7 @@ impl Hands<'_, '_, '_> {
         self.not_done(acted, source, 0)
     }
 
-    fn not_done(&mut self, acted: Acted, source: &Source, more: usize) -> Result<Acted, ActError> {
+    pub(super) fn not_done(&mut self, acted: Acted, source: &Source, more: usize) -> Result<Acted, ActError> {
         let user = source.home.map_or_else(String::new, |at| self.ground.homes[at].user.clone());
         let path = if acted.path.as_os_str().is_empty() { &source.path } else { &acted.path };
         let path = self.redactor.name(&path.to_string_lossy());

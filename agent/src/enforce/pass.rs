@@ -1,10 +1,11 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
 mod guard;
+mod put_back;
 mod tell;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -26,7 +27,7 @@ use super::plan::{self, FilePlan, Left, Plan, Target};
 use super::remembered::Remembered;
 use super::replay::{Replayed, end_unannounced, replay};
 use super::requests;
-use super::restore::{Asked, FILE_IS_GONE, Restored};
+use super::restore::{Asked, Restored};
 use super::told::Told;
 use super::turns::{Turns, in_turn};
 use super::unseen::unseen;
@@ -39,9 +40,10 @@ use crate::pipeline::{self, Bounds, Ground, Outcome};
 use crate::policy_store::{self, FolderDisk, Origin, Store};
 use crate::settings::{self, Settings};
 use crate::vault::{Item, Vault};
-use crate::worker::homes::Homes;
+use crate::worker::homes::{Homes, LEFT_OUT};
 use crate::worker::{Failure, is_too_much};
 use guard::{choose, due_after_grace, would_act};
+use put_back::restore_allowed;
 use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen};
 
 /// What a pass stands on.
@@ -150,7 +152,7 @@ fn pass_opened(
     let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
     let (mut outcome, asked) = scan(setting, on, bounds);
     let before = opened.remembered.clone();
-    opened.remembered.begin(ground, &outcome, &|at| homes.has_failed(at));
+    opened.remembered.begin(ground, &outcome, &|at| homes.has_stumbled(at));
     let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, opened)?;
     let due = due_after_grace(setting, on, &in_force, &mut outcome, &opened.remembered);
     let terms = terms(setting, &in_force, &opened.remembered);
@@ -163,6 +165,7 @@ fn pass_opened(
     knowledge.note(&outcome, &vault_folder, setting.now).context("cannot keep what was last allowed")?;
     let under = considered_under(&in_force, mode);
     let plan = knowledge.with(|known| plan::plan_knowing(&outcome, document, mode, known));
+    homes.gives_up_failed();
     let house = House::of(setting, &in_force);
     let mut told = opened.remembered.told.clone();
     let mut hands = Hands {
@@ -190,13 +193,15 @@ fn pass_opened(
     }
     let (acted, restored) = done?;
     opened.is_partial |= plan.left.iter().any(Left::is_open);
+    let left_out = homes.left_out().into_iter();
+    outcome.gaps.extend(left_out.map(|(at, path)| Gap::at("unreadable", LEFT_OUT, &path).of_home(Some(at))));
     let unseen = unseen(&outcome, &acted);
     opened.is_partial |= tell_unseen(setting, on, &unseen, &mut told, opened)?;
     tell_more(setting, told.end(), opened)?;
     let mut remembered = opened.remembered.clone();
     remembered.told = told;
     if !in_force.expired {
-        remembered.allow(ground, &outcome, &|at| homes.has_failed(at));
+        remembered.allow(ground, &outcome, &|at| homes.has_stumbled(at));
     }
     remembered.count_unanswered(ground, &|at| homes.has_failed(at));
     remembered
@@ -250,7 +255,11 @@ fn act_on_all(
     // scattered, so that no pass begins where the last did
     let start = hands.now.as_second().unsigned_abs().wrapping_mul(0x9e37_79b9) as usize >> 8;
     for file in in_turn(&plan.files, |file| home(file.source), start) {
-        turns.take(home(file.source), || act_on(hands, file, outcome, &mut acted)).transpose()?;
+        let act = || {
+            home(file.source).iter().for_each(|at| hands.homes.goes_on(*at));
+            act_on(hands, file, outcome, &mut acted)
+        };
+        turns.take(home(file.source), act).transpose()?;
         // attack: a thousand large files in one home fill the disk before the pass is over
         if hands.vault.grown() > house.room() / 4 {
             house.prune_vault(hands.vault, hands.journal)?;
@@ -258,18 +267,22 @@ fn act_on_all(
     }
     for at in in_turn(&plan.whole, |at| home(*at), start) {
         let file = &outcome.sources[*at];
-        let done = turns.take(file.source.home, || match is_too_much(file.state, &file.findings) {
-            // left out of the scan: it may well be edited when it is opened by itself
-            true => hands.act(*at, &file.source),
-            false => hands.take_unparseable(*at, &file.source),
-        });
+        let act = || {
+            file.source.home.iter().for_each(|at| hands.homes.goes_on(*at));
+            match is_too_much(file.state, &file.findings) {
+                // left out of the scan: it may well be edited when it is opened by itself
+                true => hands.act(*at, &file.source),
+                false => hands.take_unparseable(*at, &file.source),
+            }
+        };
+        let done = turns.take(file.source.home, act);
         if let Some(done) = done.transpose()? {
             acted.push(hands.named_whole(done, &file.source)?);
         }
     }
     acted.extend(due);
     hands.left(&plan.left, outcome)?;
-    let restored = restore_allowed(hands, under, turns)?;
+    let restored = restore_allowed(hands, under, turns, start)?;
     Ok((acted, restored))
 }
 
@@ -392,53 +405,6 @@ fn restore_opened(
 /// What a restore was considered under: another policy, other revocations or another mode may allow more.
 fn considered_under(in_force: &InForce, mode: Mode) -> String {
     format!("{}/{}/{}", in_force.sha256, in_force.revocations_sequence.unwrap_or(0), in_force::word(mode))
-}
-
-/// Puts back by itself what a newer policy allows.
-fn restore_allowed(
-    hands: &mut Hands<'_, '_, '_>,
-    under: &str,
-    turns: &mut Turns,
-) -> anyhow::Result<Vec<(Item, Restored)>> {
-    let mut all = Vec::new();
-    // in the modes that write nothing, nothing is written
-    if hands.mode < Mode::Hold {
-        return Ok(all);
-    }
-    for item in hands.restorable(under)? {
-        let home = hands.homes.index_of(Path::new(&item.home));
-        if home.is_none() {
-            continue;
-        }
-        let Some(restored) = turns.take(home, || hands.restore(&item, Asked::ByPolicy)) else { continue };
-        let restored = match restored {
-            // one original that cannot be read keeps nothing else from its turn
-            Err(ActError::Vault(error)) => Restored::not(
-                End::Failed,
-                format!("{error}; `mcpolicy quarantine purge {}` gives it up", item.id),
-            ),
-            restored => restored?,
-        };
-        // what failed or was in the way this time is tried again, and a file that is gone may come back; what was made of
-        // no answer is no verdict
-        let answered = home.is_some_and(|at| !hands.homes.has_failed(at));
-        if restored.end == End::Skipped
-            && answered
-            && restored.detail != FILE_IS_GONE
-            && item.considered.as_deref() != Some(under)
-        {
-            hands.vault.update(&Item { considered: Some(under.to_owned()), ..item.clone() })?;
-        }
-        if restored.end != End::Skipped {
-            all.push((item, restored));
-        }
-    }
-    // one switch may be in several files, each of which is an item
-    let told = all.into_iter().map(|(item, restored)| {
-        let restored = hands.tell_still_off(&item, restored);
-        (item, restored)
-    });
-    Ok(told.collect())
 }
 
 /// Why there is no policy, with everything that was refused on the way.

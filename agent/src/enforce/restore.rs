@@ -359,9 +359,8 @@ impl Hands<'_, '_, '_> {
         let is_switch = |item: &Item| item.beside.as_ref().is_some_and(|b| b.keeping == Keeping::Switch);
         items
             .retain(|item| item.is_open() && (is_switch(item) || item.considered.as_deref() != Some(policy)));
-        // the newest first, as edits are undone: its file may still be what it left. And an entry before what is about it
+        // the newest first, as edits are undone: its file may still be what it left
         items.reverse();
-        items.sort_by_key(|item| item.beside.is_some());
         Ok(items)
     }
 

@@ -56,6 +56,9 @@ impl<'a> Files<'a> {
         let key = (path.to_owned(), home, account.uid);
         if !self.known.contains_key(&key) {
             let facts = self.look(path, home, account);
+            if self.look.gives_none(home) {
+                return None;
+            }
             self.known.insert(key.clone(), facts);
         }
         let mut facts = self.known.get(&key)?.clone()?;
@@ -85,6 +88,9 @@ impl<'a> Files<'a> {
             return known.clone();
         }
         let digest = self.hash(path, home);
+        if self.look.gives_none(home) {
+            return digest;
+        }
         self.digests.insert(key, digest.clone());
         digest
     }

@@ -44,6 +44,10 @@ pub trait Look {
     /// # Errors
     /// It cannot be had.
     fn hash(&self, home: Option<usize>, path: &Path, most: u64) -> Result<(String, u64), Unhashed>;
+    /// Whether a home gives no answers at this time, so that what is said of it is nothing to keep.
+    fn gives_none(&self, _home: Option<usize>) -> bool {
+        false
+    }
     /// Clients that have left anything of their own in the home of a file; `None` where that cannot be told.
     fn clients(&self, layout: &Layout, source: &Source) -> Option<Vec<ClientId>>;
 }

@@ -25,6 +25,8 @@ pub struct Limits {
     pub taken_now: Timestamp,
     /// Most bytes of all objects together.
     pub most_bytes: u64,
+    /// Most items of one user.
+    pub most_of_user: usize,
 }
 
 impl Vault {
@@ -73,13 +75,15 @@ impl Vault {
     pub fn prune(&self, limits: Limits) -> Result<Pruned, VaultError> {
         let mut pruned = Pruned::default();
         self.prune_old(limits, &mut pruned)?;
+        self.prune_many(limits, &mut pruned)?;
         if self.sizes()?.values().sum::<u64>() > limits.most_bytes {
             self.make_room(limits, &mut pruned)?;
         }
-        if !pruned.items.is_empty() {
+        let has_gone = !pruned.items.is_empty() || !pruned.too_many.is_empty();
+        if has_gone {
             disk::sync_names(&self.folder.join("items"))?;
         }
-        if !pruned.items.is_empty() || !pruned.damaged.is_empty() {
+        if has_gone || !pruned.damaged.is_empty() {
             self.sweep()?;
         }
         self.grown.set(0);
@@ -107,6 +111,29 @@ impl Vault {
         }
         if !pruned.items.is_empty() || !pruned.damaged.is_empty() {
             self.sweep()?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is more than a user may have: what was put back first, and then the oldest.
+    ///
+    /// Attack: tens of thousands of small items, which each pass of the machine reads and each new policy considers.
+    fn prune_many(&self, limits: Limits, pruned: &mut Pruned) -> Result<(), VaultError> {
+        let mut of_users: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+        for item in self.items()?.0 {
+            of_users.entry(item.user.clone()).or_default().push(item);
+        }
+        for (user, mut items) in of_users {
+            let too_many = items.len().saturating_sub(limits.most_of_user);
+            items.retain(|item| may_go(item, limits));
+            items.sort_by_key(Item::is_open);
+            let gone = items.get(..too_many.min(items.len())).unwrap_or_default();
+            for item in gone {
+                self.remove_item(item)?;
+            }
+            if !gone.is_empty() {
+                pruned.too_many.push((user, gone.len() as u64));
+            }
         }
         Ok(())
     }
@@ -214,6 +241,8 @@ impl Vault {
 pub struct Pruned {
     /// Items.
     pub items: Vec<Item>,
+    /// How many of which users had more than they may.
+    pub too_many: Vec<(String, u64)>,
     /// Descriptions that could not be read.
     pub damaged: Vec<PathBuf>,
 }

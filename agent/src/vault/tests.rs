@@ -53,7 +53,12 @@ fn whole(vault: &Vault, mut item: Item) -> Item {
 }
 
 fn limits(most_bytes: u64) -> Limits {
-    Limits { keep_after: Timestamp::UNIX_EPOCH, taken_now: Timestamp::MAX, most_bytes }
+    Limits {
+        keep_after: Timestamp::UNIX_EPOCH,
+        taken_now: Timestamp::MAX,
+        most_bytes,
+        most_of_user: usize::MAX,
+    }
 }
 
 pub(super) fn proved(vault: &Vault, mut item: Item) -> Item {
@@ -104,6 +109,7 @@ fn the_oldest_go_first_and_pending_ones_never() {
             keep_after: at("2026-06-01T00:00:00Z"),
             taken_now: Timestamp::MAX,
             most_bytes: u64::MAX,
+            most_of_user: usize::MAX,
         })
         .unwrap();
     assert_eq!(ids(&by_age.items), [old.id]);
@@ -112,6 +118,37 @@ fn the_oldest_go_first_and_pending_ones_never() {
     let by_size = vault.prune(Limits { most_bytes: enough.most_bytes - 1, ..enough }).unwrap();
     assert_eq!(ids(&by_size.items), [middle.id]);
     assert_eq!(ids(&vault.items().unwrap().0), [pending.id, young.id]);
+}
+
+#[test]
+fn a_user_has_no_more_items_than_the_limit_and_what_came_back_goes_first() {
+    let folder = folder();
+    let vault = Vault::open(folder.path()).unwrap();
+    let taken = |day: u8, user: &str| {
+        let path = format!("/home/{user}/{day}");
+        let now = at(&format!("2026-11-{day:02}T00:00:00Z"));
+        let item = proved(&vault, keep(&vault, &path, path.as_bytes(), now));
+        let item = Item { user: user.to_owned(), ..item };
+        vault.update(&item).unwrap();
+        item
+    };
+    let anns: Vec<Item> = (1..=6).map(|day| taken(day, "ann")).collect();
+    let bobs = [taken(1, "bob"), taken(2, "bob")];
+    let back = Item { state: State::Restored, ..anns[4].clone() };
+    vault.update(&back).unwrap();
+    let pending = Item { state: State::Pending, ..anns[0].clone() };
+    vault.update(&pending).unwrap();
+    let gone = vault.prune(Limits { most_of_user: 4, ..limits(u64::MAX) }).unwrap();
+    assert_eq!((gone.too_many, gone.items), (vec![("ann".to_owned(), 2)], Vec::new()));
+    let left: Vec<String> = vault.items().unwrap().0.into_iter().map(|item| item.id).collect();
+    let expected = [&anns[0], &bobs[0], &anns[2], &anns[3], &anns[5], &bobs[1]];
+    let mut expected: Vec<String> = expected.iter().map(|item| item.id.clone()).collect();
+    let mut left_sorted = left;
+    expected.sort();
+    left_sorted.sort();
+    assert_eq!(left_sorted, expected);
+    // another user's share is this user's no more
+    assert_eq!(vault.prune(Limits { most_of_user: 4, ..limits(u64::MAX) }).unwrap().too_many, []);
 }
 
 /// Edits of one file are undone in the reverse order, which its id, a digest, says nothing of.
@@ -172,6 +209,7 @@ fn what_was_read_once_is_what_a_vault_that_is_opened_anew_reads() {
             keep_after: at("2026-11-22T10:00:00Z"),
             taken_now: Timestamp::MAX,
             most_bytes: u64::MAX,
+            most_of_user: usize::MAX,
         })
         .unwrap();
     assert_eq!(gone.items.len(), 6);

@@ -13,6 +13,7 @@ use mcpolicy_schema::redact::Redactor;
 use sha2::{Digest as _, Sha256};
 
 use super::aside::{self, Aside, Place, Settling};
+use super::part::{self, Long, Part, is_state};
 use super::{Answer, Broken, Channel, Draft, Failure, Held, Opened, Request, Scanned, Seen, Standing, shed};
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
@@ -46,6 +47,19 @@ pub struct HomeSpec {
     pub account: Account,
 }
 
+/// Who is told how far a scan has come.
+pub struct Telling<'a> {
+    /// Now and then how many directories have been visited.
+    pub walked: &'a (dyn Fn(u64) + Sync),
+    /// Each file, with its size, before it is read.
+    pub reading: &'a (dyn Fn(&Path, u64) + Sync),
+}
+
+impl Telling<'_> {
+    /// Nobody.
+    pub const NOTHING: Telling<'static> = Telling { walked: &|_| {}, reading: &|_, _| {} };
+}
+
 /// Answers for one home.
 pub struct Core<'r> {
     spec: HomeSpec,
@@ -72,21 +86,28 @@ struct Open {
     /// What it is to become.
     base: Vec<u8>,
     draft: Option<Vec<u8>>,
+    /// How many entries come before the part that was told, and how many after it.
+    part: (usize, usize),
+    /// Places that were told by their digests.
+    long: Long,
     #[expect(dead_code, reason = "held until the file is closed")]
     lock: Option<ClientLock>,
 }
 
-impl As {
-    /// What bytes hold. Of what a client keeps about other files' entries nothing is an entry.
+impl Open {
+    /// What bytes that it may become hold, in the part that was told. Of what a client keeps about other files' entries
+    /// nothing is an entry.
     fn held(&self, bytes: &[u8]) -> Held {
-        match self {
-            Self::Source(source) => held(source, bytes),
-            Self::Kept(_) => nothing_held(),
+        match (&self.what, self.part) {
+            (As::Kept(_), _) => nothing_held(),
+            (As::Source(source), (0, 0)) if is_state(source) => shed::held(part::all(source, bytes).0),
+            (As::Source(source), (from, rest)) if is_state(source) => {
+                part::after(part::all(source, bytes).0, from, rest)
+            }
+            (As::Source(source), _) => held(source, bytes),
         }
     }
-}
 
-impl Open {
     /// Puts a new file there, with the directories that it is to lie in.
     fn make(&self, temporary: &TempName) -> Result<(), ReplaceError> {
         if let Some(folder) = self.relative.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -104,7 +125,7 @@ impl Channel for Core<'_> {
 
     fn receive(&mut self) -> Result<Answer, Failure> {
         let request = self.asked.take().ok_or(Failure::Nonsense("nothing was asked"))?;
-        Ok(self.answer(request, &|_| {}))
+        Ok(self.answer(request, &Telling::NOTHING))
     }
 }
 
@@ -115,15 +136,26 @@ impl<'r> Core<'r> {
     }
 
     /// Answers. A scan tells its progress.
-    pub fn answer(&mut self, request: Request, progress: &(dyn Fn(u64) + Sync)) -> Answer {
+    pub fn answer(&mut self, request: Request, telling: &Telling<'_>) -> Answer {
         let answered = match request {
-            Request::Scan { budget, threads } => {
-                let bounds = Bounds { walk_budget: budget, threads, texts: Caps::default().text, progress };
+            Request::Scan { budget, threads, without } => {
+                let bounds = Bounds {
+                    walk_budget: budget,
+                    threads,
+                    texts: Caps::default().text,
+                    progress: telling.walked,
+                    reading: telling.reading,
+                    without: &without,
+                };
                 Ok(Answer::Scanned(Box::new(self.scan(&bounds))))
             }
-            Request::Open { source, create } => self.open(source, create),
+            Request::Open { source, create, part } => self.open(source, create, part),
             Request::Apply(changes) => self.apply(&changes),
-            Request::Propose(bytes) => self.drafted(bytes, Vec::new()),
+            Request::Propose(bytes) => {
+                // the whole of it, whatever part was looked at
+                self.open.iter_mut().for_each(|open| open.part = (0, 0));
+                self.drafted(bytes, Vec::new())
+            }
             Request::Accept => self.accept(),
             Request::Commit(temporary) => self.commit(&temporary),
             Request::Remove(temporary) => self.remove(&temporary),
@@ -208,7 +240,7 @@ impl<'r> Core<'r> {
         self.ending(relative.to_owned())
     }
 
-    fn open(&mut self, source: Source, create: bool) -> Result<Answer, String> {
+    fn open(&mut self, source: Source, create: bool, part: Part) -> Result<Answer, String> {
         self.open = None;
         let (home, relative) = (self.home()?, self.relative(&source)?);
         let is_claude = source.readings.iter().any(|reading| reading.adapter.about().id == CLAUDE);
@@ -220,15 +252,22 @@ impl<'r> Core<'r> {
             Err(fault) => return Err(format!("the file {fault}")),
         };
         let bytes = file.as_ref().map(|file| file.bytes().to_vec()).unwrap_or_default();
+        let (held, long) = if is_state(&source) {
+            let (all, long) = part::all(&source, &bytes);
+            (part::of(all, part), long)
+        } else {
+            (held(&source, &bytes), Long::new())
+        };
+        let part = (part.from, held.rest);
         let opened = Opened {
             path: file.as_ref().map_or_else(|| relative.clone(), |file| file.path().to_owned()),
-            held: held(&source, &bytes),
+            held,
             existed: file.is_some(),
             names: file.as_ref().map_or(1, Original::names),
             bytes: bytes.clone(),
         };
-        self.open =
-            Some(Open { what: As::Source(source), home, relative, file, base: bytes, draft: None, lock });
+        let what = As::Source(source);
+        self.open = Some(Open { what, home, relative, file, base: bytes, draft: None, part, long, lock });
         Ok(Answer::Opened(Box::new(opened)))
     }
 
@@ -275,8 +314,8 @@ impl<'r> Core<'r> {
             names: file.as_ref().map_or(1, Original::names),
             bytes: bytes.clone(),
         };
-        self.open =
-            Some(Open { what: As::Kept(aside), home, relative, file, base: bytes, draft: None, lock });
+        let (what, part, long) = (As::Kept(aside), (0, 0), Long::new());
+        self.open = Some(Open { what, home, relative, file, base: bytes, draft: None, part, long, lock });
         Ok(Answer::Opened(Box::new(opened)))
     }
 
@@ -293,14 +332,16 @@ impl<'r> Core<'r> {
         let open = self.open.as_ref().ok_or_else(nothing_open)?;
         let As::Source(source) = &open.what else { return Err(nothing_open()) };
         let format = inventory::format_of(source);
-        let edited = edit::apply(format, &source.path.to_string_lossy(), &open.base, changes)
+        let changes: Vec<Change> =
+            changes.iter().map(|change| part::placed(change.clone(), &open.long)).collect();
+        let edited = edit::apply(format, &source.path.to_string_lossy(), &open.base, &changes)
             .map_err(|error| error.to_string())?;
         self.drafted(edited.bytes, edited.removed)
     }
 
     fn drafted(&mut self, bytes: Vec<u8>, removed: Vec<Vec<edit::Piece>>) -> Result<Answer, String> {
         let open = self.open.as_mut().ok_or_else(nothing_open)?;
-        let held = open.what.held(&bytes);
+        let held = open.held(&bytes);
         open.draft = Some(bytes.clone());
         Ok(Answer::Drafted(Box::new(Draft { bytes, removed, held })))
     }
@@ -390,11 +431,12 @@ fn nothing_open() -> String {
 /// What bytes hold.
 fn held(source: &Source, bytes: &[u8]) -> Held {
     let taken = inventory::take(source, bytes);
-    shed::held(Held { state: taken.state.as_str(), entries: taken.entries, findings: taken.findings })
+    let (entries, findings) = (taken.entries, taken.findings);
+    shed::held(Held { state: taken.state.as_str(), entries, findings, rest: 0 })
 }
 
 fn nothing_held() -> Held {
-    Held { state: inventory::State::Read.as_str(), entries: Vec::new(), findings: Vec::new() }
+    Held { state: inventory::State::Read.as_str(), entries: Vec::new(), findings: Vec::new(), rest: 0 }
 }
 
 /// What stands at a path, as a search for a program takes it.
@@ -521,11 +563,11 @@ mod tests {
     }
 
     fn ask(core: &mut Core<'_>, request: Request) -> Answer {
-        core.answer(request, &|_| {})
+        core.answer(request, &Telling::NOTHING)
     }
 
     fn open(core: &mut Core<'_>, source: Source) -> Opened {
-        match ask(core, Request::Open { source, create: true }) {
+        match ask(core, Request::Open { source, create: true, part: Part::ALL }) {
             Answer::Opened(opened) => *opened,
             _ => panic!("it can be opened"),
         }
@@ -605,7 +647,7 @@ mod tests {
         }
         let outside = Source::new("/etc/passwd".into(), Some(0), home.source().readings[0]);
         assert!(matches!(
-            ask(&mut core, Request::Open { source: outside, create: true }),
+            ask(&mut core, Request::Open { source: outside, create: true, part: Part::ALL }),
             Answer::Refused(_)
         ));
         assert_eq!(home.text().as_deref(), Some(TEXT));

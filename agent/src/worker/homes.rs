@@ -2,9 +2,9 @@
 //! nothing more, and the others go on.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcpolicy_clients::edit::Change;
 use mcpolicy_clients::template::Layout;
@@ -16,7 +16,9 @@ use mcpolicy_schema::redact::Redactor;
 
 use super::aside::{Around, Aside, KeptFile, Settling};
 use super::core::{self, Core, HomeSpec};
-use super::{Answer, Broken, Channel, Draft, Failure, Opened, Request, Scanned, Seen, Standing, remote};
+use super::{
+    Answer, Broken, Channel, Draft, Failure, Opened, Part, Request, Scanned, Seen, Standing, remote,
+};
 use crate::discover::source::Source;
 use crate::pipeline::{Bounds, Ground};
 use crate::resolve::{Look, Unhashed};
@@ -28,6 +30,8 @@ const AT_ONCE: usize = 4;
 /// Workers that stay between scan and edits. On a machine with more homes they are started again when there is
 /// something to do.
 const KEPT: usize = 32;
+/// How often in one pass the worker of a home is started again, without the file over which the one before ended.
+const RESTARTS: usize = 3;
 
 /// Who answers for homes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +56,17 @@ pub struct Homes<'g> {
     failed: RefCell<BTreeMap<usize, Failure>>,
     looked: RefCell<BTreeMap<(usize, PathBuf), Looked>>,
     seen: RefCell<BTreeMap<PathBuf, Seen>>,
+    /// The file that each home was last asked about.
+    at: RefCell<BTreeMap<usize, PathBuf>>,
+    /// The file that each has open.
+    open: RefCell<BTreeMap<usize, PathBuf>>,
+    /// Files over which workers ended or hung.
+    left_out: RefCell<BTreeMap<usize, BTreeSet<PathBuf>>>,
 }
+
+/// What is said of a file that was left out.
+pub const LEFT_OUT: &str = "the worker of its home ended over it or did not come back from it, so it was left out, and the rest \
+    of the home was done without it";
 
 /// An answer to another question.
 const OTHER: Failure = Failure::Nonsense("an answer to another question");
@@ -70,6 +84,9 @@ impl<'g> Homes<'g> {
             failed: RefCell::default(),
             looked: RefCell::default(),
             seen: RefCell::default(),
+            at: RefCell::default(),
+            open: RefCell::default(),
+            left_out: RefCell::default(),
         }
     }
 
@@ -97,17 +114,60 @@ impl<'g> Homes<'g> {
         self.failed.borrow().contains_key(&at)
     }
 
+    /// Whether a home gave no answer at some time of this pass: not all that was asked about it was answered.
+    pub fn has_stumbled(&self, at: usize) -> bool {
+        self.has_failed(at) || self.left_out.borrow().contains_key(&at)
+    }
+
+    /// Files over which the worker of a home ended or hung: they were left out, and the home went on without them.
+    pub fn left_out(&self) -> Vec<(usize, PathBuf)> {
+        let all = self.left_out.borrow();
+        all.iter().flat_map(|(at, files)| files.iter().map(|file| (*at, file.clone()))).collect()
+    }
+
+    fn is_left_out(&self, at: usize, path: &Path) -> bool {
+        self.left_out.borrow().get(&at).is_some_and(|files| files.contains(path))
+    }
+
+    /// Gives a home up for one file only: the next request starts another worker. Whether it is known for which, and that
+    /// has not been so too often.
+    ///
+    /// Attack: one file that a parser dies or hangs of switches enforcement off for its whole home.
+    fn leaves_out(&self, at: usize) -> bool {
+        let of_file = matches!(self.failed.borrow().get(&at), Some(Failure::Ended | Failure::Late));
+        let Some(file) = self.at.borrow().get(&at).cloned().filter(|_| of_file) else { return false };
+        let mut all = self.left_out.borrow_mut();
+        let files = all.entry(at).or_default();
+        if files.len() >= RESTARTS || !files.insert(file) {
+            return false;
+        }
+        self.at.borrow_mut().remove(&at);
+        self.failed.borrow_mut().remove(&at);
+        true
+    }
+
+    /// Goes on with a home that failed over a file of which it is known, without that file. Only before work on something
+    /// begins: in the middle of it, an answer that was not had would be taken for a fact (a file of a work tree, of which
+    /// it is not known that it is one, would be edited).
+    pub fn goes_on(&self, at: usize) {
+        if self.has_failed(at) {
+            self.leaves_out(at);
+        }
+    }
+
+    /// Homes that have failed by now stay so in this pass: what is to be done there was planned without their answers.
+    pub fn gives_up_failed(&self) {
+        self.at.borrow_mut().retain(|at, _| !self.has_failed(*at));
+    }
+
     /// Scans all homes and hands over what each found. A home that fails is passed over.
     pub fn scan(&self, bounds: &Bounds<'_>, mut take: impl FnMut(usize, Scanned)) {
-        let request = Request::Scan { budget: bounds.walk_budget, threads: bounds.threads };
         let all: Vec<usize> = (0..self.paths.len()).collect();
         for some in all.chunks(AT_ONCE) {
             let asked: Vec<usize> =
-                some.iter().copied().filter(|at| self.hand_over(*at, request.clone()).is_ok()).collect();
+                some.iter().copied().filter(|at| self.ask_scan(*at, bounds).is_ok()).collect();
             for at in asked {
-                if let Ok(Answer::Scanned(scanned)) =
-                    self.receive(at, |answer| matches!(answer, Answer::Scanned(_)))
-                {
+                if let Some(scanned) = self.scanned(at, bounds) {
                     take(at, *scanned);
                 }
                 if self.paths.len() > KEPT {
@@ -117,13 +177,46 @@ impl<'g> Homes<'g> {
         }
     }
 
+    fn ask_scan(&self, at: usize, bounds: &Bounds<'_>) -> Result<(), Failure> {
+        let without = self.left_out.borrow().get(&at).cloned().unwrap_or_default();
+        let request = Request::Scan { budget: bounds.walk_budget, threads: bounds.threads, without };
+        self.hand_over(at, request)
+    }
+
+    /// What the scan of a home found, which was asked for: without the files that it ends over.
+    fn scanned(&self, at: usize, bounds: &Bounds<'_>) -> Option<Box<Scanned>> {
+        let start = Instant::now();
+        loop {
+            match self.receive(at, |answer| matches!(answer, Answer::Scanned(_))) {
+                Ok(Answer::Scanned(scanned)) => return Some(scanned),
+                Ok(_) => return None,
+                // a home that has had its time has no second one
+                Err(_) if start.elapsed() > bounds.walk_budget || !self.leaves_out(at) => return None,
+                Err(_) => self.ask_scan(at, bounds).ok()?,
+            }
+        }
+    }
+
     /// Opens a file for an edit; nothing if it is not there.
     ///
     /// # Errors
     /// It cannot be opened, or the home gives no answer: why, in words.
     pub fn open(&self, source: &Source, create: bool) -> Result<Option<Box<Opened>>, String> {
+        self.open_part(source, create, Part::ALL)
+    }
+
+    /// The same, of which only some entries are told.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_part(
+        &self,
+        source: &Source,
+        create: bool,
+        part: Part,
+    ) -> Result<Option<Box<Opened>>, String> {
         let at = source.home.ok_or("it belongs to no home")?;
-        let request = Request::Open { source: source.clone(), create };
+        let request = Request::Open { source: source.clone(), create, part };
         let fits = |answer: &Answer| matches!(answer, Answer::Opened(_) | Answer::Absent);
         match self.ask(at, request, fits)? {
             Answer::Opened(opened) => Ok(Some(opened)),
@@ -285,8 +378,31 @@ impl<'g> Homes<'g> {
         around.max_by_key(|(_, home)| home.as_os_str().len()).map(|(at, _)| at)
     }
 
+    /// Takes note of the file that a request is about.
+    fn turns_to(&self, at: usize, request: &Request) -> Result<(), String> {
+        let file = match about(request) {
+            About::File(path) if self.is_left_out(at, path) => return Err(LEFT_OUT.to_owned()),
+            About::File(path) => Some(path.to_owned()),
+            About::Open => self.open.borrow().get(&at).cloned(),
+            About::Else => None,
+        };
+        if matches!(request, Request::Open { .. } | Request::OpenKept { .. })
+            && let Some(file) = &file
+        {
+            self.open.borrow_mut().insert(at, file.clone());
+        }
+        match file {
+            Some(file) => self.at.borrow_mut().insert(at, file),
+            None => self.at.borrow_mut().remove(&at),
+        };
+        Ok(())
+    }
+
     /// Asks one home. An answer that does not fit the question is nonsense, and ends the home's part.
     fn ask(&self, at: usize, request: Request, fits: impl Fn(&Answer) -> bool) -> Result<Answer, String> {
+        if !self.has_failed(at) {
+            self.turns_to(at, &request)?;
+        }
         self.hand_over(at, request).map_err(|failure| failure.to_string())?;
         match self.receive(at, |answer| fits(answer) || matches!(answer, Answer::Refused(_))) {
             Ok(Answer::Refused(why)) => Err(why),
@@ -337,7 +453,10 @@ impl<'g> Homes<'g> {
     }
 
     fn fails(&self, at: usize, failure: Failure) -> Failure {
-        self.channels.borrow_mut().remove(&at);
+        let channel = self.channels.borrow_mut().remove(&at);
+        if let Some(path) = channel.as_ref().and_then(|channel| channel.at_work()) {
+            self.at.borrow_mut().insert(at, path.to_owned());
+        }
         self.failed.borrow_mut().insert(at, failure.clone());
         failure
     }
@@ -350,6 +469,8 @@ impl<'g> Homes<'g> {
         let fits = |answer: &Answer| matches!(answer, Answer::Seen { .. });
         let looked = match self.ask(at, Request::Look(path.to_owned()), fits) {
             Ok(Answer::Seen { what, user_writable }) => (what, user_writable),
+            // what no answer was had to is asked again
+            _ if self.has_failed(at) => return (Seen::Unknown, true),
             _ => (Seen::Unknown, true),
         };
         self.looked.borrow_mut().insert(key, looked.clone());
@@ -369,6 +490,34 @@ impl<'g> Homes<'g> {
     /// Only root can change what the path leads to.
     fn is_roots(&self, path: &Path) -> bool {
         !self.ground.machine.is_writable_by(path, &Account { uid: Some(0), ..Account::default() })
+    }
+}
+
+/// What a request is about.
+enum About<'r> {
+    /// A file of a client.
+    File(&'r Path),
+    /// The one that is open.
+    Open,
+    /// Anything else. Who dies of that is not asked again: of a program that was left out nothing would be known, and
+    /// what is allowed by its digest would be taken for denied.
+    Else,
+}
+
+fn about(request: &Request) -> About<'_> {
+    match request {
+        Request::Open { source, .. } | Request::Around(source) | Request::DigestOf(source) => {
+            About::File(&source.path)
+        }
+        Request::OpenKept { path, .. } => About::File(path),
+        Request::Apply(_)
+        | Request::Propose(_)
+        | Request::Accept
+        | Request::Commit(_)
+        | Request::Remove(_)
+        | Request::Settle(_)
+        | Request::Close => About::Open,
+        _ => About::Else,
     }
 }
 
@@ -411,6 +560,10 @@ impl Look for Homes<'_> {
             (Some(_), Some(at)) => self.looked(at, path).1,
             (Some(_), None) => true,
         }
+    }
+
+    fn gives_none(&self, home: Option<usize>) -> bool {
+        home.is_some_and(|at| self.has_failed(at))
     }
 
     fn clients(&self, _layout: &Layout, source: &Source) -> Option<Vec<ClientId>> {

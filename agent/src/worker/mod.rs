@@ -9,14 +9,17 @@ pub mod aside;
 pub mod core;
 mod git_index;
 pub mod homes;
+mod part;
 pub mod process;
 pub mod remote;
 mod shed;
 pub mod wire;
 
+pub use part::{Part, is_state};
 pub use shed::is_too_much;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcpolicy_clients::edit::{Change, Piece};
@@ -41,6 +44,8 @@ pub enum Request {
         budget: Duration,
         /// Threads of the walk.
         threads: usize,
+        /// Files that are left out: an earlier worker ended over them.
+        without: BTreeSet<PathBuf>,
     },
     /// Open one file for an edit and say what it holds. The file that was open before is closed.
     Open {
@@ -48,6 +53,8 @@ pub enum Request {
         source: Source,
         /// A file that is not there is taken for an empty one.
         create: bool,
+        /// Which of its entries are told, where they may be too many at once.
+        part: Part,
     },
     /// Make changes on what the open file is to become. Nothing is written.
     Apply(Vec<Change>),
@@ -181,6 +188,8 @@ pub struct Held {
     pub entries: Vec<Entry>,
     /// Findings about the file.
     pub findings: Vec<FileFinding>,
+    /// So many entries come after these, which are only a part.
+    pub rest: usize,
 }
 
 /// A file that is open for an edit.
@@ -268,4 +277,9 @@ pub trait Channel {
     /// # Errors
     /// As [`Self::send`].
     fn receive(&mut self) -> Result<Answer, Failure>;
+
+    /// The file that it has said to be at, if it ended or hangs there.
+    fn at_work(&self) -> Option<&Path> {
+        None
+    }
 }

@@ -16,13 +16,16 @@ use mcpolicy_platform::privileges::{
 };
 use mcpolicy_schema::redact::Redactor;
 
-use super::core::{Core, HomeSpec};
+use super::core::{Core, HomeSpec, Telling};
 use super::homes::WALK_BUDGET;
+use super::remote::MAX_FILES_TOLD;
 use super::wire::{self, Begin, MAX_REQUEST};
 use super::{Answer, Request, shed};
 
 /// Longest first frame, in bytes: a machine may have many homes.
 const MAX_BEGIN: u32 = 8 << 20;
+/// A file of so many bytes is told before it is read.
+const LARGE: u64 = 64 << 10;
 /// How often a scan tells that it goes on.
 const TICK: Duration = Duration::from_secs(1);
 /// Directories of a live machine's top that hold no files of clients, but processes, devices and sockets.
@@ -128,24 +131,38 @@ fn read_only(machine: &Machine) -> Vec<PathBuf> {
     read.map(|entry| top.join(&entry.name)).collect()
 }
 
-/// Answers; during a scan a second thread tells now and then that it goes on.
+/// Answers; during a scan a second thread tells now and then that it goes on, and which file it is at. Of a large file
+/// it is told at once: whatever ends the worker over it, root knows which to leave out.
 fn answer(core: &mut Core<'_>, request: Request, output: &Mutex<std::io::Stdout>) -> Answer {
     if !matches!(request, Request::Scan { .. }) {
-        return core.answer(request, &|_| {});
+        return core.answer(request, &Telling::NOTHING);
     }
     let (seen, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (at, told): (Mutex<Option<PathBuf>>, _) = (Mutex::new(None), AtomicU64::new(0));
+    let now_at = || at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let reading = |path: &Path, bytes: u64| {
+        *now_at() = Some(path.to_owned());
+        if bytes >= LARGE && told.fetch_add(1, Ordering::Relaxed) < MAX_FILES_TOLD {
+            // who does not listen any more will not get the answer either
+            let _ = say(output, &wire::encode_reading(path));
+        }
+    };
     std::thread::scope(|scope| {
         let teller = scope.spawn(|| {
             while !over.load(Ordering::Acquire) {
                 std::thread::park_timeout(TICK);
-                if !over.load(Ordering::Acquire)
-                    && say(output, &wire::encode_going_on(seen.load(Ordering::Relaxed))).is_err()
-                {
+                let file = now_at().clone();
+                let frame = match file {
+                    Some(path) => wire::encode_reading(&path),
+                    None => wire::encode_going_on(seen.load(Ordering::Relaxed)),
+                };
+                if !over.load(Ordering::Acquire) && say(output, &frame).is_err() {
                     return;
                 }
             }
         });
-        let answer = core.answer(request, &|directories| seen.store(directories, Ordering::Relaxed));
+        let walked = |directories| seen.store(directories, Ordering::Relaxed);
+        let answer = core.answer(request, &Telling { walked: &walked, reading: &reading });
         over.store(true, Ordering::Release);
         teller.thread().unpark();
         answer

@@ -1,7 +1,7 @@
 //! Root's side of a worker: something that may hang, lie, flood or be stopped by its user at any moment.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mcpolicy_platform::privileges::frames::FrameError;
@@ -20,6 +20,9 @@ const SILENCE: Duration = Duration::from_secs(15);
 const ONE_FILE: Duration = Duration::from_secs(30);
 /// What a scan may take beyond the time for its walk.
 const BEYOND_WALK: Duration = Duration::from_secs(120);
+
+/// Most files of which a scan tells at once that it reads them.
+pub(super) const MAX_FILES_TOLD: u64 = 5_000;
 
 /// What carries frames: a worker, or what stands for one in tests.
 pub trait Frames {
@@ -59,6 +62,8 @@ pub struct Remote<'r, F> {
     redactor: &'r Redactor,
     /// What was asked last: the longest answer, and the time for it.
     asked: Option<(u32, Duration, bool)>,
+    /// The file that a scan has said to be at.
+    at: Option<PathBuf>,
 }
 
 /// Starts the worker of a home and tells it who to become. It is not waited for.
@@ -83,7 +88,7 @@ pub fn start<'r>(
         deadline: SILENCE,
     };
     let worker = spawn_worker(&start).map_err(|error| Failure::Start(error.to_string()))?;
-    let mut remote = Remote { frames: worker, home, homes, redactor, asked: None };
+    let mut remote = Remote { frames: worker, home, homes, redactor, asked: None, at: None };
     remote.begin(&Begin::of(spec, &becoming, threads))?;
     Ok(remote)
 }
@@ -91,7 +96,7 @@ pub fn start<'r>(
 impl<'r, F: Frames> Remote<'r, F> {
     /// Over frames that somebody else made.
     pub fn over(frames: F, (home, homes): (usize, Vec<PathBuf>), redactor: &'r Redactor) -> Self {
-        Self { frames, home, homes, redactor, asked: None }
+        Self { frames, home, homes, redactor, asked: None, at: None }
     }
 
     fn begin(&mut self, begin: &Begin) -> Result<(), Failure> {
@@ -116,6 +121,7 @@ impl<'r, F: Frames> Remote<'r, F> {
 
 impl<F: Frames> Channel for Remote<'_, F> {
     fn send(&mut self, request: Request) -> Result<(), Failure> {
+        self.at = None;
         let cap = wire::longest_answer(&request);
         self.asked = Some(match &request {
             Request::Scan { budget, .. } => (cap, *budget + BEYOND_WALK, true),
@@ -127,18 +133,41 @@ impl<F: Frames> Channel for Remote<'_, F> {
 
     fn receive(&mut self) -> Result<Answer, Failure> {
         let (cap, most, tells) = self.asked.take().ok_or(Failure::Nonsense("nothing was asked"))?;
+        self.at = None;
         let begin = Instant::now();
-        // it tells once a second: more often is a flood
-        for _ in 0..most.as_secs().saturating_add(10) {
+        let mut since = begin;
+        // it tells once a second, and of large files: more often is a flood
+        for _ in 0..most.as_secs().saturating_add(10 + MAX_FILES_TOLD) {
             let left = most.saturating_sub(begin.elapsed());
             self.frames.give_time(if tells { left.min(SILENCE) } else { left });
-            match self.next(cap)? {
+            let said = self.next(cap).inspect_err(|failure| {
+                // one that says nothing at all is stopped as a whole: no file is to blame
+                if *failure != Failure::Ended {
+                    self.at = None;
+                }
+            });
+            match said? {
                 Said::Answer(answer) => return Ok(answer),
                 Said::GoingOn(_) if tells => {}
-                Said::GoingOn(_) | Said::Ready => return Err(Failure::Nonsense("an answer to nothing")),
+                Said::Reading(path) if tells && self.at.as_ref() == Some(&path) => {
+                    if since.elapsed() > ONE_FILE {
+                        return Err(Failure::Late);
+                    }
+                }
+                Said::Reading(path) if tells => {
+                    self.at = Some(path);
+                    since = Instant::now();
+                }
+                Said::GoingOn(_) | Said::Reading(_) | Said::Ready => {
+                    return Err(Failure::Nonsense("an answer to nothing"));
+                }
             }
         }
         Err(Failure::Flood)
+    }
+
+    fn at_work(&self) -> Option<&Path> {
+        self.at.as_deref()
     }
 }
 
@@ -152,7 +181,7 @@ fn failure(error: &FrameError) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
+    use std::collections::{BTreeSet, VecDeque};
 
     use super::*;
     use crate::worker::wire::encode_answer;
@@ -190,7 +219,7 @@ mod tests {
     }
 
     fn scan() -> Request {
-        Request::Scan { budget: Duration::from_secs(1), threads: 1 }
+        Request::Scan { budget: Duration::from_secs(1), threads: 1, without: BTreeSet::new() }
     }
 
     #[test]
@@ -207,7 +236,23 @@ mod tests {
     fn a_scan_may_say_that_it_goes_on_but_not_for_ever() {
         let on = || Ok(wire::encode_going_on(5));
         assert_eq!(said([on(), on(), Ok(encode_answer(&Answer::Done))], scan()), Ok(()));
-        assert_eq!(said((0..10_000).map(|_| on()), scan()), Err(Failure::Flood));
+        assert_eq!(said((0..20_000).map(|_| on()), scan()), Err(Failure::Flood));
         assert!(matches!(said([on()], Request::Close), Err(Failure::Nonsense(_))), "only a scan does");
+    }
+
+    #[test]
+    fn a_worker_that_ends_over_a_file_has_said_which_and_one_that_is_silent_blames_none() {
+        let redactor = Redactor::new(&[1; 32]);
+        let at = |end: FrameError| {
+            let reading = |path: &str| Ok(wire::encode_reading(Path::new(path)));
+            let frames = [reading("/home/ann/a"), reading("/home/ann/b"), Err(end)];
+            let place = (0, vec!["/home/ann".into()]);
+            let mut remote = Remote::over(Scripted(frames.into_iter().collect()), place, &redactor);
+            remote.send(scan()).unwrap();
+            let failure = remote.receive().map(drop).unwrap_err();
+            (failure, remote.at_work().map(Path::to_owned))
+        };
+        assert_eq!(at(FrameError::Closed), (Failure::Ended, Some("/home/ann/b".into())));
+        assert_eq!(at(FrameError::Deadline), (Failure::Late, None));
     }
 }

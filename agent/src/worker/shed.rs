@@ -16,7 +16,7 @@ use crate::gap::Gap;
 use crate::inventory::{FileFinding, State};
 
 /// Most servers of one file that are told apart. No client is of any use with a hundredth of them.
-const MAX_SERVERS_OF_FILE: usize = 20_000;
+pub(super) const MAX_SERVERS_OF_FILE: usize = 20_000;
 /// Most servers of a home.
 const MAX_SERVERS: usize = 40_000;
 /// Most files of a home.
@@ -24,7 +24,7 @@ const MAX_FILES: usize = 50_000;
 /// Most findings, and most gaps, of a home.
 const MAX_TOLD: usize = 50_000;
 /// Longest names and places of one file's servers together, in bytes: vault and journal keep them.
-const MAX_NAMES: usize = 4 << 20;
+pub(super) const MAX_NAMES: usize = 4 << 20;
 /// Of the longest frame so much is left for what is no entry.
 const FOR_THE_REST: usize = 3;
 
@@ -45,7 +45,12 @@ pub(super) fn held(held: Held) -> Held {
 }
 
 fn too_much(servers: usize) -> Held {
-    Held { state: State::Unparseable.as_str(), entries: Vec::new(), findings: vec![finding(servers)] }
+    Held {
+        state: State::Unparseable.as_str(),
+        entries: Vec::new(),
+        findings: vec![finding(servers)],
+        rest: 0,
+    }
 }
 
 fn finding(servers: usize) -> FileFinding {
@@ -272,7 +277,12 @@ mod tests {
     fn a_file_of_too_many_or_too_long_servers_is_too_much() {
         let held_of = |text: &str| {
             let taken = inventory::take(&source(0), text.as_bytes());
-            held(Held { state: taken.state.as_str(), entries: taken.entries, findings: taken.findings })
+            held(Held {
+                state: taken.state.as_str(),
+                entries: taken.entries,
+                findings: taken.findings,
+                rest: 0,
+            })
         };
         let is_too_much_of = |text: &str| {
             let held = held_of(text);

@@ -311,8 +311,24 @@ impl Machine {
     /// read only if he could read it himself; on Windows, where access lists are not read yet, an elevated process
     /// reads no such file at all.
     pub fn read(&self, path: &Path, owner: Option<&Owner>, max_bytes: u64) -> Result<Snapshot, ReadError> {
+        self.read_telling(path, owner, max_bytes, &|_| {})
+    }
+
+    /// The same, and says how many bytes the file has before they are read.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_telling(
+        &self,
+        path: &Path,
+        owner: Option<&Owner>,
+        max_bytes: u64,
+        tell: &dyn Fn(u64),
+    ) -> Result<Snapshot, ReadError> {
         for _ in 0..MAX_TRIES {
-            match self.read_once(self.walk_in_scope(path)?, owner, max_bytes) {
+            let found = self.walk_in_scope(path)?;
+            tell(found.metadata.len());
+            match self.read_once(found, owner, max_bytes) {
                 Ok(snapshot) => return Ok(snapshot),
                 Err(Attempt::Failed(error)) => return Err(error),
                 Err(Attempt::Changed) => {}

@@ -46,6 +46,7 @@ pub struct Claims<'a> {
 enum WireAnswer {
     Ready { landlock: Option<u32>, complete: bool, seccomp: bool },
     GoingOn(u64),
+    Reading(WirePath),
     Scanned(Box<WireScanned>),
     Opened { path: WirePath, bytes: Blob, held: WireHeld, existed: bool, names: u64 },
     Absent,
@@ -88,6 +89,7 @@ struct WireHeld {
     state: String,
     entries: Vec<WireEntry>,
     findings: Vec<WireFinding>,
+    rest: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -132,6 +134,8 @@ pub enum Said {
     Ready,
     /// It is still at work.
     GoingOn(u64),
+    /// The same: it is about to read this file, or still at it.
+    Reading(PathBuf),
     /// It answers.
     Answer(Answer),
 }
@@ -150,6 +154,7 @@ fn held_of(held: &Held) -> WireHeld {
         state: held.state.to_owned(),
         entries: held.entries.iter().map(WireEntry::of).collect(),
         findings: held.findings.iter().map(finding_of).collect(),
+        rest: held.rest,
     }
 }
 
@@ -204,6 +209,11 @@ pub fn encode_ready(confinement: &mcpolicy_platform::privileges::Confinement) ->
 /// The frame that tells that a scan goes on.
 pub fn encode_going_on(directories: u64) -> Vec<u8> {
     bytes_of(&WireAnswer::GoingOn(directories))
+}
+
+/// The frame that tells which file a scan is at.
+pub fn encode_reading(path: &Path) -> Vec<u8> {
+    bytes_of(&WireAnswer::Reading(WirePath::of(path)))
 }
 
 /// An answer as a frame.
@@ -263,6 +273,7 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
     Ok(Said::Answer(match wired {
         WireAnswer::Ready { .. } => return Ok(Said::Ready),
         WireAnswer::GoingOn(directories) => return Ok(Said::GoingOn(directories)),
+        WireAnswer::Reading(path) => return Ok(Said::Reading(path.path()?)),
         WireAnswer::Scanned(scanned) => Answer::Scanned(Box::new(claims.scanned(*scanned)?)),
         WireAnswer::Opened { path, bytes, held, existed, names } => {
             let (path, bytes) = (path.path()?, file_bytes(bytes)?);
@@ -412,10 +423,14 @@ impl Claims<'_> {
     fn held(&self, wired: WireHeld) -> Result<Held, Failure> {
         at_most(&wired.entries, MAX_ENTRIES)?;
         at_most(&wired.findings, MAX_TOLD)?;
+        if wired.rest as u64 > MAX_BYTES {
+            return Err(Failure::Nonsense("more entries than a file has bytes"));
+        }
         Ok(Held {
             state: state(&wired.state)?,
             entries: wired.entries.into_iter().map(WireEntry::entry).collect::<Result<_, _>>()?,
             findings: wired.findings.iter().map(|f| self.finding(f)).collect::<Result<_, _>>()?,
+            rest: wired.rest,
         })
     }
 

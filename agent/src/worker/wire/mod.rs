@@ -25,7 +25,9 @@ use mcpolicy_platform::paths;
 use mcpolicy_schema::entry::UNKNOWN_CLIENT;
 use serde::{Deserialize, Serialize};
 
-pub use answer::{Claims, Said, decode_answer, encode_answer, encode_going_on, encode_ready, weight};
+pub use answer::{
+    Claims, Said, decode_answer, encode_answer, encode_going_on, encode_reading, encode_ready, weight,
+};
 pub use request::{Begin, decode_request, encode_request};
 
 use super::{Failure, Request};

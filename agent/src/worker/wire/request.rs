@@ -17,7 +17,7 @@ use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
 use crate::discover::HomeContext;
 use crate::worker::aside::Settling;
 use crate::worker::core::HomeSpec;
-use crate::worker::{Broken, Failure, Request};
+use crate::worker::{Broken, Failure, Part, Request};
 
 /// The first frame: who the worker is to become, and which home is its.
 #[derive(Serialize, Deserialize)]
@@ -118,8 +118,8 @@ impl Begin {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum WireRequest {
-    Scan { budget_ms: u64, threads: usize },
-    Open { source: WireSource, create: bool },
+    Scan { budget_ms: u64, threads: usize, without: Vec<WirePath> },
+    Open { source: WireSource, create: bool, part: Part },
     Apply(Vec<WireChange>),
     Propose(Blob),
     Accept,
@@ -226,10 +226,14 @@ impl WireChange {
 /// A request as a frame.
 pub fn encode_request(request: Request) -> Vec<u8> {
     bytes_of(&match request {
-        Request::Scan { budget, threads } => {
-            WireRequest::Scan { budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX), threads }
+        Request::Scan { budget, threads, without } => WireRequest::Scan {
+            budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
+            threads,
+            without: without.iter().map(|path| WirePath::of(path)).collect(),
+        },
+        Request::Open { source, create, part } => {
+            WireRequest::Open { source: WireSource::of(&source), create, part }
         }
-        Request::Open { source, create } => WireRequest::Open { source: WireSource::of(&source), create },
         Request::Apply(changes) => WireRequest::Apply(changes.into_iter().map(WireChange::of).collect()),
         Request::Propose(bytes) => WireRequest::Propose(Blob::of(&bytes)),
         Request::Accept => WireRequest::Accept,
@@ -258,10 +262,14 @@ pub fn encode_request(request: Request) -> Vec<u8> {
 pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
     let wired: WireRequest = serde_json::from_slice(bytes).map_err(no_json)?;
     Ok(match wired {
-        WireRequest::Scan { budget_ms, threads } => {
-            Request::Scan { budget: Duration::from_millis(budget_ms), threads }
+        WireRequest::Scan { budget_ms, threads, without } => Request::Scan {
+            budget: Duration::from_millis(budget_ms),
+            threads,
+            without: without.into_iter().map(WirePath::path).collect::<Result<_, _>>()?,
+        },
+        WireRequest::Open { source, create, part } => {
+            Request::Open { source: source.source(Some(0))?, create, part }
         }
-        WireRequest::Open { source, create } => Request::Open { source: source.source(Some(0))?, create },
         WireRequest::Apply(changes) => {
             Request::Apply(changes.into_iter().map(WireChange::change).collect::<Result<_, _>>()?)
         }

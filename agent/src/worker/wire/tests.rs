@@ -56,7 +56,7 @@ fn decode(bytes: &[u8]) -> Result<Answer, Failure> {
     let (homes, redactor) = (homes(), redactor());
     match decode_answer(bytes, &Claims { home: 0, homes: &homes, redactor: &redactor })? {
         Said::Answer(answer) => Ok(answer),
-        Said::Ready | Said::GoingOn(_) => panic!("it is an answer"),
+        Said::Ready | Said::GoingOn(_) | Said::Reading(_) => panic!("it is an answer"),
     }
 }
 
@@ -117,7 +117,7 @@ fn one_home_can_say_nothing_of_another() {
     // a project outside of all homes is where its user works
     assert!(decode(&encode_answer(&scanned("/srv/project/.mcp.json"))).is_ok());
     let opened = |path: &str| {
-        let held = Held { state: "read", entries: Vec::new(), findings: Vec::new() };
+        let held = Held { state: "read", entries: Vec::new(), findings: Vec::new(), rest: 0 };
         Answer::Opened(Box::new(Opened {
             path: path.into(),
             bytes: Vec::new(),
@@ -199,7 +199,7 @@ fn what_is_said_of_a_failure_holds_nothing_of_the_frame() {
 }
 
 fn draft() -> Vec<u8> {
-    let held = Held { state: "read", entries: Vec::new(), findings: Vec::new() };
+    let held = Held { state: "read", entries: Vec::new(), findings: Vec::new(), rest: 0 };
     encode_answer(&Answer::Drafted(Box::new(Draft { bytes: b"x".to_vec(), removed: Vec::new(), held })))
 }
 
