@@ -512,7 +512,9 @@ X
         let pass = told.pass(&format!("during{at}"));
         let (outcome, why) = pass.of("ann");
         let complete = matches!(outcome, "applied" | "skipped" | "");
-        assert_eq!(pass.code, i32::from(!complete), "{} {}", pass.said, pass.errors);
+        // half of a save is no file that can be parsed
+        let was_half = pass.said["notices"].to_string().contains("not looked at");
+        assert_eq!(pass.code, i32::from(!complete || was_half), "{} {}", pass.said, pass.errors);
         assert!(complete || !why.is_empty(), "{}", pass.said);
         ends.push(outcome.to_owned());
     }
