@@ -209,7 +209,10 @@ fn command_lines_beside_the_table_of_servers_are_entries_of_qwen_code() {
     let report = machine.scan(&[]);
     let mut commands = texts(&report, "entries", "/command");
     commands.sort();
-    assert_eq!(commands, ["/opt/x", "/opt/y", "/opt/z"], "{report}");
+    assert_eq!(commands, ["/opt/x one", "/opt/y two", "/opt/z"], "{report}");
+    let mut programs = texts(&report, "entries", "/identity/name");
+    programs.sort();
+    assert_eq!(programs, ["/opt/x", "/opt/y", "/opt/z"], "{report}");
 }
 
 /// opencode 1.18.33 was run: the text is filled in before it is parsed, and the later `mcp` counts.

@@ -49,6 +49,7 @@ mod policy_ci;
 mod policy_demo;
 mod policy_desk;
 mod policy_forged;
+mod policy_env;
 mod policy_keys;
 mod policy_lost;
 mod policy_readers;
