@@ -107,7 +107,8 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
         Ok(decoded) => decoded,
         Err(_) if is_none_of_ours(source, &String::from_utf8_lossy(bytes)) => return nothing(),
         Err(error) => {
-            return failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, start);
+            let failed = failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, start);
+            return weighed(failed, std::str::from_utf8(bytes).is_ok_and(is_blank));
         }
     };
     let (first, ends) = read(source, format, &decoded, &decoded.text);
@@ -135,7 +136,7 @@ fn read(
         Err(error) => {
             let position = lines.position(error.offset);
             let failed = failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, position);
-            return (failed, Vec::new());
+            return (weighed(failed, is_blank(text)), Vec::new());
         }
     };
     parsed.leniencies.bom |= decoded.leniencies.bom;
@@ -158,6 +159,21 @@ fn read(
 fn failed(state: State, code: FindingCode, message: String, position: Position) -> FileInventory {
     let findings = vec![FileFinding { finding: Finding::new(code, message), position }];
     FileInventory { state, entries: Vec::new(), findings, leads: Vec::new(), environment: Vec::new() }
+}
+
+/// A file that cannot be parsed; one with nothing in it is worth little attention.
+fn weighed(mut failed: FileInventory, is_blank: bool) -> FileInventory {
+    if is_blank {
+        failed.findings.iter_mut().for_each(|found| found.finding.severity = Severity::Low);
+    }
+    failed
+}
+
+/// Whether there is nothing in a text but blanks and comments of one line. Editors leave such files by themselves, and no
+/// reader finds a server in one; it may be half written, though.
+fn is_blank(text: &str) -> bool {
+    let is_said = |line: &str| line.trim_ascii().is_empty() || line.trim_ascii_start().starts_with("//");
+    text.is_ascii() && !text.contains('\r') && text.split('\n').all(is_said)
 }
 
 /// Whether a text that cannot be parsed is a file for another purpose that names no servers, not even in a spelling

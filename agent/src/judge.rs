@@ -244,15 +244,15 @@ impl<'a> Judge<'a> {
         (judgement, notices, facts)
     }
 
-    /// What a project sets for every server of a client that would start this one there: the entry's own, or one below
-    /// it, since Claude Code (2.1.329) that works in a folder obeys its settings and reads the `.mcp.json` of every folder
-    /// above.
+    /// What the project of an entry sets for every server of a client that would start it there. A project below sets it,
+    /// too, for one who works there (Claude Code 2.1.329 reads the `.mcp.json` of every folder above), but no clone must
+    /// take away what is approved elsewhere: of that there is a finding.
     fn client_env(&self, entry: &Entry, project: Option<&Path>) -> Vec<NamedValue> {
         let reads = |client: ClientId| {
             entry.client == client || entry.readers.iter().any(|reader| reader.client == client)
         };
-        let applies = |at: &Path| project.is_some_and(|project| at.starts_with(project));
-        let here = self.project_env.iter().filter(|(at, client, _)| applies(at) && reads(client));
+        let here =
+            self.project_env.iter().filter(|(at, client, _)| Some(at.as_path()) == project && reads(client));
         here.map(|(_, _, variable)| variable.clone()).collect()
     }
 

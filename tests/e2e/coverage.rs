@@ -151,9 +151,9 @@ fn plugins_of_a_directory_marketplace_are_read_and_files_that_they_name_are_a_ga
 
 /// Claude Code 2.1.329 was run: the servers of such a plugin start at the first run in a trusted folder.
 #[test]
-fn plugins_that_a_repository_switches_on_are_told_and_a_gap() {
+fn a_catalogue_of_plugins_that_a_repository_brings_is_told_and_a_gap() {
     for (at, (settings, is_told)) in [
-        (r#"{"enabledPlugins":{"x@m":true}}"#, true),
+        (r#"{"enabledPlugins":{"x@m":true}}"#, false),
         (r#"{"extraKnownMarketplaces":{"m":{"source":{"source":"directory","path":"./mk"}}}}"#, true),
         (r#"{"enabledPlugins":{"x@m":false},"extraKnownMarketplaces":{}}"#, false),
     ]
@@ -168,6 +168,6 @@ fn plugins_that_a_repository_switches_on_are_told_and_a_gap() {
         let gaps = texts(&report, "coverage", "/kind");
         assert_eq!(gaps.contains(&"repository-plugin".to_owned()), is_told, "{settings}: {report}");
         let told = texts(&report, "findings", "/message");
-        assert_eq!(told.iter().any(|message| message.contains("brings plugins")), is_told, "{told:?}");
+        assert_eq!(told.iter().any(|message| message.contains("brings a catalogue")), is_told, "{told:?}");
     }
 }

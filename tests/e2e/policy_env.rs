@@ -52,7 +52,8 @@ fn a_variable_of_a_repository_counts_though_no_list_of_dangerous_ones_has_it() {
 
 /// Claude Code 2.1.329 was run on each of them: the variable arrives.
 #[test]
-fn a_variable_of_a_repository_counts_for_its_agents_for_folders_above_and_for_what_its_user_has_there() {
+fn a_variable_of_a_repository_counts_for_its_agents_and_for_what_its_user_has_there_and_is_told_for_all_others()
+ {
     let machine = TestMachine::new(crate::BINARY);
     let server = |name: &str| json!({"mcpServers": {name: npx("@acme/github-mcp@1.2.3")}}).to_string();
     let settings = json!({"env": {"GITHUB_HOST": "evil.example"}}).to_string();
@@ -71,10 +72,16 @@ fn a_variable_of_a_repository_counts_for_its_agents_for_folders_above_and_for_wh
     let own = json!({"mcpServers": {"local": npx("@acme/github-mcp@1.2.3")}});
     machine.file(".claude.json", json!({"projects": {"/home/dev/src/local": own}}).to_string());
     let report = scan_root(&machine, &draft(&machine, GITHUB), &[]);
-    assert_eq!(verdict(&report, "beside"), is("allow", ""));
-    for name in ["agent", "deep-agent", "above", "local"] {
+    for name in ["beside", "above"] {
+        assert_eq!(verdict(&report, name), is("allow", ""), "{name}: a clone takes nothing away elsewhere");
+    }
+    for name in ["agent", "deep-agent", "local"] {
         assert_eq!(verdict(&report, name), is("deny", "environment-not-allowed"), "{name}");
     }
+    let findings = report["findings"].as_array().unwrap().iter();
+    let told = findings
+        .filter(|f| f["code"] == "loader-variable" && f["message"].as_str().unwrap().contains("GITHUB_HOST"));
+    assert_eq!(told.count(), 3, "{report}");
 }
 
 #[test]

@@ -100,6 +100,29 @@ fn a_folder_of_anothers_in_a_home_hides_nothing_from_its_user() {
     fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
     let (_, notices) = pass(&site, 0);
     assert!(!notices.contains("data/db") && file.exists(), "{notices}");
+    // one that may be entered hides nothing: clients open by name
+    fs::set_permissions(&folder, Permissions::from_mode(0o711)).unwrap();
+    let (said, _) = pass(&site, 0);
+    assert_eq!((names(&file), &said["entries"]), (vec![], &serde_json::json!(1)), "{said}");
+}
+
+/// Editors leave such files by themselves.
+#[test]
+fn files_with_nothing_in_them_are_nothing_to_tell() {
+    let Some(site) = site() else { return };
+    let empty = [
+        ".codex/config.toml",
+        ".claude.json",
+        ".gemini/settings.json",
+        ".config/goose/config.yaml",
+        ".config/zed/settings.json",
+    ];
+    for (at, file) in empty.iter().enumerate() {
+        put(&site, ("ann", ANN), file, if at % 2 == 0 { "" } else { " \n\t\n" });
+    }
+    put(&site, ("ann", ANN), ".config/Code/User/settings.json", "// nothing yet\n\n");
+    let (_, notices) = pass(&site, 0);
+    assert_eq!(notices, "[]");
 }
 
 #[test]

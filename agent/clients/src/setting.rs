@@ -49,10 +49,17 @@ pub fn variables(root: &Node<'_>, name: &str) -> Vec<(NamedValue, usize)> {
 /// user's own the proxies and certificates of a company's network are usual.
 pub fn client_environment(variables: &[(NamedValue, usize)], scope: Scope) -> Vec<SettingFinding> {
     let found = |(variable, offset): &(NamedValue, usize)| {
-        let code = risk::of_client(&variable.name, variable.value.expose())?;
+        let (name, value) = (&variable.name, variable.value.expose());
         let is_own = scope != Scope::Project;
-        let severity =
-            if is_own && code == FindingCode::ProxyOverride { Severity::Medium } else { Severity::High };
+        let (code, severity) = match risk::of_client(name, value) {
+            Some(FindingCode::ProxyOverride) if is_own => (FindingCode::ProxyOverride, Severity::Medium),
+            Some(code) => (code, Severity::High),
+            // a repository that sets any for the servers of its user may turn one to another host
+            None if !is_own && !risk::is_harmless_of_client(name, value) => {
+                (FindingCode::LoaderVariable, Severity::Medium)
+            }
+            None => return None,
+        };
         // Whoever wrote the file chose the name, and `…_BASE_URL` may be any.
         let is_word = variable.name.len() <= 48
             && variable.name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')

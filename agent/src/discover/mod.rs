@@ -206,9 +206,7 @@ impl<'m> Discovery<'m> {
                 let gap =
                     Gap { partial: !is_anothers, ..Gap::at("unreadable", error.to_string(), directory) };
                 self.gaps.push(gap.of_home(home));
-                if is_anothers {
-                    return;
-                }
+                // attack: a folder of a number of the user's own range (`podman unshare chown`) that may be entered
                 None
             }
         };
@@ -230,10 +228,12 @@ impl<'m> Discovery<'m> {
         }
     }
 
-    /// Whether a directory is another user's: what this user cannot list, no client of this user can either.
+    /// Whether a directory is another user's, or lies in one that is and cannot be entered: what this user cannot list
+    /// there, no client of this user can either.
     fn is_foreign(&self, directory: &Path, home: Option<usize>) -> bool {
-        let owner = home.and_then(|at| self.homes[at].uid);
-        owner.is_some_and(|uid| self.machine.owner_uid(directory).is_some_and(|other| other != uid))
+        let Some(uid) = home.and_then(|at| self.homes[at].uid) else { return false };
+        let owner = directory.ancestors().find_map(|folder| self.machine.owner_uid(folder));
+        owner.is_some_and(|owner| owner != uid)
     }
 
     /// Adds a remembered project and all its parents: Claude Code reads `.mcp.json` in every parent directory, and
@@ -395,7 +395,9 @@ impl<'m> Discovery<'m> {
             }
             Err(ReadError::NotFound | ReadError::NotRegular(_)) => Vec::new(),
             Err(error) => {
-                self.gaps.push(Gap::at("unreadable", error.to_string(), directory).of_home(home));
+                let partial = !self.is_foreign(directory, home);
+                let gap = Gap { partial, ..Gap::at("unreadable", error.to_string(), directory) };
+                self.gaps.push(gap.of_home(home));
                 Vec::new()
             }
         }

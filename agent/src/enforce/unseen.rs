@@ -75,10 +75,10 @@ pub fn unseen(outcome: &Outcome, acted: &[Acted]) -> Vec<Unseen> {
         .collect()
 }
 
-/// A link that leads nowhere is common in dotfiles and hides nothing.
+/// A link that leads nowhere is common in dotfiles and hides nothing, nor does a file of blanks.
 fn harmless(outcome: &Outcome) -> BTreeSet<&Path> {
     let is_low = |found: &crate::inventory::FileFinding| found.finding.severity <= Severity::Low;
-    let files = outcome.sources.iter().filter(|file| file.state == "unreadable");
+    let files = outcome.sources.iter().filter(|file| ["unreadable", "unparseable"].contains(&file.state));
     files.filter(|file| file.findings.iter().all(is_low)).map(|file| &*file.source.path).collect()
 }
 

@@ -10,7 +10,7 @@ use crate::codec::{Dialect, Parsed};
 use crate::edit::Change;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
-use crate::node::{Node, escape};
+use crate::node::{Node, Value, escape};
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
@@ -159,8 +159,9 @@ impl ClientAdapter for Adapter {
             let sources = doc.root.members().iter().filter_map(|m| m.value.pointer("/source/path")?.as_str());
             return sources.map(|p| Lead::Plugin(p.to_owned())).collect();
         }
-        if at.path.starts_with("<project>/") && brings_plugins(&doc.root).is_some() {
-            let what = "settings of a repository switch plugins on, whose servers are not read".to_owned();
+        if at.path.starts_with("<project>/") && catalogues(&doc.root).is_some() {
+            let what =
+                "settings of a repository name a catalogue of plugins, whose servers are not read".to_owned();
             return vec![Lead::Elsewhere { kind: "repository-plugin", what }];
         }
         projects.collect()
@@ -181,12 +182,8 @@ impl ClientAdapter for Adapter {
         }
         out.extend(setting::client_environment(&self.environment(at, doc), at.scope));
         out.extend(approving(&doc.root));
-        if at.path.starts_with("<project>/")
-            && let Some(node) = brings_plugins(&doc.root)
-        {
-            let message =
-                "a repository brings plugins: their servers start with it once its folder is trusted";
-            out.push(setting::weighing(FindingCode::AutoApproval, Severity::High, message, node));
+        if at.path.starts_with("<project>/") {
+            out.extend(plugins_of_repository(&doc.root));
         }
         // Tested: in the user's state they count below each project.
         let projects = doc.root.get("projects").map_or(&[][..], Node::members);
@@ -270,7 +267,8 @@ impl ClientAdapter for Adapter {
             // tested: the settings compare names of project servers as they compare approvals
             let items = root.get(REJECTED).map_or(&[][..], Node::items).iter().filter_map(Node::as_str);
             let name = as_tools_name(declared.name);
-            return declared.scope == Scope::Project && items.map(as_tools_name).any(|item| item == name);
+            let is_listed = items.map(as_tools_name).any(|item| item == name);
+            return declared.scope == Scope::Project && is_listed && is_taken(root);
         }
         if declared.scope != Scope::Project {
             // a server of the user is off in each project whose list names it
@@ -304,13 +302,43 @@ fn approving(object: &Node<'_>) -> Vec<SettingFinding> {
     out
 }
 
-/// Plugins that settings switch on, or the catalogues that they come from (2.1.329 was run: the servers of a catalogue in
-/// the repository itself start at the first run in a trusted folder).
-fn brings_plugins<'d>(object: &'d Node<'d>) -> Option<&'d Node<'d>> {
-    let on = object.get("enabledPlugins").filter(|all| {
-        all.members().iter().any(|plugin| plugin.value.as_bool() != Some(false)) || !all.items().is_empty()
-    });
-    on.or_else(|| object.get("extraKnownMarketplaces").filter(|all| !all.members().is_empty()))
+/// Catalogues of plugins that settings name (2.1.329 was run: the servers of one in the repository itself start at the first
+/// run in a trusted folder).
+fn catalogues<'d>(object: &'d Node<'d>) -> Option<&'d Node<'d>> {
+    object.get("extraKnownMarketplaces").filter(|all| !all.members().is_empty())
+}
+
+/// What a repository does about plugins. Those of a catalogue that the user has are read where they are installed.
+fn plugins_of_repository(object: &Node<'_>) -> Option<SettingFinding> {
+    if let Some(node) = catalogues(object) {
+        let message = "a repository brings a catalogue of plugins: their servers start with it once its folder is trusted";
+        return Some(setting::weighing(FindingCode::AutoApproval, Severity::High, message, node));
+    }
+    let is_on = |all: &&Node<'_>| all.members().iter().any(|plugin| plugin.value.as_bool() != Some(false));
+    let node = object.get("enabledPlugins").filter(is_on)?;
+    let message = "a repository switches plugins on";
+    Some(setting::weighing(FindingCode::AutoApproval, Severity::Low, message, node))
+}
+
+/// Whether the client takes a settings file at all: it drops one as a whole in which a member it knows has a value of
+/// another type (2.1.197 was run with `{"env":5}`), and with it the list of what is switched off.
+fn is_taken(root: &Node<'_>) -> bool {
+    let is_list = |node: &Node<'_>| matches!(node.value, Value::Array(_));
+    let is_texts = |list: &Node<'_>| is_list(list) && list.items().iter().all(|item| item.as_str().is_some());
+    let is_map = |node: &Node<'_>| node.is_object();
+    let all = |keys: &[&str], fits: &dyn Fn(&Node<'_>) -> bool| {
+        keys.iter().all(|key| root.pointer(key).is_none_or(fits))
+    };
+    all(&["/permissions", "/hooks", "/enabledPlugins", "/extraKnownMarketplaces", "/env"], &is_map)
+        && all(
+            &["/enabledMcpjsonServers", "/disabledMcpjsonServers", "/permissions/allow", "/permissions/deny"],
+            &is_texts,
+        )
+        && all(&["/permissions/ask", "/permissions/additionalDirectories"], &is_texts)
+        && all(&["/enableAllProjectMcpServers"], &|node| node.as_bool().is_some())
+        && root
+            .get("env")
+            .is_none_or(|env| env.members().iter().all(|m| !is_map(&m.value) && !is_list(&m.value)))
 }
 
 /// Files with the state of the client, and what a new one begins with where the client would look there next.
