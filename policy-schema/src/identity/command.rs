@@ -231,13 +231,24 @@ impl Flags {
             .flags
             .iter()
             .position(|f| names.contains(&f.name.as_str()) && f.value.is_some() && !f.raw.is_empty())?;
-        // The other letters of its cluster stay behind (`-i` of `-ie NAME`).
-        let letters: String =
-            self.flags[..at].iter().rev().take_while(|f| f.raw.is_empty()).map(|f| &f.name[1..]).collect();
-        if !letters.is_empty() {
-            self.flags[at - 1].raw = vec![format!("-{}", letters.chars().rev().collect::<String>())];
-        }
+        stay_behind(&mut self.flags[..at]);
         self.flags.remove(at).value
+    }
+
+    /// Takes every one of these flags with its value away, in their order and in one go: one entry may have a million.
+    pub(crate) fn take_all(&mut self, names: &[&str]) -> Vec<String> {
+        let mut values = Vec::new();
+        let mut kept: Vec<Flag> = Vec::with_capacity(self.flags.len());
+        for flag in std::mem::take(&mut self.flags) {
+            if !(names.contains(&flag.name.as_str()) && flag.value.is_some() && !flag.raw.is_empty()) {
+                kept.push(flag);
+                continue;
+            }
+            stay_behind(&mut kept);
+            values.extend(flag.value);
+        }
+        self.flags = kept;
+        values
     }
 
     /// Takes a flag away that counts once.
@@ -252,5 +263,14 @@ impl Flags {
     /// The flags as written, for [`super::Identity::runner_args`].
     pub(crate) fn raw(&self) -> Vec<Sensitive> {
         self.flags.iter().flat_map(|f| &f.raw).map(|a| Sensitive::new(a.as_str())).collect()
+    }
+}
+
+/// The other letters of the cluster of a flag that is taken away stay behind it (`-i` of `-ie NAME`).
+fn stay_behind(before: &mut [Flag]) {
+    let letters: String =
+        before.iter().rev().take_while(|f| f.raw.is_empty()).map(|f| &f.name[1..]).collect();
+    if let Some(last) = before.last_mut().filter(|_| !letters.is_empty()) {
+        last.raw = vec![format!("-{}", letters.chars().rev().collect::<String>())];
     }
 }

@@ -217,7 +217,7 @@ pub(super) fn engine(engine: &str, args: &[String]) -> Identity {
     identity.ambiguous = identity.ambiguous.or(global.doubt).or(run.doubt).or(letters).or(rootfs).or(podman);
     identity.runner = Some(format!("{engine} run"));
     identity.extra_packages = run.values(&["--entrypoint"]).map(str::to_owned).collect();
-    while let Some(text) = run.take(&["-e", "--env"]) {
+    for text in run.take_all(&["-e", "--env"]) {
         let (name, value) = text.split_once('=').unwrap_or((&text, ""));
         identity.argument_env.push(NamedValue { name: name.to_owned(), value: Sensitive::new(value) });
     }

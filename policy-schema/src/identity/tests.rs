@@ -502,6 +502,19 @@ proptest::proptest! {
     }
 }
 
+/// Attack: an entry that takes minutes to identify keeps its whole file out of every pass.
+#[test]
+fn two_hundred_thousand_flags_of_one_entry_are_parted_in_one_go() {
+    let flags = ["-e", "A=b"].repeat(200_000);
+    let identity =
+        identify(&entry("docker", &[&["run"], &flags[..], &["-ie", "LAST", "example/image:1"]].concat()));
+    assert_eq!((identity.argument_env.len(), identity.kind), (200_001, Kind::Oci));
+    assert_eq!(identity.argument_env.last().unwrap().name, "LAST");
+    assert!(identity.runner_args.iter().any(|arg| arg.expose() == "-i"));
+    let lines = ["-S", "A=b"].repeat(200_000);
+    assert_eq!(identify(&entry("env", &[&lines[..], &["npx", "-y", "a@1.0.0"]].concat())).name, "a");
+}
+
 /// How many cases, unless `PROPTEST_CASES` asks for more.
 fn cases(at_least: u32) -> u32 {
     proptest::prelude::ProptestConfig::default().cases.max(at_least)

@@ -190,7 +190,7 @@ fn env(args: &[String]) -> Inside {
     let mut argv: Vec<String> = Vec::new();
     let mut own = Vec::new();
     let mut doubt = flags.doubt;
-    while let Some(line) = flags.take(&["-S", "--split-string"]) {
+    for line in flags.take_all(&["-S", "--split-string"]) {
         let Some(words) = split(&line) else { return Inside::Opaque { wrapper } };
         if !is_unexpanded(&line) || line.contains(['#', '"', '\'']) {
             doubt.get_or_insert("env reads quotes, escapes and variables in its line by rules of its own");
