@@ -108,7 +108,7 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
         Err(_) if is_none_of_ours(source, &String::from_utf8_lossy(bytes)) => return nothing(),
         Err(error) => {
             let failed = failed(State::Unparseable, FindingCode::UnparseableConfig, error.message, start);
-            return weighed(failed, std::str::from_utf8(bytes).is_ok_and(is_blank));
+            return weighed(failed, is_mark(bytes) || std::str::from_utf8(bytes).is_ok_and(is_blank));
         }
     };
     let (first, ends) = read(source, format, &decoded, &decoded.text);
@@ -169,11 +169,31 @@ fn weighed(mut failed: FileInventory, is_blank: bool) -> FileInventory {
     failed
 }
 
-/// Whether there is nothing in a text but blanks and comments of one line. Editors leave such files by themselves, and no
-/// reader finds a server in one; it may be half written, though.
+/// The mark that stands before a text of UTF-16, and nothing behind it.
+fn is_mark(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe] | [0xfe, 0xff])
+}
+
+/// Whether there is nothing in a text but blanks and comments. Editors leave such files by themselves, and no reader
+/// finds a server in one; it may be half written, though. A character at which only some readers end a comment may have
+/// a server behind it.
 fn is_blank(text: &str) -> bool {
-    let is_said = |line: &str| line.trim_ascii().is_empty() || line.trim_ascii_start().starts_with("//");
-    text.is_ascii() && !text.contains('\r') && text.split('\n').all(is_said)
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if rest.replace("\r\n", "\n").contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+        return false;
+    }
+    loop {
+        rest = rest.trim_ascii_start();
+        let end = match rest.get(..2) {
+            Some("//") => rest.find('\n').unwrap_or(rest.len()),
+            Some("/*") => match rest[2..].find("*/") {
+                Some(at) => at + 4,
+                None => return false,
+            },
+            _ => return rest.is_empty(),
+        };
+        rest = &rest[end..];
+    }
 }
 
 /// Whether a text that cannot be parsed is a file for another purpose that names no servers, not even in a spelling

@@ -11,7 +11,7 @@ use mcpolicy_clients::location::Os;
 use mcpolicy_platform::machine::Account;
 use mcpolicy_platform::users::{self, Groups};
 use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Scope};
-use mcpolicy_schema::evaluate::{Context, Device, Facts, Subject, System, evaluate, notices};
+use mcpolicy_schema::evaluate::{ClientVariable, Context, Device, Facts, Subject, System, evaluate, notices};
 use mcpolicy_schema::finding::Finding;
 use mcpolicy_schema::fingerprint;
 use mcpolicy_schema::revocations::Revoked;
@@ -42,12 +42,14 @@ pub struct Terms<'a> {
 }
 
 /// What a file of a project sets for all servers of a client.
-fn project_env(result: &SourceResult) -> Vec<(PathBuf, ClientId, NamedValue)> {
+fn project_env(result: &SourceResult) -> Vec<(PathBuf, ClientId, ClientVariable)> {
     if result.environment.is_empty() {
         return Vec::new();
     }
     let Some(project) = resolve::project_of(&result.source) else { return Vec::new() };
-    result.environment.iter().map(|(client, value)| (project.clone(), *client, value.clone())).collect()
+    let file = result.source.path.display().to_string();
+    let given = |variable: &NamedValue| ClientVariable { variable: variable.clone(), file: file.clone() };
+    result.environment.iter().map(|(client, value)| (project.clone(), *client, given(value))).collect()
 }
 
 /// Where an entry is judged.
@@ -90,7 +92,7 @@ pub struct Judge<'a> {
     /// Clients that are in use in each home, as far as a rule asks for clients.
     clients: BTreeMap<usize, Option<BTreeSet<ClientId>>>,
     /// What settings of clients set in which project, for every server that the client starts there.
-    project_env: Vec<(PathBuf, ClientId, NamedValue)>,
+    project_env: Vec<(PathBuf, ClientId, ClientVariable)>,
     nothing: BTreeSet<String>,
 }
 
@@ -231,7 +233,7 @@ impl<'a> Judge<'a> {
         };
         let facts = self.resolver.facts(&asked);
         let place = places.place.map(Path::to_string_lossy);
-        let client_env = self.client_env(subject.entry, places.place);
+        let client_env = self.client_env(subject.entry, places.place, home);
         let clients = home.and_then(|home| self.clients.get(&home)).and_then(Option::as_ref);
         let context = Context {
             directory: place.as_deref(),
@@ -244,16 +246,33 @@ impl<'a> Judge<'a> {
         (judgement, notices, facts)
     }
 
-    /// What the project of an entry sets for every server of a client that would start it there. A project below sets it,
-    /// too, for one who works there (Claude Code 2.1.329 reads the `.mcp.json` of every folder above), but no clone must
-    /// take away what is approved elsewhere: of that there is a finding.
-    fn client_env(&self, entry: &Entry, project: Option<&Path>) -> Vec<NamedValue> {
+    /// What the project of an entry sets for every server of a client that would start it there. A folder of the same
+    /// project sets it, too, for one who works there (Claude Code 2.1.329 reads the `.mcp.json` of every folder above).
+    /// No clone must take away what is approved elsewhere, though, nor the user's own settings what is approved in the
+    /// home: of that there is a finding.
+    fn client_env(&self, entry: &Entry, project: Option<&Path>, home: Option<usize>) -> Vec<ClientVariable> {
+        let Some(project) = project else { return Vec::new() };
+        let is_home = |person: &Person| person.home.as_deref().is_some_and(|home| project == Path::new(home));
+        if home.and_then(|at| self.people.get(at)).is_some_and(is_home) {
+            return Vec::new();
+        }
         let reads = |client: ClientId| {
             entry.client == client || entry.readers.iter().any(|reader| reader.client == client)
         };
-        let here =
-            self.project_env.iter().filter(|(at, client, _)| Some(at.as_path()) == project && reads(client));
+        let here = self.project_env.iter().filter(|(at, client, _)| {
+            reads(*client) && at.starts_with(project) && !self.is_clone_below(project, at, home)
+        });
         here.map(|(_, _, variable)| variable.clone()).collect()
+    }
+
+    /// Whether a folder belongs to another repository than the project that it lies in. The `.git` of a submodule or
+    /// work tree is a file: these come with the project.
+    fn is_clone_below(&self, project: &Path, folder: &Path, home: Option<usize>) -> bool {
+        let between = folder.ancestors().take_while(|folder| *folder != project);
+        between.map(|folder| folder.join(".git/HEAD")).any(|head| {
+            let seen = self.look.program(home, &head);
+            matches!(seen, Seen::Program(_))
+        })
     }
 
     fn context<'c>(&'c self, person: &'c Person, facts: &'c Facts) -> Context<'c> {

@@ -215,6 +215,9 @@ fn what_cannot_be_parsed_goes_by_policy_after_ten_seconds_but_never_a_file_with_
         site.publish(&policy(&json!({"unparseable": "quarantine-file"}), &json!([rule("@acme/good")])));
         put(site, ".codeium/windsurf/mcp_config.json", "{\"mcpServers\": ");
         put(site, ".claude.json", "{\"mcpServers\": ");
+        // editors leave such files by themselves: there is nothing in them
+        let blank = [(".cursor/mcp.json", ""), ("src/p/.vscode/mcp.json", "// nothing yet\r\n")];
+        blank.iter().for_each(|(file, text)| put(site, file, text));
         let pass = site.enforce_partly();
         assert_eq!(pass["files"], json!([]), "it may be half written: {pass}");
         std::thread::sleep(std::time::Duration::from_millis(10_100));
@@ -222,6 +225,7 @@ fn what_cannot_be_parsed_goes_by_policy_after_ten_seconds_but_never_a_file_with_
         assert_eq!(actions(&pass), [of("quarantine-file", "")], "{pass}");
         assert!(!site.machine.home().join(".codeium/windsurf/mcp_config.json").exists());
         assert_eq!(site.read(".claude.json"), "{\"mcpServers\": ");
+        blank.iter().for_each(|(file, text)| assert_eq!(site.read(file), *text, "{file}"));
         site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
         let pass = site.enforce_partly();
         assert_eq!(pass["restored"][0]["outcome"], "applied", "reported only, by the newer policy: {pass}");

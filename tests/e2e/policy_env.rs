@@ -62,26 +62,32 @@ fn a_variable_of_a_repository_counts_for_its_agents_and_for_what_its_user_has_th
             "---\nname: a\nmcpServers:\n  - {name}:\n      command: npx\n      args: [\"-y\", \"@acme/github-mcp@1.2.3\"]\n---\n"
         )
     };
-    for folder in ["src/p/.claude", "src/q/sub/.claude", "src/local/.claude"] {
+    let folders = [".claude", "src/p/.claude", "src/q/sub/.claude", "src/r/sub/.claude", "src/local/.claude"];
+    for folder in folders {
         machine.file(&format!("{folder}/settings.json"), &settings);
     }
     machine.file("src/p/.claude/agents/a.md", agent("agent"));
     machine.file("src/p/.claude/agents/deep/er/b.md", agent("deep-agent"));
     machine.file("src/q/.mcp.json", server("above"));
+    machine.file("src/q/sub/.git/HEAD", "ref: refs/heads/main\n");
     machine.file("src/q/other/.mcp.json", server("beside"));
+    machine.file(".mcp.json", server("home"));
+    machine.file("src/r/.mcp.json", server("same"));
+    // a submodule
+    machine.file("src/r/sub/.git", "gitdir: ../.git/modules/sub\n");
     let own = json!({"mcpServers": {"local": npx("@acme/github-mcp@1.2.3")}});
     machine.file(".claude.json", json!({"projects": {"/home/dev/src/local": own}}).to_string());
     let report = scan_root(&machine, &draft(&machine, GITHUB), &[]);
-    for name in ["beside", "above"] {
+    for name in ["beside", "above", "home"] {
         assert_eq!(verdict(&report, name), is("allow", ""), "{name}: a clone takes nothing away elsewhere");
     }
-    for name in ["agent", "deep-agent", "local"] {
+    for name in ["agent", "deep-agent", "local", "same"] {
         assert_eq!(verdict(&report, name), is("deny", "environment-not-allowed"), "{name}");
     }
     let findings = report["findings"].as_array().unwrap().iter();
     let told = findings
         .filter(|f| f["code"] == "loader-variable" && f["message"].as_str().unwrap().contains("GITHUB_HOST"));
-    assert_eq!(told.count(), 3, "{report}");
+    assert_eq!(told.count(), 4, "{report}");
 }
 
 #[test]

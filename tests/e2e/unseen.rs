@@ -100,10 +100,25 @@ fn a_folder_of_anothers_in_a_home_hides_nothing_from_its_user() {
     fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
     let (_, notices) = pass(&site, 0);
     assert!(!notices.contains("data/db") && file.exists(), "{notices}");
-    // one that may be entered hides nothing: clients open by name
+    // in one that may be entered clients open files by name: these are looked at, and the rest is told
     fs::set_permissions(&folder, Permissions::from_mode(0o711)).unwrap();
-    let (said, _) = pass(&site, 0);
+    let (said, notices) = pass(&site, 1);
     assert_eq!((names(&file), &said["entries"]), (vec![], &serde_json::json!(1)), "{said}");
+    assert!(notices.contains("data/db"), "{notices}");
+}
+
+/// `podman unshare chown` makes one of a client's own folder.
+#[test]
+fn a_clients_folder_of_anothers_that_may_be_entered_hides_no_server() {
+    let Some(site) = site() else { return };
+    let file = put(&site, ("ann", ANN), "q/.cursor/mcp.json", &servers(&["good", "bad"]));
+    let folder = home(&site, "ann").join("q/.cursor");
+    give(&folder, BOB);
+    fs::set_permissions(&folder, Permissions::from_mode(0o711)).unwrap();
+    let (said, notices) = pass(&site, 1);
+    assert_eq!(said["entries"], 2, "{said}");
+    assert!(notices.contains("q/.cursor"), "{notices}");
+    assert!(file.exists());
 }
 
 /// Editors leave such files by themselves.
@@ -120,9 +135,24 @@ fn files_with_nothing_in_them_are_nothing_to_tell() {
     for (at, file) in empty.iter().enumerate() {
         put(&site, ("ann", ANN), file, if at % 2 == 0 { "" } else { " \n\t\n" });
     }
-    put(&site, ("ann", ANN), ".config/Code/User/settings.json", "// nothing yet\n\n");
+    for (at, text) in [
+        "// nothing yet\n\n",
+        "// nothing yet\r\n\r\n",
+        "/* nothing\n yet */ // f\u{fc}r mich\n",
+        "\u{feff}",
+        "\u{feff}\r\n",
+    ]
+    .iter()
+    .enumerate()
+    {
+        put(&site, ("ann", ANN), &format!("p{at}/.vscode/mcp.json"), text);
+    }
     let (_, notices) = pass(&site, 0);
     assert_eq!(notices, "[]");
+    // readers that end a line there may find a server behind it
+    put(&site, ("ann", ANN), "q/.vscode/mcp.json", "// x\u{2028}{}");
+    let (_, notices) = pass(&site, 1);
+    assert!(notices.contains("q/.vscode"), "{notices}");
 }
 
 #[test]

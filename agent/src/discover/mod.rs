@@ -162,9 +162,14 @@ impl<'m> Discovery<'m> {
         for host_path in &walked.linked {
             self.add_linked(&self.machine.machine_path(host_path), home);
         }
-        // attack: a folder that may be entered but not listed (mode 111) is a project to whoever knows the names in it
+        // attack: a folder that may be entered but not listed (mode 111) is a project to whoever knows the names in it,
+        // or the folder of a client (`.cursor`) in one
         for host_path in &walked.unreadable {
-            self.add_project(&self.machine.machine_path(host_path), Some(home));
+            let path = self.machine.machine_path(host_path);
+            if let Some(parent) = path.parent() {
+                self.add_project(parent, Some(home));
+            }
+            self.add_project(&path, Some(home));
         }
     }
 
@@ -202,9 +207,8 @@ impl<'m> Discovery<'m> {
             Err(ReadError::NotFound | ReadError::NotRegular(_)) => return,
             Err(ReadError::LeavesScope { .. }) => return self.note_outside(directory, home),
             Err(error) => {
-                let is_anothers = self.is_foreign(directory, home);
-                let gap =
-                    Gap { partial: !is_anothers, ..Gap::at("unreadable", error.to_string(), directory) };
+                let partial = !self.is_closed(directory, home);
+                let gap = Gap { partial, ..Gap::at("unreadable", error.to_string(), directory) };
                 self.gaps.push(gap.of_home(home));
                 // attack: a folder of a number of the user's own range (`podman unshare chown`) that may be entered
                 None
@@ -228,12 +232,13 @@ impl<'m> Discovery<'m> {
         }
     }
 
-    /// Whether a directory is another user's, or lies in one that is and cannot be entered: what this user cannot list
-    /// there, no client of this user can either.
-    fn is_foreign(&self, directory: &Path, home: Option<usize>) -> bool {
+    /// Whether a directory is another user's and cannot be entered: no client of this user opens anything in it either.
+    /// One that can be entered hides what is below it, though (attack: `podman unshare chown`, mode 711).
+    fn is_closed(&self, directory: &Path, home: Option<usize>) -> bool {
         let Some(uid) = home.and_then(|at| self.homes[at].uid) else { return false };
         let owner = directory.ancestors().find_map(|folder| self.machine.owner_uid(folder));
-        owner.is_some_and(|owner| owner != uid)
+        let any_name = self.machine.resolve(&directory.join(".mcp.json"));
+        owner.is_some_and(|owner| owner != uid) && matches!(any_name, Err(ReadError::Denied))
     }
 
     /// Adds a remembered project and all its parents: Claude Code reads `.mcp.json` in every parent directory, and
@@ -395,7 +400,7 @@ impl<'m> Discovery<'m> {
             }
             Err(ReadError::NotFound | ReadError::NotRegular(_)) => Vec::new(),
             Err(error) => {
-                let partial = !self.is_foreign(directory, home);
+                let partial = !self.is_closed(directory, home);
                 let gap = Gap { partial, ..Gap::at("unreadable", error.to_string(), directory) };
                 self.gaps.push(gap.of_home(home));
                 Vec::new()

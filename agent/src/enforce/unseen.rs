@@ -11,7 +11,7 @@ use super::act::Acted;
 use super::pass::On;
 use crate::gap::Gap;
 use crate::journal::{End, Event};
-use crate::pipeline::Outcome;
+use crate::pipeline::{Outcome, SourceResult};
 
 /// Most places of a kind and home that are told by name; the rest is counted.
 const BY_NAME: usize = 10;
@@ -77,9 +77,13 @@ pub fn unseen(outcome: &Outcome, acted: &[Acted]) -> Vec<Unseen> {
 
 /// A link that leads nowhere is common in dotfiles and hides nothing, nor does a file of blanks.
 fn harmless(outcome: &Outcome) -> BTreeSet<&Path> {
-    let is_low = |found: &crate::inventory::FileFinding| found.finding.severity <= Severity::Low;
     let files = outcome.sources.iter().filter(|file| ["unreadable", "unparseable"].contains(&file.state));
-    files.filter(|file| file.findings.iter().all(is_low)).map(|file| &*file.source.path).collect()
+    files.filter(|file| holds_nothing(file)).map(|file| &*file.source.path).collect()
+}
+
+/// Whether nothing worth attention was found wrong with a file that cannot be read or parsed: there is nothing in it.
+pub(super) fn holds_nothing(file: &SourceResult) -> bool {
+    file.findings.iter().all(|found| found.finding.severity <= Severity::Low)
 }
 
 fn said(gaps: &[&Gap]) -> String {

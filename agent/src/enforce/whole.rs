@@ -6,6 +6,7 @@ use mcpolicy_schema::document::Unparseable;
 use mcpolicy_schema::entry::{Scope, UNKNOWN_CLIENT};
 
 use super::plan::Known;
+use super::unseen::holds_nothing;
 use crate::discover::source::Source;
 use crate::inventory::State;
 use crate::pipeline::{Outcome, SourceResult};
@@ -89,7 +90,8 @@ pub(super) fn unparseable(outcome: &Outcome, policy: Unparseable, known: Known<'
     files
         .filter(|(_, file)| !(known.is_outside)(&file.source))
         .filter(|(_, file)| {
-            is_left_out(file) || file.state == State::Unparseable.as_str() && goes(&file.source)
+            let is_unfit = file.state == State::Unparseable.as_str() && !holds_nothing(file);
+            is_left_out(file) || is_unfit && goes(&file.source)
         })
         .map(|(at, _)| at)
         .collect()

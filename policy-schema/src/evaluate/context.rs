@@ -86,7 +86,7 @@ pub struct Context<'a> {
     pub directory: Option<&'a str>,
     /// Variables that the project's settings of a client set for every server that the client starts there, as far as
     /// they change what runs: judged like the environment of the entry.
-    pub client_env: &'a [NamedValue],
+    pub client_env: &'a [ClientVariable],
     /// Machine and user.
     pub device: Device<'a>,
     /// What is known of the files that the entry names.
@@ -102,6 +102,15 @@ pub struct Context<'a> {
     /// Set when the policy has expired: fingerprints that the last good policy allowed on this machine. Anything
     /// else is then denied.
     pub expired: Option<&'a BTreeSet<String>>,
+}
+
+/// A variable that the settings of a client set for its servers.
+#[derive(Debug, Clone)]
+pub struct ClientVariable {
+    /// Name and value.
+    pub variable: NamedValue,
+    /// The file of these settings, for people: it is not that of the entry.
+    pub file: String,
 }
 
 impl Context<'_> {

@@ -16,7 +16,7 @@ pub(crate) mod spelling;
 mod values;
 
 pub use anchor::{depends_on_directory, finds_in_directory, held_as, is_tied, isolates};
-pub use context::{Context, Device, Facts, FileFacts, Subject, System};
+pub use context::{ClientVariable, Context, Device, Facts, FileFacts, Subject, System};
 pub(crate) use members::is_harmless as is_harmless_member;
 pub use members::{is_judged, is_judged_but_for_case};
 

@@ -12,20 +12,23 @@ use crate::verdict::Reason;
 
 /// Judges the environment that the entry, its arguments and the project's settings of its client set.
 pub(super) fn environment(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Option<Reason> {
-    let own = case.subject.entry.env.iter().chain(&case.identity().argument_env);
-    for variable in own.chain(case.context.client_env) {
+    let own = case.subject.entry.env.iter().chain(&case.identity().argument_env).map(|own| (own, None));
+    let given = case.context.client_env.iter().map(|given| (&given.variable, Some(&*given.file)));
+    for (variable, file) in own.chain(given) {
+        // settings of another file than the entry's: nobody looks for them where the entry stands
+        let by = file.map(|file| format!(", which {file} sets")).unwrap_or_default();
         let pattern =
             compiled.env.iter().find(|(name, _)| same_name(name, &variable.name, case)).map(|(_, p)| p);
         let Some(pattern) = pattern else {
             return Some(reason(
                 FindingCode::EnvironmentNotAllowed,
-                format!("the rule names no variable {}", shown(&variable.name)),
+                format!("the rule names no variable {}{by}", shown(&variable.name)),
             ));
         };
         if !pattern.admits_value(variable.value.expose(), case.context.home) {
             return Some(reason(
                 FindingCode::EnvironmentNotAllowed,
-                format!("the rule admits another value of {}", shown(&variable.name)),
+                format!("the rule admits another value of {}{by}", shown(&variable.name)),
             ));
         }
         if let Some(why) = foreign(rule, variable, case) {

@@ -18,7 +18,7 @@ use crate::identity::Identity;
 use crate::redact::Redactor;
 
 pub use environment::{is_harmless_of_client, is_powerful, of_client};
-pub use remote::loopback_port;
+pub use remote::{is_clear_text, loopback_port};
 
 /// What is known besides the entry.
 #[derive(Debug, Clone, Copy)]

@@ -36,7 +36,7 @@ fn address(raw: &str, context: &Context<'_>, findings: &mut Vec<Finding>) {
                 format!("{shown} is a link-local or metadata address"),
             ));
         }
-        Some(host) if matches!(url.scheme(), "http" | "ws") && !is_loopback(&host) => {
+        Some(_) if is_clear(&url) => {
             let finding =
                 Finding::new(FindingCode::PlainHttp, format!("{shown} is contacted without encryption"));
             // `http://${HOST}/mcp` may mean this machine.
@@ -45,6 +45,15 @@ fn address(raw: &str, context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
         _ => {}
     }
+}
+
+/// Whether what is sent to this URL can be read on the way: no TLS, and not this machine.
+pub fn is_clear_text(raw: &str) -> bool {
+    Url::parse(raw).is_ok_and(|url| is_clear(&url))
+}
+
+fn is_clear(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "ws") && url.host().is_some_and(|host| !is_loopback(&host))
 }
 
 /// The port of a URL that leads to this machine: loopback, or the unspecified address, which systems take for it.

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 
 use mcpolicy_schema::entry::{Entry, NamedValue, Reader, Scope, Transport};
 use mcpolicy_schema::evaluate::{
-    Context, Device, Facts, FileFacts, Subject, System, evaluate, held_as, notices,
+    ClientVariable, Context, Device, Facts, FileFacts, Subject, System, evaluate, held_as, notices,
 };
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::revocations::{Revocations, RevocationsDocument};

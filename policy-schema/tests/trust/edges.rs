@@ -21,6 +21,17 @@ fn six(body: Vec<u8>, signers: &[u8]) -> Documents {
     }
 }
 
+/// The rules that a publication with this list of revocations breaks.
+fn rules_with_list(list: Vec<u8>) -> Vec<(String, &'static str)> {
+    let mut documents = publication(5, at(30));
+    let mut head: Head = payload_of(documents.head.as_deref().unwrap());
+    head.revocations = Some(current(5, &list));
+    documents.head = Some(signed(&head, &ONLINE[..1]));
+    documents.revocations_statement = Some(signed(&revocations_statement(5, at(30), &list), &EMERGENCY));
+    documents.revocations_body = Some(list);
+    rules(&trust().update(&documents, at(31)))
+}
+
 #[test]
 fn the_floors_of_the_device_settings_admit_their_own_number() {
     let demanding = |min_policy, min_revocations| {
@@ -81,13 +92,7 @@ fn bodies_may_be_as_large_as_the_limits_say() {
     assert_eq!(policy(MAX_POLICY_BODY_BYTES + 1), refused("policy statement"));
     let revocations = |len| {
         let list = padded(mcpolicy_tests::signing::revocations_body("package-5"), len);
-        let mut documents = publication(5, at(30));
-        let mut head: Head = payload_of(documents.head.as_deref().unwrap());
-        head.revocations = Some(current(5, &list));
-        documents.head = Some(signed(&head, &ONLINE[..1]));
-        documents.revocations_statement = Some(signed(&revocations_statement(5, at(30), &list), &EMERGENCY));
-        documents.revocations_body = Some(list);
-        rules(&trust().update(&documents, at(31)))
+        rules_with_list(list)
     };
     assert_eq!(revocations(MAX_REVOCATIONS_BODY_BYTES), []);
     assert_eq!(revocations(MAX_REVOCATIONS_BODY_BYTES + 1), refused("revocations statement"));
@@ -110,13 +115,7 @@ fn bodies_of_another_schema_are_refused() {
     }
     let revocations = |schema| {
         let list = of_schema(mcpolicy_tests::signing::revocations_body("package-5"), schema);
-        let mut documents = publication(5, at(30));
-        let mut head: Head = payload_of(documents.head.as_deref().unwrap());
-        head.revocations = Some(current(5, &list));
-        documents.head = Some(signed(&head, &ONLINE[..1]));
-        documents.revocations_statement = Some(signed(&revocations_statement(5, at(30), &list), &EMERGENCY));
-        documents.revocations_body = Some(list);
-        rules(&trust().update(&documents, at(31)))
+        rules_with_list(list)
     };
     assert_eq!(revocations("mcpolicy/revocations/v1"), []);
     for other in ["mcpolicy/revocations/v2", "mcpolicy/policy/v1", ""] {

@@ -1,5 +1,7 @@
 //! Claude Code. Facts tested on 2.1.329 and 2.1.197, Linux.
 
+mod taken;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_schema::entry::{Entry, NamedValue, Scope, Transport};
@@ -10,7 +12,7 @@ use crate::codec::{Dialect, Parsed};
 use crate::edit::Change;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
-use crate::node::{Node, Value, escape};
+use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
@@ -268,7 +270,7 @@ impl ClientAdapter for Adapter {
             let items = root.get(REJECTED).map_or(&[][..], Node::items).iter().filter_map(Node::as_str);
             let name = as_tools_name(declared.name);
             let is_listed = items.map(as_tools_name).any(|item| item == name);
-            return declared.scope == Scope::Project && is_listed && is_taken(root);
+            return declared.scope == Scope::Project && is_listed && taken::is_taken(root);
         }
         if declared.scope != Scope::Project {
             // a server of the user is off in each project whose list names it
@@ -318,27 +320,6 @@ fn plugins_of_repository(object: &Node<'_>) -> Option<SettingFinding> {
     let node = object.get("enabledPlugins").filter(is_on)?;
     let message = "a repository switches plugins on";
     Some(setting::weighing(FindingCode::AutoApproval, Severity::Low, message, node))
-}
-
-/// Whether the client takes a settings file at all: it drops one as a whole in which a member it knows has a value of
-/// another type (2.1.197 was run with `{"env":5}`), and with it the list of what is switched off.
-fn is_taken(root: &Node<'_>) -> bool {
-    let is_list = |node: &Node<'_>| matches!(node.value, Value::Array(_));
-    let is_texts = |list: &Node<'_>| is_list(list) && list.items().iter().all(|item| item.as_str().is_some());
-    let is_map = |node: &Node<'_>| node.is_object();
-    let all = |keys: &[&str], fits: &dyn Fn(&Node<'_>) -> bool| {
-        keys.iter().all(|key| root.pointer(key).is_none_or(fits))
-    };
-    all(&["/permissions", "/hooks", "/enabledPlugins", "/extraKnownMarketplaces", "/env"], &is_map)
-        && all(
-            &["/enabledMcpjsonServers", "/disabledMcpjsonServers", "/permissions/allow", "/permissions/deny"],
-            &is_texts,
-        )
-        && all(&["/permissions/ask", "/permissions/additionalDirectories"], &is_texts)
-        && all(&["/enableAllProjectMcpServers"], &|node| node.as_bool().is_some())
-        && root
-            .get("env")
-            .is_none_or(|env| env.members().iter().all(|m| !is_map(&m.value) && !is_list(&m.value)))
 }
 
 /// Files with the state of the client, and what a new one begins with where the client would look there next.
