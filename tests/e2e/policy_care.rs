@@ -81,7 +81,7 @@ fn an_emergency_that_could_deny_nothing_is_refused() {
     let said = desk.ok(&revoke(&["no-such-rule", "--reason", "r"]));
     assert!(said.contains("has no rule or exception no-such-rule"), "{said}");
     let said = desk.ok(&revoke(&["grant-0011223344556677", "--reason", "r"]));
-    assert!(!said.contains("warning"), "{said}");
+    assert!(!said.contains("has no rule"), "{said}");
 }
 
 #[test]
@@ -309,6 +309,28 @@ fn an_exception_without_directory_for_what_lies_in_a_project_is_told_when_report
     };
     assert_eq!(codes(&exception("")), ["no-directory"]);
     assert!(!codes(&exception("directory = \"~/src/p\"\n")).contains(&"no-directory".to_owned()));
+}
+
+#[test]
+fn a_credential_that_a_rule_sends_in_clear_text_is_told() {
+    let desk = empty();
+    let codes = |url: &str, header: &str| {
+        let identity = format!("identity.url = {{ url = \"{url}\" }}\nheaders = {{ {header} = \"*\" }}\n");
+        let about = "owner = \"o\"\nreview_by = \"2099-01-01\"\n";
+        policy(&desk, "", &format!("[[rule]]\nid = \"r\"\n{identity}{about}"));
+        let answer = report_of(&desk.run(&["check", "policy.toml", "--json"]));
+        let problems = answer["problems"].as_array().unwrap().clone();
+        problems.iter().map(|p| p["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("http://mcp.example.com/mcp", "Authorization"), ["clear-text"]);
+    assert_eq!(codes("http://10.0.0.7/mcp", "X-Api-Key"), ["clear-text"]);
+    for (url, header) in [
+        ("https://mcp.example.com/mcp", "Authorization"),
+        ("http://mcp.example.com/mcp", "X-Team"),
+        ("http://127.0.0.1:9000/mcp", "Authorization"),
+    ] {
+        assert!(!codes(url, header).contains(&"clear-text".to_owned()), "{url}");
+    }
 }
 
 #[test]

@@ -241,6 +241,33 @@ fn runbook_a_fleet_goes_on_by_new_floors_where_nobody_has_the_list_any_more() {
     assert!(desk.ok_at(later, &order("new")).contains("revocations 10 with 1 line, head 51"));
 }
 
+/// Machines at the newer head would take neither list nor head, and the next denial would reach nobody.
+#[test]
+fn a_folder_out_of_a_backup_from_before_an_emergency_is_not_gone_on_with() {
+    let desk = with_two_denials();
+    let copy = |from: &str, to: &str| {
+        let _ = fs::remove_dir_all(desk.path(to));
+        fs::create_dir(desk.path(to)).unwrap();
+        for file in fs::read_dir(desk.path(from)).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), desk.path(to).join(file.file_name())).unwrap();
+        }
+    };
+    copy("site", "backup");
+    let said = revoke(&desk, "site", "npm:third-mcp", &[]);
+    assert!(said.contains("--repository") && said.contains("signed/head.default.json"), "{said}");
+    let said = revoke(&desk, "site", "npm:fourth-mcp", &["--repository", "repo"]);
+    assert!(said.contains("revocations 4") && !said.contains("warning"), "{said}");
+    let check = ["check", "repo", "--site", "site"];
+    assert!(!text(&run(&desk, &check).stderr).contains("backup"));
+    copy("backup", "site");
+    let lacks = "lacks the emergency list 4";
+    assert!(refused(&desk, &refresh("site", &[])).contains(lacks));
+    assert!(refused(&desk, &order("site", "npm:fifth-mcp", &["--repository", "repo"])).contains(lacks));
+    assert!(refused(&desk, &check).contains(lacks));
+    let elsewhere = ["revoke", "--renew", "--to", "site", "--repository", "nowhere"];
+    assert!(refused(&desk, &elsewhere).contains("no policy.toml"));
+}
+
 #[test]
 fn a_new_folder_of_a_channel_without_denials_goes_on_with_its_numbers_and_says_so() {
     let desk = crate::policy_desk::published();

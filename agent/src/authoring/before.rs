@@ -199,6 +199,23 @@ impl Before {
         Ok(())
     }
 
+    /// Refuses a folder whose head is older than one that this repository has published: machines refuse it.
+    ///
+    /// # Errors
+    /// It is.
+    pub fn is_not_older(&self, to: &Folder) -> anyhow::Result<()> {
+        let (Some(head), Some(record)) = (&self.head, &self.record) else { return Ok(()) };
+        ensure!(
+            head.sequence >= record.sequence,
+            "{} has head {}, but head {} was published before, so machines refuse it; is it out of a backup? Publish anew \
+             with `mcpolicy policy publish --refresh`",
+            to.path().display(),
+            head.sequence,
+            record.sequence
+        );
+        Ok(())
+    }
+
     /// Refuses to begin anew without any emergency list on a channel that was published before, unless somebody says that
     /// there is none: `revoke` works on the folder alone, so that the repository does not know of the last denials.
     ///

@@ -45,13 +45,16 @@ pub fn signed(folder: &Folder) -> anyhow::Result<Option<Ends>> {
     }))
 }
 
-/// Head, policy and emergency list of a published folder.
+/// Head, policy and emergency list of a published folder. `records` is where the repository keeps the last heads.
 ///
 /// # Errors
-/// There is no head, or one of them is not what the root's keys have signed.
-pub fn published(site: &Folder, root: &Root) -> anyhow::Result<Vec<Ends>> {
-    let before = Before::read(site, root)?;
+/// There is no head, one of them is not what the root's keys have signed, or the folder is older than what was published
+/// before.
+pub fn published(site: &Folder, root: &Root, records: &Folder) -> anyhow::Result<Vec<Ends>> {
+    let before = Before::read(site, root)?.recorded(records, None, root)?;
     before.must_not_be_lost(site)?;
+    before.has_the_recorded_list(site)?;
+    before.is_not_older(site)?;
     let policy = before.policy(site, root)?.sequence;
     let revocations = before.revocations;
     let head = before.head.with_context(|| before::nothing(site))?;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::envelope::{Envelope, PublicKey};
 use mcpolicy_schema::signed::{self, Digest, Payload, Role, Root};
 
 use super::signer::{self, Signer};
+use super::words::counted;
 use crate::policy_store::published;
 pub use crate::policy_store::published::HEAD;
 
@@ -174,6 +175,25 @@ pub fn is_body(bytes: &[u8], stated: &Digest) -> anyhow::Result<()> {
 /// A reader would refuse it.
 pub fn unsigned<T: Payload>(payload: &T) -> anyhow::Result<Envelope> {
     Ok(Envelope::new(T::PAYLOAD_TYPE, signed::encode(payload)?))
+}
+
+/// Signs a document for a role. `what` is its name in a sentence, with that of one and of several of the role's keys.
+///
+/// # Errors
+/// A signer fails, or too few of the role's keys are among the signers.
+pub fn signed_for<T: Payload>(
+    payload: &T,
+    role: &Role,
+    signers: &[Box<dyn Signer>],
+    (what, one, several): (&str, &str, &str),
+) -> anyhow::Result<Envelope> {
+    let (envelope, valid) = sign(unsigned(payload)?, &role.keys, signers)?;
+    ensure!(
+        valid >= role.threshold as usize,
+        "{what} needs {}, {valid} signed; give them with --key or --signer",
+        counted(role.threshold, one, several)
+    );
+    Ok(envelope)
 }
 
 /// Signs with those of the signers whose keys are among the ones named. Gives the envelope and who has signed it so far.

@@ -21,7 +21,6 @@ use super::reports;
 use super::signer::Signer;
 use super::stored::proof::{self, Proof};
 use super::stored::{self, Site, Stored};
-use super::words::counted;
 
 /// Begins a pasted grant.
 const GRANT: &str = "mcpolicy-grant-1:";
@@ -130,12 +129,8 @@ pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
         crit: Vec::new(),
     };
     let role = &order.root.roles.policy.role;
-    let (envelope, valid) = folder::sign(folder::unsigned(&grant)?, &role.keys, order.signers)?;
-    ensure!(
-        valid >= role.threshold as usize,
-        "a grant needs {}, {valid} signed; give them with --key or --signer",
-        counted(role.threshold, "policy key", "policy keys")
-    );
+    let names = ("a grant", "policy key", "policy keys");
+    let envelope = folder::signed_for(&grant, role, order.signers, names)?;
     Ok((grant, envelope))
 }
 

@@ -14,7 +14,6 @@ use super::lock::Lock;
 use super::number;
 use super::signer::Signer;
 use super::statement;
-use super::words::counted;
 
 /// What a new head says, where it is not what the one before said.
 #[derive(Debug, Clone, Default)]
@@ -119,7 +118,7 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
 
 /// Keeps the head in the repository. The folder is published by now, so that a repository which cannot be written is no
 /// failure.
-fn record(records: &Folder, head: &Head, envelope: &Envelope) -> Option<String> {
+pub(super) fn record(records: &Folder, head: &Head, envelope: &Envelope) -> Option<String> {
     let name = before::record_of(&head.channel)?;
     let written = records.write(&[(name, envelope.to_bytes())]);
     written.err().map(|error| format!("the repository does not remember this head: {error:#}"))
@@ -228,13 +227,8 @@ impl Make<'_> {
                 .or(Some(POLL_S)),
             crit: Vec::new(),
         };
-        let online = &self.root.roles.online;
-        let (envelope, valid) = folder::sign(folder::unsigned(&head)?, &online.keys, self.signers)?;
-        ensure!(
-            valid >= online.threshold as usize,
-            "the head needs {}, {valid} signed; give them with --key or --signer",
-            counted(online.threshold, "online key", "online keys")
-        );
+        let names = ("the head", "online key", "online keys");
+        let envelope = folder::signed_for(&head, &self.root.roles.online, self.signers, names)?;
         Ok((head, envelope))
     }
 }

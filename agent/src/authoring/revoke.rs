@@ -16,9 +16,8 @@ use super::before::{self, Before};
 use super::folder::{self, Folder, HEAD};
 use super::lock::Lock;
 use super::number;
-use super::publish::{HeadOptions, Make};
+use super::publish::{self, HeadOptions, Make};
 use super::signer::Signer;
-use super::words::counted;
 
 /// What to change in the list.
 #[derive(Debug, Clone)]
@@ -44,6 +43,8 @@ pub struct Order<'a> {
     pub to: &'a Folder,
     /// The newest root.
     pub root: &'a Root,
+    /// Where the repository keeps the last head of each channel, if it is at hand.
+    pub records: Option<&'a Folder>,
     /// What to change.
     pub change: Change,
     /// Change ticket.
@@ -73,6 +74,8 @@ pub struct Revised {
     pub head: u64,
     /// What the author should look at.
     pub warning: Option<String>,
+    /// Why the repository does not remember the head, and what to do.
+    pub unrecorded: Option<String>,
 }
 
 /// Changes the list and publishes it.
@@ -81,7 +84,12 @@ pub struct Revised {
 /// Keys are missing, the folder is not one of ours, or it cannot be written.
 pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
     let _held = Lock::of_existing(order.to.path())?.with_context(|| before::nothing(order.to))?;
-    let before = Before::read(order.to, order.root)?;
+    let mut before = Before::read(order.to, order.root)?;
+    if let Some(records) = order.records {
+        before = before.recorded(records, None, order.root)?;
+        // a folder out of a backup: machines that have seen more would take neither the list nor the head
+        before.has_the_recorded_list(order.to)?;
+    }
     before.next(order.to, order.root, order.head_sequence)?;
     let policy = before.policy(order.to, order.root)?;
     let (last, mut list) = current(order, before.revocations)?;
@@ -108,12 +116,8 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
         crit: Vec::new(),
     };
     let role = &order.root.roles.emergency;
-    let (envelope, valid) = folder::sign(folder::unsigned(&statement)?, &role.keys, order.signers)?;
-    ensure!(
-        valid >= role.threshold as usize,
-        "the list needs {}, {valid} signed; give them with --key or --signer",
-        counted(role.threshold, "emergency key", "emergency keys")
-    );
+    let names = ("the list", "emergency key", "emergency keys");
+    let envelope = folder::signed_for(&statement, role, order.signers, names)?;
     let current = Current { sequence, len: statement.body.len, sha256: statement.body.sha256 };
     let options = HeadOptions {
         lifetime: order.head_lifetime,
@@ -128,7 +132,13 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
         (format!("revocations.{sequence}.json"), envelope.to_bytes()),
         (HEAD.to_owned(), head_envelope.to_bytes()),
     ])?;
-    Ok(Revised { sequence, list: document.revocation, id, head: head.sequence, warning })
+    let unrecorded = match order.records {
+        Some(records) => publish::record(records, &head, &head_envelope),
+        None => before::record_of(&head.channel).map(|name| {
+            format!("no repository is at hand (--repository DIR) to remember this head: copy {HEAD} to its signed/{name}")
+        }),
+    };
+    Ok(Revised { sequence, list: document.revocation, id, head: head.sequence, warning, unrecorded })
 }
 
 /// The list that is in force, as the emergency keys have signed it. What somebody else has put in its place must not

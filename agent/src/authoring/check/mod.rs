@@ -69,6 +69,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("contradiction", "two things that are said of one server cannot both be true"),
     ("writable-program", "whoever can write the user's files decides what a rule admits"),
     ("working-directory", "what is admitted may be whatever lies in a project"),
+    ("clear-text", "a credential is sent without encryption"),
     ("no-directory", "an exception counts for no entry, since it names no directory"),
     ("unused-rule", "no entry of the reports is admitted by a rule"),
     ("not-read-yet", "nothing acts on a setting yet"),

@@ -6,7 +6,7 @@ use mcpolicy_schema::document::{Ecosystem, IdentityMatcher, PolicyDocument, Rule
 use mcpolicy_schema::evaluate::finds_in_directory;
 use mcpolicy_schema::identity::path_of;
 use mcpolicy_schema::requirement::Requirement;
-use mcpolicy_schema::risk;
+use mcpolicy_schema::{risk, secret};
 
 use crate::authoring::problem::{Problem, Weight};
 
@@ -17,6 +17,7 @@ pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
         floating(rule, at, problems);
         in_project(rule, at, problems);
         beside(rule, at, problems);
+        in_clear(rule, at, problems);
         let place = format!("/rule/{at}/env");
         powerful(&rule.env, &place, problems);
         overlapping_names(&rule.env, &place, problems);
@@ -74,6 +75,24 @@ fn beside(rule: &Rule, at: usize, problems: &mut Vec<Problem>) {
         problems.push(
             Problem::new(Weight::Warning, "working-directory", format!("/rule/{at}/with/{number}"), message)
                 .help("name a version: `name==1.0.0` for Python, `name@1.0.0` for npm"),
+        );
+    }
+}
+
+/// A credential that goes over the network as clear text.
+fn in_clear(rule: &Rule, at: usize, problems: &mut Vec<Problem>) {
+    let IdentityMatcher::Url(matcher) = &rule.identity else { return };
+    let carried = rule.headers.keys().find(|name| secret::is_secret_name(name));
+    if let Some(header) = carried
+        && risk::is_clear_text(&matcher.url)
+    {
+        let message = format!(
+            "the rule {}: {header} is sent to {} without encryption, for everybody on the way to read",
+            rule.id, matcher.url
+        );
+        problems.push(
+            Problem::new(Weight::Warning, "clear-text", format!("/rule/{at}/identity/url/url"), message)
+                .help("write the https:// address, or take the header away"),
         );
     }
 }

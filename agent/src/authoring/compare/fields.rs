@@ -114,6 +114,13 @@ impl Field<'_> {
         self.changes.tell_for_two(&self.place, what);
     }
 
+    /// Tells a change of an item of which nothing was told: a member that no comparison knows must not pass unseen.
+    pub(super) fn nothing_unseen(&mut self, is_same: bool) {
+        if !is_same && self.told().next().is_none() {
+            self.tell(Class::Loosens, "changed in something that this version cannot put into words");
+        }
+    }
+
     /// What was told of this place so far.
     pub(super) fn told(&self) -> impl Iterator<Item = &Change> {
         self.changes.0.iter().filter(|c| c.place == self.place)

@@ -36,6 +36,7 @@ pub(super) fn denials(old: &[Deny], new: &[Deny], changes: &mut Changes) {
             &words::list(&deny.alternatives, "none"),
         );
         field.neutral("contact", &before.contact, &deny.contact, deny.contact.as_deref().unwrap_or("none"));
+        field.nothing_unseen(before == deny);
     }
     for gone in old.iter().filter(|d| !new.iter().any(|n| n.id == d.id)) {
         let what = format!("removed: {} is no longer denied", words::identity(&gone.identity));
@@ -61,11 +62,19 @@ pub(super) fn exceptions(old: &[Exception], new: &[Exception], changes: &mut Cha
             let class = if exception.expires > before.expires { Class::Loosens } else { Class::Tightens };
             field.tell(class, format!("ends {} instead of {}", exception.expires, before.expires));
         }
+        if before.directory != exception.directory {
+            let word =
+                |directory: &Option<String>| directory.clone().unwrap_or_else(|| "no directory".to_owned());
+            let what = format!("in {} instead of {}", word(&exception.directory), word(&before.directory));
+            // the same words are other code in another directory
+            field.tell_for_two(what);
+        }
         field.only("users", &before.users, &exception.users);
         field.only("devices", &before.devices, &exception.devices);
         field.parts("description", &before.description, &exception.description);
         field.neutral("owner", &before.owner, &exception.owner, &exception.owner);
         field.neutral("ticket", &before.ticket, &exception.ticket, &exception.ticket);
+        field.nothing_unseen(before == exception);
     }
     for gone in old.iter().filter(|e| !new.iter().any(|n| n.id == e.id)) {
         changes.tell(Class::Tightens, &format!("exception {}", gone.id), "removed");
@@ -78,7 +87,6 @@ fn leaning(ring: &Ring, policy: Mode) -> Ordering {
 }
 
 pub(super) fn rings(old: &PolicyDocument, new: &PolicyDocument, changes: &mut Changes) {
-    let order = |d: &PolicyDocument| -> Vec<String> { d.ring.iter().map(|r| r.name.clone()).collect() };
     for ring in &new.ring {
         let field = &mut Field { changes, place: format!("ring {}", ring.name) };
         let leans = leaning(ring, new.policy.mode);
@@ -102,6 +110,7 @@ pub(super) fn rings(old: &PolicyDocument, new: &PolicyDocument, changes: &mut Ch
             field.neutral("mode", &before.mode, &ring.mode, words::mode(is));
         }
         members(before, ring, leans, field);
+        field.nothing_unseen(before == ring);
     }
     for gone in old.ring.iter().filter(|r| !new.ring.iter().any(|n| n.name == r.name)) {
         // Its machines get the policy's mode.
@@ -112,16 +121,35 @@ pub(super) fn rings(old: &PolicyDocument, new: &PolicyDocument, changes: &mut Ch
             Ordering::Equal => field.tell(Class::Neutral, "removed"),
         }
     }
-    let (before, now) = (order(old), order(new));
-    let kept = |list: &[String], other: &[String]| -> Vec<String> {
-        list.iter().filter(|name| other.contains(name)).cloned().collect()
-    };
-    if kept(&before, &now) != kept(&now, &before) {
-        changes.tell(
-            Class::Loosens,
-            "rings",
-            "in another order: a machine is in the first ring that names it",
-        );
+    ordered(old, new, changes);
+}
+
+/// A machine is in the first ring that names it. One that stands before a stricter ring for the first time takes
+/// machines from it: they lose protection although neither ring has changed.
+fn ordered(old: &PolicyDocument, new: &PolicyDocument, changes: &mut Changes) {
+    let at = |name: &str| old.ring.iter().position(|ring| ring.name == name);
+    let mode = |ring: &Ring| ring.mode.unwrap_or(new.policy.mode);
+    let mut takes = false;
+    for (place, later) in new.ring.iter().enumerate() {
+        let Some(was) = at(&later.name) else { continue };
+        for earlier in &new.ring[..place] {
+            if mode(earlier) < mode(later) && at(&earlier.name).is_none_or(|before| before > was) {
+                takes = true;
+                let what = format!(
+                    "stands before the ring {}: machines of both are in mode {} instead of {}",
+                    later.name,
+                    words::mode(mode(earlier)),
+                    words::mode(mode(later))
+                );
+                changes.tell_for_two(&format!("ring {}", earlier.name), what);
+            }
+        }
+    }
+    let kept: Vec<usize> = new.ring.iter().filter_map(|ring| at(&ring.name)).collect();
+    if !takes && !kept.is_sorted() {
+        // Rules may name rings, so neither direction is certain.
+        let what = "in another order: a machine is in the first ring that names it";
+        changes.tell(Class::Loosens, "rings", what);
     }
 }
 

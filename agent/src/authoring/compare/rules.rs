@@ -21,9 +21,10 @@ pub(super) fn compare(old: &[Rule], new: &[Rule], changes: &mut Changes) {
         {
             changes.tell(Class::Neutral, &place, format!("was called {}", before.id));
         } else if matches!(rule.identity, IdentityMatcher::Any {}) {
-            changes.tell_grave(&place, "new: admits anything");
+            changes.tell_grave(&place, format!("new: admits anything{}", brings(rule)));
         } else {
-            changes.tell(Class::Loosens, &place, format!("new: admits {}", words::identity(&rule.identity)));
+            let what = format!("new: admits {}{}", words::identity(&rule.identity), brings(rule));
+            changes.tell(Class::Loosens, &place, what);
         }
     }
     for rule in old.iter().filter(|r| by_id(new, &r.id).is_none()) {
@@ -35,6 +36,23 @@ pub(super) fn compare(old: &[Rule], new: &[Rule], changes: &mut Changes) {
     }
 }
 
+/// What a new rule says besides its identity: variables, wrappers and arguments may weigh more than the package.
+fn brings(rule: &Rule) -> String {
+    let mut said = serde_json::to_value(rule).unwrap_or_default();
+    if let Some(members) = said.as_object_mut() {
+        members.retain(|name, _| name == "id" || name == "identity");
+    }
+    let Ok(bare) = serde_json::from_value::<Rule>(said) else {
+        return "; with conditions that this version cannot put into words".to_owned();
+    };
+    let mut told = Changes::default();
+    let field = &mut Field { changes: &mut told, place: String::new() };
+    conditions(&bare, rule, field);
+    restrictions(&bare, rule, field);
+    tools(&bare, rule, field);
+    told.0.into_iter().map(|change| format!("; {}", change.what)).collect()
+}
+
 fn one(old: &Rule, new: &Rule, field: &mut Field<'_>) {
     if old == new {
         return;
@@ -44,9 +62,7 @@ fn one(old: &Rule, new: &Rule, field: &mut Field<'_>) {
     restrictions(old, new, field);
     remediation(old, new, field);
     about(old, new, field);
-    if field.told().next().is_none() {
-        field.tell(Class::Loosens, "changed in something that this version cannot put into words");
-    }
+    field.nothing_unseen(false);
 }
 
 fn identity(old: &Rule, new: &Rule, field: &mut Field<'_>) {

@@ -32,7 +32,7 @@ const FULL: &str = r#"{
         "deny": [{"id": "d", "identity": {"npm": {"package": "bad", "versions": "*"}}, "reason": "r", "ticket": "t",
             "owner": "o", "alternatives": ["r"], "contact": "c"}],
         "exception": [{"id": "e", "fingerprint": "sha256:00", "description": "d", "owner": "o", "ticket": "t",
-            "expires": "2027-01-01T00:00:00Z", "users": ["u"], "devices": ["d"]}],
+            "expires": "2027-01-01T00:00:00Z", "directory": "~/src/p", "users": ["u"], "devices": ["d"]}],
         "ring": [{"name": "early", "percent": 5, "devices": ["d"], "users": ["u"], "groups": ["g"], "mode": "enforce"}]
 }"#;
 
@@ -302,5 +302,81 @@ fn machines_that_move_to_a_weaker_mode_by_a_ring_need_two_people() {
         let back = compare(new, old);
         let is_swap = !new.ring.is_empty() && new.ring[0].users == ["other"];
         assert!(is_swap || back.iter().all(|change| !change.second_approval), "{back:?}");
+    }
+}
+
+fn rings(of: Value) -> PolicyDocument {
+    let mut document_ = full();
+    document_["policy"]["mode"] = json!("warn");
+    document_["ring"] = of;
+    document(&document_)
+}
+
+#[test]
+fn a_ring_that_comes_to_stand_before_a_stricter_one_needs_two_people() {
+    let strict = json!({"name": "strict", "percent": 10, "mode": "enforce"});
+    let lax = json!({"name": "lax", "percent": 50, "mode": "observe"});
+    let plain = json!({"name": "plain", "percent": 50});
+    let two = |old: Value, new: Value| {
+        compare(&rings(old), &rings(new)).into_iter().any(|change| {
+            change.class == Class::Loosens && change.second_approval && change.what.contains("stands before")
+        })
+    };
+    assert!(two(json!([strict, lax]), json!([lax, strict])));
+    assert!(
+        two(json!([strict]), json!([plain, strict])),
+        "a new ring in the policy's own mode takes them too"
+    );
+    assert!(!two(json!([lax, strict]), json!([strict, lax])));
+    assert!(!two(json!([lax, strict]), json!([lax, strict])));
+    assert!(
+        !two(json!([plain]), json!([plain, strict])),
+        "before, its machines were in the policy's own mode"
+    );
+}
+
+#[test]
+fn a_new_rule_is_told_with_what_it_brings() {
+    let told = changes(|d| {
+        let rule = json!({"id": "n", "identity": {"npm": {"package": "q", "versions": "1.0.0"}},
+            "env": {"NODE_OPTIONS": "*"}, "wrappers": ["sh"], "args": {"positional": ["..."]}, "members": ["envFile"],
+            "clients": ["cursor"], "tools": {"read": ["all"]}});
+        d["rule"].as_array_mut().unwrap().push(rule);
+    });
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    insta::assert_snapshot!(told.what, @r#"new: admits npm q 1.0.0; wrappers: also "sh"; args.positional: "..." instead of none; env: NODE_OPTIONS = "*" may be there; members: also "envFile"; clients: only "cursor"; tools.read: also "all""#);
+}
+
+#[test]
+fn the_directory_of_an_exception_is_compared_beside_whatever_else_changes() {
+    for directory in [json!("~/src/evil"), Value::Null] {
+        let told = changes(|d| {
+            d["exception"][0]["ticket"] = json!("t2");
+            d["exception"][0]["directory"] = directory;
+        });
+        let grave = told.iter().find(|change| change.what.contains("~/src/p")).unwrap();
+        assert!(grave.class == Class::Loosens && grave.second_approval, "{told:?}");
+    }
+}
+
+/// A member that is added to the schema and not to the comparison fails here: each one is changed beside another change.
+#[test]
+fn no_member_of_any_item_changes_unseen_beside_another_change() {
+    for (list, beside) in [("deny", "reason"), ("exception", "ticket"), ("rule", "owner")] {
+        let members: Vec<String> = full()[list][0].as_object().unwrap().keys().cloned().collect();
+        for member in members.iter().filter(|member| !["id", beside].contains(&member.as_str())) {
+            let said = |with: bool| {
+                let mut other = full();
+                other[list][0][beside] = json!("another");
+                if with {
+                    other[list][0].as_object_mut().unwrap().remove(member);
+                }
+                let other: Option<PolicyDocument> = serde_json::from_value(other).ok();
+                other.map(|other| compare(&document(&full()), &other).len())
+            };
+            if let Some(both) = said(true) {
+                assert!(both > said(false).unwrap(), "{list}.{member} is not compared");
+            }
+        }
     }
 }

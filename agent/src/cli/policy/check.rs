@@ -96,12 +96,12 @@ fn root(source: &Source) -> anyhow::Result<Option<Root>> {
 
 /// The documents that end: the newest policy that was signed in the repository, and what is published.
 fn ends(source: &Source, root: Option<&Root>, site: Option<&std::path::Path>) -> anyhow::Result<Vec<Ends>> {
-    let mut all: Vec<Ends> =
-        ends::signed(&Repository::around(&source.path)?.signed()?)?.into_iter().collect();
+    let signed = Repository::around(&source.path)?.signed()?;
+    let mut all: Vec<Ends> = ends::signed(&signed)?.into_iter().collect();
     if let Some(site) = site {
         let root =
             root.context("--site is verified by the roots in trust/, and there are none beside the policy")?;
-        all.extend(ends::published(&Folder::at(site)?, root)?);
+        all.extend(ends::published(&Folder::at(site)?, root, &signed)?);
     }
     Ok(all)
 }

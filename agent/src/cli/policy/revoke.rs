@@ -1,7 +1,7 @@
 //! `policy revoke`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use mcpolicy_platform::environment::Environment;
@@ -9,6 +9,7 @@ use mcpolicy_schema::revocations::Revoked;
 
 use super::common::{self, Clock, Signing};
 use crate::authoring::folder::Folder;
+use crate::authoring::repository::Repository;
 use crate::authoring::revoke::{self, Change};
 use crate::authoring::words::counted;
 use crate::cli::exit;
@@ -68,6 +69,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
 
+    /// The repository, which remembers the new head [default: the working directory, if it is one]
+    #[arg(long, value_name = "DIR")]
+    repository: Option<PathBuf>,
+
     /// How long the list can be taken as new
     #[arg(long, value_name = "TIME", default_value = "180d", value_parser = common::lifetime)]
     expires_in: SignedDuration,
@@ -88,6 +93,21 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Where heads are remembered: in the repository that is named, or in the working directory if that is one.
+    fn records(&self) -> anyhow::Result<Option<Folder>> {
+        let repository = match &self.repository {
+            Some(path) => Repository::at(path)?,
+            None => Repository::at(Path::new("."))?,
+        };
+        let is_one = repository.policy().is_file();
+        anyhow::ensure!(
+            is_one || self.repository.is_none(),
+            "{} has no policy.toml; name the repository of the policy",
+            repository.path.display()
+        );
+        is_one.then(|| repository.signed()).transpose()
+    }
+
     fn change(&self) -> anyhow::Result<Change> {
         if let Some(id) = &self.lift {
             return Ok(Change::Lift(id.clone()));
@@ -117,9 +137,11 @@ impl Options {
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let to = Folder::at(&options.to)?;
     let root = to.newest_root()?;
+    let records = options.records()?;
     let revised = revoke::revise(&revoke::Order {
         to: &to,
         root: &root,
+        records: records.as_ref(),
         change: options.change()?,
         ticket: options.ticket.clone(),
         signers: &options.signing.signers(environment)?,
@@ -141,7 +163,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         counted(revised.list.len(), "line", "lines"),
         options.to.display()
     );
-    if let Some(warning) = &revised.warning {
+    for warning in revised.warning.iter().chain(&revised.unrecorded) {
         common::note(&format!("warning: {warning}"));
     }
     let next = match (&revised.warning, &revised.id) {
