@@ -56,7 +56,12 @@ impl Site {
     pub(crate) fn run(&self, command: &[&str]) -> Output {
         let (root, state) = (self.machine.root(), self.folder("state"));
         let place = ["--root", root.to_str().unwrap(), "--state", state.to_str().unwrap()];
-        let arguments = [command, &place].concat();
+        let mut arguments = [command, &place].concat();
+        // what acts remembers the time: after the real one, that of these policies would count as set back
+        let now = self.now();
+        if command.starts_with(&["quarantine", "restore"]) && !command.contains(&"--now") {
+            arguments.extend(["--now", &now]);
+        }
         let Some(uid) = self.run_by.map(|uid| uid.to_string()) else { return self.machine.run(&arguments) };
         own(self.run_by.unwrap(), &root);
         let become_user = ["--reuid", &uid, "--regid", &uid, "--clear-groups", crate::BINARY];

@@ -275,11 +275,48 @@ fn a_pass_with_a_clock_that_is_months_ahead_lets_go_of_no_original_and_no_record
     let ahead = site
         .run(&[&["enforce", "--once", "--json", "--now", "2028-01-01T00:00:00Z"], &policy_of[..]].concat());
     let said = report_of(&ahead);
-    assert_eq!(said["policy"]["staleness"], "expired", "{said}");
+    assert_eq!(said["policy"]["staleness"], "stale", "{said}");
+    assert!(said["notices"].to_string().contains("leapt ahead"), "{said}");
     assert!(records() >= before);
     site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("bad")])));
     site.enforce();
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
+
+/// A deadline that has passed has passed, whatever the clock says afterwards.
+#[test]
+fn a_clock_that_is_set_back_brings_nothing_to_life_that_has_ended() {
+    let Some(mut site) = site() else { return };
+    let mut good = rule("@acme/good");
+    good["remediation"] = json!({"what": "rotate the key", "deadline": "2026-11-02"});
+    site.publish(&policy(&json!({}), &json!([good])));
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good"]));
+    let (published, root) = (site.folder("published"), site.folder("published/root.1.json"));
+    let policy_of = ["--policy", published.to_str().unwrap(), "--trust-root", root.to_str().unwrap()];
+    let at = |now: &str| {
+        report_of(&site.run(&[&["enforce", "--once", "--json", "--now", now], &policy_of[..]].concat()))
+    };
+    at(&site.now());
+    assert_eq!(names(&file), ["good"]);
+    let said = at("2026-11-03T06:00:00Z");
+    assert_eq!(names(&file), Vec::<String>::new(), "{said}");
+    put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good"]));
+    let said = at(&site.now());
+    assert_eq!(names(&file), Vec::<String>::new(), "{said}");
+    assert!(said["notices"].to_string().contains("before a time that has passed"), "{said}");
+    let log = site.run(&["log", "--json"]).stdout;
+    assert!(String::from_utf8_lossy(&log).contains("clock-rollback"));
+}
+
+/// The account of Ann with another number and a new home, in which there is one file without servers.
+fn made_anew(site: &Site, (before, now): (u32, u32)) {
+    let (users, home) = (site.machine.root().join("etc/passwd"), home(site, "ann"));
+    let text = fs::read_to_string(&users).unwrap();
+    fs::write(&users, text.replace(&format!("{before}:{before}"), &format!("{now}:{now}"))).unwrap();
+    fs::remove_dir_all(&home).unwrap();
+    fs::create_dir(&home).unwrap();
+    crate::users::give(&home, now);
+    put(site, ("ann", now), ".cursor/mcp.json", r#"{"mcpServers":{}}"#);
 }
 
 /// A name and a home that are given to another person, who has another id.
@@ -290,29 +327,34 @@ fn an_account_that_was_made_anew_gets_nothing_that_was_taken_from_the_one_before
         r#"{"mcpServers":{"bad":{"command":"npx","args":["bad@1.0.0"],"env":{"KEY":"of-the-first-ann"}}}}"#;
     let file = put(&site, ("ann", ANN), ".cursor/mcp.json", text);
     site.enforce();
-    let (root, second) = (site.machine.root(), 7055);
-    let users = fs::read_to_string(root.join("etc/passwd")).unwrap();
-    fs::write(root.join("etc/passwd"), users.replace("2001:2001", "7055:7055")).unwrap();
-    fs::remove_dir_all(home(&site, "ann")).unwrap();
-    fs::create_dir(home(&site, "ann")).unwrap();
-    crate::users::give(&home(&site, "ann"), second);
-    put(&site, ("ann", second), ".cursor/mcp.json", r#"{"mcpServers":{}}"#);
-    let mut bad = rule("bad");
-    bad["env"] = json!({"KEY": "*"});
+    let bad = json!({"id": "bad", "identity": {"npm": {"package": "bad", "versions": "1.0.0"}}, "env": {"KEY": "*"}});
+    made_anew(&site, (ANN, 7055));
     site.publish(&policy(&json!({}), &json!([rule("@acme/good"), bad])));
     let pass = site.enforce();
     assert_eq!(fs::read_to_string(&file).unwrap(), r#"{"mcpServers":{}}"#, "{pass}");
-    let users = fs::read_to_string(root.join("etc/passwd")).unwrap();
-    fs::write(root.join("etc/passwd"), users.replace("7055:7055", "2001:2001")).unwrap();
-    fs::remove_dir_all(home(&site, "ann")).unwrap();
-    fs::create_dir(home(&site, "ann")).unwrap();
-    crate::users::give(&home(&site, "ann"), ANN);
-    put(&site, ("ann", ANN), ".cursor/mcp.json", r#"{"mcpServers":{}}"#);
-    let mut bad = rule("bad");
-    bad["env"] = json!({"KEY": "*"});
+    made_anew(&site, (7055, ANN));
     site.publish(&policy(&json!({}), &json!([rule("@acme/good"), bad, rule("another")])));
     let pass = site.enforce();
     assert_eq!(names(&file), ["bad"], "the first gets it: {pass}");
+}
+
+/// What a changed entry is put back to holds the secrets of whoever wrote it.
+#[test]
+fn a_changed_entry_of_an_account_made_anew_is_not_put_back_to_that_of_the_one_before() {
+    let Some(mut site) = site() else { return };
+    let one = json!({"id": "good", "identity": {"npm": {"package": "good", "versions": "1.0.0"}}, "env": {"KEY": "*"}});
+    site.publish(&policy(&json!({}), &json!([one])));
+    let server = |version: &str| {
+        let env = r#""env":{"KEY":"of-the-first-ann"}"#;
+        format!(r#"{{"mcpServers":{{"a":{{"command":"npx","args":["good@{version}"],{env}}}}}}}"#)
+    };
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &server("1.0.0"));
+    site.enforce();
+    made_anew(&site, (ANN, 7055));
+    put(&site, ("ann", 7055), ".cursor/mcp.json", &server("6.6.6").replace("of-the-first-ann", ""));
+    let pass = site.enforce();
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("of-the-first-ann") && !text.contains("6.6.6"), "{text}: {pass}");
 }
 
 /// A torn block of the disk: nothing of it stops a pass, and none is passed over.

@@ -14,6 +14,7 @@ pub mod processes;
 pub mod protected;
 pub mod secure_fs;
 pub mod sockets;
+pub mod uptime;
 pub mod users;
 
 pub use environment::Environment;

@@ -8,9 +8,10 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 use mcpolicy_platform::environment::Environment;
-use mcpolicy_platform::{paths, privileges, users};
+use mcpolicy_platform::{paths, privileges, uptime, users};
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::trust::{Reading, Uptime};
 
 use crate::enforce::pass::Setting;
 use crate::enforce::places::{Places, StateLock, inside};
@@ -69,6 +70,12 @@ impl Which {
     /// The time to judge by.
     pub(super) fn now(&self) -> Timestamp {
         self.now.unwrap_or_else(now)
+    }
+
+    /// What the clocks say. A time that was given goes with no other clock.
+    pub(super) fn reading(&self) -> Reading {
+        let uptime = uptime::read().filter(|_| self.now.is_none());
+        Reading { wall: self.now(), uptime: uptime.map(|(boot, seconds)| Uptime { boot, seconds }) }
     }
 }
 
@@ -191,9 +198,10 @@ impl Agent {
     }
 
     /// What a pass stands on.
-    pub(super) fn setting<'a>(&'a self, now: Timestamp, redactor: &'a Redactor) -> Setting<'a> {
+    pub(super) fn setting<'a>(&'a self, reading: Reading, redactor: &'a Redactor) -> Setting<'a> {
         let device = self.settings.device.id.clone();
-        Setting { settings: &self.settings, state: self.state.clone(), device, now, redactor }
+        let Reading { wall, uptime } = reading;
+        Setting { settings: &self.settings, state: self.state.clone(), device, now: wall, uptime, redactor }
     }
 
     /// Lowers the mode's ceiling, never raises it.

@@ -73,7 +73,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;
-    let setting = agent.setting(options.which.now(), &redactor);
+    let setting = agent.setting(options.which.reading(), &redactor);
     let homes = agent::homes(&ground, &redactor);
     let on = On { ground: &ground, homes: &homes };
     let passed = agent::with_bounds(|bounds| pass::pass(&setting, on, bounds))?;

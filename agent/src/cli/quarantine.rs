@@ -228,7 +228,7 @@ fn restore(Restore { one: options, which }: &Restore, environment: &Environment)
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;
-    let setting = agent.setting(which.now(), &redactor);
+    let setting = agent.setting(which.reading(), &redactor);
     let homes = agent::homes(&ground, &redactor);
     let on = On { ground: &ground, homes: &homes };
     let (mut restored, notices) =

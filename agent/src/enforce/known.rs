@@ -53,12 +53,14 @@ impl<'k, 'h> Knowledge<'k, 'h> {
     ) -> Self {
         let mut books = BTreeMap::new();
         for (at, home) in ground.homes.iter().enumerate() {
-            let book = Book::load(vault, &home.user).unwrap_or_else(|error| {
+            // attack: an account of a name that was another's would get that one's secrets by a revert
+            let whose = home.uid.map_or_else(|| home.user.clone(), |uid| format!("{} {uid}", home.user));
+            let book = Book::load(vault, &whose).unwrap_or_else(|error| {
                 notices.push(format!(
                     "what was last allowed in {} is lost, changed entries are quarantined instead: {error}",
                     home.layout.home.display()
                 ));
-                Book::new(&home.user)
+                Book::new(&whose)
             });
             books.insert(at, book);
         }

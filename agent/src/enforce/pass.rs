@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_platform::users;
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::redact::Redactor;
-use mcpolicy_schema::trust::{Demands, Trust};
+use mcpolicy_schema::trust::{ClockEvent, Demands, Reading, Time, Trust, Uptime};
 
 use super::act::{ActError, Acted, Hands};
 use super::activation::Activation;
@@ -56,8 +56,18 @@ pub struct Setting<'a> {
     pub device: String,
     /// The time.
     pub now: Timestamp,
+    /// The clock since boot, where there is one: it tells how much time has passed under a wall clock that was set back.
+    pub uptime: Option<Uptime>,
     /// For whatever is written down.
     pub redactor: &'a Redactor,
+}
+
+impl<'a> Setting<'a> {
+    /// The same at another time: what is judged and kept goes by the time that is believed.
+    fn at(&self, now: Timestamp) -> Setting<'a> {
+        let (state, device, uptime) = (self.state.clone(), self.device.clone(), self.uptime.clone());
+        Setting { settings: self.settings, state, device, now, uptime, redactor: self.redactor }
+    }
 }
 
 /// What a pass works on.
@@ -148,10 +158,12 @@ fn pass_opened(
 ) -> anyhow::Result<Passed> {
     let On { ground, homes } = on;
     finish_broken(setting, on, opened)?;
-    let trust = bring(setting, opened)?;
-    let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
+    let (trust, time) = bring(setting, opened)?;
+    let setting = &setting.at(time.judging);
+    let newest = InForce::of_trust(&trust, time).with_context(|| nothing_accepted(&opened.notices))?;
     let (mut outcome, asked) = scan(setting, on, bounds);
     let before = opened.remembered.clone();
+    opened.remembered.know_accounts(ground);
     opened.remembered.begin(ground, &outcome, &|at| homes.has_stumbled(at));
     let (in_force, mode) = choose(setting, on, &trust, newest, &mut outcome, opened)?;
     let due = due_after_grace(setting, on, &in_force, &mut outcome, &opened.remembered);
@@ -370,8 +382,9 @@ fn restore_opened(
 ) -> anyhow::Result<Restored> {
     let On { ground, homes } = on;
     finish_broken(setting, on, opened)?;
-    let trust = bring(setting, opened)?;
-    let newest = InForce::of_trust(&trust, setting.now).with_context(|| nothing_accepted(&opened.notices))?;
+    let (trust, time) = bring(setting, opened)?;
+    let setting = &setting.at(time.judging);
+    let newest = InForce::of_trust(&trust, time).with_context(|| nothing_accepted(&opened.notices))?;
     let in_force = would_act(setting, on, bounds, newest, opened)?;
     let mut judge = Judge::new(ground, homes, terms(setting, &in_force, &opened.remembered));
     let vault_folder = setting.state.join("vault");
@@ -512,8 +525,9 @@ fn finish_broken(setting: &Setting<'_>, on: On<'_, '_>, opened: &mut Opened) -> 
     Ok(())
 }
 
-/// Loads what was in force and takes up what is newer. What is refused changes nothing and is told.
-fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<Trust> {
+/// Loads what was in force and takes up what is newer, at the time that is believed. What is refused changes nothing and
+/// is told.
+fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<(Trust, Time)> {
     let source = &setting.settings.policy;
     let root = source.trust_root.as_ref().context(
         "no trust root: name the root document that this machine trusts as `policy.trust_root`, or by --trust-root",
@@ -539,10 +553,14 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<Trust> {
     }
     let demands = Demands { min_policy: source.min_sequence, ..Demands::default() };
     let mut trust = loaded.trust.demanding(demands);
+    let known = trust.state().clock.floor();
+    let reading = Reading { wall: setting.now, uptime: setting.uptime.clone() };
+    let time = trust.read_clock(reading.clone());
+    tell_clock(setting, time, opened)?;
     if let Some(folder) = &source.dir {
         match policy_store::read(folder) {
             Ok(documents) => {
-                let update = trust.update(&documents, setting.now);
+                let update = trust.update(&documents, time);
                 notices.extend(
                     update
                         .refusals
@@ -568,7 +586,40 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<Trust> {
     }
     opened.policy_waits |= !notices.is_empty();
     opened.notices.extend(notices);
-    Ok(trust)
+    let time = trust.read_clock(reading);
+    // attack: a clock that is set back brings exceptions, grace and deadlines to life that have ended
+    if trust.state().clock.floor().duration_since(known) >= KNOWN_TIME {
+        store.save(&trust)?;
+    }
+    Ok((trust, time))
+}
+
+/// Time that passes before it is worth writing down: a clock that is set back by less gains nothing.
+const KNOWN_TIME: SignedDuration = SignedDuration::from_mins(5);
+
+/// Tells what is wrong with the wall clock.
+fn tell_clock(setting: &Setting<'_>, time: Time, opened: &mut Opened) -> anyhow::Result<()> {
+    let (code, notice) = match time.event {
+        None => return Ok(()),
+        Some(ClockEvent::ClockRollback) => (
+            "clock-rollback",
+            format!(
+                "the clock of this machine says {}, which is before a time that has passed: {} counts, so that nothing that \
+                 ended begins anew; set the clock",
+                time.wall, time.judging
+            ),
+        ),
+        Some(ClockEvent::ClockJump) => (
+            "clock-jump",
+            format!(
+                "the clock of this machine leapt ahead to {}: exceptions end by it, documents are judged by {}; set the clock",
+                time.wall, time.verifying
+            ),
+        ),
+    };
+    opened.journal.append(setting.now, What::Event(Event::new(code, &notice)))?;
+    opened.notices.push(notice);
+    Ok(())
 }
 
 fn is_done(end: End) -> bool {

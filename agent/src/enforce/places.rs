@@ -75,8 +75,11 @@ impl StateLock {
     /// The system refuses.
     pub fn take(state: &Path) -> io::Result<Option<Self>> {
         durable::make_private_directory(state)?;
+        // attack: a packager's folder of mode 755, whose lock any user may hold for ever
+        durable::keep_private(state)?;
         let path = state.join("lock");
-        let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        durable::keep_private(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -97,6 +100,17 @@ mod tests {
         assert!(StateLock::take(folder.path()).unwrap().is_none());
         drop(held);
         assert!(StateLock::take(folder.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_state_folder_that_others_may_enter_is_closed_before_it_is_used() {
+        let folder = mcpolicy_tests::private::private_folder();
+        let state = folder.path().to_owned();
+        std::fs::write(state.join("lock"), "").unwrap();
+        mcpolicy_tests::private::set_mode(&state, 0o755);
+        mcpolicy_tests::private::set_mode(&state.join("lock"), 0o644);
+        let held = StateLock::take(&state).unwrap();
+        assert!(held.is_some() && durable::is_private(&state) && durable::is_private(&state.join("lock")));
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub struct Remembered {
     pub allowed: ByUser,
     /// Users of whom that has been noted; what comes later was not there first.
     begun: BTreeSet<String>,
+    /// The number of each user's account when it was last seen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    accounts: BTreeMap<String, u32>,
     /// How many passes in a row gave no answer about a user's home.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unanswered: BTreeMap<String, u64>,
@@ -78,6 +81,20 @@ impl Remembered {
             return Ok(());
         }
         durable::replace(path, &serde_json::to_vec(self)?)
+    }
+
+    /// Forgets what it knows of names that another account has now: nothing of the one before is the new user's.
+    pub fn know_accounts(&mut self, ground: &Ground) {
+        for home in &ground.homes {
+            let Some(uid) = home.uid else { continue };
+            let user = &home.user;
+            if self.accounts.insert(user.clone(), uid).is_some_and(|before| before != uid) {
+                self.first_seen.remove(user);
+                self.allowed.remove(user);
+                self.begun.remove(user);
+                self.unanswered.remove(user);
+            }
+        }
     }
 
     /// Takes note of what the first look into each home finds; nothing at any later one. A home that gave no answer, or is

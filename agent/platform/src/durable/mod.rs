@@ -72,6 +72,25 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Takes from everybody but its owner what a folder or file that is ours lets them do. A link is not followed.
+///
+/// # Errors
+/// The system refuses, or it is another user's.
+pub fn keep_private(path: &Path) -> io::Result<()> {
+    if is_private(path) {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let mode = file.metadata()?.permissions().mode();
+        file.set_permissions(std::fs::Permissions::from_mode(mode & 0o7700))?;
+    }
+    Ok(())
+}
+
 /// Whether nobody but its owner may do anything with what stands at a path; a link is not followed. On Windows, where a
 /// folder hands its access list down, whether it is there at all.
 pub fn is_private(path: &Path) -> bool {

@@ -49,8 +49,9 @@ fn guarded(
     };
     // the revocations are the newest in any case
     let old = InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest.clone() };
-    let by_old = targets(setting, on, &old, outcome, &opened.remembered);
-    let by_new = targets(setting, on, &newest, outcome, &opened.remembered);
+    let trial = Trial { setting, on, remembered: &opened.remembered };
+    let by_old = trial.targets(&old, outcome, None);
+    let by_new = trial.targets(&newest, outcome, None);
     let removals = removals(on.ground, outcome, &by_old, &by_new);
     let limits = &newest.policy.document().policy;
     let Some(held) = opened.activation.consider(&as_acting(&newest), limits, &removals)? else {
@@ -110,17 +111,6 @@ fn activate(
     Ok(())
 }
 
-/// The entries that a pass under a policy would act on.
-fn targets(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    in_force: &InForce,
-    outcome: &mut Outcome,
-    remembered: &Remembered,
-) -> BTreeSet<usize> {
-    targets_in(setting, on, in_force, outcome, remembered, &|ring| mode_of(setting, in_force, ring))
-}
-
 /// What hold mode would act on if its grace were over; nothing if it is, or if there is none.
 pub(super) fn due_after_grace(
     setting: &Setting<'_>,
@@ -134,32 +124,37 @@ pub(super) fn due_after_grace(
     }
     let mut nothing_seen = remembered.clone();
     nothing_seen.first_seen.clear();
-    targets_in(setting, on, in_force, outcome, &nothing_seen, &|_| Mode::Enforce)
+    let trial = Trial { setting, on, remembered: &nothing_seen };
+    trial.targets(in_force, outcome, Some(Mode::Enforce))
 }
 
-/// The same in another mode than the one that holds.
-fn targets_in(
-    setting: &Setting<'_>,
-    on: On<'_, '_>,
-    in_force: &InForce,
-    outcome: &mut Outcome,
-    remembered: &Remembered,
-    mode: &dyn Fn(Option<&str>) -> Mode,
-) -> BTreeSet<usize> {
-    let mut judge = Judge::new(on.ground, on.homes, terms(setting, in_force, remembered));
-    let findings: Vec<usize> = outcome.entries.iter().map(|item| item.findings.len()).collect();
-    let gaps = outcome.gaps.clone();
-    judge.judge(outcome);
-    let mode = mode(judge.ring());
-    let is_outside = |source: &Source| known::is_outside(on.ground, source);
-    let known = Known { is_outside: &is_outside, ..Known::NOTHING };
-    let plan = plan::plan_knowing(outcome, in_force.policy.document(), mode, known);
-    // only a trial: what it found is not told
-    for (item, count) in outcome.entries.iter_mut().zip(findings) {
-        item.findings.truncate(count);
+/// A pass that is only thought of.
+#[derive(Clone, Copy)]
+struct Trial<'t, 'h> {
+    setting: &'t Setting<'t>,
+    on: On<'t, 'h>,
+    remembered: &'t Remembered,
+}
+
+impl Trial<'_, '_> {
+    /// The entries that it would act on under a policy, in a mode or in the one that holds under the policy.
+    fn targets(self, in_force: &InForce, outcome: &mut Outcome, mode: Option<Mode>) -> BTreeSet<usize> {
+        let Self { setting, on, remembered } = self;
+        let mut judge = Judge::new(on.ground, on.homes, terms(setting, in_force, remembered));
+        let findings: Vec<usize> = outcome.entries.iter().map(|item| item.findings.len()).collect();
+        let gaps = outcome.gaps.clone();
+        judge.judge(outcome);
+        let mode = mode.unwrap_or_else(|| mode_of(setting, in_force, judge.ring()));
+        let is_outside = |source: &Source| known::is_outside(on.ground, source);
+        let known = Known { is_outside: &is_outside, ..Known::NOTHING };
+        let plan = plan::plan_knowing(outcome, in_force.policy.document(), mode, known);
+        // what it found is not told
+        for (item, count) in outcome.entries.iter_mut().zip(findings) {
+            item.findings.truncate(count);
+        }
+        outcome.gaps = gaps;
+        plan.files.iter().flat_map(|file| file.targets.iter().map(|target| target.entry)).collect()
     }
-    outcome.gaps = gaps;
-    plan.files.iter().flat_map(|file| file.targets.iter().map(|target| target.entry)).collect()
 }
 
 fn with_mode(
