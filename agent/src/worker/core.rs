@@ -478,6 +478,8 @@ fn clean(home: &HomeDir, broken: &Broken) -> bool {
     let Ok(temporary) = broken.temporary.parse::<TempName>() else { return false };
     let folder = broken.relative.parent().unwrap_or(Path::new(""));
     let beside = folder.join(temporary.as_str());
+    // what stays is looked at again at the next pass
+    let _ = home.remove_twin(&broken.relative, &temporary);
     // closed before anything is put back: an open file can have no lease against all
     let Ok((left, mode)) =
         home.open_file(&beside, MAX_BYTES).map(|file| (file.bytes().to_vec(), file.mode()))
