@@ -1,5 +1,6 @@
 //! A source and its bytes to entries, readers and findings. Pure: the same bytes give the same inventory.
 
+mod crowd;
 mod twofold;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -161,6 +162,12 @@ fn failed(state: State, code: FindingCode, message: String, position: Position) 
     FileInventory { state, entries: Vec::new(), findings, leads: Vec::new(), environment: Vec::new() }
 }
 
+/// A file for servers of which there are more than become entries.
+fn too_many(servers: usize) -> FileInventory {
+    let message = format!("it holds {servers} servers; at the most {} of a file are looked at", crowd::MOST);
+    failed(State::Unparseable, FindingCode::ConfigTooLarge, message, Position { line: 1, column: 1 })
+}
+
 /// A file that cannot be parsed; one with nothing in it is worth little attention.
 fn weighed(mut failed: FileInventory, is_blank: bool) -> FileInventory {
     if is_blank {
@@ -258,16 +265,31 @@ struct FileReader<'d> {
 struct Merged<'d> {
     found: Found<'d>,
     by: Vec<usize>,
+    /// It is a table, which stands for so many that cannot be told apart.
+    crowd: Option<usize>,
+}
+
+impl<'d> Merged<'d> {
+    fn of(found: Found<'d>) -> Self {
+        Self { found, by: Vec::new(), crowd: None }
+    }
 }
 
 impl<'d> FileReader<'d> {
     fn inventory(&self) -> FileInventory {
+        let merged = self.merged();
+        let is_state = self.source.readings.iter().any(|reading| reading.location.state);
+        if merged.len() > crowd::MOST && !is_state {
+            return too_many(merged.len());
+        }
+        let merged = crowd::thin(&self.parsed.root, merged);
         let refusals: Vec<_> = self.source.readings.iter().map(|r| refusal(r, self.parsed)).collect();
         let all_refuse = refusals.iter().all(Option::is_some);
         let mut findings = self.file_findings(refusals[0]);
         findings.extend(self.settings());
+        findings.extend(merged.iter().filter_map(|m| self.crowded(m)));
         let leads = self.leads();
-        let mut entries: Vec<Entry> = self.merged().iter().map(|m| self.entry(m, &refusals)).collect();
+        let mut entries: Vec<Entry> = merged.iter().map(|m| self.entry(m, &refusals)).collect();
         let mut state = if all_refuse { State::Refused } else { State::Read };
         if self.rewritten().is_some() {
             // attack: `m{env:NOPE}cp` is `mcp` to the client: what stands here is not what it reads
@@ -283,16 +305,41 @@ impl<'d> FileReader<'d> {
         for (at, reading) in self.source.readings.iter().enumerate() {
             for found in reading.adapter.servers(reading.location, self.parsed) {
                 let key = (found.span.start, found.key_path.clone());
-                merged.entry(key).or_insert_with(|| Merged { found, by: Vec::new() }).by.push(at);
+                merged.entry(key).or_insert_with(|| Merged::of(found)).by.push(at);
             }
         }
         let read: Vec<&str> =
             self.source.readings.iter().flat_map(|r| r.location.keys.iter().copied()).collect();
         for found in servers::under_unread_keys(&self.parsed.root, &read) {
             let key = (found.span.start, found.key_path.clone());
-            merged.entry(key).or_insert_with(|| Merged { found, by: Vec::new() });
+            merged.entry(key).or_insert_with(|| Merged::of(found));
         }
         merged.into_values().collect()
+    }
+
+    /// Tells of a table that stands for its servers.
+    fn crowded(&self, merged: &Merged<'_>) -> Option<FileFinding> {
+        let message = format!("{} servers stand here, and {}", merged.crowd?, contradiction::CROWDED);
+        let finding = Finding::new(FindingCode::ConfigTooLarge, message);
+        Some(FileFinding { finding, position: self.lines.position(merged.found.span.start as usize) })
+    }
+
+    /// A table that stands for its servers: live for whoever reads the file, and allowed by nothing but its very text.
+    fn crowd(&self, mut entry: Entry, merged: &Merged<'_>) -> Entry {
+        let by = merged.by.iter().map(|at| &self.source.readings[*at]);
+        entry.readers = by
+            .map(|reading| Reader {
+                client: reading.adapter.about().id,
+                setting: match reading.location.role {
+                    Role::ReadsIf(setting) => Some(setting),
+                    Role::Own | Role::Reads => None,
+                },
+            })
+            .collect();
+        let text = self.text.get(merged.found.span.range()).unwrap_or_default();
+        entry.declared_type = Some(format!("sha256 {}", crate::vault::digest_of(text.as_bytes())));
+        entry.malformed = Some(contradiction::CROWDED);
+        entry
     }
 
     fn entry(&self, merged: &Merged<'_>, refusals: &[Option<&'static str>]) -> Entry {
@@ -312,8 +359,16 @@ impl<'d> FileReader<'d> {
             format: format_of(self.source),
             lines: self.lines,
         };
-        let mut entry = normalise::entry(&merged.found, context);
+        let in_place_of_table = Node { value: Value::Null, span: merged.found.span };
+        let found = Found {
+            node: if merged.crowd.is_some() { &in_place_of_table } else { merged.found.node },
+            ..merged.found.clone()
+        };
+        let mut entry = normalise::entry(&found, context);
         entry.span = entry.span.start + self.skipped..entry.span.end + self.skipped;
+        if merged.crowd.is_some() {
+            return self.crowd(entry, merged);
+        }
         let mut is_off = true;
         for at in &merged.by {
             let reading = &self.source.readings[*at];

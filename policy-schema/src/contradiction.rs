@@ -34,6 +34,8 @@ pub const LINE_BREAKS: &str =
     "its file holds characters that end a line for some readers, and says something else to those";
 /// JavaScript makes one text of a list, and clients have taken it.
 pub const NOT_TEXT: &str = "a URL, directory, variable or header is not text";
+/// Half a million servers in one table: what is in it is not looked at one by one.
+pub const CROWDED: &str = "there are more servers in the file than can be told apart";
 
 const ALL: &[&str] = &[
     TWICE,
@@ -51,6 +53,7 @@ const ALL: &[&str] = &[
     DEEP,
     NOT_TEXT,
     LINE_BREAKS,
+    CROWDED,
 ];
 
 /// The contradiction that a text of a report tells.

@@ -13,7 +13,7 @@ fn servers(servers: &Value) -> String {
 
 impl Site {
     /// Restores an item by the flags of a pass alone.
-    fn restore(&self, id: &str) -> (Option<i32>, Value) {
+    pub(crate) fn restore(&self, id: &str) -> (Option<i32>, Value) {
         let (published, now) = (self.folder("published"), self.now());
         let root = published.join("root.1.json");
         let flags = ["--policy", published.to_str().unwrap(), "--trust-root", root.to_str().unwrap()];

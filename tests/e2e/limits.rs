@@ -125,6 +125,94 @@ fn more_servers_than_can_be_told_apart_are_taken_out_of_the_state_of_claude_in_p
 }
 
 #[test]
+fn what_was_taken_out_in_parts_comes_back_whole() {
+    let Some(mut site) = site() else { return };
+    let entry = |n: usize| format!("\"s{n}\":{{\"command\":\"x\"}}");
+    let good = |n: usize| format!("\"g{n}\":{{\"command\":\"npx\",\"args\":[\"@acme/good@1.0.0\"]}}");
+    let good = (0..14_000).map(good).collect::<Vec<_>>().join(",");
+    let bad = (0..6_002).map(entry).collect::<Vec<_>>().join(",");
+    let text = format!("{{\"mcpServers\":{{{good},{bad},{EVIL}}},\"numStartups\":7}}");
+    let state = put(&site, ("ann", ANN), ".claude.json", &text);
+    let passes = (1..5).find(|_| site.enforce_with(&[]).status.code() == Some(0));
+    assert!(passes.is_some());
+    assert_eq!(names(&state).len(), 14_000);
+    let items = |site: &Site| -> Vec<Value> {
+        let listed: Value =
+            serde_json::from_slice(&site.run(&["quarantine", "list", "--json"]).stdout).unwrap();
+        listed["items"].as_array().unwrap().clone()
+    };
+    let taken = items(&site);
+    assert!(taken.len() > 1, "in parts: {}", taken.len());
+    // the file has more than is told at once when the last of them comes
+    site.publish(&policy(&json!({ "default": "allow" }), &json!([rule("@acme/good")])));
+    let one = taken[0]["id"].as_str().unwrap();
+    let (code, by_hand) = site.restore(one);
+    assert_eq!((code, &by_hand["outcome"]), (Some(0), &json!("applied")));
+    // as far as the time of a home goes: the next pass goes on
+    let done = (0..5).any(|_| site.enforce_with(&[]).status.code() == Some(0));
+    assert!(done && items(&site).is_empty(), "{:?}", items(&site).len());
+    assert_eq!(names(&state).len(), 20_003);
+}
+
+/// The state of Claude Code with more servers than can be told apart: the tables of servers go, in one pass, and what
+/// else its client keeps there stays.
+fn crowds_go_from_the_state(crowded: &str, left: &str) {
+    let Some(site) = site() else { return };
+    let state = put(&site, ("ann", ANN), ".claude.json", crowded);
+    let bob = put(&site, ("bob", BOB), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let output = site.enforce_with(&[]);
+    let said = report_of(&output);
+    assert!(fs::read_to_string(&state).unwrap() == left, "{said}");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(names(&bob), ["good"]);
+    let listed: Value = serde_json::from_slice(&site.run(&["quarantine", "list", "--json"]).stdout).unwrap();
+    let mut items = listed["items"].as_array().unwrap().iter();
+    let item = items.find(|item| item["user"] == "ann").unwrap_or_else(|| panic!("{listed}"));
+    let log = site.run(&["log", "--user", "ann", "--json"]);
+    assert!(String::from_utf8_lossy(&log.stdout).contains("more servers"), "it is told why");
+    // no policy allows what it cannot look at
+    let (code, back) = site.restore(item["id"].as_str().unwrap());
+    assert_eq!(code, Some(1), "{back}");
+    assert!(back.to_string().contains("more servers than can be told apart"), "{back}");
+    assert!(fs::read_to_string(&state).unwrap() == left);
+}
+
+/// How many of them: a test build is slow, `MCPOLICY_CROWD` makes it as many as the file can hold.
+#[allow(clippy::disallowed_methods, reason = "a test reads its own parameter")]
+fn crowd(of_a_test: usize) -> usize {
+    std::env::var("MCPOLICY_CROWD").map_or(of_a_test, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn a_crowd_of_servers_goes_from_the_state_of_claude_with_its_table() {
+    let entry = |n: usize| format!("\"e{n}\":{{\"command\":\"x\"}}");
+    let crowd = (0..crowd(60_000)).map(entry).collect::<Vec<_>>().join(",");
+    crowds_go_from_the_state(
+        &format!("{{\"hasCompletedOnboarding\":true,\"mcpServers\":{{{crowd},{EVIL}}},\"numStartups\":7}}"),
+        "{\"hasCompletedOnboarding\":true,\"numStartups\":7}",
+    );
+}
+
+#[test]
+fn a_crowd_of_members_that_are_no_servers_hides_none_in_the_state_of_claude() {
+    let crowd = (0..crowd(90_000)).map(|n| format!("\"{n:x}\":0")).collect::<Vec<_>>().join(",");
+    crowds_go_from_the_state(
+        &format!("{{\"hasCompletedOnboarding\":true,\"mcpServers\":{{{EVIL},{crowd}}},\"numStartups\":7}}"),
+        "{\"hasCompletedOnboarding\":true,\"numStartups\":7}",
+    );
+}
+
+#[test]
+fn a_crowd_of_projects_with_a_server_each_goes_from_the_state_of_claude() {
+    let project = |n: usize| format!("\"/p{n}\":{{\"mcpServers\":{{\"a\":{{\"command\":\"x\"}}}}}}");
+    let crowd = (0..crowd(50_000)).map(project).collect::<Vec<_>>().join(",");
+    crowds_go_from_the_state(
+        &format!("{{\"hasCompletedOnboarding\":true,\"mcpServers\":{{{EVIL}}},\"projects\":{{{crowd}}}}}"),
+        "{\"hasCompletedOnboarding\":true}",
+    );
+}
+
+#[test]
 fn a_damaged_original_holds_nothing_up_and_is_no_crash_of_a_policy() {
     let Some(mut site) = site() else { return };
     put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));

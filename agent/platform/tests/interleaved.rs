@@ -10,7 +10,8 @@ mod common;
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread::JoinHandle;
@@ -79,9 +80,11 @@ fn write_in_place_unseen(file: &Path) {
 const BEFORE: &[&str] =
     &["create-temp", "write-temp", "copy-metadata", "sync-temp", "take-lease", "compare", "exchange"];
 /// After it.
-const AFTER: &[&str] = &["verify", "unlink-displaced", "verify-unlinked", "sync-directory", "done"];
-/// Whoever opens the file to write it has to wait: in the last three, for reading as well.
-const LEASED: &[&str] = &["compare", "exchange", "verify", "unlink-displaced", "verify-unlinked"];
+const AFTER: &[&str] =
+    &["verify", "link-twin", "unlink-twin", "unlink-displaced", "verify-unlinked", "sync-directory", "done"];
+/// Whoever opens the file to write it has to wait: in the last five, for reading as well.
+const LEASED: &[&str] =
+    &["compare", "exchange", "verify", "link-twin", "unlink-twin", "unlink-displaced", "verify-unlinked"];
 
 #[test]
 fn the_steps_before_and_after_are_all_steps() {
@@ -515,6 +518,79 @@ fn a_write_into_our_file_while_his_goes_back_is_kept_beside() {
     assert_eq!(PathBuf::from("d").join(swept[0].name.as_str()), kept);
 }
 
+/// Holds the file as one does who has looked its name up and is stopped before he opens it; goes on after a time, and
+/// adds a line.
+fn stopped_before_he_opens_it(file: &Path, time: Duration) -> JoinHandle<()> {
+    let looked_up = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(file).unwrap();
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        let found = format!("/proc/self/fd/{}", looked_up.as_raw_fd());
+        OpenOptions::new().append(true).open(found).unwrap().write_all(HIS.as_bytes()).unwrap();
+    })
+}
+
+/// An edit that somebody crosses who is stopped for so long at its last look at the file that he had looked up.
+fn crossed_after(time: Duration) -> Outcome {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let (file, he) = (folder.at("d/a"), Rc::new(Cell::new(None)));
+    let slot = Rc::clone(&he);
+    set_failpoint(Some(Box::new(move |at| {
+        if at == "take-lease" {
+            slot.set(Some(stopped_before_he_opens_it(&file, time)));
+        }
+        None
+    })));
+    let result = original.replace(NEW.as_bytes());
+    set_failpoint(None);
+    he.take().expect("started").join().unwrap();
+    Outcome { result, folder }
+}
+
+#[test]
+fn what_somebody_writes_who_is_stopped_between_the_look_up_and_the_opening_goes_back() {
+    let outcome = crossed_after(Duration::from_millis(20));
+    assert_eq!(outcome.result, Err(ReplaceError::Changed));
+    assert_eq!(outcome.contents(), [format!("{OLD}{HIS}")]);
+}
+
+#[test]
+fn what_somebody_writes_who_is_stopped_there_for_longer_is_kept_beside() {
+    let outcome = crossed_after(Duration::from_millis(120));
+    let Err(ReplaceError::Conflict { kept }) = &outcome.result else { panic!("{:?}", outcome.result) };
+    assert_eq!(outcome.text().as_deref(), Some(NEW));
+    assert_eq!(outcome.folder.text(kept.to_str().unwrap()), format!("{OLD}{HIS}"));
+    assert_eq!(outcome.contents().len(), 2);
+}
+
+#[test]
+fn one_who_only_looks_at_the_file_keeps_no_edit_from_being_made() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    let original = folder.open("d/a").unwrap();
+    let looked_up = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(folder.at("d/a")).unwrap();
+    let reader = File::open(folder.at("d/a")).unwrap();
+    let begin = Instant::now();
+    original.replace(NEW.as_bytes()).unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert_eq!((folder.text("d/a"), folder.names("d").len()), (NEW.to_owned(), 1));
+    drop((looked_up, reader));
+}
+
+#[test]
+fn what_is_written_to_another_name_of_the_file_needs_no_waiting() {
+    let folder = Folder::new();
+    folder.file("d/a", OLD);
+    fs::hard_link(folder.at("d/a"), folder.at("d/second")).unwrap();
+    let original = folder.open("d/a").unwrap();
+    let _reader = File::open(folder.at("d/second")).unwrap();
+    let begin = Instant::now();
+    original.replace(NEW.as_bytes()).unwrap();
+    assert!(begin.elapsed() < Duration::from_millis(150), "{:?}", begin.elapsed());
+    assert_eq!(folder.text("d/second"), OLD);
+}
+
 #[test]
 fn cve_2022_29527_and_cve_2023_20178_the_temporary_file_is_private_from_its_first_moment() {
     for step in ["write-temp", "copy-metadata"] {
@@ -545,9 +621,20 @@ fn a_call_that_fails_at_any_step_leaves_the_old_file_or_the_new_one() {
                     assert_eq!(text, NEW, "{step}");
                     assert_eq!(replaced.durable, *step != "sync-directory", "{step}");
                     let left: Vec<_> = replaced.left.iter().map(TempName::as_str).collect();
-                    assert_eq!(!left.is_empty(), *step == "unlink-displaced", "{step}");
-                    let expected = if left.is_empty() { vec![NEW] } else { vec![OLD, NEW] };
+                    assert_eq!(!left.is_empty(), step.starts_with("unlink"), "{step}");
+                    let expected: &[&str] = match *step {
+                        "unlink-displaced" => &[OLD, NEW],
+                        // the second name that it has for a moment is swept with the first
+                        "unlink-twin" => &[OLD, OLD, NEW],
+                        _ => &[NEW],
+                    };
                     assert_eq!(outcome.contents(), expected, "{step}");
+                    if let Some(left) = &replaced.left {
+                        let home = outcome.folder.home();
+                        home.remove_twin(Path::new("d/a"), left).unwrap();
+                        home.remove_leftover(Path::new("d"), left).unwrap();
+                        assert_eq!(outcome.contents(), [NEW], "{step}");
+                    }
                 }
                 Err(ReplaceError::Fault(fault)) => {
                     assert_eq!(fault.errno(), Some(errno), "{step}");
@@ -668,7 +755,9 @@ fn a_crash_at_any_step_leaves_a_whole_file_and_at_most_one_that_is_known() {
             let is_new = at != "take-lease" && *whole.borrow() == Some((found.ino(), found.len()));
             if is_new { Some(NEW.to_owned()) } else { fs::read_to_string(path).ok() }
         };
-        assert!(fs::read_dir(&dir).unwrap().count() <= 2, "{at}");
+        // the old file may have a second name then, which is known as well
+        let most = if at == "unlink-twin" { 3 } else { 2 };
+        assert!(fs::read_dir(&dir).unwrap().count() <= most, "{at}");
         let texts = [read(&dir.join("a")), read(&beside)].into_iter().flatten().collect();
         slot.borrow_mut().push((at, texts));
         None
@@ -680,7 +769,7 @@ fn a_crash_at_any_step_leaves_a_whole_file_and_at_most_one_that_is_known() {
         let expected: &[&str] = match step {
             "create-temp" => &[OLD],
             "write-temp" => &[OLD, ""],
-            "verify" | "unlink-displaced" => &[NEW, OLD],
+            "verify" | "link-twin" | "unlink-twin" | "unlink-displaced" => &[NEW, OLD],
             "verify-unlinked" | "sync-directory" | "done" => &[NEW],
             _ => &[OLD, NEW],
         };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mcpolicy_clients::adapters::by_id;
 use mcpolicy_clients::elsewhere::OffSwitch;
+use mcpolicy_schema::contradiction;
 use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::entry::{ClientId, Entry, Scope, UNKNOWN_CLIENT};
 
@@ -196,6 +197,10 @@ impl<'k, 'h> Knowledge<'k, 'h> {
     fn read_switches(&self, source: &Source, entry: &Entry) -> Option<Switches> {
         let home = source.home?;
         self.owner(source)?;
+        // it stands for many, and no list of names switches all of them off
+        if entry.malformed == Some(contradiction::CROWDED) {
+            return None;
+        }
         let clients = entry.readers.iter().map(|reader| reader.client);
         let declared: BTreeMap<ClientId, Declaration> = clients
             .map(|client| Some((client, self.declaration(source, entry, client)?)))

@@ -1,16 +1,20 @@
 //! Putting back what was taken out: as the whole original where the file is still what the edit left, else entry by
 //! entry. Nothing comes back that the policy in force does not allow.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use mcpolicy_clients::edit::{Change, Piece, Place};
 use mcpolicy_platform::secure_fs::TempName;
+use mcpolicy_schema::contradiction;
+use mcpolicy_schema::entry::Entry;
 
 use super::act::{ActError, Hands, place};
 use super::leftovers;
 use super::swap::{intent, leftover};
 use super::whole::{UNCHANGED, Unfit, Whole, whole_file};
 use super::whole_act::QUARANTINE_FILE;
+use crate::assess::Assessed;
 use crate::discover::source::Source;
 use crate::inventory::State;
 use crate::journal::Outcome as Ended;
@@ -19,7 +23,7 @@ use crate::pipeline::Outcome;
 use crate::vault::{Item, Kept, State as ItemState, Taken, VaultError, digest_of, other_names};
 use crate::worker::aside::Keeping;
 use crate::worker::homes::Written;
-use crate::worker::{Opened, is_too_much};
+use crate::worker::{Draft, MAX_SERVERS_OF_FILE, Opened, Part, is_state, is_too_much};
 
 /// What became of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +92,9 @@ const TAKEN: &str = "its name is taken: the file has something else in its place
 /// Neither of the two alone is so.
 const NOT_ALLOWED_OR_TAKEN: &str = "the policy in force does not allow some of it, and of the rest the name is taken: the file has \
     something else in its place now";
+/// Then nothing in it could be told apart, and what is not allowed would come back with it.
+const TOO_MANY: &str =
+    "the file would hold more servers than can be told apart: take some out of it, and try again";
 /// The place itself is gone, or can take in nothing that reads as before.
 const NO_PLACE: &str = "the file has no place for it any more: what it stood in, or what the edit left there, is gone or of another form; \
     `mcpolicy quarantine show` tells what it was";
@@ -118,12 +125,11 @@ impl Hands<'_, '_, '_> {
         };
         let Some(home) = source.home else { return Ok(Restored::not(End::Failed, "it belongs to no home")) };
         // a file that was taken away as a whole is made anew, and one that its user removed since where somebody asks for it
-        let opened = match self.homes.open(source, true) {
+        let mut opened = match self.open_for(item, source) {
             Ok(Some(opened)) => opened,
             Ok(None) => return Ok(Restored::not(End::Failed, "the file is gone")),
             Err(why) => return Ok(Restored::not(End::Failed, why)),
         };
-        let mut opened = opened;
         let restored = match self.proposal((home, source), item, &mut opened, asked)? {
             Ok((bytes, entries)) => {
                 let before = digest_of(&opened.bytes);
@@ -138,6 +144,29 @@ impl Hands<'_, '_, '_> {
         };
         self.homes.close(home);
         restored
+    }
+
+    /// Opens the file of an item. Where it holds more with the item than is told at once, all that it has is told part by
+    /// part, and of what it is to become only what it does not have.
+    fn open_for(&self, item: &Item, source: &Source) -> Result<Option<Box<Opened>>, String> {
+        let Some(first) = self.homes.open(source, true)? else { return Ok(None) };
+        let most = first.held.entries.len() + first.held.rest + item.entries.len();
+        if !is_state(source) || most <= MAX_SERVERS_OF_FILE {
+            return Ok(Some(first));
+        }
+        let (mut entries, mut rest) = (first.held.entries, first.held.rest);
+        while rest > 0 {
+            let part = Part { from: entries.len(), most: MAX_SERVERS_OF_FILE };
+            let more = self.homes.open_part(source, true, part)?.filter(|more| more.bytes == first.bytes);
+            let more = more.ok_or("the file is written just now; the next pass tries again")?;
+            entries.extend(more.held.entries);
+            rest = more.held.rest;
+        }
+        let last =
+            self.homes.open_part(source, true, Part::DIFFERING)?.filter(|last| last.bytes == first.bytes);
+        let mut last = last.ok_or("the file is written just now; the next pass tries again")?;
+        last.held.entries = entries;
+        Ok(Some(last))
     }
 
     /// The file with as much of the item in it as is allowed.
@@ -162,18 +191,21 @@ impl Hands<'_, '_, '_> {
         if untouched
             && let Some(original) = self.vault.rebuilt(item, &opened.bytes)?
             && let Ok(mut draft) = self.homes.propose(home, &original)
-            && all_allowed(&self.judged(source, &mut draft.held), &item.entries)
+            && !is_crowded(&draft)
+            && all_allowed(&allowed(&self.judged(source, &mut draft.held)), &item.entries)
             && self.homes.accept(home).is_ok()
         {
             return Ok(Ok((original, open)));
         }
         let now = self.judged(source, &mut opened.held);
+        let now = by_place(&now);
         let pieces = self.vault.pieces(item)?;
         let change = |at: &usize| Some((*at, way_back(&item.entries[*at], &pieces[*at], &now)?));
         let ways: Vec<(usize, Change)> = open.iter().filter_map(change).collect();
         let mut refused = Refused::default();
-        for at in open.iter().filter(|at| ways.iter().all(|(way, _)| way != *at)) {
-            let is_there = now.entries.iter().any(|other| other.entry.key_path == item.entries[*at].key_path);
+        let has_way: BTreeSet<usize> = ways.iter().map(|(at, _)| *at).collect();
+        for at in open.iter().filter(|at| !has_way.contains(at)) {
+            let is_there = now.contains_key(&*item.entries[*at].key_path);
             refused.taken |= is_there;
             refused.no_place |= !is_there;
         }
@@ -181,8 +213,9 @@ impl Hands<'_, '_, '_> {
         // what is allowed by itself may not be so beside the others
         while !chosen.is_empty() {
             let Ok(mut draft) = self.homes.apply(home, &changes(&chosen)) else { break };
+            refused.too_many |= is_crowded(&draft);
             let judged = self.judged(source, &mut draft.held);
-            let before = chosen.len();
+            let (judged, before) = (allowed(&judged), chosen.len());
             chosen.retain(|(at, _)| all_allowed(&judged, std::slice::from_ref(&item.entries[*at])));
             refused.by_policy |= chosen.len() < before;
             if chosen.len() == before {
@@ -203,7 +236,7 @@ impl Hands<'_, '_, '_> {
         };
         let Ok(mut draft) = self.homes.propose(home, &original) else { return Ok(Err(NOT_ALLOWED)) };
         let judged = self.judged(source, &mut draft.held);
-        if !all_allowed(&judged, &item.entries) || !self.plan(&judged).files.is_empty() {
+        if !all_allowed(&allowed(&judged), &item.entries) || !self.plan(&judged).files.is_empty() {
             return Ok(Err(
                 "its user has removed the file, and the policy in force does not allow all that was in it",
             ));
@@ -227,7 +260,9 @@ impl Hands<'_, '_, '_> {
         }
         match self.homes.apply(home, &changes(ways)) {
             Ok(mut draft) => {
+                refused.too_many |= is_crowded(&draft);
                 let judged = self.judged(source, &mut draft.held);
+                let judged = allowed(&judged);
                 let is_allowed =
                     |way: &&(usize, Change)| all_allowed(&judged, std::slice::from_ref(&item.entries[way.0]));
                 let allowed: Vec<_> = ways.iter().filter(is_allowed).cloned().collect();
@@ -377,12 +412,16 @@ impl Hands<'_, '_, '_> {
 #[derive(Default)]
 struct Refused {
     by_policy: bool,
+    too_many: bool,
     taken: bool,
     no_place: bool,
 }
 
 impl Refused {
     fn why(&self) -> &'static str {
+        if self.too_many {
+            return TOO_MANY;
+        }
         match (self.by_policy, self.taken, self.no_place) {
             (true, true, _) => NOT_ALLOWED_OR_TAKEN,
             (false, true, _) => TAKEN,
@@ -393,7 +432,7 @@ impl Refused {
 }
 
 /// How an entry comes back; `None` if its name is taken, or what the edit left there is not there any more.
-fn way_back(taken: &Taken, pieces: &[Kept], now: &Outcome) -> Option<Change> {
+fn way_back(taken: &Taken, pieces: &[Kept], now: &ByPlace<'_>) -> Option<Change> {
     let (table, _) = taken.key_path.rsplit_once('/')?;
     let piece = |(range, bytes): &Kept| Piece {
         range: range.start as usize..range.end as usize,
@@ -402,7 +441,7 @@ fn way_back(taken: &Taken, pieces: &[Kept], now: &Outcome) -> Option<Change> {
     let pieces: Vec<Piece> = pieces.iter().map(piece).collect();
     match &taken.action[..] {
         _ if pieces.is_empty() => None,
-        "quarantine" if now.entries.iter().any(|item| item.entry.key_path == taken.key_path) => None,
+        "quarantine" if now.contains_key(&*taken.key_path) => None,
         "quarantine" => Some(Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces }),
         // only in the place of what the edit left there: anything else is its user's newer word
         "revert" | "pin" | "disable" => Some(Change::Replace { at: still_there(taken, now)?, pieces }),
@@ -410,22 +449,44 @@ fn way_back(taken: &Taken, pieces: &[Kept], now: &Outcome) -> Option<Change> {
     }
 }
 
+/// Whether there is so much in a draft that what is in it is not told.
+fn is_crowded(draft: &Draft) -> bool {
+    let is_crowd = |entry: &Entry| entry.malformed == Some(contradiction::CROWDED);
+    is_too_much(draft.held.state, &draft.held.findings) || draft.held.entries.iter().any(is_crowd)
+}
+
 fn changes(ways: &[(usize, Change)]) -> Vec<Change> {
     ways.iter().map(|(_, change)| change.clone()).collect()
 }
 
-/// Whether a judged text holds all of these entries, and all of their declarations are allowed.
-fn all_allowed(judged: &Outcome, wanted: &[Taken]) -> bool {
-    wanted.iter().filter(|taken| !taken.restored).all(|taken| {
-        let mut same = judged.entries.iter().filter(|item| item.entry.key_path == taken.key_path).peekable();
-        same.peek().is_some()
-            && same.all(|item| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed()))
-    })
+/// Entries by their places, of which each may have several. Thousands come back at once: each asks for its own alone.
+type ByPlace<'o> = BTreeMap<&'o str, Vec<&'o Assessed>>;
+
+fn by_place(judged: &Outcome) -> ByPlace<'_> {
+    let mut all = ByPlace::new();
+    for item in &judged.entries {
+        all.entry(&*item.entry.key_path).or_default().push(item);
+    }
+    all
+}
+
+/// The places of a judged text of which all declarations are allowed.
+fn allowed(judged: &Outcome) -> BTreeSet<&str> {
+    let is_allowed =
+        |item: &&Assessed| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed());
+    let all = by_place(judged).into_iter();
+    all.filter(|(_, items)| items.iter().all(is_allowed)).map(|(place, _)| place).collect()
+}
+
+/// Whether all of these entries are in their places, and allowed.
+fn all_allowed(allowed: &BTreeSet<&str>, wanted: &[Taken]) -> bool {
+    wanted.iter().filter(|taken| !taken.restored).all(|taken| allowed.contains(&*taken.key_path))
 }
 
 /// Where what an edit left in the place of an entry stands now, if nobody has changed it since.
-fn still_there(taken: &Taken, now: &Outcome) -> Option<Place> {
-    let mut same = now.entries.iter().filter(|item| item.entry.key_path == taken.key_path);
-    let item = same.next().filter(|item| taken.left.as_ref() == Some(&item.fingerprint))?;
-    same.next().is_none().then(|| place(item))
+fn still_there(taken: &Taken, now: &ByPlace<'_>) -> Option<Place> {
+    match now.get(&*taken.key_path)?[..] {
+        [item] if taken.left.as_ref() == Some(&item.fingerprint) => Some(place(item)),
+        _ => None,
+    }
 }

@@ -100,6 +100,11 @@ impl Open {
     fn held(&self, bytes: &[u8]) -> Held {
         match (&self.what, self.part) {
             (As::Kept(_), _) => nothing_held(),
+            (As::Source(source), (usize::MAX, _)) if is_state(source) => {
+                let before = self.file.as_ref().map(Original::bytes).unwrap_or_default();
+                let (now, then) = (part::all(source, bytes).0, part::all(source, before).0);
+                shed::held(part::differing(now, bytes, &then, before))
+            }
             (As::Source(source), (0, 0)) if is_state(source) => shed::held(part::all(source, bytes).0),
             (As::Source(source), (from, rest)) if is_state(source) => {
                 part::after(part::all(source, bytes).0, from, rest)
@@ -478,6 +483,8 @@ fn clean(home: &HomeDir, broken: &Broken) -> bool {
     let Ok(temporary) = broken.temporary.parse::<TempName>() else { return false };
     let folder = broken.relative.parent().unwrap_or(Path::new(""));
     let beside = folder.join(temporary.as_str());
+    // what stays is looked at again at the next pass
+    let _ = home.remove_twin(&broken.relative, &temporary);
     // closed before anything is put back: an open file can have no lease against all
     let Ok((left, mode)) =
         home.open_file(&beside, MAX_BYTES).map(|file| (file.bytes().to_vec(), file.mode()))

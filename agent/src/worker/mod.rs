@@ -16,7 +16,7 @@ mod shed;
 pub mod wire;
 
 pub use part::{Part, is_state};
-pub use shed::is_too_much;
+pub use shed::{MAX_SERVERS_OF_FILE, is_too_much};
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -4,9 +4,10 @@
 //! Attack: one name of five megabytes, or 20,001 short ones, in `~/.claude.json`. What cannot be told apart cannot be
 //! taken out, and every server of the file that matters most goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_clients::edit::Change;
+use mcpolicy_schema::entry::Entry;
 use serde::{Deserialize, Serialize};
 
 use super::{Held, shed};
@@ -31,6 +32,8 @@ pub struct Part {
 impl Part {
     /// All of them.
     pub const ALL: Self = Self { from: 0, most: usize::MAX };
+    /// None of those that the file has: of a draft only those that the file does not have as they are there.
+    pub const DIFFERING: Self = Self { from: usize::MAX, most: 0 };
 }
 
 /// Places by what is told of them, of those that are told by their digest.
@@ -93,6 +96,17 @@ pub(super) fn after(mut held: Held, from: usize, rest: usize) -> Held {
     Held { rest, ..held }
 }
 
+/// What of it a file does not have in the same words at the same place.
+///
+/// A file may hold more than is told at once before anything comes back to it, and what comes back stands in the middle.
+pub(super) fn differing(mut held: Held, bytes: &[u8], before: &Held, before_bytes: &[u8]) -> Held {
+    let words = |entry: &Entry, bytes: &[u8]| digest_of(bytes.get(entry.span.clone()).unwrap_or_default());
+    let known: BTreeSet<(&str, String)> =
+        before.entries.iter().map(|entry| (&*entry.key_path, words(entry, before_bytes))).collect();
+    held.entries.retain(|entry| !known.contains(&(&*entry.key_path, words(entry, bytes))));
+    held
+}
+
 /// A change with the places that the text has.
 pub(super) fn placed(mut change: Change, long: &Long) -> Change {
     if let Change::Remove(at)
@@ -140,6 +154,23 @@ mod tests {
         let left: Vec<String> = all_names.iter().filter(|name| *name != "s5").cloned().collect();
         let seen = after(held(&left), 4, part(4, 4).rest);
         assert_eq!((names(&seen), seen.rest), (vec!["s4", "s6", "s7"], 2));
+    }
+
+    #[test]
+    fn of_a_draft_only_that_is_told_which_the_file_does_not_have() {
+        let texts = ["a", "b", "c"].map(|last| {
+            let names: Vec<String> = ["s", "t", last].map(str::to_owned).to_vec();
+            text(&names)
+        });
+        let held = |text: &str| all(&source(), text.as_bytes()).0;
+        let told = |before: &str, after: &str| {
+            let both = differing(held(after), after.as_bytes(), &held(before), before.as_bytes());
+            names(&both).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&texts[0], &texts[1]), ["b"]);
+        assert!(told(&texts[0], &texts[0]).is_empty());
+        let changed = texts[0].replacen("\"x\"", "\"y\"", 1);
+        assert_eq!(told(&texts[0], &changed), ["s"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::gap::Gap;
 use crate::inventory::{FileFinding, State};
 
 /// Most servers of one file that are told apart. No client is of any use with a hundredth of them.
-pub(super) const MAX_SERVERS_OF_FILE: usize = 20_000;
+pub const MAX_SERVERS_OF_FILE: usize = 20_000;
 /// Most servers of a home.
 const MAX_SERVERS: usize = 40_000;
 /// Most files of a home.

@@ -21,6 +21,8 @@ pub const STEPS: &[&str] = &[
     "compare",
     "exchange",
     "verify",
+    "link-twin",
+    "unlink-twin",
     "unlink-displaced",
     "verify-unlinked",
     "sync-directory",

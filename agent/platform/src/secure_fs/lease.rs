@@ -113,6 +113,14 @@ impl<F: AsFd> Lease<F> {
         self.state == State::Held && self.now() == self.kind
     }
 
+    /// Whether another handle of the file has the same lease, as far as there is one: it lasts as long as that is open.
+    pub(in super::super) fn also_by(&self, other: impl AsFd) -> bool {
+        match self.state {
+            State::Held => self.is_whole() && Lease::new(other, self.kind).ask() == State::Held,
+            State::Refused | State::None => true,
+        }
+    }
+
     /// Whether somebody waits to open the file.
     pub(in super::super) fn is_breaking(&self) -> bool {
         self.state == State::Held && !self.is_whole()

@@ -3,6 +3,8 @@
 
 #[path = "lease.rs"]
 mod lease;
+#[path = "watch.rs"]
+mod watch;
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
@@ -13,6 +15,7 @@ use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, St
 use rustix::io::Errno;
 
 pub(super) use lease::{Lease, Met};
+pub(super) use watch::{Watch, take_the_place};
 
 use super::{Fault, id, read_fault, refused};
 

@@ -136,6 +136,10 @@ impl<F> Lease<F> {
 
     pub(super) fn wait(&mut self, _patience: Duration) {}
 
+    pub(super) fn also_by(&self, _other: &std::fs::File) -> bool {
+        true
+    }
+
     pub(super) fn is_whole(&self) -> bool {
         false
     }
@@ -151,4 +155,27 @@ impl<F> Lease<F> {
     pub(super) fn let_writers_through(&mut self, _patience: Duration) {}
 
     pub(super) fn release(&mut self) {}
+}
+
+/// What Linux offers, too.
+pub(super) enum Watch {}
+
+impl Watch {
+    pub(super) const CAN: bool = false;
+
+    pub(super) fn on(_file: &std::fs::File) -> Option<Self> {
+        None
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        match *self {}
+    }
+
+    pub(super) fn wait(&self, _patience: Duration, _until: impl Fn() -> bool) {
+        match *self {}
+    }
+}
+
+pub(super) fn take_the_place(_file: &std::fs::File, _other: &std::fs::File) -> bool {
+    false
 }

@@ -22,7 +22,8 @@
 //! | opens our file, and it has to go again because of another write | a lease that lets nobody in | he reads what is back in place: our file is given those bytes when it has no name any more |
 //! | the same, for writing | the same lease | his write and the other are kept side by side, `Conflict` |
 //! | reads a file of his that a newer one of his has replaced, as that goes back | such a lease on this one | the newer is in place, and a copy of it beside, `Conflict` |
-//! | writes late into the old file, which he had looked up before the exchange | bytes of that file when all is done | kept beside, `Conflict` |
+//! | has looked it up before the exchange, and is stopped before he opens it | who holds the old name's entry, which we ourselves have let go: he is waited for, 50 ms | as if he had come in time: exchanged back, `Changed` |
+//! | comes after that, within 200 ms more | the same, and bytes of that file when all is done | kept beside, `Conflict` |
 //! | looks for a file that we take away, and must put back | nothing | what goes back is kept beside too, `Conflict` |
 //!
 //! The lease on our file matters more than it seems. A program that reads ours while a write of the user goes back
@@ -32,9 +33,12 @@
 //!
 //! What remains:
 //!
-//! - a program that keeps the file open for writing through the whole edit and for 50 ms more, and writes after that,
+//! - a program that keeps the file open for writing through the whole edit and for 250 ms more, and writes after that,
 //!   writes into a file without a name, as it does when an editor saves by renaming. The same befalls one that looked
-//!   the name up before the exchange, was stopped within that call, and goes on when the edit is over;
+//!   the name up before the exchange, and is stopped within that call for longer than that. Where nobody holds the file,
+//!   which is nearly always so, nobody is waited for, and nothing remains;
+//! - where that cannot be known (macOS, no /proc, no more `inotify` for this user, a file system that cannot exchange
+//!   names), a program that was stopped within that call for longer than the edit takes loses its write;
 //! - one that holds what it has read in memory and saves it later without a look takes away our edit, which the next
 //!   pass makes again; after a crash in the middle of an undoing ([`Original::reinstate`]) it may have read ours;
 //! - where no lease is to be had (macOS, a sandbox, another program that has the temporary file open, an edit that is
@@ -201,6 +205,15 @@ impl HomeDir {
     /// The directory cannot be listed.
     pub fn sweep(&self, relative_dir: &Path) -> Result<Vec<Leftover>, Fault> {
         self.0.sweep(relative_dir)
+    }
+
+    /// Removes the second name that an edit gives for a moment to the file which it has displaced, if it was broken off
+    /// then. To be done before anything else with a leftover.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn remove_twin(&self, relative: &Path, temp: &TempName) -> Result<(), Fault> {
+        self.0.remove_twin(relative, temp)
     }
 
     /// Removes a temporary file of ours, if it is a regular file of the owner's. It may hold a user's

@@ -30,6 +30,17 @@ impl TempName {
         Ok(Self(name))
     }
 
+    /// A second name that goes with this one, known to whoever knows this.
+    #[cfg_attr(windows, expect(dead_code, reason = "nobody can have a file open there when it is replaced"))]
+    pub(super) fn twin(&self) -> Self {
+        Self(
+            PREFIX
+                .chars()
+                .chain(self.0.chars().skip(PREFIX.len()).collect::<Vec<_>>().into_iter().rev())
+                .collect(),
+        )
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -194,6 +194,12 @@ impl Home {
         Ok(found)
     }
 
+    /// Nothing has a second name for an edit here.
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "elsewhere there may be one")]
+    pub(super) fn remove_twin(&self, _relative: &Path, _temp: &TempName) -> Result<(), Fault> {
+        Ok(())
+    }
+
     pub(super) fn remove_leftover(&self, relative_dir: &Path, name: &TempName) -> Result<(), Fault> {
         let path = self.way_to(relative_dir)?.path.join(name.as_str());
         let held = hold_file(&path)?;

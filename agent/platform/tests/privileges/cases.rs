@@ -1,9 +1,10 @@
 //! The tests, from the side of the one that starts the worker.
 
 use std::ffi::OsStr;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,9 +19,10 @@ use crate::common::needs_root;
 use crate::worker::{FURTHER, GROUP, USER};
 
 pub(crate) fn all() -> Vec<Trial> {
-    let cases: [(&'static str, fn()); 14] = [
+    let cases: [(&'static str, fn()); 15] = [
         ("a_worker_can_do_what_it_is_for_and_nothing_else", probed),
         ("a_worker_that_is_shut_in_replaces_a_file_of_its_home", replaces),
+        ("a_worker_that_is_shut_in_waits_for_who_has_looked_the_old_file_up", waits_for_the_last),
         ("frames_go_to_a_worker_and_back", echoes),
         ("a_worker_that_says_nothing_is_given_up_at_the_deadline", silent),
         ("a_worker_that_does_not_read_is_given_up_at_the_deadline", deaf),
@@ -159,6 +161,33 @@ fn replaces() {
         "{text}"
     );
     assert_eq!(fs::read_to_string(home.join(".claude.json")).expect("file"), "new");
+    assert_eq!(worker.finish(), Ended::Exited(0));
+}
+
+/// What it needs for that (a second name, a watch, /proc) is not forbidden to it.
+fn waits_for_the_last() {
+    let (_dir, home) = folder();
+    let file = home.join(".claude.json");
+    fs::write(&file, "old").expect("file");
+    chown(&file, Some(USER), Some(GROUP)).expect("owner");
+    let looked_up =
+        File::options().read(true).custom_flags(libc::O_PATH).open(&file).expect("looked up, not opened");
+    let he = std::thread::spawn(move || {
+        let begin = Instant::now();
+        while fs::read_to_string(&file).expect("file") != "new" && begin.elapsed() < LONG {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(60));
+        let found = format!("/proc/self/fd/{}", looked_up.as_raw_fd());
+        File::options().append(true).open(found).expect("opened").write_all(b" and his").expect("written");
+    });
+    let mut worker = worker(&["replace", home.to_str().expect("text")], LONG);
+    let text = say(&mut worker);
+    he.join().expect("done");
+    assert!(text.contains("Err(Conflict"), "{text}");
+    let kept =
+        fs::read_dir(&home).expect("home").map(|entry| fs::read_to_string(entry.expect("file").path()));
+    assert!(kept.into_iter().any(|text| text.is_ok_and(|text| text == "old and his")), "{text}");
     assert_eq!(worker.finish(), Ended::Exited(0));
 }
 

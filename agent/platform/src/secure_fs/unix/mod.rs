@@ -3,6 +3,7 @@
 mod leftovers;
 mod lock;
 mod replace;
+mod twin;
 mod undo;
 mod unlock;
 mod walk;

@@ -15,10 +15,10 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
-use super::system::{self, Lease};
+use super::system::{self, Lease, Watch};
 use super::undo::Put;
 use super::unlock::Unlocked;
-use super::{Home, Id, Opened, holds, id, judge, length, read_fault, refused, stamp, write_fault};
+use super::{Home, Id, Opened, holds, id, judge, length, links, read_fault, refused, stamp, write_fault};
 use crate::secure_fs::failpoint::at;
 use crate::secure_fs::fault::{Fault, ReplaceError};
 use crate::secure_fs::names::TempName;
@@ -28,6 +28,8 @@ use crate::secure_fs::{Replaced, Stamp};
 const BRIEFLY: Duration = Duration::from_millis(10);
 /// For a program that has the old file open, before it loses its name.
 pub(super) const LONGER: Duration = Duration::from_millis(50);
+/// For whoever still holds the old file when it has lost its name. Nobody else waits for us then.
+const LATE: Duration = Duration::from_millis(200);
 
 /// The new file, open, under its temporary name until it is [settled](Self::settle).
 struct Ours<'d> {
@@ -68,23 +70,27 @@ impl Opened {
         self.check_unchanged()?;
         let atomic = self.put_in_place(name)?;
         ours.settle();
-        let mut left = None;
+        let (mut left, mut held) = (None, None);
         if atomic {
             match self.is_displaced(name, &mut lease) {
                 Ok(true) => {}
                 Ok(false) => return Err(self.undo(&mut put, name)),
                 Err(fault) => return Err(self.undo_for(fault, &mut put, name)),
             }
-            left = unlink(&self.dir, name, "unlink-displaced").err().map(|_| temp.clone());
+            let unlinked = self.hold_by_twin(temp, &lease).and_then(|watch| {
+                held = watch;
+                unlink(&self.dir, name, "unlink-displaced")
+            });
+            left = unlinked.err().map(|_| temp.clone());
         }
-        if left.is_none() && !self.stayed_the_same(&mut lease) {
-            return Err(self.rescue(&mut put));
+        if left.is_none() && !self.stayed_the_same(&mut lease, held.as_ref()) {
+            return Err(self.rescue(&mut put, held.as_ref()));
         }
         drop(put);
         drop(lease);
         let durable = sync_directory(&self.dir);
         if left.is_none() {
-            self.keep_late_write()?;
+            self.keep_late_write(held.as_ref())?;
         }
         let stamp = self.stamp_of(&ours, new)?;
         let _ = at("done");
@@ -112,17 +118,22 @@ impl Opened {
         if let Some(error) = fault {
             return Err(self.back_to_empty_name(name, error));
         }
-        if let Err(fault) = unlink(&self.dir, name, "unlink-displaced") {
-            return Err(self.back_to_empty_name(name, fault.into()));
-        }
-        if !self.stayed_the_same(&mut lease) {
+        let held = match self.hold_by_twin(temp, &lease) {
+            Ok(held) => unlink(&self.dir, name, "unlink-displaced").map(|()| held),
+            Err(fault) => Err(fault),
+        };
+        let held = match held {
+            Ok(held) => held,
+            Err(fault) => return Err(self.back_to_empty_name(name, fault.into())),
+        };
+        if !self.stayed_the_same(&mut lease, held.as_ref()) {
             let rescued = self.write_rescued()?;
             let back = self.back_to_empty_name(OsStr::new(rescued.name.as_str()), ReplaceError::Changed);
-            return Err(self.with_the_rest(back, &rescued));
+            return Err(self.with_the_rest(back, &rescued, held.as_ref()));
         }
         drop(lease);
         sync_directory(&self.dir);
-        self.keep_late_write()?;
+        self.keep_late_write(held.as_ref())?;
         let _ = at("done");
         Ok(())
     }
@@ -176,8 +187,12 @@ impl Opened {
     }
 
     /// The same question for the file that has no name any more.
-    fn stayed_the_same(&self, lease: &mut Lease<&File>) -> bool {
+    fn stayed_the_same(&self, lease: &mut Lease<&File>, held: Option<&Watch>) -> bool {
         let _ = at("verify-unlinked");
+        if let Some(watch) = held {
+            // attack, and load: one who is stopped between the look-up and the lease. Mostly nobody is.
+            watch.wait(LONGER, || lease.is_breaking());
+        }
         if lease.is_whole() {
             return true;
         }
@@ -194,8 +209,10 @@ impl Opened {
     }
 
     /// A program may have looked the name up before the exchange, and come to open what it found only now: what it
-    /// writes into the file without a name gets one.
-    fn keep_late_write(&self) -> Result<(), ReplaceError> {
+    /// writes into the file without a name gets one. Where it can be known that nobody holds the file any more, this is
+    /// the last word.
+    fn keep_late_write(&self, held: Option<&Watch>) -> Result<(), ReplaceError> {
+        self.wait_for_the_last(held);
         if holds(&self.file, &self.bytes).unwrap_or(true) {
             return Ok(());
         }
@@ -223,11 +240,11 @@ impl Opened {
     }
 
     /// A write came to the old file in the very moment when it lost its name: its bytes get one again.
-    fn rescue(&self, put: &mut Put<'_>) -> ReplaceError {
+    fn rescue(&self, put: &mut Put<'_>, held: Option<&Watch>) -> ReplaceError {
         match self.write_rescued() {
             Ok(rescued) => {
                 let back = self.undo(put, OsStr::new(rescued.name.as_str()));
-                self.with_the_rest(back, &rescued)
+                self.with_the_rest(back, &rescued, held)
             }
             Err(fault) => fault.into(),
         }
@@ -240,8 +257,17 @@ impl Opened {
     }
 
     /// He may have gone on writing while his bytes were put back: then all of them are kept beside.
-    fn with_the_rest(&self, back: ReplaceError, rescued: &Rescued) -> ReplaceError {
+    fn with_the_rest(&self, back: ReplaceError, rescued: &Rescued, held: Option<&Watch>) -> ReplaceError {
+        self.wait_for_the_last(held);
         if holds(&self.file, &rescued.bytes).unwrap_or(true) { back } else { self.keep_copy(&self.file) }
+    }
+
+    fn wait_for_the_last(&self, held: Option<&Watch>) {
+        // another of its names keeps what is written to it
+        let is_nowhere = rustix::fs::fstat(&self.file).is_ok_and(|stat| links(&stat) == 0);
+        if let Some(watch) = held.filter(|_| is_nowhere) {
+            watch.wait(LATE, || false);
+        }
     }
 
     /// Bytes of the user's that would have no name, in a new file beside.
