@@ -2,6 +2,7 @@
 
 /// Which boot this is, and the seconds since then. Linux alone tells both in files; elsewhere the time between two
 /// readings is not counted while the wall clock is behind.
+#[allow(clippy::disallowed_methods, reason = "files of the kernel's own")]
 pub fn read() -> Option<(String, u64)> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
