@@ -290,7 +290,9 @@ impl Scan<'_> {
             }
             Read::Snapshot(snapshot, findings) => {
                 self.outcome.files_read += 1;
-                let mut taken = inventory::take(source, &snapshot.bytes);
+                // a scan has no worker whose memory and time could end over them
+                let most = if self.bounds.texts == 0 { usize::MAX } else { inventory::MOST };
+                let mut taken = inventory::take_up_to(source, &snapshot.bytes, most);
                 taken.findings.extend(findings.into_iter().map(at_start));
                 let bytes = snapshot.bytes.len() as u64;
                 let digest = self.redactor.digest(&snapshot.bytes);
