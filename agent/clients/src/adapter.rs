@@ -134,8 +134,16 @@ pub enum Load {
 pub enum Lead {
     /// A project directory that the client remembers, as an absolute path.
     Project(String),
-    /// A directory with a plugin of this client: its `<plugin>` templates apply.
+    /// A directory with a plugin of this client: its `<plugin>` templates apply. A relative path is meant from the folder
+    /// of the file that names it.
     Plugin(String),
+    /// What another of its templates stands for, or begins with: `<named>` a file, `$NAME` a directory. Relative as above.
+    Named {
+        /// The template, or its first component.
+        template: &'static str,
+        /// The file or directory.
+        path: String,
+    },
     /// Work on another machine or in a container, which this scan cannot see: kind of the gap and what it names.
     Elsewhere {
         /// `remote-host`, `devcontainer`, `container`, `docker-gateway`, `extension-servers` …

@@ -41,8 +41,20 @@ pub struct Computed {
     pub line: u32,
 }
 
-/// Takes an absolute value; a relative or empty one names no place.
+/// Variables that hold a list of paths.
+const LISTS: &[&str] = &["CLAUDE_CODE_PLUGIN_DIRS", "CLAUDE_CODE_PLUGIN_SEED_DIR"];
+
+/// Takes an absolute value, or each of a list; a relative or empty one names no place.
 pub fn take(values: &mut Values, name: &str, value: &str, home: &Path) {
+    if LISTS.contains(&name) {
+        let paths = std::env::split_paths(value.trim());
+        paths.for_each(|path| take_one(values, name, path.to_str().unwrap_or_default().trim(), home));
+    } else {
+        take_one(values, name, value, home);
+    }
+}
+
+fn take_one(values: &mut Values, name: &str, value: &str, home: &Path) {
     let path = match value.strip_prefix("~/") {
         Some(rest) => home.join(rest),
         None => PathBuf::from(value),
