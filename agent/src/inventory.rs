@@ -173,7 +173,7 @@ fn failed(state: State, code: FindingCode, message: String, position: Position) 
 
 /// A file for servers of which there are more than become entries.
 fn too_many(servers: usize) -> FileInventory {
-    let message = format!("it holds {servers} servers; at the most {} of a file are looked at", MOST);
+    let message = format!("it holds {servers} servers; at the most {MOST} of a file are looked at");
     failed(State::Unparseable, FindingCode::ConfigTooLarge, message, Position { line: 1, column: 1 })
 }
 
