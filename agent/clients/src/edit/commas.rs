@@ -80,7 +80,13 @@ impl List<'_> {
     }
 
     fn remove(&self, removed: &BTreeMap<usize, usize>, kept: Option<usize>, is_all: bool, out: &mut Plan) {
-        let cuts: Vec<Range<usize>> = removed.keys().map(|child| self.cut(*child)).collect();
+        let mut cuts: Vec<Range<usize>> = removed.keys().map(|child| self.cut(*child)).collect();
+        // the blanks between two belong to the first: each is kept as the text of one entry by itself
+        let mut taken = 0;
+        for cut in &mut cuts {
+            cut.start = cut.start.max(taken);
+            taken = cut.end;
+        }
         for (change, cut) in removed.values().zip(&cuts) {
             out.cut(*change, cut.clone());
         }
@@ -125,7 +131,11 @@ impl List<'_> {
         let text = self.text;
         let tail = self.tail(child);
         let before = child.checked_sub(1).map(|earlier| self.tail(earlier));
-        let floor = before.as_ref().map_or_else(|| self.opening(), |before| before.end);
+        // a comment before it in the line of the one before, or of the bracket, ends with its line
+        let (floor, after_comment) = match &before {
+            Some(before) => (before.end, before.line_comment),
+            None => self.opening(),
+        };
         let start = self.lead(child, floor);
         let line = line_start(text, start);
         let starts = line >= floor && starts_line(text, start);
@@ -138,17 +148,16 @@ impl List<'_> {
             return start..next;
         }
         // The last one of the line, perhaps before the closing bracket.
-        let after_comment = before.is_some_and(|before| before.line_comment);
         let is_blank = text[floor..start].trim().is_empty();
         let from =
             if starts && is_blank && !after_comment { floor } else { back_over_blanks(text, start, floor) };
         from..tail.end
     }
 
-    /// The place after the opening bracket and the comments behind it in its line.
-    fn opening(&self) -> usize {
+    /// The place after the opening bracket and the comments behind it in its line, and whether that ends with one.
+    fn opening(&self) -> (usize, bool) {
         let comments = self.gap(0).comments;
-        self.same_line(self.inner.start, &comments).0
+        self.same_line(self.inner.start, &comments)
     }
 
     fn tail(&self, child: usize) -> Tail {
@@ -240,9 +249,15 @@ impl List<'_> {
         let own_line = starts_line(self.text, self.lead(kept, self.inner.start));
         let indent = indent(self.text, child.start);
         let between = if own_line { format!("{}{indent}", style.newline) } else { " ".to_owned() };
-        let text = written(added, &between, ends_with_comma, own_line);
+        let mut text = written(added, &between, ends_with_comma, own_line);
         // Behind the comment of the line, unless the addition is to stand in that line.
         let at = if own_line { tail.end } else { tail.separator };
+        let has_comment = added.last().is_some_and(|last| !last.behind.is_empty());
+        if own_line && has_comment && !ends_line(self.text, at) {
+            // its comment must not take the bracket along that closes in this line
+            text.push_str(style.newline);
+            text.push_str(super::style::indent(self.text, self.inner.start));
+        }
         out.put(at..at, text);
     }
 

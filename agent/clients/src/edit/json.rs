@@ -9,16 +9,16 @@ use super::pieces::{self, Alone};
 use super::splice::Plan;
 use super::style::{self, Style};
 use super::{Change, Doc, Piece, Place, Unfaithful, tokens};
-use crate::codec::json;
+use crate::codec::{Dialect, json};
 use crate::node::{Node, Value};
 
 /// Plans all changes.
-pub(super) fn plan(doc: Doc<'_>, changes: &[Change]) -> Result<Plan, Unfaithful> {
+pub(super) fn plan(doc: Doc<'_>, dialect: Dialect, changes: &[Change]) -> Result<Plan, Unfaithful> {
     let parsed = json::parse(doc.text, false).map_err(|_| Unfaithful::Unparseable)?;
     let mut planner = Planner {
         doc,
         root: &parsed.root,
-        comments: parsed.leniencies.comments,
+        comments: parsed.leniencies.comments || dialect.comments,
         lists: BTreeMap::new(),
         plan: Plan::new(changes.len()),
     };
@@ -53,7 +53,7 @@ struct Open<'d, 'a> {
 struct Planner<'d, 'a> {
     doc: Doc<'a>,
     root: &'d Node<'a>,
-    /// Whether the file has comments, so that more of them do no harm.
+    /// Whether the file has comments or its clients read them, so that more of them do no harm.
     comments: bool,
     /// By the place of the opening bracket.
     lists: BTreeMap<u32, Open<'d, 'a>>,

@@ -130,6 +130,11 @@ fn a_removed_entry_comes_back_between_its_neighbours() {
     let pieces = pieces_of(JSONC, text, "/m/a");
     let rest = without(JSONC, text, &["/m/a"]);
     let back = changed(JSONC, &rest, &[insert("/m", "a", pieces.clone())]);
+    assert_eq!(
+        back,
+        "{\n  \"m\": {\n    \"b\": 2,\n    // why\n    \"a\": {\n      \"x\": 1\n    } // behind\n  }\n}"
+    );
+    let back = changed(STRICT, &rest, &[insert("/m", "a", pieces.clone())]);
     assert_eq!(back, "{\n  \"m\": {\n    \"b\": 2,\n    \"a\": {\n      \"x\": 1\n    }\n  }\n}");
     let with_comments = rest.replace("\"b\": 2", "\"b\": 2 // two");
     let back = changed(JSONC, &with_comments, &[insert("/m", "a", pieces.clone())]);
@@ -138,9 +143,11 @@ fn a_removed_entry_comes_back_between_its_neighbours() {
         "{\n  \"m\": {\n    \"b\": 2, // two\n    // why\n    \"a\": {\n      \"x\": 1\n    } // behind\n  }\n}"
     );
     let empty = "{\n  \"m\": {}\n}";
-    let back = changed(JSONC, empty, &[insert("/m", "a", pieces.clone())]);
+    let back = changed(STRICT, empty, &[insert("/m", "a", pieces.clone())]);
     assert_eq!(back, "{\n  \"m\": {\n    \"a\": {\n      \"x\": 1\n    }\n  }\n}");
-    let back = changed(JSONC, "{\n  \"k\": 1\n}\n", &[insert("/m", "a", pieces.clone())]);
+    let back = changed(JSONC, empty, &[insert("/m", "a", pieces.clone())]);
+    assert_eq!(back, "{\n  \"m\": {\n    // why\n    \"a\": {\n      \"x\": 1\n    } // behind\n  }\n}");
+    let back = changed(STRICT, "{\n  \"k\": 1\n}\n", &[insert("/m", "a", pieces.clone())]);
     assert_eq!(back, "{\n  \"k\": 1,\n  \"m\": {\n    \"a\": {\n      \"x\": 1\n    }\n  }\n}\n");
     let taken = apply(JSONC, "", text.as_bytes(), &[insert("/m", "a", pieces)]);
     assert_eq!(taken.unwrap_err(), Unfaithful::Taken);

@@ -11,12 +11,16 @@ pub(super) struct Cut {
     after_blank: bool,
     /// Where the cuts begin that touch each other up to this one.
     upper: usize,
+    /// What goes beside it at the end of the file, above the cuts that it touches: it belongs to none of them.
+    pub(super) above: Range<usize>,
 }
 
 impl Cut {
-    /// Of whole lines; `floor` is where what stands before them ends,
-    /// which may be a text with blank lines at its end, `before` is the cut before them. Of the blank lines on both sides, one side goes; at the end of
-    /// the file, those before it, and the line ending too if the file has none at its end.
+    /// Of whole lines; `floor` is where what stands before them ends, which may be a text with blank lines at its end,
+    /// `before` is the cut before them. Of the blank lines on both sides, one side goes; at the end of the file, those
+    /// before it, and the line ending too if the file has none at its end.
+    ///
+    /// No cut takes anything of the one before it along: each is kept as the text of one entry by itself.
     pub(super) fn closing_up(
         text: &str,
         lines: Range<usize>,
@@ -24,28 +28,38 @@ impl Cut {
         before: Option<&Self>,
     ) -> Self {
         let Range { mut start, mut end } = lines;
-        let before = before.filter(|before| before.range.end == start);
+        let rest = blanks_below(text, end);
+        let is_last = rest == text.len();
+        let touches = |before: &&Self| {
+            let between = text.get(before.range.end..start);
+            between.is_some_and(|between| between.is_empty() || is_last && between.trim().is_empty())
+        };
+        let before = before.filter(touches);
         let after_blank = match before {
             Some(before) => before.after_blank,
             None => floor == Some(start) || start == 0 || is_blank(text, line_before(text, start)),
         };
         let mut upper = before.map_or(start, |before| before.upper);
-        let rest = blanks_below(text, end);
-        if rest == text.len() {
+        let mut above = upper..upper;
+        if is_last {
             upper = blanks_above(text, upper, floor.unwrap_or(0));
             if end == text.len() && !text.ends_with(['\n', '\r']) {
                 upper = back_over_newline(text, upper);
             }
-            start = upper;
+            above.start = upper;
+            start = before.map_or(upper, |before| before.range.end);
+            if before.is_none() {
+                above = upper..upper;
+            }
         } else if after_blank {
             end = rest;
         }
-        Self { range: start..end, after_blank, upper }
+        Self { range: start..end, after_blank, upper, above }
     }
 
     /// Of these lines and nothing more.
     pub(super) fn only(lines: Range<usize>) -> Self {
-        Self { upper: lines.start, range: lines, after_blank: false }
+        Self { upper: lines.start, above: lines.start..lines.start, range: lines, after_blank: false }
     }
 }
 

@@ -14,6 +14,8 @@
 //! - the comma that separated it, or the one before it if it was the last, unless the list ends with a comma anyway;
 //! - its lines as a whole, if nothing else stands on them, in TOML with the blank lines after them.
 
+#[cfg(test)]
+mod back_tests;
 mod commas;
 mod fresh;
 #[cfg(test)]
@@ -41,7 +43,7 @@ mod yaml_tests;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::codec::{Format, decode, front_matter};
+use crate::codec::{Dialect, Format, decode, front_matter};
 pub use proof::prove;
 pub use splice::Splice;
 
@@ -258,6 +260,14 @@ impl<'t> Doc<'t> {
     }
 }
 
+/// What the clients of a JSON file put up with in it, whatever it holds now.
+fn dialect(format: Format) -> Dialect {
+    match format {
+        Format::Json(dialect) => dialect,
+        _ => Dialect::STRICT,
+    }
+}
+
 fn syntax(format: Format, path: &str) -> Result<Syntax, Unfaithful> {
     Ok(match format {
         Format::Json(_) => Syntax::Json,
@@ -278,7 +288,7 @@ pub fn apply(format: Format, path: &str, bytes: &[u8], changes: &[Change]) -> Re
     let decoded = decode::decode(bytes).map_err(|_| Unfaithful::Unparseable)?;
     let doc = Doc::of(format, &decoded, bytes)?;
     let plan = match syntax {
-        Syntax::Json => json::plan(doc, changes)?,
+        Syntax::Json => json::plan(doc, dialect(format), changes)?,
         Syntax::Toml => toml::plan(doc, changes)?,
         Syntax::Yaml => yaml::plan(doc, changes)?,
         Syntax::Xml => xml::plan(doc, changes)?,

@@ -42,17 +42,35 @@ pub(super) fn alone_in_json(pieces: &[Piece]) -> Result<Alone, Unfaithful> {
         let Ok(parsed) = json::parse(&document, false) else { continue };
         let (key, value, at) = only(&parsed.root).ok_or(FOREIGN)?;
         let newline = text[..start].rfind(['\n', '\r']).map_or(0, |at| at + 1);
-        let behind = document[at.end..document.len() - 1].trim_start().trim_start_matches(',');
+        let behind = &document[at.end..document.len() - 1];
         return Ok(Alone {
             above: document[1..at.start].to_owned(),
             entry: document[at].to_owned(),
             value: document[value.span.range()].to_owned(),
-            behind: behind.trim().to_owned(),
+            behind: comments_behind(behind).to_owned(),
             indent: text[newline..start].chars().take_while(|c| matches!(c, ' ' | '\t')).collect(),
             key: key.map(str::to_owned),
         });
     }
     Err(FOREIGN)
+}
+
+/// The comments that stand behind an entry in its last line, on either side of its comma, without that.
+fn comments_behind(text: &str) -> &str {
+    let text = text.trim_start_matches([' ', '\t', ',']);
+    let mut end = 0;
+    loop {
+        let rest = &text[end..];
+        let next = rest.trim_start_matches([' ', '\t']);
+        let skipped = end + rest.len() - next.len();
+        if next.starts_with("//") {
+            return text[..skipped + next.find(['\n', '\r']).unwrap_or(next.len())].trim_end();
+        }
+        match next.strip_prefix("/*").and_then(|inside| inside.find("*/")) {
+            Some(length) => end = skipped + length + 4,
+            None => return &text[..end],
+        }
+    }
 }
 
 /// The only member or item of a document that holds one entry: its key, if it has one, its value and its place.

@@ -9,9 +9,11 @@ mod model;
 use std::collections::BTreeMap;
 
 use super::toml::{self, Form};
-use super::{Change, Doc, Piece, Place, Syntax, Unfaithful, items_to_remove, pieces, syntax, tokens};
+use super::{
+    Change, Doc, Piece, Place, Syntax, Unfaithful, dialect, items_to_remove, pieces, syntax, tokens,
+};
 use super::{xml, yaml};
-use crate::codec::{self, Format, Leniencies, Parsed, decode, front_matter};
+use crate::codec::{self, Dialect, Format, Leniencies, Parsed, decode, front_matter};
 use crate::node::{Span, escape, unescape};
 use model::{Child, Model, Value};
 
@@ -40,7 +42,12 @@ pub fn prove(
         return Err(Unfaithful::Proof("the front matter ends elsewhere"));
     }
     let parsed = parse(format, path, old.text).ok_or(Unfaithful::Unparseable)?;
-    let needed = parsed.leniencies;
+    let lent = lent(dialect(format), changes);
+    let needed = Leniencies {
+        comments: parsed.leniencies.comments || lent.comments,
+        trailing_commas: parsed.leniencies.trailing_commas || lent.trailing_commas,
+        ..parsed.leniencies
+    };
     let mut model = Model::of(parsed.root, old.text);
     make(&mut model, syntax, old, changes)?;
     let result = parse(format, path, new.text).ok_or(Unfaithful::Proof("the result cannot be parsed"))?;
@@ -64,6 +71,22 @@ fn needs_more(after: Leniencies, before: Leniencies) -> bool {
     (after.comments && !before.comments)
         || (after.trailing_commas && !before.trailing_commas)
         || (after.lone_surrogates && !before.lone_surrogates)
+}
+
+/// What kept texts bring with them that the clients of the file read: an entry may have been the only one with a comment
+/// or with a comma at its end.
+fn lent(dialect: Dialect, changes: &[Change]) -> Leniencies {
+    let mut lent = Leniencies::default();
+    for change in changes {
+        let (Change::Replace { pieces, .. } | Change::Insert { pieces, .. }) = change else { continue };
+        let Ok(alone) = pieces::alone_in_json(pieces) else { continue };
+        let inside = codec::json::parse(&alone.value, false).map(|parsed| parsed.leniencies);
+        let inside = inside.unwrap_or_default();
+        let around = !alone.above.trim().is_empty() || !alone.behind.is_empty();
+        lent.comments |= dialect.comments && (inside.comments || around);
+        lent.trailing_commas |= dialect.trailing_commas && inside.trailing_commas;
+    }
+    lent
 }
 
 /// Makes the changes on the tree. Places are looked up before anything moves.

@@ -26,6 +26,7 @@ impl Planner<'_, '_> {
             let run = removed[at..].iter().take_while(|other| **other == Some(change)).count();
             let cut = self.cut(at, at + run - 1, self.replacing.contains(&change), before.as_ref());
             self.plan.cut(change, cut.range.clone());
+            self.plan.drop(cut.above.clone());
             before = Some(cut);
             at += run;
         }

@@ -1,5 +1,7 @@
 //! Adding statements.
 
+use std::ops::Range;
+
 use super::statements::is_below;
 use super::text::dotted;
 use super::{Form, Kept, MISPLACED, Planner, Unfaithful};
@@ -56,6 +58,10 @@ impl Planner<'_, '_> {
         match kept.form {
             Form::Absolute { header: true } => self.add_section(table, &kept.text),
             Form::Absolute { header: false } => {
+                // what an edit left of entries with dotted keys: they cannot stand beside the header
+                if let Some(header) = self.only_header(table) {
+                    self.plan.drop(header);
+                }
                 let root = self.section("").unwrap_or_default();
                 self.add_line(root, &kept.text);
             }
@@ -77,6 +83,14 @@ impl Planner<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// The line of a table's header, if the table holds nothing and neither does it say what anything below it is.
+    fn only_header(&self, table: &str) -> Option<Range<usize>> {
+        let at = *self.by_pointer.get(table).filter(|at| self.statements[**at].is_header())?;
+        let is_alone = self.statements.iter().filter(|s| is_below(&s.pointer, table)).count() == 1;
+        let header = &self.statements[at];
+        is_alone.then(|| self.lines.start(header)..self.lines.end(header))
     }
 
     /// The last statement of the section that a table's header begins, `None` of it for a root without pairs; nothing

@@ -91,6 +91,7 @@ impl Block<'_, '_> {
                 Cut::closing_up(self.raw.text, lines, Some(floor), before.as_ref())
             };
             out.cut(*change, cut.range.clone());
+            out.drop(cut.above.clone());
             before = Some(cut);
         }
         if is_emptied {

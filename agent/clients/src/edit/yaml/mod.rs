@@ -70,6 +70,8 @@ struct Planner<'r, 't> {
     /// Items that are removed, and items in which something changes.
     removed: Vec<Range<usize>>,
     touched: Vec<usize>,
+    /// Entries for tables that are not there or hold nothing, by the item and the keys that are missing below it.
+    anew: BTreeMap<(usize, Vec<String>), Vec<String>>,
     plan: Plan,
 }
 
@@ -79,7 +81,8 @@ impl<'r, 't> Planner<'r, 't> {
     fn new(raw: &'r Raw<'t>, changes: usize) -> Self {
         let plan = Plan::new(changes);
         let style = Style::of(raw.text);
-        Self { raw, style, open: BTreeMap::new(), removed: Vec::new(), touched: Vec::new(), plan }
+        let (open, anew) = (BTreeMap::new(), BTreeMap::new());
+        Self { raw, style, open, removed: Vec::new(), touched: Vec::new(), anew, plan }
     }
 
     fn change(&mut self, at: usize, change: &Change, child: Option<Child>) -> Result<(), Unfaithful> {
@@ -206,7 +209,10 @@ impl<'r, 't> Planner<'r, 't> {
         let path = tokens(table);
         let (item, missing) = self.reach(self.raw.root, &path)?;
         if !missing.is_empty() || self.raw.is_null(item) || self.is_empty_in_a_block(item) {
-            return self.insert_into_new(item, &missing, &kept);
+            let is_bare_item = !kept.is_block && kept.key.is_none();
+            let text = if is_bare_item { format!("- {}", kept.text) } else { kept.text };
+            self.anew.entry((item, missing)).or_default().push(text);
+            return Ok(());
         }
         let fits = if kept.key.is_some() { self.raw.is_map(item) } else { self.raw.is_list(item) };
         if !fits {
@@ -233,18 +239,18 @@ impl<'r, 't> Planner<'r, 't> {
         !self.raw.is_scalar(item) && !self.raw.is_alias(item) && self.raw.count(item) == 0 && in_block
     }
 
-    /// An entry in a table that is not there, or is and holds nothing.
+    /// Entries in a table that is not there, or is and holds nothing.
     fn insert_into_new(
         &mut self,
         item: usize,
         missing: &[String],
-        kept: &text::Kept,
+        entries: &[String],
     ) -> Result<(), Unfaithful> {
         let newline = self.style.newline;
         let unit = &self.style.unit;
         let unit = if unit.trim().is_empty() && !unit.contains('\t') { unit.as_str() } else { "  " };
         // From the inside out, each level at column 0.
-        let mut text = kept.text.clone();
+        let mut text = entries.join(newline);
         for key in missing.iter().rev() {
             text = format!("{}:{newline}{unit}{}", text::string(key), style::reindent(&text, "", unit));
         }
@@ -306,6 +312,9 @@ impl<'r, 't> Planner<'r, 't> {
     }
 
     fn finish(mut self) -> Result<Plan, Unfaithful> {
+        for ((item, missing), entries) in std::mem::take(&mut self.anew) {
+            self.insert_into_new(item, &missing, &entries)?;
+        }
         let removed = Ranges::new(std::mem::take(&mut self.removed));
         self.check_anchors(&removed)?;
         for (collection, open) in std::mem::take(&mut self.open) {
