@@ -10,6 +10,8 @@ mod actions;
 mod asides;
 #[cfg(unix)]
 mod by_hand;
+#[cfg(unix)]
+mod come_back;
 mod corpus;
 mod corpus_edits;
 mod corpus_verdicts;

@@ -1,6 +1,7 @@
 //! `mcpolicy quarantine`: what was taken out of files, and how it comes back.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -23,10 +24,10 @@ pub(super) enum Command {
     /// Show what is in quarantine
     List(List),
     /// Show one item: what was taken out of which file, and why
-    Show(One),
+    Show(Show),
     /// Put back what of an item the policy allows that a pass would act by now
     ///
-    /// Exit codes: 0 restored; 1 not, and why is said; 2 wrong usage.
+    /// Exit codes: 0 restored; 1 not, or not all of it, and why is said; 2 wrong usage.
     Restore(Restore),
     /// Remove an item for good; what it holds can then not be restored
     ///
@@ -66,6 +67,18 @@ pub(super) struct One {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    one: One,
+
+    /// Show what was taken out, too, as it stood in the file: it may hold secrets
+    ///
+    /// Only whoever may read the vault can: root that of the machine, each user the own one.
+    #[arg(long)]
+    text: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Restore {
     #[command(flatten)]
     one: One,
@@ -99,6 +112,15 @@ struct ItemAnswer {
 #[derive(Serialize)]
 struct EntryAnswer {
     server: String,
+    /// JSON Pointer of where it stood; in a list of items neither this nor the next, for it may be long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
+    /// Where in the original that was, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<Vec<Range<u64>>>,
+    /// What stood there, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
     action: String,
     code: String,
     detail: String,
@@ -119,6 +141,9 @@ struct ListAnswer {
 fn answer(item: &Item, redactor: &Redactor) -> ItemAnswer {
     let entry = |taken: &crate::vault::Taken| EntryAnswer {
         server: redactor.name(&taken.name),
+        place: None,
+        bytes: None,
+        text: None,
         action: taken.action.clone(),
         code: taken.code.clone(),
         detail: taken.detail.clone(),
@@ -180,12 +205,26 @@ fn list(options: &List, environment: &Environment) -> anyhow::Result<u8> {
     Ok(if partial { exit::PARTIAL } else { exit::OK })
 }
 
-fn show(options: &One, environment: &Environment) -> anyhow::Result<u8> {
+fn show(Show { one: options, text }: &Show, environment: &Environment) -> anyhow::Result<u8> {
     let agent = options.r#where.agent(environment)?;
     let redactor = agent::redactor()?;
     let own = own(&agent, &options.id);
     let item = match (own, agent.machines_notice()) {
-        (Ok(item), _) => answer(&item, &redactor),
+        (Ok(item), _) => {
+            let mut told = answer(&item, &redactor);
+            for (entry, taken) in told.entries.iter_mut().zip(&item.entries) {
+                entry.place = Some(redactor.name(&taken.key_path));
+                entry.bytes = Some(taken.pieces.clone());
+            }
+            if *text {
+                let pieces = Vault::look(&agent.state.join("vault"))?.pieces(&item)?;
+                for (entry, pieces) in told.entries.iter_mut().zip(pieces) {
+                    let bytes: Vec<u8> = pieces.into_iter().flat_map(|(_, bytes)| bytes).collect();
+                    entry.text = Some(String::from_utf8_lossy(&bytes).into_owned());
+                }
+            }
+            told
+        }
         (Err(error), None) => return Err(error.into()),
         (Err(_), Some(elsewhere)) => anyhow::bail!("{} is none of your own; {elsewhere}", options.id),
     };
@@ -206,6 +245,9 @@ fn show(options: &One, environment: &Environment) -> anyhow::Result<u8> {
             writeln!(out, "\n{} {}{back}", entry.action, visible(&entry.server))?;
             writeln!(out, "  {}: {}", entry.code, visible(&entry.detail))?;
             writeln!(out, "  fingerprint {}", entry.fingerprint)?;
+            writeln!(out, "  place {}", visible(entry.place.as_deref().unwrap_or_default()))?;
+            let text = entry.text.as_deref().unwrap_or_default();
+            text.lines().try_for_each(|line| writeln!(out, "  | {}", visible(line)))?;
         }
         Ok(())
     })?;
@@ -257,7 +299,7 @@ fn restore(Restore { one: options, which }: &Restore, environment: &Environment)
             _ => writeln!(out, "not restored ({}): {}", restored.end.as_str(), visible(&restored.detail)),
         }
     })?;
-    Ok(if restored.end == End::Applied { exit::OK } else { exit::FINDINGS })
+    Ok(if restored.end == End::Applied && !restored.incomplete { exit::OK } else { exit::FINDINGS })
 }
 
 /// Leaves word for the agent of the machine, whose vault no user can look into.

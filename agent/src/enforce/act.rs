@@ -15,6 +15,7 @@ use super::aside::Gone;
 use super::known::Knowledge;
 use super::pin;
 use super::plan::{FilePlan, Plan, Target, Wish, plan_knowing};
+use super::spot::{Spot, keep_apart};
 use super::swap::{Swap, Try};
 use super::told::Told;
 use crate::assess::{Assessed, assess};
@@ -257,6 +258,7 @@ impl Hands<'_, '_, '_> {
         for (removed, whole) in edited.removed.iter_mut().zip(whole) {
             *removed = whole.unwrap_or_else(|| std::mem::take(removed));
         }
+        keep_apart(&mut edited.removed);
         let left = targets.iter().map(|(at, action)| became(&before.entries[*at], action, &after)).collect();
         Ok((*edited, targets, left))
     }
@@ -447,7 +449,8 @@ pub(super) fn place(item: &Assessed) -> Place {
 
 /// The fingerprint of what an edit left of an entry.
 fn became(item: &Assessed, action: &str, after: &Outcome) -> Option<String> {
-    let mut same = after.entries.iter().filter(|other| other.entry.key_path == item.entry.key_path);
+    // in a list its number is another one, if one before it goes
+    let mut same = after.entries.iter().filter(|other| Spot::of(other) == Spot::of(item));
     same.next().filter(|_| action != "quarantine").map(|other| other.fingerprint.clone())
 }
 

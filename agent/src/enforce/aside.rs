@@ -8,6 +8,7 @@ use mcpolicy_schema::entry::{ClientId, Entry, Scope};
 
 use super::act::{ActError, Acted, Hands, TRIES};
 use super::plan::{FilePlan, Wish};
+use super::spot::Spot;
 use super::swap::{Swap, Try};
 use super::turns::Turns;
 use crate::assess::Assessed;
@@ -168,7 +169,7 @@ impl Hands<'_, '_, '_> {
             }
             let stands = |taken: &Taken| {
                 let mut entries = outcome.entries.iter().filter(|entry| Some(entry.source) == at);
-                entries.any(|entry| entry.entry.key_path == taken.key_path)
+                entries.any(|entry| Spot::of(entry) == Spot::of_taken(taken))
             };
             let out =
                 item.entries.iter().filter(|taken| !taken.restored && taken.left.is_none() && !stands(taken));

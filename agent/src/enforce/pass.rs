@@ -509,7 +509,10 @@ fn lost(vault: &Vault, journal: &Journal, activation: &Activation) -> anyhow::Re
 /// Finishes or undoes what a crash broke off, and loads what was remembered.
 fn finish_broken(setting: &Setting<'_>, on: On<'_, '_>, opened: &mut Opened) -> anyhow::Result<()> {
     for (number, intent) in std::mem::take(&mut opened.pending) {
-        let replayed = replay(on.homes, &opened.vault, &mut opened.journal, (number, &intent), setting.now)?;
+        let replayed = {
+            let how = (setting.redactor, setting.now);
+            replay(on.homes, &opened.vault, &mut opened.journal, (number, &intent), how)?
+        };
         opened.replayed.push(replayed);
     }
     end_unannounced(on.homes, &opened.vault)?;
@@ -633,5 +636,5 @@ pub fn is_complete(passed: &Passed) -> bool {
         && !passed.policy_waits
         && !passed.is_partial
         && passed.acted.iter().map(|acted| acted.end).all(is_done)
-        && passed.restored.iter().map(|(_, restored)| restored.end).all(is_done)
+        && passed.restored.iter().all(|(_, restored)| is_done(restored.end) && !restored.incomplete)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use mcpolicy_platform::secure_fs::TempName;
+use mcpolicy_schema::redact::Redactor;
 
 use super::act::ActError;
 use super::leftovers;
@@ -35,7 +36,7 @@ pub fn replay(
     vault: &Vault,
     journal: &mut Journal,
     intent: (u64, &Intent),
-    now: Timestamp,
+    (redactor, now): (&Redactor, Timestamp),
 ) -> Result<Replayed, ActError> {
     let (number, intent) = intent;
     let (end, mut detail) = told(standing(homes, intent), intent);
@@ -48,7 +49,7 @@ pub fn replay(
             vault.update(&Item { state: State::Quarantined, ..item })?;
         }
         // a restore: what is back is not put back once more
-        Ok(item) if end == End::Applied => restored(vault, item, intent)?,
+        Ok(item) if end == End::Applied => restored(vault, item, intent, redactor)?,
         Ok(_) | Err(VaultError::NoItem(_) | VaultError::Damaged { .. }) => {}
         Err(error) => return Err(error.into()),
     }
@@ -76,16 +77,18 @@ pub fn end_unannounced(homes: &Homes<'_>, vault: &Vault) -> Result<(), ActError>
     Ok(())
 }
 
-/// Marks the entries that a broken-off restore had put back.
-fn restored(vault: &Vault, mut item: Item, intent: &Intent) -> Result<(), VaultError> {
-    let is_back = |taken: &Taken| {
-        intent
-            .actions
-            .iter()
-            .any(|action| action.action == "restore" && action.fingerprint == taken.fingerprint)
-    };
-    for taken in &mut item.entries {
-        taken.restored |= is_back(taken);
+/// Marks the entries that a broken-off restore had put back: for each word of the intent one, of those with the same
+/// fingerprint that of its name.
+fn restored(vault: &Vault, mut item: Item, intent: &Intent, redactor: &Redactor) -> Result<(), VaultError> {
+    let names: Vec<String> = item.entries.iter().map(|taken| redactor.name(&taken.name)).collect();
+    for action in intent.actions.iter().filter(|action| action.action == "restore") {
+        let is_it = |(taken, name): (&Taken, &String)| {
+            !taken.restored && taken.fingerprint == action.fingerprint && *name == action.server
+        };
+        let found = item.entries.iter().zip(&names).position(is_it);
+        if let Some(at) = found {
+            item.entries[at].restored = true;
+        }
     }
     if item.entries.iter().all(|taken| taken.restored) {
         item.state = State::Restored;
@@ -145,7 +148,6 @@ mod tests {
     use std::path::PathBuf;
 
     use mcpolicy_platform::environment::Environment;
-    use mcpolicy_schema::redact::Redactor;
 
     use super::*;
     use crate::ground;
@@ -234,7 +236,8 @@ mod tests {
                 temporary: "none".to_owned(),
                 actions: vec![action],
             };
-            let replayed = replay(&homes, &self.vault, &mut journal, (1, &intent), now()).unwrap();
+            let replayed =
+                replay(&homes, &self.vault, &mut journal, (1, &intent), (&redactor, now())).unwrap();
             (replayed.end, self.vault.item(&self.item.id).ok())
         }
     }
@@ -248,6 +251,23 @@ mod tests {
         std::fs::write(broken.file(), BEFORE).unwrap();
         let (end, item) = broken.replayed("restore", (AFTER, BEFORE));
         assert_eq!((end, item.unwrap().state), (End::Applied, State::Restored));
+    }
+
+    #[test]
+    fn of_two_entries_that_are_the_same_but_for_their_name_only_the_one_that_is_back_is_marked() {
+        let mut broken = Broken::new(AFTER, State::Quarantined);
+        let twin = Taken {
+            name: "z".to_owned(),
+            key_path: "/mcpServers/z".to_owned(),
+            ..broken.item.entries[0].clone()
+        };
+        broken.item.entries.insert(0, twin);
+        broken.vault.update(&Item { state: State::Quarantined, ..broken.item.clone() }).unwrap();
+        std::fs::write(broken.file(), BEFORE).unwrap();
+        let (end, item) = broken.replayed("restore", (AFTER, BEFORE));
+        let item = item.unwrap();
+        let marked: Vec<bool> = item.entries.iter().map(|taken| taken.restored).collect();
+        assert_eq!((end, marked, item.is_open()), (End::Applied, vec![false, true], true));
     }
 
     #[test]

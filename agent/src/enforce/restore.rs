@@ -11,6 +11,8 @@ use mcpolicy_schema::entry::Entry;
 
 use super::act::{ActError, Hands, place};
 use super::leftovers;
+use super::refused::{NOT_ALLOWED, Refused, Why};
+use super::spot::{Spot, alone};
 use super::swap::{intent, leftover};
 use super::whole::{UNCHANGED, Unfit, Whole, whole_file};
 use super::whole_act::QUARANTINE_FILE;
@@ -18,7 +20,7 @@ use crate::assess::Assessed;
 use crate::discover::source::Source;
 use crate::inventory::State;
 use crate::journal::Outcome as Ended;
-use crate::journal::{Action, End, What};
+use crate::journal::{Action, End, Event, What};
 use crate::pipeline::Outcome;
 use crate::vault::{Item, Kept, State as ItemState, Taken, VaultError, digest_of, other_names};
 use crate::worker::aside::Keeping;
@@ -34,11 +36,14 @@ pub struct Restored {
     pub entries: Vec<String>,
     /// Why not, or why not all.
     pub detail: String,
+    /// Something of it stays out for another reason than the policy or its user's newer word; where somebody asked for it,
+    /// for any reason.
+    pub incomplete: bool,
 }
 
 impl Restored {
     pub(super) fn not(end: End, detail: impl Into<String>) -> Self {
-        Self { end, entries: Vec::new(), detail: detail.into() }
+        Self { end, entries: Vec::new(), detail: detail.into(), incomplete: false }
     }
 
     /// With one more thing to say.
@@ -74,30 +79,40 @@ pub(super) struct PutBack<'p> {
     pub entries: &'p [usize],
     /// How many names the open file has.
     pub names: u64,
+    /// Which others stay out, and why.
+    pub stays: &'p str,
 }
 
 /// What comes after a write of the user's that crossed a restore.
 const AGAIN: &str = "what its user wrote is in place, nothing was put back, and the next pass tries again";
 
 /// New bytes for a file, and which entries of the item they bring back.
-type Proposal = (Vec<u8>, Vec<usize>);
+struct Proposal {
+    bytes: Vec<u8>,
+    entries: Vec<usize>,
+    /// Which they do not, and why.
+    refused: Refused,
+}
 
-/// The same, or why there is none.
-type Proposed = Result<Proposal, &'static str>;
+impl Proposal {
+    fn whole(bytes: Vec<u8>, entries: Vec<usize>) -> Self {
+        Self { bytes, entries, refused: Refused::default() }
+    }
+}
 
-const NOT_ALLOWED: &str = "the policy in force does not allow it";
-/// The file holds something else under the name, or in the place of what the edit left.
-const TAKEN: &str = "its name is taken: the file has something else in its place now, which is its user's newer word and stays; \
-    rename or remove that, and try again";
-/// Neither of the two alone is so.
-const NOT_ALLOWED_OR_TAKEN: &str = "the policy in force does not allow some of it, and of the rest the name is taken: the file has \
-    something else in its place now";
-/// Then nothing in it could be told apart, and what is not allowed would come back with it.
-const TOO_MANY: &str =
-    "the file would hold more servers than can be told apart: take some out of it, and try again";
-/// The place itself is gone, or can take in nothing that reads as before.
-const NO_PLACE: &str = "the file has no place for it any more: what it stood in, or what the edit left there, is gone or of another form; \
-    `mcpolicy quarantine show` tells what it was";
+/// Why there is none.
+struct Not {
+    why: String,
+    is_loss: bool,
+}
+
+impl From<&str> for Not {
+    fn from(why: &str) -> Self {
+        Self { why: why.to_owned(), is_loss: false }
+    }
+}
+
+type Proposed = Result<Proposal, Not>;
 
 /// The name and home of an account that is not the one from then.
 const ANOTHERS: &str = "it was taken from an earlier account of this name: what it holds is not this user's; `mcpolicy quarantine \
@@ -131,19 +146,36 @@ impl Hands<'_, '_, '_> {
             Err(why) => return Ok(Restored::not(End::Failed, why)),
         };
         let restored = match self.proposal((home, source), item, &mut opened, asked)? {
-            Ok((bytes, entries)) => {
+            Ok(Proposal { bytes, entries, refused }) => {
                 let before = digest_of(&opened.bytes);
                 let (entries, names) = (&entries[..], opened.names);
-                self.put_back(home, item, PutBack { before: &before, after: Some(&bytes), entries, names })
+                let stays = if refused.is_empty() { String::new() } else { refused.by_name(item) };
+                let stays = &stays[..];
+                let put_back = PutBack { before: &before, after: Some(&bytes), entries, names, stays };
+                let incomplete = refused.is_loss() || asked == Asked::ByHand && !refused.is_empty();
+                self.put_back(home, item, put_back).map(|restored| Restored { incomplete, ..restored })
             }
             // what was made of no answer is no verdict: the next pass tries again
             Err(_) if self.homes.has_failed(home) => {
                 Ok(Restored::not(End::Failed, "its worker gave no answer; the next pass tries again"))
             }
-            Err(why) => Ok(Restored::not(End::Skipped, why)),
+            Err(Not { why, is_loss }) => {
+                if is_loss {
+                    self.tell_not_restored(item, &why)?;
+                }
+                Ok(Restored { incomplete: is_loss, ..Restored::not(End::Skipped, why) })
+            }
         };
         self.homes.close(home);
         restored
+    }
+
+    /// Says in the journal that nothing of an item comes back, though the policy may well allow it.
+    fn tell_not_restored(&mut self, item: &Item, why: &str) -> Result<(), ActError> {
+        let detail = self.redactor.name(&format!("{} of {}: {why}", item.id, item.path));
+        let event = Event { user: item.user.clone(), ..Event::new("not-restored", detail) };
+        self.journal.append(self.now, What::Event(event))?;
+        Ok(())
     }
 
     /// Opens the file of an item. Where it holds more with the item than is told at once, all that it has is told part by
@@ -182,7 +214,7 @@ impl Hands<'_, '_, '_> {
         }
         if !opened.existed {
             return match asked {
-                Asked::ByPolicy => Ok(Err(FILE_IS_GONE)),
+                Asked::ByPolicy => Ok(Err(FILE_IS_GONE.into())),
                 Asked::ByHand => self.anew(home, item, source),
             };
         }
@@ -195,54 +227,77 @@ impl Hands<'_, '_, '_> {
             && all_allowed(&allowed(&self.judged(source, &mut draft.held)), &item.entries)
             && self.homes.accept(home).is_ok()
         {
-            return Ok(Ok((original, open)));
+            return Ok(Ok(Proposal::whole(original, open)));
         }
         let now = self.judged(source, &mut opened.held);
         let now = by_place(&now);
-        let pieces = self.vault.pieces(item)?;
+        let pieces = alone(self.vault.pieces(item)?);
         let change = |at: &usize| Some((*at, way_back(&item.entries[*at], &pieces[*at], &now)?));
         let ways: Vec<(usize, Change)> = open.iter().filter_map(change).collect();
         let mut refused = Refused::default();
         let has_way: BTreeSet<usize> = ways.iter().map(|(at, _)| *at).collect();
         for at in open.iter().filter(|at| !has_way.contains(at)) {
-            let is_there = now.contains_key(&*item.entries[*at].key_path);
-            refused.taken |= is_there;
-            refused.no_place |= !is_there;
+            let why = match now.contains_key(&Spot::of_taken(&item.entries[*at])) {
+                true => Why::Taken,
+                false if pieces[*at].is_empty() => Why::NotAlone,
+                false => Why::NoPlace,
+            };
+            refused.add(why, *at);
         }
         let mut chosen = self.fitting(home, item, source, &ways, &mut refused);
         // what is allowed by itself may not be so beside the others
         while !chosen.is_empty() {
-            let Ok(mut draft) = self.homes.apply(home, &changes(&chosen)) else { break };
-            refused.too_many |= is_crowded(&draft);
+            let mut draft = match self.homes.apply(home, &changes(&chosen)) {
+                Ok(draft) => draft,
+                Err(_) if chosen.len() > 1 && !self.homes.has_failed(home) => {
+                    // each can be put back, but not together: those that are in first make room for the others
+                    let later = chosen.split_off(chosen.len() / 2);
+                    later.iter().for_each(|(at, _)| refused.add(Why::Later, *at));
+                    continue;
+                }
+                Err(why) => {
+                    chosen.iter().for_each(|(at, _)| refused.add(Why::of(&why), *at));
+                    break;
+                }
+            };
+            let why = if is_crowded(&draft) { Why::TooMany } else { Why::Policy };
             let judged = self.judged(source, &mut draft.held);
             let (judged, before) = (allowed(&judged), chosen.len());
-            chosen.retain(|(at, _)| all_allowed(&judged, std::slice::from_ref(&item.entries[*at])));
-            refused.by_policy |= chosen.len() < before;
+            chosen.retain(|(at, _)| {
+                let is_allowed = all_allowed(&judged, std::slice::from_ref(&item.entries[*at]));
+                if !is_allowed {
+                    refused.add(why, *at);
+                }
+                is_allowed
+            });
             if chosen.len() == before {
                 let entries = chosen.into_iter().map(|(at, _)| at).collect();
-                return Ok(self.homes.accept(home).map(|()| (draft.bytes, entries)).map_err(|_| NOT_ALLOWED));
+                let accepted = self.homes.accept(home);
+                let proposal = Proposal { bytes: draft.bytes, entries, refused };
+                return Ok(accepted.map(|()| proposal).map_err(|why| Not { why, is_loss: true }));
             }
         }
-        Ok(Err(refused.why()))
+        Ok(Err(Not { why: refused.why(item), is_loss: refused.is_loss() }))
     }
 
     /// A file that its user has removed since, as it was before the edit, if nothing would be done about it now.
     fn anew(&mut self, home: usize, item: &Item, source: &Source) -> Result<Proposed, ActError> {
         let Some(original) = self.vault.original(item)? else {
-            return Ok(Err(
-                "its user has removed the file, and of its original only what was taken out is kept: make the file anew, \
-                 with the table of its servers, and try again",
-            ));
+            let why = "its user has removed the file, and of its original only what was taken out is kept: make the file anew, \
+                 with the table of its servers, and try again";
+            return Ok(Err(why.into()));
         };
-        let Ok(mut draft) = self.homes.propose(home, &original) else { return Ok(Err(NOT_ALLOWED)) };
+        let Ok(mut draft) = self.homes.propose(home, &original) else {
+            return Ok(Err(NOT_ALLOWED.into()));
+        };
         let judged = self.judged(source, &mut draft.held);
         if !all_allowed(&allowed(&judged), &item.entries) || !self.plan(&judged).files.is_empty() {
-            return Ok(Err(
-                "its user has removed the file, and the policy in force does not allow all that was in it",
-            ));
+            let why =
+                "its user has removed the file, and the policy in force does not allow all that was in it";
+            return Ok(Err(why.into()));
         }
         let open = (0..item.entries.len()).filter(|at| !item.entries[*at].restored).collect();
-        Ok(self.homes.accept(home).map(|()| (original, open)).map_err(|_| NOT_ALLOWED))
+        Ok(self.homes.accept(home).map(|()| Proposal::whole(original, open)).map_err(|_| NOT_ALLOWED.into()))
     }
 
     /// Those ways back that can be gone together, and lead to something allowed. Many are tried at once: each try costs a
@@ -260,17 +315,17 @@ impl Hands<'_, '_, '_> {
         }
         match self.homes.apply(home, &changes(ways)) {
             Ok(mut draft) => {
-                refused.too_many |= is_crowded(&draft);
+                let why = if is_crowded(&draft) { Why::TooMany } else { Why::Policy };
                 let judged = self.judged(source, &mut draft.held);
                 let judged = allowed(&judged);
                 let is_allowed =
-                    |way: &&(usize, Change)| all_allowed(&judged, std::slice::from_ref(&item.entries[way.0]));
-                let allowed: Vec<_> = ways.iter().filter(is_allowed).cloned().collect();
-                refused.by_policy |= allowed.len() < ways.len();
+                    |way: &(usize, Change)| all_allowed(&judged, std::slice::from_ref(&item.entries[way.0]));
+                let (allowed, others): (Vec<_>, Vec<_>) = ways.iter().cloned().partition(is_allowed);
+                others.iter().for_each(|(at, _)| refused.add(why, *at));
                 allowed
             }
-            Err(_) if ways.len() == 1 || self.homes.has_failed(home) => {
-                refused.no_place = true;
+            Err(why) if ways.len() == 1 || self.homes.has_failed(home) => {
+                ways.iter().for_each(|(at, _)| refused.add(Why::of(&why), *at));
                 Vec::new()
             }
             Err(_) => {
@@ -291,14 +346,18 @@ impl Hands<'_, '_, '_> {
         opened: &Opened,
     ) -> Result<Proposed, ActError> {
         if opened.existed {
-            return Ok(Err("there is a file in its place, which stays"));
+            return Ok(Err("there is a file in its place, which stays".into()));
         }
         let original = self.vault.original(item)?;
-        let Some(original) = original else { return Ok(Err("its original is not kept whole any longer")) };
-        let Ok(mut draft) = self.homes.propose(home, &original) else { return Ok(Err(NOT_ALLOWED)) };
+        let Some(original) = original else {
+            return Ok(Err("its original is not kept whole any longer".into()));
+        };
+        let Ok(mut draft) = self.homes.propose(home, &original) else {
+            return Ok(Err(NOT_ALLOWED.into()));
+        };
         // what was too much to be told apart would come back unseen
         if is_too_much(draft.held.state, &draft.held.findings) {
-            return Ok(Err(NOT_ALLOWED));
+            return Ok(Err(NOT_ALLOWED.into()));
         }
         let judged = self.judged(source, &mut draft.held);
         let is_unparseable = judged.sources.iter().any(|file| file.state == State::Unparseable.as_str());
@@ -307,9 +366,9 @@ impl Hands<'_, '_, '_> {
         let is_allowed = !goes && self.plan(&judged).files.is_empty() && self.homes.accept(home).is_ok();
         let all = (0..item.entries.len()).collect();
         Ok(if is_allowed {
-            Ok((original, all))
+            Ok(Proposal::whole(original, all))
         } else {
-            Err("the policy in force does not allow what is in it")
+            Err("the policy in force does not allow what is in it".into())
         })
     }
 
@@ -317,7 +376,7 @@ impl Hands<'_, '_, '_> {
         &mut self,
         home: usize,
         item: &Item,
-        PutBack { before, after, entries, names }: PutBack<'_>,
+        PutBack { before, after, entries, names, stays }: PutBack<'_>,
     ) -> Result<Restored, ActError> {
         let temporary = match TempName::random() {
             Ok(name) => name,
@@ -348,7 +407,8 @@ impl Hands<'_, '_, '_> {
             Written::Done { leftover: is_left } => {
                 left = is_left.then(|| leftover(&temporary, change));
                 let beside = is_left.then(|| leftovers::told(item.path.path()));
-                let said: Vec<String> = other_names(names).into_iter().chain(beside).collect();
+                let stays = Some(stays.to_owned()).filter(|stays| !stays.is_empty());
+                let said: Vec<String> = other_names(names).into_iter().chain(beside).chain(stays).collect();
                 (End::Applied, said.join("; "))
             }
             Written::Changed => (End::Conflict, format!("the file was changed meanwhile: {AGAIN}")),
@@ -366,7 +426,7 @@ impl Hands<'_, '_, '_> {
         )?;
         let item = &Item { leftover: left, ..item.clone() };
         let names = if end == End::Applied { self.mark_restored(item, entries)? } else { Vec::new() };
-        Ok(Restored { end, entries: names, detail })
+        Ok(Restored { end, entries: names, detail, incomplete: false })
     }
 
     /// Keeps in mind which entries are back. Their names.
@@ -408,29 +468,6 @@ impl Hands<'_, '_, '_> {
     }
 }
 
-/// Why entries of an item stay out.
-#[derive(Default)]
-struct Refused {
-    by_policy: bool,
-    too_many: bool,
-    taken: bool,
-    no_place: bool,
-}
-
-impl Refused {
-    fn why(&self) -> &'static str {
-        if self.too_many {
-            return TOO_MANY;
-        }
-        match (self.by_policy, self.taken, self.no_place) {
-            (true, true, _) => NOT_ALLOWED_OR_TAKEN,
-            (false, true, _) => TAKEN,
-            (false, false, true) => NO_PLACE,
-            _ => NOT_ALLOWED,
-        }
-    }
-}
-
 /// How an entry comes back; `None` if its name is taken, or what the edit left there is not there any more.
 fn way_back(taken: &Taken, pieces: &[Kept], now: &ByPlace<'_>) -> Option<Change> {
     let (table, _) = taken.key_path.rsplit_once('/')?;
@@ -441,7 +478,7 @@ fn way_back(taken: &Taken, pieces: &[Kept], now: &ByPlace<'_>) -> Option<Change>
     let pieces: Vec<Piece> = pieces.iter().map(piece).collect();
     match &taken.action[..] {
         _ if pieces.is_empty() => None,
-        "quarantine" if now.contains_key(&*taken.key_path) => None,
+        "quarantine" if now.contains_key(&Spot::of_taken(taken)) => None,
         "quarantine" => Some(Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces }),
         // only in the place of what the edit left there: anything else is its user's newer word
         "revert" | "pin" | "disable" => Some(Change::Replace { at: still_there(taken, now)?, pieces }),
@@ -460,18 +497,18 @@ fn changes(ways: &[(usize, Change)]) -> Vec<Change> {
 }
 
 /// Entries by their places, of which each may have several. Thousands come back at once: each asks for its own alone.
-type ByPlace<'o> = BTreeMap<&'o str, Vec<&'o Assessed>>;
+type ByPlace<'o> = BTreeMap<Spot<'o>, Vec<&'o Assessed>>;
 
 fn by_place(judged: &Outcome) -> ByPlace<'_> {
     let mut all = ByPlace::new();
     for item in &judged.entries {
-        all.entry(&*item.entry.key_path).or_default().push(item);
+        all.entry(Spot::of(item)).or_default().push(item);
     }
     all
 }
 
 /// The places of a judged text of which all declarations are allowed.
-fn allowed(judged: &Outcome) -> BTreeSet<&str> {
+fn allowed(judged: &Outcome) -> BTreeSet<Spot<'_>> {
     let is_allowed =
         |item: &&Assessed| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed());
     let all = by_place(judged).into_iter();
@@ -479,13 +516,13 @@ fn allowed(judged: &Outcome) -> BTreeSet<&str> {
 }
 
 /// Whether all of these entries are in their places, and allowed.
-fn all_allowed(allowed: &BTreeSet<&str>, wanted: &[Taken]) -> bool {
-    wanted.iter().filter(|taken| !taken.restored).all(|taken| allowed.contains(&*taken.key_path))
+fn all_allowed(allowed: &BTreeSet<Spot<'_>>, wanted: &[Taken]) -> bool {
+    wanted.iter().filter(|taken| !taken.restored).all(|taken| allowed.contains(&Spot::of_taken(taken)))
 }
 
 /// Where what an edit left in the place of an entry stands now, if nobody has changed it since.
 fn still_there(taken: &Taken, now: &ByPlace<'_>) -> Option<Place> {
-    match now.get(&*taken.key_path)?[..] {
+    match now.get(&Spot::of_taken(taken))?[..] {
         [item] if taken.left.as_ref() == Some(&item.fingerprint) => Some(place(item)),
         _ => None,
     }

@@ -9,9 +9,10 @@ use mcpolicy_clients::adapters::by_id;
 
 use super::act::{ActError, Hands};
 use super::restore::{PutBack, Restored};
+use super::spot::Spot;
 use crate::discover::source::Source;
 use crate::journal::End;
-use crate::vault::{Beside, Item, digest_of};
+use crate::vault::{Beside, Item, Taken, digest_of};
 use crate::worker::Opened;
 use crate::worker::aside::{Aside, Declaration, Keeping, Settling};
 
@@ -44,7 +45,8 @@ impl Hands<'_, '_, '_> {
             // a switch goes with its file
             Ok(None) if beside.keeping == Keeping::Switch => {
                 let entries = self.mark_restored(item, &ready)?;
-                return Ok(Restored { end: End::Applied, entries, detail: GONE.to_owned() });
+                let detail = GONE.to_owned();
+                return Ok(Restored { end: End::Applied, entries, detail, incomplete: false });
             }
             Ok(None) => return Ok(Restored::not(End::Skipped, "its user has removed the file")),
             Err(why) => return Ok(Restored::not(End::Failed, why)),
@@ -55,12 +57,13 @@ impl Hands<'_, '_, '_> {
                 end: End::Applied,
                 entries,
                 detail: "nothing of it was set in this file any more".to_owned(),
+                incomplete: false,
             }),
             next => {
                 let after = if let Next::Bytes(bytes) = &next { Some(&bytes[..]) } else { None };
                 let before = digest_of(&opened.bytes);
-                let names = opened.names;
-                self.put_back(home, item, PutBack { before: &before, after, entries: &ready, names })
+                let (entries, names, stays) = (&ready[..], opened.names, "");
+                self.put_back(home, item, PutBack { before: &before, after, entries, names, stays })
             }
         };
         self.homes.close(home);
@@ -121,13 +124,14 @@ impl Hands<'_, '_, '_> {
         let Ok(Some(mut opened)) = self.homes.open(&source, false) else { return Vec::new() };
         let now = self.judged(&source, &mut opened.held);
         self.homes.close(home);
-        let is_allowed = |key_path: &str| {
-            let mut same = now.entries.iter().filter(|item| item.entry.key_path == key_path).peekable();
+        let is_allowed = |taken: &Taken| {
+            let spot = Spot::of_taken(taken);
+            let mut same = now.entries.iter().filter(|item| Spot::of(item) == spot).peekable();
             same.peek().is_some()
                 && same.all(|item| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed()))
         };
         let open = item.entries.iter().enumerate().filter(|(_, taken)| !taken.restored);
-        open.filter(|(_, taken)| is_allowed(&taken.key_path)).map(|(at, _)| at).collect()
+        open.filter(|(_, taken)| is_allowed(taken)).map(|(at, _)| at).collect()
     }
 
     fn next(
@@ -143,7 +147,7 @@ impl Hands<'_, '_, '_> {
             return Ok(Next::Gone);
         }
         if untouched
-            && let Some(original) = self.vault.original(item)?
+            && let Some(original) = self.vault.rebuilt(item, &opened.bytes)?
             && self.homes.propose(home, &original).is_ok()
             && self.homes.accept(home).is_ok()
         {

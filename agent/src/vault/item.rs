@@ -7,6 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::changed::Changed;
 use crate::kept_path::KeptPath;
 use crate::worker::aside::{Declaration, Keeping};
 
@@ -62,12 +63,17 @@ pub struct Item {
     pub edited: String,
     /// What was taken out or changed.
     pub entries: Vec<Taken>,
+    /// How the file differs from the original, in order and apart, where that was proved: with what these ranges held the
+    /// very bytes of the original are made from those that the edit left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Changed>,
     /// For a file that only keeps something about entries of another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<Beside>,
     /// How far it has come.
     pub state: State,
-    /// Only the pieces are left: the object of this digest holds them one after the other.
+    /// Only what was taken out is left: the object of this digest holds the pieces of all entries one after the other, and
+    /// then what else `changed` tells of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shrunk: Option<String>,
     /// Which of the items that were taken at the same time it is: those of one file are undone in the reverse order.
@@ -150,7 +156,7 @@ pub fn other_names(names: u64) -> Option<String> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde hands it over")]
-fn is_none(count: &u64) -> bool {
+pub(super) fn is_none(count: &u64) -> bool {
     *count == 0
 }
 
@@ -176,6 +182,17 @@ impl Item {
     /// Whether something of it is still out of the file.
     pub fn is_open(&self) -> bool {
         self.state == State::Quarantined && self.entries.iter().any(|entry| !entry.restored)
+    }
+
+    /// The ranges of all pieces.
+    pub(super) fn ranges(&self) -> Vec<Range<u64>> {
+        self.entries.iter().flat_map(|entry| entry.pieces.iter().cloned()).collect()
+    }
+
+    /// Ranges that were taken out as a whole: of what was changed instead, the pieces are all of the entry.
+    pub(super) fn taken_out(&self) -> Vec<Range<u64>> {
+        let out = self.entries.iter().filter(|entry| matches!(&*entry.action, "quarantine" | "approval"));
+        out.flat_map(|entry| entry.pieces.iter().cloned()).filter(|range| range.start < range.end).collect()
     }
 
     /// Digests of the objects that it needs.

@@ -1,4 +1,4 @@
-//! How long originals stay: whole for a day, their pieces for the vault's time, and never more than its size.
+//! How long originals stay: whole for a day, what was taken out of them for the vault's time, and never more than its size.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::machine::Machine;
 
+use super::changed::{self, Changed};
 use super::disk::{self, UNFINISHED, failed};
-use super::{Item, State, Vault, VaultError};
+use super::{Item, State, Vault, VaultError, digest_of};
 use crate::disk_advice::of_read;
 
-/// Time after which a whole original shrinks to the pieces that were taken out, where the change was proved.
+/// Time after which a whole original shrinks to the ranges that were changed, where these were proved to be all.
 const WHOLE_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// How long originals are shrunk in one go: the next pass goes on with the rest.
 const SHRINK_TIME: Duration = Duration::from_secs(20);
@@ -29,8 +30,17 @@ pub struct Limits {
     pub most_of_user: usize,
 }
 
+/// Why an original shrinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// A day has gone by.
+    Time,
+    /// The vault is full: what was taken out is better than nothing.
+    Room,
+}
+
 impl Vault {
-    /// Shrinks proved originals that are a day old to their pieces. How many.
+    /// Shrinks originals that are a day old to what was taken out, if with it the very bytes can be made again. How many.
     ///
     /// # Errors
     /// The system refuses.
@@ -41,7 +51,7 @@ impl Vault {
                 break;
             }
             if can_shrink(&item) && now.duration_since(item.taken) >= WHOLE_FOR {
-                shrunk += u64::from(self.shrink_item(&mut item)?.is_some());
+                shrunk += u64::from(self.shrink_item(&mut item, Need::Time)?.is_some());
             }
         }
         if shrunk > 0 {
@@ -50,11 +60,33 @@ impl Vault {
         Ok(shrunk)
     }
 
-    /// Leaves of an original the pieces that were taken out. How many bytes they have; nothing was done with one that is
-    /// damaged, which keeps no other from its turn.
-    fn shrink_item(&self, item: &mut Item) -> Result<Option<u64>, VaultError> {
-        let Ok(pieces) = self.pieces(item) else { return Ok(None) };
-        let left: Vec<u8> = pieces.into_iter().flatten().flat_map(|(_, bytes)| bytes).collect();
+    /// Leaves of an original what was taken out. How many bytes that has; nothing was done with one that is damaged, which
+    /// keeps no other from its turn, nor for its age alone with one that could not be made again from what the edit left.
+    fn shrink_item(&self, item: &mut Item, need: Need) -> Result<Option<u64>, VaultError> {
+        let (Ok(pieces), Ok(Some(original))) = (self.pieces(item), self.original(item)) else {
+            return Ok(None);
+        };
+        let ranges = item.ranges();
+        if item.changed.is_empty() {
+            item.changed = as_pieces(item, &original);
+        }
+        // text that belongs to two entries comes back with neither of them alone
+        let is_proved = !item.changed.is_empty() && changed::are_apart(&ranges);
+        if need == Need::Time && !is_proved {
+            return Ok(None);
+        }
+        let beside = changed::beside(&item.changed, &ranges);
+        let more: u64 = beside.iter().map(|range| range.end - range.start).sum();
+        if need == Need::Room && more > original.len() as u64 / 2 {
+            // what makes the very bytes again is no less than these: then each entry by itself
+            item.changed.clear();
+        }
+        let mut left: Vec<u8> = pieces.into_iter().flatten().flat_map(|(_, bytes)| bytes).collect();
+        for range in beside.into_iter().filter(|_| !item.changed.is_empty()) {
+            let kept = original.get(range.start as usize..range.end as usize);
+            let Some(kept) = kept else { return Ok(None) };
+            left.extend_from_slice(kept);
+        }
         item.shrunk = Some(self.put(&left)?);
         self.update(item)?;
         Ok(Some(left.len() as u64))
@@ -151,7 +183,7 @@ impl Vault {
             let item = left.remove(at);
             stock.remove(&item);
             let mut smaller = item.clone();
-            let shrunk = if can_shrink(&item) { self.shrink_item(&mut smaller)? } else { None };
+            let shrunk = if can_shrink(&item) { self.shrink_item(&mut smaller, Need::Room)? } else { None };
             if let Some(bytes) = shrunk {
                 stock.add(&smaller, bytes);
                 if may_go(&smaller, limits) {
@@ -315,6 +347,22 @@ impl Stock {
         let can_shrink = items.iter().position(|item| is_of_most(&item) && can_shrink(item));
         can_shrink.or_else(|| items.iter().position(|item| is_of_most(&item)))
     }
+}
+
+/// How an item of an earlier version differs from its original, which kept no word of it: by its pieces, if taking them out
+/// gives the very bytes that the edit left.
+fn as_pieces(item: &Item, original: &[u8]) -> Vec<Changed> {
+    let mut out = item.taken_out();
+    out.sort_by_key(|range| range.start);
+    let (mut edited, mut at) = (Vec::new(), 0);
+    for range in &out {
+        let Some(between) = original.get(at..range.start as usize) else { return Vec::new() };
+        edited.extend_from_slice(between);
+        at = range.end as usize;
+    }
+    let Some(last) = original.get(at..) else { return Vec::new() };
+    edited.extend_from_slice(last);
+    if digest_of(&edited) == item.edited { changed::between(original, &edited, &out) } else { Vec::new() }
 }
 
 /// Whether less than the whole original is enough: it was changed in parts, and the change was proved. A file that was

@@ -5,12 +5,15 @@
 //! an item names it; an item is removed before its objects are. So a crash leaves a whole item or none, and at the most
 //! bytes that no item names, which go when the vault is opened again.
 
+mod changed;
 #[cfg(test)]
 mod crash_tests;
 mod disk;
 mod item;
 mod keeping;
 mod listed;
+#[cfg(test)]
+mod shrink_tests;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +31,7 @@ use crate::kept_path::KeptPath;
 use disk::failed;
 use listed::Listed;
 
+pub use changed::Changed;
 pub use item::{Beside, Item, Leftover, State, Taken, other_names};
 pub use keeping::{Limits, Pruned};
 
@@ -181,7 +185,7 @@ impl Vault {
         // two names may look alike as text
         let bytes = path.base64().unwrap_or_default();
         let seed = format!("{now}\0{}\0{path}{bytes}\0{digest}\0{edited}", original.user);
-        let item = Item {
+        let mut item = Item {
             id: format!("q-{}", &digest_of(seed.as_bytes())[..10]),
             taken: now,
             user: original.user.to_owned(),
@@ -194,6 +198,7 @@ impl Vault {
             original: digest,
             edited,
             entries: original.entries,
+            changed: Vec::new(),
             beside: original.beside,
             state: State::Pending,
             shrunk: None,
@@ -202,6 +207,10 @@ impl Vault {
             approvals_due: original.approvals_due,
             considered: None,
         };
+        // a file that was taken away as a whole stays so
+        if !original.edited.is_empty() {
+            item.changed = changed::between(original.bytes, original.edited, &item.taken_out());
+        }
         self.update(&item)?;
         Ok(item)
     }
@@ -323,8 +332,8 @@ impl Vault {
         Ok(all)
     }
 
-    /// The whole original of an item whose file is as it was left: where only pieces are kept, they are put back at their
-    /// places. `None` if that does not give the very bytes (something was written in the place of a piece).
+    /// The whole original of an item whose file is as it was left: where only what was taken out is kept, it is put back
+    /// at its places. `None` if that does not give the very bytes.
     ///
     /// # Errors
     /// As [`pieces`](Self::pieces).
@@ -332,20 +341,35 @@ impl Vault {
         if let Some(original) = self.original(item)? {
             return Ok(Some(original));
         }
-        let mut pieces: Vec<Kept> = self.pieces(item)?.into_iter().flatten().collect();
-        pieces.sort_by_key(|(range, _)| range.start);
-        let (mut whole, mut at) = (Vec::with_capacity(edited.len()), 0);
-        for (range, bytes) in pieces {
-            let between = usize::try_from(range.start).ok().and_then(|start| start.checked_sub(whole.len()));
-            let Some(kept) = between.and_then(|length| edited.get(at..)?.get(..length)) else {
-                return Ok(None);
-            };
-            whole.extend_from_slice(kept);
-            at += kept.len();
-            whole.extend(bytes);
+        let mut kept: Vec<Kept> = self.pieces(item)?.into_iter().flatten().collect();
+        let mut changed = item.changed.clone();
+        if changed.is_empty() {
+            // as it was kept by an earlier version
+            changed = kept
+                .iter()
+                .map(|(range, _)| Changed { start: range.start, end: range.end, put: 0 })
+                .collect();
+            changed.sort_by_key(|one| one.start);
         }
-        whole.extend_from_slice(&edited[at..]);
-        Ok((digest_of(&whole) == item.original).then_some(whole))
+        kept.extend(self.kept_beside(item)?);
+        kept.sort_by_key(|(range, _)| range.start);
+        let whole = changed::rebuilt(&changed, |range| held(&kept, range), edited);
+        Ok(whole.filter(|whole| digest_of(whole) == item.original))
+    }
+
+    /// What a shrunk item holds beside its pieces.
+    fn kept_beside(&self, item: &Item) -> Result<Vec<Kept>, VaultError> {
+        let Some(shrunk) = &item.shrunk else { return Ok(Vec::new()) };
+        let damaged = || VaultError::Damaged { path: self.item_path(&item.id) };
+        let (object, pieces) = (self.get(shrunk)?, item.ranges());
+        let mut at: usize = pieces.iter().map(|range| range.end.saturating_sub(range.start) as usize).sum();
+        let mut kept = Vec::new();
+        for range in changed::beside(&item.changed, &pieces) {
+            let end = at + (range.end - range.start) as usize;
+            kept.push((range, object.get(at..end).ok_or_else(damaged)?.to_vec()));
+            at = end;
+        }
+        Ok(kept)
     }
 
     fn item_path(&self, id: &str) -> PathBuf {
@@ -380,6 +404,23 @@ impl Vault {
         let bytes = bytes.map_err(|e| failed("read", &path)(of_read(&e)))?.bytes;
         if digest_of(&bytes) == digest { Ok(bytes) } else { Err(VaultError::Damaged { path }) }
     }
+}
+
+/// The bytes of a range, from pieces in order that touch each other there.
+fn held(kept: &[Kept], range: std::ops::Range<u64>) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut at = range.start;
+    let first = kept.partition_point(|(piece, _)| piece.end <= at);
+    for (piece, bytes) in &kept[first..] {
+        if at >= range.end {
+            break;
+        }
+        let skipped = at.checked_sub(piece.start)? as usize;
+        let end = (range.end.min(piece.end) - piece.start) as usize;
+        out.extend_from_slice(bytes.get(skipped..end)?);
+        at = piece.end;
+    }
+    (at >= range.end).then_some(out)
 }
 
 /// SHA-256 as 64 hex digits.

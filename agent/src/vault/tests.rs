@@ -28,6 +28,11 @@ pub(super) fn entry() -> Taken {
     }
 }
 
+/// What is left where the piece of the entry is taken out.
+fn without_entry(bytes: &[u8]) -> Vec<u8> {
+    [&bytes[..bytes.len().min(15)], &bytes[bytes.len().min(66)..]].concat()
+}
+
 pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> Item {
     let original = Original {
         user: "ann",
@@ -38,7 +43,7 @@ pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> I
         client: "cursor",
         names: 1,
         bytes,
-        edited: EDITED,
+        edited: &without_entry(bytes),
         entries: vec![entry()],
         beside: None,
         approvals_due: false,

@@ -39,7 +39,8 @@ pub(super) fn restore_allowed(
         for file in in_turn(&files, |file| Some(file.home), start) {
             for item in &file.items {
                 let done = turns.take(Some(file.home), || restore_one(hands, item, file.home, under));
-                if let Some(restored) = done.transpose()?.filter(|restored| restored.end != End::Skipped) {
+                let is_told = |restored: &Restored| restored.end != End::Skipped || restored.incomplete;
+                if let Some(restored) = done.transpose()?.filter(is_told) {
                     all.push((item.clone(), restored));
                 }
             }
