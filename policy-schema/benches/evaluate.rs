@@ -1,7 +1,7 @@
 //! One entry against a policy of 10,000 rules (budget 2 µs), and verifying and reading such a policy (budget 50 ms).
 //!
-//! `cargo bench -p mcpolicy-schema --bench evaluate -- --check` measures just these and fails where one takes more than
-//! twice its budget; `--check=FACTOR` sets another factor.
+//! `cargo bench -p mcpolicy-schema --bench evaluate -- --check` measures just these, says `OVER` where one takes more than
+//! its budget, and `MISSED` and fails where it takes more than twice that; `--check=FACTOR` sets another factor.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot read its own text must stop")]
 #![allow(clippy::print_stdout, clippy::disallowed_macros, reason = "it tells its figures to whoever runs it")]
 
@@ -50,23 +50,34 @@ fn check_budgets(factor: f64) -> ExitCode {
         let us = |time: Duration| time.as_secs_f64() * 1e6;
         let (took, budget) = (us(took), us(budget));
         let misses = took > budget * factor;
-        let word = if misses { "MISSED" } else { "ok" };
-        println!("{word:6} {what}: {took:.2} µs (budget {budget} µs, fails beyond {factor} times that)");
+        let word = match took <= budget {
+            true => "ok",
+            false if misses => "MISSED",
+            false => "OVER",
+        };
+        println!(
+            "{word:6} {what}: {took:.2} µs, {:.2} of {budget} µs (fails beyond {factor})",
+            took / budget
+        );
         is_missed |= misses;
     };
+    // First, since an agent does it with a heap that nothing has used yet.
+    for differ in [false, true] {
+        let taking = TakingUp::new(differ);
+        let took = fastest((51, 1), || taking.run());
+        tell(&format!("verify, parse and compile, rules differ: {differ}"), TAKE_UP, took);
+    }
     let policy = policy();
     for (name, entry) in &cases() {
         let identity = identity::identify(entry);
         let fingerprint = fingerprint::of(entry, &identity, None);
         let context = Context::bare("2026-11-21T00:00:00Z".parse().expect("a time"));
         let subject = Subject { entry, identity: &identity, fingerprint: &fingerprint };
-        let took = fastest((2000, 100), || evaluate(black_box(&policy), black_box(&subject), &context));
+        let took = fastest((2000, 100), || {
+            // dropped within the clock: nobody keeps a hundred of them
+            drop(black_box(evaluate(black_box(&policy), black_box(&subject), &context)));
+        });
         tell(&format!("evaluate, {name}"), EVALUATE, took);
-    }
-    for differ in [false, true] {
-        let taking = TakingUp::new(differ);
-        let took = fastest((21, 1), || taking.run());
-        tell(&format!("verify, parse and compile, rules differ: {differ}"), TAKE_UP, took);
     }
     if is_missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -75,7 +86,9 @@ fn check_budgets(factor: f64) -> ExitCode {
 /// short rounds are not interrupted by it.
 fn fastest<T>((rounds, runs): (u32, u32), mut run: impl FnMut() -> T) -> Duration {
     let round = |_| {
-        // What is made is dropped behind the clock, as divan does.
+        // What is made is dropped behind the clock, as divan does; and what the round before has dropped is put in order
+        // before it, since glibc leaves that to the next one that wants a large piece.
+        black_box(vec![0u8; 100_000]);
         let mut made = Vec::with_capacity(runs as usize);
         let begin = Instant::now();
         for _ in 0..runs {

@@ -30,7 +30,23 @@ pub enum JsonError {
 /// # Errors
 /// See [`JsonError`].
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
-    check(bytes)?;
+    if bytes.len() < LARGE {
+        check(bytes)?;
+        return read(bytes);
+    }
+    std::thread::scope(|scope| {
+        let checked = std::thread::Builder::new().spawn_scoped(scope, || check(bytes));
+        let value = read(bytes);
+        // what the check says comes first; where no thread could be had it is made here
+        checked.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(|| check(bytes))?;
+        value
+    })
+}
+
+/// From this size on bytes are checked by another thread while they are read.
+const LARGE: usize = 1 << 18;
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     // one look at all of the bytes is cheaper than one at every string
     match std::str::from_utf8(bytes) {
         Ok(text) => serde_json::from_str(text),
@@ -213,5 +229,20 @@ mod tests {
         let bytes = br#"{"a":1,"a":2}"#;
         assert_eq!(serde_json::from_slice::<Map>(bytes).unwrap()["a"], 2);
         assert_eq!(from_slice::<Map>(bytes), Err(JsonError::Duplicate("a".to_owned())));
+    }
+
+    #[test]
+    fn a_large_text_is_judged_as_a_small_one() {
+        type Map = std::collections::BTreeMap<String, u8>;
+        for size in [0, LARGE] {
+            let read = |text: &str| from_slice::<Map>(format!("{}{text}", " ".repeat(size)).as_bytes());
+            assert_eq!(read(r#"{"a":1,"b":2}"#), Ok(Map::from([("a".to_owned(), 1), ("b".to_owned(), 2)])));
+            // what stands twice is told, whatever else is wrong before or behind it
+            for twice in [r#"{"a":1,"a":2}"#, r#"{"b":"x","a":1,"a":2}"#, r#"{"a":1,"a":2"#] {
+                assert_eq!(read(twice), Err(JsonError::Duplicate("a".to_owned())), "{twice}");
+            }
+            assert!(matches!(read(r#"{"b":"x","#), Err(JsonError::Syntax(_))));
+            assert!(matches!(read(r#"{"b":"x"}"#), Err(JsonError::Form(_))));
+        }
     }
 }

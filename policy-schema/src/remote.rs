@@ -1,6 +1,7 @@
 //! Remote URLs as a client would contact them: parsed by the WHATWG rules, and refused unless written canonically,
 //! because two programs that canonicalise differently may contact two different hosts.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
@@ -52,23 +53,13 @@ impl Remote {
         Self::plain(text).map_or_else(|| Self::parsed(text), Ok)
     }
 
-    /// Reads what nearly all URLs are without parsing them: a host of plain lower-case labels, no port, a path of
-    /// plain segments. Everything else is left to [`Remote::parsed`], which would say the same of these.
+    /// Reads what nearly all URLs are without parsing them. Everything else is left to [`Remote::parsed`], which would
+    /// say the same of these.
     fn plain(text: &str) -> Option<Self> {
-        let (address, query) = text.split_once('?').map_or((text, None), |(a, q)| (a, Some(q)));
-        let schemes = ["https://", "http://", "wss://", "ws://"];
-        let scheme = schemes.iter().find(|scheme| address.starts_with(**scheme))?.len();
-        let origin = address[scheme..].find('/').map_or(address.len(), |slash| scheme + slash);
-        let (host, path) = (&address[scheme..origin], &address[origin..]);
-        let plain = is_plain_host(host)
-            && is_plain_path(path)
-            && query.is_none_or(|q| q.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'\\')));
-        plain.then(|| Self {
-            text: trimmed(address).to_owned(),
-            origin,
-            query: query.filter(|q| !q.is_empty()).map(pairs).unwrap_or_default(),
-            reach: reach_name(host),
-        })
+        let (address, query) = Address::plain(text)?;
+        let reach = reach_name(address.origin().split_once("://")?.1);
+        let query = query.filter(|q| !q.is_empty()).map(pairs).unwrap_or_default();
+        Some(Self { text: address.text.into_owned(), origin: address.origin, query, reach })
     }
 
     /// Reads a URL by the WHATWG rules.
@@ -99,38 +90,6 @@ impl Remote {
         Ok(Self { text: format!("{origin}{path}"), origin: origin.len(), query, reach: reach(&host) })
     }
 
-    /// What a text leads to, in canonical form however it is written; without its query. `None` if it is no URL of any
-    /// host.
-    pub(crate) fn meant(text: &str) -> Option<Result<Self, Unfit>> {
-        match Self::plain(text) {
-            Some(remote) => Some(Ok(remote)),
-            None => Some(Self::read(&canonical(text)?)),
-        }
-    }
-
-    /// The same place under the other schemes of the web, and with nothing in its path escaped or repeated that need
-    /// not be. For denials: many servers do not tell these apart.
-    pub(crate) fn spellings(&self) -> Vec<Self> {
-        let (scheme, rest) = self.origin().split_once("://").unwrap_or_default();
-        let path = percent_decoded(self.path());
-        let mut plain = String::with_capacity(path.len());
-        for part in path.split('/').filter(|part| !part.is_empty()) {
-            plain.push('/');
-            plain.push_str(part);
-        }
-        let paths = if plain == self.path() { vec![self.path()] } else { vec![self.path(), plain.as_str()] };
-        let mut spellings = Vec::new();
-        for other in ["https", "http", "wss", "ws"] {
-            for path in paths.iter().filter(|path| other != scheme || **path != self.path()) {
-                let origin = format!("{other}://{rest}");
-                let text = format!("{origin}{path}");
-                let origin = origin.len();
-                spellings.push(Self { text, origin, query: self.query.clone(), reach: self.reach });
-            }
-        }
-        spellings
-    }
-
     /// Scheme, host and port: `https://mcp.example.com`, the default port left out.
     pub(crate) fn origin(&self) -> &str {
         &self.text[..self.origin]
@@ -145,6 +104,89 @@ impl Remote {
     pub(crate) fn key(&self) -> &str {
         &self.text
     }
+}
+
+/// Where a URL leads, without its query: what denials are held against.
+#[derive(Debug)]
+pub(crate) struct Address<'t> {
+    /// Origin and path.
+    text: Cow<'t, str>,
+    /// Length of the origin.
+    origin: usize,
+}
+
+impl<'t> Address<'t> {
+    /// A host of plain lower-case labels, no port, a path of plain segments; with its query.
+    fn plain(text: &'t str) -> Option<(Self, Option<&'t str>)> {
+        let (address, query) = text.split_once('?').map_or((text, None), |(a, q)| (a, Some(q)));
+        let schemes = ["https://", "http://", "wss://", "ws://"];
+        let scheme = schemes.iter().find(|scheme| address.starts_with(**scheme))?.len();
+        let origin = address[scheme..].find('/').map_or(address.len(), |slash| scheme + slash);
+        let plain = is_plain_host(&address[scheme..origin])
+            && is_plain_path(&address[origin..])
+            && query.is_none_or(|q| q.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'\\')));
+        plain.then(|| (Self { text: trimmed(address).into(), origin }, query))
+    }
+
+    /// What a text leads to, in canonical form however it is written. `None` if it is no URL of any host.
+    pub(crate) fn meant(text: &'t str) -> Option<Result<Self, Unfit>> {
+        if let Some((address, _)) = Self::plain(text) {
+            return Some(Ok(address));
+        }
+        let read = Remote::read(&canonical(text)?);
+        Some(read.map(|remote| Self { text: remote.text.into(), origin: remote.origin }))
+    }
+
+    /// Tells the same place under the other schemes of the web, and with nothing in its path escaped or repeated that
+    /// need not be. For denials: many servers do not tell these apart.
+    pub(crate) fn spellings(&self, tell: &mut dyn FnMut(&Address<'_>)) {
+        let (scheme, rest) = self.origin().split_once("://").unwrap_or_default();
+        let path = self.path();
+        let decoded = percent_decoded(path);
+        let plain = unrepeated(&decoded);
+        let mut spelling =
+            Address { text: Cow::Owned(String::with_capacity(self.text.len() + 8)), origin: 0 };
+        for other in ["https", "http", "wss", "ws"] {
+            let paths =
+                [Some(path).filter(|_| other != scheme), Some(&*plain).filter(|plain| *plain != path)];
+            for path in paths.into_iter().flatten() {
+                let text = spelling.text.to_mut();
+                text.clear();
+                text.extend([other, "://", rest]);
+                spelling.origin = text.len();
+                text.push_str(path);
+                tell(&spelling);
+            }
+        }
+    }
+
+    /// See [`Remote::origin`].
+    pub(crate) fn origin(&self) -> &str {
+        &self.text[..self.origin]
+    }
+
+    fn path(&self) -> &str {
+        &self.text[self.origin..]
+    }
+
+    /// See [`Remote::key`].
+    pub(crate) fn key(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A path without empty segments, and without a slash at its end.
+fn unrepeated(path: &str) -> Cow<'_, str> {
+    let is_plain = !path.ends_with('/') && path.as_bytes().windows(2).all(|pair| pair != b"//");
+    if is_plain && (path.is_empty() || path.starts_with('/')) {
+        return Cow::Borrowed(path);
+    }
+    let mut plain = String::with_capacity(path.len() + 1);
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        plain.push('/');
+        plain.push_str(part);
+    }
+    Cow::Owned(plain)
 }
 
 /// Where a text leads that may be a URL, however it is spelt: by its host as the WHATWG rules read it. `None` if no host
@@ -352,6 +394,37 @@ mod tests {
         assert_eq!(read("//mcp.example/mcp"), Err(Unfit::NotRemote));
         assert_eq!(read("file:///etc/passwd"), Err(Unfit::NotRemote));
         assert_eq!(read("https://${HOST}/mcp"), Err(Unfit::Unresolvable));
+    }
+
+    #[test]
+    fn an_address_is_spelt_with_every_scheme_and_without_what_need_not_stand_in_its_path() {
+        let spelt = |text: &str| {
+            let mut all = Vec::new();
+            let address = Address::meant(text).expect("a URL").expect("a canonical one");
+            address.spellings(&mut |other| {
+                assert!(
+                    other.key().starts_with(other.origin()) && other.origin().ends_with("://mcp.example")
+                );
+                all.push(other.key().replace("mcp.example", "h"));
+            });
+            all
+        };
+        for text in ["https://mcp.example/mcp?a=b", "HTTPS://mcp.example/mcp/"] {
+            assert_eq!(spelt(text), ["http://h/mcp", "wss://h/mcp", "ws://h/mcp"]);
+        }
+        assert_eq!(
+            spelt("http://mcp.example//%6dcp"),
+            [
+                "https://h//%6dcp",
+                "https://h/mcp",
+                "http://h/mcp",
+                "wss://h//%6dcp",
+                "wss://h/mcp",
+                "ws://h//%6dcp",
+                "ws://h/mcp"
+            ]
+        );
+        assert_eq!(spelt("ws://mcp.example"), ["https://h", "http://h", "wss://h"]);
     }
 
     proptest! {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::IdentityMatcher;
 use crate::policy::Fault;
 use crate::policy::index::Index;
+use crate::policy::key;
 use crate::policy::rule::{Meant, Versions};
 
 /// The value of [`RevocationsDocument::schema`].
@@ -117,7 +118,7 @@ impl Revocations {
                 }
             }
         }
-        let index = Index::new(identities.iter().map(|identity| &identity.matcher));
+        let index = Index::new(identities.iter().map(|identity| key::of_matcher(&identity.matcher)));
         if faults.is_empty() { Ok(Self { document, by_text, index, identities }) } else { Err(faults) }
     }
 

@@ -11,7 +11,7 @@ use crate::policy::index::Index;
 use crate::policy::key::{self, Key, Sort};
 use crate::policy::rule::Meant;
 use crate::policy::versions;
-use crate::remote::Remote;
+use crate::remote::{Address, Remote};
 use crate::requirement::Admits;
 use crate::revocations::{Revocation, Revocations};
 use crate::verdict::{DecidedBy, Judgement};
@@ -62,8 +62,8 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
 struct Mention<'m> {
     key: Key<'m>,
     version: Option<&'m str>,
-    /// The remote server, if it is one.
-    remote: Option<&'m Remote>,
+    /// The address of the remote server, if it is one.
+    remote: Option<&'m str>,
 }
 
 /// The first denial that names what the entry runs, loads or contacts.
@@ -142,7 +142,7 @@ fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>))
     let bridge = identity.ecosystem.filter(|_| identity.kind == Kind::Bridge);
     let package = bridge.and_then(|ecosystem| Key::package(ecosystem, &identity.name));
     for key in case.keys(index).into_iter().flatten().chain(package) {
-        found(&Mention { key, version, remote: case.remote.as_ref() });
+        found(&Mention { key, version, remote: case.remote.as_ref().map(Remote::key) });
     }
     let entry = case.subject.entry;
     for text in entry.command.iter().chain(&entry.args).chain(&entry.url) {
@@ -162,14 +162,53 @@ pub(super) fn is_beyond(case: &Case<'_>) -> bool {
 
 /// What the words of a text may stand for, also after a shell has taken its quotes, escapes and braces away.
 fn words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
-    plain_words(text, index, found);
+    let marks = marks(text);
+    if marks & (BREAK | SIGN) == 0 {
+        if text.len() > 1 && !text.starts_with('-') {
+            word(text, index, found);
+        }
+    } else {
+        plain_words(text, index, found);
+    }
     // A blank in a URL is none to whoever contacts it, and a comma or semicolon belongs to its path.
-    if text.contains(is_break) && spelling::may_be_url(text) {
+    if marks & BREAK != 0 && text.contains(is_break) && spelling::may_be_url(text) {
         url(text, index, found);
     }
-    for text in spelling::unquoted(text) {
-        plain_words(&text, index, found);
+    if marks & QUOTE != 0 {
+        for text in spelling::unquoted(text) {
+            plain_words(&text, index, found);
+        }
     }
+}
+
+/// Something at which a word may end.
+const BREAK: u8 = 1;
+/// Something that a shell may take away.
+const QUOTE: u8 = 2;
+/// An `=`.
+const SIGN: u8 = 4;
+
+/// What may stand in a text, told in one pass: most words have none of it, and every word of an entry comes by here.
+fn marks(text: &str) -> u8 {
+    const MARKS: [u8; 256] = {
+        let mut marks = [0; 256];
+        let mut at = 0;
+        while at < marks.len() {
+            marks[at] = match at as u8 {
+                b'`' | b'"' | b'\'' => BREAK | QUOTE,
+                b'\\' | b'^' | b'{' => QUOTE,
+                b'=' => SIGN,
+                // the blanks beyond ASCII are among the last
+                b'\t'..=b'\r' | b' ' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>' | b',' | 0x80.. => {
+                    BREAK
+                }
+                _ => 0,
+            };
+            at += 1;
+        }
+        marks
+    };
+    text.bytes().fold(0, |marks, byte| marks | MARKS[usize::from(byte)])
 }
 
 /// Whether a shell, or a runner that takes a list, ends a word here.
@@ -178,31 +217,39 @@ fn is_break(c: char) -> bool {
 }
 
 fn plain_words(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
-    for word in text.split(is_break).flat_map(readings).filter(|w| w.len() > 1) {
-        if !(spelling::may_be_url(word) && url(word, index, found)) {
-            package(word, index, found);
+    text.split(is_break).flat_map(readings).filter(|w| w.len() > 1).for_each(|text| word(text, index, found));
+}
+
+fn word(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    if !(spelling::may_be_url(word) && url(word, index, found)) {
+        package(word, index, found);
+    }
+    if index.has(Sort::Git) && word.contains(['/', '\\', '%']) {
+        for (key, commit) in served::repositories(word) {
+            let version = commit.as_deref();
+            found(&Mention { key: Key::new(Sort::Git, key), version, remote: None });
         }
-        if index.has(Sort::Git) && word.contains(['/', '\\', '%']) {
-            for (key, commit) in served::repositories(word) {
-                let version = commit.as_deref();
-                found(&Mention { key: Key::new(Sort::Git, key), version, remote: None });
-            }
-        }
-        // `name@URL`
-        if let Some((_, behind)) = word.split_once('@').filter(|(_, behind)| spelling::may_be_url(behind)) {
-            url(behind, index, found);
-        }
+    }
+    // `name@URL`
+    let behind = spec::place_of(word, b'@').map(|at| &word[at + 1..]);
+    if let Some(behind) = behind.filter(|behind| spelling::may_be_url(behind)) {
+        url(behind, index, found);
     }
 }
 
 /// A URL in every spelling that leads to the same place. `false` if it is none.
 fn url(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) -> bool {
-    let Some(remote) = Remote::meant(word) else { return false };
-    address(word, remote.as_ref().ok(), index, found);
-    if let Ok(remote) = &remote {
-        for other in remote.spellings() {
-            address(word, Some(&other), index, found);
-        }
+    let Some(meant) = Address::meant(word) else { return false };
+    if index.has(Sort::Git)
+        && let Some(key) = identity::git_key(word)
+    {
+        found(&Mention { key: Key::new(Sort::Git, key), version: None, remote: None });
+    }
+    if let Ok(meant) = &meant
+        && (index.has(Sort::Origin) || index.has(Sort::Url))
+    {
+        address(meant, found);
+        meant.spellings(&mut |other| address(other, found));
     }
     archive(word, index, found);
     true
@@ -232,20 +279,15 @@ fn readings(word: &str) -> impl Iterator<Item = &str> {
     std::iter::once(word).chain(behind).filter(|w| !w.as_bytes().starts_with(b"-"))
 }
 
-/// A URL: a remote server, or a repository.
-fn address(word: &str, remote: Option<&Remote>, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
-    if index.has(Sort::Git)
-        && let Some(key) = identity::git_key(word)
-    {
-        found(&Mention { key: Key::new(Sort::Git, key), version: None, remote: None });
-    }
-    let Some(remote) = remote else { return };
-    let mut mention =
-        |sort, text| found(&Mention { key: Key::new(sort, text), version: None, remote: Some(remote) });
-    let origin = remote.origin();
+/// A remote server.
+fn address(address: &Address<'_>, found: &mut dyn FnMut(&Mention<'_>)) {
+    let mut mention = |sort, text| {
+        found(&Mention { key: Key::new(sort, text), version: None, remote: Some(address.key()) });
+    };
+    let origin = address.origin();
     mention(Sort::Origin, origin);
     // Every path above it as well: what is denied is denied with all below.
-    let mut text = remote.key();
+    let mut text = address.key();
     while text.len() >= origin.len() {
         mention(Sort::Url, text);
         text = text.rfind('/').map_or("", |slash| &text[..slash]);
@@ -276,7 +318,7 @@ fn package(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
         }
     }
     of_runners(word, index, found);
-    if word.contains(['/', '\\']) {
+    if index.has(Sort::Package(Ecosystem::Executable)) && word.contains(['/', '\\']) {
         found(&Mention { key: Key::of_path(word), version: Some(word), remote: None });
     }
 }
@@ -309,5 +351,23 @@ fn of_runners(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     tell(Ecosystem::Go, word, false);
     if let Some(package) = spelling::specifier(word, "jsr:") {
         tell(Ecosystem::Deno, package, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_text_without_a_mark_has_nothing_to_be_parted_at_or_taken_away(
+            text in "[a-z/:@%-]{0,4}([ \t\r\n\u{b}\u{c};&|\"'()`<>,^{=\\\\]|\u{85}|\u{a0}|\u{3000}|\u{1c}|)[a-z]{0,3}"
+        ) {
+            let marks = marks(&text);
+            prop_assert!(marks & BREAK != 0 || !text.contains(is_break));
+            prop_assert!(marks & QUOTE != 0 || spelling::unquoted(&text).is_empty());
+            prop_assert_eq!(marks & SIGN != 0, text.contains('='));
+        }
     }
 }

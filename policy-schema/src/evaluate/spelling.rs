@@ -11,7 +11,8 @@ const MAX_EXPANSIONS: usize = 64;
 /// Whether a client may take a word for a URL: the parsers of the web want neither two slashes nor small letters, and
 /// drop tabs, line ends and what stands before it and cannot be seen.
 pub(super) fn may_be_url(word: &str) -> bool {
-    if !word.contains(':') {
+    // every word of an entry comes by here
+    if spec::place_of(word, b':').is_none() {
         return false;
     }
     let start = word.trim_start().split(':').next().unwrap_or_default();
@@ -171,10 +172,13 @@ pub(super) fn plain_path(path: &str, is_windows: bool) -> String {
 /// `npm:/@a/b@1.0.0/bin`.
 pub(super) fn specifier<'w>(word: &'w str, scheme: &str) -> Option<&'w str> {
     let start = word.get(..scheme.len())?;
+    if !start.eq_ignore_ascii_case(scheme) {
+        return None;
+    }
     let package = word[scheme.len()..].trim_start_matches('/');
     let skip = usize::from(package.starts_with('@'));
     let end = package.match_indices('/').nth(skip).map_or(package.len(), |(at, _)| at);
-    (start.eq_ignore_ascii_case(scheme) && end > 0).then(|| &package[..end])
+    (end > 0).then(|| &package[..end])
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl<'a> Asked<'a> {
 }
 
 /// Where a letter of ASCII stands first: for texts as short as words are sooner told than by `find`.
-pub(super) fn place_of(text: &str, letter: u8) -> Option<usize> {
+pub(crate) fn place_of(text: &str, letter: u8) -> Option<usize> {
     text.bytes().position(|b| b == letter)
 }
 
@@ -404,9 +404,9 @@ pub(crate) fn normalised(name: &str) -> String {
     normalised_name(name).into_owned()
 }
 
-fn normalised_name(name: &str) -> Cow<'_, str> {
+pub(crate) fn normalised_name(name: &str) -> Cow<'_, str> {
     let is_plain = |b: u8| !b.is_ascii_uppercase() && !matches!(b, b'_' | b'.');
-    if name.bytes().all(is_plain) && !name.contains("--") {
+    if name.bytes().all(is_plain) && name.as_bytes().windows(2).all(|pair| pair != b"--") {
         return Cow::Borrowed(name);
     }
     let mut text = String::with_capacity(name.len());

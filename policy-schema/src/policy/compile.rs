@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use super::index::{Index, plain_name};
 use super::key::{Key, Sort};
+use super::known::Known;
 use super::rule::{Compiled, Compiler, Meant};
 use super::{Fault, Policy, key, runner, versions};
 use crate::document::{ExecutableMatcher, IdentityMatcher, ImageMatcher, Mode, PolicyDocument, Rule, SCHEMA};
@@ -53,27 +54,40 @@ pub(super) fn compile(document: PolicyDocument) -> Result<Policy, Vec<Fault>> {
     if !faults.0.is_empty() {
         return Err(faults.0);
     }
-    let names = document.rule.iter().enumerate().flat_map(|(at, rule)| {
-        let mut names: Vec<String> = rule.names.iter().map(|n| plain_name(n)).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.into_iter().map(move |name| (Key::new(Sort::Name, name), at))
-    });
     let mut by_fingerprint: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, exception) in document.exception.iter().enumerate() {
         by_fingerprint.entry(exception.fingerprint.clone()).or_default().push(at);
     }
     Ok(Policy {
-        allow_index: Index::new(document.rule.iter().map(|r| &r.identity)),
-        deny_index: Index::new(document.deny.iter().map(|d| &d.identity)),
+        allow_index: Index::new(
+            rules.iter().zip(&document.rule).map(|(c, r)| key::of_compiled(&r.identity, &c.meant)),
+        ),
+        deny_index: Index::new(
+            denied.iter().zip(&document.deny).map(|(m, d)| key::of_compiled(&d.identity, m)),
+        ),
         roots: runner::Roots::new(&document.policy.runner_roots),
         pinned: pinned(&document),
         rules,
         denied,
-        by_name: Index::of(names),
+        by_name: Index::of(usual_names(&document).into_iter()),
         by_fingerprint,
         document,
     })
+}
+
+/// The usual names of entries with their rules.
+fn usual_names(document: &PolicyDocument) -> Vec<(Key<'static>, usize)> {
+    let mut keys = Vec::with_capacity(document.rule.len());
+    for (at, rule) in document.rule.iter().enumerate() {
+        let first = keys.len();
+        for name in &rule.names {
+            let key = (Key::new(Sort::Name, plain_name(name)), at);
+            if !keys[first..].contains(&key) {
+                keys.push(key);
+            }
+        }
+    }
+    keys
 }
 
 /// File names of programs and scripts that some rule names by digest.
@@ -132,7 +146,7 @@ fn ids(document: &PolicyDocument, faults: &mut Faults) {
     let denies = document.deny.iter().map(|d| d.id.as_str()).enumerate().map(|(at, id)| ("deny", at, id));
     let exceptions = document.exception.iter().map(|e| e.id.as_str()).enumerate();
     let exceptions = exceptions.map(|(at, id)| ("exception", at, id));
-    let mut seen = BTreeSet::new();
+    let mut seen = Known::default();
     for (list, at, id) in rules.chain(denies).chain(exceptions) {
         let well_made = !id.is_empty()
             && id.len() <= 100
@@ -143,7 +157,7 @@ fn ids(document: &PolicyDocument, faults: &mut Faults) {
                 "an id has letters, digits, `-`, `_` and `.` only, at most 100",
             );
         }
-        if !seen.insert(id) {
+        if seen.insert(id, ()).is_some() {
             faults.add(
                 format_args!("/{list}/{at}/id"),
                 format!("the id `{id}` is taken; ids are unique among rules, denials and exceptions"),
@@ -354,7 +368,7 @@ fn is_absolute(path: &str) -> bool {
 
 fn names<'a>(place: impl Display, names: impl Iterator<Item = &'a String>, faults: &mut Faults) {
     for name in names {
-        if name.is_empty() || name.contains(['=', '\0', ' ', ':', '*', '?']) {
+        if name.is_empty() || name.bytes().any(|b| matches!(b, b'=' | b'\0' | b' ' | b':' | b'*' | b'?')) {
             faults.add_name(&place, name, "a name stands for itself; wildcards are for values");
         }
     }

@@ -1,10 +1,13 @@
 //! Rules by identity and by usual name, so that judging an entry does not read all of them.
 
+use std::hash::BuildHasher as _;
+use std::ops::Range;
+
+use foldhash::fast::FixedState;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::confusable_detection::skeleton;
 
-use super::key::{self, Key};
-use crate::document::IdentityMatcher;
+use super::key::{self, Key, Sort};
 
 /// Numbers of rules by key.
 ///
@@ -12,10 +15,12 @@ use crate::document::IdentityMatcher;
 /// nobody who writes an entry can choose two that collide.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
-    /// Sorted by hash, then by rule.
+    /// Sorted by the beginnings of their hashes; those with one beginning in the order in which they were given.
     slots: Vec<Slot>,
+    /// The texts of all keys, one behind the other: 10,000 of their own would be as many pieces of memory.
+    texts: String,
     /// For each beginning of a hash (its first bits, as many as `bits`) where its slots begin, and at last their end.
-    starts: Vec<u32>,
+    starts: Vec<usize>,
     bits: u32,
     /// The sorts of key that stand here, a bit each.
     sorts: u32,
@@ -27,34 +32,56 @@ pub(crate) struct Index {
 struct Slot {
     hash: u64,
     rule: usize,
-    key: Key<'static>,
+    sort: Sort,
+    /// Where its text lies.
+    text: Range<usize>,
 }
 
 impl Index {
-    /// An index of rules by what they mean.
-    pub(crate) fn new<'a>(matchers: impl Iterator<Item = &'a IdentityMatcher>) -> Self {
-        let (mut keys, mut any) = (Vec::new(), Vec::new());
-        for (at, matcher) in matchers.enumerate() {
-            match key::of_matcher(matcher) {
-                Some(key) => keys.push((key.into_owned(), at)),
-                None => any.push(at),
+    /// An index of rules by their keys; one without means everything.
+    pub(crate) fn new<'a>(rules: impl Iterator<Item = Option<Key<'a>>>) -> Self {
+        let mut any = Vec::new();
+        let keys = rules.enumerate().filter_map(|(at, key)| {
+            if key.is_none() {
+                any.push(at);
             }
-        }
-        Self { any, ..Self::of(keys.into_iter()) }
+            Some((key?, at))
+        });
+        let index = Self::of(keys);
+        Self { any, ..index }
     }
 
-    /// An index of rules under given keys.
-    pub(crate) fn of(keys: impl Iterator<Item = (Key<'static>, usize)>) -> Self {
-        let mut slots: Vec<Slot> = keys.map(|(key, rule)| Slot { hash: hash(&key), rule, key }).collect();
-        slots.sort_unstable_by_key(|slot| (slot.hash, slot.rule));
+    /// An index of rules under given keys, those of one key in the policy's order.
+    pub(crate) fn of<'a>(keys: impl Iterator<Item = (Key<'a>, usize)>) -> Self {
+        let (mut texts, mut sorts) = (String::new(), 0);
+        let slots: Vec<Slot> = keys
+            .map(|(key, rule)| {
+                let from = texts.len();
+                texts.push_str(&key.text);
+                sorts |= 1 << key.sort.number();
+                Slot { hash: hash(&key), rule, sort: key.sort, text: from..texts.len() }
+            })
+            .collect();
         let bits = slots.len().next_power_of_two().trailing_zeros() + 1;
-        let mut starts = Vec::with_capacity((1 << bits) + 1);
-        for (at, slot) in (0u32..).zip(&slots) {
-            starts.resize(starts.len().max(beginning(slot.hash, bits) + 1), at);
+        // how many have a beginning below each, which is where its own begin
+        let mut starts = vec![0; (1 << bits) + 1];
+        for slot in &slots {
+            starts[beginning(slot.hash, bits) + 1] += 1;
         }
-        starts.resize((1 << bits) + 1, u32::try_from(slots.len()).unwrap_or(u32::MAX));
-        let sorts = slots.iter().fold(0, |sorts, slot| sorts | 1 << slot.key.sort.number());
-        Self { slots, starts, bits, sorts, any: Vec::new() }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        let mut next = starts.clone();
+        let mut order = vec![0; slots.len()];
+        for (at, slot) in slots.iter().enumerate() {
+            let place = &mut next[beginning(slot.hash, bits)];
+            order[*place] = at;
+            *place += 1;
+        }
+        let slots = order.into_iter().map(|at| slots[at].clone()).collect();
+        Self { slots, texts, starts, bits, sorts, any: Vec::new() }
     }
 
     /// Rules under any of these keys, in the policy's order.
@@ -68,14 +95,22 @@ impl Index {
 
     /// Rules under one key, in the policy's order.
     pub(crate) fn at<'i, 'k>(&'i self, key: &'k Key<'k>) -> impl Iterator<Item = usize> + use<'i, 'k> {
-        let bucket = if self.has(key.sort) { self.bucket(hash(key)) } else { &[] };
-        bucket.iter().filter(|slot| slot.key == *key).map(|slot| slot.rule)
+        let (hash, bucket) = if self.has(key.sort) {
+            let hash = hash(key);
+            (hash, self.bucket(hash))
+        } else {
+            (0, [].as_slice())
+        };
+        let is_it = move |slot: &&Slot| {
+            slot.hash == hash && slot.sort == key.sort && self.texts[slot.text.clone()] == *key.text
+        };
+        bucket.iter().filter(is_it).map(|slot| slot.rule)
     }
 
     fn bucket(&self, hash: u64) -> &[Slot] {
         let at = beginning(hash, self.bits);
         match self.starts.get(at..at + 2) {
-            Some(&[from, to]) => self.slots.get(from as usize..to as usize).unwrap_or_default(),
+            Some(&[from, to]) => self.slots.get(from..to).unwrap_or_default(),
             _ => &[],
         }
     }
@@ -101,11 +136,10 @@ fn beginning(hash: u64, bits: u32) -> usize {
     usize::try_from(hash >> (64 - bits)).unwrap_or_default()
 }
 
-/// FNV-1a, its bits mixed so that the first ones depend on all of the text.
+/// The same on every machine and in every run; its bits are mixed so that the first ones depend on all of the text.
 fn hash(key: &Key<'_>) -> u64 {
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let start = (0xcbf2_9ce4_8422_2325 ^ u64::from(key.sort.number())).wrapping_mul(PRIME);
-    let hash = key.text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
+    const STATE: FixedState = FixedState::with_seed(0);
+    let hash = STATE.hash_one((key.sort.number(), &*key.text));
     (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::rule::Meant;
 use crate::document::{Ecosystem, IdentityMatcher};
 use crate::identity::{self, Kind, spec};
 use crate::remote::Remote;
@@ -64,6 +65,16 @@ impl<'a> Key<'a> {
         Some(Self { sort: Sort::Package(ecosystem), text: package(ecosystem, name)? })
     }
 
+    /// The same of a name that is only looked for: what its registry would refuse equals the name of no rule, since those
+    /// are checked, so this one needs no check.
+    fn sought(ecosystem: Ecosystem, name: &'a str) -> Option<Self> {
+        match ecosystem {
+            Ecosystem::Npm | Ecosystem::Deno => Some(Self::new(Sort::Package(ecosystem), name)),
+            Ecosystem::Pypi => Some(Self::new(Sort::Package(ecosystem), spec::normalised_name(name))),
+            _ => Self::package(ecosystem, name),
+        }
+    }
+
     /// The key of a program by its path.
     pub(crate) fn of_path(path: &'a str) -> Self {
         Self { sort: Sort::Package(Ecosystem::Executable), text: base(path) }
@@ -76,11 +87,6 @@ impl<'a> Key<'a> {
             key.push_str(&format!(":{}:{word}", word.len()));
         }
         Self::new(Sort::Argv, key)
-    }
-
-    /// The same with a text of its own.
-    pub(crate) fn into_owned(self) -> Key<'static> {
-        Key { sort: self.sort, text: Cow::Owned(self.text.into_owned()) }
     }
 }
 
@@ -117,7 +123,11 @@ pub(crate) fn of_matcher(matcher: &IdentityMatcher) -> Option<Key<'_>> {
         IdentityMatcher::Deno(m) => Key::package(Ecosystem::Deno, &m.package),
         IdentityMatcher::Oci(m) => Some(Key::new(Sort::Oci, identity::image_key(&m.image)?)),
         IdentityMatcher::Git(m) => Some(Key::new(Sort::Git, identity::git_key(&m.repository)?)),
-        IdentityMatcher::Url(m) => Some(of_url(&Remote::read(&m.url).ok()?, !m.subpaths.is_empty())),
+        IdentityMatcher::Url(m) => {
+            let remote = Remote::read(&m.url).ok()?;
+            let Key { sort, text } = of_url(&remote, !m.subpaths.is_empty());
+            Some(Key::new(sort, text.into_owned()))
+        }
         IdentityMatcher::Bridge(m) => {
             Some(Key { sort: Sort::Bridge(m.ecosystem), text: package(m.ecosystem, &m.package)? })
         }
@@ -129,13 +139,17 @@ pub(crate) fn of_matcher(matcher: &IdentityMatcher) -> Option<Key<'_>> {
     }
 }
 
-/// The key of a rule about a URL. Sub-paths are looked for by the origin.
-pub(crate) fn of_url(remote: &Remote, has_subpaths: bool) -> Key<'static> {
-    if has_subpaths {
-        Key::new(Sort::Origin, remote.origin().to_owned())
-    } else {
-        Key::new(Sort::Url, remote.key().to_owned())
+/// The key of a matcher that has been compiled already.
+pub(crate) fn of_compiled<'a>(matcher: &'a IdentityMatcher, meant: &'a Meant) -> Option<Key<'a>> {
+    match meant {
+        Meant::Url(target) => Some(of_url(&target.remote, !target.subpaths.is_empty())),
+        _ => of_matcher(matcher),
     }
+}
+
+/// The key of a rule about a URL. Sub-paths are looked for by the origin.
+pub(crate) fn of_url(remote: &Remote, has_subpaths: bool) -> Key<'_> {
+    if has_subpaths { Key::new(Sort::Origin, remote.origin()) } else { Key::new(Sort::Url, remote.key()) }
 }
 
 /// The keys under which the rules about an identity stand: at most two.
@@ -146,11 +160,11 @@ pub(crate) fn of_identity<'a>(
     remote: Option<&'a Remote>,
 ) -> [Option<Key<'a>>; 2] {
     let one = match kind {
-        Kind::Npm => Key::package(Ecosystem::Npm, name),
-        Kind::Pypi => Key::package(Ecosystem::Pypi, name),
-        Kind::Dotnet => Key::package(Ecosystem::Dotnet, name),
-        Kind::Go => Key::package(Ecosystem::Go, name),
-        Kind::Deno => Key::package(Ecosystem::Deno, name),
+        Kind::Npm => Key::sought(Ecosystem::Npm, name),
+        Kind::Pypi => Key::sought(Ecosystem::Pypi, name),
+        Kind::Dotnet => Key::sought(Ecosystem::Dotnet, name),
+        Kind::Go => Key::sought(Ecosystem::Go, name),
+        Kind::Deno => Key::sought(Ecosystem::Deno, name),
         Kind::Builtin => Some(Key::new(Sort::Builtin, name)),
         Kind::Oci => identity::image_key(name).map(|key| Key::new(Sort::Oci, key)),
         Kind::Git => identity::git_key(name).map(|key| Key::new(Sort::Git, key)),
@@ -168,4 +182,27 @@ pub(crate) fn of_identity<'a>(
         Kind::Cargo | Kind::Opaque => None,
     };
     [one, None]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_a_registry_refuses_is_the_name_of_no_rule(name in "[-a-c@/_.A%ä ~]{0,6}|node_modules|favicon.ico") {
+            use Ecosystem::{Deno, Dotnet, Go, Npm, Pypi};
+            for ecosystem in [Npm, Pypi, Deno, Dotnet, Go] {
+                let (sought, key) = (Key::sought(ecosystem, &name), Key::package(ecosystem, &name));
+                if key.is_some() {
+                    prop_assert_eq!(&sought, &key);
+                }
+                // the name of a rule is its own key
+                let Some(sought) = sought else { continue };
+                let is_of_rule = Key::package(ecosystem, &sought.text) == Some(sought.clone());
+                prop_assert_eq!(is_of_rule, key.is_some());
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod compile;
 pub(crate) mod index;
 pub(crate) mod key;
+mod known;
 pub(crate) mod rule;
 pub(crate) mod runner;
 pub(crate) mod words;

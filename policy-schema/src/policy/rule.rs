@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::known::Known;
 use super::runner;
 use super::words::{self, Group, Words};
 use crate::document::{
@@ -60,9 +61,9 @@ impl Target {
                 || self.subpaths.iter().any(|p| p.admits_value(other.path(), None)))
     }
 
-    /// Whether it is this URL or one below it. Sub-paths lie below it all.
-    pub(crate) fn is_above(&self, other: &Remote) -> bool {
-        let rest = other.key().strip_prefix(self.remote.key());
+    /// Whether an address is this URL or one below it. Sub-paths lie below it all.
+    pub(crate) fn is_above(&self, address: &str) -> bool {
+        let rest = address.strip_prefix(self.remote.key());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
@@ -96,7 +97,7 @@ pub(crate) enum Meant {
 
 /// Version requirements that have been read.
 #[derive(Default)]
-pub(crate) struct Versions<'d>(BTreeMap<(Ecosystem, &'d str), Arc<Requirement>>);
+pub(crate) struct Versions<'d>(Known<(Ecosystem, &'d str), Arc<Requirement>>);
 
 impl<'d> Versions<'d> {
     fn read(
@@ -159,7 +160,10 @@ pub(crate) struct Compiled {
 }
 
 /// The runners of a rule, and the arguments that it lists for them.
-type RunnerArgsAsked<'d> = (Vec<&'d str>, &'d [String]);
+type RunnerArgsAsked<'d> = (Runners<'d>, &'d [String]);
+
+/// Compiled patterns by the names of what they are for.
+type Patterns = Arc<BTreeMap<String, Pattern>>;
 
 /// Compiles the rules of a document, each text once however many rules have it.
 pub(crate) struct Compiler<'d> {
@@ -167,12 +171,12 @@ pub(crate) struct Compiler<'d> {
     common_env: &'d BTreeMap<String, String>,
     registries: &'d Registries,
     versions: Versions<'d>,
-    args: BTreeMap<[&'d [String]; 3], Arc<Words>>,
+    args: Known<[&'d [String]; 3], Arc<Words>>,
     /// Lists of flags: many rules have the same ones, but few the same positional words too.
-    groups: BTreeMap<&'d [String], Arc<[Group]>>,
-    env: BTreeMap<&'d BTreeMap<String, String>, Arc<BTreeMap<String, Pattern>>>,
-    headers: BTreeMap<&'d BTreeMap<String, String>, Arc<BTreeMap<String, Pattern>>>,
-    runner_args: BTreeMap<RunnerArgsAsked<'d>, Arc<BTreeMap<String, Words>>>,
+    groups: Known<&'d [String], Arc<[Group]>>,
+    env: Known<&'d BTreeMap<String, String>, Patterns>,
+    headers: Known<&'d BTreeMap<String, String>, Patterns>,
+    runner_args: Known<RunnerArgsAsked<'d>, Arc<BTreeMap<String, Words>>>,
 }
 
 impl<'d> Compiler<'d> {
@@ -181,11 +185,11 @@ impl<'d> Compiler<'d> {
             common_env: &settings.env,
             registries: &settings.registries,
             versions: Versions::default(),
-            args: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            env: BTreeMap::new(),
-            headers: BTreeMap::new(),
-            runner_args: BTreeMap::new(),
+            args: Known::default(),
+            groups: Known::default(),
+            env: Known::default(),
+            headers: Known::default(),
+            runner_args: Known::default(),
         }
     }
 
@@ -200,7 +204,7 @@ impl<'d> Compiler<'d> {
             args.or_insert_with(|| Arc::new(Words::new(positional, groups(required), groups(optional))));
         let env = self.env.entry(&rule.env);
         let headers = self.headers.entry(&rule.headers);
-        let runner_args = self.runner_args.entry((runners(rule), &rule.runner_args));
+        let runner_args = self.runner_args.entry((Runners::of(rule), &rule.runner_args));
         Ok(Compiled {
             meant: Meant::new(&rule.identity, &mut self.versions)?,
             args: args.clone(),
@@ -209,7 +213,7 @@ impl<'d> Compiler<'d> {
             cwd: rule.cwd.iter().map(|p| Pattern::new(p)).collect(),
             runner_args: runner_args
                 .or_insert_with_key(|(names, extra)| {
-                    let words = |name: &&str| ((*name).to_owned(), runner_words(name, extra, registries));
+                    let words = |name: &str| (name.to_owned(), runner_words(name, extra, registries));
                     Arc::new(names.iter().map(words).collect())
                 })
                 .clone(),
@@ -234,12 +238,31 @@ fn header_patterns(own: &BTreeMap<String, String>) -> BTreeMap<String, Pattern> 
     own.iter().map(|(name, p)| (name.to_ascii_lowercase(), Pattern::header(p))).collect()
 }
 
-/// The runners that may start what a rule is about; empty where no runner plays a part.
-pub(crate) fn runners(rule: &Rule) -> Vec<&str> {
-    if !rule.runners.is_empty() {
-        return rule.runners.iter().map(String::as_str).collect();
+/// The runners that may start what a rule is about; none where no runner plays a part.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Runners<'d> {
+    /// Those that the rule names.
+    named: &'d [String],
+    /// Those that are usual where it names none.
+    usual: &'static [&'static str],
+}
+
+impl<'d> Runners<'d> {
+    fn of(rule: &'d Rule) -> Self {
+        let named = match &rule.identity {
+            IdentityMatcher::Script(m) if rule.runners.is_empty() => std::slice::from_ref(&m.interpreter),
+            _ => &rule.runners,
+        };
+        Self { named, usual: if named.is_empty() { usual_runners(&rule.identity) } else { &[] } }
     }
-    let usual: &[&str] = match &rule.identity {
+
+    fn iter(&self) -> impl Iterator<Item = &'d str> {
+        self.named.iter().map(String::as_str).chain(self.usual.iter().copied())
+    }
+}
+
+fn usual_runners(identity: &IdentityMatcher) -> &'static [&'static str] {
+    match identity {
         IdentityMatcher::Npm(_) => runner::usual(Ecosystem::Npm),
         IdentityMatcher::Pypi(_) => runner::usual(Ecosystem::Pypi),
         IdentityMatcher::Dotnet(_) => runner::usual(Ecosystem::Dotnet),
@@ -250,7 +273,6 @@ pub(crate) fn runners(rule: &Rule) -> Vec<&str> {
             &["uvx", "uv tool run", "pipx run", "npx", "npm exec", "bunx", "pnpm dlx", "yarn dlx"]
         }
         IdentityMatcher::Bridge(m) => runner::usual(m.ecosystem),
-        IdentityMatcher::Script(m) => return vec![m.interpreter.as_str()],
         IdentityMatcher::Any {} => &[
             "npx",
             "npm exec",
@@ -272,9 +294,9 @@ pub(crate) fn runners(rule: &Rule) -> Vec<&str> {
         IdentityMatcher::Url(_)
         | IdentityMatcher::Executable(_)
         | IdentityMatcher::Opaque(_)
+        | IdentityMatcher::Script(_)
         | IdentityMatcher::Builtin(_) => &[],
-    };
-    usual.to_vec()
+    }
 }
 
 fn runner_words(name: &str, extra: &[String], registries: &Registries) -> Words {

@@ -7,6 +7,8 @@ mod python;
 #[cfg(test)]
 mod tests;
 
+use std::sync::OnceLock;
+
 use crate::document::Ecosystem;
 
 /// How a request lies to a requirement.
@@ -24,8 +26,9 @@ pub enum Admits {
 #[derive(Debug, Clone)]
 pub struct Requirement {
     syntax: Syntax,
-    /// The one version that is meant.
-    exact: Option<String>,
+    text: String,
+    /// The one version that is meant; told only where somebody asks, since few of a policy's rules are ever asked.
+    exact: OnceLock<Option<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,39 +50,8 @@ impl Requirement {
     /// What is wrong with it, in words for the author of a policy.
     pub fn parse(ecosystem: Ecosystem, text: &str) -> Result<Self, String> {
         let text = text.trim();
-        if text == "*" {
-            return Ok(Self { syntax: Syntax::Any(ecosystem), exact: None });
-        }
-        if text.is_empty() {
-            return Err("versions is empty: write `*` for any version".to_owned());
-        }
-        match ecosystem {
-            Ecosystem::Npm | Ecosystem::Deno => {
-                let range = npm::Range::parse(text)
-                    .ok_or_else(|| format!("`{text}` is no version range of npm: write for example `1.2.3`, `^1.2.3` or `>=1.2.3 <2`"))?;
-                let exact = npm::exact(text).map(|version| version.to_string());
-                Ok(Self { syntax: Syntax::Npm(range), exact })
-            }
-            Ecosystem::Pypi => {
-                let specifiers = python::Specifiers::parse(text).ok_or_else(|| {
-                    format!("`{text}` is no version specifier of Python: write for example `==1.2.3` or `>=1.2,<2`")
-                })?;
-                let exact = specifiers.exact().map(|version| version.to_string());
-                Ok(Self { syntax: Syntax::Python(specifiers), exact })
-            }
-            Ecosystem::Dotnet | Ecosystem::Go => match one_version(ecosystem, text) {
-                Some(_) => Ok(Self { syntax: Syntax::Exact(ecosystem), exact: Some(text.to_owned()) }),
-                None if ecosystem == Ecosystem::Go => Err(format!(
-                    "`{text}` is no exact version of a Go module: write one such as `v1.2.3`, or `*`"
-                )),
-                None => Err(format!(
-                    "`{text}` is no exact NuGet version: write one such as `1.2.3`, or `*`; ranges are not read"
-                )),
-            },
-            Ecosystem::Cargo | Ecosystem::Executable => {
-                Err("nothing in a command line names a version here: write `*`".to_owned())
-            }
-        }
+        let syntax = Syntax::parse(ecosystem, text)?;
+        Ok(Self { syntax, text: text.to_owned(), exact: OnceLock::new() })
     }
 
     /// Judges what an entry asks for: `None` is no version at all, a tag may be any version.
@@ -92,7 +64,7 @@ impl Requirement {
             (Syntax::Npm(range), Some(asked)) => range.admits(asked),
             (Syntax::Python(specifiers), Some(asked)) => specifiers.admits(asked),
             (Syntax::Exact(ecosystem), Some(asked)) => {
-                let meant = self.exact.as_deref().and_then(|exact| one_version(*ecosystem, exact));
+                let meant = one_version(*ecosystem, &self.text);
                 match one_version(*ecosystem, asked) {
                     None => Admits::Some,
                     asked if asked == meant => Admits::All,
@@ -113,7 +85,48 @@ impl Requirement {
 
     /// The one version that is meant, if it is one.
     pub fn exact(&self) -> Option<&str> {
-        self.exact.as_deref()
+        let tell = || match &self.syntax {
+            Syntax::Any(_) => None,
+            Syntax::Npm(_) => npm::exact(&self.text).map(|version| version.to_string()),
+            Syntax::Python(specifiers) => specifiers.exact().map(|version| version.to_string()),
+            Syntax::Exact(_) => Some(self.text.clone()),
+        };
+        self.exact.get_or_init(tell).as_deref()
+    }
+}
+
+impl Syntax {
+    fn parse(ecosystem: Ecosystem, text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any(ecosystem));
+        }
+        if text.is_empty() {
+            return Err("versions is empty: write `*` for any version".to_owned());
+        }
+        match ecosystem {
+            Ecosystem::Npm | Ecosystem::Deno => npm::Range::parse(text).map(Self::Npm).ok_or_else(|| {
+                format!(
+                    "`{text}` is no version range of npm: write for example `1.2.3`, `^1.2.3` or `>=1.2.3 <2`"
+                )
+            }),
+            Ecosystem::Pypi => python::Specifiers::parse(text).map(Self::Python).ok_or_else(|| {
+                format!(
+                    "`{text}` is no version specifier of Python: write for example `==1.2.3` or `>=1.2,<2`"
+                )
+            }),
+            Ecosystem::Dotnet | Ecosystem::Go => match one_version(ecosystem, text) {
+                Some(_) => Ok(Self::Exact(ecosystem)),
+                None if ecosystem == Ecosystem::Go => Err(format!(
+                    "`{text}` is no exact version of a Go module: write one such as `v1.2.3`, or `*`"
+                )),
+                None => Err(format!(
+                    "`{text}` is no exact NuGet version: write one such as `1.2.3`, or `*`; ranges are not read"
+                )),
+            },
+            Ecosystem::Cargo | Ecosystem::Executable => {
+                Err("nothing in a command line names a version here: write `*`".to_owned())
+            }
+        }
     }
 }
 
