@@ -55,6 +55,9 @@ pub struct About {
     pub locations: &'static [Location],
     /// Variables that move its files.
     pub variables: &'static [Variable],
+    /// Variables that bring servers in a way that is not followed: configuration as a text. Where a start file
+    /// sets one, that is told.
+    pub content: &'static [&'static str],
     /// File names of its executables, without `.exe`; matched in any case.
     pub processes: &'static [&'static str],
     /// Command-line flags that switch its permission questions or sandbox off.
@@ -80,6 +83,7 @@ impl About {
         rank: 99,
         locations: &[],
         variables: &[],
+        content: &[],
         processes: &[],
         bypass_flags: &[],
         untyped_url: Transport::Http,
@@ -134,8 +138,16 @@ pub enum Load {
 pub enum Lead {
     /// A project directory that the client remembers, as an absolute path.
     Project(String),
-    /// A directory with a plugin of this client: its `<plugin>` templates apply.
+    /// A directory with a plugin of this client: its `<plugin>` templates apply. A relative path is meant from the folder
+    /// of the file that names it.
     Plugin(String),
+    /// What another of its templates stands for, or begins with: `<named>` a file, `$NAME` a directory. Relative as above.
+    Named {
+        /// The template, or its first component.
+        template: &'static str,
+        /// The file or directory.
+        path: String,
+    },
     /// Work on another machine or in a container, which this scan cannot see: kind of the gap and what it names.
     Elsewhere {
         /// `remote-host`, `devcontainer`, `container`, `docker-gateway`, `extension-servers` …

@@ -116,6 +116,7 @@ fn lead(lead: &Lead) -> Value {
     match lead {
         Lead::Project(path) => json!({ "project": path }),
         Lead::Plugin(path) => json!({ "plugin": path }),
+        Lead::Named { template, path } => json!({ "named": template, "path": path }),
         Lead::Elsewhere { kind, what } => json!({ "elsewhere": kind, "what": what }),
     }
 }

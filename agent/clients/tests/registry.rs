@@ -150,7 +150,7 @@ fn windows_and_mac_folders_are_only_named_on_their_systems() {
 
 /// Where a template points, with nothing set. A variable without default points nowhere.
 fn patterns(about: &About, path: &str, os: Os) -> Vec<Pattern> {
-    let below = ["<project>", "<plugin>"]
+    let below = ["<project>", "<plugin>", "<skills>"]
         .into_iter()
         .filter_map(|prefix| template::below(path, prefix, Path::new("/srv/project")));
     let below: Vec<Pattern> = below.collect();
@@ -158,7 +158,7 @@ fn patterns(about: &About, path: &str, os: Os) -> Vec<Pattern> {
         return below;
     }
     let patterns = template::expand(about, path, &layout(os));
-    let variable = path.contains("?/");
+    let variable = path.contains("?/") || path.ends_with('?') || path == "<agent>";
     assert!(variable || !patterns.is_empty(), "{} {path} expands to nothing", about.id);
     patterns
 }
@@ -286,7 +286,7 @@ fn document() -> String {
         "# Clients\n\nGenerated from the registry (`agent/clients/src/adapters`); do not edit.\n\n\
          Paths: `~` is the home, `$NAME` a variable with its default, `$NAME?` a variable that counts only where it is\n\
          set, `%NAME%` a Windows folder, `<project>` the root of a project, `<plugin>` a directory that a plugin index\n\
-         names, `*` one component. Keys are JSON Pointers; a location without key holds settings, an index or a policy.\n\
+         names, `<agent>` a file and `<skills>` a folder that settings name, `*` one component. Keys are JSON Pointers; a location without key holds settings, an index or a policy.\n\
          `own` is the client's own file; the others are files of other clients that it reads too. What holds the state\n\
          of its client is never taken away as a whole.\n\n\
          | rank | client | id | servers from |\n|---|---|---|---|\n",
@@ -328,6 +328,10 @@ fn section(out: &mut String, about: &About) {
     for variable in about.variables {
         let default = if variable.default.is_empty() { "no default" } else { variable.default };
         lines.push(format!("`${}` ({default}) moves files.", variable.name));
+    }
+    if !about.content.is_empty() {
+        let told = "is a gap where a start file sets it";
+        lines.push(format!("`{}` brings servers, too: it {told}.", about.content.join("`, `")));
     }
     if !about.processes.is_empty() {
         lines.push(format!("Processes: `{}`.", about.processes.join("`, `")));

@@ -5,8 +5,12 @@
 
 pub mod elsewhere;
 pub mod index;
+mod moved;
+pub mod named;
 pub mod prune;
 pub mod source;
+pub mod sourced;
+pub mod start;
 pub mod unknown;
 pub mod variables;
 pub mod walk;
@@ -281,16 +285,14 @@ impl<'m> Discovery<'m> {
                     self.add_remembered(&path, home);
                 }
             }
-            Lead::Plugin(path) => {
-                if let Some(path) = self.absolute(path, home) {
-                    self.add_plugin(&path, adapter, home);
-                }
-            }
+            Lead::Plugin(path) => self.add_named("<plugin>", path, adapter, home, from),
+            Lead::Named { template, path } => self.add_named(template, path, adapter, home, from),
             Lead::Elsewhere { kind, what } => {
                 // Several clients of one family say the same of a file; equal gaps are told once.
                 let gap = Gap::beyond(kind, what.clone(), Some(from));
-                // what a repository starts by itself should have been seen
-                let gap = if *kind == "repository-plugin" { gap.partial() } else { gap };
+                // what starts by itself should have been seen
+                let starts = matches!(*kind, "repository-plugin" | "plugin-file" | "agent-file");
+                let gap = if starts { gap.partial() } else { gap };
                 self.gaps.push(gap.of_home(home));
             }
         }
@@ -353,9 +355,23 @@ impl<'m> Discovery<'m> {
         self.gaps.push(Gap::beyond("outside-scope", reason, Some(path)).of_home(home));
     }
 
-    fn add_plugin(&mut self, directory: &Path, adapter: &'static dyn ClientAdapter, home: Option<usize>) {
+    /// Adds what the templates of a client that are, or begin with, this one stand for at a place.
+    fn add_named(
+        &mut self,
+        named: &str,
+        path: &str,
+        adapter: &'static dyn ClientAdapter,
+        home: Option<usize>,
+        from: &Path,
+    ) {
+        let Some(place) = self.absolute(path, home).or_else(|| beside(from, path)) else { return };
+        if place.as_os_str().len() > MAX_PATH {
+            return;
+        }
         for location in adapter.about().locations {
-            if let Some(pattern) = template::below(location.path, "<plugin>", directory) {
+            let whole = || Pattern { base: place.clone(), rest: Vec::new() };
+            let pattern = template::below(location.path, named, &place);
+            if let Some(pattern) = pattern.or_else(|| (location.path == named).then(whole)) {
                 self.add_pattern(&pattern, home, Reading { adapter, location });
             }
         }
@@ -477,6 +493,21 @@ fn readings(os: Os, fits: impl Fn(Scope) -> bool) -> Vec<Reading> {
     })
     .filter(|r| r.location.os.contains(&os) && fits(r.location.scope) && !r.location.path.starts_with('<'))
     .collect()
+}
+
+/// A path relative to the folder of the file that names it, as a client joins the two: `..` takes away a name, whatever
+/// that leads to.
+fn beside(file: &Path, path: &str) -> Option<PathBuf> {
+    let mut place = file.parent()?.to_owned();
+    for part in Path::new(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(place.pop()),
+            Component::Normal(name) => place.push(name),
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(place)
 }
 
 /// `C:\…` as remembered by clients of a Windows home.
