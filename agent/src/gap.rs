@@ -24,7 +24,6 @@ pub const KINDS: &[&str] = &[
     "plugin-file",
     "protected-folder",
     "remote-host",
-    "repository-plugin",
     "server-manager",
     "system-account",
     "too-large",

@@ -89,8 +89,16 @@ fn is_too_dense(format: Format, bytes: &[u8]) -> bool {
     has_large_trees && bytes.len() > MAX_DENSE && bytes.iter().filter(is_mark).count() > MAX_MARKS
 }
 
-/// Takes the inventory of one file.
+/// Most servers of a file that are told apart by whoever acts on it.
+pub const MOST: usize = crowd::MOST;
+
+/// Takes the inventory of one file, as whoever acts on it sees it.
 pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
+    take_up_to(source, bytes, MOST)
+}
+
+/// Takes the inventory of one file. More than so many servers are not told apart.
+pub fn take_up_to(source: &Source, bytes: &[u8], most: usize) -> FileInventory {
     let start = Position { line: 1, column: 1 };
     let format = format_of(source);
     if format == Format::Shell {
@@ -112,12 +120,12 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
             return weighed(failed, is_mark(bytes) || std::str::from_utf8(bytes).is_ok_and(is_blank));
         }
     };
-    let (first, ends) = read(source, format, &decoded, &decoded.text);
+    let (first, ends) = read(source, (format, most), &decoded, &decoded.text);
     let Some(end) = ends.first() else { return first };
     let position = LineIndex::new(&decoded.text).position(*end);
     let others = breaks::others(&decoded.text, &ends);
     others.iter().fold(first, |first, text| {
-        let (second, _) = read(source, format, &decoded, text);
+        let (second, _) = read(source, (format, most), &decoded, text);
         twofold::both(first, second, position.clone())
     })
 }
@@ -125,7 +133,7 @@ pub fn take(source: &Source, bytes: &[u8]) -> FileInventory {
 /// One reading of a file, and where characters stand at which other readers would end a line.
 fn read(
     source: &Source,
-    format: Format,
+    (format, most): (Format, usize),
     decoded: &decode::Text<'_>,
     text: &str,
 ) -> (FileInventory, Vec<usize>) {
@@ -146,6 +154,7 @@ fn read(
         if parsed.duplicates.is_empty() { Vec::new() } else { running_ends(servers::shadowed(&parsed.root)) };
     let reader = FileReader {
         source,
+        most,
         parsed: &parsed,
         lines: &lines,
         text,
@@ -164,7 +173,7 @@ fn failed(state: State, code: FindingCode, message: String, position: Position) 
 
 /// A file for servers of which there are more than become entries.
 fn too_many(servers: usize) -> FileInventory {
-    let message = format!("it holds {servers} servers; at the most {} of a file are looked at", crowd::MOST);
+    let message = format!("it holds {servers} servers; at the most {} of a file are looked at", MOST);
     failed(State::Unparseable, FindingCode::ConfigTooLarge, message, Position { line: 1, column: 1 })
 }
 
@@ -251,6 +260,8 @@ fn running_ends(mut spans: Vec<Span>) -> Vec<Span> {
 }
 
 struct FileReader<'d> {
+    /// Most servers that are told apart.
+    most: usize,
     source: &'d Source,
     parsed: &'d Parsed<'d>,
     lines: &'d LineIndex<'d>,
@@ -279,10 +290,10 @@ impl<'d> FileReader<'d> {
     fn inventory(&self) -> FileInventory {
         let merged = self.merged();
         let is_state = self.source.readings.iter().any(|reading| reading.location.state);
-        if merged.len() > crowd::MOST && !is_state {
+        if merged.len() > self.most && !is_state {
             return too_many(merged.len());
         }
-        let merged = crowd::thin(&self.parsed.root, merged);
+        let merged = crowd::thin(&self.parsed.root, merged, self.most);
         let refusals: Vec<_> = self.source.readings.iter().map(|r| refusal(r, self.parsed)).collect();
         let all_refuse = refusals.iter().all(Option::is_some);
         let mut findings = self.file_findings(refusals[0]);
@@ -483,9 +494,13 @@ impl<'d> FileReader<'d> {
             return None;
         }
         let tables = self.source.owner().location.keys.iter().filter_map(|key| root.pointer(key));
-        let odd = tables
-            .into_iter()
-            .find(|t| !matches!(t.value, Value::Object(_) | Value::Array(_) | Value::Null))?;
+        // a plugin may name a file there
+        let is_plugins = self.source.owner().location.scope == Scope::Plugin;
+        let is_usual = |table: &Node<'_>| match table.value {
+            Value::Object(_) | Value::Array(_) | Value::Null => true,
+            _ => is_plugins && table.as_str().is_some(),
+        };
+        let odd = tables.into_iter().find(|table| !is_usual(table))?;
         Some(("the table of servers is not a map", odd.span.start as usize))
     }
 

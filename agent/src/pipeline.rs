@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mcpolicy_clients::codec;
 use mcpolicy_clients::edit::{self, Piece, Place};
-use mcpolicy_clients::location::{Location, Os};
+use mcpolicy_clients::location::{Location, NAMED, Os};
 use mcpolicy_clients::template::{self, ANY_FOLDERS, Layout};
 use mcpolicy_platform::machine::{Machine, Owner, ReadError};
 use mcpolicy_platform::processes::Process;
@@ -297,7 +297,9 @@ impl Scan<'_> {
             }
             Read::Snapshot(snapshot, findings) => {
                 self.outcome.files_read += 1;
-                let mut taken = inventory::take(source, &snapshot.bytes);
+                // a scan has no worker whose memory and time could end over them
+                let most = if self.bounds.texts == 0 { usize::MAX } else { inventory::MOST };
+                let mut taken = inventory::take_up_to(source, &snapshot.bytes, most);
                 taken.findings.extend(findings.into_iter().map(at_start));
                 let bytes = snapshot.bytes.len() as u64;
                 let digest = self.redactor.digest(&snapshot.bytes);
@@ -451,7 +453,13 @@ pub fn reading_in(layout: &Layout, client: &str, path: &Path) -> Option<Reading>
         };
         Some(Reading { adapter, location: about.locations.iter().find(leads_there)? })
     });
-    own.or_else(|| reading_for(client, path))
+    // under whatever name: a file that a plugin names for its servers
+    let named = || {
+        let adapter = mcpolicy_clients::adapters::by_id(client).filter(|_| !has_location(client, path))?;
+        let location = adapter.about().locations.iter().find(|l| l.path == NAMED)?;
+        Some(Reading { adapter, location })
+    };
+    own.or_else(named).or_else(|| reading_for(client, path))
 }
 
 /// The reading of one client for a file given by hand: the location whose template ends like the path, else the

@@ -44,6 +44,8 @@ mod off_switches;
 mod options;
 #[cfg(unix)]
 mod pilot;
+#[cfg(unix)]
+mod plugins;
 mod policy_authoring;
 mod policy_care;
 #[cfg(unix)]

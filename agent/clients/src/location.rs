@@ -37,6 +37,9 @@ pub const MACOS: &[Os] = &[Os::Macos];
 /// Windows only.
 pub const WINDOWS: &[Os] = &[Os::Windows];
 
+/// The template of a file that another one names for servers: it may be called anything.
+pub const NAMED: &str = "<named>";
+
 /// What a file at a location is to its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -52,8 +55,8 @@ pub enum Role {
 ///
 /// Templates: `~` the home; `$VAR` a variable of the client with its default (`About::variables`), `$VAR?` only where
 /// the variable is set; `%APPDATA%` and the like on Windows; `<project>` a project root; `<plugin>` a directory that
-/// a plugin index named, `<agent>` a file and `<skills>` a directory that settings name; `*` one path component; `**` before
-/// the last one any folders, or none. Components are separated by `/` on every system. What has none of
+/// a plugin index named; `<named>` a file of a plugin that another one named; `<agent>` a file and `<skills>` a directory
+/// that settings name; `*` one path component; `**` before the last one any folders, or none. Components are separated by `/` on every system. What has none of
 /// these prefixes is a path of the machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Location {

@@ -150,6 +150,10 @@ fn windows_and_mac_folders_are_only_named_on_their_systems() {
 
 /// Where a template points, with nothing set. A variable without default points nowhere.
 fn patterns(about: &About, path: &str, os: Os) -> Vec<Pattern> {
+    // a file that another names, under whatever name
+    if path.starts_with('<') && !path.contains('/') {
+        return vec![Pattern { base: "/srv/plugin/named.json".into(), rest: Vec::new() }];
+    }
     let below = ["<project>", "<plugin>", "<skills>"]
         .into_iter()
         .filter_map(|prefix| template::below(path, prefix, Path::new("/srv/project")));
@@ -158,7 +162,7 @@ fn patterns(about: &About, path: &str, os: Os) -> Vec<Pattern> {
         return below;
     }
     let patterns = template::expand(about, path, &layout(os));
-    let variable = path.contains("?/") || path.ends_with('?') || path == "<agent>";
+    let variable = path.contains("?/") || path.ends_with('?');
     assert!(variable || !patterns.is_empty(), "{} {path} expands to nothing", about.id);
     patterns
 }
@@ -285,8 +289,9 @@ fn document() -> String {
     let mut out = String::from(
         "# Clients\n\nGenerated from the registry (`agent/clients/src/adapters`); do not edit.\n\n\
          Paths: `~` is the home, `$NAME` a variable with its default, `$NAME?` a variable that counts only where it is\n\
-         set, `%NAME%` a Windows folder, `<project>` the root of a project, `<plugin>` a directory that a plugin index\n\
-         names, `<agent>` a file and `<skills>` a folder that settings name, `*` one component. Keys are JSON Pointers; a location without key holds settings, an index or a policy.\n\
+         set, `%NAME%` a Windows folder, `<project>` the root of a project, `<plugin>` a directory that a plugin index,\n\
+         a catalogue or settings name, `<named>`, `<catalogue>` and `<catalogue-copy>` a file that a plugin, settings or an\n\
+         index name, `<agent>` a file and `<skills>` a folder that settings name, `*` one component. Keys are JSON Pointers; a location without key holds settings, an index or a policy.\n\
          `own` is the client's own file; the others are files of other clients that it reads too. What holds the state\n\
          of its client is never taken away as a whole.\n\n\
          | rank | client | id | servers from |\n|---|---|---|---|\n",

@@ -276,14 +276,15 @@ fn indexes_that_claude_code_wrote_lead_to_plugins_and_projects() {
     assert_eq!(
         leads(
             "core/claude/plugins-installed_plugins.json",
-            "$CLAUDE_CONFIG_DIR/plugins/installed_plugins.json"
-        ),
-        [Lead::Plugin("/home/dev/.claude/plugins/cache/mymkt/plug/1.0.0".to_owned())]
+            "$CLAUDE_CODE_PLUGIN_CACHE_DIR/installed_plugins.json"
+        )
+        .first(),
+        Some(&Lead::Plugin("/home/dev/.claude/plugins/cache/mymkt/plug/1.0.0".to_owned()))
     );
     assert_eq!(
         leads(
             "core/claude/plugins-known_marketplaces.json",
-            "$CLAUDE_CONFIG_DIR/plugins/known_marketplaces.json"
+            "$CLAUDE_CODE_PLUGIN_CACHE_DIR/known_marketplaces.json"
         ),
         [Lead::Plugin("/home/dev/mkt".to_owned())]
     );

@@ -291,7 +291,7 @@ impl<'m> Discovery<'m> {
                 // Several clients of one family say the same of a file; equal gaps are told once.
                 let gap = Gap::beyond(kind, what.clone(), Some(from));
                 // what starts by itself should have been seen
-                let starts = matches!(*kind, "repository-plugin" | "plugin-file" | "agent-file");
+                let starts = matches!(*kind, "plugin-file" | "agent-file");
                 let gap = if starts { gap.partial() } else { gap };
                 self.gaps.push(gap.of_home(home));
             }

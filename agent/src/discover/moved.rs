@@ -72,7 +72,11 @@ impl Discovery<'_> {
             let (about, path) = (reading.adapter.about(), reading.location.path);
             let moves = path.strip_prefix('$').is_some_and(|path| {
                 let name = path.split(['/', '?']).next().unwrap_or_default();
-                values.contains_key(name)
+                // the default of one may lie below another one
+                let default = about.variables.iter().find(|variable| variable.name == name);
+                let below =
+                    default.and_then(|variable| variable.default.strip_prefix('$')?.split('/').next());
+                values.contains_key(name) || below.is_some_and(|name| values.contains_key(name))
             });
             for pattern in template::expand(about, path, &layout).into_iter().filter(|_| moves) {
                 self.add_pattern(&pattern, Some(at), reading);

@@ -90,8 +90,26 @@ impl Names {
     }
 }
 
-/// Takes an absolute value; a relative one names no place that is known.
+/// Variables that hold a list of paths.
+const LISTS: &[&str] = &["CLAUDE_CODE_PLUGIN_DIRS", "CLAUDE_CODE_PLUGIN_SEED_DIR"];
+
+/// Takes an absolute value, or each of a list; a relative or empty one names no place that is known.
 pub fn take(values: &mut Values, name: &str, value: &str, home: &Path) {
+    parts(name, value).iter().for_each(|part| take_one(values, name, part, home));
+}
+
+/// A value, or those of a list; without what is empty.
+fn parts(name: &str, value: &str) -> Vec<String> {
+    let mut parts = vec![value.to_owned()];
+    if LISTS.contains(&name) {
+        let paths = std::env::split_paths(value.trim());
+        parts = paths.map(|path| path.to_string_lossy().trim().to_owned()).collect();
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+fn take_one(values: &mut Values, name: &str, value: &str, home: &Path) {
     let path = match value.strip_prefix("~/") {
         Some(rest) => home.join(rest),
         None => PathBuf::from(value),
@@ -128,16 +146,18 @@ pub fn of_start_file(text: &str, names: &Names, place: Place<'_>, values: &mut V
         };
         for name in names.moving.iter().filter(|name| code.contains(**name)) {
             for after in settings_of(code, name) {
-                match after.and_then(|value| literal(value, name, place)) {
-                    Some(value) if value.is_empty() => {}
-                    Some(value) if is_relative(&value) => match place.project {
+                let Some(value) = after.and_then(|value| literal(value, name, place)) else {
+                    tell(name, Why::Computed);
+                    continue;
+                };
+                for value in parts(name, &value) {
+                    match place.project {
+                        _ if !is_relative(&value) => take(values, name, &value, place.home),
                         Some(project) => {
                             take(values, name, &project.join(value).to_string_lossy(), place.home);
                         }
                         None => tell(name, Why::Relative),
-                    },
-                    Some(value) => take(values, name, &value, place.home),
-                    None => tell(name, Why::Computed),
+                    }
                 }
             }
         }

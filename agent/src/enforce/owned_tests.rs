@@ -94,10 +94,20 @@ fn read_by(clients: &[ClientId]) -> Entry {
     entry
 }
 
+/// An object without one member; anything else as it is.
+fn without(text: &str, member: &str) -> String {
+    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(text) else { return text.to_owned() };
+    value.as_object_mut().map(|object| object.remove(member));
+    value.to_string()
+}
+
 /// What the switches do for readers, where the first file of each client holds these bytes.
 fn asked(clients: &[ClientId], here: &[ClientId], bytes: Option<&str>) -> Switches {
     let read = |declared: &Declaration, switch: &OffSwitch| {
         let is_set = |text: &str| {
+            // the settings have no part of the state, and are believed only with what is known of them
+            let is_settings = switch.keeps.path.ends_with("settings.json");
+            let text = if is_settings { without(text, "projects") } else { text.to_owned() };
             is_off(by_id(switch.client).unwrap(), &switch.keeps, &declared.declared(), text.as_bytes())
         };
         let set = bytes.filter(|_| switch.empty.is_some()).map(is_set).into_iter().collect();

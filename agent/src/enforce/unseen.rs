@@ -10,6 +10,7 @@ use mcpolicy_schema::finding::Severity;
 use super::act::Acted;
 use super::pass::On;
 use crate::gap::Gap;
+use crate::inventory::FileFinding;
 use crate::journal::{End, Event};
 use crate::pipeline::{Outcome, SourceResult};
 
@@ -78,12 +79,16 @@ pub fn unseen(outcome: &Outcome, acted: &[Acted]) -> Vec<Unseen> {
 /// A link that leads nowhere is common in dotfiles and hides nothing, nor does a file of blanks.
 fn harmless(outcome: &Outcome) -> BTreeSet<&Path> {
     let files = outcome.sources.iter().filter(|file| ["unreadable", "unparseable"].contains(&file.state));
-    files.filter(|file| holds_nothing(file)).map(|file| &*file.source.path).collect()
+    files.filter(|file| file.findings.iter().all(is_low)).map(|file| &*file.source.path).collect()
 }
 
-/// Whether nothing worth attention was found wrong with a file that cannot be read or parsed: there is nothing in it.
+/// Whether a file that cannot be parsed was found to have nothing in it.
 pub(super) fn holds_nothing(file: &SourceResult) -> bool {
-    file.findings.iter().all(|found| found.finding.severity <= Severity::Low)
+    !file.findings.is_empty() && file.findings.iter().all(is_low)
+}
+
+fn is_low(found: &FileFinding) -> bool {
+    found.finding.severity <= Severity::Low
 }
 
 fn said(gaps: &[&Gap]) -> String {

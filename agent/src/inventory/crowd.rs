@@ -34,16 +34,16 @@ struct Step<'d> {
 
 /// The same servers, those of crowded tables as one each, until they are no more than can be told apart. What stands at
 /// the top of the file itself stays as it is.
-pub(super) fn thin<'d>(root: &'d Node<'d>, merged: Vec<Merged<'d>>) -> Vec<Merged<'d>> {
-    if merged.len() <= MOST {
+pub(super) fn thin<'d>(root: &'d Node<'d>, merged: Vec<Merged<'d>>, limit: usize) -> Vec<Merged<'d>> {
+    if merged.len() <= limit {
         return merged;
     }
     let place = |merged: Merged<'d>| Placed { above: above(root, merged.found.span), merged };
     let mut placed: Vec<Placed<'d>> = merged.into_iter().map(place).collect();
-    while placed.len() > MOST && placed.iter().any(|one| !one.above.is_empty()) {
+    while placed.len() > limit && placed.iter().any(|one| !one.above.is_empty()) {
         for most in CROWDS {
             placed = joined(placed, most);
-            if placed.len() <= MOST {
+            if placed.len() <= limit {
                 break;
             }
         }

@@ -57,16 +57,25 @@ fn is_anchored(path: &str) -> bool {
         "${env:USERPROFILE}",
         "${env:APPDATA}",
     ];
-    path.starts_with(['/', '~'])
+    let is_whole = path.starts_with(['/', '~'])
         || path.starts_with("\\\\")
         || path.as_bytes().get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"))
-        || HOMES.iter().any(|home| path.starts_with(home))
+        || HOMES.iter().any(|home| path.starts_with(home));
+    is_whole && !is_of_process(path)
+}
+
+/// Whether a path begins with a slash or tilde and leads to the working directory all the same: `/proc/self/cwd`, what a
+/// process has open, and the shell's `~+` and `~-`.
+fn is_of_process(path: &str) -> bool {
+    path.contains("/proc/") || path.contains("/dev/fd/") || path.starts_with("~+") || path.starts_with("~-")
 }
 
 /// Whether a text names something by its place in the working directory, perhaps behind a flag.
 fn names_relative(text: &str) -> bool {
     let starts = |part: &str| {
-        matches!(part, "." | "..") || ["./", "../", ".\\", "..\\"].iter().any(|start| part.starts_with(start))
+        is_of_process(part)
+            || matches!(part, "." | "..")
+            || ["./", "../", ".\\", "..\\"].iter().any(|start| part.starts_with(start))
     };
     text.split(['=', ' ', ',', ':', ';']).any(starts)
 }

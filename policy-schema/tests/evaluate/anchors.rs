@@ -47,6 +47,12 @@ fn what_lies_in_the_working_directory_is_another_server_in_another() {
         "docker run -v ./x:/x img",
         "env PATH=./bin:/bin npx a",
         "bin/env npx a@1.0.0",
+        "node /proc/self/cwd/server.js",
+        "node /proc/thread-self/cwd/server.js",
+        "java -jar /proc/self/cwd/server.jar",
+        "node /x/..//proc//self/cwd/server.js",
+        "docker run -v /proc/self/cwd:/x img",
+        "node ~+/server.js",
     ] {
         assert!(depends(&line(text)), "{text}");
     }

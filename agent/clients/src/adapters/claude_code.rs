@@ -11,11 +11,13 @@ use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Va
 use crate::codec::{Dialect, Parsed};
 use crate::edit::Change;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
-use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::location::{LINUX, Location, MACOS, NAMED, WINDOWS};
 use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
+
+mod plugins;
 
 /// Claude Code.
 pub(super) struct Adapter;
@@ -42,17 +44,41 @@ const ABOUT: About = About {
         Location::project("<project>/.claude/settings.local.json").json(Dialect::STRICT).no_servers(),
         Location::user("$CLAUDE_CONFIG_DIR/agents/**/*.md").agents(),
         Location::project("<project>/.claude/agents/**/*.md").agents(),
-        Location::plugin("$CLAUDE_CONFIG_DIR/plugins/installed_plugins.json")
+        Location::plugin("$CLAUDE_CODE_PLUGIN_CACHE_DIR/installed_plugins.json")
             .json(Dialect::STRICT)
             .no_servers(),
-        Location::plugin("$CLAUDE_CONFIG_DIR/plugins/known_marketplaces.json")
+        Location::plugin("$CLAUDE_CODE_PLUGIN_CACHE_DIR/known_marketplaces.json")
             .json(Dialect::STRICT)
             .no_servers(),
-        Location::plugin("<plugin>/.mcp.json").json(Dialect::STRICT).keys(&["/mcpServers", ""]),
+        Location::plugin("<plugin>/.mcp.json").json(Dialect::STRICT).keys(EITHER),
         Location::plugin("<plugin>/.claude-plugin/plugin.json").json(Dialect::STRICT),
         // A directory marketplace: its plugins stand in folders of the source.
-        Location::plugin("<plugin>/plugins/*/.mcp.json").json(Dialect::STRICT).keys(&["/mcpServers", ""]),
+        Location::plugin("<plugin>/plugins/*/.mcp.json").json(Dialect::STRICT).keys(EITHER),
         Location::plugin("<plugin>/plugins/*/.claude-plugin/plugin.json").json(Dialect::STRICT),
+        Location::plugin("<plugin>/.claude-plugin/marketplace.json")
+            .json(Dialect::STRICT)
+            .keys(plugins::ITEMS),
+        Location::plugin(plugins::CATALOGUE).json(Dialect::STRICT).keys(plugins::ITEMS),
+        Location::plugin(plugins::COPY).json(Dialect::STRICT).keys(plugins::ITEMS),
+        Location::plugin(NAMED).json(Dialect::STRICT).keys(EITHER),
+        // Taken without being installed, switched on or named anywhere.
+        Location::plugin("$CLAUDE_CONFIG_DIR/skills/*/.mcp.json").json(Dialect::STRICT).keys(EITHER),
+        Location::plugin("$CLAUDE_CONFIG_DIR/skills/*/.claude-plugin/plugin.json").json(Dialect::STRICT),
+        Location::plugin("<project>/.claude/skills/*/.mcp.json").json(Dialect::STRICT).keys(EITHER),
+        Location::plugin("<project>/.claude/skills/*/.claude-plugin/plugin.json").json(Dialect::STRICT),
+        // Each folder is a plugin or has some.
+        Location::plugin("$CLAUDE_CODE_PLUGIN_DIRS?/.mcp.json").json(Dialect::STRICT).keys(EITHER),
+        Location::plugin("$CLAUDE_CODE_PLUGIN_DIRS?/.claude-plugin/plugin.json").json(Dialect::STRICT),
+        Location::plugin("$CLAUDE_CODE_PLUGIN_DIRS?/*/.mcp.json").json(Dialect::STRICT).keys(EITHER),
+        Location::plugin("$CLAUDE_CODE_PLUGIN_DIRS?/*/.claude-plugin/plugin.json").json(Dialect::STRICT),
+        Location::plugin("$CLAUDE_CODE_PLUGIN_SEED_DIR?/known_marketplaces.json")
+            .json(Dialect::STRICT)
+            .no_servers(),
+        Location::plugin("$CLAUDE_CODE_PLUGIN_SEED_DIR?/cache/*/*/*/.mcp.json")
+            .json(Dialect::STRICT)
+            .keys(EITHER),
+        Location::plugin("$CLAUDE_CODE_PLUGIN_SEED_DIR?/cache/*/*/*/.claude-plugin/plugin.json")
+            .json(Dialect::STRICT),
         Location::managed("/etc/claude-code/.claude/agents/**/*.md").on(LINUX).agents(),
         Location::managed("/Library/Application Support/ClaudeCode/.claude/agents/**/*.md")
             .on(MACOS)
@@ -88,7 +114,12 @@ const ABOUT: About = About {
             .on(WINDOWS)
             .keys(MANAGED),
     ],
-    variables: &[Variable { name: "CLAUDE_CONFIG_DIR", default: "~/.claude" }],
+    variables: &[
+        Variable { name: "CLAUDE_CONFIG_DIR", default: "~/.claude" },
+        Variable { name: "CLAUDE_CODE_PLUGIN_CACHE_DIR", default: "$CLAUDE_CONFIG_DIR/plugins" },
+        Variable { name: "CLAUDE_CODE_PLUGIN_DIRS", default: "" },
+        Variable { name: "CLAUDE_CODE_PLUGIN_SEED_DIR", default: "" },
+    ],
     processes: &["claude"],
     bypass_flags: &["--dangerously-skip-permissions", "--permission-mode=bypassPermissions"],
     untyped_url: Transport::Unknown,
@@ -96,10 +127,13 @@ const ABOUT: About = About {
     reads: &Reads::USUAL,
     switch: None,
     evidence: "tested 2.1.329 and 2.1.197 on Linux; docs code.claude.com for agent files",
-    notes: "`.mcp.json` counts in the working directory and in every parent; `claude -p` starts it unasked. An agent file names its servers in its front matter, as a list; what that list only names is in another file. A server also comes from `--mcp-config` and `--agents`, from connectors of the account, and on macOS and Windows from the managed domain `com.anthropic.claudecode` and the registry. Backups below `~/.claude/backups` keep removed servers.",
+    notes: "`.mcp.json` counts in the working directory and in every parent; `claude -p` starts it unasked. An agent file names its servers in its front matter, as a list; what that list only names is in another file. A server also comes from `--mcp-config` and `--agents`, from connectors of the account, and on macOS and Windows from the managed domain `com.anthropic.claudecode` and the registry. A plugin's servers stand in its `.mcp.json`, in its manifest or in an item of a catalogue, or in a file that these name; a bundle (MCPB) is told as a gap. Plugins in folders of skills start unasked, and those of a repository once its folder is trusted. Of a catalogue in a folder all plugins are looked at; of the client's copy of one from elsewhere, those that are installed or that the user's settings switch on. `--plugin-dir` is in no file. Backups below `~/.claude/backups` keep removed servers.",
 };
 
 const MANAGED: &[&str] = &["/managedMcpServers"];
+
+/// Servers under their key, or the bare map.
+const EITHER: &[&str] = &["/mcpServers", ""];
 
 /// Names that the client keeps for itself; entries of that name are skipped.
 const RESERVED: &[&str] = &["workspace", "claude-in-chrome", "computer-use", "__proto__"];
@@ -112,6 +146,15 @@ impl ClientAdapter for Adapter {
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
         if at.aside {
             return servers::of_agent(&doc.root, at.keys);
+        }
+        if at.keys == plugins::ITEMS {
+            return plugins::of_catalogue(&doc.root);
+        }
+        if at.path.ends_with("plugin.json") {
+            return plugins::of_manifest(&doc.root);
+        }
+        if at.keys.is_empty() && at.path.contains("/settings.") {
+            return plugins::of_settings(&doc.root);
         }
         // A plugin's .mcp.json may be the bare map of servers.
         if at.keys.contains(&"") {
@@ -149,25 +192,10 @@ impl ClientAdapter for Adapter {
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
-        if at.path.ends_with("plugin.json") {
-            return servers_in_other_files(&doc.root);
-        }
+        let mut leads = plugins::leads(at, &doc.root);
         let projects = doc.root.get("projects").map_or(&[][..], Node::members);
-        let projects = projects.iter().map(|m| Lead::Project(m.key.to_string()));
-        if at.path.ends_with("installed_plugins.json") {
-            return installed_plugins(doc);
-        }
-        if at.path.ends_with("known_marketplaces.json") {
-            // For a directory marketplace the servers come from the source directory, not from the cache.
-            let sources = doc.root.members().iter().filter_map(|m| m.value.pointer("/source/path")?.as_str());
-            return sources.map(|p| Lead::Plugin(p.to_owned())).collect();
-        }
-        if at.path.starts_with("<project>/") && catalogues(&doc.root).is_some() {
-            let what =
-                "settings of a repository name a catalogue of plugins, whose servers are not read".to_owned();
-            return vec![Lead::Elsewhere { kind: "repository-plugin", what }];
-        }
-        projects.collect()
+        leads.extend(projects.iter().map(|m| Lead::Project(m.key.to_string())));
+        leads
     }
 
     fn environment(&self, at: &Location, doc: &Parsed<'_>) -> Vec<(NamedValue, usize)> {
@@ -418,14 +446,4 @@ fn local_servers<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
         }
     }
     out
-}
-
-/// A plugin may name a file, or a list of files, in place of its servers; what they hold is not known here.
-fn servers_in_other_files(manifest: &Node<'_>) -> Vec<Lead> {
-    let named = manifest.get("mcpServers").filter(|n| !n.is_object());
-    let lead = |_| Lead::Elsewhere {
-        kind: "plugin-file",
-        what: "a plugin names other files for its servers, which are not followed".to_owned(),
-    };
-    named.map(lead).into_iter().collect()
 }

@@ -1,0 +1,278 @@
+//! Servers that plugins of Claude Code bring: seen and taken out wherever the client takes plugins from. The shapes are
+//! those that 2.1.329 was run with: each of these servers was started before a pass, and none after it.
+
+use mcpolicy_tests::texts;
+use serde_json::{Value, json};
+
+use crate::enforce::{Site, actions, npx, policy, rule};
+
+/// A bare map of one server, which no rule allows.
+fn servers(name: &str) -> Value {
+    json!({name: npx("evil@1.0.0")})
+}
+
+fn manifest(name: &str, servers: &Value) -> String {
+    json!({"name": name, "mcpServers": servers}).to_string()
+}
+
+/// A machine with these files, in which `$HOME` stands for the home as its clients name it.
+fn site(files: &[(&str, String)]) -> Site {
+    let mut site = Site::new();
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+
+    for (path, text) in files {
+        site.machine.file(path, text.replace("$HOME", "/home/dev"));
+    }
+    site
+}
+
+/// A pass takes out exactly these servers, and the next finds nothing to do.
+fn are_taken_out(what: &str, files: &[(&str, String)], expected: &[&str]) -> Site {
+    let site = site(files);
+    let pass = site.enforce();
+    let mut taken = actions(&pass);
+    taken.sort();
+    let wanted: Vec<_> = expected.iter().map(|name| ("quarantine".to_owned(), (*name).to_owned())).collect();
+    assert_eq!(taken, wanted, "{what}: {pass}");
+    for (path, _) in files {
+        assert!(!site.read(path).contains("evil"), "{what}: {path}");
+    }
+    assert_eq!(actions(&site.enforce()), [], "{what}");
+    site
+}
+
+/// A pass says that not all was looked at, for this reason.
+fn are_told(what: &str, files: &[(&str, String)], reason: &str) {
+    let pass = site(files).enforce_partly();
+    let notices = pass["notices"].to_string();
+    assert!(notices.contains(reason), "{what}: {notices}");
+}
+
+#[test]
+fn a_plugin_in_a_folder_of_skills_loses_its_servers_in_every_form_of_its_manifest() {
+    for skills in [".claude/skills", "src/p/.claude/skills"] {
+        let file = |name: &str| format!("{skills}/{name}");
+        let files = [
+            (file("inline/.claude-plugin/plugin.json"), manifest("inline", &servers("a"))),
+            (file("bare/.claude-plugin/plugin.json"), json!({"name": "bare"}).to_string()),
+            (file("bare/.mcp.json"), servers("b").to_string()),
+            (file("wrapped/.claude-plugin/plugin.json"), json!({"name": "wrapped"}).to_string()),
+            (file("wrapped/.mcp.json"), json!({"mcpServers": servers("c")}).to_string()),
+            (file("named/.claude-plugin/plugin.json"), manifest("named", &json!("./conf/srv.json"))),
+            (file("named/conf/srv.json"), servers("d").to_string()),
+            (
+                file("list/.claude-plugin/plugin.json"),
+                manifest("list", &json!([servers("e"), "./f.json", "./g.json"])),
+            ),
+            (file("list/f.json"), servers("f").to_string()),
+            (file("list/g.json"), json!({"mcpServers": servers("g")}).to_string()),
+        ];
+        let files: Vec<(&str, String)> = files.iter().map(|(path, text)| (&**path, text.clone())).collect();
+        are_taken_out(skills, &files, &["a", "b", "c", "d", "e", "f", "g"]);
+    }
+}
+
+#[test]
+fn what_a_plugin_lost_in_a_file_of_any_name_comes_back_when_it_is_allowed() {
+    let text = servers("a").to_string();
+    let files = [
+        (".claude/skills/x/.claude-plugin/plugin.json", manifest("x", &json!("./srv.json"))),
+        (".claude/skills/x/srv.json", text.clone()),
+        (".claude/skills/y/.claude-plugin/plugin.json", manifest("y", &json!([servers("b")]))),
+    ];
+    let mut site = are_taken_out("skills", &files, &["a", "b"]);
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
+    site.enforce();
+    assert_eq!(site.read(".claude/skills/x/srv.json"), text);
+    assert_eq!(site.read(".claude/skills/y/.claude-plugin/plugin.json"), files[2].1);
+}
+
+/// Settings of the user with one catalogue, whose plugin `a` is on.
+fn settings(source: &Value) -> String {
+    json!({"extraKnownMarketplaces": {"co": {"source": source}}, "enabledPlugins": {"a@co": true}})
+        .to_string()
+}
+
+fn catalogue(item: &Value) -> String {
+    json!({"name": "co", "owner": {"name": "x"}, "plugins": [item]}).to_string()
+}
+
+#[test]
+fn plugins_of_a_catalogue_in_a_folder_lose_their_servers_wherever_they_stand() {
+    let item = |more: &Value| {
+        let mut item = json!({"name": "a", "source": "./odd/a"});
+        item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        catalogue(&item)
+    };
+    let places = [
+        (".claude/settings.json", settings(&json!({"source": "directory", "path": "$HOME/.cache/cat"}))),
+        (".claude/settings.json", settings(&json!({"source": "directory", "path": "~/.cache/cat"}))),
+        (
+            ".claude/settings.json",
+            settings(&json!({"source": "file", "path": "$HOME/.cache/cat/.claude-plugin/marketplace.json"})),
+        ),
+        (
+            ".claude/settings.json",
+            json!({"additionalMarketplaces": {"co": {"source": {"source": "directory", "path": "$HOME/.cache/cat"}}}})
+                .to_string(),
+        ),
+        (
+            ".claude/plugins/known_marketplaces.json",
+            json!({"co": {"source": {"source": "directory", "path": "$HOME/.cache/cat"}}}).to_string(),
+        ),
+    ];
+    for (named_in, names) in places {
+        let in_items = [
+            (named_in, names.clone()),
+            (
+                ".cache/cat/.claude-plugin/marketplace.json",
+                item(&json!({"strict": false, "mcpServers": servers("a")})),
+            ),
+            (".cache/cat/odd/a/.mcp.json", servers("b").to_string()),
+        ];
+        are_taken_out(&names, &in_items, &["a", "b"]);
+        let in_files = [
+            (named_in, names.clone()),
+            (".cache/cat/.claude-plugin/marketplace.json", item(&json!({"mcpServers": ["./i.json"]}))),
+            (".cache/cat/odd/a/i.json", servers("i").to_string()),
+            (".cache/cat/odd/a/.claude-plugin/plugin.json", manifest("a", &json!("./p.json"))),
+            (".cache/cat/odd/a/p.json", servers("p").to_string()),
+        ];
+        are_taken_out(&names, &in_files, &["i", "p"]);
+    }
+    let bare_names =
+        json!({"name": "co", "metadata": {"pluginRoot": "./pp"}, "plugins": [{"name": "a", "source": "a"}]});
+    let under_a_base = [
+        (".claude/settings.json", settings(&json!({"source": "directory", "path": "$HOME/.cache/cat"}))),
+        (".cache/cat/.claude-plugin/marketplace.json", bare_names.to_string()),
+        (".cache/cat/pp/a/.mcp.json", servers("a").to_string()),
+    ];
+    are_taken_out("a base for bare names", &under_a_base, &["a"]);
+}
+
+#[test]
+fn a_catalogue_that_stands_in_settings_loses_its_servers() {
+    let item = json!({"name": "a", "source": "./a", "strict": false, "mcpServers": servers("a")});
+    let source = json!({"source": "settings", "name": "co", "plugins": [item]});
+    for path in [".claude/settings.json", "src/p/.claude/settings.json"] {
+        are_taken_out(path, &[(path, settings(&source))], &["a"]);
+    }
+}
+
+#[test]
+fn an_installed_plugin_loses_its_servers_also_in_other_files_and_in_the_copy_of_its_catalogue() {
+    let index = |path: &str| {
+        json!({"version": 2, "plugins": {"a@co": [{"scope": "user", "installPath": path}]}}).to_string()
+    };
+    let item = json!({"name": "a", "source": {"source": "github", "repo": "x/a"}, "strict": false, "mcpServers": servers("i")});
+    let cached = [
+        (".claude/plugins/installed_plugins.json", index("$HOME/.claude/plugins/cache/co/a/1")),
+        (".claude/plugins/cache/co/a/1/.claude-plugin/plugin.json", manifest("a", &json!("./f.json"))),
+        (".claude/plugins/cache/co/a/1/f.json", servers("f").to_string()),
+        (".claude/plugins/marketplaces/co/.claude-plugin/marketplace.json", catalogue(&item)),
+    ];
+    are_taken_out("cached", &cached, &["f", "i"]);
+    // the folder of the index is not there, and the client copies it again
+    let copied = [
+        (".claude/plugins/installed_plugins.json", index("$HOME/.claude/plugins/cache/co/a/1")),
+        (".claude/plugins/marketplaces/co/plugins/a/.mcp.json", servers("c").to_string()),
+    ];
+    are_taken_out("copied", &copied, &["c"]);
+    let switched_on = [
+        (".claude/settings.json", json!({"enabledPlugins": {"a@co": true}}).to_string()),
+        (".claude/plugins/marketplaces/co/external_plugins/a/.mcp.json", servers("c").to_string()),
+    ];
+    are_taken_out("switched on", &switched_on, &["c"]);
+}
+
+#[test]
+fn what_only_stands_in_the_copy_of_a_catalogue_is_nobodys_server() {
+    let files = [
+        (".claude/settings.json", json!({"enabledPlugins": {"b@co": true, "a@co": false}}).to_string()),
+        (".claude/plugins/marketplaces/co/plugins/a/.mcp.json", servers("a").to_string()),
+    ];
+    let site = site(&files);
+    assert_eq!(actions(&site.enforce()), []);
+    assert_eq!(texts(&site.machine.scan(&[]), "entries", "/name"), Vec::<String>::new());
+}
+
+#[test]
+fn variables_of_the_users_settings_lead_to_plugins_and_to_the_place_of_what_is_installed() {
+    let env = |name: &str, value: &str| json!({"env": {name: value}}).to_string();
+    for path in [".claude/settings.json", ".claude.json"] {
+        let folders = [
+            (path, env("CLAUDE_CODE_PLUGIN_DIRS", "/nonexistent:~/.cache/x: $HOME/.cache/all")),
+            (".cache/x/.claude-plugin/plugin.json", manifest("x", &json!("./srv.json"))),
+            (".cache/x/srv.json", servers("a").to_string()),
+            (".cache/all/y/.claude-plugin/plugin.json", manifest("y", &servers("b"))),
+        ];
+        are_taken_out(path, &folders, &["a", "b"]);
+        let moved = [
+            (path, env("CLAUDE_CODE_PLUGIN_CACHE_DIR", "$HOME/.cache/alt")),
+            (
+                ".cache/alt/installed_plugins.json",
+                json!({"plugins": {"a@co": [{"installPath": "$HOME/.cache/alt/cache/co/a/1"}]}}).to_string(),
+            ),
+            (".cache/alt/cache/co/a/1/.mcp.json", servers("c").to_string()),
+        ];
+        are_taken_out(path, &moved, &["c"]);
+        let seeds = [
+            (path, env("CLAUDE_CODE_PLUGIN_SEED_DIR", "$HOME/.cache/seed")),
+            (".cache/seed/cache/co/a/1/.mcp.json", servers("s").to_string()),
+        ];
+        are_taken_out(path, &seeds, &["s"]);
+    }
+    let of_a_repository = [
+        ("src/p/.claude/settings.json", env("CLAUDE_CODE_PLUGIN_DIRS", "$HOME/.cache/x")),
+        (".cache/x/.mcp.json", servers("a").to_string()),
+    ];
+    assert_eq!(actions(&site(&of_a_repository).enforce()), [], "the client does not take it from there");
+}
+
+#[test]
+fn the_same_variables_in_a_start_file_of_a_shell_lead_there_too() {
+    let files = [
+        (".bashrc", "export CLAUDE_CODE_PLUGIN_DIRS=\"$HOME/.cache/x:$HOME/.cache/y\"\n".to_owned()),
+        (".cache/x/.mcp.json", servers("a").to_string()),
+        (".cache/y/.mcp.json", servers("b").to_string()),
+    ];
+    are_taken_out(".bashrc", &files, &["a", "b"]);
+}
+
+#[test]
+fn a_catalogue_in_a_repository_is_read_and_one_from_elsewhere_is_no_gap() {
+    let item = json!({"name": "a", "source": "./a", "strict": false, "mcpServers": servers("i")});
+    for (kind, path) in [("directory", "./mk"), ("file", "./mk/.claude-plugin/marketplace.json")] {
+        let files = [
+            ("src/p/.claude/settings.json", settings(&json!({"source": kind, "path": path}))),
+            ("src/p/mk/.claude-plugin/marketplace.json", catalogue(&item)),
+            ("src/p/mk/a/.claude-plugin/plugin.json", manifest("a", &servers("a"))),
+        ];
+        are_taken_out(kind, &files, &["a", "i"]);
+    }
+    let elsewhere = [
+        json!({"source": "github", "repo": "co/plugins"}),
+        json!({"source": "git", "url": "https://git.example/p.git", "path": "x/marketplace.json"}),
+        json!({"source": "npm", "package": "@co/plugins"}),
+        json!({"source": "url", "url": "https://co.example/m.json"}),
+    ];
+    for source in elsewhere {
+        let site = site(&[("src/p/.claude/settings.json", settings(&source))]);
+        assert_eq!(actions(&site.enforce()), [], "{source}");
+    }
+}
+
+#[test]
+fn what_of_a_plugin_cannot_be_followed_is_told_and_ends_no_pass_as_done() {
+    for bundle in ["./x.mcpb", "./x.dxt", "https://co.example/x.mcpb"] {
+        let files = [(".claude/skills/x/.claude-plugin/plugin.json", manifest("x", &json!([bundle])))];
+        are_told(bundle, &files, "bundle (MCPB)");
+    }
+    let moved = json!({"env": {"CLAUDE_CODE_PLUGIN_MCPB_DIR": "/opt/x"}}).to_string();
+    are_told("moved", &[(".claude/settings.json", moved)], "a variable moves the bundles");
+    let relative = [(".claude/settings.json", settings(&json!({"source": "directory", "path": "./cat"})))];
+    are_told("relative", &relative, "wherever its client is started");
+    let names: Vec<String> = (0..1001).map(|at| format!("./{at}.json")).collect();
+    let many = [(".claude/skills/x/.claude-plugin/plugin.json", manifest("x", &json!(names)))];
+    are_told("many", &many, "more than 1000 places");
+}
