@@ -9,22 +9,17 @@ use mcpolicy_clients::location::Os;
 use mcpolicy_clients::template::{self, Layout};
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::host;
-use mcpolicy_platform::machine::{Machine, Owner, ReadError};
+use mcpolicy_platform::machine::Machine;
 use mcpolicy_platform::processes::{self, Process};
 use mcpolicy_platform::users::{self, Home, HomeLayout};
-use mcpolicy_schema::entry::Position;
-use mcpolicy_schema::finding::{Finding, FindingCode};
 
 use crate::discover::source::Source;
+use crate::discover::start::Start;
 use crate::discover::variables::{self, Values};
 use crate::discover::{HomeContext, Reach};
 use crate::gap::Gap;
-use crate::inventory::FileFinding;
 use crate::pipeline::{Ground, Plan, has_location, reading_for};
 use crate::running;
-
-/// Largest shell start file that is read, in bytes.
-const MAX_START_FILE: u64 = 1024 * 1024;
 
 /// What the user asked to scan.
 #[derive(Debug, Clone)]
@@ -311,36 +306,11 @@ impl Ground {
     }
 
     fn read_start_files(&mut self, uid: Option<u32>, home: &Path, at: usize, values: &mut Values) {
-        let names = template::variable_names(abouts());
-        let owner = Owner { uid, home: home.to_owned() };
-        for path in self.start_files(home) {
-            let text = match self.machine.read(&path, Some(&owner), MAX_START_FILE) {
-                Ok(snapshot) => String::from_utf8_lossy(&snapshot.bytes).into_owned(),
-                Err(ReadError::NotFound) => continue,
-                Err(error) => {
-                    let reason = format!("a start file of a shell was not read: {error}");
-                    self.gaps.push(Gap::at("unreadable", reason, &path).of_home(Some(at)));
-                    continue;
-                }
-            };
-            for computed in variables::of_start_file(&text, &names, home, values) {
-                let message =
-                    format!("{} is computed here; where its client looks is not known", computed.name);
-                let finding = Finding::new(FindingCode::ConfigDirUnresolved, message.clone());
-                let position = Position { line: computed.line, column: 1 };
-                self.findings.push((path.clone(), Some(at), FileFinding { finding, position }));
-                self.gaps.push(Gap::at("config-dir-unresolved", message, &path).of_home(Some(at)));
-            }
-        }
-    }
-
-    /// The start files by name, and those in folders that shells and sessions read whole.
-    fn start_files(&self, home: &Path) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = variables::START_FILES.iter().map(|name| home.join(name)).collect();
-        for folder in variables::START_FOLDERS.iter().map(|name| home.join(name)) {
-            let entries = self.machine.list(&folder).unwrap_or_default();
-            files.extend(entries.iter().map(|e| folder.join(&e.name)));
-        }
-        files
+        let mut start = Start::new(&self.machine, uid, home);
+        start.files_of_shells();
+        let Start { values: set, gaps, findings, .. } = start;
+        variables::join(values, set);
+        self.gaps.extend(gaps.into_iter().map(|gap| gap.of_home(Some(at))));
+        self.findings.extend(findings.into_iter().map(|(path, finding)| (path, Some(at), finding)));
     }
 }

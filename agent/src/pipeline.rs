@@ -16,6 +16,7 @@ use mcpolicy_schema::redact::Redactor;
 
 use crate::assess::{Assessed, assess};
 use crate::discover::source::{Reading, Source};
+use crate::discover::variables::{self, Values};
 use crate::discover::{Discovery, HomeContext, Reach, elsewhere, unknown, walk};
 use crate::gap::Gap;
 use crate::inventory::{self, FileFinding, FileInventory};
@@ -102,6 +103,8 @@ pub struct Outcome {
     pub home_findings: Vec<(PathBuf, Option<usize>, FileFinding)>,
     /// What was passed over.
     pub gaps: Vec<Gap>,
+    /// Values of variables that the walk told of: where clients of a home keep files beyond the start files' word.
+    pub moved: Values,
     /// Directories visited by walks.
     pub directories: u64,
     /// Files opened.
@@ -207,6 +210,10 @@ impl Scan<'_> {
         };
         let walked = walk::walk(discovery.index(home.layout.os), &limits).seen_from(&host_home, &name);
         discovery.add_walked(&walked, at);
+        let moved = discovery.add_moved(&walked, at);
+        variables::join(&mut self.outcome.moved, moved.values);
+        let findings = moved.findings.into_iter().map(|(path, finding)| (path, Some(at), finding));
+        self.outcome.home_findings.extend(findings);
         self.outcome.directories += walked.directories;
         self.note_walk(&walked, at);
         walked.candidates.iter().map(|path| (self.ground.machine.machine_path(path), at)).collect()

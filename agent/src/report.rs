@@ -280,7 +280,7 @@ impl Builder<'_> {
                 out.push(self.finding(&file.finding, Some(place), self.user(result.source.home)));
             }
         }
-        for (path, home, file) in &self.ground.findings {
+        for (path, home, file) in self.ground.findings.iter().chain(&self.outcome.home_findings) {
             let place = self.location(path, Some(&file.position));
             out.push(self.finding(&file.finding, Some(place), self.user(*home)));
         }

@@ -21,7 +21,7 @@ fn names(report: &Value) -> Vec<String> {
 }
 
 #[test]
-fn roles_of_codex_are_read_wherever_it_searches_them_and_told_where_its_settings_name_them() {
+fn roles_of_codex_are_read_wherever_it_searches_them_and_where_its_settings_name_them() {
     let machine = TestMachine::new(crate::BINARY);
     let role = |server: &str| {
         format!(
@@ -36,10 +36,14 @@ fn roles_of_codex_are_read_wherever_it_searches_them_and_told_where_its_settings
     let report = machine.scan(&[]);
     assert_eq!(names(&report), ["deep", "of-project", "of-user"]);
     assert!(!report.to_string().contains("agent-file"));
-    for elsewhere in ["x/q.toml", "../q.toml", "agents/../../q.toml"] {
-        machine.file("src/p/.codex/config.toml", format!("[agents.r]\nconfig_file = \"{elsewhere}\"\n"));
-        let report = machine.scan(&[]);
-        assert!(report["coverage"].to_string().contains("agent-file"), "{elsewhere}: {report}");
+    for (named, there) in [
+        ("x/q.toml", "src/p/.codex/x/q.toml"),
+        ("../q.toml", "src/p/q.toml"),
+        ("agents/../../r.toml", "src/p/r.toml"),
+    ] {
+        machine.file("src/p/.codex/config.toml", format!("[agents.r]\nconfig_file = \"{named}\"\n"));
+        machine.file(there, role("named"));
+        assert!(names(&machine.scan(&[])).contains(&"named".to_owned()), "{named}");
     }
 }
 
@@ -172,9 +176,9 @@ fn servers_of_skills_and_of_the_deprecated_files_of_continue_are_seen() {
     ];
     assert_eq!(names(&report), expected);
     assert!(texts(&report, "entries", "/identity/name").iter().all(|name| name == "evil"), "{report}");
-    machine.file(".config/amp/settings.json", r#"{"amp.skills.path": "/srv/skills"}"#);
+    machine.file(".config/amp/settings.json", r#"{"amp.skills.path": "skills"}"#);
     let report = machine.scan(&[]);
-    assert!(report["coverage"].to_string().contains("folders of skills"), "{report}");
+    assert!(report["coverage"].to_string().contains("folder of skills"), "{report}");
 }
 
 #[test]

@@ -38,6 +38,8 @@ mod limits;
 #[cfg(unix)]
 mod live;
 #[cfg(unix)]
+mod moved;
+#[cfg(unix)]
 mod named_secrets;
 #[cfg(unix)]
 mod off_switches;

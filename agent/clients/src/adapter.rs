@@ -55,6 +55,9 @@ pub struct About {
     pub locations: &'static [Location],
     /// Variables that move its files.
     pub variables: &'static [Variable],
+    /// Variables that bring servers in a way that is not followed: configuration as a text. Where a start file
+    /// sets one, that is told.
+    pub content: &'static [&'static str],
     /// File names of its executables, without `.exe`; matched in any case.
     pub processes: &'static [&'static str],
     /// Command-line flags that switch its permission questions or sandbox off.
@@ -80,6 +83,7 @@ impl About {
         rank: 99,
         locations: &[],
         variables: &[],
+        content: &[],
         processes: &[],
         bypass_flags: &[],
         untyped_url: Transport::Http,

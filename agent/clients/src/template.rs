@@ -64,6 +64,11 @@ pub fn variable_names<'a>(clients: impl IntoIterator<Item = &'a About>) -> BTree
     own.chain(["XDG_CONFIG_HOME", "XDG_DATA_HOME"]).collect()
 }
 
+/// Names of all variables that bring servers of these clients in a way that is not followed.
+pub fn content_names<'a>(clients: impl IntoIterator<Item = &'a About>) -> BTreeSet<&'static str> {
+    clients.into_iter().flat_map(|c| c.content.iter().copied()).collect()
+}
+
 /// Expands a template of a client for a home. Templates of projects and plugins give nothing here: see [`below`].
 pub fn expand(about: &About, template: &str, layout: &Layout) -> Vec<Pattern> {
     roots(about, template, layout).into_iter().map(|(root, rest)| pattern(&root, rest)).collect()

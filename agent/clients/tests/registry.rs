@@ -154,7 +154,7 @@ fn patterns(about: &About, path: &str, os: Os) -> Vec<Pattern> {
     if path.starts_with('<') && !path.contains('/') {
         return vec![Pattern { base: "/srv/plugin/named.json".into(), rest: Vec::new() }];
     }
-    let below = ["<project>", "<plugin>"]
+    let below = ["<project>", "<plugin>", "<skills>"]
         .into_iter()
         .filter_map(|prefix| template::below(path, prefix, Path::new("/srv/project")));
     let below: Vec<Pattern> = below.collect();
@@ -162,7 +162,7 @@ fn patterns(about: &About, path: &str, os: Os) -> Vec<Pattern> {
         return below;
     }
     let patterns = template::expand(about, path, &layout(os));
-    let variable = path.contains("?/");
+    let variable = path.contains("?/") || path.ends_with('?');
     assert!(variable || !patterns.is_empty(), "{} {path} expands to nothing", about.id);
     patterns
 }
@@ -291,7 +291,7 @@ fn document() -> String {
          Paths: `~` is the home, `$NAME` a variable with its default, `$NAME?` a variable that counts only where it is\n\
          set, `%NAME%` a Windows folder, `<project>` the root of a project, `<plugin>` a directory that a plugin index,\n\
          a catalogue or settings name, `<named>`, `<catalogue>` and `<catalogue-copy>` a file that a plugin, settings or an\n\
-         index name, `*` one component. Keys are JSON Pointers; a location without key holds settings, an index or a policy.\n\
+         index name, `<agent>` a file and `<skills>` a folder that settings name, `*` one component. Keys are JSON Pointers; a location without key holds settings, an index or a policy.\n\
          `own` is the client's own file; the others are files of other clients that it reads too. What holds the state\n\
          of its client is never taken away as a whole.\n\n\
          | rank | client | id | servers from |\n|---|---|---|---|\n",
@@ -333,6 +333,10 @@ fn section(out: &mut String, about: &About) {
     for variable in about.variables {
         let default = if variable.default.is_empty() { "no default" } else { variable.default };
         lines.push(format!("`${}` ({default}) moves files.", variable.name));
+    }
+    if !about.content.is_empty() {
+        let told = "is a gap where a start file sets it";
+        lines.push(format!("`{}` brings servers, too: it {told}.", about.content.join("`, `")));
     }
     if !about.processes.is_empty() {
         lines.push(format!("Processes: `{}`.", about.processes.join("`, `")));

@@ -5,8 +5,12 @@
 
 pub mod elsewhere;
 pub mod index;
+mod moved;
+pub mod named;
 pub mod prune;
 pub mod source;
+pub mod sourced;
+pub mod start;
 pub mod unknown;
 pub mod variables;
 pub mod walk;
@@ -287,7 +291,8 @@ impl<'m> Discovery<'m> {
                 // Several clients of one family say the same of a file; equal gaps are told once.
                 let gap = Gap::beyond(kind, what.clone(), Some(from));
                 // what starts by itself should have been seen
-                let gap = if *kind == "plugin-file" { gap.partial() } else { gap };
+                let starts = matches!(*kind, "plugin-file" | "agent-file");
+                let gap = if starts { gap.partial() } else { gap };
                 self.gaps.push(gap.of_home(home));
             }
         }

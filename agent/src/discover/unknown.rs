@@ -32,7 +32,7 @@ const NEVER: &[&str] =
     &["package.json", "package-lock.json", "tsconfig.json", "composer.json", "deno.json", "openapi.json"];
 
 /// Folders whose files show or test, by their names.
-const SHOWN: &[&str] =
+pub(super) const SHOWN: &[&str] =
     &["docs", "doc", "examples", "example", "fixtures", "testdata", "test", "tests", "__tests__", "samples"];
 
 /// Whether a file of the walk is worth opening.

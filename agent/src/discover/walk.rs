@@ -12,6 +12,7 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 use mcpolicy_platform::filesystems;
 
 use super::index::ProjectIndex;
+use super::named;
 use super::prune;
 use super::source::Reading;
 use super::unknown;
@@ -45,6 +46,10 @@ pub struct Walked {
     pub files: Vec<(PathBuf, Vec<(Reading, PathBuf)>)>,
     /// Files of unknown origin that are worth a look.
     pub candidates: Vec<PathBuf>,
+    /// Files that are a client's own by their names, wherever they lie.
+    pub named: Vec<PathBuf>,
+    /// The `.envrc` of projects.
+    pub environments: Vec<PathBuf>,
     /// Links to directories: they are not walked through.
     pub linked: Vec<PathBuf>,
     /// Directories visited.
@@ -79,6 +84,8 @@ impl Walked {
         }
         let all = [
             &mut self.candidates,
+            &mut self.named,
+            &mut self.environments,
             &mut self.linked,
             &mut self.other_filesystems,
             &mut self.protected,
@@ -93,6 +100,8 @@ impl Walked {
 enum Seen {
     File(PathBuf, Vec<(Reading, PathBuf)>),
     Candidate(PathBuf),
+    Named(PathBuf),
+    Environment(PathBuf),
     Linked(PathBuf),
     OtherFilesystem(PathBuf),
     Protected(PathBuf),
@@ -141,6 +150,8 @@ fn collect(receiver: &std::sync::mpsc::Receiver<Seen>, counters: &Counters) -> W
         match seen {
             Seen::File(path, readings) => walked.files.push((path, readings)),
             Seen::Candidate(path) => walked.candidates.push(path),
+            Seen::Named(path) => walked.named.push(path),
+            Seen::Environment(path) => walked.environments.push(path),
             Seen::Linked(path) => walked.linked.push(path),
             Seen::OtherFilesystem(path) => walked.other_filesystems.push(path),
             Seen::Protected(path) => walked.protected.push(path),
@@ -155,6 +166,8 @@ fn collect(receiver: &std::sync::mpsc::Receiver<Seen>, counters: &Counters) -> W
     for list in [&mut walked.candidates, &mut walked.linked, &mut walked.other_filesystems] {
         list.sort();
     }
+    walked.named.sort();
+    walked.environments.sort();
     walked.protected.sort();
     walked.unreadable.sort();
     walked.too_deep.sort();
@@ -235,6 +248,12 @@ impl Visit<'_> {
     }
 
     fn file(&self, path: &Path, sender: &Sender<Seen>) {
+        if path.file_name().is_some_and(|name| name == named::ENVIRONMENT) {
+            let _ = sender.send(Seen::Environment(path.to_owned()));
+        }
+        if named::is_named(path) {
+            let _ = sender.send(Seen::Named(path.to_owned()));
+        }
         if !self.known(path, sender) && unknown::is_candidate(path, self.bounds.home) {
             let _ = sender.send(Seen::Candidate(path.to_owned()));
         }

@@ -17,6 +17,7 @@ use super::part::{self, Long, Part, is_state};
 use super::{Answer, Broken, Channel, Draft, Failure, Held, Opened, Request, Scanned, Seen, Standing, shed};
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
+use crate::discover::variables;
 use crate::enforce::last_allowed::Caps;
 use crate::enforce::requests;
 use crate::pipeline::{self, Bounds};
@@ -189,17 +190,28 @@ impl<'r> Core<'r> {
         answered.unwrap_or_else(Answer::Refused)
     }
 
-    fn scan(&self, bounds: &Bounds<'_>) -> Scanned {
+    fn scan(&mut self, bounds: &Bounds<'_>) -> Scanned {
         let spec = self.spec.clone();
         let mut ground = ground::of_home(spec.machine, spec.home, spec.others);
         let outcome = pipeline::scan(&ground, bounds, self.redactor);
+        if let Some(mut layout) = ground.homes.first().map(|home| home.layout.clone()) {
+            // a switch holds only if it is set in every folder that the client may have for its own
+            variables::join(&mut layout.variables, outcome.moved.clone());
+            self.layout = OnceCell::from(layout);
+        }
         let mut gaps = std::mem::take(&mut ground.gaps);
         gaps.extend(outcome.gaps);
         let mut scanned = Scanned {
             sources: outcome.sources,
             entries: outcome.entries,
             gaps,
-            findings: ground.findings.drain(..).map(|(path, _, finding)| (path, finding)).collect(),
+            findings: ground
+                .findings
+                .drain(..)
+                .chain(outcome.home_findings)
+                .map(|(path, _, finding)| (path, finding))
+                .collect(),
+            moved: outcome.moved,
             purges: self.requests().map(|folder| requests::waiting(&folder)).unwrap_or_default(),
             directories: outcome.directories,
             files_read: outcome.files_read,

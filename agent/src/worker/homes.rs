@@ -20,6 +20,7 @@ use super::{
     Answer, Broken, Channel, Draft, Failure, Opened, Part, Request, Scanned, Seen, Standing, remote,
 };
 use crate::discover::source::Source;
+use crate::discover::variables::{self, Values};
 use crate::pipeline::{Bounds, Ground};
 use crate::resolve::{Look, Unhashed};
 
@@ -60,6 +61,8 @@ pub struct Homes<'g> {
     at: RefCell<BTreeMap<usize, PathBuf>>,
     /// The file that each has open.
     open: RefCell<BTreeMap<usize, PathBuf>>,
+    /// What the scan of each home told of variables.
+    moved: RefCell<BTreeMap<usize, Values>>,
     /// Files over which workers ended or hung.
     left_out: RefCell<BTreeMap<usize, BTreeSet<PathBuf>>>,
 }
@@ -86,6 +89,7 @@ impl<'g> Homes<'g> {
             seen: RefCell::default(),
             at: RefCell::default(),
             open: RefCell::default(),
+            moved: RefCell::default(),
             left_out: RefCell::default(),
         }
     }
@@ -168,6 +172,8 @@ impl<'g> Homes<'g> {
                 some.iter().copied().filter(|at| self.ask_scan(*at, bounds).is_ok()).collect();
             for at in asked {
                 if let Some(scanned) = self.scanned(at, bounds) {
+                    // a worker that is started later has not walked
+                    self.moved.borrow_mut().insert(at, scanned.moved.clone());
                     take(at, *scanned);
                 }
                 if self.paths.len() > KEPT {
@@ -442,7 +448,10 @@ impl<'g> Homes<'g> {
         let others = self.paths.iter().filter(|path| **path != home.layout.home).cloned().collect();
         let machine = self.ground.machine.clone();
         let account = users::account(&machine, &home.user, home.uid);
-        let spec = HomeSpec { machine, home: home.clone(), others, account };
+        let mut home = home.clone();
+        let moved = self.moved.borrow().get(&at).cloned().unwrap_or_default();
+        variables::join(&mut home.layout.variables, moved);
+        let spec = HomeSpec { machine, home, others, account };
         Ok(match self.answering {
             Answering::InProcess => Box::new(Core::new(spec, self.redactor)),
             Answering::Workers => {

@@ -31,6 +31,7 @@ use aside::{Around, Aside, KeptFile, Settling};
 
 use crate::assess::Assessed;
 use crate::discover::source::Source;
+use crate::discover::variables::Values;
 use crate::gap::Gap;
 use crate::inventory::FileFinding;
 use crate::pipeline::SourceResult;
@@ -172,6 +173,8 @@ pub struct Scanned {
     pub gaps: Vec<Gap>,
     /// Findings about the home as such.
     pub findings: Vec<(PathBuf, FileFinding)>,
+    /// Values of variables that the walk told of: where its clients keep files beyond what start files say.
+    pub moved: Values,
     /// Ids of items of the vault that the home's user asks to have purged.
     pub purges: Vec<String>,
     /// Directories visited.

@@ -2,7 +2,7 @@
 
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
-use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding};
+use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
 use crate::node::Node;
@@ -27,6 +27,8 @@ const ABOUT: About = About {
         Location::user("~/.config/amp/settings.json").json(Dialect::JSONC).on(UNIX).keys(KEYS),
         Location::user("~/.config/amp/settings.jsonc").json(Dialect::JSONC).on(UNIX).keys(KEYS),
         Location::user("%APPDATA%/amp/settings.json").json(Dialect::JSONC).on(WINDOWS).keys(KEYS),
+        // The file itself.
+        Location::user("$AMP_SETTINGS_FILE?").json(Dialect::JSONC).keys(KEYS),
         Location::project("<project>/.amp/settings.json").json(Dialect::JSONC).keys(KEYS),
         // A skill brings servers of its own, which start when it is used.
         Location::user("~/.config/agents/skills/*/mcp.json").keys(SKILL).on(UNIX),
@@ -34,6 +36,8 @@ const ABOUT: About = About {
         Location::user("%APPDATA%/agents/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
         Location::user("%APPDATA%/amp/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
         Location::user("~/.claude/skills/*/mcp.json").keys(SKILL),
+        // Where its settings name folders of skills.
+        Location::user("<skills>/*/mcp.json").keys(SKILL),
         Location::project("<project>/.agents/skills/*/mcp.json").keys(SKILL),
         Location::project("<project>/.claude/skills/*/mcp.json").keys(SKILL),
         Location::managed("/etc/ampcode/managed-settings.json").on(LINUX).no_servers(),
@@ -42,11 +46,12 @@ const ABOUT: About = About {
             .no_servers(),
         Location::managed("%PROGRAMDATA%/ampcode/managed-settings.json").on(WINDOWS).no_servers(),
     ],
+    variables: &[Variable { name: "AMP_SETTINGS_FILE", default: "" }],
     processes: &["amp"],
     bypass_flags: &["--dangerously-allow-all"],
     reads: &Reads::USUAL,
     evidence: "tested 0.0.1790142911 (files only); docs ampcode.com/news/enterprise-managed-settings and ampcode.com/news/lazy-load-mcp-with-skills",
-    notes: "The `mcp.json` of a skill starts its servers when the skill is used; places of skills are those of published descriptions, and `amp.skills.path` may name more. Project servers need `amp mcp approve`. The flags `--mcp-config` and `--settings-file` bring others; servers may also be kept on the vendor's site.",
+    notes: "The `mcp.json` of a skill starts its servers when the skill is used; places of skills are those of published descriptions, and of those that `amp.skills.path` names. Project servers need `amp mcp approve`. The flags `--mcp-config` and `--settings-file` bring others; servers may also be kept on the vendor's site.",
     ..About::NONE
 };
 
@@ -65,9 +70,19 @@ impl ClientAdapter for Adapter {
     /// Folders of skills that its settings name.
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
         let path = setting::dotted(&doc.root, "amp.skills.path").filter(|_| at.keys == KEYS);
-        let named = path.and_then(Node::as_str).is_some_and(|path| !path.is_empty());
-        let what = "folders of skills that its settings name".to_owned();
-        if named { vec![Lead::Elsewhere { kind: "agent-file", what }] } else { Vec::new() }
+        let named = path.and_then(Node::as_str).unwrap_or_default();
+        // as in a search path; a drive of Windows has a colon of its own
+        let parts = if named.get(1..2) == Some(":") { &[';'][..] } else { &[':', ';'] };
+        let folders = named.split(parts).filter(|folder| !folder.is_empty());
+        folders
+            .map(|folder| match folder.starts_with(['/', '~']) || folder.get(1..2) == Some(":") {
+                true => Lead::Named { template: "<skills>", path: folder.to_owned() },
+                false => {
+                    let what = "a folder of skills that its settings name by a relative path".to_owned();
+                    Lead::Elsewhere { kind: "agent-file", what }
+                }
+            })
+            .collect()
     }
 
     fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {

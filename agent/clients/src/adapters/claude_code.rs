@@ -123,6 +123,7 @@ const ABOUT: About = About {
     processes: &["claude"],
     bypass_flags: &["--dangerously-skip-permissions", "--permission-mode=bypassPermissions"],
     untyped_url: Transport::Unknown,
+    content: &[],
     reads: &Reads::USUAL,
     switch: None,
     evidence: "tested 2.1.329 and 2.1.197 on Linux; docs code.claude.com for agent files",

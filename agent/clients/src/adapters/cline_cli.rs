@@ -14,15 +14,18 @@ const ABOUT: About = About {
     locations: &[
         Location::user("$CLINE_DATA_DIR/settings/cline_mcp_settings.json"),
         Location::user("$CLINE_DIR?/data/settings/cline_mcp_settings.json"),
+        // The file itself.
+        Location::user("$CLINE_MCP_SETTINGS_PATH?"),
     ],
     variables: &[
         Variable { name: "CLINE_DATA_DIR", default: "~/.cline/data" },
         Variable { name: "CLINE_DIR", default: "" },
+        Variable { name: "CLINE_MCP_SETTINGS_PATH", default: "" },
     ],
     processes: &["cline"],
     reads: &Reads { nested: true, ..Reads::USUAL },
     evidence: "tested 3.0.65",
-    notes: "`CLINE_MCP_SETTINGS_PATH` and the flags `--config` and `--data-dir` move the file too. A URL given without a transport becomes a stdio server whose command is the URL.",
+    notes: "The flags `--config` and `--data-dir` move the file too. A URL given without a transport becomes a stdio server whose command is the URL.",
     ..About::NONE
 };
 

@@ -38,6 +38,8 @@ const ABOUT: About = About {
         // A role of an agent is a whole configuration: source openai/codex (agent_roles.rs), searched in each layer.
         user("$CODEX_HOME/agents/**/*.toml").aside(),
         Location::project("<project>/.codex/agents/**/*.toml").format(Format::Toml).keys(KEYS).aside(),
+        // The same where `[agents.<name>] config_file` names it.
+        user("<agent>").aside(),
         managed("/etc/codex/config.toml").on(UNIX),
         managed("%PROGRAMDATA%/OpenAI/Codex/config.toml").on(WINDOWS),
         // Managed defaults: they add servers and switch others off.
@@ -122,7 +124,7 @@ impl ClientAdapter for Adapter {
 }
 
 /// Roles whose file is named, and not among those that are searched for.
-fn roles_elsewhere(root: &Node<'_>) -> Option<Lead> {
+fn roles_elsewhere<'d>(root: &'d Node<'d>) -> impl Iterator<Item = Lead> {
     let roles = root.get("agents").map_or(&[][..], Node::members).iter();
     let files = roles.filter_map(|role| role.value.get("config_file")?.as_str());
     let is_elsewhere = |path: &&str| {
@@ -131,9 +133,7 @@ fn roles_elsewhere(root: &Node<'_>) -> Option<Lead> {
             || !path.ends_with(".toml")
             || path.split(['/', '\\']).any(|part| part == "..")
     };
-    let count = files.filter(is_elsewhere).count();
-    let what = format!("files of agents that its settings name: {count}");
-    (count > 0).then_some(Lead::Elsewhere { kind: "agent-file", what })
+    files.filter(is_elsewhere).map(|path| Lead::Named { template: "<agent>", path: path.to_owned() })
 }
 
 /// `[profiles.<name>.mcp_servers]`. The version tested takes profiles from files of their own and does not start with

@@ -1,6 +1,6 @@
 //! Factory Droid. Tested 0.215.0 on Linux.
 
-use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds, Variable};
 use crate::codec::Dialect;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::reads::Reads;
@@ -15,11 +15,13 @@ const ABOUT: About = About {
     locations: &[
         // Tested: one comment in the file and no server is loaded, without a word.
         Location::user("~/.factory/mcp.json").json(Dialect::STRICT),
+        Location::user("$FACTORY_HOME_OVERRIDE?/.factory/mcp.json").json(Dialect::STRICT),
         Location::project("<project>/.factory/mcp.json"),
         Location::managed("/etc/factory/settings.json").on(LINUX).no_servers(),
         Location::managed("/Library/Application Support/Factory/settings.json").on(MACOS).no_servers(),
         Location::managed("%PROGRAMFILES%/Factory/settings.json").on(WINDOWS).no_servers(),
     ],
+    variables: &[Variable { name: "FACTORY_HOME_OVERRIDE", default: "" }],
     processes: &["droid"],
     reads: &Reads::USUAL,
     switch: Some(EntrySwitch {
@@ -28,7 +30,7 @@ const ABOUT: About = About {
         holds: Holds::NotAlways("not established how entries of one name in two files are joined"),
         evidence: "binary 0.215.0 read",
     }),
-    evidence: "tested 0.215.0 on Linux; binary read for macOS and Windows",
+    evidence: "tested 0.215.0 on Linux; binary read for macOS and Windows; public descriptions for the variable",
     notes: "Its managed allowlist compares parts of words, so that look-alikes pass.",
     ..About::NONE
 };

@@ -27,6 +27,9 @@ const ABOUT: About = About {
         Location::user("$GEMINI_CLI_HOME/.gemini/settings.json").json(Dialect::COMMENTS),
         Location::user("$GEMINI_CLI_HOME/.gemini/trustedFolders.json").json(Dialect::COMMENTS).no_servers(),
         Location::user("$GEMINI_CLI_HOME/.gemini/projects.json").json(Dialect::COMMENTS).no_servers(),
+        // The files themselves. A version that takes them only from the machine's administrator loses nothing by this.
+        Location::user("$GEMINI_CLI_SYSTEM_SETTINGS_PATH?").json(Dialect::COMMENTS),
+        Location::user("$GEMINI_CLI_SYSTEM_DEFAULTS_PATH?").json(Dialect::COMMENTS),
         Location::project("<project>/.gemini/settings.json").json(Dialect::COMMENTS),
         Location::user("$GEMINI_CLI_HOME/.gemini/agents/**/*.md").agents().keys(OF_AGENTS),
         Location::project("<project>/.gemini/agents/**/*.md").agents().keys(OF_AGENTS),
@@ -44,7 +47,12 @@ const ABOUT: About = About {
             .json(Dialect::COMMENTS)
             .on(WINDOWS),
     ],
-    variables: &[Variable { name: "GEMINI_CLI_HOME", default: "~" }],
+    variables: &[
+        Variable { name: "GEMINI_CLI_HOME", default: "~" },
+        Variable { name: "GEMINI_CLI_SYSTEM_SETTINGS_PATH", default: "" },
+        Variable { name: "GEMINI_CLI_SYSTEM_DEFAULTS_PATH", default: "" },
+    ],
+    content: &[],
     processes: &["gemini"],
     bypass_flags: &["--yolo", "--approval-mode=yolo"],
     // `url` is SSE, `httpUrl` is streamable HTTP.

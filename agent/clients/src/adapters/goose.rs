@@ -2,7 +2,7 @@
 
 use mcpolicy_schema::entry::Scope;
 
-use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds, Variable};
 use crate::codec::Format;
 use crate::location::{Location, UNIX, WINDOWS};
 use crate::reads::Reads;
@@ -32,10 +32,13 @@ const ABOUT: About = About {
             .format(Format::Yaml)
             .on(WINDOWS)
             .keys(KEYS),
+        Location::user("$GOOSE_PATH_ROOT?/config/config.yaml").format(Format::Yaml).keys(KEYS),
+        recipes("$GOOSE_PATH_ROOT?/config/recipes/*"),
         recipes("$XDG_CONFIG_HOME/goose/recipes/*").on(UNIX),
         recipes("%APPDATA%/Block/goose/config/recipes/*").on(WINDOWS),
         Location { scope: Scope::Project, ..recipes("<project>/.goose/recipes/*") },
     ],
+    variables: &[Variable { name: "GOOSE_PATH_ROOT", default: "" }],
     processes: &["goose", "goosed"],
     reads: &Reads { command: &["cmd"], env: &["envs"], url: &["uri"], ..Reads::USUAL },
     switch: Some(EntrySwitch {

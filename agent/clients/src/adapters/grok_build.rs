@@ -1,6 +1,6 @@
 //! Grok Build. Not run; the layout is the one that an installer writes.
 
-use crate::adapter::{About, ClientAdapter};
+use crate::adapter::{About, ClientAdapter, Variable};
 use crate::codec::Format;
 use crate::location::Location;
 
@@ -14,11 +14,12 @@ const ABOUT: About = About {
     name: "Grok Build",
     rank: 35,
     locations: &[
-        Location::user("~/.grok/config.toml").format(Format::Toml).keys(KEYS),
+        Location::user("$GROK_HOME/config.toml").format(Format::Toml).keys(KEYS),
         Location::project("<project>/.grok/config.toml").format(Format::Toml).keys(KEYS),
     ],
+    variables: &[Variable { name: "GROK_HOME", default: "~/.grok" }],
     processes: &["grok"],
-    evidence: "source add-mcp 2.4.0",
+    evidence: "source add-mcp 2.4.0; public descriptions for the variable",
     ..About::NONE
 };
 

@@ -1,7 +1,7 @@
 //! Kilo Code: opencode's engine under other names. Tested 7.7.9.
 
 use super::opencode;
-use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
 use crate::reads::Reads;
@@ -13,6 +13,10 @@ pub(super) struct Adapter;
 const KEYS: &[&str] = &["/mcp", "/mcp/servers"];
 /// The older extension's file: the binary knows it, but it was not started from where the test put it.
 const OLD: &str = "migration from the older extension";
+
+const fn user(path: &'static str) -> Location {
+    Location::user(path).json(Dialect::JSONC).keys(KEYS)
+}
 
 const ABOUT: About = About {
     id: "kilo-code",
@@ -36,6 +40,14 @@ const ABOUT: About = About {
         Location::user("%APPDATA%/*/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json")
             .on(WINDOWS)
             .shared_if(OLD),
+        // The engine's own variables, renamed; a folder may hold either name.
+        user("$KILO_CONFIG?"),
+        user("$KILO_CONFIG_DIR?/kilo.jsonc"),
+        user("$KILO_CONFIG_DIR?/kilo.json"),
+        user("$KILO_CONFIG_DIR?/opencode.jsonc"),
+        user("$KILO_CONFIG_DIR?/opencode.json"),
+        user("$KILO_TEST_MANAGED_CONFIG_DIR?/kilo.json"),
+        user("$KILO_TEST_MANAGED_CONFIG_DIR?/kilo.jsonc"),
         Location::project("<project>/kilo.jsonc").json(Dialect::JSONC).keys(KEYS),
         Location::project("<project>/kilo.json").json(Dialect::JSONC).keys(KEYS),
         Location::project("<project>/.kilo/kilo.jsonc").json(Dialect::JSONC).keys(KEYS),
@@ -50,6 +62,12 @@ const ABOUT: About = About {
             .keys(KEYS),
         Location::managed("%PROGRAMDATA%/kilo/kilo.json").json(Dialect::JSONC).on(WINDOWS).keys(KEYS),
     ],
+    variables: &[
+        Variable { name: "KILO_CONFIG", default: "" },
+        Variable { name: "KILO_CONFIG_DIR", default: "" },
+        Variable { name: "KILO_TEST_MANAGED_CONFIG_DIR", default: "" },
+    ],
+    content: &["KILO_CONFIG_CONTENT"],
     processes: &["kilo"],
     reads: &Reads::OPENCODE,
     switch: Some(EntrySwitch {
@@ -60,7 +78,7 @@ const ABOUT: About = About {
         ),
         evidence: "tested 7.7.9; binary read",
     }),
-    evidence: "tested 7.7.9 on Linux; binary read; docs kilo.ai",
+    evidence: "tested 7.7.9 on Linux; binary read; docs kilo.ai; public descriptions for the variables",
     notes: "Like opencode: no trust question, JavaScript plugins, a managed file that only switches known names off.",
     ..About::NONE
 };

@@ -1,6 +1,6 @@
 //! Kimi Code CLI. Not run; the layout is the one that an installer writes.
 
-use crate::adapter::{About, ClientAdapter};
+use crate::adapter::{About, ClientAdapter, Variable};
 use crate::location::Location;
 
 /// Kimi Code CLI.
@@ -10,9 +10,13 @@ const ABOUT: About = About {
     id: "kimi-code",
     name: "Kimi Code CLI",
     rank: 36,
-    locations: &[Location::user("~/.kimi-code/mcp.json"), Location::project("<project>/.kimi-code/mcp.json")],
+    locations: &[
+        Location::user("$KIMI_CODE_HOME/mcp.json"),
+        Location::project("<project>/.kimi-code/mcp.json"),
+    ],
+    variables: &[Variable { name: "KIMI_CODE_HOME", default: "~/.kimi-code" }],
     processes: &["kimi"],
-    evidence: "source add-mcp 2.4.0",
+    evidence: "source add-mcp 2.4.0; public descriptions for the variable",
     ..About::NONE
 };
 

@@ -1,6 +1,6 @@
 //! Kiro, editor and CLI. Documentation read, not run.
 
-use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, Variable};
 use crate::codec::Parsed;
 use crate::editor;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
@@ -15,9 +15,9 @@ const ABOUT: About = About {
     name: "Kiro (IDE and CLI)",
     rank: 21,
     locations: &[
-        Location::user("~/.kiro/settings/mcp.json"),
-        Location::user("~/.kiro/agents/*.json"),
-        Location::user("~/.kiro/agents/**/*.md").agents(),
+        Location::user("$KIRO_HOME/settings/mcp.json"),
+        Location::user("$KIRO_HOME/agents/*.json"),
+        Location::user("$KIRO_HOME/agents/**/*.md").agents(),
         Location::project("<project>/.kiro/settings/mcp.json"),
         Location::project("<project>/.kiro/agents/*.json"),
         Location::project("<project>/.kiro/agents/**/*.md").agents(),
@@ -28,6 +28,7 @@ const ABOUT: About = About {
         ),
         editor::workspaces("%APPDATA%/Kiro/User/workspaceStorage/*/workspace.json", WINDOWS),
     ],
+    variables: &[Variable { name: "KIRO_HOME", default: "~/.kiro" }],
     processes: &["kiro", "kiro-cli"],
     bypass_flags: &["--trust-all-tools"],
     reads: &Reads::USUAL,

@@ -38,6 +38,13 @@ const ABOUT: About = About {
         user("%USERPROFILE%/.config/opencode/config.json").on(WINDOWS),
         user("$OPENCODE_CONFIG_DIR?/opencode.json"),
         user("$OPENCODE_CONFIG_DIR?/opencode.jsonc"),
+        // The file itself.
+        user("$OPENCODE_CONFIG?"),
+        // Obeyed, whatever its name says.
+        user("$OPENCODE_TEST_MANAGED_CONFIG_DIR?/opencode.json"),
+        user("$OPENCODE_TEST_MANAGED_CONFIG_DIR?/opencode.jsonc"),
+        user("$OPENCODE_TEST_HOME?/.opencode/opencode.json"),
+        user("$OPENCODE_TEST_HOME?/.opencode/opencode.jsonc"),
         project("<project>/opencode.json"),
         project("<project>/opencode.jsonc"),
         project("<project>/.opencode/opencode.json"),
@@ -47,7 +54,13 @@ const ABOUT: About = About {
         managed("/Library/Application Support/opencode/opencode.json").on(MACOS),
         managed("%PROGRAMDATA%/opencode/opencode.json").on(WINDOWS),
     ],
-    variables: &[Variable { name: "OPENCODE_CONFIG_DIR", default: "" }],
+    variables: &[
+        Variable { name: "OPENCODE_CONFIG_DIR", default: "" },
+        Variable { name: "OPENCODE_CONFIG", default: "" },
+        Variable { name: "OPENCODE_TEST_MANAGED_CONFIG_DIR", default: "" },
+        Variable { name: "OPENCODE_TEST_HOME", default: "" },
+    ],
+    content: &["OPENCODE_CONFIG_CONTENT"],
     processes: &["opencode"],
     reads: &Reads::OPENCODE,
     switch: Some(EntrySwitch {
@@ -59,7 +72,7 @@ const ABOUT: About = About {
         evidence: "tested 1.18.33; binary read",
     }),
     evidence: "tested 1.18.33 on Linux; binary read; source add-mcp 2.4.0 for Windows",
-    notes: "There is no trust question: `opencode mcp list` alone starts the servers of a project. Configuration also comes from `OPENCODE_CONFIG`, `OPENCODE_CONFIG_CONTENT`, the organisation of the account, the macOS domain `ai.opencode.managed` and JavaScript plugins. The managed files switch known names off; they cannot forbid unknown ones.",
+    notes: "There is no trust question: `opencode mcp list` alone starts the servers of a project. Configuration also comes from the organisation of the account, the macOS domain `ai.opencode.managed` and JavaScript plugins. The managed files switch known names off; they cannot forbid unknown ones.",
     ..About::NONE
 };
 

@@ -4,7 +4,7 @@ use mcpolicy_schema::entry::Scope;
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
 use super::gemini_cli;
-use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding};
+use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding, Variable};
 use crate::codec::Parsed;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::reads::Reads;
@@ -21,6 +21,9 @@ const ABOUT: About = About {
     locations: &[
         Location::user("~/.qwen/settings.json"),
         Location::user("$QWEN_HOME?/settings.json"),
+        // The files themselves.
+        Location::user("$QWEN_CODE_SYSTEM_SETTINGS_PATH?"),
+        Location::user("$QWEN_CODE_SYSTEM_DEFAULTS_PATH?"),
         Location::user("~/.qwen/trustedFolders.json").no_servers(),
         Location::project("<project>/.qwen/settings.json"),
         Location::user("~/.qwen/agents/**/*.md").agents(),
@@ -31,7 +34,11 @@ const ABOUT: About = About {
         Location::managed("/Library/Application Support/QwenCode/settings.json").on(MACOS),
         Location::managed("%PROGRAMDATA%/qwen-code/settings.json").on(WINDOWS),
     ],
-    variables: &[crate::adapter::Variable { name: "QWEN_HOME", default: "" }],
+    variables: &[
+        Variable { name: "QWEN_HOME", default: "" },
+        Variable { name: "QWEN_CODE_SYSTEM_SETTINGS_PATH", default: "" },
+        Variable { name: "QWEN_CODE_SYSTEM_DEFAULTS_PATH", default: "" },
+    ],
     processes: &["qwen"],
     bypass_flags: &["--yolo", "--approval-mode=yolo"],
     reads: &Reads::GEMINI,

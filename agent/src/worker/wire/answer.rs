@@ -1,5 +1,6 @@
 //! Answers: a user's claim about the own home, held against what can be.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_platform::machine::Program;
@@ -12,6 +13,7 @@ use super::aside::{WireAround, WireKeptFile};
 use super::entry::{WireEntry, WireVariable, variable, wire_variable};
 use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
 use crate::assess::{Assessed, assess};
+use crate::discover::variables::{Names, Values};
 use crate::enforce::requests::{MAX_REQUESTS, is_id};
 use crate::gap::{self, Gap};
 use crate::inventory::{FileFinding, State};
@@ -70,6 +72,7 @@ struct WireScanned {
     entries: Vec<(usize, WireEntry, Vec<WirePiece>)>,
     gaps: Vec<WireGap>,
     findings: Vec<(WirePath, WireFinding)>,
+    moved: BTreeMap<String, Vec<WirePath>>,
     purges: Vec<String>,
     directories: u64,
     files_read: u64,
@@ -185,6 +188,11 @@ fn scanned_of(scanned: &Scanned) -> WireScanned {
         entries: scanned.entries.iter().map(entry).collect(),
         gaps: scanned.gaps.iter().map(gap_of).collect(),
         findings: scanned.findings.iter().map(|(path, f)| (WirePath::of(path), finding_of(f))).collect(),
+        moved: scanned
+            .moved
+            .iter()
+            .map(|(name, places)| (name.clone(), places.iter().map(|p| WirePath::of(p)).collect()))
+            .collect(),
         purges: scanned.purges.clone(),
         directories: scanned.directories,
         files_read: scanned.files_read,
@@ -347,6 +355,20 @@ fn state(word: &str) -> Result<&'static str, Failure> {
     words.find(|known| *known == word).ok_or(Failure::Nonsense("a state of a file that is not known"))
 }
 
+/// Values that go to the next worker of the same home and to nobody else, of variables that clients have.
+fn moved(wired: BTreeMap<String, Vec<WirePath>>) -> Result<Values, Failure> {
+    let names = Names::of_clients().moving;
+    let mut values = Values::new();
+    for (name, places) in wired {
+        at_most(&places, MAX_TOLD)?;
+        if !names.contains(name.as_str()) {
+            return Err(Failure::Nonsense("a variable that no client has"));
+        }
+        values.insert(name, places.into_iter().map(absolute).collect::<Result<_, _>>()?);
+    }
+    Ok(values)
+}
+
 fn at_most<T>(list: &[T], most: usize) -> Result<(), Failure> {
     if list.len() > most { Err(Failure::Flood) } else { Ok(()) }
 }
@@ -373,6 +395,7 @@ impl Claims<'_> {
         at_most(&wired.gaps, MAX_TOLD)?;
         at_most(&wired.findings, MAX_TOLD)?;
         at_most(&wired.purges, MAX_REQUESTS)?;
+        let moved = moved(wired.moved)?;
         if !wired.purges.iter().all(|id| is_id(id)) {
             return Err(Failure::Nonsense("an id that is none"));
         }
@@ -393,6 +416,7 @@ impl Claims<'_> {
             entries,
             gaps: wired.gaps.into_iter().map(|gap| self.gap(gap)).collect::<Result<_, _>>()?,
             findings: wired.findings.into_iter().map(finding).collect::<Result<_, Failure>>()?,
+            moved,
             purges: wired.purges,
             directories: wired.directories,
             files_read: wired.files_read,

@@ -1,5 +1,6 @@
 //! What goes over the pipe comes out as it went in, and nothing that cannot be comes out at all.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use mcpolicy_clients::adapters;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::assess::assess;
+use crate::discover::variables::Values;
 use crate::enforce::owned::Owner;
 use crate::inventory;
 use crate::pipeline::SourceResult;
@@ -294,4 +296,15 @@ fn the_texts_of_entries_go_with_a_scan() {
     assert_eq!(back.entries[0].text, [Piece { range: 17..20, bytes: b"abc".to_vec() }]);
     assert!(back.entries[1].text.is_empty());
     assert!(nonsense(&changed(&answer, "/scanned/entries/0/2/0/start", json!(30))));
+}
+
+#[test]
+fn what_a_walk_told_of_variables_goes_to_the_next_worker_and_only_of_those_that_clients_have() {
+    let Answer::Scanned(mut told) = scanned("/home/ann/.cursor/mcp.json") else { panic!("a scan") };
+    told.moved = Values::from([("CODEX_HOME".to_owned(), BTreeSet::from([PathBuf::from("/home/ann/x")]))]);
+    let (moved, answer) = (told.moved.clone(), Answer::Scanned(told));
+    let Ok(Answer::Scanned(back)) = decode(&encode_answer(&answer)) else { panic!("a scan") };
+    assert_eq!(back.moved, moved);
+    assert!(nonsense(&changed(&answer, "/scanned/moved", json!({"PATH": ["/home/ann/x"]}))));
+    assert!(nonsense(&changed(&answer, "/scanned/moved", json!({"CODEX_HOME": ["x/../y"]}))));
 }

@@ -1,0 +1,86 @@
+//! What the walk, or a file, tells of places that are a client's own and stand in no template with a known value.
+
+use std::path::{Path, PathBuf};
+
+use mcpolicy_clients::template::{self, Layout};
+use mcpolicy_schema::entry::Scope;
+
+use super::start::Start;
+use super::variables::Values;
+use super::walk::Walked;
+use super::{Discovery, named, readings};
+use crate::gap::Gap;
+use crate::inventory::FileFinding;
+
+/// Most folders of a home that count for a client's own by a file in them. Each of them is looked at for every switch.
+const MAX_NAMED: usize = 200;
+
+/// What is known of variables once a home was walked.
+#[derive(Default)]
+pub struct Moved {
+    /// Values beyond those of the start files.
+    pub values: Values,
+    /// Settings of which it is not known where they lead.
+    pub findings: Vec<(PathBuf, FileFinding)>,
+}
+
+impl Discovery<'_> {
+    /// Reads the `.envrc` that a walk saw, and takes the folders of files that are a client's own by their names for values
+    /// of its variable: whoever types it has the client read them. Adds what stands there.
+    pub fn add_moved(&mut self, walked: &Walked, at: usize) -> Moved {
+        let home = &self.homes[at];
+        let layout = &home.layout;
+        let mut start = Start::new(self.machine, home.uid, &layout.home);
+        start.files_of_projects(walked.environments.iter().map(|path| self.machine.machine_path(path)));
+        let Start { mut values, gaps, findings, .. } = start;
+        self.gaps.extend(gaps.into_iter().map(|gap| gap.of_home(Some(at))));
+        let mut folders = 0;
+        for host_path in &walked.named {
+            let path = self.machine.machine_path(host_path);
+            if let Some((variable, folder)) = named::moved_by(&path, &layout.home, layout.os)
+                && !self.is_anothers(&path)
+                && !self.is_usual_file(&path, at)
+                && !named::is_shown(&path, &layout.home, |folder| {
+                    self.machine.kind(&folder.join(".git")).is_some()
+                })
+            {
+                folders += 1;
+                if folders > MAX_NAMED {
+                    let reason =
+                        format!("more than {MAX_NAMED} folders are a client's own by a file in them");
+                    self.gaps.push(Gap::at("walk-budget", reason, &path).of_home(Some(at)));
+                    break;
+                }
+                values.entry(variable.to_owned()).or_default().insert(folder);
+            }
+        }
+        self.add_places(&values, at);
+        Moved { values, findings }
+    }
+
+    /// The file in the usual place is a link to this one, as in a folder of dotfiles.
+    fn is_usual_file(&self, path: &Path, at: usize) -> bool {
+        let Some(name) = path.file_name() else { return false };
+        let usual = self.machine.resolve(&self.homes[at].layout.home.join(name));
+        usual.is_ok_and(|usual| self.machine.resolve(path).is_ok_and(|real| real.path == usual.path))
+    }
+
+    /// Adds what clients of a home read with these values.
+    fn add_places(&mut self, values: &Values, at: usize) {
+        let layout = Layout { variables: values.clone(), ..self.homes[at].layout.clone() };
+        for reading in readings(layout.os, |scope| scope != Scope::Managed) {
+            let (about, path) = (reading.adapter.about(), reading.location.path);
+            let moves = path.strip_prefix('$').is_some_and(|path| {
+                let name = path.split(['/', '?']).next().unwrap_or_default();
+                // the default of one may lie below another one
+                let default = about.variables.iter().find(|variable| variable.name == name);
+                let below =
+                    default.and_then(|variable| variable.default.strip_prefix('$')?.split('/').next());
+                values.contains_key(name) || below.is_some_and(|name| values.contains_key(name))
+            });
+            for pattern in template::expand(about, path, &layout).into_iter().filter(|_| moves) {
+                self.add_pattern(&pattern, Some(at), reading);
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Start files of shells, and the `.envrc` of projects, with what they read in turn: which variables they set that move
+//! clients' files.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use mcpolicy_clients::template::component_matches;
+use mcpolicy_platform::machine::{Machine, Owner, ReadError};
+use mcpolicy_schema::entry::Position;
+use mcpolicy_schema::finding::{Finding, FindingCode};
+
+use super::sourced::{Around, Known, sourced};
+use super::variables::{self, Names, Place, START_FILES, START_FOLDERS, Values};
+use crate::gap::Gap;
+use crate::inventory::FileFinding;
+
+/// Largest start file that is read, in bytes.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// How many files one start file may lead through, and most files that are read in all: whoever writes them decides.
+const MAX_DEPTH: usize = 8;
+const MAX_FILES: usize = 1000;
+
+/// The kind of every gap here but of files that cannot be read.
+const KIND: &str = "config-dir-unresolved";
+
+/// What is read of one home.
+pub struct Start<'m> {
+    machine: &'m Machine,
+    owner: Owner,
+    names: Names,
+    known: Known,
+    read: BTreeSet<PathBuf>,
+    /// Values of variables.
+    pub values: Values,
+    /// What could not be told.
+    pub gaps: Vec<Gap>,
+    /// The same, with the places in the files.
+    pub findings: Vec<(PathBuf, FileFinding)>,
+}
+
+/// A file that is to be read.
+struct Waiting {
+    path: PathBuf,
+    /// How many files led to it.
+    depth: usize,
+    /// The folder of the `.envrc` that it belongs to.
+    project: Option<PathBuf>,
+}
+
+impl<'m> Start<'m> {
+    /// Of a home. Nothing is read yet.
+    pub fn new(machine: &'m Machine, uid: Option<u32>, home: &Path) -> Self {
+        Self {
+            machine,
+            owner: Owner { uid, home: home.to_owned() },
+            names: Names::of_clients(),
+            known: Known::default(),
+            read: BTreeSet::new(),
+            values: Values::new(),
+            gaps: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Reads the start files of the home's user.
+    pub fn files_of_shells(&mut self) {
+        let home = self.owner.home.clone();
+        let mut files: Vec<PathBuf> = START_FILES.iter().map(|name| home.join(name)).collect();
+        for folder in START_FOLDERS.iter().map(|name| home.join(name)) {
+            let entries = self.machine.list(&folder).unwrap_or_default();
+            files.extend(entries.iter().map(|e| folder.join(&e.name)));
+        }
+        let waiting = files.into_iter().map(|path| Waiting { path, depth: 0, project: None });
+        self.read_all(waiting.collect());
+    }
+
+    /// Reads the `.envrc` of projects: direnv loads it for whoever enters the folder.
+    pub fn files_of_projects(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        let waiting = files.into_iter().map(|path| {
+            let project = path.parent().map(Path::to_owned);
+            Waiting { path, depth: 0, project }
+        });
+        self.read_all(waiting.collect());
+    }
+
+    fn read_all(&mut self, mut waiting: Vec<Waiting>) {
+        // the last is taken first, so that what a file reads comes before the next file
+        waiting.reverse();
+        while let Some(next) = waiting.pop() {
+            let Some(path) = self.place_of(&next) else { continue };
+            if !self.read.insert(path) {
+                continue;
+            }
+            if self.read.len() > MAX_FILES {
+                let reason =
+                    format!("start files read more than {MAX_FILES} files; the others were not looked into");
+                self.gaps.push(Gap::at(KIND, reason, &self.owner.home));
+                return;
+            }
+            let found = self.read_one(&next);
+            if next.depth == MAX_DEPTH && !found.is_empty() {
+                let reason = "start files read each other more deeply than is followed";
+                self.gaps.push(Gap::at(KIND, reason, &next.path));
+                continue;
+            }
+            let below = found.into_iter().map(|path| Waiting {
+                path,
+                depth: next.depth + 1,
+                project: next.project.clone(),
+            });
+            waiting.extend(below);
+        }
+    }
+
+    /// Where a file lies. What another one reads counts below the home only: elsewhere nobody but an administrator or
+    /// another user writes.
+    fn place_of(&self, file: &Waiting) -> Option<PathBuf> {
+        if file.depth == 0 {
+            return Some(file.path.clone());
+        }
+        let home = self.machine.resolve(&self.owner.home).ok()?.path;
+        let real = self.machine.resolve(&file.path).ok()?.path;
+        real.starts_with(home).then_some(real)
+    }
+
+    /// Reads one file; the files that it reads.
+    fn read_one(&mut self, file: &Waiting) -> Vec<PathBuf> {
+        let path = &file.path;
+        let text = match self.machine.read(path, Some(&self.owner), MAX_BYTES) {
+            Ok(snapshot) => String::from_utf8_lossy(&snapshot.bytes).into_owned(),
+            Err(ReadError::NotFound) => return Vec::new(),
+            // a folder among the words of a line is none of the files that it reads
+            Err(ReadError::NotRegular(_)) if file.depth > 0 => return Vec::new(),
+            Err(error) => {
+                let reason = format!("a start file of a shell was not read: {error}");
+                self.gaps.push(Gap::at("unreadable", reason, path));
+                return Vec::new();
+            }
+        };
+        let place = Place { home: &self.owner.home, project: file.project.as_deref() };
+        for unresolved in variables::of_start_file(&text, &self.names, place, &mut self.values) {
+            let message = unresolved.said();
+            let finding = Finding::new(FindingCode::ConfigDirUnresolved, message.clone());
+            let position = Position { line: unresolved.line, column: 1 };
+            self.findings.push((path.clone(), FileFinding { finding, position }));
+            self.gaps.push(Gap::at(KIND, message, path));
+        }
+        self.resolve_values();
+        let around =
+            Around { home: &self.owner.home, here: file.project.as_deref().unwrap_or(&self.owner.home) };
+        let found = sourced(&text, around, &mut self.known);
+        if found.computed {
+            // nearly every start file has one, the completions of some program: no scan could close it
+            let reason = "a start file reads another one whose name a shell would have to compute";
+            self.gaps.push(Gap::beyond(KIND, reason, Some(path)));
+        }
+        found.files.into_iter().flat_map(|path| self.fitting(path)).collect()
+    }
+
+    /// Puts the place that it leads to for a value with `..` in it, which no path here may have.
+    fn resolve_values(&mut self) {
+        for places in self.values.values_mut() {
+            let leads_up = |place: &PathBuf| place.components().any(|part| part == Component::ParentDir);
+            let odd: Vec<PathBuf> = places.iter().filter(|place| leads_up(place)).cloned().collect();
+            for place in odd {
+                places.remove(&place);
+                // one that is not there may be made later, and then a pass reads it
+                places.extend(self.machine.resolve(&place).ok().map(|found| found.path));
+            }
+        }
+    }
+
+    /// The files that a path with a `*` in its last part stands for.
+    fn fitting(&self, path: PathBuf) -> Vec<PathBuf> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
+        else {
+            return Vec::new();
+        };
+        if !name.contains('*') {
+            return vec![path];
+        }
+        let names = self.machine.list(folder).unwrap_or_default();
+        let fitting = names.iter().filter(|entry| component_matches(name, &entry.name.to_string_lossy()));
+        fitting.map(|entry| folder.join(&entry.name)).collect()
+    }
+}
