@@ -494,13 +494,10 @@ impl<'d> FileReader<'d> {
             return None;
         }
         let tables = self.source.owner().location.keys.iter().filter_map(|key| root.pointer(key));
-        // a plugin may name a file there
-        let is_plugins = self.source.owner().location.scope == Scope::Plugin;
-        let is_usual = |table: &Node<'_>| match table.value {
-            Value::Object(_) | Value::Array(_) | Value::Null => true,
-            _ => is_plugins && table.as_str().is_some(),
-        };
-        let odd = tables.into_iter().find(|table| !is_usual(table))?;
+        // nor is the name of a file, which a plugin may have there: who reviews the file does not see its servers
+        let odd = tables
+            .into_iter()
+            .find(|t| !matches!(t.value, Value::Object(_) | Value::Array(_) | Value::Null))?;
         Some(("the table of servers is not a map", odd.span.start as usize))
     }
 
