@@ -1,5 +1,6 @@
 //! A source and its bytes to entries, readers and findings. Pure: the same bytes give the same inventory.
 
+pub mod filled;
 mod twofold;
 
 use std::collections::{BTreeMap, BTreeSet};

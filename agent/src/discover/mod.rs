@@ -284,8 +284,9 @@ impl<'m> Discovery<'m> {
             Lead::Elsewhere { kind, what } => {
                 // Several clients of one family say the same of a file; equal gaps are told once.
                 let gap = Gap::beyond(kind, what.clone(), Some(from));
-                // what a repository starts by itself should have been seen
-                let gap = if *kind == "repository-plugin" { gap.partial() } else { gap };
+                // what starts by itself should have been seen
+                let starts = matches!(*kind, "repository-plugin" | "plugin-file");
+                let gap = if starts { gap.partial() } else { gap };
                 self.gaps.push(gap.of_home(home));
             }
         }
@@ -349,6 +350,11 @@ impl<'m> Discovery<'m> {
     }
 
     fn add_plugin(&mut self, directory: &Path, adapter: &'static dyn ClientAdapter, home: Option<usize>) {
+        if self.reach == Reach::Homes && !self.is_inside(directory) {
+            // what starts by itself should have been seen
+            let reason = "a plugin of a client stands here, outside of what is scanned";
+            return self.gaps.push(Gap::at("outside-scope", reason, directory).of_home(home));
+        }
         for location in adapter.about().locations {
             if let Some(pattern) = template::below(location.path, "<plugin>", directory) {
                 self.add_pattern(&pattern, home, Reading { adapter, location });
