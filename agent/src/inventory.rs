@@ -1,6 +1,7 @@
 //! A source and its bytes to entries, readers and findings. Pure: the same bytes give the same inventory.
 
 mod crowd;
+pub mod filled;
 mod twofold;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -24,6 +24,9 @@ use crate::read::{self, Read};
 use crate::running;
 use crate::worker::Scanned;
 
+/// Most bytes of a file of variables that are read; one that is larger holds other things.
+const MAX_VALUES: u64 = 1024 * 1024;
+
 /// What is scanned: the ground on which discovery works.
 pub struct Ground {
     /// `machine`, `own-home`, `home`, `root`, `file` or `project`.
@@ -300,6 +303,12 @@ impl Scan<'_> {
                 // a scan has no worker whose memory and time could end over them
                 let most = if self.bounds.texts == 0 { usize::MAX } else { inventory::MOST };
                 let mut taken = inventory::take_up_to(source, &snapshot.bytes, most);
+                let layout = source.home.map(|at| &self.ground.homes[at].layout);
+                let values = |path: &Path| {
+                    let file = self.ground.machine.read(path, owner.as_ref(), MAX_VALUES).ok()?;
+                    Some(String::from_utf8_lossy(&file.bytes).into_owned())
+                };
+                inventory::filled::note(&mut taken, (source, &snapshot.bytes), layout, values);
                 taken.findings.extend(findings.into_iter().map(at_start));
                 let bytes = snapshot.bytes.len() as u64;
                 let digest = self.redactor.digest(&snapshot.bytes);

@@ -194,6 +194,12 @@ pub trait ClientAdapter: Sync {
         None
     }
 
+    /// Files of variables whose values the client puts into the text of its YAML files before it parses them, in place of
+    /// `${{ secrets.NAME }}`.
+    fn fills_from(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Variables that this file makes the client hand to every server that it starts, with the place of each.
     fn environment(&self, at: &Location, doc: &Parsed<'_>) -> Vec<(NamedValue, usize)> {
         let _ = (at, doc);

@@ -368,6 +368,11 @@ impl<'m> Discovery<'m> {
         if place.as_os_str().len() > MAX_PATH {
             return;
         }
+        if self.reach == Reach::Homes && !self.is_inside(&place) {
+            // what starts by itself should have been seen
+            let reason = "a plugin of a client stands here, outside of what is scanned";
+            return self.gaps.push(Gap::at("outside-scope", reason, &place).of_home(home));
+        }
         for location in adapter.about().locations {
             let whole = || Pattern { base: place.clone(), rest: Vec::new() };
             let pattern = template::below(location.path, named, &place);

@@ -2,6 +2,7 @@
 
 use mcpolicy_schema::entry::Scope;
 
+use super::filled;
 use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
 use crate::codec::{Dialect, Format, Parsed};
 use crate::location::Location;
@@ -70,6 +71,16 @@ impl ClientAdapter for Adapter {
             }));
         }
         found
+    }
+
+    /// `${{ secrets.NAME }}` is put into the text before it is parsed (source of cn 1.5.47, and run).
+    fn rewrites(&self, _: &str, doc: &Parsed<'_>) -> Option<usize> {
+        const MARK: &[&str] = &["${{"];
+        filled::key(&doc.root, MARK).or_else(|| filled::server(&doc.root, &["/mcpServers"], MARK))
+    }
+
+    fn fills_from(&self) -> &'static [&'static str] {
+        &["$CONTINUE_GLOBAL_DIR/.env", "<project>/.continue/.env", "<project>/.env"]
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {

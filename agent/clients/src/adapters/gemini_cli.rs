@@ -34,6 +34,9 @@ const ABOUT: About = About {
         Location::user("$GEMINI_CLI_HOME/.gemini/agents/**/*.md").agents().keys(OF_AGENTS),
         Location::project("<project>/.gemini/agents/**/*.md").agents().keys(OF_AGENTS),
         Location::plugin("$GEMINI_CLI_HOME/.gemini/extensions/*/gemini-extension.json"),
+        // What `gemini extensions link` writes: the extension stands where it says.
+        Location::plugin("$GEMINI_CLI_HOME/.gemini/extensions/*/.gemini-extension-install.json").no_servers(),
+        Location::plugin("<plugin>/gemini-extension.json"),
         Location::managed("/etc/gemini-cli/settings.json").json(Dialect::COMMENTS).on(LINUX),
         Location::managed("/etc/gemini-cli/system-defaults.json").json(Dialect::COMMENTS).on(LINUX),
         Location::managed("/Library/Application Support/GeminiCli/settings.json")
@@ -60,7 +63,7 @@ const ABOUT: About = About {
     reads: &Reads::GEMINI,
     switch: None,
     evidence: "tested 0.61.0 on Linux; source google-gemini/gemini-cli for macOS and Windows; agent files not tried",
-    notes: "In an untrusted folder no server starts. `mcp.serverCommand` is a server outside `mcpServers`. An empty or not overlapping `mcp.allowed` of the user or of a trusted project switches the managed allowlist off; so do `GEMINI_CLI_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names`.",
+    notes: "In an untrusted folder no server starts. `mcp.serverCommand` is a server outside `mcpServers`, and so is the program of `tools.discoveryCommand`. A linked extension is read where its install file says. An empty or not overlapping `mcp.allowed` of the user or of a trusted project switches the managed allowlist off; so do `GEMINI_CLI_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names`.",
 };
 
 impl ClientAdapter for Adapter {
@@ -75,12 +78,13 @@ impl ClientAdapter for Adapter {
         }
         if at.scope != Scope::Plugin && !at.keys.is_empty() {
             found.extend(server_command(doc));
+            found.extend(discovery(doc));
         }
         found
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
-        remembered(at, doc)
+        if at.scope == Scope::Plugin { linked(at, doc) } else { remembered(at, doc) }
     }
 
     fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
@@ -146,6 +150,16 @@ fn server_command<'d>(doc: &'d Parsed<'d>) -> Option<Found<'d>> {
     command_line(doc.root.get("mcp")?, "serverCommand", "/mcp/serverCommand")
 }
 
+/// `tools.discoveryCommand`, and its name before settings had sections. Tested in both clients: it is run at each start,
+/// also from the settings of a trusted project, and prints tools that are then called by a second command: a server in
+/// all but the protocol.
+pub(super) fn discovery<'d>(doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
+    let tools = doc.root.get("tools");
+    let found = tools.and_then(|map| command_line(map, "discoveryCommand", "/tools/discoveryCommand"));
+    let older = command_line(&doc.root, "toolDiscoveryCommand", "/toolDiscoveryCommand");
+    found.into_iter().chain(older).map(|found| Found { name: "tools".to_owned(), ..found }).collect()
+}
+
 /// A server that a member gives as one command line; the last of equal members counts.
 pub(super) fn command_line<'d>(map: &'d Node<'d>, key: &str, key_path: &str) -> Option<Found<'d>> {
     let member = map.members().iter().rev().find(|m| m.key == key)?;
@@ -163,6 +177,23 @@ pub(super) fn command_line<'d>(map: &'d Node<'d>, key: &str, key_path: &str) -> 
 pub(super) fn allowed<'d>(at: &Location, doc: &'d Parsed<'d>) -> impl Iterator<Item = &'d Node<'d>> {
     let theirs = matches!(at.scope, Scope::User | Scope::Project) && !at.keys.is_empty();
     theirs.then(|| doc.root.pointer("/mcp/allowed")).flatten().into_iter()
+}
+
+/// The folder of a linked extension. Read in both bundles and tested: the client takes `source` as it stands, so that a
+/// relative one begins at whatever folder it is started in.
+pub(super) fn linked(at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+    let is_link = doc.root.get("type").and_then(Node::as_str) == Some("link");
+    if !at.path.ends_with("-extension-install.json") || !is_link {
+        return Vec::new();
+    }
+    let Some(source) = doc.root.get("source").and_then(Node::as_str) else { return Vec::new() };
+    let bytes = source.as_bytes();
+    let has_drive = bytes.len() > 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':';
+    if source.starts_with(['/', '\\']) || has_drive {
+        return vec![Lead::Plugin(source.to_owned())];
+    }
+    let what = "a linked extension by a relative path, which begins where the client is started".to_owned();
+    vec![Lead::Elsewhere { kind: "plugin-file", what }]
 }
 
 /// Folders of `trustedFolders.json` (path: level of trust) and `projects.json` (`projects`: path: short name).

@@ -1,7 +1,7 @@
 //! Kilo Code: opencode's engine under other names. Tested 7.7.9.
 
 use super::opencode;
-use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, Variable};
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, SettingFinding, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
 use crate::reads::Reads;
@@ -98,5 +98,9 @@ impl ClientAdapter for Adapter {
 
     fn leads(&self, _: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
         opencode::plugins(doc)
+    }
+
+    fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
+        if at.keys == KEYS { opencode::filled_oddly(doc) } else { Vec::new() }
     }
 }

@@ -1,11 +1,15 @@
 //! opencode. Tested 1.18.33.
 
-use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, Variable};
-use crate::codec::{Dialect, Parsed};
+use mcpolicy_schema::finding::{FindingCode, Severity};
+
+use super::filled;
+use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, SettingFinding, Variable};
+use crate::codec::{Dialect, Format, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
 use crate::node::Node;
 use crate::reads::Reads;
 use crate::servers;
+use crate::setting;
 
 /// opencode.
 pub(super) struct Adapter;
@@ -36,6 +40,10 @@ const ABOUT: About = About {
         user("%USERPROFILE%/.config/opencode/opencode.jsonc").on(WINDOWS),
         user("%USERPROFILE%/.config/opencode/opencode.json").on(WINDOWS),
         user("%USERPROFILE%/.config/opencode/config.json").on(WINDOWS),
+        // The first form of all: read as TOML, moved into config.json at the next start, and its servers are started by
+        // that very start (1.18.33 was run).
+        user("$XDG_CONFIG_HOME/opencode/config").format(Format::Toml).on(UNIX),
+        user("%USERPROFILE%/.config/opencode/config").format(Format::Toml).on(WINDOWS),
         user("$OPENCODE_CONFIG_DIR?/opencode.json"),
         user("$OPENCODE_CONFIG_DIR?/opencode.jsonc"),
         // The file itself.
@@ -92,6 +100,10 @@ impl ClientAdapter for Adapter {
     fn leads(&self, _: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
         plugins(doc)
     }
+
+    fn settings(&self, _: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
+        filled_oddly(doc)
+    }
 }
 
 /// Servers stand under `mcp`, or since version 2 under `mcp.servers`; tested: a file with both starts both.
@@ -109,31 +121,42 @@ pub(super) fn plugins(doc: &Parsed<'_>) -> Vec<Lead> {
     if count == 0 { Vec::new() } else { vec![Lead::Elsewhere { kind: "extension-servers", what }] }
 }
 
+const MARKS: &[&str] = &["{env:", "{file:"];
+
 /// The first place where filling in references may change more than a value. The client does it in the raw text,
 /// from `{env:` or `{file:` to the next brace, before it parses: a name that holds a reference becomes another one,
 /// and a reference across a quote takes the text between away.
 pub(super) fn rewritten(text: &str, doc: &Parsed<'_>) -> Option<usize> {
-    let marks = ["{env:", "{file:"];
-    let starts = marks.into_iter().flat_map(|mark| text.match_indices(mark));
+    let starts = MARKS.iter().flat_map(|mark| text.match_indices(mark));
     let odd = |start: usize, mark: &str| {
         let name = text[start + mark.len()..].split('}').next().unwrap_or_default();
         name.contains(['"', '\n', '\r', '{', '[', '\\'])
             || (mark == "{env:" && name.contains([',', '/', '*']))
     };
     let in_text = starts.filter(|(start, mark)| odd(*start, mark)).map(|(start, _)| start).min();
-    in_text.or_else(|| {
-        let mut nodes: Vec<&Node<'_>> = vec![&doc.root];
-        while let Some(node) = nodes.pop() {
-            nodes.extend(node.items());
-            for member in node.members() {
-                if marks.iter().any(|mark| member.key.contains(mark)) {
-                    return Some(member.key_span.start as usize);
-                }
-                nodes.push(&member.value);
+    in_text.or_else(|| filled::key(&doc.root, MARKS)).or_else(|| filled::server(&doc.root, KEYS, MARKS))
+}
+
+/// References where their value is no key of a provider and no string of a server. The client puts a variable into the
+/// text as it is, so that one with quotes in it brings servers wherever it stands; but only the user can set it, and keys
+/// of providers are what the documentation shows, so that those are not told on every honest machine.
+pub(super) fn filled_oddly(doc: &Parsed<'_>) -> Vec<SettingFinding> {
+    let mut out = Vec::new();
+    for member in doc.root.members().iter().filter(|member| member.key != "mcp") {
+        let is_providers = member.key == "provider";
+        let mut nodes: Vec<(&Node<'_>, bool)> = vec![(&member.value, is_providers)];
+        while let Some((node, may_be_usual)) = nodes.pop() {
+            nodes.extend(node.items().iter().map(|item| (item, may_be_usual)));
+            let below = node.members().iter().filter(|below| !(may_be_usual && below.key == "options"));
+            nodes.extend(below.map(|below| (&below.value, may_be_usual)));
+            if node.as_str().is_some_and(|text| text.contains("{env:")) {
+                let message = "a variable is put in here before the file is parsed: with quotes in it, it can add servers";
+                let (code, severity) = (FindingCode::LoaderVariable, Severity::Medium);
+                out.push(setting::weighing(code, severity, message, node));
             }
         }
-        None
-    })
+    }
+    out
 }
 
 #[cfg(test)]
@@ -149,6 +172,9 @@ mod tests {
             r#"{"mcp":{"a":{"comm{file:x}and":["sh"]}}}"#,
             r#"{"mcp":{"a":{"note":"{env:","command":["npx"],"b":{}/*","command":["sh"],"c":"*/}}}"#,
             "{\"mcp\":{} /* {env: */, \"b\":{}}",
+            r#"{"mcp":"{env:SERVERS}"}"#,
+            r#"{"mcp":{"a":{"command":["npx"]},"b":"{env:B}"}}"#,
+            r#"{"mcp":{"servers":{"b":"{env:B}"}}}"#,
         ] {
             assert!(odd(text), "{text}");
         }
@@ -158,5 +184,15 @@ mod tests {
         ] {
             assert!(!odd(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_variable_is_told_where_no_ordinary_use_puts_it() {
+        let told = |text: &str| filled_oddly(&json::parse(text, false).unwrap()).len();
+        assert_eq!(told(r#"{"username":"{env:XX}","list":["{env:Y}"]}"#), 2);
+        let usual = r#"{"provider":{"p":{"options":{"apiKey":"{env:OPENAI_KEY}","headers":{"A":"x {env:B}"}}}},
+            "mcp":{"a":{"command":["npx"],"environment":{"K":"{env:K}"}}},"username":"ann","f":"{file:./x}"}"#;
+        assert_eq!(told(usual), 0);
+        assert_eq!(told(r#"{"provider":{"p":{"name":"{env:N}"}}}"#), 1);
     }
 }

@@ -30,6 +30,11 @@ const ABOUT: About = About {
         Location::user("$QWEN_HOME?/agents/**/*.md").agents(),
         Location::project("<project>/.qwen/agents/**/*.md").agents(),
         Location::plugin("~/.qwen/extensions/*/qwen-extension.json"),
+        Location::plugin("$QWEN_HOME?/extensions/*/qwen-extension.json"),
+        // What `qwen extensions link` writes: the extension stands where it says.
+        Location::plugin("~/.qwen/extensions/*/.qwen-extension-install.json").no_servers(),
+        Location::plugin("$QWEN_HOME?/extensions/*/.qwen-extension-install.json").no_servers(),
+        Location::plugin("<plugin>/qwen-extension.json"),
         Location::managed("/etc/qwen-code/settings.json").on(LINUX),
         Location::managed("/Library/Application Support/QwenCode/settings.json").on(MACOS),
         Location::managed("%PROGRAMDATA%/qwen-code/settings.json").on(WINDOWS),
@@ -43,7 +48,7 @@ const ABOUT: About = About {
     bypass_flags: &["--yolo", "--approval-mode=yolo"],
     reads: &Reads::GEMINI,
     evidence: "tested 0.24.4 and 0.15.10 on Linux; bundle read for macOS and Windows; public source for agent files",
-    notes: "The managed allowlist compares names. It holds against user settings, but `QWEN_CODE_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names` replace it. `.mcp.json` is not read. `mcp.serverCommand` and the older `mcpServerCommand` are servers outside `mcpServers`.",
+    notes: "The managed allowlist compares names. It holds against user settings, but `QWEN_CODE_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names` replace it. `.mcp.json` is not read. `mcp.serverCommand` and the older `mcpServerCommand` are servers outside `mcpServers`, and so is the program of `tools.discoveryCommand`. A linked extension is read where its install file says.",
     ..About::NONE
 };
 
@@ -61,12 +66,13 @@ impl ClientAdapter for Adapter {
                 mcp.and_then(|mcp| gemini_cli::command_line(mcp, "serverCommand", "/mcp/serverCommand")),
             );
             found.extend(gemini_cli::command_line(&doc.root, "mcpServerCommand", "/mcpServerCommand"));
+            found.extend(gemini_cli::discovery(doc));
         }
         found
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
-        gemini_cli::remembered(at, doc)
+        if at.scope == Scope::Plugin { gemini_cli::linked(at, doc) } else { gemini_cli::remembered(at, doc) }
     }
 
     fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
