@@ -170,17 +170,22 @@ const SAMPLES: &[Sample] = &[
         "$GEMINI_CLI_HOME/.gemini/settings.json",
         DEMO,
     ),
-    ("others/by-installer-add-mcp-2.4.0/home/.grok/config.toml", "grok-build", "~/.grok/config.toml", DEMO),
+    (
+        "others/by-installer-add-mcp-2.4.0/home/.grok/config.toml",
+        "grok-build",
+        "$GROK_HOME/config.toml",
+        DEMO,
+    ),
     (
         "others/by-installer-add-mcp-2.4.0/home/.kimi-code/mcp.json",
         "kimi-code",
-        "~/.kimi-code/mcp.json",
+        "$KIMI_CODE_HOME/mcp.json",
         DEMO,
     ),
     (
         "others/by-installer-add-mcp-2.4.0/home/.kiro/settings/mcp.json",
         "kiro",
-        "~/.kiro/settings/mcp.json",
+        "$KIRO_HOME/settings/mcp.json",
         DEMO,
     ),
 ];
