@@ -123,7 +123,7 @@ fn paths_of_macos_and_windows_are_looked_for_on_request() {
     assert_eq!(found("macos"), ["mac"]);
     assert_eq!(found("windows"), ["win"]);
     // by its name alone: a variable may lead a client there
-    assert_eq!(found("linux"), ["mac"]);
+    assert_eq!(found("linux"), ["win", "mac"]);
 }
 
 #[test]

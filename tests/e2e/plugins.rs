@@ -1,5 +1,4 @@
-//! Servers that plugins of Claude Code bring: seen and taken out wherever the client takes plugins from. The shapes are
-//! those that 2.1.329 was run with: each of these servers was started before a pass, and none after it.
+//! Servers that plugins of Claude Code bring: seen and taken out wherever the client takes plugins from.
 
 use mcpolicy_tests::texts;
 use serde_json::{Value, json};
@@ -27,7 +26,7 @@ fn site(files: &[(&str, String)]) -> Site {
 }
 
 /// A pass takes out exactly these servers, and the next finds nothing to do.
-fn are_taken_out(what: &str, files: &[(&str, String)], expected: &[&str]) -> Site {
+pub(crate) fn are_taken_out(what: &str, files: &[(&str, String)], expected: &[&str]) -> Site {
     let site = site(files);
     let pass = site.enforce();
     let mut taken = actions(&pass);
@@ -41,8 +40,13 @@ fn are_taken_out(what: &str, files: &[(&str, String)], expected: &[&str]) -> Sit
     site
 }
 
+/// What a scan of such a machine reports.
+pub(crate) fn scanned(files: &[(&str, String)]) -> Value {
+    site(files).machine.scan(&[])
+}
+
 /// A pass says that not all was looked at, for this reason.
-fn are_told(what: &str, files: &[(&str, String)], reason: &str) {
+pub(crate) fn are_told(what: &str, files: &[(&str, String)], reason: &str) {
     let pass = site(files).enforce_partly();
     let notices = pass["notices"].to_string();
     assert!(notices.contains(reason), "{what}: {notices}");

@@ -2,9 +2,9 @@
 
 use mcpolicy_schema::entry::Scope;
 
-use super::filled;
 use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
 use crate::codec::{Dialect, Format, Parsed};
+use crate::filled;
 use crate::location::Location;
 use crate::node::Node;
 use crate::reads::Reads;

@@ -1,7 +1,5 @@
 //! The registry: every client the program knows. A new client is its own file plus one line here.
 
-mod filled;
-
 use crate::adapter::ClientAdapter;
 
 /// Declares the modules and the list in one line a client. `cargo fmt` does not follow modules of a macro, so

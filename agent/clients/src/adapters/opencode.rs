@@ -2,9 +2,9 @@
 
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
-use super::filled;
 use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, SettingFinding, Variable};
 use crate::codec::{Dialect, Format, Parsed};
+use crate::filled;
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
 use crate::node::Node;
 use crate::reads::Reads;

@@ -4,7 +4,7 @@ use crate::node::Node;
 use crate::servers;
 
 /// The first key with a reference in it: what it is called is not known.
-pub(super) fn key(root: &Node<'_>, marks: &[&str]) -> Option<usize> {
+pub(crate) fn key(root: &Node<'_>, marks: &[&str]) -> Option<usize> {
     let mut nodes = vec![root];
     while let Some(node) = nodes.pop() {
         nodes.extend(node.items());
@@ -19,7 +19,7 @@ pub(super) fn key(root: &Node<'_>, marks: &[&str]) -> Option<usize> {
 }
 
 /// The first reference that stands for servers themselves: in place of their table, or of one in it.
-pub(super) fn server(root: &Node<'_>, keys: &[&str], marks: &[&str]) -> Option<usize> {
+pub(crate) fn server(root: &Node<'_>, keys: &[&str], marks: &[&str]) -> Option<usize> {
     let is_filled = |node: &&Node<'_>| node.as_str().is_some_and(|text| has(text, marks));
     let tables = keys.iter().flat_map(|key| servers::tables_at(root, key));
     let places = tables.flat_map(|table| {
