@@ -35,6 +35,7 @@ mod killed;
 mod led_astray;
 #[cfg(unix)]
 mod limits;
+#[cfg(unix)]
 mod linked;
 #[cfg(unix)]
 mod live;

@@ -167,10 +167,6 @@ impl Watch {
         None
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        match *self {}
-    }
-
     pub(super) fn wait(&self, _patience: Duration, _until: impl Fn() -> bool) {
         match *self {}
     }

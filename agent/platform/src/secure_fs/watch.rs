@@ -41,7 +41,7 @@ impl Watch {
     }
 
     /// Whether nobody holds it any more.
-    pub(in super::super) fn has_ended(&self) -> bool {
+    fn has_ended(&self) -> bool {
         if !self.ended.get() {
             let mut buffer = [MaybeUninit::uninit(); 256];
             let mut reader = inotify::Reader::new(&self.events, &mut buffer);
