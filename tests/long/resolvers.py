@@ -236,7 +236,7 @@ class Registry(http.server.BaseHTTPRequestHandler):
 
 
 class Tools:
-    timeout = 25
+    timeout = 60
 
     def __init__(self, root, install):
         self.root = root
@@ -274,7 +274,11 @@ class Tools:
             try:
                 done = subprocess.run(argv, cwd=cwd, env=self.env, input=stdin or "", capture_output=True,
                                       text=True, timeout=self.timeout)
-            except (subprocess.TimeoutExpired, FileNotFoundError):
+            except FileNotFoundError:
+                return ""
+            except subprocess.TimeoutExpired:
+                # says why an answer differs: what is ended in the middle may keep the tool's store locked, too
+                print(f"given up after {self.timeout} s: {argv}", file=sys.stderr)
                 return ""
         said = getattr(done, stream)
         return said if done.returncode == 0 or "RAN " in said else ""
