@@ -36,7 +36,7 @@ spelling)
     tests="--cargo-arg=--lib --cargo-arg=--test=evaluate"
     ;;
 evaluate)
-    files="--file $src/evaluate/*.rs --exclude spelling.rs"
+    files="--file $src/evaluate/**/*.rs --exclude spelling.rs"
     tests="--cargo-arg=--test=evaluate --cargo-arg=--test=narrow"
     ;;
 *)
