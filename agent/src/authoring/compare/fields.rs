@@ -121,6 +121,12 @@ impl Field<'_> {
         }
     }
 
+    /// Whatever was told of this place and loosens needs two people.
+    pub(super) fn loosens_for_two(&mut self) {
+        let here = self.changes.0.iter_mut().filter(|c| c.place == self.place && c.class == Class::Loosens);
+        here.for_each(|change| change.second_approval = true);
+    }
+
     /// What was told of this place so far.
     pub(super) fn told(&self) -> impl Iterator<Item = &Change> {
         self.changes.0.iter().filter(|c| c.place == self.place)

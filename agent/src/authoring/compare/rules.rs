@@ -63,6 +63,10 @@ fn one(old: &Rule, new: &Rule, field: &mut Field<'_>) {
     remediation(old, new, field);
     about(old, new, field);
     field.nothing_unseen(false);
+    if matches!(new.identity, IdentityMatcher::Any {}) {
+        // two people agreed to a rule that admits anything for one machine, not to it for all of them
+        field.loosens_for_two();
+    }
 }
 
 fn identity(old: &Rule, new: &Rule, field: &mut Field<'_>) {

@@ -336,6 +336,32 @@ fn a_ring_that_comes_to_stand_before_a_stricter_one_needs_two_people() {
 }
 
 #[test]
+fn a_rule_that_admits_anything_gets_wider_by_two_people_only() {
+    let any = |change: fn(&mut Value)| {
+        let mut old = full();
+        old["rule"][0]["identity"] = json!({"any": {}});
+        let mut new = old.clone();
+        change(&mut new["rule"][0]);
+        (compare(&document(&old), &document(&new)), compare(&document(&new), &document(&old)))
+    };
+    let wider: [fn(&mut Value); 5] = [
+        |rule| ["users", "groups", "devices", "rings"].iter().for_each(|name| rule[*name] = json!([])),
+        |rule| rule["devices"] = json!(["d", "e"]),
+        |rule| rule["clients"] = json!([]),
+        |rule| rule["args"]["positional"] = json!(["..."]),
+        |rule| rule["remediation"]["deadline"] = json!("2028-01-01"),
+    ];
+    for change in wider {
+        let (told, _) = any(change);
+        assert!(told.iter().any(|c| c.class == Class::Loosens && c.second_approval), "{told:?}");
+    }
+    let (_, back) = any(wider[1]);
+    assert!(back.iter().all(|change| !change.second_approval), "{back:?}");
+    let (told, _) = any(|rule| rule["owner"] = json!("p"));
+    assert!(told.iter().all(|change| !change.second_approval), "{told:?}");
+}
+
+#[test]
 fn a_new_rule_is_told_with_what_it_brings() {
     let told = changes(|d| {
         let rule = json!({"id": "n", "identity": {"npm": {"package": "q", "versions": "1.0.0"}},
