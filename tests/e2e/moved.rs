@@ -175,6 +175,26 @@ fn a_folder_that_is_claude_codes_by_its_state_file_gets_the_off_switches_too() {
     });
 }
 
+/// A repository with a file of that name in it ended the switches of all: none may be set in a work tree.
+#[test]
+fn a_state_file_that_was_never_used_neither_needs_a_switch_nor_gets_one() {
+    with(|site| {
+        put(site, "src/p/.mcp.json", &servers("mcpServers"));
+        git(&site.machine.home().join("src/p"), &["init", "-b", "main"]);
+        put(site, ".claude.json", "{}");
+        put(site, "src/a/.claude.json", r#"{"permissions":{"allow":["Bash(ls)"]}}"#);
+        put(site, "src/a/settings.json", r#"{"port":8080}"#);
+        git(&site.machine.home().join("src/a"), &["init", "-b", "main"]);
+        put(site, "app/.claude.json", r#"{"numStartups":1}"#);
+        pass(site, 0);
+        assert!(site.read("src/p/.mcp.json").contains("evil"), "its switch holds");
+        assert!(site.read(".claude/settings.json").contains("disabledMcpjsonServers"));
+        assert_eq!(site.read("src/a/settings.json"), r#"{"port":8080}"#);
+        assert_eq!(site.read("app/.claude.json"), r#"{"numStartups":1}"#);
+        assert!(!site.machine.home().join("app/settings.json").exists());
+    });
+}
+
 #[test]
 fn a_role_of_codex_that_its_settings_name_is_dealt_with_where_it_lies() {
     with(|site| {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::template::{self, Layout};
+use mcpolicy_platform::machine::{Owner, ReadError};
 use mcpolicy_schema::entry::Scope;
 
 use super::start::Start;
@@ -14,6 +15,16 @@ use crate::inventory::FileFinding;
 
 /// Most folders of a home that count for a client's own by a file in them. Each of them is looked at for every switch.
 const MAX_NAMED: usize = 200;
+
+/// The state of Claude Code.
+const STATE: &str = ".claude.json";
+
+/// What its state and settings say once it was used in a project or approves something, in whatever spelling.
+const SIGNS: &[&[u8]] =
+    &[b"\"projects\"", b"McpjsonServers", b"ProjectMcpServers", b"ypassPermissions", b"angerousMode", b"\\u"];
+
+/// Of more than this is not asked what it says: it was used.
+const MAX_STATE: u64 = 1024 * 1024;
 
 /// What is known of variables once a home was walked.
 #[derive(Default)]
@@ -34,7 +45,7 @@ impl Discovery<'_> {
         start.files_of_projects(walked.environments.iter().map(|path| self.machine.machine_path(path)));
         let Start { mut values, gaps, findings, .. } = start;
         self.gaps.extend(gaps.into_iter().map(|gap| gap.of_home(Some(at))));
-        let mut folders = 0;
+        let (mut folders, mut places) = (0, Values::new());
         for host_path in &walked.named {
             let path = self.machine.machine_path(host_path);
             if let Some((variable, folder)) = named::moved_by(&path, &layout.home, layout.os)
@@ -51,11 +62,37 @@ impl Discovery<'_> {
                     self.gaps.push(Gap::at("walk-budget", reason, &path).of_home(Some(at)));
                     break;
                 }
-                values.entry(variable.to_owned()).or_default().insert(folder);
+                places.entry(variable.to_owned()).or_default().insert(folder.clone());
+                // its client's switches and approvals are looked at there, too
+                if self.is_used(&path, at) {
+                    values.entry(variable.to_owned()).or_default().insert(folder);
+                }
             }
         }
-        self.add_places(&values, at);
+        for (variable, folders) in &values {
+            places.entry(variable.clone()).or_default().extend(folders.iter().cloned());
+        }
+        self.add_places(&places, at);
         Moved { values, findings }
+    }
+
+    /// Whether a client may have approved or started something by what lies beside this file. One that nobody has used
+    /// starts no more than a folder that is made when the client is started; and a switch set there would be in
+    /// anybody's folder: whoever clones a repository with such a file in it would have no switch that holds, since none
+    /// may be set in a work tree.
+    fn is_used(&self, path: &Path, at: usize) -> bool {
+        if path.file_name().is_none_or(|name| name != STATE) {
+            return true;
+        }
+        let home = &self.homes[at];
+        let owner = Owner { uid: home.uid, home: home.layout.home.clone() };
+        let says = |path: &Path| match self.machine.read(path, Some(&owner), MAX_STATE) {
+            Ok(file) => SIGNS.iter().any(|sign| file.bytes.windows(sign.len()).any(|part| part == *sign)),
+            Err(ReadError::NotFound) => false,
+            Err(_) => true,
+        };
+        says(path)
+            || ["settings.json", "settings.local.json"].iter().any(|name| says(&path.with_file_name(name)))
     }
 
     /// The file in the usual place is a link to this one, as in a folder of dotfiles.
