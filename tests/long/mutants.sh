@@ -3,7 +3,7 @@
 #
 #   tests/long/mutants.sh trust              envelope and trust, but for the next
 #   tests/long/mutants.sh clock              what of these has its tests beside the code: clock, staleness, base64
-#   tests/long/mutants.sh spelling           of evaluate what has its tests beside the code: other spellings of what is denied
+#   tests/long/mutants.sh spelling           of evaluate what has its tests beside the code: other spellings and addresses of what is denied
 #   tests/long/mutants.sh evaluate           the rest of evaluate
 #   tests/long/mutants.sh evaluate 0/8       one shard of eight
 #   tests/long/mutants.sh trust 0/1 --list   the mutants, without a run; further words go to cargo-mutants
@@ -32,11 +32,11 @@ clock)
     tests="--cargo-arg=--lib --cargo-arg=--test=trust"
     ;;
 spelling)
-    files="--file $src/evaluate/spelling.rs"
+    files="--file $src/evaluate/spelling.rs --file $src/evaluate/served.rs"
     tests="--cargo-arg=--lib --cargo-arg=--test=evaluate"
     ;;
 evaluate)
-    files="--file $src/evaluate/**/*.rs --exclude spelling.rs"
+    files="--file $src/evaluate/**/*.rs --exclude spelling.rs --exclude served.rs"
     tests="--cargo-arg=--test=evaluate --cargo-arg=--test=narrow"
     ;;
 *)
