@@ -269,6 +269,30 @@ fn a_folder_out_of_a_backup_from_before_an_emergency_is_not_gone_on_with() {
 }
 
 #[test]
+fn the_repository_of_another_policy_does_not_remember_the_head_of_this_one() {
+    let desk = with_two_denials();
+    let other = crate::policy_desk::published();
+    let repository = other.path("repo").to_str().unwrap().to_owned();
+    let named = order("site", "npm:third-mcp", &["--repository", &repository]);
+    assert!(refused(&desk, &named).contains("shares no root"));
+    let before = fs::read(other.path("repo/signed/head.default.json")).unwrap();
+    let site = desk.path("site").to_str().unwrap().to_owned();
+    let key = |name: &str| desk.path(&format!("repo-keys/{name}-1.pem")).to_str().unwrap().to_owned();
+    let (emergency, online) = (key("emergency"), key("online"));
+    let mut order = order(&site, "npm:third-mcp", &[]);
+    for (path, own) in [(&emergency, EMERGENCY[1]), (&online, ONLINE[1])] {
+        let at = order.iter().position(|word| *word == own).unwrap();
+        order[at] = path;
+    }
+    let inside = other.path("repo");
+    let output = mcpolicy_tests::run(crate::BINARY.as_ref(), &inside, &[&["policy"], &order[..]].concat());
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("no repository is at hand"), "{said}");
+    assert_eq!(fs::read(other.path("repo/signed/head.default.json")).unwrap(), before);
+}
+
+#[test]
 fn a_new_folder_of_a_channel_without_denials_goes_on_with_its_numbers_and_says_so() {
     let desk = crate::policy_desk::published();
     let publish = ["publish", "repo", "--to", "new", "--key", "repo-keys/online-1.pem"];

@@ -559,7 +559,6 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<(Trust, T
     let known = trust.state().clock.floor();
     let reading = Reading { wall: setting.now, uptime: setting.uptime.clone() };
     let time = trust.read_clock(reading.clone());
-    tell_clock(setting, time, opened)?;
     if let Some(folder) = &source.dir {
         match policy_store::read(folder) {
             Ok(documents) => {
@@ -589,7 +588,9 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<(Trust, T
     }
     opened.policy_waits |= !notices.is_empty();
     opened.notices.extend(notices);
+    let before = time;
     let time = trust.read_clock(reading);
+    tell_clock(setting, before, time, opened)?;
     // attack: a clock that is set back brings exceptions, grace and deadlines to life that have ended
     if trust.state().clock.floor().duration_since(known) >= KNOWN_TIME {
         store.save(&trust)?;
@@ -600,23 +601,32 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<(Trust, T
 /// Time that passes before it is worth writing down: a clock that is set back by less gains nothing.
 const KNOWN_TIME: SignedDuration = SignedDuration::from_mins(5);
 
-/// Tells what is wrong with the wall clock.
-fn tell_clock(setting: &Setting<'_>, time: Time, opened: &mut Opened) -> anyhow::Result<()> {
-    let (code, notice) = match time.event {
-        None => return Ok(()),
-        Some(ClockEvent::ClockRollback) => (
+/// Tells what is wrong with the wall clock, and that it was wrong before where a new head has said so.
+fn tell_clock(setting: &Setting<'_>, before: Time, time: Time, opened: &mut Opened) -> anyhow::Result<()> {
+    let (code, notice) = match (before.event, time.event) {
+        (None, _) => return Ok(()),
+        (Some(ClockEvent::ClockRollback), None) => {
+            let detail = format!(
+                "the clock of this machine said before that it was {}; a new head says that it was wrong, and {} counts again",
+                before.judging, time.judging
+            );
+            opened.journal.append(setting.now, What::Event(Event::new("clock-rollback", detail)))?;
+            return Ok(());
+        }
+        (Some(ClockEvent::ClockRollback), _) => (
             "clock-rollback",
             format!(
-                "the clock of this machine says {}, which is before a time that has passed: {} counts, so that nothing that \
-                 ended begins anew; set the clock",
-                time.wall, time.judging
+                "the clock of this machine says {}, which is before a time that has passed by it: {} counts, so that nothing \
+                 that ended begins anew; set the clock, or if it is right now and was wrong before, publish a new head \
+                 (`mcpolicy policy publish --refresh`)",
+                before.wall, before.judging
             ),
         ),
-        Some(ClockEvent::ClockJump) => (
+        (Some(ClockEvent::ClockJump), _) => (
             "clock-jump",
             format!(
                 "the clock of this machine leapt ahead to {}: exceptions end by it, documents are judged by {}; set the clock",
-                time.wall, time.verifying
+                before.wall, before.verifying
             ),
         ),
     };

@@ -44,30 +44,20 @@ pub fn depends_on_directory(entry: &Entry, identity: &Identity) -> bool {
         || env.chain(told).chain(beside).any(names_relative)
 }
 
-/// Whether a path leads to the same file from everywhere: it is absolute, or begins at the user's home.
+/// Whether a path leads to the same file from everywhere. No tilde and no variable does that: a client that does not know
+/// one gives it to the program as it stands, and then it is a folder of the project (`~/good/x.js` in Claude Code 2.1.197,
+/// which ran that of a clone).
 fn is_anchored(path: &str) -> bool {
-    const HOMES: [&str; 9] = [
-        "$HOME/",
-        "${HOME}/",
-        "${env:HOME}/",
-        "${userHome}/",
-        "%USERPROFILE%",
-        "%APPDATA%",
-        "%LOCALAPPDATA%",
-        "${env:USERPROFILE}",
-        "${env:APPDATA}",
-    ];
-    let is_whole = path.starts_with(['/', '~'])
+    let is_whole = path.starts_with('/')
         || path.starts_with("\\\\")
-        || path.as_bytes().get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"))
-        || HOMES.iter().any(|home| path.starts_with(home));
+        || path.as_bytes().get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"));
     is_whole && !is_of_process(path)
 }
 
-/// Whether a path begins with a slash or tilde and leads to the working directory all the same: `/proc/self/cwd`, what a
-/// process has open, and the shell's `~+` and `~-`.
+/// Whether a path begins with a slash and leads to the working directory all the same: `/proc/self/cwd`, what a process
+/// has open.
 fn is_of_process(path: &str) -> bool {
-    path.contains("/proc/") || path.contains("/dev/fd/") || path.starts_with("~+") || path.starts_with("~-")
+    path.contains("/proc/") || path.contains("/dev/fd/")
 }
 
 /// Whether a text names something by its place in the working directory, perhaps behind a flag.
@@ -75,7 +65,7 @@ fn names_relative(text: &str) -> bool {
     let starts = |part: &str| {
         is_of_process(part)
             || matches!(part, "." | "..")
-            || ["./", "../", ".\\", "..\\"].iter().any(|start| part.starts_with(start))
+            || ["./", "../", ".\\", "..\\", "~/", "~\\"].iter().any(|start| part.starts_with(start))
     };
     text.split(['=', ' ', ',', ':', ';']).any(starts)
 }

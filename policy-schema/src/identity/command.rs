@@ -3,11 +3,12 @@
 use crate::sensitive::Sensitive;
 
 /// The name by which a program is known: lower case, without directories and Windows endings. `None` for a relative
-/// path, which is never a runner: it is whatever lies in the project. A path with a variable is not known either.
+/// path, which is never a runner: it is whatever lies in the project, also with a tilde, which clients do not expand. A
+/// path with a variable is not known either.
 pub(crate) fn program(command: &str) -> Option<String> {
     let has_directory = command.contains(['/', '\\']);
     let drive = command.as_bytes().get(1..3).is_some_and(|b| matches!(b, b":\\" | b":/"));
-    let absolute = command.starts_with(['/', '~']) || command.starts_with("\\\\") || drive;
+    let absolute = command.starts_with('/') || command.starts_with("\\\\") || drive;
     if (has_directory && !absolute) || command.contains(['$', '%']) {
         return None;
     }

@@ -51,6 +51,8 @@ pub struct Time {
     pub judging: Timestamp,
     /// For documents: a leap ahead is not believed, so that it can be recovered from.
     pub verifying: Timestamp,
+    /// What the wall clock says now, or the newest document: what it said before is left out, which may have been wrong.
+    pub vouched: Timestamp,
     /// What is wrong with the wall clock.
     pub event: Option<ClockEvent>,
 }
@@ -64,13 +66,19 @@ impl From<Timestamp> for Time {
 impl Time {
     /// A time that needs no doubt: of a command that was told the time, or of a test.
     pub fn certain(now: Timestamp) -> Self {
-        Self { wall: now, judging: now, verifying: now, event: None }
+        Self { wall: now, judging: now, verifying: now, vouched: now, event: None }
     }
 
     /// Whether something can have been issued at this time; a day is allowed for clocks that differ.
     pub(super) fn may_have_issued(self, issued: Timestamp) -> bool {
         // the wall clock alone: floors are raised by documents, and a stolen key must not push time on with each one
         issued.duration_since(self.wall) <= SKEW
+    }
+
+    /// The time without what only the wall clock said before.
+    pub(super) fn without_claims(self) -> Self {
+        let vouched = self.vouched;
+        Self { wall: self.wall, judging: vouched, verifying: vouched, vouched, event: None }
     }
 
     /// The rung under doubt: with a clock that leapt ahead nothing counts as fresh.
@@ -84,6 +92,9 @@ impl Time {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
     floor: Timestamp,
+    /// Of the floor, what documents say; the rest is what the wall clock has said. Absent: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vouched: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<Uptime>,
 }
@@ -91,7 +102,7 @@ pub struct Clock {
 impl Clock {
     /// A clock that knows only that this time has passed, for example that of the build.
     pub fn new(floor: Timestamp) -> Self {
-        Self { floor, since: None }
+        Self { floor, vouched: None, since: None }
     }
 
     /// The time that is known to have passed when the floor was last raised.
@@ -104,7 +115,14 @@ impl Clock {
         if issued > self.floor {
             // time since boot is counted from the next reading on, which loses some and invents none
             *self = Self::new(issued);
+        } else if self.vouched.is_some_and(|vouched| vouched < issued) {
+            self.vouched = Some(issued);
         }
+    }
+
+    /// Leaves what only the wall clock has said: a document that was never seen before says that it was wrong.
+    pub(super) fn recover(&mut self, time: Time) {
+        self.floor = time.vouched;
     }
 
     /// Takes the place of the floor: an offline key says so, after another had moved it far ahead.
@@ -114,7 +132,9 @@ impl Clock {
 
     /// Reads the clocks, and moves the floor along. `head_expires` is the end of the newest verified head.
     pub fn read(&mut self, reading: Reading, head_expires: Option<Timestamp>) -> Time {
-        let steady = self.floor.saturating_add(self.elapsed(&reading)).unwrap_or(self.floor);
+        let elapsed = self.elapsed(&reading);
+        let later = |time: Timestamp| time.saturating_add(elapsed).unwrap_or(time);
+        let (steady, known) = (later(self.floor), later(self.vouched.unwrap_or(self.floor)));
         let wall = reading.wall;
         let leapt = wall.duration_since(steady) > JUMP
             && head_expires.is_some_and(|expires| wall.duration_since(expires) > JUMP);
@@ -126,8 +146,9 @@ impl Clock {
             None
         };
         let verifying = if leapt { steady } else { wall.max(steady) };
-        *self = Self { floor: verifying, since: reading.uptime };
-        Time { wall, judging: wall.max(steady), verifying, event }
+        let vouched = if leapt { known } else { wall.max(known) };
+        *self = Self { floor: verifying, vouched: Some(known), since: reading.uptime };
+        Time { wall, judging: wall.max(steady), verifying, vouched, event }
     }
 
     /// Time since the floor was set, if that was in the same boot.

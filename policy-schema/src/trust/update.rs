@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::refusal::{DocumentName, Refusal, Violation};
 use super::state::Floor;
 use super::verify::{self, Verified};
-use super::{Documents, InForce, RevocationsInForce, Time, Trust};
+use super::{ClockEvent, Documents, InForce, RevocationsInForce, Time, Trust};
 use crate::limits::MAX_ROOT_UPDATES;
 use crate::loosens::loosening;
 use crate::policy::Policy;
@@ -40,9 +40,10 @@ type Refused = (DocumentName, Violation);
 impl Trust {
     /// Takes up whatever of the documents is newer and verifies. What is refused changes nothing.
     pub fn update(&mut self, offered: &Documents, now: impl Into<Time>) -> Update {
-        let now = now.into();
         let mut update = Update::default();
+        let now = now.into();
         self.take_roots(offered, now, &mut update);
+        let now = self.recovered(offered, now);
         if let Err(violation) = self.root_in_its_time(now) {
             update.refusals.push(Refusal::new(DocumentName::Root(self.root().sequence), violation));
             return update;
@@ -57,6 +58,23 @@ impl Trust {
         self.take_revocations(offered, now, head_refused, &mut update);
         self.confirm();
         update
+    }
+
+    /// The time after the wall clock was ahead and is right again, which looks like one that was set back: a head above
+    /// all that were seen, of this very day by the wall clock, says which it is. What is known from before cannot come
+    /// back to life so, for it is not above itself; without it, one boot under a wrong clock would keep every emergency
+    /// away until the day that it had claimed.
+    fn recovered(&mut self, offered: &Documents, now: Time) -> Time {
+        let time = now.without_claims();
+        let is_new = |head: &Head| head.sequence > self.floors.head.sequence;
+        let head = offered.head.as_deref().filter(|_| now.event == Some(ClockEvent::ClockRollback));
+        let says =
+            head.is_some_and(|bytes| self.next_head(bytes, time).is_ok_and(|head| is_new(&head.payload)));
+        if says && self.root_in_its_time(time).is_ok() {
+            self.clock.recover(time);
+            return time;
+        }
+        now
     }
 
     /// Follows the chain of roots. An older root of the chain may have expired, as long as the newest has not.
@@ -111,7 +129,7 @@ impl Trust {
         self.root = next;
     }
 
-    fn take_head(&mut self, bytes: &[u8], now: Time) -> Result<Option<u64>, Violation> {
+    fn next_head(&self, bytes: &[u8], now: Time) -> Result<Verified<Head>, Violation> {
         let head: Verified<Head> = verify::document(bytes, &self.root().roles.online)?;
         let said = &head.payload;
         if let Some(expected) = &self.demands.channel
@@ -129,6 +147,12 @@ impl Trust {
         if let (None, Some(in_force)) = (&said.revocations, &self.revocations) {
             return Err(Violation::RevocationsWithdrawn(in_force.sequence));
         }
+        Ok(head)
+    }
+
+    fn take_head(&mut self, bytes: &[u8], now: Time) -> Result<Option<u64>, Violation> {
+        let head = self.next_head(bytes, now)?;
+        let said = &head.payload;
         let sequence = said.sequence;
         let known = self.head.as_ref().is_some_and(|(known, _)| known.digest == head.digest);
         self.clock.raise(said.issued);

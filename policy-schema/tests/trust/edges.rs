@@ -71,6 +71,7 @@ fn a_grant_ends_by_the_later_of_the_times_that_may_be_true() {
         wall: at(40),
         judging: at(judging),
         verifying: at(40),
+        vouched: at(40),
         event: Some(ClockEvent::ClockJump),
     };
     assert_eq!(trust.grant(&envelope, leapt(53)), Ok(grant()));
@@ -282,5 +283,47 @@ fn a_refusal_tells_what_and_how_many_and_what_to_do() {
     assert_eq!(
         Refusal::new(DocumentName::Root(2), number).remedy(),
         "name the file after the sequence in it"
+    );
+}
+
+/// A clock that was 32 days ahead for one boot kept every emergency away until that day had come.
+#[test]
+fn a_clock_that_was_ahead_and_is_right_again_is_believed_with_the_next_new_head() {
+    for ahead in [5, 12, 32] {
+        let mut trust = with_five();
+        trust.read_clock(reading(at(31), 0));
+        assert_eq!(trust.read_clock(reading(at(31 + ahead * 24), 60)).event, None, "no leap");
+        let time = trust.read_clock(reading(at(32), 3600));
+        assert_eq!(time.event, Some(ClockEvent::ClockRollback));
+        // what is known already says nothing new
+        assert!(!trust.update(&publication_with_revocations(5, 5, at(30)), time).changed());
+        assert_eq!(trust.read_clock(reading(at(32), 3600)).event, Some(ClockEvent::ClockRollback));
+        let update = trust.update(&publication_with_revocations(6, 6, at(32)), time);
+        assert_eq!((rules(&update), sequences(&trust)), (vec![], (Some(6), Some(6))), "{ahead}");
+        let time = trust.read_clock(reading(at(32), 3600));
+        assert_eq!((time.event, time.judging, trust.staleness(time)), (None, at(32), Some(Staleness::Fresh)));
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_brings_no_head_to_life_that_was_seen_and_takes_none_of_another_day() {
+    let mut trust = with_five();
+    trust.read_clock(reading(at(31), 0));
+    let late = trust.read_clock(reading(at(31 + 20 * 24), 20 * 24 * 3600));
+    assert_eq!(rules(&trust.update(&publication_with_revocations(5, 5, at(30)), late))[0].1, "expired");
+    // back to where the head of before was fresh
+    let time = trust.read_clock(reading(at(32), 20 * 24 * 3600 + 60));
+    assert_eq!(rules(&trust.update(&publication_with_revocations(5, 5, at(30)), time))[0].1, "expired");
+    assert_eq!(trust.staleness(time), Some(Staleness::Stale));
+    // a new one that a right clock would have known as of tomorrow
+    let update = trust.update(&publication_with_revocations(6, 6, at(32 + 25)), time);
+    assert_eq!(rules(&update)[0].1, "issued-in-the-future");
+    // nor one that has ended by the clock as it is
+    let old = trust.read_clock(reading(at(31 + 30 * 24), 20 * 24 * 3600 + 120));
+    let time = trust.read_clock(reading(at(150), 20 * 24 * 3600 + 180));
+    assert_eq!(rules(&trust.update(&publication_with_revocations(6, 6, at(32)), time))[0].1, "expired");
+    assert_eq!(
+        trust.read_clock(reading(at(150), 20 * 24 * 3600 + 240)).verifying,
+        old.verifying + jiff::SignedDuration::from_secs(120)
     );
 }

@@ -93,8 +93,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Where heads are remembered: in the repository that is named, or in the working directory if that is one.
-    fn records(&self) -> anyhow::Result<Option<Folder>> {
+    /// Where heads are remembered: in the repository that is named, or in the working directory if that is one of this
+    /// policy.
+    fn records(&self, to: &Folder) -> anyhow::Result<Option<Folder>> {
         let repository = match &self.repository {
             Some(path) => Repository::at(path)?,
             None => Repository::at(Path::new("."))?,
@@ -105,7 +106,20 @@ impl Options {
             "{} has no policy.toml; name the repository of the policy",
             repository.path.display()
         );
-        is_one.then(|| repository.signed()).transpose()
+        if !is_one {
+            return Ok(None);
+        }
+        // a head of ours among those of another policy would stop its next publish
+        let roots = to.roots()?;
+        let is_its_own =
+            repository.trust()?.roots()?.iter().any(|(number, root)| roots.get(number) == Some(root));
+        anyhow::ensure!(
+            is_its_own || self.repository.is_none(),
+            "{} is the repository of another policy: it shares no root with {}; name the one of this policy",
+            repository.path.display(),
+            self.to.display()
+        );
+        is_its_own.then(|| repository.signed()).transpose()
     }
 
     fn change(&self) -> anyhow::Result<Change> {
@@ -137,7 +151,7 @@ impl Options {
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let to = Folder::at(&options.to)?;
     let root = to.newest_root()?;
-    let records = options.records()?;
+    let records = options.records(&to)?;
     let revised = revoke::revise(&revoke::Order {
         to: &to,
         root: &root,
