@@ -68,7 +68,7 @@ const GOOD: &str = "good: {command: npx, args: [-y, \"@acme/good@1.0.0\"]}";
 const BAD: &str = "bad: {command: npx, args: [-y, bad@1]}";
 const WORSE: &str = "worse: {command: npx, args: [-y, worse@1]}";
 
-fn braces<'t>(items: &[&'t str]) -> Vec<String> {
+fn braces(items: &[&str]) -> Vec<String> {
     items
         .iter()
         .map(|item| if item.contains(':') { format!("{{{item}}}") } else { (*item).to_owned() })
