@@ -103,6 +103,9 @@ impl InForce {
         let mut in_force = Self::of_trust(&trust, by_now).with_context(|| {
             format!("{} holds no policy; name the folder that `policy publish` wrote", folder.display())
         })?;
+        if in_force.expired {
+            in_force.notices.push(SCAN_KNOWS_NOTHING.to_owned());
+        }
         // A head of before the first revocations names none, and nothing of the folder is then too low.
         anyhow::ensure!(
             in_force.revocations_sequence.unwrap_or(0) >= lowest,
@@ -172,6 +175,10 @@ pub fn word(mode: Mode) -> &'static str {
     }
 }
 
+/// What an expired policy means to whoever remembers nothing.
+const SCAN_KNOWS_NOTHING: &str =
+    "a scan knows of nothing that the policy allowed before: under an expired one it denies everything";
+
 fn read_root(path: &Path) -> anyhow::Result<Vec<u8>> {
     let full = std::path::absolute(path)?;
     let snapshot = Machine::live().read(&full, None, MAX_ENVELOPE_BYTES as u64);
@@ -203,8 +210,8 @@ fn aged(rung: Staleness, current_as_of: Option<Timestamp>) -> Option<String> {
         Staleness::Fresh => None,
         Staleness::Stale => Some(format!("STALE: {since} says that this policy is current")),
         Staleness::Expired => Some(format!(
-            "EXPIRED: {since} says that this policy is current. It allows nothing new, and a scan knows of nothing \
-             that it allowed before, so everything is denied"
+            "EXPIRED: {since} says that this policy is current. It allows nothing new; what a pass knows that it \
+             allowed before stays"
         )),
     }
 }

@@ -6,30 +6,25 @@ the same replace done bare.
 
 Needs `cargo build --release` and the generator beside the checkout (../shared/bench/make_home.py). The policy is in mode
 hold: what the generator wrote is there first and stays, the 200 entries that are planted later are denied. Prints a
-table; --write puts it into docs/performance.md between its marks; --check exits 1 if not just these were taken out.
+table; --write puts it into docs/performance.md between its marks; --check exits 1 if not just these were taken out
+or a scan or pass takes more than 60 MiB.
 Standard library only.
 """
 import argparse, json, os, pathlib, platform, shutil, statistics, subprocess, sys, tempfile, time
 
+import measured
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GENERATOR = ROOT / "../shared/bench/make_home.py"
 FILES, ENTRIES = 40, 5         # 200 denied entries
+BUDGET = 60                    # MiB
 POLICY = 'schema = "mcpolicy/policy/v1"\n\n[policy]\nname = "bench"\ncontact = "c"\nmode = "hold"\ngrace_until = "2099-01-01"\n'
 BEGIN, END = "<!-- enforce: begin -->\n", "<!-- enforce: end -->"
 
 
-def measure(command, codes=(0,)):
-    """Wall and CPU seconds, greatest memory in MiB, and what it printed; its workers' share is in it."""
-    with tempfile.TemporaryFile() as out:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in codes:
-            sys.exit(f"{command} failed with {process.returncode}")
-        out.seek(0)
-        return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, json.load(out)
+def measure(command):
+    wall, cpu, peak, out = measured.run(command)
+    return wall, cpu, peak, json.loads(out)
 
 
 def median(runs):
@@ -127,6 +122,7 @@ def main():
             f"**a pass with {FILES * ENTRIES} denied entries in {FILES} files**": median(full)}
     lines = ["| what | wall s | CPU s | peak MiB |", "|---|---|---|---|"]
     lines += [f"| {what} | {wall:.3f} | {cpu:.3f} | {peak:.0f} |" for what, (wall, cpu, peak) in rows.items()]
+    missed += [f"{what}: {peak:.0f} MiB" for what, (_, _, peak) in rows.items() if peak >= BUDGET]
     edit = statistics.median(a[0] - n[0] for a, n in zip(full, idle)) / FILES
     replace = statistics.median(replaces)
     who = "a worker for the home, as root" if os.geteuid() == 0 else "the own home, in one process"

@@ -7,7 +7,9 @@ Needs `cargo build --release`. Makes the reports (one file a machine, the same o
 new one; prints a table. --write puts it into docs/performance.md between its marks; --check exits 1 if the budget is
 missed or a count is wrong. --keep DIR leaves the fleet there. Standard library only.
 """
-import argparse, hashlib, json, os, pathlib, platform, random, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, hashlib, json, os, pathlib, platform, random, shutil, statistics, subprocess, sys, tempfile
+
+import measured
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVERS = 400          # different ones in the fleet
@@ -89,14 +91,8 @@ def policy(rules):
 
 
 def measure(command):
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
-        sys.exit(f"{command} failed with {process.returncode}")
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, json.loads(out)
+    wall, cpu, peak, out = measured.run(command, codes=(0, 1))
+    return wall, cpu, peak, json.loads(out)
 
 
 def main():

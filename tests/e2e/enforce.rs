@@ -191,6 +191,31 @@ fn a_denied_server_of_an_agent_is_taken_out_of_its_front_matter_and_comes_back()
 }
 
 #[test]
+fn a_denied_item_of_an_agents_list_goes_by_itself_and_comes_back_as_an_item_of_its_own() {
+    for good_is_first in [true, false] {
+        let good = "  - good: {command: npx, args: [-y, \"@acme/good@1.0.0\"]}\n";
+        let bad = "  - bad:\n      command: npx\n      args: [-y, evil@1.0.0]\n";
+        let (above, below) = if good_is_first { (good, "  - slack\n") } else { ("", good) };
+        let agent = |above: &str, bad: &str, below: &str| {
+            format!("---\nname: a\nmcpServers:\n{above}{bad}{below}tools: Read\n---\n\n# Prompt\n")
+        };
+        let mut site = Site::new();
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        site.machine.file(".claude/agents/a.md", agent(above, bad, below));
+        assert_eq!(actions(&site.enforce()), [("quarantine".to_owned(), "bad".to_owned())]);
+        assert_eq!(site.read(".claude/agents/a.md"), agent(above, "", below));
+        assert_eq!(actions(&site.enforce()), []);
+        let written = agent(above, "", below).replace("Prompt", "Another prompt");
+        site.machine.file(".claude/agents/a.md", &written);
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
+        let pass = site.enforce();
+        assert_eq!(pass["restored"][0]["entries"], json!(["bad"]));
+        let back = agent(above, "", &format!("{below}{bad}")).replace("Prompt", "Another prompt");
+        assert_eq!(site.read(".claude/agents/a.md"), back);
+    }
+}
+
+#[test]
 fn only_enforce_and_hold_write_anything() {
     for mode in ["observe", "warn"] {
         let mut site = Site::new();

@@ -656,7 +656,9 @@ fn age_is_told_and_an_expired_policy_allows_nothing_new() {
     let report = report_of(&scan_published(&machine, &publish(&machine, 30, knobs(12, 1)), "json"));
     assert_eq!(report["policy"]["staleness"], "expired");
     assert_eq!(verdict(&report, "good"), is("deny", "policy-expired"));
+    let notices = report["policy"]["notices"].to_string();
     assert!(report["policy"]["notices"][0].as_str().unwrap().starts_with("EXPIRED: "));
+    assert!(notices.contains("a scan knows of nothing that the policy allowed before"), "{notices}");
 }
 
 /// A live machine in name spaces of its own, with a program that listens on port 3000.

@@ -70,7 +70,11 @@ impl Folder {
     pub fn newest_root(&self) -> anyhow::Result<Root> {
         let roots = self.roots()?;
         let Some((number, bytes)) = roots.last_key_value() else {
-            bail!("{} has no root; make one with `mcpolicy policy init`", self.path.display());
+            bail!(
+                "{} has no root: name the repository, or the folder that `mcpolicy policy publish` wrote; `mcpolicy policy init` \
+                 makes a new repository",
+                self.path.display()
+            );
         };
         root(bytes).with_context(|| {
             format!(

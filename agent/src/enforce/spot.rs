@@ -13,6 +13,8 @@ pub(super) enum Spot<'e> {
     At(&'e str),
     /// By the JSON Pointer of its list and its name.
     InList(&'e str, &'e str),
+    /// By the JSON Pointer of a list of maps (`- name: entry`) and its name.
+    InItem(&'e str, &'e str),
 }
 
 impl<'e> Spot<'e> {
@@ -25,10 +27,14 @@ impl<'e> Spot<'e> {
     }
 
     fn named(key_path: &'e str, name: &'e str) -> Self {
+        let is_number = |token: &str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit());
         match key_path.rsplit_once('/') {
-            Some((list, at)) if at != name && at.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Self::InList(list, name)
-            }
+            Some((list, at)) if at != name && is_number(at) => Self::InList(list, name),
+            Some((item, key)) => match item.rsplit_once('/') {
+                // the same name is another key in another item, and comes back as the last one
+                Some((list, at)) if !list.is_empty() && is_number(at) => Self::InItem(list, key),
+                _ => Self::At(key_path),
+            },
             _ => Self::At(key_path),
         }
     }
@@ -101,6 +107,9 @@ mod tests {
     fn an_entry_of_a_list_is_told_by_its_name_wherever_it_stands() {
         assert_eq!(Spot::named("/mcpServers/2", "a"), Spot::named("/mcpServers/0", "a"));
         assert_ne!(Spot::named("/mcpServers/2", "a"), Spot::named("/mcpServers/2", "b"));
+        assert_eq!(Spot::named("/mcpServers/2/a", "a"), Spot::named("/mcpServers/0/a", "a"));
+        assert_ne!(Spot::named("/mcpServers/2/a", "a"), Spot::named("/mcpServers/2/b", "b"));
+        assert_ne!(Spot::named("/mcpServers/2/a", "a"), Spot::named("/mcpServers/2", "a"));
         assert_ne!(Spot::named("/mcpServers/2", "2"), Spot::named("/mcpServers/0", "0"));
     }
 }

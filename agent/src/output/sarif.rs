@@ -10,6 +10,7 @@ use std::io::{self, Write};
 
 use mcpolicy_schema::finding::{FindingCode, Severity};
 use mcpolicy_schema::report::v1::{Entry, Finding, Location, Report};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -23,25 +24,44 @@ const SCHEMA: &str =
 /// Under which name results carry their fingerprint; the number changes if its making does.
 const FINGERPRINT: &str = "mcpolicyFinding/v1";
 
+/// The parts of the standard that are written, in the order of their names.
+#[derive(Serialize)]
+struct Log<'r> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    runs: [Run<'r>; 1],
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run<'r> {
+    column_kind: &'static str,
+    invocations: [Value; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original_uri_base_ids: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<Value>,
+    results: Results<'r>,
+    tool: Value,
+}
+
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let base = Base::of(&report.scan);
-    let mut run = json!({
-        "tool": { "driver": {
+    let root = || json!({ uri::BASE_ID: { "description": { "text": "the root of the checkout that was scanned" } } });
+    let run = Run {
+        column_kind: "unicodeCodePoints",
+        invocations: [invocation(report, &base)],
+        original_uri_base_ids: base.is_relative().then(root),
+        properties: report.policy.as_ref().map(|policy| json!({ "policy": policy })),
+        results: Results { report, base: &base },
+        tool: json!({ "driver": {
             "name": report.agent.name,
             "semanticVersion": report.agent.version,
             "rules": FindingCode::ALL.iter().map(|code| rule(*code)).collect::<Vec<_>>(),
-        }},
-        "columnKind": "unicodeCodePoints",
-        "invocations": [invocation(report, &base)],
-        "results": results(report, &base),
-    });
-    if let Some(policy) = &report.policy {
-        run["properties"] = json!({ "policy": policy });
-    }
-    if base.is_relative() {
-        run["originalUriBaseIds"] = json!({ uri::BASE_ID: { "description": { "text": "the root of the checkout that was scanned" } } });
-    }
-    write_value(&json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": [run] }), out)
+        }}),
+    };
+    write_value(&Log { schema: SCHEMA, runs: [run], version: "2.1.0" }, out)
 }
 
 fn rule(code: FindingCode) -> Value {
@@ -86,38 +106,50 @@ fn score(severity: Severity) -> &'static str {
     }
 }
 
-fn results(report: &Report, base: &Base) -> Vec<Value> {
-    let titles = Titles::new();
-    let indices: BTreeMap<&str, usize> =
-        FindingCode::ALL.iter().enumerate().map(|(at, code)| (code.as_str(), at)).collect();
-    let entries: BTreeMap<&str, &Entry> = report.entries.iter().map(|e| (e.id.as_str(), e)).collect();
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    let result = |finding: &Finding| {
-        let entry = finding.entry.as_deref().and_then(|id| entries.get(id)).copied();
-        let mut result = Map::new();
-        result.insert("ruleId".to_owned(), json!(finding.code));
-        if let Some(index) = indices.get(finding.code.as_str()) {
-            result.insert("ruleIndex".to_owned(), json!(index));
-        }
-        result.insert("level".to_owned(), json!(level(finding.severity)));
-        let title = titles.of(&finding.code);
-        result.insert("message".to_owned(), json!({ "text": message(finding, title) }));
-        let place = finding.source.as_ref().or(entry.map(|e| &e.source));
-        if let Some(place) = place {
-            result.insert("locations".to_owned(), json!([location(place, entry, base)]));
-        }
-        let identity = fingerprint(finding, place, entry, base, &mut seen);
-        result.insert("partialFingerprints".to_owned(), json!({ FINGERPRINT: identity }));
-        let mut properties = json!({ "severity": finding.severity.as_str() });
-        if let Some(verdict) = finding.verdict {
-            properties["verdict"] = json!(verdict.as_str());
-            properties["signedPolicy"] = json!(report.policy.as_ref().is_some_and(|policy| policy.signed));
-            properties["rule"] = json!(entry.and_then(|e| e.judged.as_ref()?.rule.as_deref()));
-        }
-        result.insert("properties".to_owned(), properties);
-        Value::Object(result)
-    };
-    report.findings.iter().map(result).collect()
+/// One result for each finding, made while it is written: those of a large home are ten times the report together.
+struct Results<'r> {
+    report: &'r Report,
+    base: &'r Base,
+}
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { report, base } = self;
+        let titles = Titles::new();
+        let indices: BTreeMap<&str, usize> =
+            FindingCode::ALL.iter().enumerate().map(|(at, code)| (code.as_str(), at)).collect();
+        let entries: BTreeMap<&str, &Entry> = report.entries.iter().map(|e| (e.id.as_str(), e)).collect();
+        let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+        serializer.collect_seq(report.findings.iter().map(|finding| {
+            let entry = finding.entry.as_deref().and_then(|id| entries.get(id)).copied();
+            let mut result = Map::new();
+            result.insert("ruleId".to_owned(), json!(finding.code));
+            if let Some(index) = indices.get(finding.code.as_str()) {
+                result.insert("ruleIndex".to_owned(), json!(index));
+            }
+            result.insert("level".to_owned(), json!(level(finding.severity)));
+            let title = titles.of(&finding.code);
+            result.insert("message".to_owned(), json!({ "text": message(finding, title) }));
+            let place = finding.source.as_ref().or(entry.map(|e| &e.source));
+            if let Some(place) = place {
+                result.insert("locations".to_owned(), json!([location(place, entry, base)]));
+            }
+            let identity = fingerprint(finding, place, entry, base, &mut seen);
+            result.insert("partialFingerprints".to_owned(), json!({ FINGERPRINT: identity }));
+            result.insert("properties".to_owned(), properties(report, finding, entry));
+            Value::Object(result)
+        }))
+    }
+}
+
+fn properties(report: &Report, finding: &Finding, entry: Option<&Entry>) -> Value {
+    let mut properties = json!({ "severity": finding.severity.as_str() });
+    if let Some(verdict) = finding.verdict {
+        properties["verdict"] = json!(verdict.as_str());
+        properties["signedPolicy"] = json!(report.policy.as_ref().is_some_and(|policy| policy.signed));
+        properties["rule"] = json!(entry.and_then(|e| e.judged.as_ref()?.rule.as_deref()));
+    }
+    properties
 }
 
 fn message(finding: &Finding, title: &str) -> String {

@@ -261,7 +261,8 @@ impl Violation {
                 "set this machine's clock; if it is right, look for misuse of the signing key"
             }
             Self::Rollback { .. } | Self::NamesOlder { .. } => {
-                "publish with a higher sequence; if nobody published this one, something replays old documents"
+                "publish with a higher sequence, after `rotate --reset` with one above what it reset to; if nobody published this \
+                 one, something replays old documents"
             }
             Self::BelowFloor { .. } => "publish a newer one, or lower the floor in the device settings",
             Self::SameSequenceOtherContent(_) => {

@@ -301,7 +301,8 @@ pub fn apply(format: Format, path: &str, bytes: &[u8], changes: &[Change]) -> Re
     Ok(Edited { bytes: after, removed, splices })
 }
 
-/// The text of each entry, to be kept for [`Change::Replace`]: what [`Change::Remove`] would take out.
+/// The text of each entry, to be kept for [`Change::Replace`]: what [`Change::Remove`] would take out, but for the item
+/// of a list that it would take along.
 ///
 /// # Errors
 /// As [`apply`], without proof.

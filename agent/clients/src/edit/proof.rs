@@ -101,16 +101,16 @@ fn make(model: &mut Model<'_>, syntax: Syntax, doc: Doc<'_>, changes: &[Change])
             }
         });
     }
-    for (change, path) in changes.iter().zip(paths) {
+    for (change, path) in changes.iter().zip(&paths) {
         match change {
-            Change::Remove(_) => model.at(&path).ok_or(Unfaithful::Gone)?.gone = true,
+            Change::Remove(_) => model.at(path).ok_or(Unfaithful::Gone)?.gone = true,
             Change::Replace { at, pieces } => {
                 let (table, name) = at.key_path.rsplit_once('/').ok_or(Unfaithful::Gone)?;
                 let (_, value) = kept(syntax, pieces, table, &unescape(name))?;
-                model.at(&path).ok_or(Unfaithful::Gone)?.value = value;
+                model.at(path).ok_or(Unfaithful::Gone)?.value = value;
             }
             Change::SetText { pointer, text, .. } => {
-                let entry = model.at(&path).ok_or(Unfaithful::Gone)?;
+                let entry = model.at(path).ok_or(Unfaithful::Gone)?;
                 let node = entry.reach(&tokens(pointer)).ok_or(Unfaithful::Gone)?;
                 if !matches!(node.value, Value::String(_)) {
                     return Err(Unfaithful::Gone);
@@ -118,7 +118,7 @@ fn make(model: &mut Model<'_>, syntax: Syntax, doc: Doc<'_>, changes: &[Change])
                 node.value = Value::String(text.clone().into());
             }
             Change::SetFlag { pointer, value, .. } => {
-                let entry = model.at(&path).ok_or(Unfaithful::Gone)?;
+                let entry = model.at(path).ok_or(Unfaithful::Gone)?;
                 let node = entry.reach_or_make(&tokens(pointer), Value::Null).ok_or(MISPLACED)?;
                 if matches!(node.value, Value::List(_) | Value::Map(_)) {
                     return Err(MISPLACED);
@@ -138,11 +138,48 @@ fn make(model: &mut Model<'_>, syntax: Syntax, doc: Doc<'_>, changes: &[Change])
             }
             Change::Insert { table, name, pieces } => {
                 let (key, value) = kept(syntax, pieces, table, name)?;
-                insert(model, &tokens(table), name, key.as_deref(), value)?;
+                let table = table_of(model, tokens(table), name, (syntax, &key, &value));
+                insert(model, &table, name, key.as_deref(), value)?;
             }
         }
     }
+    if syntax == Syntax::Yaml {
+        let removed = changes.iter().zip(&paths).filter(|(change, _)| matches!(change, Change::Remove(_)));
+        removed.for_each(|(_, path)| take_item_along(model, path));
+    }
     Ok(())
+}
+
+/// An entry that was all of an item of a YAML list takes the item along: `- name: entry` leaves no `- {}`.
+fn take_item_along(model: &mut Model<'_>, path: &[usize]) {
+    let [list @ .., at, _] = path else { return };
+    let Some(Value::List(items)) = model.at(list).map(|node| &mut node.value) else { return };
+    if let Some(item) = items.get_mut(*at)
+        && let Value::Map(members) = &item.value
+        && let [member] = &members[..]
+        && member.gone
+        && matches!(member.value, Value::Map(_))
+    {
+        item.gone = true;
+    }
+}
+
+/// The list into which an entry goes back that went with its item.
+fn table_of(
+    model: &mut Model<'_>,
+    mut table: Vec<String>,
+    name: &str,
+    (syntax, key, value): (Syntax, &Option<String>, &Value<'_>),
+) -> Vec<String> {
+    let is_entry = |members: &[Child<'_>]| matches!(members, [member] if member.key == name && matches!(member.value, Value::Map(_)));
+    let is_item =
+        syntax == Syntax::Yaml && key.is_none() && matches!(value, Value::Map(members) if is_entry(members));
+    let is_numbered = table.last().is_some_and(|token| token.parse::<usize>().is_ok());
+    let is_list = matches!(model.reach(&table).map(|node| &node.value), Some(Value::List(_)));
+    if is_item && is_numbered && !is_list {
+        table.pop();
+    }
+    table
 }
 
 const MISPLACED: Unfaithful = Unfaithful::NotExpressible("something else stands where it would go");

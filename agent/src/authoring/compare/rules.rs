@@ -1,10 +1,30 @@
 //! `[[rule]]` against `[[rule]]`.
 
+use std::collections::BTreeSet;
+
 use mcpolicy_schema::document::{IdentityMatcher, Rule, Tools};
 
 use super::fields::Field;
 use super::{Changes, Class};
 use crate::authoring::{covers, words};
+
+/// All rules are asked until one admits, so their order admits nothing: it decides whose text, pin and deadline count where
+/// several fit.
+fn reordered(old: &[Rule], new: &[Rule], changes: &mut Changes) {
+    let ids = |rules: &'_ [Rule]| -> BTreeSet<String> { rules.iter().map(|rule| rule.id.clone()).collect() };
+    let both: BTreeSet<String> = ids(old).intersection(&ids(new)).cloned().collect();
+    let in_both = |rule: &&Rule| both.contains(&rule.id);
+    let (before, after) = (old.iter().filter(in_both), new.iter().filter(in_both));
+    if before.map(|rule| &rule.id).eq(after.map(|rule| &rule.id)) {
+        return;
+    }
+    if new.iter().any(|rule| rule.remediation.is_some()) {
+        let what = "in another order, which decides whose deadline counts where several fit";
+        changes.tell(Class::Loosens, "rules", what);
+    } else {
+        changes.tell(Class::Neutral, "rules", "in another order");
+    }
+}
 
 pub(super) fn compare(old: &[Rule], new: &[Rule], changes: &mut Changes) {
     let by_id = |rules: &[Rule], id: &str| rules.iter().position(|r| r.id == id);
@@ -27,6 +47,7 @@ pub(super) fn compare(old: &[Rule], new: &[Rule], changes: &mut Changes) {
             changes.tell(Class::Loosens, &place, what);
         }
     }
+    reordered(old, new, changes);
     for rule in old.iter().filter(|r| by_id(new, &r.id).is_none()) {
         if !new.iter().any(|n| by_id(old, &n.id).is_none() && same_but_id(rule, n)) {
             let place = format!("rule {}", rule.id);

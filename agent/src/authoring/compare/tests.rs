@@ -406,3 +406,31 @@ fn no_member_of_any_item_changes_unseen_beside_another_change() {
         }
     }
 }
+
+#[test]
+fn rules_in_another_order_are_told_as_such_and_admit_nothing() {
+    let turned = |with_deadline: bool| {
+        let (mut before, mut after) = (full(), full());
+        for value in [&mut before, &mut after] {
+            let rules = value["rule"].as_array_mut().unwrap();
+            let mut second = rules[0].clone();
+            second["id"] = json!("second");
+            rules.push(second);
+            if !with_deadline {
+                rules.iter_mut().for_each(|rule| drop(rule.as_object_mut().unwrap().remove("remediation")));
+            }
+        }
+        after["rule"].as_array_mut().unwrap().reverse();
+        compare(&document(&before), &document(&after))
+    };
+    let told = turned(false);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (told[0].class, &*told[0].place, &*told[0].what),
+        (Class::Neutral, "rules", "in another order")
+    );
+    assert!(!told[0].second_approval);
+    let told = turned(true);
+    assert_eq!((told.len(), told[0].class), (1, Class::Loosens), "{told:?}");
+    assert!(told[0].what.contains("whose deadline"), "{told:?}");
+}

@@ -112,7 +112,7 @@ impl Block<'_, '_> {
         let head = self.raw.head(self.child(0), self.column)?;
         if is_emptied {
             let parent = self.raw.parent(self.collection).ok_or(ODD)?;
-            let start = self.raw.value_start(parent, self.column)?;
+            let start = self.raw.value_start(parent, self.parent_column(parent)?)?;
             let end = self.raw.tail(self.child(0));
             out.cut(
                 change,

@@ -87,7 +87,7 @@ impl<'r, 't> Planner<'r, 't> {
 
     fn change(&mut self, at: usize, change: &Change, child: Option<Child>) -> Result<(), Unfaithful> {
         match (change, child) {
-            (Change::Remove(_), Some(child)) => self.remove(child, at),
+            (Change::Remove(_), Some(child)) => self.remove(self.raw.with_item_of_its_own(child), at),
             (Change::Replace { pieces, .. }, Some(child)) => self.replace(at, child, pieces)?,
             (Change::SetText { pointer, text, .. }, Some(child)) => {
                 let (item, missing) = self.reach(Some(self.raw.value(child)), &tokens(pointer))?;
@@ -206,8 +206,13 @@ impl<'r, 't> Planner<'r, 't> {
         if kept.key.as_deref().is_some_and(|key| key != name) {
             return Err(Unfaithful::NotExpressible("the kept text is that of another entry"));
         }
-        let path = tokens(table);
+        let path = self.table_of(tokens(table), name, &kept);
         let (item, missing) = self.reach(self.raw.root, &path)?;
+        let items = if missing.is_empty() && self.raw.is_list(item) { self.raw.count(item) } else { 0 };
+        let held = |at| self.raw.only_entry(self.raw.value(Child { parent: item, at }));
+        if kept.inner.as_deref() == Some(name) && (0..items).any(|at| held(at) == kept.inner) {
+            return Err(Unfaithful::Taken);
+        }
         if !missing.is_empty() || self.raw.is_null(item) || self.is_empty_in_a_block(item) {
             let is_bare_item = !kept.is_block && kept.key.is_none();
             let text = if is_bare_item { format!("- {}", kept.text) } else { kept.text };
@@ -228,6 +233,18 @@ impl<'r, 't> Planner<'r, 't> {
         };
         self.open.entry(item).or_default().added.push(text);
         Ok(())
+    }
+
+    /// The list of an entry that went with its item: of a table `/list/1`, `/list`.
+    fn table_of(&self, mut path: Vec<String>, name: &str, kept: &text::Kept) -> Vec<String> {
+        let is_list = |path: &[String]| {
+            let reached = self.reach(self.raw.root, path);
+            reached.is_ok_and(|(item, missing)| missing.is_empty() && self.raw.is_list(item))
+        };
+        if kept.inner.as_deref() == Some(name) && is_number(path.last()) && !is_list(&path) {
+            path.pop();
+        }
+        path
     }
 
     /// `{}` and `[]` as the value of a line.
@@ -370,6 +387,10 @@ impl<'r, 't> Planner<'r, 't> {
         }
         Ok(())
     }
+}
+
+fn is_number(token: Option<&String>) -> bool {
+    token.is_some_and(|token| token.parse::<usize>().is_ok())
 }
 
 /// Ranges of items, perhaps in each other; sorted, so that each look-up is a search.

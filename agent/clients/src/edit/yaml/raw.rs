@@ -174,6 +174,20 @@ impl<'t> Raw<'t> {
         }
     }
 
+    /// The item of a list of which a member is all there is (`- name: entry`), or the member itself.
+    pub(super) fn with_item_of_its_own(&self, member: Child) -> Child {
+        let is_alone = self.only_entry(member.parent).is_some();
+        let item = self.parent(member.parent).filter(|item| is_alone && self.is_list(item.parent));
+        item.unwrap_or(member)
+    }
+
+    /// The key of a map with one member, the value of which may have members in its turn.
+    pub(super) fn only_entry(&self, map: usize) -> Option<String> {
+        let is_one = self.is_map(map) && self.count(map) == 1;
+        let value = is_one.then(|| self.value(Child { parent: map, at: 0 }))?;
+        if self.is_map(value) || self.is_alias(value) { self.only(map) } else { None }
+    }
+
     /// The children at exactly these places, found in one walk for all of them.
     pub(super) fn find(&self, doc: Doc<'_>, places: &[&Place]) -> Result<Vec<Child>, Unfaithful> {
         let mut wanted: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::raw::Raw;
+use super::raw::{Child, Raw};
 use crate::codec::yaml::scalar::resolve;
 use crate::edit::fresh::{Fresh, Made, Text};
 use crate::edit::json::quoted;
@@ -61,6 +61,8 @@ pub(in crate::edit) struct Kept {
     pub(super) text: String,
     /// Its key, unless it stood in a list.
     pub(super) key: Option<String>,
+    /// The key of the entry in it, if it is the item of a list and nothing else is in it.
+    pub(super) inner: Option<String>,
     /// Whether it is lines rather than something between commas.
     pub(super) is_block: bool,
 }
@@ -91,7 +93,8 @@ pub(in crate::edit) fn kept(pieces: &[Piece]) -> Result<Kept, Unfaithful> {
         if key.is_none() != raw.is_list(root) {
             continue;
         }
-        return Ok(Kept { key, text: text.to_owned(), is_block, document });
+        let inner = key.is_none().then(|| raw.only_entry(raw.value(Child { parent: root, at: 0 }))).flatten();
+        return Ok(Kept { key, inner, text: text.to_owned(), is_block, document });
     }
     Err(FOREIGN)
 }
