@@ -248,8 +248,8 @@ fn url(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) -> bool {
     if let Ok(meant) = &meant
         && (index.has(Sort::Origin) || index.has(Sort::Url))
     {
-        address(meant, found);
-        meant.spellings(&mut |other| address(other, found));
+        address(meant, index, found);
+        meant.spellings(&mut |other| address(other, index, found));
     }
     archive(word, index, found);
     true
@@ -280,18 +280,32 @@ fn readings(word: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A remote server.
-fn address(address: &Address<'_>, found: &mut dyn FnMut(&Mention<'_>)) {
+fn address(address: &Address<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     let mut mention = |sort, text| {
         found(&Mention { key: Key::new(sort, text), version: None, remote: Some(address.key()) });
     };
     let origin = address.origin();
     mention(Sort::Origin, origin);
     // Every path above it as well: what is denied is denied with all below.
-    let mut text = address.key();
-    while text.len() >= origin.len() {
+    for text in
+        paths_above(address.key(), index.longest(Sort::Url)).take_while(|text| text.len() >= origin.len())
+    {
         mention(Sort::Url, text);
-        text = text.rfind('/').map_or("", |slash| &text[..slash]);
     }
+}
+
+/// A path and all above it, from the longest on that may be in the index.
+fn paths_above(path: &str, longest: usize) -> impl Iterator<Item = &str> {
+    // the end of the first that is short enough; what is shorter than all is looked for as it stands
+    let first = match path.len() <= longest {
+        true => Some(path),
+        false => above(&path[..path.floor_char_boundary(longest + 1)]),
+    };
+    std::iter::successors(first, |path| above(path))
+}
+
+fn above(path: &str) -> Option<&str> {
+    path.rfind('/').map(|slash| &path[..slash])
 }
 
 /// A word that is no URL: a package or image of any ecosystem, a file.
@@ -335,15 +349,12 @@ fn of_runners(word: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
         }
         let (end, version) = parted(package);
         let version = version.map(|at| &package[at..]);
-        let mut name = &package[..end];
         // a denied module is denied with the packages in it
-        loop {
+        let longest = if whole { usize::MAX } else { index.longest(Sort::Package(ecosystem)) };
+        let names = paths_above(&package[..end], longest);
+        for name in names.take(if whole { 1 } else { usize::MAX }) {
             if let Some(key) = Key::package(ecosystem, name) {
                 found(&Mention { key, version, remote: None });
-            }
-            match name.rfind('/') {
-                Some(slash) if !whole => name = &name[..slash],
-                _ => break,
             }
         }
     };

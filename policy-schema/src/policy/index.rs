@@ -24,6 +24,8 @@ pub(crate) struct Index {
     bits: u32,
     /// The sorts of key that stand here, a bit each.
     sorts: u32,
+    /// The length of the longest text of each sort, by its number.
+    longest: [usize; 32],
     /// Rules that mean everything.
     any: Vec<usize>,
 }
@@ -53,12 +55,14 @@ impl Index {
 
     /// An index of rules under given keys, those of one key in the policy's order.
     pub(crate) fn of<'a>(keys: impl Iterator<Item = (Key<'a>, usize)>) -> Self {
-        let (mut texts, mut sorts) = (String::new(), 0);
+        let (mut texts, mut sorts, mut longest) = (String::new(), 0, [0; 32]);
         let slots: Vec<Slot> = keys
             .map(|(key, rule)| {
                 let from = texts.len();
                 texts.push_str(&key.text);
                 sorts |= 1 << key.sort.number();
+                let most: &mut usize = &mut longest[usize::from(key.sort.number())];
+                *most = key.text.len().max(*most);
                 Slot { hash: hash(&key), rule, sort: key.sort, text: from..texts.len() }
             })
             .collect();
@@ -81,7 +85,7 @@ impl Index {
             *place += 1;
         }
         let slots = order.into_iter().map(|at| slots[at].clone()).collect();
-        Self { slots, texts, starts, bits, sorts, any: Vec::new() }
+        Self { slots, texts, starts, bits, sorts, longest, any: Vec::new() }
     }
 
     /// Rules under any of these keys, in the policy's order.
@@ -118,6 +122,12 @@ impl Index {
     /// Whether a key of this sort stands here at all.
     pub(crate) fn has(&self, sort: key::Sort) -> bool {
         self.sorts & 1 << sort.number() != 0
+    }
+
+    /// The length of the longest text of this sort: nothing that is longer is found. Attack: a URL of a hundred thousand
+    /// parts, of which each beginning is looked for.
+    pub(crate) fn longest(&self, sort: key::Sort) -> usize {
+        self.longest[usize::from(sort.number())]
     }
 
     /// Whether there is no rule at all.

@@ -214,3 +214,26 @@ fn a_denied_package_of_another_registry_is_denied_in_a_shell_too() {
     }
     assert_eq!(code(&deno, &in_a_shell("deno run jsr:@a/c")), "allow");
 }
+
+/// One argument of 16,000 URLs took 37 s, and four times as long for each doubling: each beginning of it was looked for.
+#[test]
+fn a_hundred_thousand_urls_in_an_argument_are_looked_at_once_each() {
+    let policy = denying(&[
+        json!({ "url": { "url": "https://evil.example/x/y" } }),
+        json!({ "go": { "package": "evil.example/m" } }),
+    ]);
+    let begin = std::time::Instant::now();
+    for (long, is_denied) in [
+        ("https://a.example/b ".repeat(100_000), false),
+        ("https://a.example/b,".repeat(100_000), false),
+        (format!("https://a.example/{}", "c/".repeat(100_000)), false),
+        (format!("https://evil.example/x/y/{}", "c/".repeat(100_000)), true),
+        (format!("{} https://evil.example/x/y/z", "https://a.example/b ".repeat(100_000)), true),
+        (format!("evil.example/m/{}", "c/".repeat(100_000)), true),
+        (format!("evil.example/n/{}", "c/".repeat(100_000)), false),
+    ] {
+        let found = code(&policy, &entry("tool", &[&long]));
+        assert_eq!(found == "denylisted", is_denied, "{}… {found}", &long[..40]);
+    }
+    assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
+}

@@ -48,8 +48,7 @@ pub(super) fn exceptions(old: &[Exception], new: &[Exception], changes: &mut Cha
     for exception in new {
         let field = &mut Field { changes, place: format!("exception {}", exception.id) };
         let Some(before) = old.iter().find(|e| e.id == exception.id) else {
-            let what = exception.description.as_deref().unwrap_or(&exception.fingerprint);
-            field.tell(Class::Loosens, format!("new: admits {what} until {}", exception.expires));
+            field.tell(Class::Loosens, admitted(exception));
             continue;
         };
         if before.fingerprint != exception.fingerprint {
@@ -79,6 +78,22 @@ pub(super) fn exceptions(old: &[Exception], new: &[Exception], changes: &mut Cha
     for gone in old.iter().filter(|e| !new.iter().any(|n| n.id == e.id)) {
         changes.tell(Class::Tightens, &format!("exception {}", gone.id), "removed");
     }
+}
+
+/// What a new exception admits, where and for whom, not only what its author says of it.
+fn admitted(exception: &Exception) -> String {
+    let mut what = format!("new: admits {}", exception.fingerprint);
+    if let Some(description) = &exception.description {
+        what += &format!(" (\"{description}\")");
+    }
+    what += &format!(" until {}", exception.expires);
+    if let Some(directory) = &exception.directory {
+        what += &format!("; only in {directory}");
+    }
+    for (name, list) in [("users", &exception.users), ("devices", &exception.devices)] {
+        what += &format!("; {name}: {}", words::list(list, "all"));
+    }
+    what
 }
 
 /// What a ring does compared with the policy as a whole.

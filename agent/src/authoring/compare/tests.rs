@@ -385,6 +385,20 @@ fn the_directory_of_an_exception_is_compared_beside_whatever_else_changes() {
     }
 }
 
+#[test]
+fn a_new_exception_is_told_with_what_it_admits_and_for_whom() {
+    let told = changes(|d| {
+        let mut exception = d["exception"][0].clone();
+        exception["id"] = json!("f");
+        let mut wide = exception.clone();
+        (wide["id"], wide["users"], wide["devices"], wide["directory"]) =
+            (json!("g"), json!([]), json!([]), Value::Null);
+        d["exception"].as_array_mut().unwrap().extend([exception, wide]);
+    });
+    let told: Vec<&str> = told.iter().map(|change| change.what.as_str()).collect();
+    insta::assert_snapshot!(told.join("\n"), @"");
+}
+
 /// A member that is added to the schema and not to the comparison fails here: each one is changed beside another change.
 #[test]
 fn no_member_of_any_item_changes_unseen_beside_another_change() {
