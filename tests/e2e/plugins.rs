@@ -1,5 +1,8 @@
 //! Servers that plugins of Claude Code bring: seen and taken out wherever the client takes plugins from.
 
+use std::path::Path;
+
+use mcpolicy_tests::private::link_folder;
 use mcpolicy_tests::texts;
 use serde_json::{Value, json};
 
@@ -279,4 +282,41 @@ fn what_of_a_plugin_cannot_be_followed_is_told_and_ends_no_pass_as_done() {
     let names: Vec<String> = (0..1001).map(|at| format!("./{at}.json")).collect();
     let many = [(".claude/skills/x/.claude-plugin/plugin.json", manifest("x", &json!(names)))];
     are_told("many", &many, "more than 1000 places");
+}
+
+/// Each link is a plugin with two more below it: no scan of a machine with such a clone came to an end.
+#[test]
+fn links_of_a_catalogue_to_its_own_folder_are_one_place() {
+    let items = ["d0", "d1", "a"].map(|name| json!({"name": name, "source": format!("./{name}")}));
+    let catalogue = json!({"name": "co", "owner": {"name": "co"}, "plugins": items}).to_string();
+    let site = site(&[
+        ("src/p/.claude/settings.json", settings(&json!({"source": "directory", "path": "./mk"}))),
+        ("src/p/mk/.claude-plugin/marketplace.json", catalogue),
+        ("src/p/mk/a/.claude-plugin/plugin.json", manifest("a", &servers("a"))),
+    ]);
+    let folder = site.machine.home().join("src/p/mk");
+    for name in ["d0", "d1"] {
+        assert!(link_folder(Path::new("."), &folder.join(name)));
+    }
+    assert_eq!(actions(&site.enforce()), [("quarantine".to_owned(), "a".to_owned())]);
+}
+
+#[test]
+fn more_places_of_plugins_than_a_home_may_name_are_told() {
+    let items: Vec<Value> = (0..999).map(|at| json!({"name": "x", "source": format!("./{at}")})).collect();
+    let catalogue = json!({"name": "co", "owner": {"name": "co"}, "plugins": items}).to_string();
+    let paths: Vec<(String, String)> = (0..21)
+        .map(|at| {
+            (
+                format!("src/{at}/.claude/settings.json"),
+                format!("src/{at}/mk/.claude-plugin/marketplace.json"),
+            )
+        })
+        .collect();
+    let settings = settings(&json!({"source": "directory", "path": "./mk"}));
+    let files: Vec<(&str, String)> = paths
+        .iter()
+        .flat_map(|(of, at)| [(of.as_str(), settings.clone()), (at.as_str(), catalogue.clone())])
+        .collect();
+    are_told("many", &files, "more than 20000 places of plugins");
 }

@@ -24,7 +24,7 @@ use mcpolicy_clients::location::Os;
 use mcpolicy_clients::template::{self, ANY_FOLDERS, Layout, Pattern, component_matches};
 use mcpolicy_platform::filesystems;
 use mcpolicy_platform::machine::{FileKind, Machine, ReadError};
-use mcpolicy_schema::entry::Scope;
+use mcpolicy_schema::entry::{ClientId, Scope};
 
 use crate::gap::Gap;
 use index::ProjectIndex;
@@ -63,6 +63,9 @@ const MAX_PARTS: usize = walk::MAX_DEPTH + 32;
 const MAX_FOLDERS_DEEP: usize = 16;
 const MAX_FOLDERS: usize = 1000;
 
+/// Most places that the files of a home may name. Each may name a thousand, and what a clone brings counts.
+const MAX_NAMED: usize = 20_000;
+
 /// The worklist.
 pub struct Discovery<'m> {
     machine: &'m Machine,
@@ -75,6 +78,8 @@ pub struct Discovery<'m> {
     taken: BTreeSet<PathBuf>,
     /// Project and plugin directories already looked into, per home.
     visited: BTreeSet<(Option<usize>, PathBuf)>,
+    /// Places that files name, with the client and how it names them, per home.
+    named: BTreeMap<Option<usize>, BTreeSet<(ClientId, String, PathBuf)>>,
     gaps: Vec<Gap>,
     /// Folders behind a privacy prompt.
     protected: Vec<PathBuf>,
@@ -99,6 +104,7 @@ impl<'m> Discovery<'m> {
             waiting: BTreeMap::new(),
             taken: BTreeSet::new(),
             visited: BTreeSet::new(),
+            named: BTreeMap::new(),
             gaps: Vec::new(),
         }
     }
@@ -368,6 +374,19 @@ impl<'m> Discovery<'m> {
         if place.as_os_str().len() > MAX_PATH {
             return;
         }
+        // attack: two links to their own folder in a catalogue, by which each plugin has two more below it
+        let place = self.machine.resolve(&place).map_or(place, |found| found.path);
+        let named_places = self.named.entry(home).or_default();
+        let key = (adapter.about().id, named.to_owned(), place.clone());
+        if named_places.contains(&key) {
+            return;
+        }
+        if named_places.len() >= MAX_NAMED {
+            let reason =
+                format!("files name more than {MAX_NAMED} places of plugins; the others are not read");
+            return self.gaps.push(Gap::beyond("plugin-file", reason, None).partial().of_home(home));
+        }
+        named_places.insert(key);
         if self.reach == Reach::Homes && !self.is_inside(&place) {
             // what starts by itself should have been seen
             let reason = "a plugin of a client stands here, outside of what is scanned";
