@@ -396,7 +396,10 @@ fn a_new_exception_is_told_with_what_it_admits_and_for_whom() {
         d["exception"].as_array_mut().unwrap().extend([exception, wide]);
     });
     let told: Vec<&str> = told.iter().map(|change| change.what.as_str()).collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    new: admits sha256:00 ("d") until 2027-01-01T00:00:00Z; only in ~/src/p; users: u; devices: d
+    new: admits sha256:00 ("d") until 2027-01-01T00:00:00Z; users: all; devices: all
+    "#);
 }
 
 /// A member that is added to the schema and not to the comparison fails here: each one is changed beside another change.
