@@ -50,6 +50,8 @@ mod options;
 mod pilot;
 #[cfg(unix)]
 mod plugins;
+#[cfg(unix)]
+mod plugins_others;
 mod policy_authoring;
 mod policy_care;
 #[cfg(unix)]

@@ -15,6 +15,7 @@ pub mod elsewhere;
 mod filled;
 mod launch;
 pub mod location;
+pub mod manifest;
 pub mod normalise;
 pub mod reads;
 pub mod servers;

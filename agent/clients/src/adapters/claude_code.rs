@@ -12,6 +12,7 @@ use crate::codec::{Dialect, Parsed};
 use crate::edit::Change;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
 use crate::location::{LINUX, Location, MACOS, NAMED, WINDOWS};
+use crate::manifest;
 use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
@@ -57,9 +58,9 @@ const ABOUT: About = About {
         Location::plugin("<plugin>/plugins/*/.claude-plugin/plugin.json").json(Dialect::STRICT),
         Location::plugin("<plugin>/.claude-plugin/marketplace.json")
             .json(Dialect::STRICT)
-            .keys(plugins::ITEMS),
-        Location::plugin(plugins::CATALOGUE).json(Dialect::STRICT).keys(plugins::ITEMS),
-        Location::plugin(plugins::COPY).json(Dialect::STRICT).keys(plugins::ITEMS),
+            .keys(manifest::ITEMS),
+        Location::plugin(plugins::CATALOGUE).json(Dialect::STRICT).keys(manifest::ITEMS),
+        Location::plugin(plugins::COPY).json(Dialect::STRICT).keys(manifest::ITEMS),
         Location::plugin(NAMED).json(Dialect::STRICT).keys(EITHER),
         // Taken without being installed, switched on or named anywhere.
         Location::plugin("$CLAUDE_CONFIG_DIR/skills/*/.mcp.json").json(Dialect::STRICT).keys(EITHER),
@@ -147,11 +148,11 @@ impl ClientAdapter for Adapter {
         if at.aside {
             return servers::of_agent(&doc.root, at.keys);
         }
-        if at.keys == plugins::ITEMS {
-            return plugins::of_catalogue(&doc.root);
+        if at.keys == manifest::ITEMS {
+            return manifest::of_catalogue(&doc.root, "");
         }
-        if at.path.ends_with("plugin.json") {
-            return plugins::of_manifest(&doc.root);
+        if manifest::is_manifest(at) {
+            return manifest::servers(&doc.root);
         }
         if at.keys.is_empty() && at.path.contains("/settings.") {
             return plugins::of_settings(&doc.root);

@@ -5,7 +5,8 @@ use mcpolicy_schema::finding::{FindingCode, Severity};
 
 use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, Load, SettingFinding, Variable};
 use crate::codec::{Format, Parsed};
-use crate::location::{Location, UNIX, WINDOWS};
+use crate::location::{Location, NAMED, UNIX, WINDOWS};
+use crate::manifest::{self, Bundles};
 use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
@@ -53,6 +54,22 @@ const ABOUT: About = About {
             .no_servers(),
         // <marketplace>/<plugin>/<version>.
         Location::plugin("$CODEX_HOME/plugins/cache/*/*/*/.mcp.json").keys(EITHER),
+        // The first of these that is there is the manifest.
+        Location::plugin("$CODEX_HOME/plugins/cache/*/*/*/.codex-plugin/plugin.json"),
+        Location::plugin("$CODEX_HOME/plugins/cache/*/*/*/.claude-plugin/plugin.json"),
+        Location::plugin("$CODEX_HOME/plugins/cache/*/*/*/.cursor-plugin/plugin.json"),
+        // Of a plugin in the form of agent-plugins.org: servers beside its manifest, never in it.
+        Location::plugin("$CODEX_HOME/plugins/cache/*/*/*/mcp.json"),
+        Location::plugin(NAMED).keys(EITHER),
+        // What is enabled of a catalogue on this machine is copied into the cache as soon as the plugins are listed.
+        Location::plugin("<marketplace>/.agents/plugins/marketplace.json").no_servers(),
+        Location::plugin("<marketplace>/.claude-plugin/marketplace.json").no_servers(),
+        Location::plugin("<marketplace>/.cursor-plugin/marketplace.json").no_servers(),
+        Location::plugin("<plugin>/.mcp.json").keys(EITHER),
+        Location::plugin("<plugin>/.codex-plugin/plugin.json"),
+        Location::plugin("<plugin>/.claude-plugin/plugin.json"),
+        Location::plugin("<plugin>/.cursor-plugin/plugin.json"),
+        Location::plugin("<plugin>/mcp.json"),
     ],
     variables: &[Variable { name: "CODEX_HOME", default: "~/.codex" }],
     processes: &["codex"],
@@ -67,7 +84,7 @@ const ABOUT: About = About {
         evidence: "tested codex-cli 0.169.0; source openai/codex (config/src/mcp_types.rs)",
     }),
     evidence: "tested codex-cli 0.169.0 on Linux; source openai/codex and docs for macOS and Windows",
-    notes: "A project's file counts only where the project is trusted. One invalid entry stops the whole client. A plugin counts only if `[plugins]` enables it. Servers also come from `-c`, from the macOS domain `com.openai.codex` and from the organisation's cloud layers.",
+    notes: "A project's file counts only where the project is trusted. One invalid entry stops the whole client. A plugin counts only if `[plugins]` enables it, in the user's file or a trusted project's. Its servers stand in its `.mcp.json`, in its manifest (`.codex-plugin`, `.claude-plugin` or `.cursor-plugin`), in the one file that this names, or in `mcp.json` beside a `plugin.json` of agent-plugins.org. Of a catalogue on this machine (`.agents/plugins`, `.claude-plugin` or `.cursor-plugin` below the home, the project or a folder of `[marketplaces]`) what is enabled is copied into the cache as soon as plugins are listed; all plugins of such a catalogue are looked at where the file enables any. Servers also come from `-c`, from the macOS domain `com.openai.codex` and from the organisation's cloud layers.",
     ..About::NONE
 };
 
@@ -79,6 +96,8 @@ impl ClientAdapter for Adapter {
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
         if at.keys == EITHER {
             servers::wrapped_or_bare(&doc.root)
+        } else if manifest::is_manifest(at) {
+            manifest::servers(&doc.root)
         } else {
             let mut found = servers::under_keys(&doc.root, at.keys);
             if at.keys == KEYS {
@@ -89,7 +108,9 @@ impl ClientAdapter for Adapter {
     }
 
     fn loads(&self, entry: &Entry, at: &Location) -> Load {
-        if at.scope == Scope::Plugin {
+        if at.path.starts_with("<plugin>/") {
+            Load::IfSetting("a session that lists plugins and copies this one into the cache")
+        } else if at.scope == Scope::Plugin {
             Load::Yes
         } else if entry.command.is_none() && entry.url.is_none() {
             Load::No("Codex does not start with an entry that has neither a command nor a URL")
@@ -104,10 +125,17 @@ impl ClientAdapter for Adapter {
 
     /// `[projects."<path>"]`: the directories whose trust was asked for. `[agents.<name>] config_file`: a role that
     /// stands elsewhere.
-    fn leads(&self, _: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+    fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        if manifest::is_manifest(at) {
+            return manifest::leads(at, &doc.root, Bundles::Files);
+        }
+        if at.scope == Scope::Plugin {
+            return if at.keys.is_empty() { catalogued(at, &doc.root) } else { Vec::new() };
+        }
         let projects = doc.root.get("projects").map_or(&[][..], Node::members);
         let projects = projects.iter().map(|project| Lead::Project(project.key.to_string()));
-        projects.chain(roles_elsewhere(&doc.root)).collect()
+        let catalogues = catalogues(at, &doc.root).into_iter();
+        projects.chain(roles_elsewhere(&doc.root)).chain(catalogues).collect()
     }
 
     fn settings(&self, at: &Location, doc: &Parsed<'_>) -> Vec<SettingFinding> {
@@ -121,6 +149,37 @@ impl ClientAdapter for Adapter {
         both.map(|node| setting::weighing(FindingCode::PermissionBypass, Severity::High, message, node))
             .collect()
     }
+}
+
+/// Folders with a catalogue, where a plugin is enabled: the home or the project of the file, and `[marketplaces]`. Tested:
+/// a project's file enables a plugin, and its own catalogue is where that comes from.
+fn catalogues(at: &Location, root: &Node<'_>) -> Vec<Lead> {
+    let mut plugins = root.get("plugins").map_or(&[][..], Node::members).iter();
+    if !plugins.any(|plugin| plugin.value.get("enabled").and_then(Node::as_bool) != Some(false)) {
+        return Vec::new();
+    }
+    let folder = |path: &str| manifest::named("<marketplace>", path.to_owned());
+    let mut leads = vec![folder(if at.path.starts_with("<project>/") { ".." } else { "~" })];
+    let known = root.get("marketplaces").map_or(&[][..], Node::members).iter();
+    let local = known.filter(|one| one.value.get("source_type").and_then(Node::as_str) == Some("local"));
+    leads.extend(local.filter_map(|one| Some(folder(one.value.get("source")?.as_str()?))));
+    manifest::cap(&mut leads);
+    leads
+}
+
+/// The folders of a catalogue's plugins: `source` is one, or has it as `path`. They are meant from the folder of the
+/// catalogue. What comes from elsewhere is no plugin of this machine until it is in the cache.
+fn catalogued(at: &Location, root: &Node<'_>) -> Vec<Lead> {
+    let items = root.get("plugins").map_or(&[][..], Node::items).iter();
+    let is_local = |source: &&Node<'_>| source.get("source").and_then(Node::as_str) == Some("local");
+    let path = |source: &Node<'_>| Some(format!("{}{}", manifest::to_plugin(at), source.as_str()?));
+    let folders = items.filter_map(|item| {
+        let source = item.get("source")?;
+        path(Some(source).filter(is_local).and_then(|source| source.get("path")).unwrap_or(source))
+    });
+    let mut leads = folders.map(Lead::Plugin).collect();
+    manifest::cap(&mut leads);
+    leads
 }
 
 /// Roles whose file is named, and not among those that are searched for.

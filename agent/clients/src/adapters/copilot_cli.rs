@@ -6,7 +6,8 @@ use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::edit::Change;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
-use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::location::{LINUX, Location, MACOS, NAMED, WINDOWS};
+use crate::manifest::{self, Bundles};
 use crate::node::Node;
 use crate::reads::Reads;
 use crate::servers;
@@ -32,12 +33,23 @@ const ABOUT: About = About {
         Location::project("<project>/.github/mcp.json"),
         Location::user("$COPILOT_HOME/agents/**/*.md").agents().keys(OF_AGENTS),
         Location::project("<project>/.github/agents/**/*.md").agents().keys(OF_AGENTS),
-        // <marketplace>/<plugin>, or _direct/<plugin>.
+        // <marketplace>/<plugin>, or _direct/<plugin>: taken whether or not `config.json` knows them.
         Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.mcp.json").keys(EITHER),
         Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.github/mcp.json").keys(EITHER),
+        Location::plugin("$COPILOT_HOME/installed-plugins/*/*/mcp.json"),
+        Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.plugin/plugin.json"),
         Location::plugin("$COPILOT_HOME/installed-plugins/*/*/plugin.json"),
         Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.github/plugin/plugin.json"),
         Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.claude-plugin/plugin.json"),
+        // The same where `config.json` has the plugin installed.
+        Location::plugin("<plugin>/.mcp.json").keys(EITHER),
+        Location::plugin("<plugin>/.github/mcp.json").keys(EITHER),
+        Location::plugin("<plugin>/mcp.json"),
+        Location::plugin("<plugin>/.plugin/plugin.json"),
+        Location::plugin("<plugin>/plugin.json"),
+        Location::plugin("<plugin>/.github/plugin/plugin.json"),
+        Location::plugin("<plugin>/.claude-plugin/plugin.json"),
+        Location::plugin(NAMED).keys(EITHER),
         // Tested: a comment or trailing comma in it and nothing starts.
         Location::managed("/etc/github-copilot/managed-settings.json")
             .json(Dialect::STRICT)
@@ -52,8 +64,8 @@ const ABOUT: About = About {
     processes: &["copilot"],
     bypass_flags: &["--allow-all-tools", "--allow-all", "--yolo"],
     reads: &Reads::USUAL,
-    evidence: "tested 1.0.102 on Linux; docs docs.github.com, also for agent files, which were not tried; public plugin documentation for the plugin files",
-    notes: "Project servers start in trusted folders only. Disabling a server writes its name into `settings.json`, not into the entry. The flag `--additional-mcp-config` brings others. The managed settings may also come from the macOS domain `com.github.copilot` and the Windows registry.",
+    evidence: "tested 1.0.102 on Linux; docs docs.github.com, also for agent files, which were not tried",
+    notes: "Project servers start in trusted folders only. Disabling a server writes its name into `settings.json`, not into the entry. The flags `--additional-mcp-config` and `--plugin-dir` bring others. A plugin's servers stand in its `.mcp.json` or `.github/mcp.json`, in its manifest (the first of `.plugin/plugin.json`, `plugin.json`, `.github/plugin/plugin.json` and `.claude-plugin/plugin.json`), in the file that this names, or in `mcp.json` beside a `plugin.json` of agent-plugins.org. The managed settings may also come from the macOS domain `com.github.copilot` and the Windows registry.",
     ..About::NONE
 };
 
@@ -63,17 +75,28 @@ impl ClientAdapter for Adapter {
     }
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
-        if at.keys == EITHER { servers::wrapped_or_bare(&doc.root) } else { servers::in_file(at, doc) }
+        if at.keys == EITHER {
+            servers::wrapped_or_bare(&doc.root)
+        } else if manifest::is_manifest(at) {
+            manifest::servers(&doc.root)
+        } else {
+            servers::in_file(at, doc)
+        }
     }
 
-    /// `config.json` lists the folders that the user trusts, in either spelling.
+    /// `config.json` lists the folders that the user trusts and the plugins that are installed, each in either spelling.
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
+        if manifest::is_manifest(at) {
+            return manifest::leads(at, &doc.root, Bundles::Files);
+        }
         if !at.path.ends_with("/config.json") {
             return Vec::new();
         }
         let lists = ["trusted_folders", "trustedFolders"].into_iter().filter_map(|key| doc.root.get(key));
         let folders = lists.flat_map(Node::items).filter_map(Node::as_str);
-        folders.map(|folder| Lead::Project(folder.to_owned())).collect()
+        let mut leads: Vec<Lead> = folders.map(|folder| Lead::Project(folder.to_owned())).collect();
+        leads.extend(installed(&doc.root));
+        leads
     }
 
     /// Tested for servers of the user; for those of a project nobody has looked.
@@ -98,4 +121,13 @@ impl ClientAdapter for Adapter {
     fn is_off(&self, declared: &Declared<'_>, _keeps: &Keeps, root: &Node<'_>) -> bool {
         elsewhere::holds(root, "/disabledMcpServers", declared.name)
     }
+}
+
+/// `installedPlugins[].cache_path`. Tested: a plugin is loaded from wherever that leads.
+fn installed(root: &Node<'_>) -> Vec<Lead> {
+    let lists = ["installedPlugins", "installed_plugins"].into_iter().filter_map(|key| root.get(key));
+    let paths = lists.flat_map(Node::items).filter_map(|plugin| plugin.get("cache_path")?.as_str());
+    let mut leads = paths.map(|path| Lead::Plugin(path.to_owned())).collect();
+    manifest::cap(&mut leads);
+    leads
 }

@@ -10,7 +10,8 @@ use crate::codec::{Dialect, Parsed};
 use crate::edit::Change;
 use crate::editor;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
-use crate::location::{LINUX, Location, MACOS, WINDOWS};
+use crate::location::{LINUX, Location, MACOS, NAMED, Role, WINDOWS};
+use crate::manifest::{self, Bundles};
 use crate::node::Node;
 use crate::reads::Reads;
 use crate::servers;
@@ -34,13 +35,23 @@ const ABOUT: About = About {
     locations: &[
         Location::user("~/.cursor/mcp.json").json(Dialect::RECOVERING),
         Location::project("<project>/.cursor/mcp.json").json(Dialect::RECOVERING),
-        // Linked in by hand, or fetched as <marketplace>/<plugin>/<commit>.
+        // Linked in by hand, or fetched as <marketplace>/<plugin>/<commit>. A catalogue in the folder of a plugin may name
+        // files for its servers, too.
         plugin("~/.cursor/plugins/local/*/.mcp.json").keys(EITHER),
         plugin("~/.cursor/plugins/local/*/mcp.json").keys(EITHER),
         plugin("~/.cursor/plugins/local/*/.cursor-plugin/plugin.json"),
+        plugin("~/.cursor/plugins/local/*/.claude-plugin/plugin.json"),
+        plugin("~/.cursor/plugins/local/*/plugin.json"),
+        plugin("~/.cursor/plugins/local/*/.cursor-plugin/marketplace.json").keys(manifest::ITEMS),
+        plugin("~/.cursor/plugins/local/*/.claude-plugin/marketplace.json").keys(manifest::ITEMS),
         plugin("~/.cursor/plugins/cache/*/*/*/.mcp.json").keys(EITHER),
         plugin("~/.cursor/plugins/cache/*/*/*/mcp.json").keys(EITHER),
         plugin("~/.cursor/plugins/cache/*/*/*/.cursor-plugin/plugin.json"),
+        plugin("~/.cursor/plugins/cache/*/*/*/.claude-plugin/plugin.json"),
+        plugin("~/.cursor/plugins/cache/*/*/*/plugin.json"),
+        plugin("~/.cursor/plugins/cache/*/*/*/.cursor-plugin/marketplace.json").keys(manifest::ITEMS),
+        plugin("~/.cursor/plugins/cache/*/*/*/.claude-plugin/marketplace.json").keys(manifest::ITEMS),
+        plugin(NAMED).keys(EITHER),
         plugin("~/.claude/plugins/installed_plugins.json").no_servers().shared_if(IMPORT),
         plugin("<plugin>/.mcp.json").keys(EITHER).shared_if(IMPORT),
         plugin("<plugin>/.claude-plugin/plugin.json").shared_if(IMPORT),
@@ -60,7 +71,7 @@ const ABOUT: About = About {
     bypass_flags: &["--force", "--approve-mcps"],
     reads: &Reads::USUAL,
     evidence: "code of @cursor/sdk 1.0.32; docs and public sources for plugins and permissions",
-    notes: "Extensions register servers by `vscode.cursor.mcp.registerServer()`, without a file. In the code read, one entry that its schema refuses makes the whole file count for nothing. Without `args` the command is split as a shell would. Team servers and cloud agents leave no file.",
+    notes: "Extensions register servers by `vscode.cursor.mcp.registerServer()`, without a file. In the code read, one entry that its schema refuses makes the whole file count for nothing. Without `args` the command is split as a shell would. A plugin's servers stand in its `.mcp.json` or `mcp.json`, in its manifest (`.cursor-plugin`, `.claude-plugin` or `plugin.json`) or in files that this, or a catalogue beside it, names. Team servers and cloud agents leave no file.",
     ..About::NONE
 };
 
@@ -72,6 +83,10 @@ impl ClientAdapter for Adapter {
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
         if at.keys == EITHER {
             servers::wrapped_or_bare(&doc.root)
+        } else if at.keys == manifest::ITEMS {
+            manifest::of_catalogue(&doc.root, "")
+        } else if manifest::is_manifest(at) {
+            manifest::servers(&doc.root)
         } else {
             servers::under_keys(&doc.root, at.keys)
         }
@@ -80,6 +95,13 @@ impl ClientAdapter for Adapter {
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
         if at.path.ends_with("/installed_plugins.json") {
             super::claude_code::installed_plugins(doc)
+        } else if at.role != Role::Own {
+            // what plugins of Claude Code name, its own adapter follows
+            Vec::new()
+        } else if manifest::is_manifest(at) {
+            manifest::leads(at, &doc.root, Bundles::Files)
+        } else if at.keys == manifest::ITEMS {
+            manifest::leads_of_catalogue(at, &doc.root, Bundles::Files)
         } else {
             editor::leads(at, doc)
         }

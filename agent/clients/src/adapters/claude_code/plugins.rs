@@ -7,16 +7,14 @@
 use mcpolicy_schema::entry::Scope;
 
 use crate::adapter::{Found, Lead};
-use crate::location::{Location, NAMED};
-use crate::node::{Node, Value, escape};
-use crate::servers;
+use crate::location::Location;
+use crate::manifest::{self, Bundles, ITEMS, files_of, named, unread};
+use crate::node::{Node, escape};
 
 /// A catalogue given as a file.
 pub(super) const CATALOGUE: &str = "<catalogue>";
 /// The client's own copy of a catalogue that is elsewhere: its plugins count as installed, wherever they were.
 pub(super) const COPY: &str = "<catalogue-copy>";
-/// Where servers stand in a catalogue.
-pub(super) const ITEMS: &[&str] = &["/plugins/*/mcpServers"];
 
 /// The variable that moves the folder of what is installed.
 const STORE: &str = "$CLAUDE_CODE_PLUGIN_CACHE_DIR";
@@ -25,25 +23,12 @@ const FOLDERS: &str = "$CLAUDE_CODE_PLUGIN_DIRS?";
 /// The variable with folders that hold what a new machine has installed.
 const SEEDS: &str = "$CLAUDE_CODE_PLUGIN_SEED_DIR?";
 
-/// Most places of one file that are followed: whoever writes it decides how many it names.
-const MAX_LEADS: usize = 1000;
-
-/// Servers of a manifest.
-pub(super) fn of_manifest<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
-    declared_in(root, "")
-}
-
-/// Servers that stand in the items of a catalogue.
-pub(super) fn of_catalogue<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
-    of_items(root, "")
-}
-
 /// Servers of catalogues that stand in settings as a whole.
 pub(super) fn of_settings<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
     let mut found = Vec::new();
     for key in MARKETPLACES {
         for (name, source) in sources(root, key) {
-            let items = of_items(source, &format!("/{key}/{}/source", escape(name)));
+            let items = manifest::of_catalogue(source, &format!("/{key}/{}/source", escape(name)));
             // no switch for servers of projects holds for them
             found.extend(items.into_iter().map(|item| Found { scope: Some(Scope::Plugin), ..item }));
         }
@@ -51,30 +36,10 @@ pub(super) fn of_settings<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
     found
 }
 
-fn of_items<'d>(catalogue: &'d Node<'d>, above: &str) -> Vec<Found<'d>> {
-    let items = catalogue.get("plugins").map_or(&[][..], Node::items).iter().enumerate();
-    items.flat_map(|(at, item)| declared_in(item, &format!("{above}/plugins/{at}"))).collect()
-}
-
-fn declared_in<'d>(owner: &'d Node<'d>, above: &str) -> Vec<Found<'d>> {
-    let key_path = format!("{above}/mcpServers");
-    let mut found = Vec::new();
-    for table in servers::tables_at(owner, "/mcpServers") {
-        if let Value::Array(items) = &table.value {
-            let items = items.iter().enumerate().filter(|(_, item)| item.is_object());
-            found.extend(items.flat_map(|(at, item)| servers::of_table(item, &format!("{key_path}/{at}"))));
-        } else {
-            found.extend(servers::of_table(table, &key_path));
-        }
-    }
-    found
-}
-
 /// Other places that a file of plugins, or settings, name.
 pub(super) fn leads(at: &Location, root: &Node<'_>) -> Vec<Lead> {
-    let mut leads = if at.path.ends_with("plugin.json") {
-        // what a manifest names is relative to the folder of the plugin, one above its own
-        files_of(root, "../")
+    let mut leads = if manifest::is_manifest(at) {
+        manifest::leads(at, root, Bundles::Unpacked)
     } else if at.keys == ITEMS {
         of_catalogues_items(at, root)
     } else if at.path.ends_with("installed_plugins.json") {
@@ -92,35 +57,8 @@ pub(super) fn leads(at: &Location, root: &Node<'_>) -> Vec<Lead> {
     } else {
         Vec::new()
     };
-    if leads.len() > MAX_LEADS {
-        leads.truncate(MAX_LEADS);
-        leads.push(unread(format!(
-            "a file names more than {MAX_LEADS} places of plugins; the others are not read"
-        )));
-    }
+    manifest::cap(&mut leads);
     leads
-}
-
-fn unread(what: impl Into<String>) -> Lead {
-    Lead::Elsewhere { kind: "plugin-file", what: what.into() }
-}
-
-fn named(template: &'static str, path: String) -> Lead {
-    Lead::Named { template, path }
-}
-
-/// The files that a manifest or an item names for its servers, from a folder.
-fn files_of(owner: &Node<'_>, folder: &str) -> Vec<Lead> {
-    let tables = servers::tables_at(owner, "/mcpServers");
-    let names = tables.into_iter().flat_map(|table| std::iter::once(table).chain(table.items()));
-    let lead = |name: &str| {
-        let is_bundle = [".mcpb", ".dxt"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
-        if is_bundle || name.contains("://") {
-            return unread("a plugin takes a server from a bundle (MCPB), which is not read");
-        }
-        named(NAMED, format!("{folder}{name}"))
-    };
-    names.filter_map(Node::as_str).map(lead).collect()
 }
 
 /// The folders of a catalogue's plugins, and the files that its items name. They are meant from the folder above
@@ -132,7 +70,9 @@ fn of_catalogues_items(at: &Location, root: &Node<'_>) -> Vec<Lead> {
     for item in root.get("plugins").map_or(&[][..], Node::items) {
         let Some(source) = item.get("source").and_then(Node::as_str) else {
             // a plugin from elsewhere, whose files come with it
-            if at.path != COPY && files_of(item, "").iter().any(|lead| matches!(lead, Lead::Named { .. })) {
+            if at.path != COPY
+                && files_of(item, "", Bundles::Unpacked).iter().any(|lead| matches!(lead, Lead::Named { .. }))
+            {
                 leads.push(unread("an item of a catalogue names other files of a plugin for its servers"));
             }
             continue;
@@ -142,7 +82,7 @@ fn of_catalogues_items(at: &Location, root: &Node<'_>) -> Vec<Lead> {
             None => source.to_owned(),
         };
         for above in above {
-            leads.extend(files_of(item, &format!("{above}{source}/")));
+            leads.extend(files_of(item, &format!("{above}{source}/"), Bundles::Unpacked));
             if at.path != COPY {
                 leads.push(Lead::Plugin(format!("{above}{source}")));
             }
