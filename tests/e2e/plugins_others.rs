@@ -4,7 +4,7 @@ use mcpolicy_tests::{TestMachine, texts};
 use serde_json::{Value, json};
 
 use crate::enforce::npx;
-use crate::plugins::{are_taken_out, are_told};
+use crate::plugins::{are_taken_out, are_told, scanned};
 
 const DRAFT: &str = "schema = \"mcpolicy/policy/v1\"\n[policy]\nname = \"x\"\ncontact = \"x\"\n";
 
@@ -78,6 +78,52 @@ fn a_plugin_of_codex_loses_its_servers_in_every_form_of_its_manifest() {
 #[test]
 fn a_plugin_of_codex_in_the_form_of_the_standard_loses_its_servers() {
     taken_out("standard", &standard(".codex/plugins/cache/m/x/1.0.0", "a"), &["a"]);
+}
+
+/// Tested with `plugin/list` of its app server: from each of these places the client fills its cache.
+#[test]
+fn a_catalogue_from_which_codex_fills_its_cache_loses_the_servers_of_its_plugins() {
+    let on = "[plugins.\"x@m\"]\nenabled = true\n";
+    let known = format!("{on}[marketplaces.m]\nsource_type = \"local\"\nsource = \"~/.cache/mk\"\n");
+    let catalogues = [".agents/plugins", ".claude-plugin", ".cursor-plugin"];
+    let places = [
+        (".codex/config.toml", on, "."),
+        (".codex/config.toml", &known, ".cache/mk"),
+        ("src/p/.codex/config.toml", on, "src/p"),
+    ];
+    for (settings, text, folder) in places {
+        for catalogue in catalogues {
+            let items = json!([
+                {"name": "x", "source": {"source": "local", "path": "./odd/x"}},
+                {"name": "y", "source": "./odd/y"},
+                {"name": "z", "source": {"source": "url", "url": "https://co.example/z.git"}},
+            ]);
+            let files = [
+                (settings.to_owned(), text.to_owned()),
+                (
+                    format!("{folder}/{catalogue}/marketplace.json"),
+                    json!({"name": "m", "plugins": items}).to_string(),
+                ),
+                (format!("{folder}/odd/x/.codex-plugin/plugin.json"), manifest(&json!("./s.json"))),
+                (format!("{folder}/odd/x/s.json"), wrapped("a")),
+                (format!("{folder}/odd/y/.claude-plugin/plugin.json"), manifest(&servers("b"))),
+            ];
+            taken_out(&format!("{settings} {folder}/{catalogue}"), &files, &["a", "b"]);
+        }
+    }
+}
+
+#[test]
+fn a_catalogue_of_which_nothing_is_enabled_is_not_codexs() {
+    let off = "[plugins.\"x@m\"]\nenabled = false\n";
+    let items = json!([{"name": "x", "source": "./x"}]);
+    let files = [
+        ("src/p/.codex/config.toml", off.to_owned()),
+        ("src/p/.agents/plugins/marketplace.json", json!({"name": "m", "plugins": items}).to_string()),
+        ("src/p/x/.codex-plugin/plugin.json", manifest(&servers("a"))),
+    ];
+    // the file is seen for what it looks like, as nobody's
+    assert_eq!(texts(&scanned(&files), "entries", "/client"), ["unknown-client"]);
 }
 
 #[test]

@@ -55,8 +55,8 @@ pub enum Role {
 ///
 /// Templates: `~` the home; `$VAR` a variable of the client with its default (`About::variables`), `$VAR?` only where
 /// the variable is set; `%APPDATA%` and the like on Windows; `<project>` a project root; `<plugin>` a directory that
-/// a plugin index named; `<named>` a file of a plugin that another one named; `<agent>` a file and `<skills>` a directory
-/// that settings name; `*` one path component; `**` before the last one any folders, or none. Components are separated by `/` on every system. What has none of
+/// a plugin index named; `<named>` a file of a plugin that another one named; `<agent>` a file, `<skills>` and
+/// `<marketplace>` directories that settings name; `*` one path component; `**` before the last one any folders, or none. Components are separated by `/` on every system. What has none of
 /// these prefixes is a path of the machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Location {
