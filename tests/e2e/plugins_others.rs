@@ -114,7 +114,7 @@ fn a_catalogue_from_which_codex_fills_its_cache_loses_the_servers_of_its_plugins
 }
 
 #[test]
-fn a_catalogue_of_which_nothing_is_enabled_is_nobodys_server() {
+fn a_catalogue_of_which_nothing_is_enabled_is_not_codexs() {
     let off = "[plugins.\"x@m\"]\nenabled = false\n";
     let items = json!([{"name": "x", "source": "./x"}]);
     let files = [
@@ -122,7 +122,8 @@ fn a_catalogue_of_which_nothing_is_enabled_is_nobodys_server() {
         ("src/p/.agents/plugins/marketplace.json", json!({"name": "m", "plugins": items}).to_string()),
         ("src/p/x/.codex-plugin/plugin.json", manifest(&servers("a"))),
     ];
-    assert_eq!(texts(&scanned(&files), "entries", "/name"), Vec::<String>::new());
+    // the file is seen for what it looks like, as nobody's
+    assert_eq!(texts(&scanned(&files), "entries", "/client"), ["unknown-client"]);
 }
 
 #[test]

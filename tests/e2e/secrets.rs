@@ -109,7 +109,7 @@ fn document(location: &Location, entries: Vec<(String, Value)>, secret: &str) ->
         .collect::<Vec<_>>()
         .into_iter()
         .rev()
-        .fold(inner, |value, part| json!({ part: value }));
+        .fold(inner, |value, part| if part == "*" { json!([value]) } else { json!({ part: value }) });
     let text = serde_json::to_string_pretty(&whole).unwrap();
     Some(match location.format {
         Format::Toml => toml(&whole),

@@ -108,9 +108,8 @@ impl ClientAdapter for Adapter {
     }
 
     fn loads(&self, entry: &Entry, at: &Location) -> Load {
-        if at.path.starts_with("<plugin>/") {
-            Load::IfSetting("a session that lists plugins and copies this one into the cache")
-        } else if at.scope == Scope::Plugin {
+        if at.scope == Scope::Plugin {
+            // one of a catalogue is copied into the cache as soon as plugins are listed
             Load::Yes
         } else if entry.command.is_none() && entry.url.is_none() {
             Load::No("Codex does not start with an entry that has neither a command nor a URL")
