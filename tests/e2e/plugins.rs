@@ -7,6 +7,7 @@ use mcpolicy_tests::texts;
 use serde_json::{Value, json};
 
 use crate::enforce::{Site, actions, npx, policy, rule};
+use crate::git::git;
 
 /// A bare map of one server, which no rule allows.
 fn servers(name: &str) -> Value {
@@ -282,6 +283,40 @@ fn what_of_a_plugin_cannot_be_followed_is_told_and_ends_no_pass_as_done() {
     let names: Vec<String> = (0..1001).map(|at| format!("./{at}.json")).collect();
     let many = [(".claude/skills/x/.claude-plugin/plugin.json", manifest("x", &json!(names)))];
     are_told("many", &many, "more than 1000 places");
+}
+
+/// A variable makes the client read these in the place of the usual settings and plugins (2.1.197).
+#[test]
+fn plugins_and_approvals_of_cowork_are_the_clients_too() {
+    let installed = json!({"version": 2, "plugins": {"a@co": [
+        {"scope": "user", "installPath": "$HOME/.claude/cowork_plugins/cache/co/a/1.0.0", "version": "1.0.0"}
+    ]}});
+    let plugin = ".claude/cowork_plugins/cache/co/a/1.0.0/.claude-plugin/plugin.json";
+    for settings in [Some(json!({"env": {"CLAUDE_CODE_USE_COWORK_PLUGINS": "1"}})), None] {
+        let on = json!({"enabledPlugins": {"a@co": true}}).to_string();
+        let mut files = vec![
+            (".claude/cowork_settings.json", on),
+            (".claude/cowork_plugins/installed_plugins.json", installed.to_string()),
+            (plugin, manifest("a", &servers("a"))),
+        ];
+        files.extend(settings.map(|settings| (".claude/settings.json", settings.to_string())));
+        are_taken_out("cowork", &files, &["a"]);
+    }
+    let site = site(&[
+        (".claude.json", "{}".to_owned()),
+        (".claude/settings.json", json!({"model": "opus"}).to_string()),
+        (".claude/cowork_settings.json", json!({"enableAllProjectMcpServers": true}).to_string()),
+        ("src/p/.mcp.json", json!({"mcpServers": servers("g")}).to_string()),
+    ]);
+    git(&site.machine.home().join("src/p"), &["init", "-b", "main"]);
+    site.enforce();
+    assert!(site.read("src/p/.mcp.json").contains("evil"), "Git owns it");
+    let cowork: Value = serde_json::from_str(&site.read(".claude/cowork_settings.json")).unwrap();
+    assert_eq!(cowork["disabledMcpjsonServers"], json!(["g"]), "{cowork}");
+    // the client may read other settings than those with the switch
+    site.machine.file(".claude/settings.json", r#"{"env":{"CLAUDE_CODE_USE_COWORK_PLUGINS":"1"}}"#);
+    site.enforce();
+    assert!(!site.read("src/p/.mcp.json").contains("evil"), "no switch holds");
 }
 
 /// Each link is a plugin with two more below it: no scan of a machine with such a clone came to an end.

@@ -40,6 +40,7 @@ const ABOUT: About = About {
         Location::user("$CLAUDE_CONFIG_DIR?/.config.json").json(Dialect::STRICT).state(),
         Location::user("$CLAUDE_CONFIG_DIR/settings.json").json(Dialect::STRICT).no_servers(),
         Location::user("$CLAUDE_CONFIG_DIR/settings.local.json").json(Dialect::STRICT).no_servers(),
+        Location::user(COWORK_SETTINGS).json(Dialect::STRICT).no_servers(),
         Location::project(PROJECT).json(Dialect::STRICT),
         Location::project("<project>/.claude/settings.json").json(Dialect::STRICT).no_servers(),
         Location::project("<project>/.claude/settings.local.json").json(Dialect::STRICT).no_servers(),
@@ -273,7 +274,7 @@ impl ClientAdapter for Adapter {
             empty: *empty,
             evidence: Evidence::Tested,
         };
-        STATES.iter().chain([&(USER_SETTINGS, Some("{}\n"))]).map(switch).collect()
+        STATES.iter().chain([&(USER_SETTINGS, Some("{}\n")), &(COWORK_SETTINGS, None)]).map(switch).collect()
     }
 
     /// Tested: each start moves `disabledMcpjsonServers` of the state into `settings.local.json`, 2.1.197 into that of the
@@ -363,8 +364,13 @@ const STATES: &[(&str, Option<&str>)] = &[
 
 const USER_SETTINGS: &str = "$CLAUDE_CONFIG_DIR/settings.json";
 
+/// Read in the place of the former where `CLAUDE_CODE_USE_COWORK_PLUGINS` is set, with plugins in a folder of its own
+/// (run with 2.1.197).
+const COWORK_SETTINGS: &str = "$CLAUDE_CONFIG_DIR/cowork_settings.json";
+
 const SETTINGS: &[&str] = &[
     USER_SETTINGS,
+    COWORK_SETTINGS,
     "$CLAUDE_CONFIG_DIR/settings.local.json",
     "<project>/.claude/settings.json",
     "<project>/.claude/settings.local.json",

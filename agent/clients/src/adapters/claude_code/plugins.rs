@@ -51,7 +51,12 @@ pub(super) fn leads(at: &Location, root: &Node<'_>) -> Vec<Lead> {
         of_settings_catalogues(root, Some("../"))
     } else if at.scope == Scope::User {
         let mut leads = of_settings_catalogues(root, None);
-        leads.extend(enabled(root));
+        let is_cowork = at.path == super::COWORK_SETTINGS;
+        leads.extend(enabled(root, if is_cowork { "cowork_plugins/" } else { "plugins/" }));
+        // a variable makes the client look there, whoever sets it
+        if is_cowork || at.path == super::USER_SETTINGS {
+            leads.push(named(STORE, "./cowork_plugins".to_owned()));
+        }
         leads.extend(of_environment(root));
         leads
     } else {
@@ -103,11 +108,11 @@ fn installed(root: &Node<'_>) -> Vec<Lead> {
     leads
 }
 
-/// Plugins that settings switch on.
-fn enabled(root: &Node<'_>) -> Vec<Lead> {
+/// Plugins that settings switch on; the client has them in this folder.
+fn enabled(root: &Node<'_>, store: &str) -> Vec<Lead> {
     let plugins = root.get("enabledPlugins").map_or(&[][..], Node::members).iter();
     let on = plugins.filter(|plugin| plugin.value.as_bool() != Some(false));
-    on.flat_map(|plugin| copied(&plugin.key, "plugins/")).collect()
+    on.flat_map(|plugin| copied(&plugin.key, store)).collect()
 }
 
 /// Where a plugin stands in the client's copy of its catalogue: it is copied from there at the start of a session.

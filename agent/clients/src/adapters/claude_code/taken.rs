@@ -69,6 +69,27 @@ const LISTS: &[&str] = &[
 const CAUGHT: &[&str] =
     &["editorMode", "effortLevel", "preferredNotifChannel", "teammateMode", "theme", "viewMode"];
 
+/// Variables of the client that change neither where settings are read nor which servers count.
+const HARMLESS: &[&str] = &[
+    "CLAUDE_AUTOCOMPACT_PCT_OVERRIDE",
+    "CLAUDE_BASH_MAINTAIN_PROJECT_WORKING_DIR",
+    "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
+    "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+    "CLAUDE_CODE_DISABLE_TERMINAL_TITLE",
+    "CLAUDE_CODE_EFFORT_LEVEL",
+    "CLAUDE_CODE_ENABLE_TELEMETRY",
+    "CLAUDE_CODE_IDE_SKIP_AUTO_INSTALL",
+    "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+    "CLAUDE_CODE_SKIP_BEDROCK_AUTH",
+    "CLAUDE_CODE_SKIP_VERTEX_AUTH",
+    "CLAUDE_CODE_SUBAGENT_MODEL",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_VERTEX",
+];
+
 const MODES: &[&str] = &["acceptEdits", "bypassPermissions", "default", "dontAsk", "plan"];
 
 /// Whether the client takes the file, as far as that is known for sure.
@@ -84,7 +105,9 @@ fn is_member_taken(member: &Member<'_>) -> bool {
         _ if TEXTS.contains(&name) => is_text(value),
         _ if LISTS.contains(&name) => is_texts(value),
         // each value is made a text
-        "env" => value.is_object() && all(value, &|variable| is_scalar(&variable.value)),
+        "env" => {
+            value.is_object() && all(value, &|variable| is_scalar(&variable.value) && !moves(&variable.key))
+        }
         "cleanupPeriodDays" => is_count(value),
         "permissions" => value.is_object() && all(value, &is_permission),
         "hooks" => value.is_object() && all(value, &|event| is_list(&event.value, &is_matcher)),
@@ -100,6 +123,14 @@ fn is_member_taken(member: &Member<'_>) -> bool {
         }),
         _ => false,
     }
+}
+
+/// Whether a variable may make the client read other settings than these (`CLAUDE_CONFIG_DIR`,
+/// `CLAUDE_CODE_USE_COWORK_PLUGINS`, or what its next version knows): any of its own that is not known to do something
+/// else.
+fn moves(variable: &str) -> bool {
+    let name = variable.to_ascii_uppercase();
+    name.starts_with("CLAUDE") && !HARMLESS.contains(&name.as_str())
 }
 
 fn is_permission(member: &Member<'_>) -> bool {
@@ -204,7 +235,7 @@ mod tests {
             r#"{"$schema":"https://json.schemastore.org/claude-code-settings.json","model":"opus","disabledMcpjsonServers":["a"]}"#,
             r#"{"permissions":{"allow":["Bash(npm run *)"],"deny":[],"ask":[],"additionalDirectories":["../x"],"defaultMode":"plan"}}"#,
             r#"{"hooks":{"PreToolUse":[{"matcher":"Bash","hooks":[{"type":"command","command":"true","timeout":5}]}]}}"#,
-            r#"{"statusLine":{"type":"command","command":"x","padding":0},"env":{"A":"b","B":5,"C":true}}"#,
+            r#"{"statusLine":{"type":"command","command":"x","padding":0},"env":{"A":"b","B":5,"C":true,"CLAUDE_CODE_ENABLE_TELEMETRY":1}}"#,
             r#"{"enabledPlugins":{"a@b":true,"c@d":["x"]},"cleanupPeriodDays":30,"theme":5,"effortLevel":"high"}"#,
             r#"{"extraKnownMarketplaces":{"co":{"source":{"source":"github","repo":"co/plugins"},"autoUpdate":true}}}"#,
         ] {
@@ -217,6 +248,8 @@ mod tests {
         for text in [
             r#"[]"#,
             r#"{"env":5}"#,
+            r#"{"env":{"CLAUDE_CONFIG_DIR":"/x"}}"#,
+            r#"{"env":{"claude_code_use_cowork_plugins":"1"}}"#,
             r#"{"model":5}"#,
             r#"{"model":null}"#,
             r#"{"$schema":5}"#,
