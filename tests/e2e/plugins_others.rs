@@ -185,3 +185,41 @@ fn a_plugin_of_cursor_loses_its_servers_in_every_form_of_its_manifest() {
         taken_out(plugins, &beside, &["a"]);
     }
 }
+
+/// Run with 1.0.102: a catalogue in a folder is loaded from there, be it named by the user, a repository, or in settings
+/// for Claude Code.
+#[test]
+fn a_catalogue_that_settings_of_copilot_cli_name_loses_the_servers_of_its_plugins() {
+    let settings = |path: &str| {
+        json!({
+            "extraKnownMarketplaces": {"m": {"source": {"source": "directory", "path": path}}},
+            "enabledPlugins": {"x@m": true}
+        })
+        .to_string()
+    };
+    let catalogue = |item: Value| json!({"name": "m", "owner": {"name": "o"}, "plugins": [item]}).to_string();
+    for (at, path) in [
+        ("src/p/.github/copilot/settings.json", "./mk"),
+        ("src/p/.github/copilot/settings.local.json", "./mk"),
+        ("src/p/.claude/settings.json", "./mk"),
+        (".copilot/settings.json", "/home/dev/src/p/mk"),
+    ] {
+        let files = [
+            (at.to_owned(), settings(path)),
+            (
+                "src/p/mk/.claude-plugin/marketplace.json".to_owned(),
+                catalogue(json!({"name": "x", "source": "./x", "mcpServers": servers("item")})),
+            ),
+            ("src/p/mk/x/plugin.json".to_owned(), manifest(&json!("./srv.json"))),
+            ("src/p/mk/x/srv.json".to_owned(), wrapped("file")),
+        ];
+        pass_takes(at, &files, &["file", "item"]);
+    }
+}
+
+#[test]
+fn a_server_of_copilot_cli_in_an_agent_of_claude_code_is_its_server() {
+    let agent = "---\nname: a\nmcp-servers:\n  z:\n    type: local\n    command: npx\n    args: [\"-y\", \"evil@1.0.0\"]\n---\nx\n";
+    let files = [("src/p/.claude/agents/a.md".to_owned(), agent.to_owned())];
+    pass_takes("agent", &files, &["z"]);
+}

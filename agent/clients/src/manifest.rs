@@ -90,6 +90,38 @@ pub fn to_plugin(at: &Location) -> String {
     "../".repeat(parts.take_while(|part| !part.starts_with(['*', '<', '$', '~'])).count())
 }
 
+/// The folders of a catalogue's plugins that stand beside it, and the files that its items name.
+pub fn folders_of_catalogue(at: &Location, root: &Node<'_>, bundles: Bundles) -> Vec<Lead> {
+    let base = root.pointer("/metadata/pluginRoot").and_then(Node::as_str);
+    let mut leads = Vec::new();
+    for item in root.get("plugins").map_or(&[][..], Node::items) {
+        let Some(source) = item.get("source").and_then(Node::as_str) else { continue };
+        let source = match base.filter(|_| !source.starts_with('.')) {
+            Some(base) => format!("{}{base}/{source}", to_plugin(at)),
+            None => format!("{}{source}", to_plugin(at)),
+        };
+        leads.extend(files_of(item, &format!("{source}/"), bundles));
+        leads.push(Lead::Plugin(source));
+    }
+    cap(&mut leads);
+    leads
+}
+
+/// The folders of catalogues that settings name (`extraKnownMarketplaces`); a relative one is meant from `above`.
+pub fn catalogues_of_settings(root: &Node<'_>, above: &str) -> Vec<Lead> {
+    let all = root.get("extraKnownMarketplaces").map_or(&[][..], Node::members).iter();
+    let sources = all.filter_map(|one| one.value.get("source"));
+    let lead = |source: &Node<'_>| {
+        let text = |key| source.get(key).and_then(Node::as_str);
+        let path = text("path").filter(|_| matches!(text("source"), Some("directory" | "local")))?;
+        let is_whole = path.starts_with(['/', '\\', '~']) || path.as_bytes().get(1) == Some(&b':');
+        Some(Lead::Plugin(if is_whole { path.to_owned() } else { format!("{above}{path}") }))
+    };
+    let mut leads = sources.filter_map(lead).collect();
+    cap(&mut leads);
+    leads
+}
+
 /// The files that a manifest, or an item written like one, names for its servers, from a folder.
 pub fn files_of(owner: &Node<'_>, folder: &str, bundles: Bundles) -> Vec<Lead> {
     let tables = servers::tables_at(owner, "/mcpServers");

@@ -21,6 +21,8 @@ const EITHER: &[&str] = &["/mcpServers", ""];
 /// In the front matter of agents.
 const OF_AGENTS: &[&str] = &["/mcp-servers", "/mcpServers"];
 
+const SETTINGS: &str = "$COPILOT_HOME/settings.json";
+
 const ABOUT: About = About {
     id: "copilot-cli",
     name: "GitHub Copilot CLI",
@@ -33,6 +35,18 @@ const ABOUT: About = About {
         Location::project("<project>/.github/mcp.json"),
         Location::user("$COPILOT_HOME/agents/**/*.md").agents().keys(OF_AGENTS),
         Location::project("<project>/.github/agents/**/*.md").agents().keys(OF_AGENTS),
+        // Tested: `mcp-servers` of an agent of Claude Code starts, which that client does not know.
+        Location::project("<project>/.claude/agents/**/*.md").agents().keys(OF_AGENTS).shared(),
+        // Tested: each leads to a catalogue in a folder, whose plugins are loaded from there.
+        Location::user(SETTINGS).json(Dialect::JSONC).no_servers(),
+        Location::project("<project>/.github/copilot/settings.json").no_servers(),
+        Location::project("<project>/.github/copilot/settings.local.json").no_servers(),
+        Location::project("<project>/.claude/settings.json").no_servers().shared(),
+        Location::project("<project>/.claude/settings.local.json").no_servers().shared(),
+        Location::plugin("<plugin>/.claude-plugin/marketplace.json").keys(manifest::ITEMS),
+        Location::plugin("<plugin>/.github/plugin/marketplace.json").keys(manifest::ITEMS),
+        Location::plugin("<plugin>/.plugin/marketplace.json").keys(manifest::ITEMS),
+        Location::plugin("<plugin>/marketplace.json").keys(manifest::ITEMS),
         // <marketplace>/<plugin>, or _direct/<plugin>: taken whether or not `config.json` knows them.
         Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.mcp.json").keys(EITHER),
         Location::plugin("$COPILOT_HOME/installed-plugins/*/*/.github/mcp.json").keys(EITHER),
@@ -65,7 +79,7 @@ const ABOUT: About = About {
     bypass_flags: &["--allow-all-tools", "--allow-all", "--yolo"],
     reads: &Reads::USUAL,
     evidence: "tested 1.0.102 on Linux; docs docs.github.com, also for agent files, which were not tried",
-    notes: "Project servers start in trusted folders only. Disabling a server writes its name into `settings.json`, not into the entry. The flags `--additional-mcp-config` and `--plugin-dir` bring others. A plugin's servers stand in its `.mcp.json` or `.github/mcp.json`, in its manifest (the first of `.plugin/plugin.json`, `plugin.json`, `.github/plugin/plugin.json` and `.claude-plugin/plugin.json`), in the file that this names, or in `mcp.json` beside a `plugin.json` of agent-plugins.org. The managed settings may also come from the macOS domain `com.github.copilot` and the Windows registry.",
+    notes: "Project servers start in trusted folders only. Disabling a server writes its name into `settings.json`, not into the entry. The flags `--additional-mcp-config` and `--plugin-dir` bring others. A plugin's servers stand in its `.mcp.json` or `.github/mcp.json`, in its manifest (the first of `.plugin/plugin.json`, `plugin.json`, `.github/plugin/plugin.json` and `.claude-plugin/plugin.json`), in the file that this names, or in `mcp.json` beside a `plugin.json` of agent-plugins.org. Of a catalogue in a folder, which the user's settings, a repository's or those for Claude Code name, all plugins are looked at. The managed settings may also come from the macOS domain `com.github.copilot` and the Windows registry.",
     ..About::NONE
 };
 
@@ -79,6 +93,8 @@ impl ClientAdapter for Adapter {
             servers::wrapped_or_bare(&doc.root)
         } else if manifest::is_manifest(at) {
             manifest::servers(&doc.root)
+        } else if at.keys == manifest::ITEMS {
+            manifest::of_catalogue(&doc.root, "")
         } else {
             servers::in_file(at, doc)
         }
@@ -88,6 +104,15 @@ impl ClientAdapter for Adapter {
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
         if manifest::is_manifest(at) {
             return manifest::leads(at, &doc.root, Bundles::Files);
+        }
+        if at.keys == manifest::ITEMS {
+            return manifest::folders_of_catalogue(at, &doc.root, Bundles::Files);
+        }
+        if let Some(folder) = at.path.strip_prefix("<project>/").filter(|path| path.contains("/settings.")) {
+            return manifest::catalogues_of_settings(&doc.root, &"../".repeat(folder.matches('/').count()));
+        }
+        if at.path == SETTINGS {
+            return manifest::catalogues_of_settings(&doc.root, "");
         }
         if !at.path.ends_with("/config.json") {
             return Vec::new();
@@ -106,7 +131,7 @@ impl ClientAdapter for Adapter {
             Scope::Project | Scope::Plugin => Evidence::Inferred,
             Scope::Local | Scope::Managed => return Vec::new(),
         };
-        let keeps = Keeps::json("$COPILOT_HOME/settings.json", Dialect::JSONC);
+        let keeps = Keeps::json(SETTINGS, Dialect::JSONC);
         vec![OffSwitch { client: ABOUT.id, keeps, empty: Some("{}\n"), evidence }]
     }
 
