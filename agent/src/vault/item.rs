@@ -179,6 +179,38 @@ impl Item {
         self.user == user && Path::new(&self.home) == home && is_same_id
     }
 
+    /// The same item of an account that has another name or home by now, at the same path below the home; nothing if it
+    /// lay outside of it. Paths that a client's file has as keys stay as the client wrote them.
+    pub fn moved(&self, user: &str, home: &Path) -> Option<Self> {
+        let then = Path::new(&self.home);
+        let moved = |path: &Path| match path.strip_prefix(then) {
+            Ok(below) if below.as_os_str().is_empty() => home.to_owned(),
+            Ok(below) => home.join(below),
+            Err(_) => path.to_owned(),
+        };
+        let kept = |path: &KeptPath| KeptPath::of(&moved(path.path()));
+        self.path.path().strip_prefix(then).ok()?;
+        let mut beside = self.beside.clone();
+        if let Some(beside) = &mut beside {
+            beside.declared_in = kept(&beside.declared_in);
+            for one in &mut beside.declared {
+                let folders = [&mut one.project, &mut one.checkout, &mut one.repository];
+                for folder in folders.into_iter().flatten() {
+                    *folder = moved(Path::new(folder)).to_string_lossy().into_owned();
+                }
+            }
+        }
+        Some(Self {
+            user: user.to_owned(),
+            home: home.to_string_lossy().into_owned(),
+            path: kept(&self.path),
+            found_as: kept(&self.found_as),
+            beside,
+            considered: None,
+            ..self.clone()
+        })
+    }
+
     /// Whether something of it is still out of the file.
     pub fn is_open(&self) -> bool {
         self.state == State::Quarantined && self.entries.iter().any(|entry| !entry.restored)
