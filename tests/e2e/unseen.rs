@@ -44,7 +44,7 @@ fn files_of_more_than_sixteen_megabytes_are_told_and_end_no_pass_as_done() {
     told(
         |site| files.iter().for_each(|file| drop(put(site, ("ann", ANN), file, &large))),
         &files,
-        "no more than",
+        "no more than 16777216 are read: look at it by hand, and make it smaller",
     );
 }
 

@@ -375,6 +375,10 @@ impl<'m> Discovery<'m> {
             return;
         }
         if self.reach == Reach::Homes && !self.is_inside(&place) {
+            // one that is not there starts nothing
+            if self.machine.resolve(&place).is_err_and(|error| error.is_absent()) {
+                return;
+            }
             // what starts by itself should have been seen
             let reason = "a plugin of a client stands here, outside of what is scanned";
             return self.gaps.push(Gap::at("outside-scope", reason, &place).of_home(home));
