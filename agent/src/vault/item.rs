@@ -232,3 +232,40 @@ impl Item {
         std::iter::once(self.shrunk.as_deref().unwrap_or(&self.original))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(path: &str) -> Item {
+        let item = serde_json::json!({
+            "id": "q-1", "taken": "2026-11-21T10:00:00Z", "user": "ann", "uid": 2001, "home": "/home/ann",
+            "path": path, "found_as": "/srv/link/.claude.json", "client": "claude-code", "original": "a", "edited": "b",
+            "entries": [], "state": "quarantined", "considered": "c",
+            "beside": {
+                "keeping": "switch", "template": "~/.claude.json", "declared_in": "/home/ann/w/.mcp.json",
+                "declared_for": "claude-code", "created": false,
+                "declared": [
+                    {"name": "evil", "scope": "project", "key_path": "/mcpServers/evil", "project": "/home/ann",
+                     "checkout": "/home/ann/w", "repository": "/home/anne/w"}
+                ],
+            },
+        });
+        serde_json::from_value(item).unwrap()
+    }
+
+    #[test]
+    fn an_item_follows_its_home_with_all_paths_below_it_and_no_others() {
+        let moved = item("/home/ann/.claude.json").moved("anna", Path::new("/data/anna")).unwrap();
+        assert_eq!((&*moved.user, moved.uid, &*moved.home), ("anna", Some(2001), "/data/anna"));
+        assert_eq!(moved.path.path(), Path::new("/data/anna/.claude.json"));
+        assert_eq!(moved.found_as.path(), Path::new("/srv/link/.claude.json"));
+        assert_eq!(moved.considered, None, "what the policy allows is asked again");
+        let beside = moved.beside.unwrap();
+        assert_eq!(beside.declared_in.path(), Path::new("/data/anna/w/.mcp.json"));
+        let Declaration { project, checkout, repository, .. } = beside.declared[0].clone();
+        let folders = [project, checkout, repository].map(Option::unwrap);
+        assert_eq!(folders, ["/data/anna", "/data/anna/w", "/home/anne/w"]);
+        assert_eq!(item("/home/anne/.claude.json").moved("anna", Path::new("/data/anna")), None);
+    }
+}
