@@ -204,6 +204,7 @@ impl Scan<'_> {
         let others: Vec<PathBuf> =
             self.ground.others.iter().map(|other| self.ground.machine.host_path(other)).collect();
         let limits = walk::Bounds {
+            machine: &self.ground.machine,
             home: &host_home,
             budget: bounds.walk_budget,
             threads: bounds.threads,

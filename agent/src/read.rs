@@ -63,7 +63,9 @@ fn failure(path: &Path, error: &ReadError) -> Failure {
         ReadError::TooLarge { bytes } => (
             "too-large",
             Some(FindingCode::ConfigTooLarge),
-            format!("the file has {bytes} bytes; no more than {MAX_FILE_BYTES} are read"),
+            format!(
+                "the file has {bytes} bytes; no more than {MAX_FILE_BYTES} are read: look at it by hand, and make it smaller"
+            ),
         ),
         ReadError::Denied => {
             ("unreadable", Some(FindingCode::UnreadableConfig), "permission denied".to_owned())

@@ -149,6 +149,23 @@ fn plugins_of_a_directory_marketplace_are_read_and_bundles_that_they_name_are_a_
     assert!(kinds(&report).contains(&"plugin-file".to_owned()));
 }
 
+/// `scan --home` reads nothing outside of the home.
+#[test]
+fn a_plugin_outside_of_the_scanned_home_is_a_gap_if_it_is_there() {
+    let outside = tempfile::tempdir().unwrap();
+    let market = outside.path().join("market");
+    let machine = TestMachine::new(crate::BINARY);
+    let source = serde_json::json!({"m": {"source": {"source": "directory", "path": market}}});
+    machine.file(".claude/plugins/known_marketplaces.json", source.to_string());
+    let is_told = || {
+        let told = machine.scan(&[])["coverage"].to_string();
+        told.contains("a plugin of a client stands here, outside of what is scanned")
+    };
+    assert!(!is_told());
+    std::fs::create_dir(&market).unwrap();
+    assert!(is_told());
+}
+
 /// Claude Code 2.1.329 was run: the servers of such a plugin start at the first run in a trusted folder.
 #[test]
 fn a_catalogue_of_plugins_that_a_repository_brings_is_told() {

@@ -2,9 +2,10 @@
 //! root; without it the tests say so and pass.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use mcpolicy_tests::report_of;
 use serde_json::{Value, json};
 
 use crate::enforce::{Site, actions, policy, rule};
@@ -241,4 +242,29 @@ fn absolute_links_of_an_image_are_followed_inside_of_it_and_never_to_this_hosts_
     for file in [&bobs, &in_project, &real] {
         assert_eq!(fs::read_to_string(file).unwrap(), before, "{pass}");
     }
+}
+
+/// `~/doc -> /usr/share/doc` in an image without that folder.
+#[test]
+fn where_a_link_of_an_image_leads_the_image_says_and_not_this_host() {
+    let Some(site) = site() else { return };
+    let of_host = tempfile::tempdir().unwrap();
+    fs::set_permissions(of_host.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir_all(of_host.path().join(".claude/skills")).unwrap();
+    fs::write(of_host.path().join("pyvenv.cfg"), "").unwrap();
+    let file = put(&site, ("ann", ANN), "env/.cursor/mcp.json", &servers(&["good", "bad"]));
+    symlink(of_host.path(), home(&site, "ann").join("doc")).unwrap();
+    symlink(of_host.path().join("pyvenv.cfg"), home(&site, "ann").join("env/pyvenv.cfg")).unwrap();
+    let (pass, acted) = quarantined(&site);
+    assert_eq!((&pass["notices"], acted), (&json!([]), vec![of("quarantine", "bad")]), "{pass}");
+    assert_eq!(names(&file), ["good"]);
+    // and one that the image alone has is looked into
+    let project = site.machine.root().join("srv/only-of-the-image");
+    assert!(!Path::new("/srv/only-of-the-image").exists());
+    fs::create_dir_all(&project).unwrap();
+    fs::write(project.join(".mcp.json"), servers(&["bad"])).unwrap();
+    symlink("/srv/only-of-the-image", home(&site, "ann").join("project")).unwrap();
+    let pass = report_of(&site.enforce_with(&[]));
+    assert!(pass["notices"].to_string().contains("/home/ann/project (a link"), "{pass}");
+    assert_eq!(pass["entries"], 2, "{pass}");
 }

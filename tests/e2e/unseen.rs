@@ -2,7 +2,7 @@
 //! silent off switch. Needs root; without it the tests say so and pass.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
@@ -44,7 +44,7 @@ fn files_of_more_than_sixteen_megabytes_are_told_and_end_no_pass_as_done() {
     told(
         |site| files.iter().for_each(|file| drop(put(site, ("ann", ANN), file, &large))),
         &files,
-        "no more than",
+        "no more than 16777216 are read: look at it by hand, and make it smaller",
     );
 }
 
@@ -201,6 +201,58 @@ fn a_denied_server_outside_of_its_users_home_is_told_each_time_and_written_down_
     let log = site.run(&["log", "--server", "bad", "--json"]);
     let log = String::from_utf8_lossy(&log.stdout).into_owned();
     assert_eq!(log.matches("not-done").count(), 1, "{log}");
+}
+
+/// A link of Ann's below her home.
+fn link(site: &Site, target: &str, at: &str) {
+    let link = put(site, ("ann", ANN), at, "");
+    fs::remove_file(&link).unwrap();
+    symlink(target, &link).unwrap();
+    give(&link, ANN);
+}
+
+/// A folder of dotfiles that has moved on, a share that is not mounted.
+#[test]
+fn a_link_to_a_folder_that_is_not_there_is_nothing_to_tell() {
+    let Some(site) = site() else { return };
+    let file = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    for (target, at) in [
+        ("/nonexist", ".claude/skills"),
+        ("../dotfiles/agents", ".claude/agents"),
+        ("/mnt/share/claude/commands", ".copilot/agents"),
+        ("/nonexist", "p/.cursor"),
+        ("/nonexist", "old"),
+        ("/nonexist", ".bashrc"),
+    ] {
+        link(&site, target, at);
+    }
+    let (_, notices) = pass(&site, 0);
+    assert_eq!((&*notices, names(&file)), ("[]", vec!["good".to_owned()]));
+    let (_, notices) = pass(&site, 0);
+    assert_eq!(notices, "[]");
+}
+
+#[test]
+fn a_link_to_a_folder_of_which_nobody_can_say_whether_it_is_there_is_told() {
+    let Some(site) = site() else { return };
+    let root = site.machine.root();
+    fs::create_dir_all(root.join("srv/closed/agents")).unwrap();
+    fs::set_permissions(root.join("srv/closed"), Permissions::from_mode(0o700)).unwrap();
+    fs::create_dir_all(root.join("srv/open")).unwrap();
+    fs::set_permissions(root.join("srv/open"), Permissions::from_mode(0o711)).unwrap();
+    for at in [".claude/skills", ".claude/agents"] {
+        link(&site, &format!("/srv/open/{at}"), at);
+    }
+    let (_, notices) = pass(&site, 0);
+    assert_eq!(notices, "[]", "in a folder that may be entered it is known that there is none");
+    for at in [".claude/skills", ".claude/agents"] {
+        fs::remove_file(home(&site, "ann").join(at)).unwrap();
+        link(&site, &format!("/srv/closed/{at}"), at);
+    }
+    let (_, notices) = pass(&site, 1);
+    for at in [".claude/skills (permission denied)", ".claude/agents (permission denied)"] {
+        assert!(notices.contains(at), "{notices}");
+    }
 }
 
 /// A list of numbers takes a hundred times its size once it is parsed.

@@ -193,7 +193,8 @@ impl<'m> Discovery<'m> {
         self.add_project(link, Some(home));
         let walked = self.machine.resolve(link).is_ok_and(|target| {
             let place = &self.homes[home].layout.home;
-            target.path.starts_with(place) && !target.path.ancestors().any(|a| prune::is_pruned(a, place))
+            let (home, target) = (self.machine.host_path(place), self.machine.host_path(&target.path));
+            target.starts_with(&home) && !target.ancestors().any(|folder| prune::is_pruned(folder, &home))
         });
         if !walked {
             let reason =
@@ -214,12 +215,10 @@ impl<'m> Discovery<'m> {
         // no list of names: each is tried
         let names: Option<BTreeSet<String>> = match self.machine.list(directory) {
             Ok(entries) => Some(entries.iter().map(|e| e.name.to_string_lossy().to_lowercase()).collect()),
-            Err(ReadError::NotFound | ReadError::NotRegular(_)) => return,
+            Err(error) if is_no_folder(&error) => return,
             Err(ReadError::LeavesScope { .. }) => return self.note_outside(directory, home),
             Err(error) => {
-                let partial = !self.is_closed(directory, home);
-                let gap = Gap { partial, ..Gap::at("unreadable", error.to_string(), directory) };
-                self.gaps.push(gap.of_home(home));
+                self.note_unreadable(directory, &error, home);
                 // attack: a folder of a number of the user's own range (`podman unshare chown`) that may be entered
                 None
             }
@@ -240,6 +239,13 @@ impl<'m> Discovery<'m> {
                 self.add_pattern(&pattern, home, reading);
             }
         }
+    }
+
+    /// A directory that is there and cannot be listed, or of which nobody can say whether it is.
+    fn note_unreadable(&mut self, directory: &Path, error: &ReadError, home: Option<usize>) {
+        let partial = !self.is_closed(directory, home);
+        let gap = Gap { partial, ..Gap::at("unreadable", error.to_string(), directory) };
+        self.gaps.push(gap.of_home(home));
     }
 
     /// Whether a directory is another user's and cannot be entered: no client of this user opens anything in it either.
@@ -335,7 +341,7 @@ impl<'m> Discovery<'m> {
             return true;
         } else if home.is_some()
             && !self.is_inside(path)
-            && filesystems::is_network(&self.machine.host_path(path))
+            && self.machine.followed_host_path(path).is_ok_and(|place| filesystems::is_network(&place))
         {
             ("network-file-system", "a client looks here, on a network file system")
         } else {
@@ -388,6 +394,10 @@ impl<'m> Discovery<'m> {
         }
         named_places.insert(key);
         if self.reach == Reach::Homes && !self.is_inside(&place) {
+            // one that is not there starts nothing
+            if self.machine.resolve(&place).is_err_and(|error| error.is_absent()) {
+                return;
+            }
             // what starts by itself should have been seen
             let reason = "a plugin of a client stands here, outside of what is scanned";
             return self.gaps.push(Gap::at("outside-scope", reason, &place).of_home(home));
@@ -438,11 +448,10 @@ impl<'m> Discovery<'m> {
                     entries.iter().filter(|e| component_matches(component, &e.name.to_string_lossy()));
                 fitting.map(|e| directory.join(&e.name)).collect()
             }
-            Err(ReadError::NotFound | ReadError::NotRegular(_)) => Vec::new(),
             Err(error) => {
-                let partial = !self.is_closed(directory, home);
-                let gap = Gap { partial, ..Gap::at("unreadable", error.to_string(), directory) };
-                self.gaps.push(gap.of_home(home));
+                if !is_no_folder(&error) {
+                    self.note_unreadable(directory, &error, home);
+                }
                 Vec::new()
             }
         }
@@ -457,11 +466,17 @@ impl<'m> Discovery<'m> {
         while let Some((folder, depth)) = open.pop() {
             match self.machine.resolve(&folder) {
                 Ok(real) if seen.insert(real.path.clone()) => {}
+                Ok(_) => continue,
                 Err(ReadError::LeavesScope { .. }) => {
                     self.note_outside(&folder, home);
                     continue;
                 }
-                Ok(_) | Err(_) => continue,
+                Err(error) => {
+                    if !is_no_folder(&error) {
+                        self.note_unreadable(&folder, &error, home);
+                    }
+                    continue;
+                }
             }
             if depth > MAX_FOLDERS_DEEP || out.len() >= MAX_FOLDERS {
                 let reason =
@@ -478,8 +493,8 @@ impl<'m> Discovery<'m> {
                     open.extend(folders.map(|path| (path, depth + 1)));
                     out.push(folder);
                 }
-                Err(ReadError::NotFound | ReadError::NotRegular(_)) => {}
-                Err(error) => self.gaps.push(Gap::at("unreadable", error.to_string(), &folder).of_home(home)),
+                Err(error) if is_no_folder(&error) => {}
+                Err(error) => self.note_unreadable(&folder, &error, home),
             }
         }
         out
@@ -517,6 +532,12 @@ fn readings(os: Os, fits: impl Fn(Scope) -> bool) -> Vec<Reading> {
     })
     .filter(|r| r.location.os.contains(&os) && fits(r.location.scope) && !r.location.path.starts_with('<'))
     .collect()
+}
+
+/// Whether the machine has no such folder. A link to one that is not there (a folder of dotfiles that moved on, a share
+/// that is not mounted) hides nothing, as one to a file does not: what comes there is found by the next pass.
+fn is_no_folder(error: &ReadError) -> bool {
+    error.is_absent() || matches!(error, ReadError::NotRegular(_))
 }
 
 /// A path relative to the folder of the file that names it, as a client joins the two: `..` takes away a name, whatever

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::template::{self, Layout};
-use mcpolicy_platform::machine::{Owner, ReadError};
+use mcpolicy_platform::machine::Owner;
 use mcpolicy_schema::entry::Scope;
 
 use super::start::Start;
@@ -88,8 +88,7 @@ impl Discovery<'_> {
         let owner = Owner { uid: home.uid, home: home.layout.home.clone() };
         let says = |path: &Path| match self.machine.read(path, Some(&owner), MAX_STATE) {
             Ok(file) => SIGNS.iter().any(|sign| file.bytes.windows(sign.len()).any(|part| part == *sign)),
-            Err(ReadError::NotFound) => false,
-            Err(_) => true,
+            Err(error) => !error.is_absent(),
         };
         says(path)
             || ["settings.json", "settings.local.json"].iter().any(|name| says(&path.with_file_name(name)))

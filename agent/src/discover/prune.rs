@@ -118,11 +118,16 @@ pub fn is_pruned(directory: &Path, home: &Path) -> bool {
     }
     match name {
         // Directories that only their content gives away.
-        "venv" | "env" => directory.join("pyvenv.cfg").exists(),
-        "target" => directory.join("CACHEDIR.TAG").exists(),
-        "vendor" => directory.join("modules.txt").exists(),
+        "venv" | "env" => has(directory, "pyvenv.cfg"),
+        "target" => has(directory, "CACHEDIR.TAG"),
+        "vendor" => has(directory, "modules.txt"),
         _ => is_pruned_in_home(directory, name, home),
     }
+}
+
+/// Whether a regular file of this name stands there. A link is none: one of an image leads to whatever this host has.
+fn has(directory: &Path, name: &str) -> bool {
+    directory.join(name).symlink_metadata().is_ok_and(|found| found.is_file())
 }
 
 fn is_pruned_in_home(directory: &Path, name: &str, home: &Path) -> bool {

@@ -129,7 +129,7 @@ impl<'m> Start<'m> {
         let path = &file.path;
         let text = match self.machine.read(path, Some(&self.owner), MAX_BYTES) {
             Ok(snapshot) => String::from_utf8_lossy(&snapshot.bytes).into_owned(),
-            Err(ReadError::NotFound) => return Vec::new(),
+            Err(error) if error.is_absent() => return Vec::new(),
             // a folder among the words of a line is none of the files that it reads
             Err(ReadError::NotRegular(_)) if file.depth > 0 => return Vec::new(),
             Err(error) => {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
 use mcpolicy_platform::filesystems;
+use mcpolicy_platform::machine::Machine;
 
 use super::index::ProjectIndex;
 use super::named;
@@ -25,6 +26,8 @@ pub const MAX_DEPTH: usize = 128;
 
 /// What bounds a walk.
 pub struct Bounds<'a> {
+    /// The machine that the home is of: where a link leads, it says and not this host.
+    pub machine: &'a Machine,
     /// The home as it is called on this host.
     pub home: &'a Path,
     /// Time after which no further directory is entered.
@@ -196,11 +199,17 @@ impl Visit<'_> {
         if entry.file_type().is_some_and(|kind| kind.is_dir()) {
             return self.directory(&entry, sender);
         }
-        if entry.path_is_symlink() && entry.path().is_dir() {
+        if entry.path_is_symlink() && self.leads_to_directory(entry.path()) {
             let _ = sender.send(Seen::Linked(entry.path().to_owned()));
         }
         self.file(entry.path(), sender);
         WalkState::Continue
+    }
+
+    /// An image's `~/doc -> /usr/share/doc` is nothing where the image has no such folder, whatever this host has.
+    fn leads_to_directory(&self, link: &Path) -> bool {
+        let machine = self.bounds.machine;
+        machine.leads_to_directory(&machine.machine_path(link))
     }
 
     fn directory(&self, entry: &DirEntry, sender: &Sender<Seen>) -> WalkState {

@@ -29,3 +29,4 @@ mod turns;
 pub mod unseen;
 pub mod whole;
 pub mod whole_act;
+mod whose;

@@ -409,7 +409,8 @@ fn restore_opened(
     };
     let item = hands.vault.item(id)?;
     let restored = hands.restore(&item, Asked::ByHand)?;
-    let restored = hands.tell_still_off(&item, restored);
+    // it may be that of a renamed account by now
+    let restored = hands.tell_still_off(&hands.vault.item(id)?, restored);
     drop(judge);
     tell_failed(setting, on, opened)?;
     Ok(restored)

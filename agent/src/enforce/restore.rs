@@ -114,10 +114,6 @@ impl From<&str> for Not {
 
 type Proposed = Result<Proposal, Not>;
 
-/// The name and home of an account that is not the one from then.
-const ANOTHERS: &str = "it was taken from an earlier account of this name: what it holds is not this user's; `mcpolicy quarantine \
-    show` tells whose it was, and purge gives it up";
-
 impl Hands<'_, '_, '_> {
     /// Puts back what of an item the policy allows now.
     ///
@@ -127,15 +123,15 @@ impl Hands<'_, '_, '_> {
         if !item.is_open() {
             return Ok(Restored::not(End::Skipped, "there is nothing left to put back"));
         }
-        let account = self.homes.index_of(Path::new(&item.home)).map(|at| &self.ground.homes[at]);
-        if account.is_some_and(|home| !item.is_of(&home.user, home.uid, &home.layout.home)) {
-            return Ok(Restored::not(End::Skipped, ANOTHERS));
-        }
+        let item = &match self.of_account(item, asked)? {
+            Ok(item) => item,
+            Err((end, why)) => return Ok(Restored::not(end, why)),
+        };
         if let Some(beside) = &item.beside {
             return self.restore_beside(item, beside);
         }
         let Some(source) = &self.source_of(item) else {
-            let why = "the home or the client that it was taken from is not known here";
+            let why = "the client that it was taken from is not known here, or does not look there";
             return Ok(Restored::not(End::Failed, why));
         };
         let Some(home) = source.home else { return Ok(Restored::not(End::Failed, "it belongs to no home")) };

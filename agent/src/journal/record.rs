@@ -184,7 +184,8 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Stable code: `policy-accepted`, `policy-activated`, `policy-held`, `policy-refused`, `not-done`, `not-looked-at`, `worker-failed`,
-    /// `vault-pruned`, `not-restored`, `purged`, `purge-refused`, `torn-record`, `journal-damaged`, `journal-cut`.
+    /// `vault-pruned`, `not-restored`, `purged`, `purge-refused`, `account-renamed`, `torn-record`, `journal-damaged`,
+    /// `journal-cut`.
     pub code: String,
     /// In words.
     pub detail: String,

@@ -179,6 +179,38 @@ impl Item {
         self.user == user && Path::new(&self.home) == home && is_same_id
     }
 
+    /// The same item of an account that has another name or home by now, at the same path below the home; nothing if it
+    /// lay outside of it. Paths that a client's file has as keys stay as the client wrote them.
+    pub fn moved(&self, user: &str, home: &Path) -> Option<Self> {
+        let then = Path::new(&self.home);
+        let moved = |path: &Path| match path.strip_prefix(then) {
+            Ok(below) if below.as_os_str().is_empty() => home.to_owned(),
+            Ok(below) => home.join(below),
+            Err(_) => path.to_owned(),
+        };
+        let kept = |path: &KeptPath| KeptPath::of(&moved(path.path()));
+        self.path.path().strip_prefix(then).ok()?;
+        let mut beside = self.beside.clone();
+        if let Some(beside) = &mut beside {
+            beside.declared_in = kept(&beside.declared_in);
+            for one in &mut beside.declared {
+                let folders = [&mut one.project, &mut one.checkout, &mut one.repository];
+                for folder in folders.into_iter().flatten() {
+                    *folder = moved(Path::new(folder)).to_string_lossy().into_owned();
+                }
+            }
+        }
+        Some(Self {
+            user: user.to_owned(),
+            home: home.to_string_lossy().into_owned(),
+            path: kept(&self.path),
+            found_as: kept(&self.found_as),
+            beside,
+            considered: None,
+            ..self.clone()
+        })
+    }
+
     /// Whether something of it is still out of the file.
     pub fn is_open(&self) -> bool {
         self.state == State::Quarantined && self.entries.iter().any(|entry| !entry.restored)
@@ -198,5 +230,42 @@ impl Item {
     /// Digests of the objects that it needs.
     pub fn objects(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.shrunk.as_deref().unwrap_or(&self.original))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(path: &str) -> Item {
+        let item = serde_json::json!({
+            "id": "q-1", "taken": "2026-11-21T10:00:00Z", "user": "ann", "uid": 2001, "home": "/home/ann",
+            "path": path, "found_as": "/srv/link/.claude.json", "client": "claude-code", "original": "a", "edited": "b",
+            "entries": [], "state": "quarantined", "considered": "c",
+            "beside": {
+                "keeping": "switch", "template": "~/.claude.json", "declared_in": "/home/ann/w/.mcp.json",
+                "declared_for": "claude-code", "created": false,
+                "declared": [
+                    {"name": "evil", "scope": "project", "key_path": "/mcpServers/evil", "project": "/home/ann",
+                     "checkout": "/home/ann/w", "repository": "/home/anne/w"}
+                ],
+            },
+        });
+        serde_json::from_value(item).unwrap()
+    }
+
+    #[test]
+    fn an_item_follows_its_home_with_all_paths_below_it_and_no_others() {
+        let moved = item("/home/ann/.claude.json").moved("anna", Path::new("/data/anna")).unwrap();
+        assert_eq!((&*moved.user, moved.uid, &*moved.home), ("anna", Some(2001), "/data/anna"));
+        assert_eq!(moved.path.path(), Path::new("/data/anna/.claude.json"));
+        assert_eq!(moved.found_as.path(), Path::new("/srv/link/.claude.json"));
+        assert_eq!(moved.considered, None, "what the policy allows is asked again");
+        let beside = moved.beside.unwrap();
+        assert_eq!(beside.declared_in.path(), Path::new("/data/anna/w/.mcp.json"));
+        let Declaration { project, checkout, repository, .. } = beside.declared[0].clone();
+        let folders = [project, checkout, repository].map(Option::unwrap);
+        assert_eq!(folders, ["/data/anna", "/data/anna/w", "/home/anne/w"]);
+        assert_eq!(item("/home/anne/.claude.json").moved("anna", Path::new("/data/anna")), None);
     }
 }

@@ -196,6 +196,12 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether the system has said that nothing is there, be it at the end of a link. What may not be looked at, leads in
+    /// a circle or lies outside is not absent.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::NotFound | Self::Dangling)
+    }
+
     fn of(error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NotFound,
@@ -360,6 +366,11 @@ impl Machine {
     /// What stands at a path; a link there is not followed, links before it are.
     pub fn kind(&self, path: &Path) -> Option<FileKind> {
         self.look(path).map(|metadata| FileKind::of(metadata.file_type()))
+    }
+
+    /// Whether a path leads to a directory of this machine, by whatever links, be it outside of what may be read.
+    pub fn leads_to_directory(&self, path: &Path) -> bool {
+        self.walk(path).is_ok_and(|found| found.metadata.is_dir())
     }
 
     /// Who owns what stands at a path; a link there is not followed.

@@ -243,6 +243,26 @@ fn a_link_to_nothing_dangles_but_a_missing_file_behind_a_link_is_just_missing() 
 }
 
 #[test]
+fn what_is_absent_and_what_is_a_directory_is_said_by_the_machine_and_not_by_this_host() {
+    let folder = Folder::new();
+    let host = tempfile::tempdir().expect("a folder of this host");
+    folder
+        .link("/doc", host.path().to_str().expect("UTF-8"))
+        .link("/loop", "loop")
+        .file("/srv/only-here/x", "x")
+        .link("/to-folder", "/srv/only-here")
+        .link("/to-file", "/srv/only-here/x");
+    let absent = |path: &str| folder.machine.resolve(Path::new(path)).map_err(|error| error.is_absent());
+    assert_eq!([absent("/doc"), absent("/none"), absent("/loop")], [Err(true), Err(true), Err(false)]);
+    assert!(ReadError::Dangling.is_absent() && !ReadError::Denied.is_absent());
+    let directories = ["/doc", "/loop", "/to-file", "/to-folder", "/srv"]
+        .map(|path| folder.machine.leads_to_directory(Path::new(path)));
+    assert_eq!(directories, [false, false, false, true, true]);
+    let fenced = folder.machine.clone().within(vec![PathBuf::from("/home")]);
+    assert!(fenced.leads_to_directory(Path::new("/to-folder")), "a link out is a link, too");
+}
+
+#[test]
 fn absolute_links_and_dots_stay_inside_the_root() {
     let folder = Folder::new();
     folder

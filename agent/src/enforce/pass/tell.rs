@@ -8,8 +8,10 @@ use crate::enforce::act::ActError;
 use crate::enforce::told::Told;
 use crate::enforce::turns::Turns;
 use crate::enforce::unseen::Unseen;
+use crate::enforce::whose::{Account, account};
 use crate::journal::{Event, What};
 use crate::pipeline::Ground;
+use crate::vault::Item;
 use crate::worker::Failure;
 
 /// Says what was not looked at: files and folders, and homes that were here before. Whether anything of it may hold
@@ -31,18 +33,36 @@ pub(super) fn tell_unseen(
         opened.notices.push(one.said.clone());
     }
     let (items, _) = opened.vault.items()?;
-    let is_here = |home: &str| ground.homes.iter().any(|known| known.layout.home == Path::new(home));
-    let mut gone: BTreeMap<String, usize> = BTreeMap::new();
-    for item in items.into_iter().filter(|item| item.is_open() && !is_here(&item.home)) {
-        *gone.entry(item.home).or_default() += 1;
+    opened.notices.extend(waiting(ground, items));
+    Ok(unseen.iter().any(|one| one.is_incomplete))
+}
+
+/// A home that originals were taken from, and the user and home that its account has now.
+type Waiting<'g> = (String, Option<(&'g str, &'g Path)>);
+
+/// What is said of originals whose account is not there, or has another name or home now.
+fn waiting(ground: &Ground, items: Vec<Item>) -> Vec<String> {
+    let mut homes: BTreeMap<Waiting<'_>, usize> = BTreeMap::new();
+    for item in items.into_iter().filter(Item::is_open) {
+        let now = match account(ground, &item) {
+            Account::Same | Account::Anothers => continue,
+            Account::Renamed(home) => Some((&*home.user, &*home.layout.home)),
+            Account::Gone => None,
+        };
+        *homes.entry((item.home, now)).or_default() += 1;
     }
-    for (home, count) in gone {
-        opened.notices.push(format!(
+    let said = |((home, now), count): (Waiting<'_>, usize)| match now {
+        Some((user, now)) => format!(
+            "the account of which {home} was the home is {user} with {} now, by its number: {count} of its originals wait \
+             in the vault; if it is the same person, `mcpolicy quarantine restore ID` puts each back there, else purge them",
+            now.display()
+        ),
+        None => format!(
             "the home {home} is not there: nothing was looked at in it, and {count} of its originals wait in the \
              vault; mount it, or purge them if it is gone for good"
-        ));
-    }
-    Ok(unseen.iter().any(|one| one.is_incomplete))
+        ),
+    };
+    homes.into_iter().map(said).collect()
 }
 
 /// Says of whom there was more than the journal is told.
