@@ -7,7 +7,7 @@ use mcpolicy_platform::machine::{Owner, ReadError};
 use mcpolicy_schema::entry::Scope;
 
 use super::start::Start;
-use super::variables::Values;
+use super::variables::{self, Values};
 use super::walk::Walked;
 use super::{Discovery, named, readings};
 use crate::gap::Gap;
@@ -43,8 +43,7 @@ impl Discovery<'_> {
         let layout = &home.layout;
         let mut start = Start::new(self.machine, home.uid, &layout.home);
         start.files_of_projects(walked.environments.iter().map(|path| self.machine.machine_path(path)));
-        let Start { mut values, gaps, findings, .. } = start;
-        self.gaps.extend(gaps.into_iter().map(|gap| gap.of_home(Some(at))));
+        let mut values = std::mem::take(&mut start.values);
         let (mut folders, mut places) = (0, Values::new());
         for host_path in &walked.named {
             let path = self.machine.machine_path(host_path);
@@ -69,6 +68,15 @@ impl Discovery<'_> {
                 }
             }
         }
+        // a client that is led there takes variables from the files there
+        let mut known = layout.variables.clone();
+        variables::join(&mut known, values.clone());
+        variables::join(&mut known, places.clone());
+        start.without_files_of_clients(layout.os, &layout.variables);
+        start.files_of_clients(layout.os, &known);
+        let Start { values: led, gaps, findings, .. } = start;
+        variables::join(&mut values, led);
+        self.gaps.extend(gaps.into_iter().map(|gap| gap.of_home(Some(at))));
         for (variable, folders) in &values {
             places.entry(variable.clone()).or_default().extend(folders.iter().cloned());
         }

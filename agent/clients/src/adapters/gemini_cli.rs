@@ -55,6 +55,7 @@ const ABOUT: About = About {
         Variable { name: "GEMINI_CLI_SYSTEM_SETTINGS_PATH", default: "" },
         Variable { name: "GEMINI_CLI_SYSTEM_DEFAULTS_PATH", default: "" },
     ],
+    environments: &[],
     content: &[],
     processes: &["gemini"],
     bypass_flags: &["--yolo", "--approval-mode=yolo"],
