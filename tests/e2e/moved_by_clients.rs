@@ -115,3 +115,99 @@ fn the_managed_settings_name_a_folder_for_every_user() {
         assert!(is_clean(site, &plugin), "{said}");
     });
 }
+
+/// Tested with Qwen Code, the Gemini CLI, Codex, Cline and cn; read in the source of Crush and of Mistral Vibe.
+#[test]
+fn a_dotenv_of_the_home_names_the_folder_that_its_client_then_reads() {
+    with(|site| {
+        let toml = "[mcp_servers.good]\ncommand = \"npx\"\nargs = [\"-y\", \"@acme/good@1.0.0\"]\n\
+                    [mcp_servers.evil]\ncommand = \"npx\"\nargs = [\"-y\", \"evil@1.0.0\"]\n";
+        let qwen = ("moved/settings.json", servers("mcpServers"));
+        let gemini = ("moved/.gemini/extensions/x/gemini-extension.json", servers("mcpServers"));
+        let codex = ("moved/.codex/config.toml", toml.to_owned());
+        let goes_on = ("moved/config.json", servers("mcpServers"));
+        let crush = ("moved/crush.json", servers("mcp"));
+        for (dotenv, line, (file, text)) in [
+            (".qwen/.env", "QWEN_HOME=/home/dev/moved", &qwen),
+            (".qwen/.env", "QWEN_HOME='~/moved' # mine", &qwen),
+            (".env", "A=1\nexport QWEN_HOME=/home/dev/moved", &qwen),
+            (".qwen/.env", "QWEN_CODE_SYSTEM_SETTINGS_PATH=/home/dev/moved/settings.json", &qwen),
+            (".gemini/.env", "GEMINI_CLI_HOME=/home/dev/moved", &gemini),
+            (".env", "GEMINI_CLI_HOME=\"/home/dev/moved\"", &gemini),
+            (".codex/.env", "HOME=/home/dev/moved", &codex),
+            (".codex/.env", "HOME=${HOME}/moved", &codex),
+            (".env", "CRUSH_GLOBAL_CONFIG=/home/dev/moved", &crush),
+            (".env", "XDG_CONFIG_HOME=/home/dev/moved/x", &("moved/x/crush/crush.json", crush.1.clone())),
+            (".qwen/.env", "QWEN_HOME=/home/dev/q", &goes_on),
+        ] {
+            put(site, "q/.env", "QWEN_CODE_SYSTEM_DEFAULTS_PATH=/home/dev/moved/config.json\n");
+            put(site, file, text);
+            put(site, dotenv, &format!("{line}\n"));
+            let (said, _) = pass(site, 0);
+            assert!(is_clean(site, file), "{dotenv} {line}: {said}");
+            put(site, dotenv, "");
+            std::fs::remove_dir_all(site.machine.home().join("moved")).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_file_of_a_project_names_folders_for_clients_that_are_started_there() {
+    with(|site| {
+        let yaml = "mcpServers:\n  - name: good\n    command: npx\n    args: [\"@acme/good@1.0.0\"]\n  \
+                    - name: evil\n    command: npx\n    args: [\"evil@1.0.0\"]\n";
+        let settings = json!({"env": {"QWEN_CODE_SYSTEM_SETTINGS_PATH": "/home/dev/moved/q.json"}});
+        let of_qwen = servers("mcpServers");
+        for (by, text, file, content) in [
+            (
+                "src/p/.env",
+                "GEMINI_CLI_HOME=/home/dev/moved\n",
+                "moved/.gemini/settings.json",
+                of_qwen.as_str(),
+            ),
+            (
+                "src/p/.gemini/.env",
+                "GEMINI_CLI_HOME=/home/dev/moved\n",
+                "moved/.gemini/settings.json",
+                &of_qwen,
+            ),
+            ("src/p/.env", "CONTINUE_GLOBAL_DIR=/home/dev/moved\n", "moved/config.yaml", yaml),
+            (
+                "src/p/.env.local",
+                "CLINE_MCP_SETTINGS_PATH=/home/dev/moved/c.json\n",
+                "moved/c.json",
+                &of_qwen,
+            ),
+            ("src/p/.qwen/settings.json", &settings.to_string(), "moved/q.json", &of_qwen),
+        ] {
+            put(site, by, text);
+            put(site, file, content);
+            let (said, _) = pass(site, 0);
+            assert!(is_clean(site, file), "{by}: {said}");
+            std::fs::remove_dir_all(site.machine.home().join("src/p")).unwrap();
+            std::fs::remove_dir_all(site.machine.home().join("moved")).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_dotenv_whose_value_leads_to_no_known_folder_is_told_and_others_are_not() {
+    with(|site| {
+        for (dotenv, text, said) in [
+            (".qwen/.env", "QWEN_HOME=qh\n", "relative path"),
+            (".gemini/.env", "A=b\nGEMINI_CLI_HOME=$HOME/g\n", "relative path"),
+            (".codex/.env", "HOME=${OTHER}/g\n", "is computed"),
+            ("src/p/.env", "CONTINUE_GLOBAL_DIR=./c\n", "relative path"),
+        ] {
+            put(site, dotenv, text);
+            let (_, notices) = pass(site, 1);
+            assert!(notices.contains(dotenv) && notices.contains(said), "{dotenv}: {notices}");
+            put(site, dotenv, "");
+        }
+        put(site, ".env", "API_KEY=secret\n# QWEN_HOME=/x\nCODEX_HOME=/x\n");
+        put(site, ".qwen/.env", "HOME=rel\nCLAUDE_CONFIG_DIR=rel\n");
+        put(site, "src/p/.env", "HOME=rel\nQWEN_HOME=rel\nPATH=$PATH:x\n");
+        put(site, "src/venv/.env/bin/x", "");
+        pass(site, 0);
+    });
+}

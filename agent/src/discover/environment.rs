@@ -1,4 +1,4 @@
-//! Variables that clients take from files of their own, and from the `.env` of projects.
+//! Variables that clients take by themselves from files of their own, and from files of projects.
 
 use std::path::{Path, PathBuf};
 
@@ -7,16 +7,31 @@ use mcpolicy_clients::environment::{self, EnvironmentFile, Form, Marks, Setting}
 use mcpolicy_clients::location::Os;
 use mcpolicy_clients::template::{self, Layout};
 use mcpolicy_platform::machine::{FileKind, ReadError};
+use mcpolicy_schema::entry::ClientId;
 
 use super::start::{KIND, MAX_BYTES, MAX_DEPTH, Start};
 use super::variables::{self, Unresolved, Values, Why};
 use crate::gap::Gap;
 
-/// Most `.env` of projects that are read: whoever writes a repository decides how many there are.
-const MAX_DOTENVS: usize = 10_000;
+/// Most files of projects that are read: whoever writes a repository decides how many there are.
+const MAX_FILES: usize = 10_000;
 
-/// The name of the file that clients look for in a project.
-pub(super) const DOTENV: &str = ".env";
+/// The names of such files in a project; each file of a home is asked for its name.
+const NAMES: &[&str] = &[".env", ".env.local", ".env.development", ".env.production", "settings.json"];
+
+/// Whether clients take variables from a file as that of a project.
+pub(super) fn is_of_project(path: &Path) -> bool {
+    let is_named = path.file_name().is_some_and(|name| NAMES.iter().any(|known| name == *known));
+    is_named && [Os::Linux, Os::Macos, Os::Windows].iter().any(|os| in_projects(*os, path).next().is_some())
+}
+
+/// What clients take from a file of a project, with that project.
+fn in_projects(os: Os, path: &Path) -> impl Iterator<Item = (&'static EnvironmentFile, &Path)> {
+    files(os).filter_map(move |(_, file)| {
+        let below = file.in_project().filter(|below| path.ends_with(below))?;
+        Some((file, path.ancestors().nth(Path::new(below).components().count())?))
+    })
+}
 
 /// The files of clients outside of projects, on a system.
 fn files(
@@ -35,10 +50,10 @@ impl Start<'_> {
             let mut variables = known.clone();
             variables::join(&mut variables, self.values.clone());
             let mut read_any = false;
-            for (path, file) in self.places_of_clients(os, variables) {
+            for (path, client, file) in self.places_of_clients(os, variables) {
                 // several clients take theirs from one file
-                if self.taken.insert((path.clone(), file.path)) {
-                    self.read_environment(&path, file, None);
+                if self.taken.insert((path.clone(), client)) {
+                    self.read_environment(&path, file);
                     read_any = true;
                 }
             }
@@ -54,58 +69,72 @@ impl Start<'_> {
     /// Leaves out the files that were read with these values before.
     pub fn without_files_of_clients(&mut self, os: Os, known: &Values) {
         let places = self.places_of_clients(os, known.clone());
-        self.taken.extend(places.into_iter().map(|(path, file)| (path, file.path)));
+        self.taken.extend(places.into_iter().map(|(path, client, _)| (path, client)));
     }
 
     /// Where clients take variables from, but for projects.
-    fn places_of_clients(&self, os: Os, variables: Values) -> Vec<(PathBuf, &'static EnvironmentFile)> {
+    fn places_of_clients(
+        &self,
+        os: Os,
+        variables: Values,
+    ) -> Vec<(PathBuf, ClientId, &'static EnvironmentFile)> {
         let layout = Layout { os, home: self.owner.home.clone(), variables };
         let mut out = Vec::new();
         for (about, file) in files(os).filter(|(_, file)| file.in_project().is_none()) {
             for pattern in template::expand(about, file.path, &layout) {
                 let path = pattern.rest.iter().fold(pattern.base, |path, part| path.join(part));
-                out.extend(self.fitting(path).into_iter().map(|path| (path, file)));
+                out.extend(self.fitting(path).into_iter().map(|path| (path, about.id, file)));
             }
         }
         out
     }
 
-    /// Reads the `.env` of projects, as far as a client that is started there does.
-    pub fn dotenvs_of_projects(&mut self, os: Os, paths: impl IntoIterator<Item = PathBuf>) {
+    /// Reads files of projects from which a client that is started there takes variables.
+    pub fn files_of_clients_in_projects(&mut self, os: Os, paths: impl IntoIterator<Item = PathBuf>) {
         for (count, path) in paths.into_iter().enumerate() {
-            if count == MAX_DOTENVS {
+            if count == MAX_FILES {
                 let reason = format!(
-                    "more than {MAX_DOTENVS} files are named {DOTENV}; the others were not looked into"
+                    "clients take variables from more than {MAX_FILES} files of projects; the others were not looked into"
                 );
                 self.gaps.push(Gap::at(KIND, reason, &self.owner.home));
                 break;
             }
-            for (_, file) in files(os) {
-                let Some(below) = file.in_project().filter(|below| path.ends_with(below)) else { continue };
-                let project = path.ancestors().nth(Path::new(below).components().count());
-                if let Some(project) = project.filter(|project| **project != self.owner.home) {
-                    let project = project.to_owned();
-                    self.read_environment(&path, file, Some(&project));
-                }
+            // those of the home are read as such
+            let is_project = |project: &Path| project != self.owner.home;
+            let takes: Vec<_> = in_projects(os, &path).filter(|(_, project)| is_project(project)).collect();
+            let Some((first, _)) = takes.first() else { continue };
+            let Some(text) = self.text_of(&path, first.form) else { continue };
+            for (file, project) in takes {
+                self.take_settings(&path, &text, file, Some(project));
             }
         }
         self.resolve_values();
     }
 
-    fn read_environment(&mut self, path: &Path, file: &EnvironmentFile, project: Option<&Path>) {
-        let text = match self.machine.read(path, Some(&self.owner), MAX_BYTES) {
-            Ok(snapshot) => String::from_utf8_lossy(&snapshot.bytes).into_owned(),
+    fn read_environment(&mut self, path: &Path, file: &EnvironmentFile) {
+        if let Some(text) = self.text_of(path, file.form) {
+            self.take_settings(path, &text, file, None);
+        }
+    }
+
+    fn text_of(&mut self, path: &Path, form: Form) -> Option<String> {
+        match self.machine.read(path, Some(&self.owner), MAX_BYTES) {
+            Ok(snapshot) => Some(String::from_utf8_lossy(&snapshot.bytes).into_owned()),
             // who may not read it has no client that does; a folder of that name is one of Python
-            Err(ReadError::NotFound | ReadError::Dangling | ReadError::Denied) => return,
-            Err(ReadError::NotRegular(FileKind::Directory)) => return,
+            Err(ReadError::NotFound | ReadError::Dangling | ReadError::Denied) => None,
+            Err(ReadError::NotRegular(FileKind::Directory)) => None,
             // settings are read, and told, as what they are
-            Err(_) if file.form == Form::Settings => return,
+            Err(_) if form == Form::Settings => None,
             Err(error) => {
                 let reason = format!("a file from which clients take variables was not read: {error}");
-                return self.gaps.push(Gap::at("unreadable", reason, path));
+                self.gaps.push(Gap::at("unreadable", reason, path));
+                None
             }
-        };
-        for setting in environment::settings(file, &text) {
+        }
+    }
+
+    fn take_settings(&mut self, path: &Path, text: &str, file: &EnvironmentFile, project: Option<&Path>) {
+        for setting in environment::settings(file, text) {
             if let Some(why) = self.take_setting(&setting, file.form, project) {
                 self.tell(path, &Unresolved { name: setting.taken.name.to_owned(), line: setting.line, why });
             }
@@ -166,6 +195,17 @@ fn expanded(value: &str, marks: Marks, home: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_file_of_projects_is_known_by_its_name() {
+        for os in [Os::Linux, Os::Macos, Os::Windows] {
+            for below in files(os).filter_map(|(_, file)| file.in_project()) {
+                assert!(is_of_project(&Path::new("/home/dev/p").join(below)), "{below}");
+            }
+        }
+        let path = Path::new("/home/dev/p/settings.json");
+        assert!(!is_of_project(path), "not in the client's folder");
+    }
 
     #[test]
     fn marks_count_where_the_client_knows_them() {

@@ -36,13 +36,16 @@ pub struct Moved {
 }
 
 impl Discovery<'_> {
-    /// Reads the `.envrc` that a walk saw, and takes the folders of files that are a client's own by their names for values
+    /// Reads the `.envrc` and the clients' files of variables that a walk saw, and takes the folders of files that are a client's own by their names for values
     /// of its variable: whoever types it has the client read them. Adds what stands there.
     pub fn add_moved(&mut self, walked: &Walked, at: usize) -> Moved {
         let home = &self.homes[at];
         let layout = &home.layout;
         let mut start = Start::new(self.machine, home.uid, &layout.home);
         start.files_of_projects(walked.environments.iter().map(|path| self.machine.machine_path(path)));
+        let of_clients = walked.of_clients.iter().map(|path| self.machine.machine_path(path));
+        let of_clients: Vec<PathBuf> = of_clients.filter(|path| !self.is_anothers(path)).collect();
+        start.files_of_clients_in_projects(layout.os, of_clients);
         let mut values = std::mem::take(&mut start.values);
         let (mut folders, mut places) = (0, Values::new());
         for host_path in &walked.named {

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_clients::template::component_matches;
 use mcpolicy_platform::machine::{Machine, Owner, ReadError};
-use mcpolicy_schema::entry::Position;
+use mcpolicy_schema::entry::{ClientId, Position};
 use mcpolicy_schema::finding::{Finding, FindingCode};
 
 use super::sourced::{Around, Known, sourced};
@@ -31,8 +31,8 @@ pub struct Start<'m> {
     names: Names,
     known: Known,
     read: BTreeSet<PathBuf>,
-    /// Files of clients that were read, each for what takes from it.
-    pub(super) taken: BTreeSet<(PathBuf, &'static str)>,
+    /// Files from which variables were taken, and the client that does.
+    pub(super) taken: BTreeSet<(PathBuf, ClientId)>,
     /// Values of variables.
     pub values: Values,
     /// What could not be told.
