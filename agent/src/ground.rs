@@ -99,7 +99,7 @@ pub fn of_home(machine: Machine, home: HomeContext, others: Vec<PathBuf>) -> Gro
     let mut ground = empty("home", machine, Reach::Users, home.layout.os, Plan::Homes);
     ground.others = others;
     let HomeContext { user, uid, mut layout } = home;
-    ground.read_start_files(uid, &layout.home, 0, &mut layout.variables);
+    ground.read_start_files(uid, &mut layout, 0);
     ground.homes.push(HomeContext { user, uid, layout });
     ground
 }
@@ -291,25 +291,26 @@ impl Ground {
         }
     }
 
-    /// Adds a home, with the values that its shell start files give if it is read.
+    /// Adds a home, with the values that its start files give if it is read.
     fn add_home(&mut self, home: &Home, values: &mut Values, reads: bool) {
-        if reads {
-            self.read_start_files(home.uid, &home.path, self.homes.len(), values);
-        }
         let os = match home.layout {
             HomeLayout::Linux => Os::Linux,
             HomeLayout::Macos => Os::Macos,
             HomeLayout::Windows => Os::Windows,
         };
-        let layout = Layout { os, home: home.path.clone(), variables: std::mem::take(values) };
+        let mut layout = Layout { os, home: home.path.clone(), variables: std::mem::take(values) };
+        if reads {
+            self.read_start_files(home.uid, &mut layout, self.homes.len());
+        }
         self.homes.push(HomeContext { user: home.user.clone(), uid: home.uid, layout });
     }
 
-    fn read_start_files(&mut self, uid: Option<u32>, home: &Path, at: usize, values: &mut Values) {
-        let mut start = Start::new(&self.machine, uid, home);
+    fn read_start_files(&mut self, uid: Option<u32>, layout: &mut Layout, at: usize) {
+        let mut start = Start::new(&self.machine, uid, &layout.home);
         start.files_of_shells();
+        start.files_of_clients(layout.os, &layout.variables);
         let Start { values: set, gaps, findings, .. } = start;
-        variables::join(values, set);
+        variables::join(&mut layout.variables, set);
         self.gaps.extend(gaps.into_iter().map(|gap| gap.of_home(Some(at))));
         self.findings.extend(findings.into_iter().map(|(path, finding)| (path, Some(at), finding)));
     }

@@ -134,7 +134,7 @@ codes! {
         "Other users of the machine can write the configuration file, and so decide what this user's client starts."
         "Take the write permission of group and others away.";
     ConfigDirUnresolved "config-dir-unresolved" Medium "configuration directory cannot be resolved"
-        "A start file of a shell, a file that it reads or an `.envrc` sets a variable that moves a client's configuration in a way of which the place is not known without running code, or one that brings servers itself."
+        "A start file of a shell, a file that it reads, an `.envrc` or a file from which a client takes variables by itself sets a variable that moves a client's configuration in a way of which the place is not known without running code, or one that brings servers itself."
         "Set the variable to a literal path, or remove it.";
     NotEvaluable "not-evaluable" Medium "configuration is a program"
         "The configuration is code (a shell script or an editor extension): which servers it starts cannot be known without running it."

@@ -42,6 +42,8 @@ mod live;
 #[cfg(unix)]
 mod moved;
 #[cfg(unix)]
+mod moved_by_clients;
+#[cfg(unix)]
 mod named_secrets;
 #[cfg(unix)]
 mod off_switches;

@@ -9,7 +9,7 @@ use crate::enforce::{Site, npx, policy, rule};
 use crate::git::git;
 
 /// A pass over these files of the home; it exits with this code. What it said of entries, and its notices in one text.
-fn pass(site: &Site, code: i32) -> (Value, String) {
+pub(crate) fn pass(site: &Site, code: i32) -> (Value, String) {
     let output = site.enforce_with(&[]);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{errors}");
@@ -18,19 +18,19 @@ fn pass(site: &Site, code: i32) -> (Value, String) {
     (pass, notices)
 }
 
-fn with(test: impl Fn(&mut Site)) {
+pub(crate) fn with(test: impl Fn(&mut Site)) {
     both(|site| {
         site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
         test(site);
     });
 }
 
-fn put(site: &Site, path: &str, text: &str) {
+pub(crate) fn put(site: &Site, path: &str, text: &str) {
     site.machine.file(path, text);
     settle(site);
 }
 
-fn servers(key: &str) -> String {
+pub(crate) fn servers(key: &str) -> String {
     json!({key: {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}}).to_string()
 }
 

@@ -6,6 +6,7 @@ use mcpolicy_schema::finding::Finding;
 use crate::codec::Parsed;
 use crate::edit::Change;
 use crate::elsewhere::{Declared, Keeps, OffSwitch};
+use crate::environment::EnvironmentFile;
 use crate::location::Location;
 use crate::node::{Node, Span};
 use crate::reads::Reads;
@@ -55,6 +56,8 @@ pub struct About {
     pub locations: &'static [Location],
     /// Variables that move its files.
     pub variables: &'static [Variable],
+    /// Files of which it takes variables by itself.
+    pub environments: &'static [EnvironmentFile],
     /// Variables that bring servers in a way that is not followed: configuration as a text. Where a start file
     /// sets one, that is told.
     pub content: &'static [&'static str],
@@ -83,6 +86,7 @@ impl About {
         rank: 99,
         locations: &[],
         variables: &[],
+        environments: &[],
         content: &[],
         processes: &[],
         bypass_flags: &[],

@@ -12,6 +12,7 @@ pub mod edit;
 pub mod editor;
 pub mod element;
 pub mod elsewhere;
+pub mod environment;
 mod filled;
 mod launch;
 pub mod location;

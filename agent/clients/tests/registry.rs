@@ -334,6 +334,11 @@ fn section(out: &mut String, about: &About) {
         let default = if variable.default.is_empty() { "no default" } else { variable.default };
         lines.push(format!("`${}` ({default}) moves files.", variable.name));
     }
+    for files in about.environments.chunk_by(|a, b| a.takes == b.takes) {
+        let takes: Vec<&str> = files[0].takes.iter().map(|taken| taken.name).collect();
+        let paths: Vec<&str> = files.iter().map(|file| file.path).collect();
+        lines.push(format!("Takes `{}` by itself from `{}`.", takes.join("`, `"), paths.join("`, `")));
+    }
     if !about.content.is_empty() {
         let told = "is a gap where a start file sets it";
         lines.push(format!("`{}` brings servers, too: it {told}.", about.content.join("`, `")));

@@ -4,6 +4,7 @@
 //! Discovery is a worklist: the pipeline takes a batch of sources, reads them, and hands back the leads.
 
 pub mod elsewhere;
+mod environment;
 pub mod index;
 mod moved;
 pub mod named;

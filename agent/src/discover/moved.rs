@@ -7,7 +7,7 @@ use mcpolicy_platform::machine::Owner;
 use mcpolicy_schema::entry::Scope;
 
 use super::start::Start;
-use super::variables::Values;
+use super::variables::{self, Values};
 use super::walk::Walked;
 use super::{Discovery, named, readings};
 use crate::gap::Gap;
@@ -36,15 +36,17 @@ pub struct Moved {
 }
 
 impl Discovery<'_> {
-    /// Reads the `.envrc` that a walk saw, and takes the folders of files that are a client's own by their names for values
+    /// Reads the `.envrc` and the clients' files of variables that a walk saw, and takes the folders of files that are a client's own by their names for values
     /// of its variable: whoever types it has the client read them. Adds what stands there.
     pub fn add_moved(&mut self, walked: &Walked, at: usize) -> Moved {
         let home = &self.homes[at];
         let layout = &home.layout;
         let mut start = Start::new(self.machine, home.uid, &layout.home);
         start.files_of_projects(walked.environments.iter().map(|path| self.machine.machine_path(path)));
-        let Start { mut values, gaps, findings, .. } = start;
-        self.gaps.extend(gaps.into_iter().map(|gap| gap.of_home(Some(at))));
+        let of_clients = walked.of_clients.iter().map(|path| self.machine.machine_path(path));
+        let of_clients: Vec<PathBuf> = of_clients.filter(|path| !self.is_anothers(path)).collect();
+        start.files_of_clients_in_projects(layout.os, of_clients);
+        let mut values = std::mem::take(&mut start.values);
         let (mut folders, mut places) = (0, Values::new());
         for host_path in &walked.named {
             let path = self.machine.machine_path(host_path);
@@ -69,6 +71,15 @@ impl Discovery<'_> {
                 }
             }
         }
+        // a client that is led there takes variables from the files there
+        let mut known = layout.variables.clone();
+        variables::join(&mut known, values.clone());
+        variables::join(&mut known, places.clone());
+        start.without_files_of_clients(layout.os, &layout.variables);
+        start.files_of_clients(layout.os, &known);
+        let Start { values: led, gaps, findings, .. } = start;
+        variables::join(&mut values, led);
+        self.gaps.extend(gaps.into_iter().map(|gap| gap.of_home(Some(at))));
         for (variable, folders) in &values {
             places.entry(variable.clone()).or_default().extend(folders.iter().cloned());
         }

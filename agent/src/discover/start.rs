@@ -6,31 +6,33 @@ use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_clients::template::component_matches;
 use mcpolicy_platform::machine::{Machine, Owner, ReadError};
-use mcpolicy_schema::entry::Position;
+use mcpolicy_schema::entry::{ClientId, Position};
 use mcpolicy_schema::finding::{Finding, FindingCode};
 
 use super::sourced::{Around, Known, sourced};
-use super::variables::{self, Names, Place, START_FILES, START_FOLDERS, Values};
+use super::variables::{self, Names, Place, START_FILES, START_FOLDERS, Unresolved, Values};
 use crate::gap::Gap;
 use crate::inventory::FileFinding;
 
 /// Largest start file that is read, in bytes.
-const MAX_BYTES: u64 = 1024 * 1024;
+pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 
 /// How many files one start file may lead through, and most files that are read in all: whoever writes them decides.
-const MAX_DEPTH: usize = 8;
+pub(super) const MAX_DEPTH: usize = 8;
 const MAX_FILES: usize = 1000;
 
 /// The kind of every gap here but of files that cannot be read.
-const KIND: &str = "config-dir-unresolved";
+pub(super) const KIND: &str = "config-dir-unresolved";
 
 /// What is read of one home.
 pub struct Start<'m> {
-    machine: &'m Machine,
-    owner: Owner,
+    pub(super) machine: &'m Machine,
+    pub(super) owner: Owner,
     names: Names,
     known: Known,
     read: BTreeSet<PathBuf>,
+    /// Files from which variables were taken, and the client that does.
+    pub(super) taken: BTreeSet<(PathBuf, ClientId)>,
     /// Values of variables.
     pub values: Values,
     /// What could not be told.
@@ -57,6 +59,7 @@ impl<'m> Start<'m> {
             names: Names::of_clients(),
             known: Known::default(),
             read: BTreeSet::new(),
+            taken: BTreeSet::new(),
             values: Values::new(),
             gaps: Vec::new(),
             findings: Vec::new(),
@@ -140,11 +143,7 @@ impl<'m> Start<'m> {
         };
         let place = Place { home: &self.owner.home, project: file.project.as_deref() };
         for unresolved in variables::of_start_file(&text, &self.names, place, &mut self.values) {
-            let message = unresolved.said();
-            let finding = Finding::new(FindingCode::ConfigDirUnresolved, message.clone());
-            let position = Position { line: unresolved.line, column: 1 };
-            self.findings.push((path.clone(), FileFinding { finding, position }));
-            self.gaps.push(Gap::at(KIND, message, path));
+            self.tell(path, &unresolved);
         }
         self.resolve_values();
         let around =
@@ -158,8 +157,17 @@ impl<'m> Start<'m> {
         found.files.into_iter().flat_map(|path| self.fitting(path)).collect()
     }
 
+    /// Tells of a setting of which it is not known where it leads.
+    pub(super) fn tell(&mut self, path: &Path, unresolved: &Unresolved) {
+        let message = unresolved.said();
+        let finding = Finding::new(FindingCode::ConfigDirUnresolved, message.clone());
+        let position = Position { line: unresolved.line, column: 1 };
+        self.findings.push((path.to_owned(), FileFinding { finding, position }));
+        self.gaps.push(Gap::at(KIND, message, path));
+    }
+
     /// Puts the place that it leads to for a value with `..` in it, which no path here may have.
-    fn resolve_values(&mut self) {
+    pub(super) fn resolve_values(&mut self) {
         for places in self.values.values_mut() {
             let leads_up = |place: &PathBuf| place.components().any(|part| part == Component::ParentDir);
             let odd: Vec<PathBuf> = places.iter().filter(|place| leads_up(place)).cloned().collect();
@@ -172,7 +180,7 @@ impl<'m> Start<'m> {
     }
 
     /// The files that a path with a `*` in its last part stands for.
-    fn fitting(&self, path: PathBuf) -> Vec<PathBuf> {
+    pub(super) fn fitting(&self, path: PathBuf) -> Vec<PathBuf> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
         else {
             return Vec::new();

@@ -174,7 +174,7 @@ pub fn of_start_file(text: &str, names: &Names, place: Place<'_>, values: &mut V
 }
 
 /// Neither absolute nor below the home. A drive of Windows is an absolute path wherever this runs.
-fn is_relative(value: &str) -> bool {
+pub(super) fn is_relative(value: &str) -> bool {
     let is_drive = value.as_bytes().get(1) == Some(&b':');
     !(value.starts_with(['/', '\\']) || value.starts_with("~/") || is_drive)
 }

@@ -12,6 +12,7 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 use mcpolicy_platform::filesystems;
 use mcpolicy_platform::machine::Machine;
 
+use super::environment;
 use super::index::ProjectIndex;
 use super::named;
 use super::prune;
@@ -53,6 +54,8 @@ pub struct Walked {
     pub named: Vec<PathBuf>,
     /// The `.envrc` of projects.
     pub environments: Vec<PathBuf>,
+    /// Files in projects from which clients take variables.
+    pub of_clients: Vec<PathBuf>,
     /// Links to directories: they are not walked through.
     pub linked: Vec<PathBuf>,
     /// Directories visited.
@@ -89,6 +92,7 @@ impl Walked {
             &mut self.candidates,
             &mut self.named,
             &mut self.environments,
+            &mut self.of_clients,
             &mut self.linked,
             &mut self.other_filesystems,
             &mut self.protected,
@@ -105,6 +109,7 @@ enum Seen {
     Candidate(PathBuf),
     Named(PathBuf),
     Environment(PathBuf),
+    OfClients(PathBuf),
     Linked(PathBuf),
     OtherFilesystem(PathBuf),
     Protected(PathBuf),
@@ -155,6 +160,7 @@ fn collect(receiver: &std::sync::mpsc::Receiver<Seen>, counters: &Counters) -> W
             Seen::Candidate(path) => walked.candidates.push(path),
             Seen::Named(path) => walked.named.push(path),
             Seen::Environment(path) => walked.environments.push(path),
+            Seen::OfClients(path) => walked.of_clients.push(path),
             Seen::Linked(path) => walked.linked.push(path),
             Seen::OtherFilesystem(path) => walked.other_filesystems.push(path),
             Seen::Protected(path) => walked.protected.push(path),
@@ -171,6 +177,7 @@ fn collect(receiver: &std::sync::mpsc::Receiver<Seen>, counters: &Counters) -> W
     }
     walked.named.sort();
     walked.environments.sort();
+    walked.of_clients.sort();
     walked.protected.sort();
     walked.unreadable.sort();
     walked.too_deep.sort();
@@ -259,6 +266,9 @@ impl Visit<'_> {
     fn file(&self, path: &Path, sender: &Sender<Seen>) {
         if path.file_name().is_some_and(|name| name == named::ENVIRONMENT) {
             let _ = sender.send(Seen::Environment(path.to_owned()));
+        }
+        if environment::is_of_project(path) {
+            let _ = sender.send(Seen::OfClients(path.to_owned()));
         }
         if named::is_named(path) {
             let _ = sender.send(Seen::Named(path.to_owned()));

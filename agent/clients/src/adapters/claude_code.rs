@@ -11,6 +11,7 @@ use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Va
 use crate::codec::{Dialect, Parsed};
 use crate::edit::Change;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
+use crate::environment::{EnvironmentFile, Form, Taken};
 use crate::location::{LINUX, Location, MACOS, NAMED, WINDOWS};
 use crate::manifest;
 use crate::node::{Node, escape};
@@ -122,6 +123,16 @@ const ABOUT: About = About {
         Variable { name: "CLAUDE_CODE_PLUGIN_DIRS", default: "" },
         Variable { name: "CLAUDE_CODE_PLUGIN_SEED_DIR", default: "" },
     ],
+    environments: &[
+        settings_file("$CLAUDE_CONFIG_DIR/settings.json"),
+        settings_file(COWORK_SETTINGS),
+        settings_file("/etc/claude-code/managed-settings.json").on(LINUX),
+        settings_file("/etc/claude-code/managed-settings.d/*.json").on(LINUX),
+        settings_file("/Library/Application Support/ClaudeCode/managed-settings.json").on(MACOS),
+        settings_file("/Library/Application Support/ClaudeCode/managed-settings.d/*.json").on(MACOS),
+        settings_file("%PROGRAMFILES%/ClaudeCode/managed-settings.json").on(WINDOWS),
+        settings_file("%PROGRAMFILES%/ClaudeCode/managed-settings.d/*.json").on(WINDOWS),
+    ],
     processes: &["claude"],
     bypass_flags: &["--dangerously-skip-permissions", "--permission-mode=bypassPermissions"],
     untyped_url: Transport::Unknown,
@@ -131,6 +142,12 @@ const ABOUT: About = About {
     evidence: "tested 2.1.329 and 2.1.197 on Linux; docs code.claude.com for agent files",
     notes: "`.mcp.json` counts in the working directory and in every parent; `claude -p` starts it unasked. An agent file names its servers in its front matter, as a list; what that list only names is in another file. A server also comes from `--mcp-config` and `--agents`, from connectors of the account, and on macOS and Windows from the managed domain `com.anthropic.claudecode` and the registry. A plugin's servers stand in its `.mcp.json`, in its manifest or in an item of a catalogue, or in a file that these name; a bundle (MCPB) is told as a gap. Plugins in folders of skills start unasked, and those of a repository once its folder is trusted. Of a catalogue in a folder all plugins are looked at; of the client's copy of one from elsewhere, those that are installed or that the user's settings switch on. `--plugin-dir` is in no file. Backups below `~/.claude/backups` keep removed servers.",
 };
+
+/// Run on 2.1.197: the folder that the member names is where plugins, skills and settings are looked for. The same member
+/// in a project's settings, or in `settings.local.json` of the home, does nothing.
+const fn settings_file(path: &'static str) -> EnvironmentFile {
+    EnvironmentFile::new(path, Form::Settings, const { &[Taken::own("CLAUDE_CONFIG_DIR")] })
+}
 
 const MANAGED: &[&str] = &["/managedMcpServers"];
 

@@ -1,6 +1,7 @@
 //! Cline CLI 3.x. Tested 3.0.65: entries are nested in a `transport` object, where other tools write the flat form.
 
 use crate::adapter::{About, ClientAdapter, Variable};
+use crate::environment::{EnvironmentFile, Form, Marks, Taken};
 use crate::location::Location;
 use crate::reads::Reads;
 
@@ -22,12 +23,30 @@ const ABOUT: About = About {
         Variable { name: "CLINE_DIR", default: "" },
         Variable { name: "CLINE_MCP_SETTINGS_PATH", default: "" },
     ],
+    environments: &[
+        dotenv("~/.env"),
+        dotenv("~/.env.local"),
+        dotenv("~/.env.development"),
+        dotenv("~/.env.production"),
+        dotenv("<project>/.env"),
+        dotenv("<project>/.env.local"),
+        dotenv("<project>/.env.development"),
+        dotenv("<project>/.env.production"),
+    ],
     processes: &["cline"],
     reads: &Reads { nested: true, ..Reads::USUAL },
     evidence: "tested 3.0.65",
     notes: "The flags `--config` and `--data-dir` move the file too. A URL given without a transport becomes a stdio server whose command is the URL.",
     ..About::NONE
 };
+
+/// Run on 3.0.65: those of the folder that it is started in, which the runtime that it is built with (Bun) loads by
+/// itself; which of the last two, `NODE_ENV` says. A home is not taken from there, nor anything from a folder above.
+const fn dotenv(path: &'static str) -> EnvironmentFile {
+    const TAKES: &[Taken] =
+        &[Taken::own("CLINE_DATA_DIR"), Taken::own("CLINE_DIR"), Taken::own("CLINE_MCP_SETTINGS_PATH")];
+    EnvironmentFile::new(path, Form::Dotenv(Marks { tilde: false, variables: true }), TAKES)
+}
 
 impl ClientAdapter for Adapter {
     fn about(&self) -> &'static About {

@@ -5,6 +5,7 @@ use mcpolicy_schema::finding::{FindingCode, Severity};
 
 use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, Load, SettingFinding, Variable};
 use crate::codec::{Format, Parsed};
+use crate::environment::{EnvironmentFile, Form, Marks, Taken};
 use crate::location::{Location, NAMED, UNIX, WINDOWS};
 use crate::manifest::{self, Bundles};
 use crate::node::{Node, escape};
@@ -72,6 +73,11 @@ const ABOUT: About = About {
         Location::plugin("<plugin>/mcp.json"),
     ],
     variables: &[Variable { name: "CODEX_HOME", default: "~/.codex" }],
+    environments: &[EnvironmentFile::new(
+        "$CODEX_HOME/.env",
+        Form::Dotenv(Marks { tilde: false, variables: true }),
+        HOME,
+    )],
     processes: &["codex"],
     bypass_flags: &["--dangerously-bypass-approvals-and-sandbox", "--yolo"],
     reads: &Reads { headers: &["http_headers"], transport: &[], ..Reads::USUAL },
@@ -87,6 +93,10 @@ const ABOUT: About = About {
     notes: "A project's file counts only where the project is trusted. One invalid entry stops the whole client. A plugin counts only if `[plugins]` enables it, in the user's file or a trusted project's. Its servers stand in its `.mcp.json`, in its manifest (`.codex-plugin`, `.claude-plugin` or `.cursor-plugin`), in the one file that this names, or in `mcp.json` beside a `plugin.json` of agent-plugins.org. Of a catalogue on this machine (`.agents/plugins`, `.claude-plugin` or `.cursor-plugin` below the home, the project or a folder of `[marketplaces]`) what is enabled is copied into the cache as soon as plugins are listed; all plugins of such a catalogue are looked at where the file enables any. Servers also come from `-c`, from the macOS domain `com.openai.codex` and from the organisation's cloud layers.",
     ..About::NONE
 };
+
+/// Run on 0.169.0: what the file sets wins over the environment. No variable is taken whose name begins with `CODEX_`, but
+/// the home is, and its folder is then looked for there.
+const HOME: &[Taken] = &[Taken { name: "HOME", sets: "CODEX_HOME", below: ".codex" }];
 
 impl ClientAdapter for Adapter {
     fn about(&self) -> &'static About {

@@ -4,6 +4,7 @@ use mcpolicy_schema::entry::Scope;
 
 use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
 use crate::codec::{Dialect, Format, Parsed};
+use crate::environment::{EnvironmentFile, Form, Marks, Taken};
 use crate::filled;
 use crate::location::Location;
 use crate::node::Node;
@@ -44,6 +45,7 @@ const ABOUT: About = About {
         agents("<project>/.continue/assistants/*.yml", Scope::Project),
     ],
     variables: &[Variable { name: "CONTINUE_GLOBAL_DIR", default: "~/.continue" }],
+    environments: &[dotenv("~/.env"), dotenv("<project>/.env")],
     processes: &["cn"],
     // The deprecated file keeps entries in a `transport` object.
     reads: &Reads { nested: true, ..Reads::USUAL },
@@ -51,6 +53,11 @@ const ABOUT: About = About {
     notes: "cn 1.5.47 loaded `config.yaml` only; the extension's documentation names the directories. The extension's processes count for its editor. Blocks of the hub (`uses:`) are fetched: a gap.",
     ..About::NONE
 };
+
+/// Run on cn 1.5.47: that of the folder that it is started in, trusted or not.
+const fn dotenv(path: &'static str) -> EnvironmentFile {
+    EnvironmentFile::new(path, Form::Dotenv(Marks::NONE), const { &[Taken::own("CONTINUE_GLOBAL_DIR")] })
+}
 
 impl ClientAdapter for Adapter {
     fn about(&self) -> &'static About {

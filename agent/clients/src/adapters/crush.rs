@@ -2,6 +2,7 @@
 
 use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds, Variable};
 use crate::codec::Format;
+use crate::environment::{EnvironmentFile, Form, Marks, Taken};
 use crate::location::{Location, UNIX, WINDOWS};
 use crate::reads::Reads;
 
@@ -33,6 +34,7 @@ const ABOUT: About = About {
         Variable { name: "CRUSH_GLOBAL_CONFIG", default: "" },
         Variable { name: "CRUSH_GLOBAL_DATA", default: "" },
     ],
+    environments: &[dotenv("~/.env"), dotenv("<project>/.env")],
     processes: &["crush"],
     bypass_flags: &["--yolo"],
     reads: &Reads::USUAL,
@@ -46,6 +48,17 @@ const ABOUT: About = About {
     notes: "Values in the JSON files may run commands (`$(…)`). The managed file has the lowest priority.",
     ..About::NONE
 };
+
+/// Read in its source: that of the folder that it is started in is loaded before anything else (`godotenv/autoload`).
+const fn dotenv(path: &'static str) -> EnvironmentFile {
+    const TAKES: &[Taken] = &[
+        Taken::own("CRUSH_GLOBAL_CONFIG"),
+        Taken::own("CRUSH_GLOBAL_DATA"),
+        Taken::own("XDG_CONFIG_HOME"),
+        Taken::own("XDG_DATA_HOME"),
+    ];
+    EnvironmentFile::new(path, Form::Dotenv(Marks { tilde: false, variables: true }), TAKES)
+}
 
 impl ClientAdapter for Adapter {
     fn about(&self) -> &'static About {

@@ -6,6 +6,7 @@ use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding, Variable
 use crate::codec::{Dialect, Parsed};
 use crate::edit::{Change, Place};
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
+use crate::environment::{EnvironmentFile, Form, Marks, Taken};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::node::{Node, Value, escape};
 use crate::reads::Reads;
@@ -55,6 +56,12 @@ const ABOUT: About = About {
         Variable { name: "GEMINI_CLI_SYSTEM_SETTINGS_PATH", default: "" },
         Variable { name: "GEMINI_CLI_SYSTEM_DEFAULTS_PATH", default: "" },
     ],
+    environments: &[
+        dotenv("$GEMINI_CLI_HOME/.gemini/.env"),
+        dotenv("$GEMINI_CLI_HOME/.env"),
+        dotenv("<project>/.gemini/.env"),
+        dotenv("<project>/.env"),
+    ],
     content: &[],
     processes: &["gemini"],
     bypass_flags: &["--yolo", "--approval-mode=yolo"],
@@ -65,6 +72,17 @@ const ABOUT: About = About {
     evidence: "tested 0.61.0 on Linux; source google-gemini/gemini-cli for macOS and Windows; agent files not tried",
     notes: "In an untrusted folder no server starts. `mcp.serverCommand` is a server outside `mcpServers`, and so is the program of `tools.discoveryCommand`. A linked extension is read where its install file says. An empty or not overlapping `mcp.allowed` of the user or of a trusted project switches the managed allowlist off; so do `GEMINI_CLI_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names`.",
 };
+
+/// Run on 0.61.0, in a trusted folder: extensions are looked for in the home that the file names, by `mcp list` and by `-p`.
+/// Its own settings have been read by then.
+const fn dotenv(path: &'static str) -> EnvironmentFile {
+    const TAKES: &[Taken] = &[
+        Taken::own("GEMINI_CLI_HOME"),
+        Taken::own("GEMINI_CLI_SYSTEM_SETTINGS_PATH"),
+        Taken::own("GEMINI_CLI_SYSTEM_DEFAULTS_PATH"),
+    ];
+    EnvironmentFile::new(path, Form::Dotenv(Marks::NONE), TAKES)
+}
 
 impl ClientAdapter for Adapter {
     fn about(&self) -> &'static About {

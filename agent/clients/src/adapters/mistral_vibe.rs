@@ -2,6 +2,7 @@
 
 use crate::adapter::{About, ClientAdapter, Variable};
 use crate::codec::Format;
+use crate::environment::{EnvironmentFile, Form, Marks, Taken};
 use crate::location::Location;
 
 /// Mistral Vibe.
@@ -20,6 +21,12 @@ const ABOUT: About = About {
             .or_list(),
     ],
     variables: &[Variable { name: "VIBE_HOME", default: "~/.vibe" }],
+    // Read in its source: the folder is asked for anew at each use.
+    environments: &[EnvironmentFile::new(
+        "$VIBE_HOME/.env",
+        Form::Dotenv(Marks { tilde: true, variables: true }),
+        &[Taken::own("VIBE_HOME")],
+    )],
     processes: &["vibe"],
     evidence: "source stacklok/toolhive; the client's own README for the project file",
     ..About::NONE

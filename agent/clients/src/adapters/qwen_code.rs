@@ -6,6 +6,7 @@ use mcpolicy_schema::finding::{FindingCode, Severity};
 use super::gemini_cli;
 use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding, Variable};
 use crate::codec::Parsed;
+use crate::environment::{EnvironmentFile, Form, Marks, Taken};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::reads::Reads;
 use crate::servers;
@@ -44,6 +45,16 @@ const ABOUT: About = About {
         Variable { name: "QWEN_CODE_SYSTEM_SETTINGS_PATH", default: "" },
         Variable { name: "QWEN_CODE_SYSTEM_DEFAULTS_PATH", default: "" },
     ],
+    environments: &[
+        dotenv("~/.qwen/.env", OF_HOME),
+        dotenv("~/.env", OF_HOME),
+        dotenv("$QWEN_HOME?/.env", OF_HOME),
+        dotenv("<project>/.qwen/.env", ANYWHERE),
+        dotenv("<project>/.env", ANYWHERE),
+        EnvironmentFile::new("~/.qwen/settings.json", Form::Settings, ANYWHERE),
+        EnvironmentFile::new("$QWEN_HOME?/settings.json", Form::Settings, ANYWHERE),
+        EnvironmentFile::new("<project>/.qwen/settings.json", Form::Settings, ANYWHERE),
+    ],
     processes: &["qwen"],
     bypass_flags: &["--yolo", "--approval-mode=yolo"],
     reads: &Reads::GEMINI,
@@ -51,6 +62,21 @@ const ABOUT: About = About {
     notes: "The managed allowlist compares names. It holds against user settings, but `QWEN_CODE_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names` replace it. `.mcp.json` is not read. `mcp.serverCommand` and the older `mcpServerCommand` are servers outside `mcpServers`, and so is the program of `tools.discoveryCommand`. A linked extension is read where its install file says.",
     ..About::NONE
 };
+
+/// Run on 0.15.10: those of the home move its folder. Others count once the client has started itself anew, which `-p` and
+/// a session do and `mcp list` does not. From a project it takes no folder.
+const OF_HOME: &[Taken] = &[
+    Taken::own("QWEN_HOME"),
+    Taken::own("QWEN_CODE_SYSTEM_SETTINGS_PATH"),
+    Taken::own("QWEN_CODE_SYSTEM_DEFAULTS_PATH"),
+];
+const ANYWHERE: &[Taken] =
+    &[Taken::own("QWEN_CODE_SYSTEM_SETTINGS_PATH"), Taken::own("QWEN_CODE_SYSTEM_DEFAULTS_PATH")];
+
+/// `~/` counts in the folder, and in the other two not; all are read as if it did.
+const fn dotenv(path: &'static str, takes: &'static [Taken]) -> EnvironmentFile {
+    EnvironmentFile::new(path, Form::Dotenv(Marks { tilde: true, variables: false }), takes)
+}
 
 impl ClientAdapter for Adapter {
     fn about(&self) -> &'static About {

@@ -1,0 +1,213 @@
+//! Variables that a client takes from a file of its own, so that nobody has to type them and no shell is asked: what lies
+//! in the folder that such a file names is dealt with like what lies in the usual one.
+
+use serde_json::{Value, json};
+
+use crate::enforce::{Site, npx};
+use crate::git::git;
+use crate::moved::{pass, put, servers, with};
+
+/// A plugin in a folder of skills, which starts unasked.
+fn skill(site: &Site, folder: &str) -> String {
+    let manifest = format!("{folder}/skills/s/.claude-plugin/plugin.json");
+    let servers = json!({"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")});
+    let plugin = json!({"name": "s", "version": "1.0.0", "mcpServers": servers});
+    put(site, &manifest, &plugin.to_string());
+    manifest
+}
+
+fn names(folder: &str) -> String {
+    json!({"env": {"CLAUDE_CONFIG_DIR": folder}}).to_string()
+}
+
+/// Whether the denied server is gone, and the other is not.
+fn is_clean(site: &Site, file: &str) -> bool {
+    let text = site.read(file);
+    text.contains("good") && !text.contains("evil")
+}
+
+#[test]
+fn the_settings_of_claude_code_name_the_folder_that_it_then_reads() {
+    with(|site| {
+        for folder in [".cache/h", "h"] {
+            put(site, ".claude/settings.json", &names(&format!("/home/dev/{folder}")));
+            let plugin = skill(site, folder);
+            put(site, &format!("{folder}/.claude.json"), &servers("mcpServers"));
+            let usual = skill(site, ".claude");
+            let (said, _) = pass(site, 0);
+            for file in [&plugin, &format!("{folder}/.claude.json"), &usual] {
+                assert!(is_clean(site, file), "{file}: {said}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_settings_in_a_folder_that_was_named_name_the_next_one() {
+    with(|site| {
+        put(site, ".claude/settings.json", &names("/home/dev/.cache/a"));
+        put(site, ".cache/a/settings.json", &names("/home/dev/.cache/b"));
+        let by_settings = skill(site, ".cache/b");
+        // a folder that is the client's by the file in it
+        put(site, "cc/.claude.json", "{}");
+        put(site, "cc/settings.json", &names("/home/dev/.cache/c"));
+        let by_its_state = skill(site, ".cache/c");
+        let (said, _) = pass(site, 0);
+        for file in [by_settings, by_its_state] {
+            assert!(is_clean(site, &file), "{file}: {said}");
+        }
+    });
+}
+
+/// Tested with the client: the settings that approve are then those of the named folder.
+#[test]
+fn a_switch_is_set_in_the_folder_that_the_settings_name_too() {
+    with(|site| {
+        put(site, "src/p/.mcp.json", &servers("mcpServers"));
+        git(&site.machine.home().join("src/p"), &["init", "-b", "main"]);
+        put(site, ".claude.json", "{}");
+        put(site, ".claude/settings.json", &names("/home/dev/h"));
+        put(site, "h/settings.json", r#"{"enableAllProjectMcpServers":true}"#);
+        let (said, _) = pass(site, 0);
+        assert!(site.read("src/p/.mcp.json").contains("evil"), "Git owns it: {said}");
+        for file in ["h/settings.json", ".claude/settings.json"] {
+            let text: Value = serde_json::from_str(&site.read(file)).unwrap();
+            assert_eq!(text["disabledMcpjsonServers"], json!(["evil"]), "{file}: {said}");
+        }
+    });
+}
+
+/// Tested with the client: an empty value is the folder that it is started in, and `~` is a name like others.
+#[test]
+fn a_folder_that_begins_where_the_client_is_started_is_told_each_time() {
+    with(|site| {
+        for folder in ["h", "", "~/h"] {
+            put(site, ".claude/settings.json", &names(folder));
+            for _ in 0..2 {
+                let (_, notices) = pass(site, 1);
+                let said = notices.contains(".claude/settings.json") && notices.contains("relative path");
+                assert!(said, "{folder:?}: {notices}");
+            }
+        }
+    });
+}
+
+/// Tested with the client: they do nothing.
+#[test]
+fn the_settings_of_a_project_name_no_folder() {
+    with(|site| {
+        put(site, "src/p/.claude/settings.json", &names("/home/dev/.cache/h"));
+        put(site, ".claude/settings.local.json", &names("/home/dev/.cache/h"));
+        let plugin = skill(site, ".cache/h");
+        let (said, _) = pass(site, 0);
+        assert!(!is_clean(site, &plugin), "{said}");
+    });
+}
+
+#[test]
+fn the_managed_settings_name_a_folder_for_every_user() {
+    with(|site| {
+        let managed = site.machine.root().join("etc/claude-code/managed-settings.d");
+        std::fs::create_dir_all(&managed).unwrap();
+        std::fs::write(managed.join("a.json"), names("/home/dev/.cache/h")).unwrap();
+        let plugin = skill(site, ".cache/h");
+        let (said, _) = pass(site, 0);
+        assert!(is_clean(site, &plugin), "{said}");
+    });
+}
+
+/// Tested with Qwen Code, the Gemini CLI, Codex, Cline and cn; read in the source of Crush and of Mistral Vibe.
+#[test]
+fn a_dotenv_of_the_home_names_the_folder_that_its_client_then_reads() {
+    with(|site| {
+        let toml = "[mcp_servers.good]\ncommand = \"npx\"\nargs = [\"-y\", \"@acme/good@1.0.0\"]\n\
+                    [mcp_servers.evil]\ncommand = \"npx\"\nargs = [\"-y\", \"evil@1.0.0\"]\n";
+        let qwen = ("moved/settings.json", servers("mcpServers"));
+        let gemini = ("moved/.gemini/extensions/x/gemini-extension.json", servers("mcpServers"));
+        let codex = ("moved/.codex/config.toml", toml.to_owned());
+        let goes_on = ("moved/config.json", servers("mcpServers"));
+        let crush = ("moved/crush.json", servers("mcp"));
+        for (dotenv, line, (file, text)) in [
+            (".qwen/.env", "QWEN_HOME=/home/dev/moved", &qwen),
+            (".qwen/.env", "QWEN_HOME='~/moved' # mine", &qwen),
+            (".env", "A=1\nexport QWEN_HOME=/home/dev/moved", &qwen),
+            (".qwen/.env", "QWEN_CODE_SYSTEM_SETTINGS_PATH=/home/dev/moved/settings.json", &qwen),
+            (".gemini/.env", "GEMINI_CLI_HOME=/home/dev/moved", &gemini),
+            (".env", "GEMINI_CLI_HOME=\"/home/dev/moved\"", &gemini),
+            (".codex/.env", "HOME=/home/dev/moved", &codex),
+            (".codex/.env", "HOME=${HOME}/moved", &codex),
+            (".env", "CRUSH_GLOBAL_CONFIG=/home/dev/moved", &crush),
+            (".env", "XDG_CONFIG_HOME=/home/dev/moved/x", &("moved/x/crush/crush.json", crush.1.clone())),
+            (".qwen/.env", "QWEN_HOME=/home/dev/q", &goes_on),
+        ] {
+            put(site, "q/.env", "QWEN_CODE_SYSTEM_DEFAULTS_PATH=/home/dev/moved/config.json\n");
+            put(site, file, text);
+            put(site, dotenv, &format!("{line}\n"));
+            let (said, _) = pass(site, 0);
+            assert!(is_clean(site, file), "{dotenv} {line}: {said}");
+            put(site, dotenv, "");
+            std::fs::remove_dir_all(site.machine.home().join("moved")).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_file_of_a_project_names_folders_for_clients_that_are_started_there() {
+    with(|site| {
+        let yaml = "mcpServers:\n  - name: good\n    command: npx\n    args: [\"@acme/good@1.0.0\"]\n  \
+                    - name: evil\n    command: npx\n    args: [\"evil@1.0.0\"]\n";
+        let settings = json!({"env": {"QWEN_CODE_SYSTEM_SETTINGS_PATH": "/home/dev/moved/q.json"}});
+        let of_qwen = servers("mcpServers");
+        for (by, text, file, content) in [
+            (
+                "src/p/.env",
+                "GEMINI_CLI_HOME=/home/dev/moved\n",
+                "moved/.gemini/settings.json",
+                of_qwen.as_str(),
+            ),
+            (
+                "src/p/.gemini/.env",
+                "GEMINI_CLI_HOME=/home/dev/moved\n",
+                "moved/.gemini/settings.json",
+                &of_qwen,
+            ),
+            ("src/p/.env", "CONTINUE_GLOBAL_DIR=/home/dev/moved\n", "moved/config.yaml", yaml),
+            (
+                "src/p/.env.local",
+                "CLINE_MCP_SETTINGS_PATH=/home/dev/moved/c.json\n",
+                "moved/c.json",
+                &of_qwen,
+            ),
+            ("src/p/.qwen/settings.json", &settings.to_string(), "moved/q.json", &of_qwen),
+        ] {
+            put(site, by, text);
+            put(site, file, content);
+            let (said, _) = pass(site, 0);
+            assert!(is_clean(site, file), "{by}: {said}");
+            std::fs::remove_dir_all(site.machine.home().join("src/p")).unwrap();
+            std::fs::remove_dir_all(site.machine.home().join("moved")).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_dotenv_whose_value_leads_to_no_known_folder_is_told_and_others_are_not() {
+    with(|site| {
+        for (dotenv, text, said) in [
+            (".qwen/.env", "QWEN_HOME=qh\n", "relative path"),
+            (".gemini/.env", "A=b\nGEMINI_CLI_HOME=$HOME/g\n", "relative path"),
+            (".codex/.env", "HOME=${OTHER}/g\n", "is computed"),
+            ("src/p/.env", "CONTINUE_GLOBAL_DIR=./c\n", "relative path"),
+        ] {
+            put(site, dotenv, text);
+            let (_, notices) = pass(site, 1);
+            assert!(notices.contains(dotenv) && notices.contains(said), "{dotenv}: {notices}");
+            put(site, dotenv, "");
+        }
+        put(site, ".env", "API_KEY=secret\n# QWEN_HOME=/x\nCODEX_HOME=/x\n");
+        put(site, ".qwen/.env", "HOME=rel\nCLAUDE_CONFIG_DIR=rel\n");
+        put(site, "src/p/.env", "HOME=rel\nQWEN_HOME=rel\nPATH=$PATH:x\n");
+        put(site, "src/venv/.env/bin/x", "");
+        pass(site, 0);
+    });
+}
