@@ -88,6 +88,8 @@ const HARMLESS: &[&str] = &[
     "CLAUDE_CODE_USE_BEDROCK",
     "CLAUDE_CODE_USE_FOUNDRY",
     "CLAUDE_CODE_USE_VERTEX",
+    // followed: the switch is set there, too
+    "CLAUDE_CONFIG_DIR",
 ];
 
 const MODES: &[&str] = &["acceptEdits", "bypassPermissions", "default", "dontAsk", "plan"];
@@ -125,9 +127,8 @@ fn is_member_taken(member: &Member<'_>) -> bool {
     }
 }
 
-/// Whether a variable may make the client read other settings than these (`CLAUDE_CONFIG_DIR`,
-/// `CLAUDE_CODE_USE_COWORK_PLUGINS`, or what its next version knows): any of its own that is not known to do something
-/// else.
+/// Whether a variable may make the client read other settings than these (`CLAUDE_CODE_USE_COWORK_PLUGINS`, or what its
+/// next version knows): any of its own that is not known to do something else.
 fn moves(variable: &str) -> bool {
     let name = variable.to_ascii_uppercase();
     name.starts_with("CLAUDE") && !HARMLESS.contains(&name.as_str())
@@ -248,7 +249,7 @@ mod tests {
         for text in [
             r#"[]"#,
             r#"{"env":5}"#,
-            r#"{"env":{"CLAUDE_CONFIG_DIR":"/x"}}"#,
+            r#"{"env":{"CLAUDE_CODE_OF_TOMORROW":"/x"}}"#,
             r#"{"env":{"claude_code_use_cowork_plugins":"1"}}"#,
             r#"{"model":5}"#,
             r#"{"model":null}"#,
