@@ -215,6 +215,14 @@ mod tests {
         ] {
             assert!(keys(word).contains(&"github.com/o/r".to_owned()), "{word}: {:?}", keys(word));
         }
+        // only below `repos` is it one of GitHub's
+        for word in ["https://api.github.com/users/o/r/s", "https://api.github.com/o/r"] {
+            assert!(
+                keys(word).iter().all(|key| key.starts_with("api.github.com/")),
+                "{word}: {:?}",
+                keys(word)
+            );
+        }
         assert!(keys("https://gitlab.com/g/s/r/-/archive/x.zip").contains(&"gitlab.com/g/s/r".to_owned()));
         assert!(
             keys("https://gitlab.com/api/v4/projects/g%2Fr/repository/archive")

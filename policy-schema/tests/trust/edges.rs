@@ -272,6 +272,8 @@ fn a_refusal_tells_what_and_how_many_and_what_to_do() {
             trust().update(&Documents { head: Some(bytes.to_vec()), ..Documents::default() }, at(31));
         (update.refusals[0].rule(), update.refusals[0].remedy())
     };
+    let of_pin = Trust::pinned(b"{", at(0)).unwrap_err();
+    assert_eq!((of_pin.rule(), of_pin.remedy().contains("trust/")), ("envelope-form", true));
     let (rule, remedy) = of_envelope(b"{");
     assert_eq!((rule, remedy), ("envelope-form", "fetch it again; if it stays so, publish it again"));
     let unsigned = signed(&head(6, at(30), current(6, b"")), &[]);
