@@ -59,6 +59,24 @@ fn the_settings_in_a_folder_that_was_named_name_the_next_one() {
     });
 }
 
+/// Tested with the client: its state has the member, too; a value is made a text, and a folder is looked for as NFC.
+#[test]
+fn the_folder_counts_from_the_state_as_a_list_and_in_either_spelling() {
+    let env = |value: &Value| json!({"env": {"CLAUDE_CONFIG_DIR": value}}).to_string();
+    for (file, text, folder) in [
+        (".claude.json", env(&json!("/home/dev/.cache/h")), ".cache/h"),
+        (".claude/settings.json", env(&json!(["/home/dev/.cache/h"])), ".cache/h"),
+        (".claude/settings.json", env(&json!("/home/dev/.cache/e\u{301}")), ".cache/\u{e9}"),
+    ] {
+        with(|site| {
+            put(site, file, &text);
+            let plugin = skill(site, folder);
+            let (said, _) = pass(site, 0);
+            assert!(is_clean(site, &plugin), "{text}: {said}");
+        });
+    }
+}
+
 /// Tested with the client: the settings that approve are then those of the named folder.
 #[test]
 fn a_switch_is_set_in_the_folder_that_the_settings_name_too() {

@@ -92,13 +92,16 @@ pub struct Setting {
 
 /// What a file sets. One that cannot be read sets nothing: its client cannot either.
 pub fn settings(file: &EnvironmentFile, text: &str) -> Vec<Setting> {
+    // in JSON a letter may be written by its number
+    let is_hidden = file.form == Form::Settings && text.contains("\\u");
     let is_there = |taken: &&Taken| {
         let (text, name) = (text.as_bytes(), taken.name.as_bytes());
-        file.form == Form::Settings || text.windows(name.len()).any(|part| part == name)
+        is_hidden || text.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name))
     };
     // most files have none of the names
     let takes: Vec<Taken> = file.takes.iter().filter(is_there).copied().collect();
     match file.form {
+        _ if takes.is_empty() => Vec::new(),
         Form::Settings => of_settings(text, &takes),
         Form::Dotenv(_) => takes.iter().flat_map(|taken| of_dotenv(text, *taken)).collect(),
     }
@@ -117,9 +120,9 @@ fn of_settings(text: &str, takes: &[Taken]) -> Vec<Setting> {
     let mut out = Vec::new();
     for member in parsed.root.get("env").map_or(&[][..], Node::members) {
         let taken = takes.iter().find(|taken| taken.name.eq_ignore_ascii_case(&member.key));
-        if let Some((taken, value)) = taken.zip(member.value.as_str()) {
+        if let Some(taken) = taken {
             let line = line_of(text, member.span().start as usize);
-            out.push(Setting { taken: *taken, value: value.to_owned(), is_odd: false, line });
+            out.push(Setting { taken: *taken, value: member.value.to_js_text(), is_odd: false, line });
         }
     }
     out

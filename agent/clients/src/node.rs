@@ -127,6 +127,27 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The text that JavaScript makes of a value, as clients do with variables: that of a list of one path is the path.
+    pub fn to_js_text(&self) -> String {
+        match &self.value {
+            Value::String(text) => text.to_string(),
+            Value::Number(text) => text.to_string(),
+            Value::Bool(value) => value.to_string(),
+            Value::Null => "null".to_owned(),
+            Value::Array(items) => {
+                let texts: Vec<String> = items
+                    .iter()
+                    .map(|item| match item.value {
+                        Value::Null => String::new(),
+                        _ => item.to_js_text(),
+                    })
+                    .collect();
+                texts.join(",")
+            }
+            Value::Object(_) | Value::Deep => "[object Object]".to_owned(),
+        }
+    }
+
     /// The value of a boolean.
     pub fn as_bool(&self) -> Option<bool> {
         match self.value {

@@ -16,6 +16,9 @@ use crate::gap::Gap;
 /// Most files of projects that are read: whoever writes a repository decides how many there are.
 const MAX_FILES: usize = 10_000;
 
+/// Largest file of settings, as large as any file is read, in bytes.
+const MAX_SETTINGS: u64 = 16 * 1024 * 1024;
+
 /// The names of such files in a project; each file of a home is asked for its name.
 const NAMES: &[&str] = &[".env", ".env.local", ".env.development", ".env.production", "settings.json"];
 
@@ -118,7 +121,9 @@ impl Start<'_> {
     }
 
     fn text_of(&mut self, path: &Path, form: Form) -> Option<String> {
-        match self.machine.read(path, Some(&self.owner), MAX_BYTES) {
+        // the state of a client is one of its settings, and large
+        let most = if form == Form::Settings { MAX_SETTINGS } else { MAX_BYTES };
+        match self.machine.read(path, Some(&self.owner), most) {
             Ok(snapshot) => Some(String::from_utf8_lossy(&snapshot.bytes).into_owned()),
             // who may not read it has no client that does; a folder of that name is one of Python
             Err(ReadError::NotFound | ReadError::Dangling | ReadError::Denied) => None,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::template;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::sourced;
 
@@ -115,7 +116,12 @@ fn take_one(values: &mut Values, name: &str, value: &str, home: &Path) {
         None => PathBuf::from(value),
     };
     if path.is_absolute() {
-        values.entry(name.to_owned()).or_default().insert(path);
+        let places = values.entry(name.to_owned()).or_default();
+        // Claude Code looks in the folder of the composed spelling (NFC), whichever is written
+        if let Some(text) = path.to_str().filter(|text| !text.is_ascii()) {
+            places.insert(text.nfc().collect::<String>().into());
+        }
+        places.insert(path);
     }
 }
 

@@ -126,6 +126,12 @@ const ABOUT: About = About {
     environments: &[
         settings_file("$CLAUDE_CONFIG_DIR/settings.json"),
         settings_file(COWORK_SETTINGS),
+        // Run, too: the state's `env` counts as that of the settings does.
+        settings_file(USER),
+        settings_file("~/.claude/.config.json"),
+        settings_file("~/.claude-custom-oauth.json"),
+        settings_file("$CLAUDE_CONFIG_DIR?/.claude.json"),
+        settings_file("$CLAUDE_CONFIG_DIR?/.config.json"),
         settings_file("/etc/claude-code/managed-settings.json").on(LINUX),
         settings_file("/etc/claude-code/managed-settings.d/*.json").on(LINUX),
         settings_file("/Library/Application Support/ClaudeCode/managed-settings.json").on(MACOS),

@@ -173,7 +173,11 @@ fn is_relative(path: &str) -> bool {
 fn of_environment(root: &Node<'_>) -> Vec<Lead> {
     let mut leads = Vec::new();
     for variable in root.get("env").map_or(&[][..], Node::members) {
-        let Some(value) = variable.value.as_str().filter(|value| !value.trim().is_empty()) else { continue };
+        let value = variable.value.to_js_text();
+        let value = value.as_str();
+        if value.trim().is_empty() {
+            continue;
+        }
         match &*variable.key.to_ascii_uppercase() {
             "CLAUDE_CODE_PLUGIN_DIRS" => {
                 leads.extend(split(value).map(|path| named(FOLDERS, path.to_owned())));
