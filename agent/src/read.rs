@@ -73,6 +73,10 @@ fn failure(path: &Path, error: &ReadError) -> Failure {
         ReadError::LinkLoop => {
             ("unreadable", Some(FindingCode::UnreadableConfig), "the link leads back to itself".into())
         }
+        ReadError::OfProcess => {
+            let message = "the link leads elsewhere for each process, and is not followed: make it lead to a file";
+            ("unreadable", Some(FindingCode::UnreadableConfig), message.to_owned())
+        }
         ReadError::Dangling => {
             ("unreadable", Some(FindingCode::UnreadableConfig), "the link leads nowhere".to_owned())
         }

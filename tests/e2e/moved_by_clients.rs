@@ -1,6 +1,9 @@
 //! Variables that a client takes from a file of its own, so that nobody has to type them and no shell is asked: what lies
 //! in the folder that such a file names is dealt with like what lies in the usual one.
 
+use std::path::Path;
+
+use mcpolicy_tests::private::link_folder;
 use serde_json::{Value, json};
 
 use crate::enforce::{Site, npx};
@@ -73,6 +76,34 @@ fn the_folder_counts_from_the_state_as_a_list_and_in_either_spelling() {
             let plugin = skill(site, folder);
             let (said, _) = pass(site, 0);
             assert!(is_clean(site, &plugin), "{text}: {said}");
+        });
+    }
+}
+
+/// Tested with the client: it follows the link from the folder that it is started in.
+#[test]
+fn a_link_over_the_folder_of_the_process_is_told_at_each_pass() {
+    for (link, at) in [("/proc/self/cwd/c.json", ".claude.json"), ("/proc/self/cwd/h", ".claude/skills")] {
+        with(|site| {
+            put(site, "w/c.json", &servers("mcpServers"));
+            put(site, ".claude/settings.json", "{}");
+            assert!(link_folder(Path::new(link), &site.machine.home().join(at)));
+            for _ in 0..2 {
+                let (_, notices) = pass(site, 1);
+                assert!(notices.contains(at), "{at}: {notices}");
+            }
+        });
+    }
+}
+
+/// The client's own folder is not asked for in projects, whose `.env` is that of their programs.
+#[test]
+fn what_a_project_sets_for_its_own_programs_ends_no_pass_as_not_done() {
+    for text in ["XDG_CONFIG_HOME=./config\n", "XDG_DATA_HOME=${APP}/data\n"] {
+        with(|site| {
+            put(site, "src/p/.env", text);
+            let (_, notices) = pass(site, 0);
+            assert!(!notices.contains(".env"), "{notices}");
         });
     }
 }

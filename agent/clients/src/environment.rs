@@ -240,9 +240,10 @@ mod tests {
     #[test]
     fn settings_set_what_stands_in_their_member() {
         let file = EnvironmentFile::new("~/s.json", Form::Settings, TAKES);
-        let text = "{\n// mine\n\"env\":{\"A\":\"b\",\n\"qwen_home\":\"/q\",\"HOME\":5}}";
+        let text = "{\n// mine\n\"env\":{\"A\":\"b\",\n\"qwen_home\":\"/q\",\"HOME\":[\"/a\",5]}}";
         let found = settings(&file, text);
-        assert_eq!((found.len(), found[0].value.as_str(), found[0].line), (1, "/q", 4));
+        assert_eq!((found.len(), found[0].value.as_str(), found[0].line), (2, "/q", 4));
+        assert_eq!(found[1].value, "/a,5", "a value is made a text");
         assert_eq!(values(&file, "{\"QWEN_HOME\":\"/q\"}"), Vec::<String>::new());
         assert_eq!(values(&file, "{\"env\""), Vec::<String>::new());
     }

@@ -90,6 +90,16 @@ pub fn to_plugin(at: &Location) -> String {
     "../".repeat(parts.take_while(|part| !part.starts_with(['*', '<', '$', '~'])).count())
 }
 
+/// The folder of an installed plugin. Tested with Claude Code and Copilot CLI: a relative one is meant from wherever the
+/// client is started.
+pub fn installed_at(path: &str) -> Vec<Lead> {
+    let mut leads = vec![Lead::Plugin(path.to_owned())];
+    if !path.starts_with(['/', '\\', '~']) && path.as_bytes().get(1) != Some(&b':') {
+        leads.push(unread("the folder of an installed plugin is meant from wherever its client is started"));
+    }
+    leads
+}
+
 /// The folders of a catalogue's plugins that stand beside it, and the files that its items name.
 pub fn folders_of_catalogue(at: &Location, root: &Node<'_>, bundles: Bundles) -> Vec<Lead> {
     let base = root.pointer("/metadata/pluginRoot").and_then(Node::as_str);

@@ -154,7 +154,7 @@ fn patterns(about: &About, path: &str, os: Os) -> Vec<Pattern> {
     if path.starts_with('<') && !path.contains('/') {
         return vec![Pattern { base: "/srv/plugin/named.json".into(), rest: Vec::new() }];
     }
-    let below = ["<project>", "<plugin>", "<skills>", "<marketplace>"]
+    let below = ["<project>", "<plugin>", "<skills>", "<marketplace>", "<agents>"]
         .into_iter()
         .filter_map(|prefix| template::below(path, prefix, Path::new("/srv/project")));
     let below: Vec<Pattern> = below.collect();
@@ -291,7 +291,7 @@ fn document() -> String {
          Paths: `~` is the home, `$NAME` a variable with its default, `$NAME?` a variable that counts only where it is\n\
          set, `%NAME%` a Windows folder, `<project>` the root of a project, `<plugin>` a directory that a plugin index,\n\
          a catalogue or settings name, `<named>`, `<catalogue>` and `<catalogue-copy>` a file that a plugin, settings or an\n\
-         index name, `<agent>` a file and `<skills>` and `<marketplace>` folders that settings name, `*` one component. Keys are JSON Pointers; a location without key holds settings, an index or a policy.\n\
+         index name, `<agent>` a file and `<skills>`, `<agents>` and `<marketplace>` folders that settings or manifests name, `*` one component. Keys are JSON Pointers; a location without key holds settings, an index or a policy.\n\
          `own` is the client's own file; the others are files of other clients that it reads too. What holds the state\n\
          of its client is never taken away as a whole.\n\n\
          | rank | client | id | servers from |\n|---|---|---|---|\n",

@@ -106,7 +106,7 @@ impl Start<'_> {
             let is_project = |project: &Path| project != self.owner.home;
             let takes: Vec<_> = in_projects(os, &path).filter(|(_, project)| is_project(project)).collect();
             let Some((first, _)) = takes.first() else { continue };
-            let Some(text) = self.text_of(&path, first.form) else { continue };
+            let Some(text) = self.text_of(&path, first.form, true) else { continue };
             for (file, project) in takes {
                 self.take_settings(&path, &text, file, Some(project));
             }
@@ -115,12 +115,12 @@ impl Start<'_> {
     }
 
     fn read_environment(&mut self, path: &Path, file: &EnvironmentFile) {
-        if let Some(text) = self.text_of(path, file.form) {
+        if let Some(text) = self.text_of(path, file.form, false) {
             self.take_settings(path, &text, file, None);
         }
     }
 
-    fn text_of(&mut self, path: &Path, form: Form) -> Option<String> {
+    fn text_of(&mut self, path: &Path, form: Form, is_of_project: bool) -> Option<String> {
         // the state of a client is one of its settings, and large
         let most = if form == Form::Settings { MAX_SETTINGS } else { MAX_BYTES };
         match self.machine.read(path, Some(&self.owner), most) {
@@ -132,7 +132,9 @@ impl Start<'_> {
             Err(_) if form == Form::Settings => None,
             Err(error) => {
                 let reason = format!("a file from which clients take variables was not read: {error}");
-                self.gaps.push(Gap::at("unreadable", reason, path));
+                // a pipe in a project is how managers of secrets hand them out
+                let gap = Gap::at("unreadable", reason, path);
+                self.gaps.push(Gap { partial: !is_of_project, ..gap });
                 None
             }
         }
@@ -141,7 +143,13 @@ impl Start<'_> {
     fn take_settings(&mut self, path: &Path, text: &str, file: &EnvironmentFile, project: Option<&Path>) {
         for setting in environment::settings(file, text) {
             if let Some(why) = self.take_setting(&setting, file.form, project) {
-                self.tell(path, &Unresolved { name: setting.taken.name.to_owned(), line: setting.line, why });
+                let unresolved = Unresolved { name: setting.taken.name.to_owned(), line: setting.line, why };
+                // programs of a project have use for such variables (`XDG_CONFIG_HOME=./config`), others are the client's own
+                if project.is_some() && setting.taken.name.starts_with("XDG_") {
+                    self.gaps.push(Gap::beyond(KIND, unresolved.said(), Some(path)));
+                } else {
+                    self.tell(path, &unresolved);
+                }
             }
         }
     }

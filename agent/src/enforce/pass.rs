@@ -611,7 +611,8 @@ fn tell_clock(setting: &Setting<'_>, before: Time, time: Time, opened: &mut Open
                 "the clock of this machine said before that it was {}; a new head says that it was wrong, and {} counts again",
                 before.judging, time.judging
             );
-            opened.journal.append(setting.now, What::Event(Event::new("clock-rollback", detail)))?;
+            opened.journal.append(setting.now, What::Event(Event::new("clock-rollback", &detail)))?;
+            opened.notices.push(detail);
             return Ok(());
         }
         (Some(ClockEvent::ClockRollback), _) => (

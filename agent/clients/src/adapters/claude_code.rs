@@ -39,9 +39,12 @@ const ABOUT: About = About {
         // Inside the directory, not beside it.
         Location::user("$CLAUDE_CONFIG_DIR?/.claude.json").json(Dialect::STRICT).state(),
         Location::user("$CLAUDE_CONFIG_DIR?/.config.json").json(Dialect::STRICT).state(),
+        Location::user("$CLAUDE_CONFIG_DIR?/.claude-custom-oauth.json").json(Dialect::STRICT).state(),
         Location::user("$CLAUDE_CONFIG_DIR/settings.json").json(Dialect::STRICT).no_servers(),
         Location::user("$CLAUDE_CONFIG_DIR/settings.local.json").json(Dialect::STRICT).no_servers(),
         Location::user(COWORK_SETTINGS).json(Dialect::STRICT).no_servers(),
+        // The client's copy of its organisation's settings, which the user may write (2.1.197).
+        Location::user(REMOTE_SETTINGS).json(Dialect::STRICT).no_servers(),
         Location::project(PROJECT).json(Dialect::STRICT),
         Location::project("<project>/.claude/settings.json").json(Dialect::STRICT).no_servers(),
         Location::project("<project>/.claude/settings.local.json").json(Dialect::STRICT).no_servers(),
@@ -126,12 +129,14 @@ const ABOUT: About = About {
     environments: &[
         settings_file("$CLAUDE_CONFIG_DIR/settings.json"),
         settings_file(COWORK_SETTINGS),
+        settings_file(REMOTE_SETTINGS),
         // Run, too: the state's `env` counts as that of the settings does.
         settings_file(USER),
         settings_file("~/.claude/.config.json"),
         settings_file("~/.claude-custom-oauth.json"),
         settings_file("$CLAUDE_CONFIG_DIR?/.claude.json"),
         settings_file("$CLAUDE_CONFIG_DIR?/.config.json"),
+        settings_file("$CLAUDE_CONFIG_DIR?/.claude-custom-oauth.json"),
         settings_file("/etc/claude-code/managed-settings.json").on(LINUX),
         settings_file("/etc/claude-code/managed-settings.d/*.json").on(LINUX),
         settings_file("/Library/Application Support/ClaudeCode/managed-settings.json").on(MACOS),
@@ -383,6 +388,7 @@ const STATES: &[(&str, Option<&str>)] = &[
     ("~/.claude-custom-oauth.json", None),
     ("$CLAUDE_CONFIG_DIR?/.claude.json", Some("{}\n")),
     ("$CLAUDE_CONFIG_DIR?/.config.json", None),
+    ("$CLAUDE_CONFIG_DIR?/.claude-custom-oauth.json", None),
 ];
 
 const USER_SETTINGS: &str = "$CLAUDE_CONFIG_DIR/settings.json";
@@ -391,9 +397,12 @@ const USER_SETTINGS: &str = "$CLAUDE_CONFIG_DIR/settings.json";
 /// (run with 2.1.197).
 const COWORK_SETTINGS: &str = "$CLAUDE_CONFIG_DIR/cowork_settings.json";
 
+const REMOTE_SETTINGS: &str = "$CLAUDE_CONFIG_DIR/remote-settings.json";
+
 const SETTINGS: &[&str] = &[
     USER_SETTINGS,
     COWORK_SETTINGS,
+    REMOTE_SETTINGS,
     "$CLAUDE_CONFIG_DIR/settings.local.json",
     "<project>/.claude/settings.json",
     "<project>/.claude/settings.local.json",

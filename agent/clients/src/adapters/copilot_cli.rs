@@ -32,7 +32,7 @@ const ABOUT: About = About {
         Location::user("$COPILOT_HOME/config.json").json(Dialect::JSONC).no_servers(),
         // The file is Claude Code's and many others' too; `.mcp.json` won where both were there.
         Location::project("<project>/.mcp.json").shared(),
-        Location::project("<project>/.github/mcp.json"),
+        Location::project("<project>/.github/mcp.json").keys(EITHER),
         Location::user("$COPILOT_HOME/agents/**/*.md").agents().keys(OF_AGENTS),
         Location::project("<project>/.github/agents/**/*.md").agents().keys(OF_AGENTS),
         // Tested: `mcp-servers` of an agent of Claude Code starts, which that client does not know.
@@ -64,6 +64,10 @@ const ABOUT: About = About {
         Location::plugin("<plugin>/.github/plugin/plugin.json"),
         Location::plugin("<plugin>/.claude-plugin/plugin.json"),
         Location::plugin(NAMED).keys(EITHER),
+        // Tested: agents of a plugin start their servers, too.
+        Location::plugin("$COPILOT_HOME/installed-plugins/*/*/agents/**/*.md").agents().keys(OF_AGENTS),
+        Location::plugin("<plugin>/agents/**/*.md").agents().keys(OF_AGENTS),
+        Location::plugin("<agents>/**/*.md").agents().keys(OF_AGENTS),
         // Tested: a comment or trailing comma in it and nothing starts.
         Location::managed("/etc/github-copilot/managed-settings.json")
             .json(Dialect::STRICT)
@@ -103,7 +107,9 @@ impl ClientAdapter for Adapter {
     /// `config.json` lists the folders that the user trusts and the plugins that are installed, each in either spelling.
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
         if manifest::is_manifest(at) {
-            return manifest::leads(at, &doc.root, Bundles::Files);
+            let mut leads = manifest::leads(at, &doc.root, Bundles::Files);
+            leads.extend(agents_of(at, &doc.root));
+            return leads;
         }
         if at.keys == manifest::ITEMS {
             return manifest::folders_of_catalogue(at, &doc.root, Bundles::Files);
@@ -148,11 +154,21 @@ impl ClientAdapter for Adapter {
     }
 }
 
+/// The folders of agents that a manifest names.
+fn agents_of(at: &Location, root: &Node<'_>) -> Vec<Lead> {
+    let Some(named) = root.get("agents") else { return Vec::new() };
+    let names = std::iter::once(named).chain(named.items()).filter_map(Node::as_str);
+    let folder = manifest::to_plugin(at);
+    let mut leads = names.map(|name| manifest::named("<agents>", format!("{folder}{name}"))).collect();
+    manifest::cap(&mut leads);
+    leads
+}
+
 /// `installedPlugins[].cache_path`. Tested: a plugin is loaded from wherever that leads.
 fn installed(root: &Node<'_>) -> Vec<Lead> {
     let lists = ["installedPlugins", "installed_plugins"].into_iter().filter_map(|key| root.get(key));
     let paths = lists.flat_map(Node::items).filter_map(|plugin| plugin.get("cache_path")?.as_str());
-    let mut leads = paths.map(|path| Lead::Plugin(path.to_owned())).collect();
+    let mut leads = paths.flat_map(manifest::installed_at).collect();
     manifest::cap(&mut leads);
     leads
 }

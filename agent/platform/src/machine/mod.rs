@@ -175,6 +175,9 @@ pub enum ReadError {
     /// Links lead round in a circle, or through more than 40 of them.
     #[error("its links lead round in a circle")]
     LinkLoop,
+    /// A link leads over `/proc` or `/dev/fd`, which is another place for each process.
+    #[error("its link leads elsewhere for each process")]
+    OfProcess,
     /// A link leads to nothing.
     #[error("its link leads to nothing")]
     Dangling,

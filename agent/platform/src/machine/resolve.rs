@@ -66,6 +66,10 @@ impl Machine {
             };
             os::check_name(&name)?;
             at.push(name);
+            // attack: a link over `/proc/self/cwd`, which leads each process elsewhere; in an image there is nothing behind it
+            if links > 0 && ["/proc", "/dev/fd"].iter().any(|place| at.starts_with(place)) {
+                return Err(ReadError::OfProcess);
+            }
             let host = self.host_path(&at);
             let metadata = std::fs::symlink_metadata(&host).map_err(|error| missing(&error, from_link))?;
             tell(&at, &metadata);

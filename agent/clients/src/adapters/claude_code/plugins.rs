@@ -102,7 +102,7 @@ fn installed(root: &Node<'_>) -> Vec<Lead> {
     let mut leads = Vec::new();
     for plugin in plugins {
         let paths = plugin.value.items().iter().filter_map(|item| item.get("installPath")?.as_str());
-        leads.extend(paths.map(|path| Lead::Plugin(path.to_owned())));
+        leads.extend(paths.flat_map(manifest::installed_at));
         leads.extend(copied(&plugin.key, ""));
     }
     leads
