@@ -83,9 +83,14 @@ fn the_folder_counts_from_the_state_as_a_list_and_in_either_spelling() {
 /// Tested with the client: it follows the link from the folder that it is started in.
 #[test]
 fn a_link_over_the_folder_of_the_process_is_told_at_each_pass() {
-    for (link, at) in [("/proc/self/cwd/c.json", ".claude.json"), ("/proc/self/cwd/h", ".claude/skills")] {
+    for (link, at) in [
+        ("/proc/self/cwd/c.json", ".claude.json"),
+        ("/proc/self/cwd/h", ".claude/skills"),
+        ("/proc/thread-self/cwd/h", ".claude/skills/s"),
+    ] {
         with(|site| {
             put(site, "w/c.json", &servers("mcpServers"));
+            std::fs::create_dir_all(site.machine.home().join(at).parent().unwrap()).unwrap();
             put(site, ".claude/settings.json", "{}");
             assert!(link_folder(Path::new(link), &site.machine.home().join(at)));
             for _ in 0..2 {

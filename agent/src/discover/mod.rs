@@ -428,9 +428,15 @@ impl<'m> Discovery<'m> {
         for path in places {
             if self.machine.kind(&path).is_some() {
                 self.add(Source::new(path, home, reading));
-            } else if let Err(ReadError::LeavesScope { .. }) = self.machine.resolve(&path) {
+                continue;
+            }
+            match self.machine.resolve(&path) {
                 // A client's folder that is a link out of what is scanned.
-                self.note_outside(&path, home);
+                Err(ReadError::LeavesScope { .. }) => self.note_outside(&path, home),
+                Err(error @ ReadError::OfProcess) => {
+                    self.gaps.push(Gap::at("unreadable", error.to_string(), &path).of_home(home));
+                }
+                _ => {}
             }
         }
     }
