@@ -90,11 +90,16 @@ pub fn to_plugin(at: &Location) -> String {
     "../".repeat(parts.take_while(|part| !part.starts_with(['*', '<', '$', '~'])).count())
 }
 
+/// Whether a path is meant from somewhere: none of the root, the home or a drive.
+pub fn is_relative(path: &str) -> bool {
+    !path.starts_with(['/', '\\', '~']) && path.as_bytes().get(1) != Some(&b':')
+}
+
 /// The folder of an installed plugin. Tested with Claude Code and Copilot CLI: a relative one is meant from wherever the
 /// client is started.
 pub fn installed_at(path: &str) -> Vec<Lead> {
     let mut leads = vec![Lead::Plugin(path.to_owned())];
-    if !path.starts_with(['/', '\\', '~']) && path.as_bytes().get(1) != Some(&b':') {
+    if is_relative(path) {
         leads.push(unread("the folder of an installed plugin is meant from wherever its client is started"));
     }
     leads
@@ -124,8 +129,7 @@ pub fn catalogues_of_settings(root: &Node<'_>, above: &str) -> Vec<Lead> {
     let lead = |source: &Node<'_>| {
         let text = |key| source.get(key).and_then(Node::as_str);
         let path = text("path").filter(|_| matches!(text("source"), Some("directory" | "local")))?;
-        let is_whole = path.starts_with(['/', '\\', '~']) || path.as_bytes().get(1) == Some(&b':');
-        Some(Lead::Plugin(if is_whole { path.to_owned() } else { format!("{above}{path}") }))
+        Some(Lead::Plugin(if is_relative(path) { format!("{above}{path}") } else { path.to_owned() }))
     };
     let mut leads = sources.filter_map(lead).collect();
     cap(&mut leads);

@@ -8,7 +8,7 @@ use mcpolicy_schema::entry::Scope;
 
 use crate::adapter::{Found, Lead};
 use crate::location::Location;
-use crate::manifest::{self, Bundles, ITEMS, files_of, named, unread};
+use crate::manifest::{self, Bundles, ITEMS, files_of, is_relative, named, unread};
 use crate::node::{Node, escape};
 
 /// A catalogue given as a file.
@@ -162,11 +162,6 @@ fn of_source(source: Option<&Node<'_>>, above: Option<&str>) -> Vec<Lead> {
         Some(_) => vec![named(CATALOGUE, path)],
         None => Vec::new(),
     }
-}
-
-fn is_relative(path: &str) -> bool {
-    let is_drive = path.as_bytes().get(1) == Some(&b':');
-    !path.starts_with(['/', '\\', '~']) && !is_drive
 }
 
 /// Variables of the user's own settings that bring plugins; the client does not take them from a repository's.
