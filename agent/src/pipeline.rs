@@ -136,12 +136,13 @@ impl Outcome {
 
 /// Scans.
 pub fn scan<'g>(ground: &'g Ground, bounds: &'g Bounds<'g>, redactor: &'g Redactor) -> Outcome {
-    let mut scan = Scan { ground, redactor, bounds, outcome: Outcome::default() };
+    let mut scan =
+        Scan { ground, redactor, bounds, outcome: Outcome::default(), kept: Vec::new(), at: BTreeMap::new() };
     let mut discovery = Discovery::new(&ground.machine, &ground.homes, ground.reach).without(&ground.others);
     let candidates = scan.discover(&mut discovery, bounds);
     scan.read_all(&mut discovery);
     scan.read_candidates(&candidates, &mut discovery);
-    let mut outcome = scan.outcome;
+    let mut outcome = scan.into_outcome();
     outcome.gaps.extend(discovery.take_gaps());
     look_at_processes(ground, &mut outcome, redactor);
     outcome.gaps.sort();
@@ -165,7 +166,18 @@ struct Scan<'g> {
     ground: &'g Ground,
     redactor: &'g Redactor,
     bounds: &'g Bounds<'g>,
+    /// But for what was read.
     outcome: Outcome,
+    kept: Vec<Kept>,
+    /// Where in `kept` a file stands.
+    at: BTreeMap<PathBuf, usize>,
+}
+
+/// What one file gave. It is replaced as a whole if the file is read again for more readers.
+struct Kept {
+    result: SourceResult,
+    entries: Vec<Assessed>,
+    gaps: Vec<Gap>,
 }
 
 impl Scan<'_> {
@@ -287,16 +299,16 @@ impl Scan<'_> {
         match read::read(&self.ground.machine, &source.path, owner.as_ref(), &tell) {
             Read::Absent => None,
             Read::Failed(failure) => {
-                self.outcome.gaps.push(failure.gap.of_home(source.home));
-                let findings = failure.finding.into_iter().map(at_start).collect();
-                self.outcome.sources.push(SourceResult {
+                let result = SourceResult {
                     source: source.clone(),
                     state: "unreadable",
                     bytes: None,
                     digest: None,
-                    findings,
+                    findings: failure.finding.into_iter().map(at_start).collect(),
                     environment: Vec::new(),
-                });
+                };
+                let gaps = vec![failure.gap.of_home(source.home)];
+                self.put(Kept { result, entries: Vec::new(), gaps });
                 None
             }
             Read::Snapshot(snapshot, findings) => {
@@ -330,42 +342,45 @@ impl Scan<'_> {
         Owner { uid: home.uid, home: home.layout.home.clone() }
     }
 
+    fn put(&mut self, kept: Kept) {
+        match self.at.get(&kept.result.source.path) {
+            Some(at) => self.kept[*at] = kept,
+            None => {
+                self.at.insert(kept.result.source.path.clone(), self.kept.len());
+                self.kept.push(kept);
+            }
+        }
+    }
+
+    fn into_outcome(self) -> Outcome {
+        let mut outcome = self.outcome;
+        for kept in self.kept {
+            let at = outcome.sources.len();
+            outcome.sources.push(kept.result);
+            outcome.entries.extend(kept.entries.into_iter().map(|item| Assessed { source: at, ..item }));
+            outcome.gaps.extend(kept.gaps);
+        }
+        outcome
+    }
+
     fn keep(&mut self, source: Source, taken: Taken) {
         let home = source.home.and_then(|at| self.ground.homes[at].layout.home.to_str());
-        let at = self.outcome.sources.len();
-        if taken.inventory.state == inventory::State::NotEvaluable {
-            let gap =
-                Gap::beyond("not-evaluable", "a program: its servers are not known", Some(&source.path));
-            self.outcome.gaps.push(gap.of_home(source.home));
-        }
-        if taken.inventory.state == inventory::State::Unparseable {
-            let gap =
-                Gap::at("unparseable", "the file cannot be parsed: its servers are not known", &source.path);
-            self.outcome.gaps.push(gap.of_home(source.home));
-        }
-        for entry in &taken.inventory.entries {
-            self.outcome
-                .gaps
-                .extend(elsewhere::of_entry(entry, &source.path).map(|gap| gap.of_home(source.home)));
-        }
-        if taken.inventory.findings.iter().any(|f| f.finding.code == FindingCode::DeepNesting) {
-            let reason = "a value nested too deep was not looked into";
-            self.outcome.gaps.push(Gap::at("deep-nesting", reason, &source.path).of_home(source.home));
-        }
+        let gaps = gaps_of(&taken.inventory, &source);
         let mut texts = taken.texts.into_iter();
         let entries = taken.inventory.entries.into_iter().map(|entry| Assessed {
             text: texts.next().unwrap_or_default(),
-            ..assess(entry, at, home, self.redactor)
+            ..assess(entry, 0, home, self.redactor)
         });
-        self.outcome.entries.extend(entries);
-        self.outcome.sources.push(SourceResult {
+        let entries = entries.collect();
+        let result = SourceResult {
             source,
             state: taken.inventory.state.as_str(),
             bytes: Some(taken.bytes),
             digest: Some(taken.digest),
             findings: taken.inventory.findings,
             environment: taken.inventory.environment,
-        });
+        };
+        self.put(Kept { result, entries, gaps });
     }
 
     /// Files of unknown origin count only if they declare something launchable; otherwise they are nobody's business.
@@ -403,6 +418,23 @@ impl Scan<'_> {
             }
         }
     }
+}
+
+/// What of a file was not looked into.
+fn gaps_of(inventory: &FileInventory, source: &Source) -> Vec<Gap> {
+    let path = &source.path;
+    let mut gaps = Vec::new();
+    if inventory.state == inventory::State::NotEvaluable {
+        gaps.push(Gap::beyond("not-evaluable", "a program: its servers are not known", Some(path)));
+    }
+    if inventory.state == inventory::State::Unparseable {
+        gaps.push(Gap::at("unparseable", "the file cannot be parsed: its servers are not known", path));
+    }
+    gaps.extend(inventory.entries.iter().flat_map(|entry| elsewhere::of_entry(entry, path)));
+    if inventory.findings.iter().any(|f| f.finding.code == FindingCode::DeepNesting) {
+        gaps.push(Gap::at("deep-nesting", "a value nested too deep was not looked into", path));
+    }
+    gaps.into_iter().map(|gap| gap.of_home(source.home)).collect()
 }
 
 /// Most entries of one file whose texts are asked for one by one.

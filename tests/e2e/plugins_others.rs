@@ -223,3 +223,37 @@ fn a_server_of_copilot_cli_in_an_agent_of_claude_code_is_its_server() {
     let files = [("src/p/.claude/agents/a.md".to_owned(), agent.to_owned())];
     pass_takes("agent", &files, &["z"]);
 }
+
+/// Run with Copilot CLI 1.0.102: it starts them, wrapped or not, where Claude Code takes a project's file only wrapped.
+#[test]
+fn a_bare_map_of_servers_in_a_project_is_copilot_clis() {
+    for at in ["src/p/.mcp.json", "src/p/.github/mcp.json"] {
+        taken_out(at, &[(at.to_owned(), servers("z").to_string())], &["z"]);
+    }
+}
+
+/// Run with Claude Code 2.1.197 and Copilot CLI 1.0.102: the file is a project's, too, and known as that before anybody
+/// knows that it is a plugin's.
+#[test]
+fn a_bare_map_of_servers_in_a_plugin_of_a_clone_is_live() {
+    let settings = json!({
+        "extraKnownMarketplaces": {"m": {"source": {"source": "directory", "path": "./mk"}}},
+        "enabledPlugins": {"x@m": true}
+    });
+    let catalogue = json!({"name": "m", "owner": {"name": "o"}, "plugins": [{"name": "x", "source": "./x"}]});
+    let files = [
+        ("src/p/.claude/settings.json".to_owned(), settings.to_string()),
+        ("src/p/mk/.claude-plugin/marketplace.json".to_owned(), catalogue.to_string()),
+        ("src/p/mk/x/.mcp.json".to_owned(), servers("z").to_string()),
+    ];
+    let machine = TestMachine::new(crate::BINARY);
+    for (path, text) in &files {
+        machine.file(path, text.clone());
+    }
+    let seen = machine.scan(&[]);
+    let mut readers = texts(&seen, "entries", "/readers/0/client");
+    readers.extend(texts(&seen, "entries", "/readers/1/client"));
+    assert!(readers.contains(&"claude-code".to_owned()), "{readers:?}: {seen}");
+    assert_eq!(texts(&seen, "entries", "/name"), ["z"], "{seen}");
+    taken_out("plugin", &files, &["z"]);
+}

@@ -75,8 +75,10 @@ pub struct Discovery<'m> {
     indexes: BTreeMap<Os, ProjectIndex>,
     /// Found and not yet taken.
     waiting: BTreeMap<PathBuf, Source>,
-    /// Paths already taken; a source is read once.
-    taken: BTreeSet<PathBuf>,
+    /// Handed out, with the readers that are known so far.
+    taken: BTreeMap<PathBuf, Source>,
+    /// Handed out before somebody was known who reads the file, too.
+    again: BTreeSet<PathBuf>,
     /// Project and plugin directories already looked into, per home.
     visited: BTreeSet<(Option<usize>, PathBuf)>,
     /// Places that files name, with the client and how it names them, per home.
@@ -103,7 +105,8 @@ impl<'m> Discovery<'m> {
             reach,
             indexes,
             waiting: BTreeMap::new(),
-            taken: BTreeSet::new(),
+            taken: BTreeMap::new(),
+            again: BTreeSet::new(),
             visited: BTreeSet::new(),
             named: BTreeMap::new(),
             gaps: Vec::new(),
@@ -143,9 +146,13 @@ impl<'m> Discovery<'m> {
         }
     }
 
-    /// Adds one file with its readers.
+    /// Adds one file with its readers. One that was handed out is read again if it has more readers than was known.
     pub fn add(&mut self, source: Source) {
-        if self.taken.contains(&source.path) {
+        // attack: a project file that is a plugin's, too, to whom servers of another form count
+        if let Some(known) = self.taken.get_mut(&source.path) {
+            if known.join(&source.readings) {
+                self.again.insert(source.path);
+            }
             return;
         }
         match self.waiting.get_mut(&source.path) {
@@ -508,21 +515,26 @@ impl<'m> Discovery<'m> {
     }
 
     /// The next batch to read, in order of their paths; empty when there is nothing left. Project files come last: what
-    /// the others lead to may add readers to them, and a file is read once.
+    /// the others lead to may add readers to them. Last of all, and one batch for all that led to them, those that have
+    /// got readers since: how often that is, is bounded by the number of locations.
     pub fn take(&mut self) -> Vec<Source> {
+        if self.waiting.is_empty() {
+            let again = std::mem::take(&mut self.again);
+            return again.iter().filter_map(|path| self.taken.get(path).cloned()).collect();
+        }
         let waiting = std::mem::take(&mut self.waiting);
         let is_project = |s: &Source| s.owner().location.scope == Scope::Project;
         let only_projects = waiting.values().all(is_project);
         let (now, later) = waiting.into_iter().partition(|(_, s)| only_projects || !is_project(s));
         self.waiting = later;
         let now: BTreeMap<PathBuf, Source> = now;
-        self.taken.extend(now.keys().cloned());
+        self.taken.extend(now.clone());
         now.into_values().collect()
     }
 
     /// Whether a path was already handed out.
     pub fn is_taken(&self, path: &Path) -> bool {
-        self.taken.contains(path)
+        self.taken.contains_key(path)
     }
 
     /// Gaps met so far.

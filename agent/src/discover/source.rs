@@ -49,13 +49,15 @@ impl Source {
         &self.readings[0]
     }
 
-    /// Adds readers of the same file and keeps the owner first.
-    pub fn join(&mut self, readings: &[Reading]) {
+    /// Adds readers of the same file and keeps the owner first. Whether there are more now.
+    pub fn join(&mut self, readings: &[Reading]) -> bool {
+        let before = self.readings.len();
         for reading in readings {
             if !self.readings.iter().any(|r| r.same_as(reading)) {
                 self.readings.push(*reading);
             }
         }
         self.readings.sort_by_key(Reading::precedence);
+        self.readings.len() > before
     }
 }

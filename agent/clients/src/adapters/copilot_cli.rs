@@ -31,7 +31,8 @@ const ABOUT: About = About {
         Location::user("$COPILOT_HOME/mcp-config.json").json(Dialect::JSONC),
         Location::user("$COPILOT_HOME/config.json").json(Dialect::JSONC).no_servers(),
         // The file is Claude Code's and many others' too; `.mcp.json` won where both were there.
-        Location::project("<project>/.mcp.json").shared(),
+        // Tested: a bare map starts, which Claude Code refuses.
+        Location::project("<project>/.mcp.json").keys(EITHER).shared(),
         Location::project("<project>/.github/mcp.json").keys(EITHER),
         Location::user("$COPILOT_HOME/agents/**/*.md").agents().keys(OF_AGENTS),
         Location::project("<project>/.github/agents/**/*.md").agents().keys(OF_AGENTS),
