@@ -280,7 +280,7 @@ fn claude_code_is_switched_off_in_its_state_and_settings_and_only_while_it_alone
         site.machine.file(".claude/settings.json", "{\"model\": \"opus\"}\n");
         let repository = Repository::new(site, ".mcp.json");
         let pass = site.enforce();
-        assert_eq!(actions(&pass), [of("switch-off", "evil"), of("switch-off", "evil")], "{pass}");
+        assert_eq!(actions(&pass), vec![of("switch-off", "evil"); 3], "{pass}");
         assert_eq!(repository.git(&["status", "--porcelain"]), "");
         let settings: Value = serde_json::from_str(&site.read(".claude/settings.json")).unwrap();
         assert_eq!(settings, json!({"model": "opus", "disabledMcpjsonServers": ["evil"]}));
@@ -401,7 +401,7 @@ fn a_linked_work_tree_is_switched_off_by_its_main_one() {
         std::fs::write(back, "/home/dev/linked/.git\n").unwrap();
         settle(site);
         let pass = site.enforce();
-        assert_eq!(actions(&pass), [of("switch-off", "evil"), of("switch-off", "evil")], "for both: {pass}");
+        assert_eq!(actions(&pass), vec![of("switch-off", "evil"); 3], "for both: {pass}");
         let state: Value = serde_json::from_str(&site.read(".claude.json")).unwrap();
         assert_eq!(state["projects"], json!({"/home/dev/src/proj": {"disabledMcpServers": ["evil"]}}));
         let settings: Value = serde_json::from_str(&site.read(".claude/settings.json")).unwrap();
@@ -438,7 +438,7 @@ fn off_in_claude_code(site: &mut Site) -> Repository {
     site.publish(&policy(&json!({}), &rules()));
     site.machine.file(".claude.json", "{}");
     let repository = Repository::new(site, ".mcp.json");
-    assert_eq!(actions(&site.enforce()), [of("switch-off", "evil"), of("switch-off", "evil")]);
+    assert_eq!(actions(&site.enforce()), vec![of("switch-off", "evil"); 3]);
     repository
 }
 
@@ -467,7 +467,9 @@ fn a_switch_of_claude_code_that_was_dropped_is_set_again_and_all_of_it_is_taken_
         let pass = allow_evil(site);
         assert!(!pass.to_string().contains("still has evil off"), "{pass}");
         assert!(!site.read(".claude.json").contains("evil"), "{}", site.read(".claude.json"));
-        assert!(!site.machine.home().join(".claude/settings.json").exists(), "it was made for the switch");
+        for made in [".claude/settings.json", ".claude/cowork_settings.json"] {
+            assert!(!site.machine.home().join(made).exists(), "it was made for the switch: {made}");
+        }
         assert_eq!(repository.git(&["status", "--porcelain"]), "");
     });
 }
@@ -485,7 +487,7 @@ fn a_switch_that_a_client_has_moved_into_the_work_tree_is_told_when_the_server_i
         settle(site);
         let pass = allow_evil(site);
         let restored = pass["restored"].as_array().unwrap();
-        assert_eq!(restored.len(), 2, "{pass}");
+        assert_eq!(restored.len(), 3, "{pass}");
         for one in restored {
             let detail = one["detail"].as_str().unwrap();
             assert!(

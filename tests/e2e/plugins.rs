@@ -319,6 +319,26 @@ fn plugins_and_approvals_of_cowork_are_the_clients_too() {
     assert!(!site.read("src/p/.mcp.json").contains("evil"), "no switch holds");
 }
 
+/// The variable may stand in a start file, where nobody knows whether this client is started by it, or in the state's
+/// `env`, which its own version counts (2.1.197): either way its settings are others than those with the list.
+#[test]
+fn the_variable_of_cowork_makes_no_switch_hold_that_the_client_does_not_read() {
+    let project = ("src/p/.mcp.json", json!({"mcpServers": servers("g")}).to_string());
+    let settings = (".claude/settings.json", "{}".to_owned());
+    let start = (".bashrc", "export CLAUDE_CODE_USE_COWORK_PLUGINS=1\n".to_owned());
+    let by_start = site(&[(".claude.json", "{}".to_owned()), settings.clone(), project.clone(), start]);
+    git(&by_start.machine.home().join("src/p"), &["init", "-b", "main"]);
+    by_start.enforce();
+    let cowork: Value = serde_json::from_str(&by_start.read(".claude/cowork_settings.json")).unwrap();
+    assert_eq!(cowork["disabledMcpjsonServers"], json!(["g"]), "{cowork}");
+
+    let state = json!({"env": {"CLAUDE_CODE_USE_COWORK_PLUGINS": "1"}}).to_string();
+    let by_state = site(&[(".claude.json", state), settings, project]);
+    git(&by_state.machine.home().join("src/p"), &["init", "-b", "main"]);
+    by_state.enforce();
+    assert!(!by_state.read("src/p/.mcp.json").contains("evil"), "no switch holds");
+}
+
 /// Each link is a plugin with two more below it: no scan of a machine with such a clone came to an end.
 #[test]
 fn links_of_a_catalogue_to_its_own_folder_are_one_place() {
@@ -336,22 +356,29 @@ fn links_of_a_catalogue_to_its_own_folder_are_one_place() {
     assert_eq!(actions(&site.enforce()), [("quarantine".to_owned(), "a".to_owned())]);
 }
 
+/// One clone used up what all files of a home might name: other clones' plugins were read by nobody.
 #[test]
-fn more_places_of_plugins_than_a_home_may_name_are_told() {
-    let items: Vec<Value> = (0..999).map(|at| json!({"name": "x", "source": format!("./{at}")})).collect();
-    let catalogue = json!({"name": "co", "owner": {"name": "co"}, "plugins": items}).to_string();
-    let paths: Vec<(String, String)> = (0..21)
-        .map(|at| {
-            (
-                format!("src/{at}/.claude/settings.json"),
-                format!("src/{at}/mk/.claude-plugin/marketplace.json"),
-            )
-        })
-        .collect();
+fn more_places_of_plugins_than_a_clone_may_name_are_told_and_keep_no_other_clone_from_being_read() {
+    let catalogue =
+        |items: Vec<Value>| json!({"name": "co", "owner": {"name": "co"}, "plugins": items}).to_string();
+    let many = (0..999).map(|at| json!({"name": "x", "source": format!("./{at}")})).collect();
+    let many = catalogue(many);
     let settings = settings(&json!({"source": "directory", "path": "./mk"}));
-    let files: Vec<(&str, String)> = paths
-        .iter()
-        .flat_map(|(of, at)| [(of.as_str(), settings.clone()), (at.as_str(), catalogue.clone())])
-        .collect();
-    are_told("many", &files, "more than 20000 places of plugins");
+    let mut files = vec![("src/clone/.git/config".to_owned(), String::new())];
+    for at in (0..5).map(|at| format!("src/clone/{at}")) {
+        files.push((format!("{at}/.claude/settings.json"), settings.clone()));
+        files.push((format!("{at}/mk/.claude-plugin/marketplace.json"), many.clone()));
+    }
+    let one = catalogue(vec![json!({"name": "x", "source": "./x"})]);
+    for at in ["src/aa", "src/zz"] {
+        files.push((format!("{at}/.claude/settings.json"), settings.clone()));
+        files.push((format!("{at}/mk/.claude-plugin/marketplace.json"), one.clone()));
+        files.push((format!("{at}/mk/x/.claude-plugin/plugin.json"), manifest("x", &servers(at))));
+    }
+    let files: Vec<(&str, String)> = files.iter().map(|(path, text)| (&**path, text.clone())).collect();
+    let pass = site(&files).enforce_partly();
+    let names: Vec<String> = actions(&pass).into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["src/aa", "src/zz"]);
+    let notices = pass["notices"].to_string();
+    assert!(notices.contains("src/clone (files below here name more than 4000 places"), "{notices}");
 }

@@ -349,7 +349,7 @@ fn the_real_claude_code_keeps_a_switch_outside_of_the_work_tree_and_comes_back()
 
     site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
     let off = |server: &str| ("switch-off".to_owned(), server.to_owned());
-    assert_eq!(actions(&site.enforce()), [off("evil"), off("evil")]);
+    assert_eq!(actions(&site.enforce()), vec![off("evil"); 3]);
     let (list, started) = at_home(&site, prefix, "claude mcp list");
     assert_eq!(started, good, "{list}");
     assert!(!list.contains(EVIL), "{list}");

@@ -9,6 +9,7 @@ pub mod index;
 mod moved;
 pub mod named;
 pub mod prune;
+mod shares;
 pub mod source;
 pub mod sourced;
 pub mod start;
@@ -25,10 +26,11 @@ use mcpolicy_clients::location::Os;
 use mcpolicy_clients::template::{self, ANY_FOLDERS, Layout, Pattern, component_matches};
 use mcpolicy_platform::filesystems;
 use mcpolicy_platform::machine::{FileKind, Machine, ReadError};
-use mcpolicy_schema::entry::{ClientId, Scope};
+use mcpolicy_schema::entry::Scope;
 
 use crate::gap::Gap;
 use index::ProjectIndex;
+use shares::{Shares, Told};
 use source::{Reading, Source};
 
 /// A home with what its templates are expanded by.
@@ -64,9 +66,6 @@ const MAX_PARTS: usize = walk::MAX_DEPTH + 32;
 const MAX_FOLDERS_DEEP: usize = 16;
 const MAX_FOLDERS: usize = 1000;
 
-/// Most places that the files of a home may name. Each may name a thousand, and what a clone brings counts.
-const MAX_NAMED: usize = 20_000;
-
 /// The worklist.
 pub struct Discovery<'m> {
     machine: &'m Machine,
@@ -82,7 +81,7 @@ pub struct Discovery<'m> {
     /// Project and plugin directories already looked into, per home.
     visited: BTreeSet<(Option<usize>, PathBuf)>,
     /// Places that files name, with the client and how it names them, per home.
-    named: BTreeMap<Option<usize>, BTreeSet<(ClientId, String, PathBuf)>>,
+    named: BTreeMap<Option<usize>, Shares>,
     gaps: Vec<Gap>,
     /// Folders behind a privacy prompt.
     protected: Vec<PathBuf>,
@@ -390,17 +389,19 @@ impl<'m> Discovery<'m> {
         }
         // attack: two links to their own folder in a catalogue, by which each plugin has two more below it
         let place = self.machine.resolve(&place).map_or(place, |found| found.path);
-        let named_places = self.named.entry(home).or_default();
+        let (machine, homes) = (self.machine, self.homes);
         let key = (adapter.about().id, named.to_owned(), place.clone());
-        if named_places.contains(&key) {
-            return;
+        let is_repository = |folder: &Path| machine.kind(&folder.join(".git")).is_some();
+        let its = home.map(|at| &*homes[at].layout.home);
+        match self.named.entry(home).or_default().tell(key, from, its, is_repository) {
+            Told::New => {}
+            Told::Known => return,
+            Told::TooMany(below, most) => {
+                let reason =
+                    format!("files below here name more than {most} places of plugins; the others are not read");
+                return self.gaps.push(Gap::beyond("plugin-file", reason, Some(&below)).partial().of_home(home));
+            }
         }
-        if named_places.len() >= MAX_NAMED {
-            let reason =
-                format!("files name more than {MAX_NAMED} places of plugins; the others are not read");
-            return self.gaps.push(Gap::beyond("plugin-file", reason, None).partial().of_home(home));
-        }
-        named_places.insert(key);
         if self.reach == Reach::Homes && !self.is_inside(&place) {
             // one that is not there starts nothing
             if self.machine.resolve(&place).is_err_and(|error| error.is_absent()) {

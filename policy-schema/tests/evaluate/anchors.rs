@@ -116,6 +116,10 @@ fn an_exception_for_what_lies_in_the_directory_does_not_follow_it_into_the_next(
         ("sh -c true;x", false),
         ("/opt/server", false),
         ("npx -y a", true),
+        // one takes a program of the directory from it, others take what they like or an address
+        ("env NODE_OPTIONS=--import=x.js npx -y a", false),
+        ("env GREETING=x.js npx -y a", true),
+        ("env HTTPS_PROXY=x.net npx -y a", true),
     ] {
         let entry = Entry { scope: Scope::Project, ..line(text) };
         let identity = identity::identify(&entry);

@@ -302,7 +302,9 @@ impl ClientAdapter for Adapter {
             empty: *empty,
             evidence: Evidence::Tested,
         };
-        STATES.iter().chain([&(USER_SETTINGS, Some("{}\n")), &(COWORK_SETTINGS, None)]).map(switch).collect()
+        // that of cowork is made, too: the variable that has it read may stand in a start file or any of the states
+        let settings = [(USER_SETTINGS, Some("{}\n")), (COWORK_SETTINGS, Some("{}\n"))];
+        STATES.iter().chain(&settings).map(switch).collect()
     }
 
     /// Tested: each start moves `disabledMcpjsonServers` of the state into `settings.local.json`, 2.1.197 into that of the
@@ -339,7 +341,9 @@ impl ClientAdapter for Adapter {
                 .any(|list| list.items().iter().any(|item| item.as_str() == Some(declared.name)));
         }
         let lists = switched_by(declared, keeps, root);
-        !lists.is_empty() && lists.iter().all(|list| elsewhere::holds(root, list, declared.name))
+        !lists.is_empty()
+            && taken::keeps_settings(root)
+            && lists.iter().all(|list| elsewhere::holds(root, list, declared.name))
     }
 }
 

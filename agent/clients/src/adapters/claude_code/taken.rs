@@ -128,6 +128,11 @@ fn is_member_taken(member: &Member<'_>) -> bool {
     }
 }
 
+/// Whether the `env` of a state leaves the client with the settings that are known (run with 2.1.197: it counts there).
+pub(super) fn keeps_settings(root: &Node<'_>) -> bool {
+    root.get("env").is_none_or(|variables| all(variables, &|variable| !moves(&variable.key)))
+}
+
 /// Whether a variable may make the client read other settings than these (`CLAUDE_CODE_USE_COWORK_PLUGINS`, or what its
 /// next version knows): any of its own that is not known to do something else.
 fn moves(variable: &str) -> bool {
