@@ -147,3 +147,28 @@ fn an_entry_is_tied_to_a_directory_if_a_repository_or_plugin_brings_what_lies_th
         assert!(!tied(ab()), "{scope:?}: a package is the same everywhere");
     }
 }
+
+#[test]
+fn what_a_project_starts_is_the_same_in_each_directory_if_no_word_of_it_is_a_file_there() {
+    for (text, same) in [
+        ("npx -y a host a.net", false),
+        ("npx -y a --host=a.net", true),
+        ("npx -y a --host ./x", false),
+        ("npx -y a --host ..", false),
+        ("npx -y a --config --verbose", true),
+        ("npx -y a https://h.net:80/x", true),
+        ("npx -y a C:\\x.js", true),
+        ("npx -y a /opt/x:lib/y", false),
+        ("npx -y a @args", false),
+        ("npx -y a @scope/name", true),
+        ("python3.12 -X utf8 /opt/x.py", true),
+        ("pypy3 -X utf8 /opt/x.py", true),
+        ("py -X utf8 /opt/x.py", true),
+        ("python -Q lib /opt/x.py", false),
+        ("ruby -X lib /opt/x.rb", false),
+    ] {
+        let entry = Entry { scope: Scope::Project, ..line(text) };
+        let identity = identity::identify(&entry);
+        assert_eq!(!depends_on_directory(&entry, &identity), same, "{text}");
+    }
+}

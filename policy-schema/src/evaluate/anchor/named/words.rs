@@ -174,7 +174,6 @@ pub(super) fn loads_relative(interpreter: &str, own: &[&str]) -> bool {
         let flag = at.checked_sub(1).map(|at| own[at]);
         // These take a word that is no file: `-W ignore`, `-X utf8`.
         let is_option = is_python && matches!(flag, Some("-W" | "-X"));
-        let is_verb = at == 0 && *word == "run";
-        (glues && glued(word)) || (!word.starts_with('-') && !is_option && !is_verb && is_file_name(word))
+        (glues && glued(word)) || (!word.starts_with('-') && !is_option && is_file_name(word))
     })
 }
