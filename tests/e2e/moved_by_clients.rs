@@ -87,6 +87,7 @@ fn a_link_over_the_folder_of_the_process_is_told_at_each_pass() {
         ("/proc/self/cwd/c.json", ".claude.json"),
         ("/proc/self/cwd/h", ".claude/skills"),
         ("/proc/thread-self/cwd/h", ".claude/skills/s"),
+        ("/proc/self/cwd/e", "w/.env"),
     ] {
         with(|site| {
             put(site, "w/c.json", &servers("mcpServers"));
@@ -99,6 +100,35 @@ fn a_link_over_the_folder_of_the_process_is_told_at_each_pass() {
             }
         });
     }
+}
+
+/// Tested with Claude Code and Qwen Code: nothing of an image's stands there, and each process has another folder.
+#[test]
+fn a_variable_that_names_the_folder_of_the_process_is_told_at_each_pass() {
+    for (file, text) in [
+        (".claude/settings.json", names("/proc/self/cwd/h")),
+        (".bashrc", "export CODEX_HOME=/proc/self/cwd/h\n".to_owned()),
+        ("w/.env", "QWEN_CODE_SYSTEM_SETTINGS_PATH=/proc/self/cwd/x.json\n".to_owned()),
+    ] {
+        with(|site| {
+            put(site, file, &text);
+            for _ in 0..2 {
+                let (_, notices) = pass(site, 1);
+                assert!(notices.contains("/proc/self/cwd"), "{file}: {notices}");
+            }
+        });
+    }
+}
+
+/// A file of a project that is too large to be one of variables may set one all the same.
+#[test]
+fn a_dotenv_of_a_project_that_is_not_read_is_told() {
+    with(|site| {
+        let text = format!("QWEN_CODE_SYSTEM_SETTINGS_PATH=./x.json\n{}", "# x\n".repeat(600_000));
+        put(site, "w/.qwen/.env", &text);
+        let (_, notices) = pass(site, 1);
+        assert!(notices.contains("w/.qwen/.env"), "{notices}");
+    });
 }
 
 /// The client's own folder is not asked for in projects, whose `.env` is that of their programs.

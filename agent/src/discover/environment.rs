@@ -12,6 +12,7 @@ use mcpolicy_schema::entry::ClientId;
 use super::start::{KIND, MAX_BYTES, MAX_DEPTH, Start};
 use super::variables::{self, Unresolved, Values, Why};
 use crate::gap::Gap;
+use crate::worker::process as worker;
 
 /// Most files of projects that are read: whoever writes a repository decides how many there are.
 const MAX_FILES: usize = 10_000;
@@ -125,19 +126,27 @@ impl Start<'_> {
         let most = if form == Form::Settings { MAX_SETTINGS } else { MAX_BYTES };
         match self.machine.read(path, Some(&self.owner), most) {
             Ok(snapshot) => Some(String::from_utf8_lossy(&snapshot.bytes).into_owned()),
-            // who may not read it has no client that does; a folder of that name is one of Python
-            Err(ReadError::NotFound | ReadError::Dangling | ReadError::Denied) => None,
+            // a folder of that name is one of Python
+            Err(ReadError::NotFound | ReadError::Dangling) => None,
+            // who may not read it has no client that does, but where only a worker must not look
+            Err(ReadError::Denied) if !self.leads_where_no_worker_looks(path) => None,
             Err(ReadError::NotRegular(FileKind::Directory)) => None,
             // settings are read, and told, as what they are
             Err(_) if form == Form::Settings => None,
             Err(error) => {
                 let reason = format!("a file from which clients take variables was not read: {error}");
-                // a pipe in a project is how managers of secrets hand them out
+                // a pipe in a project, or a link to `/run`, is how managers of secrets hand them out
+                let is_usual = matches!(error, ReadError::NotRegular(FileKind::Fifo) | ReadError::Denied);
                 let gap = Gap::at("unreadable", reason, path);
-                self.gaps.push(Gap { partial: !is_of_project, ..gap });
+                self.gaps.push(Gap { partial: !(is_of_project && is_usual), ..gap });
                 None
             }
         }
+    }
+
+    fn leads_where_no_worker_looks(&self, path: &Path) -> bool {
+        let real = self.machine.resolve(path).map(|found| found.path);
+        real.is_ok_and(|real| worker::NOT_READ.iter().any(|top| real.starts_with(Path::new("/").join(top))))
     }
 
     fn take_settings(&mut self, path: &Path, text: &str, file: &EnvironmentFile, project: Option<&Path>) {

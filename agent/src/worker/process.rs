@@ -29,7 +29,7 @@ const LARGE: u64 = 64 << 10;
 /// How often a scan tells that it goes on.
 const TICK: Duration = Duration::from_secs(1);
 /// Directories of a live machine's top that hold no files of clients, but processes, devices and sockets.
-const NOT_READ: [&str; 5] = ["boot", "dev", "proc", "run", "sys"];
+pub const NOT_READ: [&str; 5] = ["boot", "dev", "proc", "run", "sys"];
 
 /// What a worker may use up. It is the user, and so is whatever it uses; the limits are for a fault of a parser. Memory:
 /// the densest files of 16 MiB take 750 MB of addresses. Time: all threads of a walk that takes its whole budget.

@@ -4,6 +4,7 @@
 use super::case::Case;
 use super::{files, reason, served, spelling};
 use crate::document::{Ecosystem, IdentityMatcher};
+use crate::entry::Entry;
 use crate::finding::FindingCode;
 use crate::identity::spec::{self, Asked};
 use crate::identity::{self, Kind};
@@ -150,6 +151,25 @@ fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>))
     }
     for package in &identity.extra_packages {
         words(package, index, found);
+    }
+    values(entry, index, found);
+}
+
+/// What variables and headers name: the package that a runner takes from a variable (`npm_config_package`, `UV_WITH`), and
+/// whatever a server is told to contact. A word that only looks like a package's name is none where no runner reads it
+/// (`MODE=filesystem`).
+fn values(entry: &Entry, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    for variable in entry.env.iter().chain(&entry.headers) {
+        let value = variable.value.expose();
+        if crate::risk::is_powerful(&variable.name) {
+            words(value, index, found);
+        } else if value.contains("//") {
+            let parts =
+                std::iter::once(value).chain(value.split(is_break)).filter(|part| spelling::may_be_url(part));
+            for part in parts {
+                url(part, index, found);
+            }
+        }
     }
 }
 

@@ -335,3 +335,39 @@ fn what_may_be_anything_does_not_pass_a_denylist_by_a_default_that_allows() {
     assert_eq!(code(&everything, &entry("uvx", &["good@dir"])), "ambiguous-entry");
     assert_eq!(code(&everything, &entry("npx", &["good"])), "allow");
 }
+
+/// Run with npm 11: it starts the package of that variable.
+#[test]
+fn what_is_denied_may_stand_in_a_variable_or_a_header() {
+    let everything = |identity: serde_json::Value| {
+        policy(json!({
+            "rule": [{ "id": "any", "identity": { "any": {} } }],
+            "deny": [{ "id": "d", "identity": identity, "reason": "r" }],
+        }))
+    };
+    let told = |denied: &serde_json::Value, set: &[(&str, &str)]| {
+        let mut started = entry("npm", &["exec", "-c", "x"]);
+        started.env = set.iter().map(|(name, value)| named(name, value)).collect();
+        let mut contacted = remote("https://good.example/mcp");
+        contacted.headers = set.iter().map(|(name, value)| named(name, value)).collect();
+        let policy = everything(denied.clone());
+        [code(&policy, &started), code(&policy, &contacted)]
+    };
+    let npm = json!({ "npm": { "package": "@evil/x" } });
+    let pypi = json!({ "pypi": { "package": "evil-py" } });
+    let url = json!({ "url": { "url": "https://evil.example/mcp" } });
+    for (denied, name, value) in [
+        (&npm, "npm_config_package", "@evil/x"),
+        (&npm, "NPM_CONFIG_PACKAGE", "@evil/x@1.0.0"),
+        (&pypi, "UV_WITH", "a,evil-py>1"),
+        (&url, "GRAFANA_URL", "https://evil.example/mcp"),
+        (&url, "TARGETS", "https://good.example, HTTPS://EVIL.example:443/mcp"),
+    ] {
+        assert_eq!(told(denied, &[(name, value)]), ["denylisted"; 2], "{name}={value}");
+    }
+    for (denied, name, value) in
+        [(&npm, "MODE", "@evil/x"), (&pypi, "TITLE", "evil-py"), (&url, "URL", "https://other.example/mcp")]
+    {
+        assert_eq!(told(denied, &[(name, value)]), ["allow"; 2], "{name}={value}");
+    }
+}

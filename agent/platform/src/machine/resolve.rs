@@ -66,8 +66,9 @@ impl Machine {
             };
             os::check_name(&name)?;
             at.push(name);
-            // attack: a link over `/proc/self/cwd`, which leads each process elsewhere; in an image there is nothing behind it
-            if links > 0 && ["/proc", "/dev/fd"].iter().any(|place| at.starts_with(place)) {
+            // attack: a link over `/proc/self/cwd`, which leads each process elsewhere; in an image there is nothing behind it,
+            // nor behind such a path that a variable names
+            if (links > 0 || !live) && ["/proc", "/dev/fd"].iter().any(|place| at.starts_with(place)) {
                 return Err(ReadError::OfProcess);
             }
             let host = self.host_path(&at);
