@@ -40,7 +40,7 @@ pub struct Settings {
 }
 
 /// `[policy]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySource {
     /// The folder that `mcpolicy policy publish` wrote.
@@ -50,6 +50,20 @@ pub struct PolicySource {
     /// Policies with a lower sequence are not taken.
     #[serde(default)]
     pub min_sequence: u64,
+    /// Of the fleets that one root signs for, the one that this machine belongs to: the folder of another is refused.
+    #[serde(default = "default_channel")]
+    pub channel: String,
+}
+
+impl Default for PolicySource {
+    fn default() -> Self {
+        Self { dir: None, trust_root: None, min_sequence: 0, channel: default_channel() }
+    }
+}
+
+/// As `policy publish` names it unless it is told another.
+pub fn default_channel() -> String {
+    "default".to_owned()
 }
 
 /// `[enforcement]`.

@@ -118,6 +118,12 @@ fn text_that_decides_what_runs_takes_part_however_random_it_looks() {
         (member("envfile", ".env"), member("envfile", ".env2")),
         (member("interpreter", "/usr/bin/python3"), member("interpreter", "/tmp/python3")),
         (member("dev", "{\"watch\": \"a\"}"), member("dev", "{\"watch\": \"b\"}")),
+        // switches, whatever their names sound like
+        (env("DISABLE_AUTH", "false"), env("DISABLE_AUTH", "true")),
+        (env("REQUIRE_PASSWORD", "On"), env("REQUIRE_PASSWORD", "OFF")),
+        (env("SKIP_TOKEN", "0"), env("SKIP_TOKEN", "1")),
+        (header("X-Auth", "none"), header("X-Auth", "always")),
+        (line("npx -y x@1.0.0 --token=none"), line("npx -y x@1.0.0 --token=disabled")),
         (line("npx -y x@1.0.0 ab"), line("npx -y x@1.0.0 a b")),
         (line("npx -y x@1.0.0 a"), line("npx -y x@1.0.0 a ")),
         (line("npx -y x@1.0.0"), line("bunx -y x@1.0.0")),

@@ -47,6 +47,8 @@ mod moved_by_clients;
 mod named_secrets;
 #[cfg(unix)]
 mod off_switches;
+#[cfg(unix)]
+mod offered;
 mod options;
 #[cfg(unix)]
 mod pilot;

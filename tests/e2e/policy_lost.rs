@@ -310,3 +310,48 @@ fn a_new_folder_of_a_channel_without_denials_goes_on_with_its_numbers_and_says_s
     let said = desk.ok(&["publish", "repo", "--to", "third", "--key", "repo-keys/online-1.pem"]);
     assert!(said.contains("head 1 ") && !said.contains("warning"), "{said}");
 }
+
+/// A denial by the id of a rule denies what that rule admits: by another rule the same server would be allowed again.
+#[test]
+fn a_denial_by_the_id_of_a_rule_is_not_lost_by_a_rule_of_another_name() {
+    let desk = Desk { machine: TestMachine::new(crate::BINARY) };
+    let rule = |id: &str, versions: &str| {
+        format!(
+            "\n[[rule]]\nid = \"{id}\"\nidentity.npm = {{ package = \"own-mcp\", versions = \"{versions}\" }}\n"
+        )
+    };
+    let keys = ["--key", "repo-keys/policy-1.pem", "--key", "repo-keys/policy-2.pem"];
+    let sign = || done(&desk, &[&["sign", "repo", "--new"], &keys[..]].concat());
+    let publish = [&["publish", "repo", "--skip-tests", "--to", "site"], &ONLINE[..]].concat();
+    done(&desk, &["init", "repo", "--no-passphrase"]);
+    let before = read(&desk.path("repo/policy.toml"));
+    desk.machine
+        .file("repo/policy.toml", format!("{before}{}{}", rule("own", "1.0.0"), rule("same", "1.0.0")));
+    sign();
+    done(&desk, &publish);
+    let revoked = done(&desk, &order_of_rule("own"));
+    assert!(revoked.contains("same of the published policy admits the same server"), "{revoked}");
+    let revoked = done(&desk, &order_of_rule("same"));
+    assert!(!revoked.contains("admits the same server"), "{revoked}");
+    // renamed, or another beside it
+    for with in [rule("own2", "1.0.0"), rule("own", "1.0.0") + &rule("wide", "*")] {
+        desk.machine.file("repo/policy.toml", format!("{before}{with}"));
+        sign();
+        let told = refused(&desk, &publish);
+        assert!(told.contains("denies own by its id") && told.contains("--lift"), "{told}");
+    }
+    // the mended version, and the same rule
+    desk.machine
+        .file("repo/policy.toml", format!("{before}{}{}", rule("own", "1.0.0"), rule("mended", "1.0.1")));
+    sign();
+    done(&desk, &publish);
+    // denied by what it is, so that the name of the rule does not count
+    revoke(&desk, "site", "npm:own-mcp", &[]);
+    desk.machine.file("repo/policy.toml", format!("{before}{}", rule("own3", "1.0.0")));
+    sign();
+    done(&desk, &publish);
+}
+
+fn order_of_rule(id: &str) -> Vec<&str> {
+    [&["revoke", id, "--reason", "stolen", "--to", "site"], &EMERGENCY[..], &ONLINE].concat()
+}

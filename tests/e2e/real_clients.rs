@@ -364,7 +364,7 @@ fn the_real_claude_code_keeps_a_switch_outside_of_the_work_tree_and_comes_back()
 
     site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
     let pass = site.enforce();
-    assert_eq!(pass["restored"].as_array().unwrap().len(), 2, "{pass}");
+    assert_eq!(pass["restored"].as_array().unwrap().len(), 3, "{pass}");
     assert!(!pass.to_string().contains("still has evil off"), "{pass}");
     let (list, started) = at_home(&site, prefix, "claude mcp list");
     assert_eq!(started, both, "{list}");

@@ -3,8 +3,11 @@
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
+use mcpolicy_schema::document::PolicyDocument;
 use mcpolicy_schema::envelope::Envelope;
+use mcpolicy_schema::json;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
+use mcpolicy_schema::revocations::RevocationsDocument;
 use mcpolicy_schema::signed::{Current, Head, Payload as _, Root};
 use mcpolicy_schema::trust::{Documents, Trust};
 
@@ -12,6 +15,10 @@ use super::before::{self, Before};
 use super::folder::{self, Folder, HEAD};
 use super::lock::Lock;
 use super::number;
+use super::revoke::{
+    self,
+    by_id::{Other, admitted_again},
+};
 use super::signer::Signer;
 use super::statement;
 
@@ -101,6 +108,7 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
         offered.revocations_body = order.to.read(&format!("revocations.{n}.body"), most)?;
     }
     accepted(&offered, order.now)?;
+    loses_no_emergency(order.to, &before, &offered)?;
     let _held = match held {
         Some(held) => held,
         None => first_in(order.to)?,
@@ -114,6 +122,27 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
     let mut warnings: Vec<String> = before.new_folder().into_iter().collect();
     warnings.extend(record(order.records, &head, &envelope));
     Ok(Published { policy: policy.sequence, head, revocations: revocations.map(|r| r.sequence), warnings })
+}
+
+/// An emergency denial by the id of a rule holds for that rule alone: a change that renames it, or brings another for the
+/// same server, would allow again what an emergency has denied.
+fn loses_no_emergency(to: &Folder, before: &Before, offered: &Documents) -> anyhow::Result<()> {
+    let old = before.policy_number().and_then(|number| revoke::published_document(to, number));
+    let new = offered.body.as_deref().and_then(|body| json::from_slice::<PolicyDocument>(body).ok());
+    let list = offered
+        .revocations_body
+        .as_deref()
+        .and_then(|body| json::from_slice::<RevocationsDocument>(body).ok());
+    let (Some(old), Some(new), Some(list)) = (old, new, list) else { return Ok(()) };
+    if let Some(Other { line, revoked, by }) = admitted_again(&old, &new, &list.revocation).first() {
+        bail!(
+            "the emergency list denies {revoked} by its id (line {line}), and this policy has {by} for the same server, \
+             which that line does not deny: it would be allowed again. Deny the server itself first (`mcpolicy policy \
+             revoke --identity` or a [[deny]]), or if it is to be allowed again take the line away (`mcpolicy policy \
+             revoke --lift {line}`)"
+        );
+    }
+    Ok(())
 }
 
 /// Keeps the head in the repository. The folder is published by now, so that a repository which cannot be written is no

@@ -1,6 +1,7 @@
 //! The emergency list: a new statement, body and head in one go. Needs nothing of the repository but the root, which lies
 //! in the published folder too; an expired head or list does not stand in the way of an emergency.
 
+pub mod by_id;
 mod valid;
 
 use anyhow::{Context as _, bail, ensure};
@@ -97,11 +98,7 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
     let sequence = number::after(last, "the published list of revocations")?.max(floor);
     let id = apply(&order.change, order.ticket.as_ref(), sequence, &mut list)?;
     let warning = match &order.change {
-        Change::Revoke { revoked: Revoked::Rule(id), .. } if !is_known(order.to, policy, id) => {
-            Some(format!(
-                "the published policy has no rule or exception {id}, so this denies nothing at present; was another id meant?"
-            ))
-        }
+        Change::Revoke { revoked: Revoked::Rule(id), .. } => warning_of(order.to, policy, &list, id),
         _ => None,
     };
     let document = RevocationsDocument { schema: revocations::SCHEMA.to_owned(), revocation: list };
@@ -211,13 +208,29 @@ fn unused(list: &[Revocation], sequence: u64) -> String {
 
 /// Whether a rule or exception of the published policy has an id. A grant is in no policy; where the policy cannot be
 /// read, nothing is said.
-fn is_known(to: &Folder, policy: Current, id: &str) -> bool {
-    let name = format!("policy.{}.body", policy.sequence);
-    let body = to.read(&name, MAX_POLICY_BODY_BYTES).ok().flatten();
-    let policy = body.and_then(|body| mcpolicy_schema::json::from_slice::<PolicyDocument>(&body).ok());
-    let Some(policy) = policy.filter(|_| !id.starts_with("grant-")) else { return true };
+/// What whoever revokes a rule by its id has to look at.
+fn warning_of(to: &Folder, policy: Current, list: &[Revocation], id: &str) -> Option<String> {
+    let policy = published_document(to, policy.sequence).filter(|_| !id.starts_with("grant-"))?;
     let rules = policy.rule.iter().map(|rule| &rule.id);
-    rules.chain(policy.exception.iter().map(|exception| &exception.id)).any(|known| known == id)
+    if !rules.chain(policy.exception.iter().map(|exception| &exception.id)).any(|known| known == id) {
+        return Some(format!(
+            "the published policy has no rule or exception {id}, so this denies nothing at present; was another id meant?"
+        ));
+    }
+    let others = by_id::admitted_still(&policy, list, id);
+    (!others.is_empty()).then(|| {
+        format!(
+            "{} of the published policy admits the same server or another version of it, which {id} does not deny; revoke \
+             that too, or what is meant by --identity",
+            others.join(", ")
+        )
+    })
+}
+
+/// The body of a published policy, where it is there and well.
+pub(super) fn published_document(to: &Folder, sequence: u64) -> Option<PolicyDocument> {
+    let body = to.read(&format!("policy.{sequence}.body"), MAX_POLICY_BODY_BYTES).ok().flatten();
+    body.and_then(|body| mcpolicy_schema::json::from_slice::<PolicyDocument>(&body).ok())
 }
 
 fn body(document: &RevocationsDocument) -> anyhow::Result<Vec<u8>> {

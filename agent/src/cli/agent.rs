@@ -47,6 +47,10 @@ pub(super) struct Which {
     #[arg(long, value_name = "FILE")]
     trust_root: Option<PathBuf>,
 
+    /// The channel that the policy has to be of, instead of that of the settings
+    #[arg(long, value_name = "NAME")]
+    channel: Option<String>,
+
     /// The id of this machine, instead of that of the settings
     #[arg(long, value_name = "ID")]
     device_id: Option<String>,
@@ -62,6 +66,9 @@ impl Which {
         let policy = &mut settings.policy;
         policy.dir = self.policy.clone().or(policy.dir.take());
         policy.trust_root = self.trust_root.clone().or(policy.trust_root.take());
+        if let Some(channel) = &self.channel {
+            settings.policy.channel.clone_from(channel);
+        }
         if let Some(id) = &self.device_id {
             settings.device.id.clone_from(id);
         }

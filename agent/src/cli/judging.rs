@@ -28,6 +28,10 @@ pub(super) struct Judging {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, requires = "policy")]
     min_revocations: u64,
 
+    /// Refuse a published policy of another channel than this one
+    #[arg(long, value_name = "NAME", default_value = "default", hide_default_value = true, requires = "policy")]
+    channel: String,
+
     /// Judge by an unsigned policy.toml, or the folder it is in; the report says UNSIGNED
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "trust_root"])]
     draft: Option<PathBuf>,
@@ -54,7 +58,8 @@ impl Judging {
     pub(super) fn in_force(&self, now: Timestamp) -> anyhow::Result<Option<InForce>> {
         if let (Some(folder), Some(root)) = (&self.policy, &self.trust_root) {
             let (min_policy, min_revocations) = (self.min_policy, self.min_revocations);
-            let demands = Demands { min_policy, min_revocations, ..Demands::default() };
+            let channel = Some(self.channel.clone());
+            let demands = Demands { min_policy, min_revocations, channel, ..Demands::default() };
             return InForce::verified(folder, root, demands, now).map(Some);
         }
         if let Some(draft) = &self.draft {

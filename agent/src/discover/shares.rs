@@ -61,13 +61,13 @@ impl Shares {
     }
 }
 
-/// The outermost repository below the home (a repository has submodules, but decides about them); without one the second
-/// folder below the home.
+/// The outermost repository below the home (a repository has submodules, but decides about them); without one the first
+/// folder below the home: what was unpacked there has as many folders as its maker likes.
 fn sharer_of(folder: &Path, home: Option<&Path>, is_repository: impl Fn(&Path) -> bool) -> PathBuf {
     let below = home.filter(|home| folder.starts_with(home)).unwrap_or(Path::new("/"));
     let mut above: Vec<&Path> = folder.ancestors().take_while(|one| *one != below).collect();
     above.reverse();
-    let outermost = above.iter().find(|one| is_repository(one)).or(above.get(1)).or(above.first());
+    let outermost = above.iter().find(|one| is_repository(one)).or(above.first());
     outermost.map_or(folder, |one| *one).to_owned()
 }
 
@@ -95,7 +95,7 @@ mod tests {
         let too_many = Told::TooMany("/home/ann/src/a/b".into(), SHARE);
         assert_eq!(tell(&mut shares, SHARE, "/home/ann/src/a/b/y/x"), too_many);
         assert_eq!(tell(&mut shares, 0, "/home/ann/src/a/b/y/x"), Told::Known);
-        for (at, from) in ["/home/ann/src/a/x", "/home/ann/src/c/d/x", "/home/ann/.claude.json", "/opt/x"]
+        for (at, from) in ["/home/ann/src/a/x", "/home/ann/dl/c/d/x", "/home/ann/.claude.json", "/opt/x"]
             .into_iter()
             .enumerate()
         {
@@ -107,7 +107,7 @@ mod tests {
     fn all_repositories_of_a_home_have_a_bound_too() {
         let mut shares = Shares::default();
         let told: Vec<Told> =
-            (0..=MOST).map(|at| tell(&mut shares, at, &format!("/home/ann/src/{}/x", at % 7))).collect();
+            (0..=MOST).map(|at| tell(&mut shares, at, &format!("/home/ann/{}/x", at % 7))).collect();
         assert!(told[..MOST].iter().all(|told| *told == Told::New));
         assert_eq!(told[MOST], Told::TooMany(HOME.into(), MOST));
     }

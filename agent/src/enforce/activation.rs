@@ -159,6 +159,11 @@ impl Activation {
         self.save()
     }
 
+    /// Whether no policy has ever acted here, as far as that is known for sure.
+    pub fn is_first(&self) -> bool {
+        self.state.acting.is_none() && !self.is_damaged
+    }
+
     /// The policy that waits.
     pub fn held(&self) -> Option<&Held> {
         self.state.held.as_ref()

@@ -127,6 +127,8 @@ struct Opened {
     policy_waits: bool,
     /// What was remembered is lost.
     is_partial: bool,
+    /// A time that was believed before is not any more: what ended by it may go on.
+    is_earlier: bool,
 }
 
 impl Opened {
@@ -175,7 +177,11 @@ fn pass_opened(
     let document = in_force.policy.document();
     let mut knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut opened.notices);
     knowledge.note(&outcome, &vault_folder, setting.now).context("cannot keep what was last allowed")?;
-    let under = considered_under(&in_force, mode);
+    let mut under = considered_under(&in_force, mode);
+    if opened.is_earlier {
+        // what a clock that was wrong has ended is considered anew, by this pass and once more by the next
+        under.push_str("/earlier");
+    }
     let plan = knowledge.with(|known| plan::plan_knowing(&outcome, document, mode, known));
     homes.gives_up_failed();
     let house = House::of(setting, &in_force);
@@ -479,6 +485,7 @@ fn open(setting: &Setting<'_>) -> anyhow::Result<Opened> {
         notices,
         policy_waits,
         is_partial,
+        is_earlier: false,
     })
 }
 
@@ -555,7 +562,9 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<(Trust, T
     if loaded.origin == Origin::Lost {
         notices.push("a policy was stored and is lost".to_owned());
     }
-    let demands = Demands { min_policy: source.min_sequence, ..Demands::default() };
+    // attack: whoever relays documents serves the folder of another fleet of the same signers, which allows more
+    let channel = Some(source.channel.clone());
+    let demands = Demands { min_policy: source.min_sequence, channel, ..Demands::default() };
     let mut trust = loaded.trust.demanding(demands);
     let known = trust.state().clock.floor();
     let reading = Reading { wall: setting.now, uptime: setting.uptime.clone() };
@@ -613,6 +622,7 @@ fn tell_clock(setting: &Setting<'_>, before: Time, time: Time, opened: &mut Open
             );
             opened.journal.append(setting.now, What::Event(Event::new("clock-rollback", &detail)))?;
             opened.notices.push(detail);
+            opened.is_earlier = true;
             return Ok(());
         }
         (Some(ClockEvent::ClockRollback), _) => (

@@ -91,6 +91,10 @@ const SWITCHES: &[&str] = &[
     "show", "print", "require", "is", "read", "write",
 ];
 
+/// Values that switch something on or off, whatever the name sounds like.
+const SETTINGS: &[&str] =
+    &["true", "false", "0", "1", "on", "off", "yes", "no", "none", "null", "enabled", "disabled", "always", "never"];
+
 /// Last words of names that hold a secret and nothing else.
 const NOUNS: &[&str] = &[
     "token",
@@ -222,6 +226,10 @@ fn is_secret_flag(flag: &str) -> bool {
 /// The mark for a text that can be nothing but a token, with the scheme that stands before it (`Bearer `).
 fn token(text: &str) -> Option<String> {
     let bare = secret::without_scheme(text);
+    // attack: `DISABLE_AUTH=true` in the place of `false`; nobody guesses a token at such a word
+    if SETTINGS.iter().any(|word| bare.eq_ignore_ascii_case(word)) {
+        return None;
+    }
     let scheme = text.strip_suffix(bare)?;
     (is_token(bare) || is_telegram(bare)).then(|| format!("{scheme}{MARK}"))
 }

@@ -200,6 +200,7 @@ pub(super) const BUN_VALUED: &[&str] =
 /// See [`BUN_VALUED`].
 pub(super) const BUN_ALONE: &[&str] = &[
     "--bun",
+    "-y",
     "--no-install",
     "--trust",
     "--ignore-scripts",

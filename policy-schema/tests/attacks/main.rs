@@ -132,7 +132,7 @@ fn outcome(folder: &Path, expected: &Expected) -> Expected {
     let mut trust = match Trust::pinned(&pinned, cases::start()) {
         Ok(trust) => trust.demanding(Demands {
             min_policy: expected.min_policy,
-            channel: Some("main".to_owned()),
+            channel: Some("default".to_owned()),
             ..Demands::default()
         }),
         Err(refusal) => {

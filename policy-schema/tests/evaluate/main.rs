@@ -668,6 +668,15 @@ fn a_bridge_is_its_package_and_where_it_leads() {
     assert_eq!(local("/tmp/mcp-proxy"), "not-allowed");
 }
 
+/// Run with bun 1.3: the flag of npx means nothing to it.
+#[test]
+fn the_usual_flag_of_npx_is_taken_of_bun_too() {
+    let policy = rule(json!({ "identity": { "npm": { "package": "good" } }, "runners": ["bunx", "bun x"] }));
+    assert_eq!(code(&policy, &entry("bunx", &["-y", "good@1.0.0"])), "allow");
+    assert_eq!(code(&policy, &entry("bun", &["x", "-y", "good@1.0.0"])), "allow");
+    assert_eq!(code(&policy, &entry("bunx", &["--yes", "good", "evil"])), "ambiguous-entry");
+}
+
 #[test]
 fn a_url_that_a_runner_downloads_is_no_remote_server() {
     let policy = policy(

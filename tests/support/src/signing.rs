@@ -150,7 +150,7 @@ pub fn head(sequence: u64, issued: Timestamp, policy: Current) -> Head {
         sequence,
         issued,
         expires: issued + SignedDuration::from_hours(72),
-        channel: "main".to_owned(),
+        channel: "default".to_owned(),
         policy,
         revocations: None,
         min_agent: None,
@@ -215,6 +215,21 @@ pub fn publish(
     body: &Value,
     revocations: Option<&Value>,
 ) {
+    publish_as(folder, sequence, issued, body, revocations, &|_| {});
+}
+
+/// The same with another head.
+///
+/// # Panics
+/// As [`publish`].
+pub fn publish_as(
+    folder: &std::path::Path,
+    sequence: u64,
+    issued: Timestamp,
+    body: &Value,
+    revocations: Option<&Value>,
+    change: &dyn Fn(&mut Head),
+) {
     std::fs::create_dir_all(folder).expect("a folder");
     let body = serde_json::to_vec(body).expect("JSON");
     let put = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).expect("a document");
@@ -231,5 +246,7 @@ pub fn publish(
         put(&format!("revocations.{sequence}.body"), &list);
         head.revocations = Some(current(sequence, &list));
     }
+
+    change(&mut head);
     put("head.json", &signed(&head, &ONLINE[..1]));
 }

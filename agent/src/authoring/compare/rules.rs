@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use mcpolicy_schema::document::{IdentityMatcher, Rule, Tools};
+use mcpolicy_schema::evaluate::isolates;
 
 use super::fields::Field;
 use super::{Changes, Class};
@@ -106,7 +107,7 @@ fn identity(old: &Rule, new: &Rule, field: &mut Field<'_>) {
 
 fn conditions(old: &Rule, new: &Rule, field: &mut Field<'_>) {
     field.usual("runners", &old.runners, &new.runners);
-    field.may("runner_args", &old.runner_args, &new.runner_args);
+    runner_args(old, new, field);
     field.may("with", &old.with, &new.with);
     field.exact("bins", &old.bins, &new.bins);
     field.may("wrappers", &old.wrappers, &new.wrappers);
@@ -121,6 +122,34 @@ fn conditions(old: &Rule, new: &Rule, field: &mut Field<'_>) {
     let forms = |rule: &Rule| -> Vec<String> { rule.native_forms.iter().map(|f| f.join(" ")).collect() };
     field.may("native_forms", &forms(old), &forms(new));
     field.neutral("pin", &old.pin, &new.pin, new.pin.as_deref().unwrap_or("none"));
+}
+
+/// More of them admit more, but for those that a rule for a module of Python demands: without, the module is whatever lies
+/// in the project.
+fn runner_args(old: &Rule, new: &Rule, field: &mut Field<'_>) {
+    let demands = |rule: &Rule| {
+        matches!(rule.identity, IdentityMatcher::Script(_))
+            && rule.runner_args.iter().any(|word| isolates(word))
+    };
+    match (demands(old), demands(new)) {
+        (true, false) => {
+            field.tell_for_two(
+                "runner_args: no longer demands that the module is not looked for in the project (-I, -P)",
+            );
+        }
+        (false, true) => {
+            field.tell(
+                Class::Tightens,
+                "runner_args: demands that the module is not looked for in the project (-I, -P)",
+            );
+        }
+        _ => {}
+    }
+    let rest = |rule: &Rule| -> Vec<String> {
+        let all = rule.runner_args.iter();
+        all.filter(|word| !(demands(rule) && isolates(word))).cloned().collect()
+    };
+    field.may("runner_args", &rest(old), &rest(new));
 }
 
 fn restrictions(old: &Rule, new: &Rule, field: &mut Field<'_>) {

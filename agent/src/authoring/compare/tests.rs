@@ -146,6 +146,30 @@ fn the_direction_of_a_change_is_that_of_what_is_admitted() {
     assert_eq!(class("/exception/0/expires", json!("2028-01-01T00:00:00Z")), Class::Loosens);
 }
 
+/// Such a flag is demanded of a module by a rule that names it, so that a project's file of that name is not run.
+#[test]
+fn a_rule_for_a_module_of_python_loosens_where_it_no_longer_demands_isolation() {
+    let between = |old: Value, new: Value| {
+        let with = |args: Value| {
+            let mut whole = full();
+            whole["rule"][0]["identity"] = json!({"script": {"interpreter": "python", "path": "-m good"}});
+            whole["rule"][0]["runner_args"] = args;
+            document(&whole)
+        };
+        compare(&with(old), &with(new))
+    };
+    for (old, new) in
+        [(json!(["-I"]), json!([])), (json!(["-P", "-q"]), json!(["-q"])), (json!(["-IB"]), json!(["-B"]))]
+    {
+        let told = between(old, new);
+        assert!(told[0].class == Class::Loosens && told[0].second_approval, "{told:?}");
+        assert!(told[0].what.contains("no longer demands"), "{told:?}");
+    }
+    let told = between(json!(["-q"]), json!(["-q", "-I"]));
+    assert_eq!((told.len(), told[0].class), (1, Class::Tightens), "{told:?}");
+    assert_eq!(between(json!(["-I"]), json!(["-IB"]))[0].class, Class::Loosens);
+}
+
 #[test]
 fn a_renamed_rule_changes_nothing() {
     let told = changes(|d| d["rule"][0]["id"] = json!("other"));

@@ -44,11 +44,26 @@ fn guarded(
     outcome: &mut Outcome,
     opened: &mut Opened,
 ) -> anyhow::Result<(InForce, bool)> {
+    let elsewhere = not_for_here(setting, on, &newest, opened);
     let Some((acting, policy)) = opened.activation.acting_before(&newest.sha256) else {
+        if let Some(ring) = elsewhere.filter(|_| opened.activation.is_first()) {
+            anyhow::bail!(
+                "no policy has acted here yet, nothing was changed: the head offers the newest policy to the ring {ring} \
+                 only, and this machine is not in it"
+            );
+        }
         return Ok((newest, false));
     };
     // the revocations are the newest in any case
     let old = InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest.clone() };
+    if let Some(ring) = elsewhere {
+        let newer = newest.sequence.unwrap_or(0);
+        opened.notices.push(format!(
+            "the head offers policy {newer} to the ring {ring} only, and this machine is not in it: policy {} goes on acting",
+            acting.sequence
+        ));
+        return Ok((InForce { for_ring: None, ..old }, true));
+    }
     let trial = Trial { setting, on, remembered: &opened.remembered };
     let by_old = trial.targets(&old, outcome, None);
     let by_new = trial.targets(&newest, outcome, None);
@@ -63,6 +78,13 @@ fn guarded(
     opened.notices.push(detail);
     opened.policy_waits = true;
     Ok((old, true))
+}
+
+/// The ring for which alone the newest policy is, where this machine is not in it.
+fn not_for_here(setting: &Setting<'_>, on: On<'_, '_>, newest: &InForce, opened: &Opened) -> Option<String> {
+    let wanted = newest.for_ring.clone()?;
+    let judge = Judge::new(on.ground, on.homes, terms(setting, newest, &opened.remembered));
+    (judge.ring() != Some(&*wanted)).then_some(wanted)
 }
 
 /// What a newer policy would newly remove: from the machine, and from each of its users. Equal entries of a user count
@@ -179,7 +201,7 @@ pub(super) fn would_act(
     newest: InForce,
     opened: &mut Opened,
 ) -> anyhow::Result<InForce> {
-    if opened.activation.acting_before(&newest.sha256).is_none() {
+    if newest.for_ring.is_none() && opened.activation.acting_before(&newest.sha256).is_none() {
         return Ok(newest);
     }
     // what the newer one would newly remove is known by a look at the machine only, as a pass takes it

@@ -1,0 +1,146 @@
+//! For whom a published policy is: the ring that its head names, and the channel of its fleet. And what comes back when a
+//! clock that was wrong is right again.
+
+use mcpolicy_tests::report_of;
+use mcpolicy_tests::signing::{at, publish_as};
+use serde_json::{Value, json};
+
+use crate::enforce::{Site, npx, policy, rule};
+
+/// A machine with the servers `good` and `bad` of one user.
+fn site() -> Site {
+    let site = Site::new();
+    let servers = json!({"mcpServers": {"good": npx("good@1.0.0"), "bad": npx("bad@1.0.0")}});
+    site.machine.file(".cursor/mcp.json", servers.to_string());
+    site
+}
+
+fn with_rings(rules: &Value) -> Value {
+    let mut body = policy(&json!({}), rules);
+    body["ring"] = json!([{"name": "pilot", "devices": ["p1"]}, {"name": "rest", "percent": 100}]);
+    body
+}
+
+/// Publishes for one ring of a channel.
+fn offer(site: &Site, sequence: u64, body: &Value, ring: Option<&str>, channel: &str, list: Option<&Value>) {
+    let issued = at(i64::try_from(sequence).unwrap());
+    publish_as(&site.folder("published"), sequence, issued, body, list, &|head| {
+        head.ring = ring.map(str::to_owned);
+        head.channel = channel.to_owned();
+    });
+}
+
+/// A pass over a device: exit code, report and errors.
+fn pass(site: &Site, hour: i64, more: &[&str]) -> (Option<i32>, Value, String) {
+    let (published, root) = (site.folder("published"), site.folder("published/root.1.json"));
+    let now = (at(hour) + jiff::SignedDuration::from_mins(5)).to_string();
+    let of = ["--policy", published.to_str().unwrap(), "--trust-root", root.to_str().unwrap(), "--now", &now];
+    let output = site.run(&[&["enforce", "--once", "--json"], &of[..], more].concat());
+    let report = if output.stdout.is_empty() { Value::Null } else { report_of(&output) };
+    (output.status.code(), report, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn names(site: &Site) -> Vec<String> {
+    let file: Value = serde_json::from_str(&site.read(".cursor/mcp.json")).unwrap();
+    file["mcpServers"].as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn a_policy_that_is_offered_to_a_ring_acts_in_that_ring_only_and_emergencies_everywhere() {
+    for (device, takes_it) in [("p1", true), ("d1", false)] {
+        let site = site();
+        offer(&site, 1, &with_rings(&json!([rule("good"), rule("bad")])), None, "default", None);
+        let device_id = ["--device-id", device];
+        assert_eq!(pass(&site, 1, &device_id).0, Some(0));
+        offer(&site, 2, &with_rings(&json!([rule("good")])), Some("pilot"), "default", None);
+        for _ in 0..2 {
+            let (code, report, _) = pass(&site, 2, &device_id);
+            assert_eq!(code, Some(0), "{report}");
+            assert_eq!(names(&site) == ["good"], takes_it, "{device}: {report}");
+            assert_eq!(report["policy"]["sequence"], if takes_it { 2 } else { 1 });
+            assert_eq!(report["notices"].to_string().contains("policy 1 goes on acting"), !takes_it);
+        }
+        let revoked =
+            json!([{"id": "r", "revoked": {"identity": {"npm": {"package": "good"}}}, "reason": "stolen"}]);
+        let list = json!({"schema": "mcpolicy/revocations/v1", "revocation": revoked});
+        offer(&site, 3, &with_rings(&json!([rule("good")])), Some("pilot"), "default", Some(&list));
+        let (_, report, _) = pass(&site, 3, &device_id);
+        assert!(!names(&site).contains(&"good".to_owned()), "{device}: {report}");
+        // and to all of them
+        offer(&site, 4, &with_rings(&json!([rule("good")])), None, "default", Some(&list));
+        let (_, report, _) = pass(&site, 4, &device_id);
+        assert_eq!(report["policy"]["sequence"], 4, "{report}");
+        assert!(!names(&site).contains(&"bad".to_owned()), "{device}: {report}");
+    }
+}
+
+#[test]
+fn a_machine_that_had_no_policy_takes_none_that_is_offered_to_another_ring() {
+    let site = site();
+    offer(&site, 1, &with_rings(&json!([rule("good")])), Some("pilot"), "default", None);
+    let (code, _, said) = pass(&site, 1, &["--device-id", "d1"]);
+    assert_eq!((code, names(&site).len()), (Some(2), 2), "{said}");
+    assert!(said.contains("to the ring pilot only, and this machine is not in it"), "{said}");
+    assert_eq!(pass(&site, 1, &["--device-id", "p1"]).0, Some(0));
+    assert_eq!(names(&site), ["good"]);
+}
+
+/// One root signs for two fleets, of which one is a laboratory that allows anything.
+#[test]
+fn the_folder_of_another_channel_is_refused_and_what_was_in_force_stays() {
+    let site = site();
+    offer(&site, 1, &policy(&json!({}), &json!([rule("good")])), None, "default", None);
+    assert_eq!(pass(&site, 1, &[]).0, Some(0));
+    let lax = policy(&json!({"default": "allow", "mode": "observe"}), &json!([]));
+    offer(&site, 2, &lax, None, "lab", None);
+    site.machine.file(".cursor/mcp.json", json!({"mcpServers": {"bad": npx("bad@1.0.0")}}).to_string());
+    let (code, report, _) = pass(&site, 2, &[]);
+    assert_eq!((code, &report["policy"]["sequence"]), (Some(1), &json!(1)), "{report}");
+    assert!(report["notices"].to_string().contains("it is for the channel"), "{report}");
+    assert!(names(&site).is_empty());
+    let root = site.machine.root();
+    let scan = |more: &[&str]| {
+        let (published, pinned) = (site.folder("published"), site.folder("published/root.1.json"));
+        let of = [
+            "scan",
+            "--root",
+            root.to_str().unwrap(),
+            "--policy",
+            published.to_str().unwrap(),
+            "--trust-root",
+            pinned.to_str().unwrap(),
+            "--format",
+            "json",
+        ];
+        let output = site.machine.run(&[&of[..], more].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = scan(&[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("it is for the channel \"lab\", this machine is on \"default\""), "{said}");
+    let (_, said) = scan(&["--channel", "lab"]);
+    assert!(!said.contains("channel"), "{said}");
+    let other =
+        site.machine.file("agent.toml", "schema = \"mcpolicy/agent/v1\"\n[policy]\nchannel = \"lab\"\n");
+    let (_, report, _) = pass(&site, 3, &["--settings", other.to_str().unwrap()]);
+    assert_eq!(report["policy"]["sequence"], 2, "{report}");
+}
+
+/// One boot with a clock that is weeks ahead ends an approval; a newer head tells that it was wrong.
+#[test]
+fn what_a_wrong_clock_has_ended_comes_back_with_the_right_one() {
+    let site = site();
+    let mut bad = rule("bad");
+    let day = (at(0) + jiff::SignedDuration::from_hours(24 * 10)).to_string();
+    bad["remediation"] = json!({"what": "rotate the key", "deadline": &day[..10]});
+    let body = policy(&json!({}), &json!([rule("good"), bad]));
+    offer(&site, 1, &body, None, "default", None);
+    assert_eq!(pass(&site, 1, &[]).0, Some(0));
+    assert_eq!(names(&site).len(), 2);
+    let (_, report, _) = pass(&site, 24 * 20, &[]);
+    assert_eq!(names(&site), ["good"], "{report}");
+    offer(&site, 2, &body, None, "default", None);
+    let (_, report, _) = pass(&site, 2, &[]);
+    assert!(report["notices"].to_string().contains("counts again"), "{report}");
+    assert_eq!(names(&site).len(), 2, "{report}");
+}
