@@ -59,7 +59,7 @@ impl Judging {
         if let (Some(folder), Some(root)) = (&self.policy, &self.trust_root) {
             let (min_policy, min_revocations) = (self.min_policy, self.min_revocations);
             let channel = Some(self.channel.clone());
-            let demands = Demands { min_policy, min_revocations, channel, ..Demands::default() };
+            let demands = Demands { min_policy, min_revocations, channel };
             return InForce::verified(folder, root, demands, now).map(Some);
         }
         if let Some(draft) = &self.draft {
