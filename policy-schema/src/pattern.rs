@@ -35,7 +35,12 @@ enum Place {
 impl Place {
     /// Whether a wildcard takes a character.
     fn takes(self, part: &Part, c: char) -> bool {
-        let separator = *part == Part::Segment && matches!(c, '/' | '\\');
+        match part {
+            Part::Host => return c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'),
+            Part::Domain if matches!(c, '/' | '\\' | '?' | '#' | '@' | ':') => return false,
+            _ => {}
+        }
+        let separator = matches!(part, Part::Segment | Part::Domain) && matches!(c, '/' | '\\');
         match self {
             Self::Argument => !separator,
             Self::Variable => !separator && !c.is_whitespace(),
@@ -59,6 +64,10 @@ enum Part {
     Home,
     /// Any text without a path separator.
     Segment,
+    /// Part of the host of a URL, where the rest of it is named: `https://*.acme.example/**`.
+    Host,
+    /// The same without a scheme, `*.acme.example`, which may be the end of a file's name, too.
+    Domain,
     /// Any text.
     Anything,
 }
@@ -119,6 +128,9 @@ impl Pattern {
         if !literal.is_empty() {
             parts.push(Part::Literal(literal));
         }
+        if !matches!(place, Place::Url | Place::Query) {
+            mark_hosts(&mut parts);
+        }
         Self { parts, place }
     }
 
@@ -129,7 +141,7 @@ impl Pattern {
 
     /// Whether any part of it is free.
     pub(crate) fn has_wildcard(&self) -> bool {
-        self.parts.iter().any(|p| matches!(p, Part::Segment | Part::Anything))
+        self.parts.iter().any(|p| !matches!(p, Part::Literal(_) | Part::Home))
     }
 
     /// The text that it begins with.
@@ -206,13 +218,50 @@ impl Pattern {
                     fixed(|rest| rest.is_empty() || rest.starts_with(['/', '\\', ':', ',']), home)
                 }
                 (Part::Home, None) => Vec::new(),
-                (Part::Segment | Part::Anything, _) => spread(&reached, text, |c| self.place.takes(part, c)),
+                (Part::Segment | Part::Host | Part::Domain | Part::Anything, _) => {
+                    spread(&reached, text, |c| self.place.takes(part, c))
+                }
             };
             if reached.is_empty() {
                 return false;
             }
         }
         reached.last() == Some(&text.len())
+    }
+}
+
+/// Marks the wildcards that stand for a part of a host whose end is named.
+///
+/// Attack: `https://evil.example?.acme.example/x`, and the same with `#` and `@`, for `https://*.acme.example/**`: a
+/// server is told of another host, and brings the token that it was approved with there.
+fn mark_hosts(parts: &mut [Part]) {
+    let mut in_host = false;
+    for at in 0..parts.len() {
+        let behind = match parts.get(at + 1) {
+            Some(Part::Literal(next)) => next.split('/').next().unwrap_or_default(),
+            _ => "",
+        };
+        let names_end = behind
+            .split_once('.')
+            .is_some_and(|(_, label)| label.starts_with(|c: char| c.is_ascii_alphanumeric()));
+        let begins = match at.checked_sub(1).map(|before| &parts[before]) {
+            None => true,
+            Some(Part::Literal(before)) => before.ends_with(['=', ' ', ',']),
+            Some(_) => false,
+        };
+        let marked = match &parts[at] {
+            Part::Literal(text) => {
+                in_host = match text.rsplit_once("://") {
+                    Some((_, host)) => !host.contains(['/', '?', '#']),
+                    None => in_host && !text.contains(['/', '?', '#']),
+                };
+                continue;
+            }
+            Part::Segment | Part::Anything if in_host && names_end => Part::Host,
+            Part::Segment if begins && behind.starts_with('.') && names_end => Part::Domain,
+            _ => continue,
+        };
+        parts[at] = marked;
     }
 }
 
@@ -279,6 +328,35 @@ mod tests {
         assert!(Pattern::header("Bearer *").admits_value("Bearer a/b+c=", None));
         assert!(!Pattern::header("Bearer *").admits_value("Bearer a b", None));
         assert!(Pattern::variable("*").admits_value("any text / at all", None));
+    }
+
+    #[test]
+    fn a_wildcard_in_a_host_leads_to_no_other_host() {
+        for (pattern, good) in [
+            ("https://*.acme.example/**", "https://a.b-1.acme.example/x/y?z"),
+            ("--url=https://**.acme.example/*", "--url=https://a.acme.example/x"),
+            ("https://api.*.acme.*.example/mcp", "https://api.a.acme.b.example/mcp"),
+            ("*.acme.example", "a.acme.example"),
+            ("--host=*.acme.example", "--host=a.acme.example"),
+        ] {
+            let patterns = [Pattern::new(pattern), Pattern::variable(pattern), Pattern::header(pattern)];
+            assert!(patterns.iter().all(|p| p.admits_value(good, None)), "{pattern} {good}");
+            for evil in
+                ["evil.example?", "evil.example#", "u@evil.example#", "evil.example:80#", "evil.example\\"]
+            {
+                let evil = good.replacen("a.", &format!("{evil}a."), 1);
+                assert!(patterns.iter().all(|p| !p.admits_value(&evil, None)), "{pattern} {evil}");
+            }
+        }
+        for (pattern, good) in [
+            ("https://**", "https://u@any.example/x?y#z"),
+            ("https://acme.example:*", "https://acme.example:80"),
+            ("https://acme.example/*.json", "https://acme.example/a?b@c.json"),
+            ("/data/*.json", "/data/a@b #1.json"),
+            ("*.json", "a b.json"),
+        ] {
+            assert!(value(pattern, good), "{pattern} {good}");
+        }
     }
 
     #[test]

@@ -280,6 +280,11 @@ fn what_of_a_plugin_cannot_be_followed_is_told_and_ends_no_pass_as_done() {
     are_told("moved", &[(".claude/settings.json", moved)], "a variable moves the bundles");
     let relative = [(".claude/settings.json", settings(&json!({"source": "directory", "path": "./cat"})))];
     are_told("relative", &relative, "wherever its client is started");
+    for path in ["cat", "~/cat"] {
+        let installed = json!({"version": 2, "plugins": {"a@co": [{"scope": "user", "installPath": path}]}});
+        let files = [(".claude/plugins/installed_plugins.json", installed.to_string())];
+        are_told(path, &files, "wherever its client is started");
+    }
     let names: Vec<String> = (0..1001).map(|at| format!("./{at}.json")).collect();
     let many = [(".claude/skills/x/.claude-plugin/plugin.json", manifest("x", &json!(names)))];
     are_told("many", &many, "more than 1000 places");

@@ -78,6 +78,68 @@ fn runbook_one_signer_is_gone() {
     assert!(refused.contains("none of the keys"), "{refused}");
 }
 
+/// The list in force is one of the key that is gone: it is signed anew by those that are left, at once and as a whole.
+#[test]
+fn runbook_one_emergency_signer_is_gone() {
+    for others in [true, false] {
+        let desk = published();
+        let id = |n: u32| {
+            let key = format!("repo-keys/emergency-{n}.pem");
+            let told = report_of(&desk.machine.run(&["policy", "key", &key, "--json"]));
+            format!("emergency={}", told["id"].as_str().unwrap())
+        };
+        let order = |key: &str, name: &str| {
+            let identity = format!("npm:{name}");
+            let words = [
+                "revoke",
+                "--identity",
+                &identity,
+                "--reason",
+                "stolen",
+                "--to",
+                "site",
+                "--repository",
+                "repo",
+            ];
+            let output = desk.run(&[&words[..], &["--key", key, "--key", "repo-keys/online-1.pem"]].concat());
+            (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+        };
+        let (code, said) = order("repo-keys/emergency-1.pem", "first-mcp");
+        assert_eq!(code, Some(0), "{said}");
+        desk.machine.run(&["policy", "key", "new.pem", "--no-passphrase"]);
+        let (one, two) = (id(1), id(2));
+        let mut rotate = vec!["rotate", "repo", "--add", "emergency=new.pub", "--remove", &one];
+        if !others {
+            rotate.extend(["--remove", &two]);
+        }
+        rotate.extend(["--key", "repo-keys/root-1.pem", "--key", "repo-keys/root-2.pem"]);
+        assert!(desk.ok(&rotate).contains("complete"));
+        let refused = desk.refused(&[
+            "publish",
+            "repo",
+            "--refresh",
+            "--to",
+            "site",
+            "--key",
+            "repo-keys/online-1.pem",
+        ]);
+        assert!(refused.contains("revoke --renew"), "{refused}");
+        // the one that is gone signs no emergency any more
+        let (code, said) = order("repo-keys/emergency-1.pem", "second-mcp");
+        assert_ne!(code, Some(0), "{said}");
+        let keys = ["--key", "new.pem", "--key", "repo-keys/online-1.pem"];
+        desk.ok(&[&["revoke", "--renew", "--to", "site", "--repository", "repo"], &keys[..]].concat());
+        let answer = desk.verify(ROOT, &[]);
+        let numbers = (answer["verified"].as_bool(), answer["root"].as_u64(), answer["revocations"].as_u64());
+        assert_eq!(numbers, (Some(true), Some(2), Some(2)), "{answer}");
+        // nothing was lost, and the next emergency goes on from there
+        let (code, said) = order("new.pem", "second-mcp");
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("2 lines"), "{said}");
+        desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"]);
+    }
+}
+
 #[test]
 fn runbook_all_root_keys_are_lost() {
     let desk = published();

@@ -96,10 +96,10 @@ pub fn is_relative(path: &str) -> bool {
 }
 
 /// The folder of an installed plugin. Tested with Claude Code and Copilot CLI: a relative one is meant from wherever the
-/// client is started.
+/// client is started, and a tilde is the name of a folder there.
 pub fn installed_at(path: &str) -> Vec<Lead> {
     let mut leads = vec![Lead::Plugin(path.to_owned())];
-    if is_relative(path) {
+    if is_relative(path) || path.starts_with('~') {
         leads.push(unread("the folder of an installed plugin is meant from wherever its client is started"));
     }
     leads

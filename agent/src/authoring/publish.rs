@@ -1,6 +1,8 @@
 //! The published folder: static files that any web server can serve. What is written has been verified first as a
 //! machine would verify it, and the head comes last, so that whoever fetches meanwhile sees the old state or the new.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_schema::document::PolicyDocument;
@@ -8,7 +10,7 @@ use mcpolicy_schema::envelope::Envelope;
 use mcpolicy_schema::json;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::revocations::RevocationsDocument;
-use mcpolicy_schema::signed::{Current, Head, Payload as _, Root};
+use mcpolicy_schema::signed::{Current, Head, Payload as _, RevocationsStatement, Root};
 use mcpolicy_schema::trust::{Documents, Trust};
 
 use super::before::{self, Before};
@@ -107,6 +109,14 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
         let most = mcpolicy_schema::limits::MAX_REVOCATIONS_BODY_BYTES;
         offered.revocations_body = order.to.read(&format!("revocations.{n}.body"), most)?;
     }
+    ensure!(
+        !is_signed_by_gone_keys(order.to, &root, revocations)?,
+        "the emergency list in {} is signed by keys that the newest root no longer trusts: sign it again by those that it \
+         does, `mcpolicy policy revoke --renew --to {} --repository REPOSITORY` with an emergency key and an online key, which publishes \
+         the root as well",
+        order.to.path().display(),
+        order.to.path().display()
+    );
     accepted(&offered, order.now)?;
     loses_no_emergency(order.to, &before, &offered)?;
     let _held = match held {
@@ -122,6 +132,15 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
     let mut warnings: Vec<String> = before.new_folder().into_iter().collect();
     warnings.extend(record(order.records, &head, &envelope));
     Ok(Published { policy: policy.sequence, head, revocations: revocations.map(|r| r.sequence), warnings })
+}
+
+/// Whether the emergency list is one of an older root's keys only.
+fn is_signed_by_gone_keys(to: &Folder, root: &Root, list: Option<Current>) -> anyhow::Result<bool> {
+    let Some(list) = list else { return Ok(false) };
+    let name = format!("revocations.{}.json", list.sequence);
+    let Some(envelope) = to.read(&name, MAX_ENVELOPE_BYTES)? else { return Ok(false) };
+    let by = |root: &Root| folder::verified::<RevocationsStatement>(&envelope, &root.roles.emergency).is_ok();
+    Ok(!by(root) && by(&to.newest_root()?))
 }
 
 /// An emergency denial by the id of a rule holds for that rule alone: a change that renames it, or brings another for the
@@ -166,9 +185,19 @@ fn first_in(to: &Folder) -> anyhow::Result<Lock> {
     Ok(held)
 }
 
+/// The roots of a repository, for a published folder that has none but these.
+///
+/// # Errors
+/// It has others, or they cannot be read.
+pub fn roots_for(to: &Folder, trust: &Folder) -> anyhow::Result<BTreeMap<u64, Vec<u8>>> {
+    let roots = trust.roots()?;
+    check_roots(to, &roots)?;
+    Ok(roots)
+}
+
 /// A published root is never another than the repository's. Roots of a chain that was broken on purpose may lie there
 /// still.
-fn check_roots(to: &Folder, ours: &std::collections::BTreeMap<u64, Vec<u8>>) -> anyhow::Result<()> {
+fn check_roots(to: &Folder, ours: &BTreeMap<u64, Vec<u8>>) -> anyhow::Result<()> {
     let first = ours.keys().next().copied().unwrap_or_default();
     for (number, theirs) in to.roots()?.split_off(&first) {
         let payload = |bytes: &[u8]| Envelope::parse(bytes).map(|e| e.payload().to_vec()).ok();

@@ -4,6 +4,8 @@
 pub mod by_id;
 mod valid;
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_schema::document::{
@@ -44,6 +46,10 @@ pub struct Order<'a> {
     pub to: &'a Folder,
     /// The newest root.
     pub root: &'a Root,
+    /// The newest root of the published folder, whose keys have signed the list in force.
+    pub published: &'a Root,
+    /// Roots of the repository that the published folder may lack, by their numbers.
+    pub roots: BTreeMap<u64, Vec<u8>>,
     /// Where the repository keeps the last head of each channel, if it is at hand.
     pub records: Option<&'a Folder>,
     /// What to change.
@@ -124,11 +130,14 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
     let make =
         Make { to: order.to, root: order.root, before: &before, signers: order.signers, now: order.now };
     let (head, head_envelope) = make.head(&options, policy, Some(current))?;
-    order.to.write(&[
+    let roots = order.roots.iter().map(|(number, bytes)| (format!("root.{number}.json"), bytes.clone()));
+    let mut files: Vec<(String, Vec<u8>)> = roots.collect();
+    files.extend([
         (format!("revocations.{sequence}.body"), body),
         (format!("revocations.{sequence}.json"), envelope.to_bytes()),
         (HEAD.to_owned(), head_envelope.to_bytes()),
-    ])?;
+    ]);
+    order.to.write(&files)?;
     let unrecorded = match order.records {
         Some(records) => publish::record(records, &head, &head_envelope),
         None => before::record_of(&head.channel).map(|name| {
@@ -150,8 +159,10 @@ fn current(order: &Order<'_>, named: Option<Current>) -> anyhow::Result<(u64, Ve
         bytes.with_context(|| format!("{name} is not in {}; restore it", order.to.path().display()))
     };
     let envelope = read(format!("revocations.{n}.json"), MAX_ENVELOPE_BYTES)?;
-    let statement: RevocationsStatement =
-        folder::verified(&envelope, &order.root.roles.emergency).with_context(place)?;
+    // a key that a newer root has taken away may have signed what is in force: it counts as that until it is signed anew
+    let statement: RevocationsStatement = folder::verified(&envelope, &order.root.roles.emergency)
+        .or_else(|_| folder::verified(&envelope, &order.published.roles.emergency))
+        .with_context(place)?;
     let body = read(format!("revocations.{n}.body"), MAX_REVOCATIONS_BODY_BYTES)?;
     folder::is_body(&body, &statement.body).with_context(place)?;
     let document: RevocationsDocument = mcpolicy_schema::json::from_slice(&body).with_context(place)?;

@@ -51,6 +51,8 @@ pub struct Hidden {
     pub(crate) cwd: bool,
     /// Values of which the references are known, by name.
     pub(crate) values: Vec<String>,
+    /// A value that may be a URL: it is no secret that is known by its form.
+    pub(crate) address: bool,
     /// Values of which nothing is known, by name.
     pub(crate) unclear_values: Vec<String>,
     /// Which client it is of: one that this version does not know.
@@ -269,13 +271,20 @@ fn values(place: &str, names: &[String], stored: &v1::Entry, hidden: &mut Hidden
     let told: Vec<&v1::RedactedValue> = stored.values.iter().filter(|v| v.r#in == place).collect();
     let mut out: Vec<NamedValue> = told.iter().map(|value| rebuilt(value, hidden)).collect();
     for name in names.iter().filter(|name| !told.iter().any(|value| value.name == **name)) {
+        hidden.address = true;
         hidden.unclear_values.push(name.clone());
         out.push(named(name, STAND_IN.to_string()));
     }
     out
 }
 
+/// Whether a value of this kind may hold a URL. Of a secret that was known by its form the kind says which it is.
+fn may_be_url(kind: &str) -> bool {
+    kind == "literal" || kind.starts_with("url") || kind.contains("connection")
+}
+
 fn rebuilt(value: &v1::RedactedValue, hidden: &mut Hidden) -> NamedValue {
+    hidden.address |= !matches!(value.kind.as_str(), "reference" | "empty") && may_be_url(&value.kind);
     let Some(references) = &value.references else {
         hidden.unclear_values.push(value.name.clone());
         return named(&value.name, STAND_IN.to_string());
@@ -289,8 +298,11 @@ fn rebuilt(value: &v1::RedactedValue, hidden: &mut Hidden) -> NamedValue {
 /// Other members: those of which the report tells the value have it.
 fn members(stored: &v1::Entry, hidden: &mut Hidden) -> Vec<NamedValue> {
     let told = |name: &str| stored.values.iter().find(|value| value.r#in == "member" && value.name == name);
+    // what a client has built in is known by this member; the report has it as the identity
+    let is_identity = |name: &str| name == "name" && stored.identity.kind == "builtin";
     let member = |name: &String| match told(name).and_then(|value| value.references.as_ref()) {
         Some(words) => named(name, words.concat()),
+        None if is_identity(name) => named(name, stored.identity.name.clone()),
         None => {
             hidden.members = true;
             named(name, String::new())

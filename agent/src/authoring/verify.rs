@@ -91,6 +91,7 @@ fn rules_of(document: DocumentName) -> Vec<&'static str> {
         ],
         DocumentName::Policy => &[
             "missing",
+            "revocations-withheld",
             "rollback",
             "same-sequence-other-content",
             "below-floor",

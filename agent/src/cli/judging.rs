@@ -29,7 +29,13 @@ pub(super) struct Judging {
     min_revocations: u64,
 
     /// Refuse a published policy of another channel than this one
-    #[arg(long, value_name = "NAME", default_value = "default", hide_default_value = true, requires = "policy")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "default",
+        hide_default_value = true,
+        requires = "policy"
+    )]
     channel: String,
 
     /// Judge by an unsigned policy.toml, or the folder it is in; the report says UNSIGNED

@@ -397,9 +397,12 @@ impl<'m> Discovery<'m> {
             Told::New => {}
             Told::Known => return,
             Told::TooMany(below, most) => {
-                let reason =
-                    format!("files below here name more than {most} places of plugins; the others are not read");
-                return self.gaps.push(Gap::beyond("plugin-file", reason, Some(&below)).partial().of_home(home));
+                let reason = format!(
+                    "files below here name more than {most} places of plugins; the others are not read"
+                );
+                return self
+                    .gaps
+                    .push(Gap::beyond("plugin-file", reason, Some(&below)).partial().of_home(home));
             }
         }
         if self.reach == Reach::Homes && !self.is_inside(&place) {

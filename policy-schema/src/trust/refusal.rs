@@ -163,6 +163,9 @@ pub enum Violation {
         "it names no revocations, although sequence {0} is in force: only the emergency key may take them back"
     )]
     RevocationsWithdrawn(u64),
+    /// A machine that had neither policy nor list is not given the list that the head names.
+    #[error("the head names revocations {0}, which this machine does not have: without them it would allow what they deny")]
+    RevocationsWithheld(u64),
     /// The statement is there, the body not.
     #[error("it is not there")]
     BodyMissing,
@@ -224,6 +227,7 @@ impl Violation {
             Self::NotTheOneOfHead { .. } | Self::NotNamedByHead | Self::OtherBodyThanHead => "mix-and-match",
             Self::Missing(_) => "missing",
             Self::RevocationsWithdrawn(_) => "revocations-withdrawn",
+            Self::RevocationsWithheld(_) => "revocations-withheld",
             Self::BodyMissing => "body-missing",
             Self::BodyLength { .. } => "body-length",
             Self::BodyDigest => "body-digest",
@@ -276,6 +280,9 @@ impl Violation {
             | Self::Missing(_)
             | Self::BodyMissing => {
                 "publish the folder as a whole; a cache may hold files of two publications"
+            }
+            Self::RevocationsWithheld(_) => {
+                "fetch the folder as a whole; if the list has ended, sign it again with `mcpolicy policy revoke --renew`"
             }
             Self::RevocationsWithdrawn(_) => {
                 "publish an empty list, signed by the emergency key, with a higher sequence"

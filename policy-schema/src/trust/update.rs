@@ -54,10 +54,28 @@ impl Trust {
             head_refused = taken.is_err();
             update.note(DocumentName::Head, taken);
         }
-        self.take_policy(offered, now, head_refused, &mut update);
-        self.take_revocations(offered, now, head_refused, &mut update);
+        let mut of_list = Update::default();
+        self.take_revocations(offered, now, head_refused, &mut of_list);
+        match self.withheld() {
+            Some(sequence) => {
+                let withheld = Violation::RevocationsWithheld(sequence);
+                update.refusals.push(Refusal::new(DocumentName::Policy, withheld));
+            }
+            None => self.take_policy(offered, now, head_refused, &mut update),
+        }
+        update.accepted.extend(of_list.accepted);
+        update.refusals.extend(of_list.refusals);
         self.confirm();
         update
+    }
+
+    /// The emergency list that a machine lacks which has had no policy so far.
+    ///
+    /// Attack: a relay that drops one file. A runner that begins anew each time would never have a denial, and no day on
+    /// which what it has counts as stale.
+    fn withheld(&self) -> Option<u64> {
+        let named = self.named(|head| head.revocations)?;
+        (self.policy.is_none() && self.revocations.is_none()).then_some(named.sequence)
     }
 
     /// The time after the wall clock was ahead and is right again, which looks like one that was set back: a head above

@@ -29,7 +29,41 @@ fn rules_with_list(list: Vec<u8>) -> Vec<(String, &'static str)> {
     documents.head = Some(signed(&head, &ONLINE[..1]));
     documents.revocations_statement = Some(signed(&revocations_statement(5, at(30), &list), &EMERGENCY));
     documents.revocations_body = Some(list);
-    rules(&trust().update(&documents, at(31)))
+    let mut refused = rules(&trust().update(&documents, at(31)));
+    // a machine that had nothing before takes no policy without the list
+    assert_eq!(refused.first() == Some(&withheld()), !refused.is_empty());
+    refused.drain(..refused.len().min(1));
+    refused
+}
+
+fn withheld() -> (String, &'static str) {
+    ("policy statement".to_owned(), "revocations-withheld")
+}
+
+/// One file that a relay drops: whoever begins anew each time would never have the denial, nor count as stale.
+#[test]
+fn a_machine_without_a_list_takes_no_policy_whose_head_names_one() {
+    let whole = publication_with_revocations(5, 5, at(30));
+    for drop in [
+        |documents: &mut Documents| documents.revocations_statement = None,
+        |documents: &mut Documents| documents.revocations_body = None,
+    ] {
+        let mut documents = whole.clone();
+        drop(&mut documents);
+        let mut trust = trust();
+        let update = trust.update(&documents, at(31));
+        assert_eq!(rules(&update)[0], withheld());
+        assert!(trust.policy().is_none() && !update.accepted.iter().any(|(d, _)| *d == DocumentName::Policy));
+        // as soon as it is there, both are taken
+        assert_eq!(rules(&trust.update(&whole, at(31))), []);
+        assert!(trust.policy().is_some() && trust.revocations().is_some());
+        // who has a policy and a list goes on with them
+        let mut newer = publication_with_revocations(6, 6, at(32));
+        drop(&mut newer);
+        let refused = rules(&trust.update(&newer, at(33)));
+        assert!(refused.iter().all(|(document, _)| document.starts_with("revocations")), "{refused:?}");
+        assert_eq!(trust.policy().map(|policy| policy.sequence), Some(6));
+    }
 }
 
 #[test]
@@ -43,7 +77,7 @@ fn the_floors_of_the_device_settings_admit_their_own_number() {
     assert_eq!(demanding(5, 5), (vec![], Some(Staleness::Fresh)));
     let below = |document: &str| vec![(document.to_owned(), "below-floor")];
     assert_eq!(demanding(6, 5), (below("policy statement"), None));
-    assert_eq!(demanding(5, 6).0, below("revocations statement"));
+    assert_eq!(demanding(5, 6).0, [vec![withheld()], below("revocations statement")].concat());
 }
 
 #[test]

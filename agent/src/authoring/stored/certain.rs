@@ -10,6 +10,7 @@ use mcpolicy_schema::finding::FindingCode as Code;
 use mcpolicy_schema::identity::Kind;
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::revocations::Revoked;
+use mcpolicy_schema::risk::is_powerful;
 use mcpolicy_schema::verdict::{DecidedBy, Judgement, Tried, Verdict};
 
 use super::{Hidden, Stored};
@@ -59,9 +60,20 @@ impl Case<'_> {
         !self.hidden.query
     }
 
+    /// A denial reads variables that runners take packages from whole, and of others URLs.
+    fn hides_what_is_denied<'i>(&self, denied: impl IntoIterator<Item = &'i IdentityMatcher>) -> bool {
+        let mut values = self.hidden.values.iter().chain(&self.hidden.unclear_values);
+        let of_runner = values.any(|name| is_powerful(name));
+        let by_url = |one: &IdentityMatcher| {
+            matches!(one, IdentityMatcher::Url(_) | IdentityMatcher::Git(_) | IdentityMatcher::Bridge(_))
+        };
+        denied.into_iter().any(|one| of_runner || (self.hidden.address && by_url(one)))
+    }
+
     /// A denial reads every word of an entry, so one in a hidden word is not seen.
     fn may_be_on_denylist(&self) -> bool {
         let hides = self.hides_an_argument() || self.hidden.query || self.hidden.plain_query;
+        let hides = hides || self.hides_what_is_denied(self.document.deny.iter().map(|deny| &deny.identity));
         hides && !self.document.deny.is_empty() && !self.document.policy.ignore_denylist
     }
 
@@ -82,7 +94,12 @@ impl Case<'_> {
             Revoked::Group(_) => true,
             Revoked::Device(_) => self.context.device.id.is_empty(),
             Revoked::Sha256(_) => is_unhashed,
-            Revoked::Identity(_) => self.hides_an_argument() || self.hidden.query || self.hidden.plain_query,
+            Revoked::Identity(_)
+                if self.hides_an_argument() || self.hidden.query || self.hidden.plain_query =>
+            {
+                true
+            }
+            Revoked::Identity(ref denied) => self.hides_what_is_denied([denied]),
             Revoked::Rule(_) | Revoked::Fingerprint(_) | Revoked::User(_) => false,
         })
     }

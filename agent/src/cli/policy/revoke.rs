@@ -1,5 +1,6 @@
 //! `policy revoke`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use mcpolicy_schema::revocations::Revoked;
 
 use super::common::{self, Clock, Signing};
 use crate::authoring::folder::Folder;
+use crate::authoring::publish;
 use crate::authoring::repository::Repository;
 use crate::authoring::revoke::{self, Change};
 use crate::authoring::words::counted;
@@ -93,9 +95,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Where heads are remembered: in the repository that is named, or in the working directory if that is one of this
-    /// policy.
-    fn records(&self, to: &Folder) -> anyhow::Result<Option<Folder>> {
+    /// Where heads are remembered and the newest root is: the repository that is named, or the working directory if that is
+    /// one of this policy.
+    fn repository(&self, to: &Folder) -> anyhow::Result<Option<Repository>> {
         let repository = match &self.repository {
             Some(path) => Repository::at(path)?,
             None => Repository::at(Path::new("."))?,
@@ -119,7 +121,7 @@ impl Options {
             repository.path.display(),
             self.to.display()
         );
-        is_its_own.then(|| repository.signed()).transpose()
+        Ok(is_its_own.then_some(repository))
     }
 
     fn change(&self) -> anyhow::Result<Change> {
@@ -150,11 +152,23 @@ impl Options {
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let to = Folder::at(&options.to)?;
-    let root = to.newest_root()?;
-    let records = options.records(&to)?;
+    let published = to.newest_root()?;
+    let repository = options.repository(&to)?;
+    let records = repository.as_ref().map(Repository::signed).transpose()?;
+    // an emergency is not to wait for a new root to be published: the list is signed by the keys that are trusted now
+    let trust = repository.as_ref().map(Repository::trust).transpose()?;
+    let newest = trust.as_ref().map(Folder::newest_root).transpose()?;
+    let newer = newest.filter(|root| root.sequence > published.sequence);
+    let roots = match &trust {
+        Some(trust) if newer.is_some() => publish::roots_for(&to, trust)?,
+        _ => BTreeMap::new(),
+    };
+    let root = newer.unwrap_or_else(|| published.clone());
     let revised = revoke::revise(&revoke::Order {
         to: &to,
         root: &root,
+        published: &published,
+        roots,
         records: records.as_ref(),
         change: options.change()?,
         ticket: options.ticket.clone(),
