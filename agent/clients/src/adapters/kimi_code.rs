@@ -1,4 +1,4 @@
-//! Kimi Code CLI. Not run; the layout is the one that an installer writes.
+//! Kimi Code CLI. Tested 2.1.0 on Linux.
 
 use crate::adapter::{About, ClientAdapter, Variable};
 use crate::location::Location;
@@ -13,10 +13,11 @@ const ABOUT: About = About {
     locations: &[
         Location::user("$KIMI_CODE_HOME/mcp.json"),
         Location::project("<project>/.kimi-code/mcp.json"),
+        Location::project("<project>/.mcp.json").shared(),
     ],
     variables: &[Variable { name: "KIMI_CODE_HOME", default: "~/.kimi-code" }],
     processes: &["kimi"],
-    evidence: "source add-mcp 2.4.0; public descriptions for the variable",
+    evidence: "tested 2.1.0 on Linux; public descriptions for the variable",
     ..About::NONE
 };
 
