@@ -64,6 +64,9 @@ fn plugins_that_clients_run_unasked_are_told() {
         ".config/amp/plugins/h.ts",
         "p/.amp/plugins/i.js",
         "p/.amp/plugins/j/index.ts",
+        ".cline/plugins/k.js",
+        "Documents/Cline/Plugins/l.ts",
+        "p/.cline/plugins/m/index.ts",
     ];
     for place in places {
         machine.file(place, "export const P = async () => ({})\n");
@@ -182,6 +185,28 @@ fn what_grok_build_starts_is_found() {
 }
 
 #[test]
+fn plugins_of_kimi_code_and_mistral_vibe_are_found() {
+    let machine = TestMachine::new(crate::BINARY);
+    let json = |name: &str| server("mcpServers", name);
+    machine.file("x/a/kimi.plugin.json", json("a"));
+    machine.file("x/b/.kimi-plugin/plugin.json", json("b"));
+    machine.file(".kimi-code/plugins/managed/c/kimi.plugin.json", json("c"));
+    let installed =
+        json!({"plugins": [{"id": "a", "root": "/home/dev/x/a"}, {"id": "b", "root": "/home/dev/x/b"}]});
+    machine.file(".kimi-code/plugins/installed.json", installed.to_string());
+    assert_eq!(not_loaded(&machine, "kimi-code", &["a", "b", "c"]), NONE);
+    machine.file(".vibe/plugins/d/mcp.json", json("d"));
+    machine.file(".vibe/plugins/e/.claude-plugin/plugin.json", r#"{"name":"e","mcpServers":"./x.json"}"#);
+    machine.file(".vibe/plugins/e/x.json", json("e"));
+    machine.file(".vibe/plugins/f/.mcp.json", r#"{"f":{"command":"x"}}"#);
+    machine.file("p/.vibe/plugins/g/.codex-plugin/plugin.json", json("g"));
+    machine.file("p/.vibe/plugins/h/.opencode/opencode.json", server("mcp", "h"));
+    machine.file("p/.vibe/plugins/i/kimi.plugin.json", json("i"));
+    machine.file(".vibe/agents/j.toml", "[[mcp_servers]]\nname = \"j\"\ncommand = \"x\"\n");
+    assert_eq!(not_loaded(&machine, "mistral-vibe", &["d", "e", "f", "g", "h", "i", "j"]), NONE);
+}
+
+#[test]
 fn what_mcporter_imports_from_other_clients_is_found() {
     let machine = TestMachine::new(crate::BINARY);
     let files = [
@@ -220,6 +245,7 @@ fn other_files_that_clients_were_seen_to_load_are_shown_as_theirs() {
     let machine = TestMachine::new(crate::BINARY);
     machine.file("p/.mcp.json", server("mcpServers", "m"));
     machine.file("p/.amp/settings.jsonc", server("amp.mcpServers", "a"));
+    machine.file(".claude/plugins/cache/m/p/1/skills/s/mcp.json", r#"{"s":{"command":"x"}}"#);
     let of_kilo = [
         ".config/kilo/opencode.jsonc",
         ".config/kilo/config.json",
@@ -233,6 +259,6 @@ fn other_files_that_clients_were_seen_to_load_are_shown_as_theirs() {
     }
     machine.file(".config/kilo/config", "[mcp.old]\ntype = \"local\"\ncommand = [\"x\"]\n");
     assert_eq!(not_loaded(&machine, "kimi-code", &["m"]), NONE);
-    assert_eq!(not_loaded(&machine, "amp", &["a"]), NONE);
+    assert_eq!(not_loaded(&machine, "amp", &["a", "s"]), NONE);
     assert_eq!(not_loaded(&machine, "kilo-code", &[&of_kilo[..], &["old"]].concat()), NONE);
 }

@@ -51,6 +51,8 @@ const ABOUT: About = About {
         Location::user("%APPDATA%/agents/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
         Location::user("%APPDATA%/amp/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
         Location::user("~/.claude/skills/*/mcp.json").keys(SKILL),
+        // Tested: skills are searched for in there, however deep.
+        Location::user("~/.claude/plugins/cache/**/mcp.json").keys(SKILL),
         // Where its settings name folders of skills.
         Location::user("<skills>/*/mcp.json").keys(SKILL),
         Location::project("<project>/.agents/skills/*/mcp.json").keys(SKILL),
