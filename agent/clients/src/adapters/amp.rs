@@ -52,7 +52,7 @@ const ABOUT: About = About {
         Location::user("%APPDATA%/amp/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
         Location::user("~/.claude/skills/*/mcp.json").keys(SKILL),
         // Tested: skills are searched for in there, however deep.
-        Location::user("~/.claude/plugins/cache/**/mcp.json").keys(SKILL),
+        Location::user("~/.claude/plugins/cache/**/mcp.json").keys(SKILL).shared(),
         // Where its settings name folders of skills.
         Location::user("<skills>/*/mcp.json").keys(SKILL),
         Location::project("<project>/.agents/skills/*/mcp.json").keys(SKILL),
