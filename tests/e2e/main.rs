@@ -47,6 +47,7 @@ mod moved_by_clients;
 mod named_secrets;
 #[cfg(unix)]
 mod off_switches;
+#[cfg(unix)]
 mod opened;
 mod options;
 #[cfg(unix)]
