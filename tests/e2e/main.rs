@@ -49,6 +49,7 @@ mod named_secrets;
 mod off_switches;
 #[cfg(unix)]
 mod offered;
+mod opened;
 mod options;
 #[cfg(unix)]
 mod pilot;

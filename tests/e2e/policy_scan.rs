@@ -79,7 +79,9 @@ fn machine_with_servers() -> TestMachine {
     let off = json!({"command": "npx", "args": ["-y", "left-pad-mcp@1.0.0"], "disabled": true});
     machine.file(".kiro/settings/mcp.json", json!({"mcpServers": {"off": off}}).to_string());
     machine.file(".cursor/mcp.json", servers.to_string());
-    machine.file(".vscode/mcp.json", json!({"mcpServers": {"inert": npx("left-pad-mcp@1.0.0")}}).to_string());
+    // a key that none of its readers knows; `mcpServers` MCPorter would take
+    machine
+        .file(".vscode/mcp.json", json!({"mcp_servers": {"inert": npx("left-pad-mcp@1.0.0")}}).to_string());
     machine
 }
 

@@ -143,7 +143,9 @@ fn windows_and_mac_folders_are_only_named_on_their_systems() {
             let windows = at.path.starts_with('%');
             let mac = at.path.contains("Library/Application Support");
             assert!(!windows || at.os == [Os::Windows], "{} {}", about.id, at.path);
-            assert!(!mac || at.os == [Os::Macos], "{} {}", about.id, at.path);
+            // MCPorter asks for the folder of macOS wherever it runs
+            let everywhere = about.id == "mcporter" && at.role != Role::Own;
+            assert!(!mac || everywhere || at.os == [Os::Macos], "{} {}", about.id, at.path);
         }
     }
 }

@@ -133,6 +133,7 @@ impl<'m> Discovery<'m> {
                 }
             }
             self.add_project(&home.layout.home, Some(at));
+            self.add_above(&home.layout.home, at);
             self.gaps.extend(elsewhere::gaps(self.machine, home, at));
         }
         if self.reach == Reach::Machine {
@@ -218,10 +219,9 @@ impl<'m> Discovery<'m> {
         if self.is_barred(directory, home) {
             return;
         }
-        let os = home.map_or(Os::Linux, |at| self.homes[at].layout.os);
         // no list of names: each is tried
-        let names: Option<BTreeSet<String>> = match self.machine.list(directory) {
-            Ok(entries) => Some(entries.iter().map(|e| e.name.to_string_lossy().to_lowercase()).collect()),
+        let names = match self.names_in(directory) {
+            Ok(names) => Some(names),
             Err(error) if is_no_folder(&error) => return,
             Err(ReadError::LeavesScope { .. }) => return self.note_outside(directory, home),
             Err(error) => {
@@ -230,12 +230,40 @@ impl<'m> Discovery<'m> {
                 None
             }
         };
+        self.add_project_files(directory, names.as_ref(), home);
+    }
+
+    /// What stands in the folders above a home is taken in every project of it (tested: `.mcp.json` by Claude Code,
+    /// `opencode.json` by opencode and Kilo Code, up to the root). That such a folder may not be listed is no gap: it is
+    /// the administrators', and each name is tried.
+    fn add_above(&mut self, place: &Path, home: usize) {
+        if self.reach == Reach::Homes {
+            return;
+        }
+        for folder in place.ancestors().skip(1).take_while(|folder| !folder.as_os_str().is_empty()) {
+            let is_new = self.visited.insert((Some(home), folder.to_owned()));
+            if is_new && !self.is_inside(folder) && !self.is_barred(folder, Some(home)) {
+                let names = self.names_in(folder).ok();
+                self.add_project_files(folder, names.as_ref(), Some(home));
+            }
+        }
+    }
+
+    /// Names in a directory, in small letters.
+    fn names_in(&self, directory: &Path) -> Result<BTreeSet<String>, ReadError> {
+        let entries = self.machine.list(directory)?;
+        Ok(entries.iter().map(|e| e.name.to_string_lossy().to_lowercase()).collect())
+    }
+
+    /// Adds the project files that a directory with these names has; without them, each that it could have.
+    fn add_project_files(&mut self, directory: &Path, names: Option<&BTreeSet<String>>, home: Option<usize>) {
+        let os = home.map_or(Os::Linux, |at| self.homes[at].layout.os);
         let index = self.indexes.entry(os).or_insert_with(|| ProjectIndex::new(os));
         let possible: Vec<_> = index
             .below_project()
             .filter(|(_, rest)| {
                 let first = rest.split('/').next().unwrap_or_default().to_lowercase();
-                let Some(names) = &names else { return !first.contains('*') };
+                let Some(names) = names else { return !first.contains('*') };
                 names.contains(&first)
                     || (first.contains('*') && names.iter().any(|n| component_matches(&first, n)))
             })

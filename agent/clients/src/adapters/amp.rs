@@ -1,9 +1,10 @@
 //! Amp. Tested 0.0.1790142911 as far as files go; its managed settings need an account.
 
+use mcpolicy_schema::entry::Scope;
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
 use crate::adapter::{About, ClientAdapter, Found, Lead, SettingFinding, Variable};
-use crate::codec::{Dialect, Parsed};
+use crate::codec::{Dialect, Format, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
 use crate::node::Node;
 use crate::reads::Reads;
@@ -19,6 +20,10 @@ const KEYS: &[&str] = &["/amp.mcpServers"];
 /// The map of servers is the file itself; whether it may be wrapped as elsewhere was not found out.
 const SKILL: &[&str] = &["/mcpServers", ""];
 
+const fn code(path: &'static str) -> Location {
+    Location::plugin(path).format(Format::Shell).no_servers()
+}
+
 const ABOUT: About = About {
     id: "amp",
     name: "Amp",
@@ -30,28 +35,39 @@ const ABOUT: About = About {
         // The file itself.
         Location::user("$AMP_SETTINGS_FILE?").json(Dialect::JSONC).keys(KEYS),
         Location::project("<project>/.amp/settings.json").json(Dialect::JSONC).keys(KEYS),
+        Location::project("<project>/.amp/settings.jsonc").json(Dialect::JSONC).keys(KEYS),
+        // Code that the client runs by itself (0.0.1790142911 was run).
+        code("~/.config/amp/plugins/*.js").on(UNIX),
+        code("~/.config/amp/plugins/*.ts").on(UNIX),
+        code("%APPDATA%/amp/plugins/*.js").on(WINDOWS),
+        code("%APPDATA%/amp/plugins/*.ts").on(WINDOWS),
+        code("<project>/.amp/plugins/*.js"),
+        code("<project>/.amp/plugins/*.ts"),
+        code("<project>/.amp/plugins/*/index.js"),
+        code("<project>/.amp/plugins/*/index.ts"),
         // A skill brings servers of its own, which start when it is used.
         Location::user("~/.config/agents/skills/*/mcp.json").keys(SKILL).on(UNIX),
         Location::user("~/.config/amp/skills/*/mcp.json").keys(SKILL).on(UNIX),
         Location::user("%APPDATA%/agents/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
         Location::user("%APPDATA%/amp/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
         Location::user("~/.claude/skills/*/mcp.json").keys(SKILL),
+        // Tested: skills are searched for in there, however deep.
+        Location::user("~/.claude/plugins/cache/**/mcp.json").keys(SKILL).shared(),
         // Where its settings name folders of skills.
         Location::user("<skills>/*/mcp.json").keys(SKILL),
         Location::project("<project>/.agents/skills/*/mcp.json").keys(SKILL),
         Location::project("<project>/.claude/skills/*/mcp.json").keys(SKILL),
-        Location::managed("/etc/ampcode/managed-settings.json").on(LINUX).no_servers(),
-        Location::managed("/Library/Application Support/ampcode/managed-settings.json")
-            .on(MACOS)
-            .no_servers(),
-        Location::managed("%PROGRAMDATA%/ampcode/managed-settings.json").on(WINDOWS).no_servers(),
+        // Tested: settings like any others, with servers.
+        Location::managed("/etc/ampcode/managed-settings.json").on(LINUX).keys(KEYS),
+        Location::managed("/Library/Application Support/ampcode/managed-settings.json").on(MACOS).keys(KEYS),
+        Location::managed("%PROGRAMDATA%/ampcode/managed-settings.json").on(WINDOWS).keys(KEYS),
     ],
     variables: &[Variable { name: "AMP_SETTINGS_FILE", default: "" }],
     processes: &["amp"],
     bypass_flags: &["--dangerously-allow-all"],
     reads: &Reads::USUAL,
     evidence: "tested 0.0.1790142911 (files only); docs ampcode.com/news/enterprise-managed-settings and ampcode.com/news/lazy-load-mcp-with-skills",
-    notes: "The `mcp.json` of a skill starts its servers when the skill is used; places of skills are those of published descriptions, and of those that `amp.skills.path` names. Project servers need `amp mcp approve`. The flags `--mcp-config` and `--settings-file` bring others; servers may also be kept on the vendor's site.",
+    notes: "The `mcp.json` of a skill starts its servers when the skill is used; places of skills are those of published descriptions, and of those that `amp.skills.path` names. JavaScript and TypeScript in its folders of plugins is run at a start and not read. Project servers need `amp mcp approve`. The flags `--mcp-config` and `--settings-file` bring others; servers may also be kept on the vendor's site.",
     ..About::NONE
 };
 
@@ -90,7 +106,8 @@ impl ClientAdapter for Adapter {
             return Vec::new();
         }
         // Rules are tried in order and what none matches is allowed, so a rule of the user may let a server in.
-        let rules = setting::dotted(&doc.root, "amp.mcpPermissions").map(|node| {
+        let rules = setting::dotted(&doc.root, "amp.mcpPermissions").filter(|_| at.scope != Scope::Managed);
+        let rules = rules.map(|node| {
             let message = "amp.mcpPermissions outside the managed settings decides which servers may start";
             setting::weighing(FindingCode::ManagedPolicyWeakened, Severity::Medium, message, node)
         });

@@ -53,6 +53,10 @@ const ABOUT: About = About {
         Location::plugin("$CLAUDE_CODE_PLUGIN_CACHE_DIR/installed_plugins.json")
             .json(Dialect::STRICT)
             .no_servers(),
+        // Takes the place of the index at a start, and its servers run from the next on (2.1.332 was run).
+        Location::plugin("$CLAUDE_CODE_PLUGIN_CACHE_DIR/installed_plugins_v2.json")
+            .json(Dialect::STRICT)
+            .no_servers(),
         Location::plugin("$CLAUDE_CODE_PLUGIN_CACHE_DIR/known_marketplaces.json")
             .json(Dialect::STRICT)
             .no_servers(),
@@ -476,7 +480,7 @@ fn is_wide(rule: &str) -> bool {
 }
 
 /// `projects.<path>.mcpServers`: servers of the user for one project.
-fn local_servers<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
+pub(super) fn local_servers<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
     let mut out = Vec::new();
     for project in root.get("projects").map_or(&[][..], Node::members) {
         let key_path = format!("/projects/{}/mcpServers", escape(&project.key));

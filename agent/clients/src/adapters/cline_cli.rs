@@ -1,12 +1,18 @@
 //! Cline CLI 3.x. Tested 3.0.65: entries are nested in a `transport` object, where other tools write the flat form.
 
 use crate::adapter::{About, ClientAdapter, Variable};
+use crate::codec::Format;
 use crate::environment::{EnvironmentFile, Form, Marks, Taken};
 use crate::location::Location;
 use crate::reads::Reads;
 
 /// Cline CLI 3.x.
 pub(super) struct Adapter;
+
+/// A plugin: JavaScript that is not read.
+const fn code(path: &'static str) -> Location {
+    Location::plugin(path).format(Format::Shell).no_servers()
+}
 
 const ABOUT: About = About {
     id: "cline-cli",
@@ -17,6 +23,23 @@ const ABOUT: About = About {
         Location::user("$CLINE_DIR?/data/settings/cline_mcp_settings.json"),
         // The file itself.
         Location::user("$CLINE_MCP_SETTINGS_PATH?"),
+        // Plugins, which are run unasked (3.0.65): a file, or a folder whose manifest says which file.
+        code("~/.cline/plugins/*.js"),
+        code("~/.cline/plugins/*.ts"),
+        code("~/.cline/plugins/*/*.js"),
+        code("~/.cline/plugins/*/*.ts"),
+        code("$CLINE_DIR?/plugins/*.js"),
+        code("$CLINE_DIR?/plugins/*.ts"),
+        code("$CLINE_DIR?/plugins/*/*.js"),
+        code("$CLINE_DIR?/plugins/*/*.ts"),
+        code("~/Documents/Cline/Plugins/*.js"),
+        code("~/Documents/Cline/Plugins/*.ts"),
+        code("~/Documents/Cline/Plugins/*/*.js"),
+        code("~/Documents/Cline/Plugins/*/*.ts"),
+        code("<project>/.cline/plugins/*.js"),
+        code("<project>/.cline/plugins/*.ts"),
+        code("<project>/.cline/plugins/*/*.js"),
+        code("<project>/.cline/plugins/*/*.ts"),
     ],
     variables: &[
         Variable { name: "CLINE_DATA_DIR", default: "~/.cline/data" },
@@ -36,7 +59,7 @@ const ABOUT: About = About {
     processes: &["cline"],
     reads: &Reads { nested: true, ..Reads::USUAL },
     evidence: "tested 3.0.65",
-    notes: "The flags `--config` and `--data-dir` move the file too. A URL given without a transport becomes a stdio server whose command is the URL.",
+    notes: "Plugins are JavaScript that is run unasked and not read. The flags `--config` and `--data-dir` move the file too. A URL given without a transport becomes a stdio server whose command is the URL.",
     ..About::NONE
 };
 

@@ -40,6 +40,7 @@ const ABOUT: About = About {
         // A role of an agent is a whole configuration: source openai/codex (agent_roles.rs), searched in each layer.
         user("$CODEX_HOME/agents/**/*.toml").aside(),
         Location::project("<project>/.codex/agents/**/*.toml").format(Format::Toml).keys(KEYS).aside(),
+        managed("/etc/codex/agents/**/*.toml").on(UNIX).aside(),
         // The same where `[agents.<name>] config_file` names it.
         user("<agent>").aside(),
         managed("/etc/codex/config.toml").on(UNIX),

@@ -1,8 +1,8 @@
 //! Kilo Code: opencode's engine under other names. Tested 7.7.9.
 
-use super::opencode;
+use super::opencode::{self, code};
 use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, SettingFinding, Variable};
-use crate::codec::{Dialect, Parsed};
+use crate::codec::{Dialect, Format, Parsed};
 use crate::location::{LINUX, Location, MACOS, UNIX, WINDOWS};
 use crate::reads::Reads;
 use crate::servers;
@@ -16,6 +16,18 @@ const OLD: &str = "migration from the older extension";
 
 const fn user(path: &'static str) -> Location {
     Location::user(path).json(Dialect::JSONC).keys(KEYS)
+}
+
+const fn project(path: &'static str) -> Location {
+    Location::project(path).json(Dialect::JSONC).keys(KEYS)
+}
+
+const fn shared(path: &'static str) -> Location {
+    project(path).shared()
+}
+
+const fn managed(path: &'static str) -> Location {
+    Location::managed(path).json(Dialect::JSONC).keys(KEYS)
 }
 
 const ABOUT: About = About {
@@ -46,16 +58,63 @@ const ABOUT: About = About {
         user("$KILO_CONFIG_DIR?/kilo.json"),
         user("$KILO_CONFIG_DIR?/opencode.jsonc"),
         user("$KILO_CONFIG_DIR?/opencode.json"),
+        code("$KILO_CONFIG_DIR?/plugin/*.js"),
+        code("$KILO_CONFIG_DIR?/plugin/*.ts"),
+        code("$KILO_CONFIG_DIR?/plugins/*.js"),
+        code("$KILO_CONFIG_DIR?/plugins/*.ts"),
         user("$KILO_TEST_MANAGED_CONFIG_DIR?/kilo.json"),
         user("$KILO_TEST_MANAGED_CONFIG_DIR?/kilo.jsonc"),
         Location::project("<project>/kilo.jsonc").json(Dialect::JSONC).keys(KEYS),
         Location::project("<project>/kilo.json").json(Dialect::JSONC).keys(KEYS),
         Location::project("<project>/.kilo/kilo.jsonc").json(Dialect::JSONC).keys(KEYS),
         Location::project("<project>/.kilo/kilo.json").json(Dialect::JSONC).keys(KEYS),
+        // Tested: each folder may hold the file under the engine's name, too, and plugins, which run unasked and whose
+        // servers are started.
+        user("$XDG_CONFIG_HOME/kilo/opencode.jsonc").on(UNIX),
+        user("$XDG_CONFIG_HOME/kilo/opencode.json").on(UNIX),
+        user("$XDG_CONFIG_HOME/kilo/config.json").on(UNIX),
+        user("$XDG_CONFIG_HOME/kilo/config").format(Format::Toml).on(UNIX),
+        user("%USERPROFILE%/.config/kilo/opencode.jsonc").on(WINDOWS),
+        user("%USERPROFILE%/.config/kilo/opencode.json").on(WINDOWS),
+        user("%USERPROFILE%/.config/kilo/config.json").on(WINDOWS),
+        user("%USERPROFILE%/.config/kilo/config").format(Format::Toml).on(WINDOWS),
+        code("$XDG_CONFIG_HOME/kilo/plugin/*.js").on(UNIX),
+        code("$XDG_CONFIG_HOME/kilo/plugin/*.ts").on(UNIX),
+        code("$XDG_CONFIG_HOME/kilo/plugins/*.js").on(UNIX),
+        code("$XDG_CONFIG_HOME/kilo/plugins/*.ts").on(UNIX),
+        code("%USERPROFILE%/.config/kilo/plugin/*.js").on(WINDOWS),
+        code("%USERPROFILE%/.config/kilo/plugin/*.ts").on(WINDOWS),
+        code("%USERPROFILE%/.config/kilo/plugins/*.js").on(WINDOWS),
+        code("%USERPROFILE%/.config/kilo/plugins/*.ts").on(WINDOWS),
+        shared("<project>/opencode.json"),
+        shared("<project>/opencode.jsonc"),
+        project("<project>/.kilo/opencode.json"),
+        project("<project>/.kilo/opencode.jsonc"),
+        project("<project>/.kilocode/kilo.json"),
+        project("<project>/.kilocode/kilo.jsonc"),
+        project("<project>/.kilocode/opencode.json"),
+        project("<project>/.kilocode/opencode.jsonc"),
+        code("<project>/.kilo/plugin/*.js"),
+        code("<project>/.kilo/plugin/*.ts"),
+        code("<project>/.kilo/plugins/*.js"),
+        code("<project>/.kilo/plugins/*.ts"),
+        code("<project>/.kilocode/plugin/*.js"),
+        code("<project>/.kilocode/plugin/*.ts"),
+        code("<project>/.kilocode/plugins/*.js"),
+        code("<project>/.kilocode/plugins/*.ts"),
         // Tested: the older file is still started.
         Location::project("<project>/.kilocode/mcp.json"),
         Location::project("<project>/.kilo/mcp.json"),
         Location::managed("/etc/kilo/kilo.json").json(Dialect::JSONC).on(LINUX).keys(KEYS),
+        managed("/etc/kilo/kilo.jsonc").on(LINUX),
+        managed("/etc/kilo/opencode.json").on(LINUX),
+        managed("/etc/kilo/opencode.jsonc").on(LINUX),
+        managed("/Library/Application Support/kilo/kilo.jsonc").on(MACOS),
+        managed("/Library/Application Support/kilo/opencode.json").on(MACOS),
+        managed("/Library/Application Support/kilo/opencode.jsonc").on(MACOS),
+        managed("%PROGRAMDATA%/kilo/kilo.jsonc").on(WINDOWS),
+        managed("%PROGRAMDATA%/kilo/opencode.json").on(WINDOWS),
+        managed("%PROGRAMDATA%/kilo/opencode.jsonc").on(WINDOWS),
         Location::managed("/Library/Application Support/kilo/kilo.json")
             .json(Dialect::JSONC)
             .on(MACOS)
@@ -78,7 +137,7 @@ const ABOUT: About = About {
         ),
         evidence: "tested 7.7.9; binary read",
     }),
-    evidence: "tested 7.7.9 on Linux; binary read; docs kilo.ai; public descriptions for the variables",
+    evidence: "tested 7.7.9 and 7.7.7 on Linux; binary read; docs kilo.ai; public descriptions for the variables",
     notes: "Like opencode: no trust question, JavaScript plugins, a managed file that only switches known names off.",
     ..About::NONE
 };

@@ -28,6 +28,11 @@ const fn managed(path: &'static str) -> Location {
     Location::managed(path).json(Dialect::JSONC).keys(KEYS)
 }
 
+/// A plugin: JavaScript that may add servers.
+pub(super) const fn code(path: &'static str) -> Location {
+    Location::plugin(path).format(Format::Shell).no_servers()
+}
+
 const ABOUT: About = About {
     id: "opencode",
     name: "opencode",
@@ -57,10 +62,33 @@ const ABOUT: About = About {
         project("<project>/opencode.jsonc"),
         project("<project>/.opencode/opencode.json"),
         project("<project>/.opencode/opencode.jsonc"),
+        // Loaded by themselves, and what they make of the configuration is started (1.18.33 was run).
+        code("$XDG_CONFIG_HOME/opencode/plugin/*.js").on(UNIX),
+        code("$XDG_CONFIG_HOME/opencode/plugin/*.ts").on(UNIX),
+        code("$XDG_CONFIG_HOME/opencode/plugins/*.js").on(UNIX),
+        code("$XDG_CONFIG_HOME/opencode/plugins/*.ts").on(UNIX),
+        code("%USERPROFILE%/.config/opencode/plugin/*.js").on(WINDOWS),
+        code("%USERPROFILE%/.config/opencode/plugin/*.ts").on(WINDOWS),
+        code("%USERPROFILE%/.config/opencode/plugins/*.js").on(WINDOWS),
+        code("%USERPROFILE%/.config/opencode/plugins/*.ts").on(WINDOWS),
+        code("$OPENCODE_CONFIG_DIR?/plugin/*.js"),
+        code("$OPENCODE_CONFIG_DIR?/plugin/*.ts"),
+        code("$OPENCODE_CONFIG_DIR?/plugins/*.js"),
+        code("$OPENCODE_CONFIG_DIR?/plugins/*.ts"),
+        code("$OPENCODE_TEST_HOME?/.opencode/plugin/*.js"),
+        code("$OPENCODE_TEST_HOME?/.opencode/plugin/*.ts"),
+        code("$OPENCODE_TEST_HOME?/.opencode/plugins/*.js"),
+        code("$OPENCODE_TEST_HOME?/.opencode/plugins/*.ts"),
+        code("<project>/.opencode/plugin/*.js"),
+        code("<project>/.opencode/plugin/*.ts"),
+        code("<project>/.opencode/plugins/*.js"),
+        code("<project>/.opencode/plugins/*.ts"),
         managed("/etc/opencode/opencode.json").on(LINUX),
         managed("/etc/opencode/opencode.jsonc").on(LINUX),
         managed("/Library/Application Support/opencode/opencode.json").on(MACOS),
+        managed("/Library/Application Support/opencode/opencode.jsonc").on(MACOS),
         managed("%PROGRAMDATA%/opencode/opencode.json").on(WINDOWS),
+        managed("%PROGRAMDATA%/opencode/opencode.jsonc").on(WINDOWS),
     ],
     variables: &[
         Variable { name: "OPENCODE_CONFIG_DIR", default: "" },
@@ -80,7 +108,7 @@ const ABOUT: About = About {
         evidence: "tested 1.18.33; binary read",
     }),
     evidence: "tested 1.18.33 on Linux; binary read; source add-mcp 2.4.0 for Windows",
-    notes: "There is no trust question: `opencode mcp list` alone starts the servers of a project. Configuration also comes from the organisation of the account, the macOS domain `ai.opencode.managed` and JavaScript plugins. The managed files switch known names off; they cannot forbid unknown ones.",
+    notes: "There is no trust question: `opencode mcp list` alone starts the servers of a project. Configuration also comes from the organisation of the account, the macOS domain `ai.opencode.managed` and JavaScript plugins; those in its folders `plugin` and `plugins` run unasked. The managed files switch known names off; they cannot forbid unknown ones.",
     ..About::NONE
 };
 

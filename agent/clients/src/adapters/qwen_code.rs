@@ -37,8 +37,12 @@ const ABOUT: About = About {
         Location::plugin("$QWEN_HOME?/extensions/*/.qwen-extension-install.json").no_servers(),
         Location::plugin("<plugin>/qwen-extension.json"),
         Location::managed("/etc/qwen-code/settings.json").on(LINUX),
+        // Tested (0.15.10): servers of the defaults are started, too.
+        Location::managed("/etc/qwen-code/system-defaults.json").on(LINUX),
         Location::managed("/Library/Application Support/QwenCode/settings.json").on(MACOS),
+        Location::managed("/Library/Application Support/QwenCode/system-defaults.json").on(MACOS),
         Location::managed("%PROGRAMDATA%/qwen-code/settings.json").on(WINDOWS),
+        Location::managed("%PROGRAMDATA%/qwen-code/system-defaults.json").on(WINDOWS),
     ],
     variables: &[
         Variable { name: "QWEN_HOME", default: "" },

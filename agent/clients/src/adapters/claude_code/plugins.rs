@@ -42,7 +42,8 @@ pub(super) fn leads(at: &Location, root: &Node<'_>) -> Vec<Lead> {
         manifest::leads(at, root, Bundles::Unpacked)
     } else if at.keys == ITEMS {
         of_catalogues_items(at, root)
-    } else if at.path.ends_with("installed_plugins.json") {
+    } else if at.path.ends_with("/installed_plugins.json") || at.path.ends_with("/installed_plugins_v2.json")
+    {
         installed(root)
     } else if at.path.ends_with("known_marketplaces.json") {
         root.members().iter().flat_map(|known| of_source(known.value.get("source"), None)).collect()
