@@ -276,7 +276,7 @@ impl<'g> Homes<'g> {
             matches!(answer, Answer::Committed { .. } | Answer::Changed | Answer::Conflict(_))
         };
         match self.ask(at, request, fits) {
-            Ok(Answer::Committed { leftover }) => Written::Done { leftover },
+            Ok(Answer::Committed { leftover, group_kept }) => Written::Done { leftover, group_kept },
             Ok(Answer::Changed) => Written::Changed,
             Ok(Answer::Conflict(why)) => Written::Conflict(why),
             Ok(_) => Written::Unknown(OTHER.to_string()),
@@ -537,6 +537,8 @@ pub enum Written {
     Done {
         /// The old one is still there, under the temporary name.
         leftover: bool,
+        /// It has the group that was meant.
+        group_kept: bool,
     },
     /// Somebody wrote the file meanwhile; nothing of ours is in place.
     Changed,
