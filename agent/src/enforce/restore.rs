@@ -397,7 +397,7 @@ impl Hands<'_, '_, '_> {
         let intent = intent(item, change, &temporary, entries.iter().map(action).collect());
         let intent = self.journal.append(self.now, What::Intent(intent))?;
         let written = match after {
-            Some(_) => self.homes.commit(home, &temporary),
+            Some(_) => self.homes.commit(home, &temporary, item.rights),
             None => self.homes.remove(home, &temporary),
         };
         let mut left = None;
@@ -406,7 +406,7 @@ impl Hands<'_, '_, '_> {
                 left = is_left.then(|| leftover(&temporary, change));
                 let beside = is_left.then(|| leftovers::told(item.path.path()));
                 let stays = Some(stays.to_owned()).filter(|stays| !stays.is_empty());
-                let regrouped = (!group_kept).then(|| regrouped(rights));
+                let regrouped = (!group_kept).then(|| regrouped(rights.or(item.rights)));
                 let said = [other_names(names), regrouped, beside, stays];
                 let said: Vec<String> = said.into_iter().flatten().collect();
                 (End::Applied, said.join("; "))

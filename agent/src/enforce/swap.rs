@@ -80,6 +80,7 @@ impl Hands<'_, '_, '_> {
                 found_as: swap.found_as,
                 client: swap.client,
                 names: swap.opened.names,
+                rights: swap.opened.rights,
                 bytes: &swap.opened.bytes,
                 edited: swap.after.unwrap_or_default(),
                 entries: swap.entries,
@@ -107,7 +108,7 @@ impl Hands<'_, '_, '_> {
         let intent = intent(&item, (&item.original, &item.edited), &temporary, acted.actions.clone());
         let intent = self.journal.append(self.now, What::Intent(intent))?;
         let written = match swap.after {
-            Some(_) => self.homes.commit(swap.home, &temporary),
+            Some(_) => self.homes.commit(swap.home, &temporary, None),
             None => self.homes.remove(swap.home, &temporary),
         };
         acted.in_journal = true;

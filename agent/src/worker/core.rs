@@ -17,7 +17,9 @@ use sha2::{Digest as _, Sha256};
 use super::aside::{self, Aside, Place, Settling};
 use super::opened::{COMMITTED, committed, opened, written};
 use super::part::{self, Long, Part, is_state};
-use super::{Answer, Broken, Channel, Draft, Failure, Held, Request, Scanned, Seen, Standing, shed};
+use super::{
+    Answer, Broken, Channel, Draft, Failure, FileRights, Held, Request, Scanned, Seen, Standing, shed,
+};
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
 use crate::discover::variables;
@@ -116,11 +118,11 @@ impl Open {
     }
 
     /// Puts a new file there, with the directories that it is to lie in.
-    fn make(&self, temporary: &TempName) -> Result<Replaced, ReplaceError> {
+    fn make(&self, temporary: &TempName, rights: Rights) -> Result<Replaced, ReplaceError> {
         if let Some(folder) = self.relative.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             self.home.make_directory(folder)?;
         }
-        self.home.create_as(&self.relative, &self.base, Rights::PRIVATE, temporary)
+        self.home.create_as(&self.relative, &self.base, rights, temporary)
     }
 }
 
@@ -164,7 +166,7 @@ impl<'r> Core<'r> {
                 self.drafted(bytes, Vec::new())
             }
             Request::Accept => self.accept(),
-            Request::Commit(temporary) => self.commit(&temporary),
+            Request::Commit { temporary, rights } => self.commit(&temporary, FileRights::for_new(rights)),
             Request::Remove(temporary) => self.remove(&temporary),
             Request::Close => {
                 self.open = None;
@@ -358,11 +360,11 @@ impl<'r> Core<'r> {
         Ok(Answer::Done)
     }
 
-    fn commit(&mut self, temporary: &TempName) -> Result<Answer, String> {
+    fn commit(&mut self, temporary: &TempName, rights: Rights) -> Result<Answer, String> {
         let open = self.open.as_ref().ok_or_else(nothing_open)?;
         written(match &open.file {
             Some(file) => file.replace_as(&open.base, temporary).map(|replaced| committed(&replaced)),
-            None => open.make(temporary).map(|replaced| committed(&replaced)),
+            None => open.make(temporary, rights).map(|replaced| committed(&replaced)),
         })
     }
 
@@ -560,6 +562,10 @@ mod tests {
         }
     }
 
+    fn commit() -> Request {
+        Request::Commit { temporary: TempName::random().unwrap(), rights: None }
+    }
+
     fn ask(core: &mut Core<'_>, request: Request) -> Answer {
         core.answer(request, &Telling::NOTHING)
     }
@@ -591,10 +597,7 @@ mod tests {
         assert_eq!(home.text().as_deref(), Some(TEXT), "nothing is written yet");
         assert!(matches!(ask(&mut core, without_a(&opened)), Answer::Drafted(_)));
         assert!(matches!(ask(&mut core, Request::Accept), Answer::Done));
-        assert!(matches!(
-            ask(&mut core, Request::Commit(TempName::random().unwrap())),
-            Answer::Committed { .. }
-        ));
+        assert!(matches!(ask(&mut core, commit()), Answer::Committed { .. }));
         assert_eq!(home.text().as_deref(), Some(WITHOUT_A));
     }
 
@@ -606,7 +609,7 @@ mod tests {
         ask(&mut core, without_a(&opened));
         ask(&mut core, Request::Accept);
         std::fs::write(home.file(), "{}").unwrap();
-        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Changed));
+        assert!(matches!(ask(&mut core, commit()), Answer::Changed));
         assert_eq!(home.text().as_deref(), Some("{}"));
     }
 
@@ -624,10 +627,7 @@ mod tests {
         assert!(!opened.existed && opened.bytes.is_empty());
         ask(&mut core, Request::Propose(TEXT.as_bytes().to_vec()));
         ask(&mut core, Request::Accept);
-        assert!(matches!(
-            ask(&mut core, Request::Commit(TempName::random().unwrap())),
-            Answer::Committed { .. }
-        ));
+        assert!(matches!(ask(&mut core, commit()), Answer::Committed { .. }));
         assert_eq!(home.text().as_deref(), Some(TEXT));
     }
 
@@ -637,7 +637,7 @@ mod tests {
         let mut core = home.core();
         for request in [
             Request::Accept,
-            Request::Commit(TempName::random().unwrap()),
+            commit(),
             Request::Remove(TempName::random().unwrap()),
             Request::Propose(Vec::new()),
         ] {

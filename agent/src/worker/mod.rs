@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use mcpolicy_clients::edit::{Change, Piece};
 use mcpolicy_platform::machine::Program;
-use mcpolicy_platform::secure_fs::{Original, TempName};
+use mcpolicy_platform::secure_fs::{Original, Rights, TempName};
 use mcpolicy_schema::entry::Entry;
 use serde::{Deserialize, Serialize};
 
@@ -65,8 +65,13 @@ pub enum Request {
     Propose(Vec<u8>),
     /// Go on from the last draft.
     Accept,
-    /// Put the accepted draft in the place of the file, by way of this temporary name.
-    Commit(TempName),
+    /// Put the accepted draft in the place of the file.
+    Commit {
+        /// By way of this name.
+        temporary: TempName,
+        /// What others may do with it, where there is no file yet; without this nothing.
+        rights: Option<FileRights>,
+    },
     /// Take the open file away, by way of this temporary name.
     Remove(TempName),
     /// Close the open file and give its lock back.
@@ -229,6 +234,12 @@ impl FileRights {
     fn of(file: &Original) -> Option<Self> {
         let rights = file.rights()?;
         Some(Self { mode: rights.mode, group: rights.group? })
+    }
+
+    /// For a new file. Bits that give whoever runs it the rights of its owner or group are no part of it.
+    fn for_new(rights: Option<Self>) -> Rights {
+        rights
+            .map_or(Rights::PRIVATE, |Self { mode, group }| Rights { mode: mode & 0o777, group: Some(group) })
     }
 }
 
