@@ -475,6 +475,47 @@ fn a_switch_of_claude_code_that_was_dropped_is_set_again_and_all_of_it_is_taken_
 }
 
 #[test]
+fn settings_without_a_text_take_the_switch_and_are_empty_again_when_it_is_taken_back() {
+    both(|site| {
+        let blank = [(".claude/settings.json", ""), (".claude/cowork_settings.json", " \n")];
+        for (path, text) in blank {
+            site.machine.file(path, text);
+        }
+        settle(site);
+        let repository = off_in_claude_code(site);
+        assert_eq!(repository.git(&["status", "--porcelain"]), "", "the file of the work tree is left");
+        for (path, _) in blank {
+            let settings: Value = serde_json::from_str(&site.read(path)).unwrap();
+            assert_eq!(settings, json!({"disabledMcpjsonServers": ["evil"]}), "{path}");
+        }
+        assert_eq!(actions(&site.enforce()), []);
+        let pass = allow_evil(site);
+        for (path, text) in blank {
+            assert_eq!(site.read(path), text, "{path}: {pass}");
+        }
+    });
+}
+
+#[test]
+fn settings_that_are_a_link_to_nothing_approve_nothing_and_are_not_told_to() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".claude.json", "{}");
+        site.machine.file(".claude/settings.json", "{}");
+        let link = site.machine.home().join(".claude/cowork_settings.json");
+        std::os::unix::fs::symlink("/nowhere/cowork_settings.json", &link).unwrap();
+        let repository = Repository::new(site, ".mcp.json");
+        settle(site);
+        let pass = site.enforce();
+        assert_eq!(actions(&pass), [of("quarantine", "evil")], "no switch is known to hold: {pass}");
+        assert_eq!(repository.git(&["status", "--porcelain"]), " M .mcp.json\n");
+        assert!(!pass.to_string().contains("what approves it stays"), "{pass}");
+        assert_eq!(actions(&site.enforce()), []);
+        assert!(link.is_symlink());
+    });
+}
+
+#[test]
 fn a_switch_that_a_client_has_moved_into_the_work_tree_is_told_when_the_server_is_allowed_again() {
     both(|site| {
         let repository = off_in_claude_code(site);

@@ -77,6 +77,8 @@ mod policy_stored;
 mod policy_words;
 #[cfg(unix)]
 mod real_clients;
+#[cfg(unix)]
+mod rights;
 mod secrets;
 mod signing;
 #[cfg(unix)]

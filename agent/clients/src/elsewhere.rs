@@ -83,6 +83,8 @@ pub struct OffSwitch {
     pub keeps: Keeps,
     /// The file with nothing in it, for a user who has none; `None` if a file that is not there needs no switch.
     pub empty: Option<&'static str>,
+    /// The client takes a file without a text for that, too.
+    pub takes_blank: bool,
     /// How it is known that it holds.
     pub evidence: Evidence,
 }
@@ -112,7 +114,9 @@ pub fn switched_off(
     declared: &Declared<'_>,
     bytes: Option<&[u8]>,
 ) -> Result<Option<Vec<u8>>, NoSwitch> {
-    let Some(bytes) = bytes.or(switch.empty.map(str::as_bytes)) else { return Ok(None) };
+    let is_blank = |bytes: &[u8]| switch.takes_blank && bytes.trim_ascii().is_empty();
+    let written = bytes.filter(|bytes| !is_blank(bytes));
+    let Some(bytes) = written.or(switch.empty.map(str::as_bytes)) else { return Ok(None) };
     let format = switch.keeps.format;
     let changes = reading(format, bytes, |parsed| {
         let is_off = adapter.is_off(declared, &switch.keeps, &parsed.root);

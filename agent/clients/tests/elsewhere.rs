@@ -76,6 +76,19 @@ fn set_in(
 }
 
 #[test]
+fn blank_settings_of_claude_code_take_a_switch_and_a_blank_state_is_a_damaged_one() {
+    let declared = of_project("evil");
+    let settings = in_settings(&declared);
+    let made = set_in("claude-code", &settings, &declared, None).unwrap();
+    for blank in ["", " \r\n"] {
+        assert_eq!(set_in("claude-code", &settings, &declared, Some(blank)).unwrap(), made, "{blank:?}");
+        assert_eq!(set("claude-code", &declared, Some(blank)), Err(NoSwitch::NotRead), "{blank:?}");
+        assert_eq!(set("cursor", &declared, Some(blank)), Err(NoSwitch::NotRead), "not seen on that one");
+    }
+    assert_eq!(set_in("claude-code", &settings, &declared, Some("{")), Err(NoSwitch::NotRead));
+}
+
+#[test]
 fn approvals_in_the_state_of_claude_code_go_with_the_server_and_others_stay() {
     let text = r#"{
   "numStartups": 3,

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use common::{Folder, MAX, SECRET, STRANGER, at_once, is_root, needs_root, own};
 use mcpolicy_platform::FileKind;
-use mcpolicy_platform::secure_fs::{Fault, HomeDir, ReplaceError, TempName};
+use mcpolicy_platform::secure_fs::{Fault, HomeDir, ReplaceError, Rights, TempName};
 use rustix::fs::{CWD, FileType, Mode};
 
 #[test]
@@ -370,7 +370,7 @@ fn cve_2022_38777_putting_back_does_not_write_through_what_the_user_planted() {
     let original = folder.open("a").unwrap();
     let planted = ReplaceError::Fault(Fault::Io(libc::EEXIST));
     assert_eq!(original.replace_as(b"new", &temp), Err(planted.clone()));
-    assert_eq!(home.create_as(Path::new("b"), b"new", 0o600, &temp), Err(planted));
+    assert_eq!(home.create_as(Path::new("b"), b"new", Rights::PRIVATE, &temp), Err(planted));
     let reinstated = original.reinstate(&temp);
     assert_eq!(reinstated, Err(ReplaceError::Fault(Fault::NotRegular(FileKind::Symlink))));
     assert_eq!((folder.text("a"), folder.names("").len()), ("old".to_owned(), 2));
@@ -400,7 +400,7 @@ fn cve_2026_41091_and_cve_2025_26684_a_link_put_there_later_steers_no_write() {
     removed.remove_as(&TempName::random().unwrap()).expect("removed");
     assert_eq!((folder.text("moved/a").as_str(), folder.names("moved").len()), ("new", 1));
     let temp = TempName::random().unwrap();
-    let created = home.create_as(Path::new("d/new"), b"x", 0o600, &temp);
+    let created = home.create_as(Path::new("d/new"), b"x", Rights::PRIVATE, &temp);
     assert_eq!(created, Err(ReplaceError::Fault(Fault::LeavesHome)));
     assert_eq!(home.remove_leftover(Path::new("d"), &temp), Err(Fault::LeavesHome));
     let mut names: Vec<_> =

@@ -194,6 +194,7 @@ mod tests {
                 found_as: Path::new("/home/ann/mcp.json"),
                 client: "cursor",
                 names: 1,
+                rights: None,
                 bytes: BEFORE.as_bytes(),
                 edited: after.as_bytes(),
                 entries: vec![taken],

@@ -13,7 +13,7 @@ use super::act::{ActError, Hands, place};
 use super::leftovers;
 use super::refused::{NOT_ALLOWED, Refused, Why};
 use super::spot::{Spot, alone};
-use super::swap::{intent, leftover};
+use super::swap::{intent, leftover, regrouped};
 use super::whole::{UNCHANGED, Unfit, Whole, whole_file};
 use super::whole_act::QUARANTINE_FILE;
 use crate::assess::Assessed;
@@ -25,7 +25,7 @@ use crate::pipeline::Outcome;
 use crate::vault::{Item, Kept, State as ItemState, Taken, VaultError, digest_of, other_names};
 use crate::worker::aside::Keeping;
 use crate::worker::homes::Written;
-use crate::worker::{Draft, MAX_SERVERS_OF_FILE, Opened, Part, is_state, is_too_much};
+use crate::worker::{Draft, FileRights, MAX_SERVERS_OF_FILE, Opened, Part, is_state, is_too_much};
 
 /// What became of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub(super) struct PutBack<'p> {
     pub entries: &'p [usize],
     /// How many names the open file has.
     pub names: u64,
+    /// What others may do with it.
+    pub rights: Option<FileRights>,
     /// Which others stay out, and why.
     pub stays: &'p str,
 }
@@ -144,10 +146,10 @@ impl Hands<'_, '_, '_> {
         let restored = match self.proposal((home, source), item, &mut opened, asked)? {
             Ok(Proposal { bytes, entries, refused }) => {
                 let before = digest_of(&opened.bytes);
-                let (entries, names) = (&entries[..], opened.names);
+                let (entries, names, rights) = (&entries[..], opened.names, opened.rights);
                 let stays = if refused.is_empty() { String::new() } else { refused.by_name(item) };
-                let stays = &stays[..];
-                let put_back = PutBack { before: &before, after: Some(&bytes), entries, names, stays };
+                let (after, stays) = (Some(&bytes[..]), &stays[..]);
+                let put_back = PutBack { before: &before, after, entries, names, rights, stays };
                 let incomplete = refused.is_loss() || asked == Asked::ByHand && !refused.is_empty();
                 self.put_back(home, item, put_back).map(|restored| Restored { incomplete, ..restored })
             }
@@ -372,7 +374,7 @@ impl Hands<'_, '_, '_> {
         &mut self,
         home: usize,
         item: &Item,
-        PutBack { before, after, entries, names, stays }: PutBack<'_>,
+        PutBack { before, after, entries, names, rights, stays }: PutBack<'_>,
     ) -> Result<Restored, ActError> {
         let temporary = match TempName::random() {
             Ok(name) => name,
@@ -395,16 +397,18 @@ impl Hands<'_, '_, '_> {
         let intent = intent(item, change, &temporary, entries.iter().map(action).collect());
         let intent = self.journal.append(self.now, What::Intent(intent))?;
         let written = match after {
-            Some(_) => self.homes.commit(home, &temporary),
+            Some(_) => self.homes.commit(home, &temporary, item.rights),
             None => self.homes.remove(home, &temporary),
         };
         let mut left = None;
         let (end, detail) = match written {
-            Written::Done { leftover: is_left } => {
+            Written::Done { leftover: is_left, group_kept } => {
                 left = is_left.then(|| leftover(&temporary, change));
                 let beside = is_left.then(|| leftovers::told(item.path.path()));
                 let stays = Some(stays.to_owned()).filter(|stays| !stays.is_empty());
-                let said: Vec<String> = other_names(names).into_iter().chain(beside).chain(stays).collect();
+                let regrouped = (!group_kept).then(|| regrouped(rights.or(item.rights)));
+                let said = [other_names(names), regrouped, beside, stays];
+                let said: Vec<String> = said.into_iter().flatten().collect();
                 (End::Applied, said.join("; "))
             }
             Written::Changed => (End::Conflict, format!("the file was changed meanwhile: {AGAIN}")),

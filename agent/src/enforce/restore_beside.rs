@@ -62,8 +62,9 @@ impl Hands<'_, '_, '_> {
             next => {
                 let after = if let Next::Bytes(bytes) = &next { Some(&bytes[..]) } else { None };
                 let before = digest_of(&opened.bytes);
-                let (entries, names, stays) = (&ready[..], opened.names, "");
-                self.put_back(home, item, PutBack { before: &before, after, entries, names, stays })
+                let (entries, names, rights) = (&ready[..], opened.names, opened.rights);
+                let put_back = PutBack { before: &before, after, entries, names, rights, stays: "" };
+                self.put_back(home, item, put_back)
             }
         };
         self.homes.close(home);

@@ -10,8 +10,8 @@ use super::owned::Owner;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
 use crate::vault::{self, Beside, Item, Leftover, State, Taken};
-use crate::worker::Opened;
 use crate::worker::homes::Written;
+use crate::worker::{FileRights, Opened};
 
 /// Somebody was faster.
 const CHANGED: &str = "it was changed while it was edited: what was written then is in place, nothing of ours is, and the \
@@ -80,6 +80,7 @@ impl Hands<'_, '_, '_> {
                 found_as: swap.found_as,
                 client: swap.client,
                 names: swap.opened.names,
+                rights: swap.opened.rights,
                 bytes: &swap.opened.bytes,
                 edited: swap.after.unwrap_or_default(),
                 entries: swap.entries,
@@ -107,12 +108,12 @@ impl Hands<'_, '_, '_> {
         let intent = intent(&item, (&item.original, &item.edited), &temporary, acted.actions.clone());
         let intent = self.journal.append(self.now, What::Intent(intent))?;
         let written = match swap.after {
-            Some(_) => self.homes.commit(swap.home, &temporary),
+            Some(_) => self.homes.commit(swap.home, &temporary, None),
             None => self.homes.remove(swap.home, &temporary),
         };
         acted.in_journal = true;
-        let left_beside = match written {
-            Written::Done { leftover } => leftover,
+        let (left_beside, group_kept) = match written {
+            Written::Done { leftover, group_kept } => (leftover, group_kept),
             Written::Changed => {
                 let detail = CHANGED.to_owned();
                 return self.give_up(&item, Some(intent), End::Conflict, detail, acted).map(Try::Again);
@@ -137,7 +138,8 @@ impl Hands<'_, '_, '_> {
         let owned = swap.owner.as_ref().map(|owner| owned_notice(owner, &real, &item.id));
         let read = Some(read_back(self, &item)).filter(|read| !read.is_empty());
         let left = left_beside.then(|| leftovers::told(&real));
-        acted.detail = [owned, vault::other_names(item.names), left, read]
+        let regrouped = (!group_kept).then(|| regrouped(swap.opened.rights));
+        acted.detail = [owned, vault::other_names(item.names), regrouped, left, read]
             .into_iter()
             .flatten()
             .collect::<Vec<_>>()
@@ -199,6 +201,17 @@ pub(super) fn intent(
 /// What such a change left beside.
 pub(super) fn leftover(temporary: &TempName, (before, after): (&str, &str)) -> Leftover {
     Leftover { temporary: temporary.as_str().to_owned(), before: before.to_owned(), after: after.to_owned() }
+}
+
+/// What is said of a file whose group its user may not give it.
+pub(super) fn regrouped(before: Option<FileRights>) -> String {
+    let before = before.map_or_else(String::new, |FileRights { mode, group }| {
+        format!(" (it was of group {group}, mode {mode:04o}: `chgrp` and `chmod` bring that back)")
+    });
+    format!(
+        "its group could not be kept, since its user was not in that group for this pass: what the group alone might do, \
+         nobody but its owner may now{before}"
+    )
 }
 
 /// What the user must know whose file was edited though something else owns it too.

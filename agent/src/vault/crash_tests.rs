@@ -42,6 +42,7 @@ fn try_keep(vault: &Vault, path: &str) -> Result<Item, VaultError> {
         found_as: Path::new(path),
         client: "cursor",
         names: 1,
+        rights: None,
         bytes: ORIGINAL,
         edited: b"{}",
         entries: vec![entry()],

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::changed::Changed;
 use crate::kept_path::KeptPath;
+use crate::worker::FileRights;
 use crate::worker::aside::{Declaration, Keeping};
 
 /// How far a change has come.
@@ -57,6 +58,10 @@ pub struct Item {
     /// How many names the file had. The others still lead to the original.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub names: u64,
+    /// What others might do with it: a file that is made anew has these rights. Nothing is known of it on Windows, and of
+    /// items of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights: Option<FileRights>,
     /// Digest of the original bytes.
     pub original: String,
     /// Digest of the bytes that took their place.

@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::disk_advice::{advice, of_read};
 use crate::kept_path::KeptPath;
+use crate::worker::FileRights;
 use disk::failed;
 use listed::Listed;
 
@@ -105,6 +106,8 @@ pub struct Original<'a> {
     pub client: &'a str,
     /// How many names it has.
     pub names: u64,
+    /// What others may do with it, where such is known.
+    pub rights: Option<FileRights>,
     /// Its bytes.
     pub bytes: &'a [u8],
     /// The bytes that are to take their place.
@@ -195,6 +198,7 @@ impl Vault {
             found_as: KeptPath::of(original.found_as),
             client: original.client.to_owned(),
             names: original.names,
+            rights: original.rights,
             original: digest,
             edited,
             entries: original.entries,

@@ -36,6 +36,7 @@ fn kept(vault: &Vault, entries: Vec<Taken>) -> Item {
         found_as: Path::new("/home/ann/a"),
         client: "cursor",
         names: 1,
+        rights: None,
         bytes: ORIGINAL.as_bytes(),
         edited: EDITED.as_bytes(),
         entries,

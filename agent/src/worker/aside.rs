@@ -11,7 +11,7 @@ use mcpolicy_clients::edit::{self, Change, Piece};
 use mcpolicy_clients::elsewhere::{self, Declared, Keeps, OffSwitch};
 use mcpolicy_clients::location::Role;
 use mcpolicy_clients::template::{self, Layout, Pattern, component_matches};
-use mcpolicy_platform::machine::{FileKind, Machine};
+use mcpolicy_platform::machine::{FileKind, Machine, ReadError};
 use mcpolicy_schema::entry::{ClientId, Scope};
 use serde::{Deserialize, Serialize};
 
@@ -328,7 +328,10 @@ impl Place<'_> {
 
     fn kept_file(&self, adapter: &dyn ClientAdapter, aside: &Aside, path: PathBuf) -> KeptFile {
         let there = self.is_there(&path);
-        let real = match self.machine.resolve(&path) {
+        let found = self.machine.resolve(&path);
+        // where a link leads to nothing, nothing is approved
+        let leads_nowhere = there && matches!(found, Err(ReadError::Dangling | ReadError::NotFound));
+        let real = match found {
             Ok(found) => Some(found.path),
             // to be made: what it is to lie in may have to be made first
             Err(_) if !there => path.ancestors().skip(1).find_map(|above| {
@@ -339,7 +342,10 @@ impl Place<'_> {
         };
         let home = self.home();
         let bytes = self.machine.read(&path, None, MAX_BYTES).ok().map(|file| file.bytes);
-        let settled = bytes.is_some_and(|bytes| is_settled(adapter, aside, &bytes));
+        let settled = match bytes {
+            Some(bytes) => is_settled(adapter, aside, &bytes),
+            None => aside.keeping == Keeping::Approvals && leads_nowhere,
+        };
         let is_ours = |real: &Path| match self.owner(real) {
             None => true,
             // what Git does not know of is changed without a word in its status, and travels nowhere

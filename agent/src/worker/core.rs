@@ -8,13 +8,18 @@ use mcpolicy_clients::edit::{self, Change};
 use mcpolicy_clients::template::Layout;
 use mcpolicy_platform::machine::{Account, Machine, ReadError};
 use mcpolicy_platform::paths;
-use mcpolicy_platform::secure_fs::{ClientLock, Fault, HomeDir, Original, ReplaceError, TempName};
+use mcpolicy_platform::secure_fs::{
+    ClientLock, Fault, HomeDir, Original, ReplaceError, Replaced, Rights, TempName,
+};
 use mcpolicy_schema::redact::Redactor;
 use sha2::{Digest as _, Sha256};
 
 use super::aside::{self, Aside, Place, Settling};
+use super::opened::{COMMITTED, committed, opened, written};
 use super::part::{self, Long, Part, is_state};
-use super::{Answer, Broken, Channel, Draft, Failure, Held, Opened, Request, Scanned, Seen, Standing, shed};
+use super::{
+    Answer, Broken, Channel, Draft, Failure, FileRights, Held, Request, Scanned, Seen, Standing, shed,
+};
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
 use crate::discover::variables;
@@ -32,8 +37,6 @@ const LOCK_STALE: Duration = Duration::from_secs(10);
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// The client whose lock is taken.
 const CLAUDE: &str = "claude-code";
-/// Rights of a file that is made anew.
-const NEW_MODE: u32 = 0o600;
 
 /// One home, as whoever may look at it.
 #[derive(Debug, Clone)]
@@ -115,11 +118,11 @@ impl Open {
     }
 
     /// Puts a new file there, with the directories that it is to lie in.
-    fn make(&self, temporary: &TempName) -> Result<(), ReplaceError> {
+    fn make(&self, temporary: &TempName, rights: Rights) -> Result<Replaced, ReplaceError> {
         if let Some(folder) = self.relative.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             self.home.make_directory(folder)?;
         }
-        self.home.create_as(&self.relative, &self.base, NEW_MODE, temporary).map(drop)
+        self.home.create_as(&self.relative, &self.base, rights, temporary)
     }
 }
 
@@ -163,7 +166,7 @@ impl<'r> Core<'r> {
                 self.drafted(bytes, Vec::new())
             }
             Request::Accept => self.accept(),
-            Request::Commit(temporary) => self.commit(&temporary),
+            Request::Commit { temporary, rights } => self.commit(&temporary, FileRights::for_new(rights)),
             Request::Remove(temporary) => self.remove(&temporary),
             Request::Close => {
                 self.open = None;
@@ -276,13 +279,7 @@ impl<'r> Core<'r> {
             (held(&source, &bytes), Long::new())
         };
         let part = (part.from, held.rest);
-        let opened = Opened {
-            path: file.as_ref().map_or_else(|| relative.clone(), |file| file.path().to_owned()),
-            held,
-            existed: file.is_some(),
-            names: file.as_ref().map_or(1, Original::names),
-            bytes: bytes.clone(),
-        };
+        let opened = opened(file.as_ref(), &relative, bytes.clone(), held);
         let what = As::Source(source);
         self.open = Some(Open { what, home, relative, file, base: bytes, draft: None, part, long, lock });
         Ok(Answer::Opened(Box::new(opened)))
@@ -324,13 +321,7 @@ impl<'r> Core<'r> {
             Err(fault) => return Err(format!("the file {fault}")),
         };
         let bytes = file.as_ref().map(|file| file.bytes().to_vec()).unwrap_or_default();
-        let opened = Opened {
-            path: file.as_ref().map_or_else(|| relative.clone(), |file| file.path().to_owned()),
-            held: nothing_held(),
-            existed: file.is_some(),
-            names: file.as_ref().map_or(1, Original::names),
-            bytes: bytes.clone(),
-        };
+        let opened = opened(file.as_ref(), &relative, bytes.clone(), nothing_held());
         let (what, part, long) = (As::Kept(aside), (0, 0), Long::new());
         self.open = Some(Open { what, home, relative, file, base: bytes, draft: None, part, long, lock });
         Ok(Answer::Opened(Box::new(opened)))
@@ -369,17 +360,17 @@ impl<'r> Core<'r> {
         Ok(Answer::Done)
     }
 
-    fn commit(&mut self, temporary: &TempName) -> Result<Answer, String> {
+    fn commit(&mut self, temporary: &TempName, rights: Rights) -> Result<Answer, String> {
         let open = self.open.as_ref().ok_or_else(nothing_open)?;
         written(match &open.file {
-            Some(file) => file.replace_as(&open.base, temporary).map(|replaced| replaced.left.is_some()),
-            None => open.make(temporary).map(|()| false),
+            Some(file) => file.replace_as(&open.base, temporary).map(|replaced| committed(&replaced)),
+            None => open.make(temporary, rights).map(|replaced| committed(&replaced)),
         })
     }
 
     fn remove(&self, temporary: &TempName) -> Result<Answer, String> {
         let file = self.open.as_ref().and_then(|open| open.file.as_ref()).ok_or_else(nothing_open)?;
-        written(file.remove_as(temporary).map(|()| false))
+        written(file.remove_as(temporary).map(|()| COMMITTED))
     }
 
     fn digest_of(&self, source: &Source) -> Result<Answer, String> {
@@ -426,18 +417,6 @@ impl<'r> Core<'r> {
             Seen::Nothing | Seen::Unknown => true,
         };
         Answer::Seen { what, user_writable }
-    }
-}
-
-/// Whether the old file is still beside is what is known of a change that was made.
-fn written(replaced: Result<bool, ReplaceError>) -> Result<Answer, String> {
-    match replaced {
-        Ok(leftover) => Ok(Answer::Committed { leftover }),
-        // what is there since is read back, and looked at at the next pass
-        Err(ReplaceError::WrittenSince) => Ok(Answer::Committed { leftover: false }),
-        Err(ReplaceError::Changed) => Ok(Answer::Changed),
-        Err(error @ ReplaceError::Conflict { .. }) => Ok(Answer::Conflict(format!("the file {error}"))),
-        Err(ReplaceError::Fault(fault)) => Err(format!("the file {fault}")),
     }
 }
 
@@ -498,8 +477,8 @@ fn clean(home: &HomeDir, broken: &Broken) -> bool {
     // what stays is looked at again at the next pass
     let _ = home.remove_twin(&broken.relative, &temporary);
     // closed before anything is put back: an open file can have no lease against all
-    let Ok((left, mode)) =
-        home.open_file(&beside, MAX_BYTES).map(|file| (file.bytes().to_vec(), file.mode()))
+    let Ok((left, rights)) =
+        home.open_file(&beside, MAX_BYTES).map(|file| (file.bytes().to_vec(), file.rights()))
     else {
         return false;
     };
@@ -507,6 +486,7 @@ fn clean(home: &HomeDir, broken: &Broken) -> bool {
     let in_place = home.open_file(&broken.relative, MAX_BYTES).map(|file| digest_of(file.bytes()));
     // a failure leaves a file that is looked at below
     let remove = || drop(home.remove_leftover(folder, &temporary));
+    let rights = rights.unwrap_or(Rights::PRIVATE);
     match in_place {
         _ if [&broken.after, &broken.before, &nothing].contains(&&digest) => remove(),
         // half of the new bytes: the exchange never happened
@@ -520,7 +500,7 @@ fn clean(home: &HomeDir, broken: &Broken) -> bool {
         // only a user's file is ever renamed to be taken away
         Err(Fault::NotFound) if broken.after == nothing => {
             let back = TempName::random()
-                .is_ok_and(|name| home.create_as(&broken.relative, &left, mode, &name).is_ok());
+                .is_ok_and(|name| home.create_as(&broken.relative, &left, rights, &name).is_ok());
             if back {
                 remove();
             }
@@ -540,6 +520,7 @@ mod tests {
 
     use super::*;
     use crate::pipeline::reading_for;
+    use crate::worker::Opened;
 
     const TEXT: &str = r#"{"mcpServers": {"a": {"command": "a"}, "b": {"command": "b"}}}"#;
     const WITHOUT_A: &str = r#"{"mcpServers": {"b": {"command": "b"}}}"#;
@@ -581,6 +562,10 @@ mod tests {
         }
     }
 
+    fn commit() -> Request {
+        Request::Commit { temporary: TempName::random().unwrap(), rights: None }
+    }
+
     fn ask(core: &mut Core<'_>, request: Request) -> Answer {
         core.answer(request, &Telling::NOTHING)
     }
@@ -612,10 +597,7 @@ mod tests {
         assert_eq!(home.text().as_deref(), Some(TEXT), "nothing is written yet");
         assert!(matches!(ask(&mut core, without_a(&opened)), Answer::Drafted(_)));
         assert!(matches!(ask(&mut core, Request::Accept), Answer::Done));
-        assert!(matches!(
-            ask(&mut core, Request::Commit(TempName::random().unwrap())),
-            Answer::Committed { .. }
-        ));
+        assert!(matches!(ask(&mut core, commit()), Answer::Committed { .. }));
         assert_eq!(home.text().as_deref(), Some(WITHOUT_A));
     }
 
@@ -627,7 +609,7 @@ mod tests {
         ask(&mut core, without_a(&opened));
         ask(&mut core, Request::Accept);
         std::fs::write(home.file(), "{}").unwrap();
-        assert!(matches!(ask(&mut core, Request::Commit(TempName::random().unwrap())), Answer::Changed));
+        assert!(matches!(ask(&mut core, commit()), Answer::Changed));
         assert_eq!(home.text().as_deref(), Some("{}"));
     }
 
@@ -645,10 +627,7 @@ mod tests {
         assert!(!opened.existed && opened.bytes.is_empty());
         ask(&mut core, Request::Propose(TEXT.as_bytes().to_vec()));
         ask(&mut core, Request::Accept);
-        assert!(matches!(
-            ask(&mut core, Request::Commit(TempName::random().unwrap())),
-            Answer::Committed { .. }
-        ));
+        assert!(matches!(ask(&mut core, commit()), Answer::Committed { .. }));
         assert_eq!(home.text().as_deref(), Some(TEXT));
     }
 
@@ -658,7 +637,7 @@ mod tests {
         let mut core = home.core();
         for request in [
             Request::Accept,
-            Request::Commit(TempName::random().unwrap()),
+            commit(),
             Request::Remove(TempName::random().unwrap()),
             Request::Propose(Vec::new()),
         ] {
@@ -781,12 +760,5 @@ mod tests {
         assert_eq!(after_a_crash((TEXT, ""), (Some(newer), mine)), (Standing::Kept, some(newer), some(mine)));
         // half of a file that was to be made
         assert_eq!(after_a_crash(("", TEXT), (None, &TEXT[..9])), (Standing::Gone, None, None));
-    }
-
-    #[test]
-    fn a_write_right_after_the_edit_does_not_undo_that_it_was_made() {
-        let committed = |answer| matches!(answer, Ok(Answer::Committed { leftover: false }));
-        assert!(committed(written(Ok(false))) && committed(written(Err(ReplaceError::WrittenSince))));
-        assert!(matches!(written(Err(ReplaceError::Changed)), Ok(Answer::Changed)));
     }
 }

@@ -17,7 +17,8 @@ use mcpolicy_schema::redact::Redactor;
 use super::aside::{Around, Aside, KeptFile, Settling};
 use super::core::{self, Core, HomeSpec};
 use super::{
-    Answer, Broken, Channel, Draft, Failure, Opened, Part, Request, Scanned, Seen, Standing, remote,
+    Answer, Broken, Channel, Draft, Failure, FileRights, Opened, Part, Request, Scanned, Seen, Standing,
+    remote,
 };
 use crate::discover::source::Source;
 use crate::discover::variables::{self, Values};
@@ -261,9 +262,9 @@ impl<'g> Homes<'g> {
         self.ask(at, Request::Accept, |answer| matches!(answer, Answer::Done)).map(drop)
     }
 
-    /// Puts the accepted draft in place.
-    pub fn commit(&self, at: usize, temporary: &TempName) -> Written {
-        self.write(at, Request::Commit(temporary.clone()))
+    /// Puts the accepted draft in place. A file that is made anew gets these rights; without any it is its owner's alone.
+    pub fn commit(&self, at: usize, temporary: &TempName, rights: Option<FileRights>) -> Written {
+        self.write(at, Request::Commit { temporary: temporary.clone(), rights })
     }
 
     /// Takes the open file away.
@@ -276,7 +277,7 @@ impl<'g> Homes<'g> {
             matches!(answer, Answer::Committed { .. } | Answer::Changed | Answer::Conflict(_))
         };
         match self.ask(at, request, fits) {
-            Ok(Answer::Committed { leftover }) => Written::Done { leftover },
+            Ok(Answer::Committed { leftover, group_kept }) => Written::Done { leftover, group_kept },
             Ok(Answer::Changed) => Written::Changed,
             Ok(Answer::Conflict(why)) => Written::Conflict(why),
             Ok(_) => Written::Unknown(OTHER.to_string()),
@@ -522,7 +523,7 @@ fn about(request: &Request) -> About<'_> {
         Request::Apply(_)
         | Request::Propose(_)
         | Request::Accept
-        | Request::Commit(_)
+        | Request::Commit { .. }
         | Request::Remove(_)
         | Request::Settle(_)
         | Request::Close => About::Open,
@@ -537,6 +538,8 @@ pub enum Written {
     Done {
         /// The old one is still there, under the temporary name.
         leftover: bool,
+        /// It has the group that was meant.
+        group_kept: bool,
     },
     /// Somebody wrote the file meanwhile; nothing of ours is in place.
     Changed,

@@ -9,6 +9,7 @@ pub mod aside;
 pub mod core;
 mod git_index;
 pub mod homes;
+mod opened;
 mod part;
 pub mod process;
 pub mod remote;
@@ -24,8 +25,9 @@ use std::time::Duration;
 
 use mcpolicy_clients::edit::{Change, Piece};
 use mcpolicy_platform::machine::Program;
-use mcpolicy_platform::secure_fs::TempName;
+use mcpolicy_platform::secure_fs::{Original, Rights, TempName};
 use mcpolicy_schema::entry::Entry;
+use serde::{Deserialize, Serialize};
 
 use aside::{Around, Aside, KeptFile, Settling};
 
@@ -63,8 +65,13 @@ pub enum Request {
     Propose(Vec<u8>),
     /// Go on from the last draft.
     Accept,
-    /// Put the accepted draft in the place of the file, by way of this temporary name.
-    Commit(TempName),
+    /// Put the accepted draft in the place of the file.
+    Commit {
+        /// By way of this name.
+        temporary: TempName,
+        /// What others may do with it, where there is no file yet; without this nothing.
+        rights: Option<FileRights>,
+    },
     /// Take the open file away, by way of this temporary name.
     Remove(TempName),
     /// Close the open file and give its lock back.
@@ -131,6 +138,8 @@ pub enum Answer {
     Committed {
         /// The old file is still there, under the temporary name.
         leftover: bool,
+        /// The new file has the group that was meant.
+        group_kept: bool,
     },
     /// To the same: somebody wrote the file meanwhile. What he wrote is in place.
     Changed,
@@ -207,6 +216,31 @@ pub struct Opened {
     pub existed: bool,
     /// How many names it has.
     pub names: u64,
+    /// What others may do with it, where it is there and such is known.
+    pub rights: Option<FileRights>,
+}
+
+/// What others than its owner may do with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRights {
+    /// Its permission bits.
+    pub mode: u32,
+    /// The number of its group.
+    pub group: u32,
+}
+
+impl FileRights {
+    /// Of a file that is open.
+    fn of(file: &Original) -> Option<Self> {
+        let rights = file.rights()?;
+        Some(Self { mode: rights.mode, group: rights.group? })
+    }
+
+    /// For a new file. Bits that give whoever runs it the rights of its owner or group are no part of it.
+    fn for_new(rights: Option<Self>) -> Rights {
+        rights
+            .map_or(Rights::PRIVATE, |Self { mode, group }| Rights { mode: mode & 0o777, group: Some(group) })
+    }
 }
 
 /// Bytes that an open file may become, proved.

@@ -304,6 +304,8 @@ impl ClientAdapter for Adapter {
             client: ABOUT.id,
             keeps: Keeps::json(*path, Dialect::STRICT),
             empty: *empty,
+            // tested on 2.1.197 of the settings; a state without a text is a damaged one, of which it has backups
+            takes_blank: path.ends_with("settings.json"),
             evidence: Evidence::Tested,
         };
         // that of cowork is made, too: the variable that has it read may stand in a start file or any of the states

@@ -139,7 +139,7 @@ impl ClientAdapter for Adapter {
             Scope::Local | Scope::Managed => return Vec::new(),
         };
         let keeps = Keeps::json(SETTINGS, Dialect::JSONC);
-        vec![OffSwitch { client: ABOUT.id, keeps, empty: Some("{}\n"), evidence }]
+        vec![OffSwitch { client: ABOUT.id, keeps, empty: Some("{}\n"), takes_blank: false, evidence }]
     }
 
     fn switch_off(&self, declared: &Declared<'_>, _keeps: &Keeps, _doc: &Parsed<'_>) -> Vec<Change> {

@@ -162,7 +162,13 @@ impl ClientAdapter for Adapter {
         let switch = |slug| {
             let path = format!("$CURSOR_DATA_DIR/projects/{slug}/mcp-disabled.json");
             let keeps = Keeps::json(path, Dialect { bom: false, ..Dialect::STRICT });
-            OffSwitch { client: ABOUT.id, keeps, empty: Some("[]\n"), evidence: Evidence::Read }
+            OffSwitch {
+                client: ABOUT.id,
+                keeps,
+                empty: Some("[]\n"),
+                takes_blank: false,
+                evidence: Evidence::Read,
+            }
         };
         BTreeSet::from([slug(root), slug(project)]).into_iter().map(switch).collect()
     }

@@ -125,7 +125,13 @@ impl ClientAdapter for Adapter {
             "$GEMINI_CLI_HOME/.gemini/mcp-server-enablement.json",
             Dialect { bom: false, ..Dialect::STRICT },
         );
-        vec![OffSwitch { client: ABOUT.id, keeps, empty: Some("{}\n"), evidence: Evidence::Read }]
+        vec![OffSwitch {
+            client: ABOUT.id,
+            keeps,
+            empty: Some("{}\n"),
+            takes_blank: false,
+            evidence: Evidence::Read,
+        }]
     }
 
     fn switch_off(&self, declared: &Declared<'_>, _keeps: &Keeps, doc: &Parsed<'_>) -> Vec<Change> {

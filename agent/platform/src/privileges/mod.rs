@@ -69,8 +69,8 @@ pub enum Becoming {
 }
 
 impl Becoming {
-    /// By the account's number; where none is known, by the owner of the directory. Groups of an image are anybody's
-    /// word and mean nothing here: there it is the primary one alone. Nothing where the home is not there.
+    /// By the account's number; where none is known, by the owner of the directory. Further groups of an image are
+    /// anybody's word: those that mean something on this machine are not had by it. Nothing where the home is not there.
     pub fn of_home(machine: &Machine, user: &str, uid: Option<u32>, home: &Path) -> Option<Self> {
         let (owner, group) = streams::owner_of(&machine.host_path(&machine.resolve(home).ok()?.path))?;
         let uid = uid.unwrap_or(owner);
@@ -80,7 +80,8 @@ impl Becoming {
         let mut ids =
             UserIds::of(machine, user, uid).unwrap_or(UserIds { uid, gid: group, groups: vec![group] });
         if !machine.is_live() {
-            ids.groups = vec![ids.gid];
+            let host = Machine::live();
+            ids.groups = crate::users::groups_by_image(&host, uid, ids.gid, &ids.groups);
         }
         Some(Self::User(ids))
     }

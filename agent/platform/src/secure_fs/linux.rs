@@ -11,7 +11,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 
-use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, XattrFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, XattrFlags};
 use rustix::io::Errno;
 
 pub(super) use lease::{Lease, Met};
@@ -149,18 +149,11 @@ pub(super) fn sync_directory(dir: &OwnedFd) -> Result<(), Errno> {
 
 const ACL: &CStr = c"system.posix_acl_access";
 
-/// Gives a new file the group, attributes, access list and mode of another, as far as its owner may.
+/// Gives a new file the attributes and the access list of another, as far as its owner may, and this mode.
 ///
 /// Security labels are left as the directory gave them: to set one by a user's file's word is how a privileged edit
 /// relabels what the user chose.
-pub(super) fn copy_metadata(from: &File, to: &File, gid: u32, mode: u32) -> Result<(), Fault> {
-    let mut mode = mode;
-    if rustix::fs::fstat(to).map_err(refused)?.st_gid != gid
-        && rustix::fs::fchown(to, None, Some(Gid::from_raw(gid))).is_err()
-    {
-        // the rights were another group's: the one that the file has now does not get them
-        mode &= !0o070;
-    }
+pub(super) fn copy_metadata(from: &File, to: &File, mode: u32) -> Result<(), Fault> {
     let mut has_acl = false;
     for name in attributes(from)? {
         let copied = name.to_bytes().starts_with(b"user.") || name.as_ref() == ACL;

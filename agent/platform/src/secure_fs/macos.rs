@@ -9,7 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CopyfileFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, CopyfileFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::{Fault, id, read_fault, refused};
@@ -90,15 +90,8 @@ pub(super) fn sync_directory(dir: &OwnedFd) -> Result<(), Errno> {
     rustix::fs::fsync(dir)
 }
 
-/// Gives a new file the group, attributes, access list and mode of another, as far as its owner may.
-pub(super) fn copy_metadata(from: &File, to: &File, gid: u32, mode: u32) -> Result<(), Fault> {
-    let mut mode = mode;
-    if rustix::fs::fstat(to).map_err(refused)?.st_gid != gid
-        && rustix::fs::fchown(to, None, Some(Gid::from_raw(gid))).is_err()
-    {
-        // the rights were another group's: the one that the file has now does not get them
-        mode &= !0o070;
-    }
+/// Gives a new file the attributes and the access list of another, as far as its owner may, and this mode.
+pub(super) fn copy_metadata(from: &File, to: &File, mode: u32) -> Result<(), Fault> {
     let state = rustix::fs::copyfile_state_alloc().map_err(refused)?;
     // SAFETY: the state was allocated above and is freed below, once
     let copied = unsafe { rustix::fs::fcopyfile(from, to, state, CopyfileFlags::ACL | CopyfileFlags::XATTR) };

@@ -116,6 +116,23 @@ pub struct Replaced {
     pub durable: bool,
     /// The old file under its temporary name, where it could not be removed.
     pub left: Option<TempName>,
+    /// False where the new file could not have the old one's group, of which its owner is no member here: then that group
+    /// and everybody else have such rights to it only as both had before.
+    pub group_kept: bool,
+}
+
+/// What others than its owner may do with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Permission bits; never those that give a program somebody else's rights.
+    pub mode: u32,
+    /// Its group; where none is said, that which the directory gives it.
+    pub group: Option<u32>,
+}
+
+impl Rights {
+    /// They may do nothing.
+    pub const PRIVATE: Self = Self { mode: 0o600, group: None };
 }
 
 /// A temporary file that an edit left when it was broken off.
@@ -181,7 +198,7 @@ impl HomeDir {
     /// # Errors
     /// `Changed` where the name is taken; else the system refuses.
     pub fn create(&self, relative: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, ReplaceError> {
-        self.create_as(relative, bytes, mode, &TempName::random()?)
+        self.create_as(relative, bytes, Rights { mode, group: None }, &TempName::random()?)
     }
 
     /// As [`Self::create`], with the temporary name that the journal was told.
@@ -192,10 +209,10 @@ impl HomeDir {
         &self,
         relative: &Path,
         bytes: &[u8],
-        mode: u32,
+        rights: Rights,
         temp: &TempName,
     ) -> Result<Replaced, ReplaceError> {
-        self.0.create(relative, bytes, mode, temp)
+        self.0.create(relative, bytes, rights, temp)
     }
 
     /// Temporary files of ours in a directory (empty is the home itself), of edits that are going on as well: the
@@ -252,9 +269,9 @@ impl Original {
         self.0.names
     }
 
-    /// Its permission bits; 0 on Windows.
-    pub fn mode(&self) -> u32 {
-        self.0.mode
+    /// What others may do with it; nothing is known of it on Windows.
+    pub fn rights(&self) -> Option<Rights> {
+        self.0.rights
     }
 
     /// Puts a new file in its place, with its permissions and attributes, if nobody wrote it since it was read.

@@ -28,7 +28,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::failpoint::at;
 use super::fault::{Fault, ReplaceError};
 use super::names::TempName;
-use super::{Leftover, Replaced, Stamp};
+use super::{Leftover, Replaced, Rights, Stamp};
 use crate::machine::{
     FileKind, windows_check_name, windows_final_path, windows_information, windows_is_below,
 };
@@ -73,7 +73,8 @@ pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) bytes: Vec<u8>,
     pub(super) stamp: Stamp,
-    pub(super) mode: u32,
+    /// An access list, which is copied, instead.
+    pub(super) rights: Option<Rights>,
 }
 
 impl Home {
@@ -124,7 +125,7 @@ impl Home {
             return Err(Fault::Unstable);
         }
         let path = way.relative.join(&name);
-        Ok(Opened { way, name, names: 1, path, bytes, stamp: before, mode: 0 })
+        Ok(Opened { way, name, names: 1, path, bytes, stamp: before, rights: None })
     }
 
     /// A regular file with one name, really below the home.
@@ -159,7 +160,7 @@ impl Home {
         &self,
         relative: &Path,
         bytes: &[u8],
-        _mode: u32,
+        _rights: Rights,
         temp: &TempName,
     ) -> Result<Replaced, ReplaceError> {
         let name = relative.file_name().ok_or(Fault::BadPath)?;
@@ -289,7 +290,7 @@ impl Ours {
         let stamp = stamp(&self.file)?;
         let _ = at("done");
         // names are in the journal of the file system, which has no call to wait for it
-        Ok(Replaced { stamp, atomic: true, durable: true, left: None })
+        Ok(Replaced { stamp, atomic: true, durable: true, left: None, group_kept: true })
     }
 }
 

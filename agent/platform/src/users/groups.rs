@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::passwd;
+use super::{HomeLayout, passwd};
 use crate::machine::{Account, Machine};
 
 /// More than any real list.
@@ -37,6 +37,33 @@ fn of_files(machine: &Machine, user: &str, uid: Option<u32>) -> Groups {
     let bytes = machine.read_system("/etc/group", MAX_BYTES).unwrap_or_default();
     let primary = passwd::primary_group(machine, user, uid);
     of_lines(&bytes, user, primary)
+}
+
+/// Most groups that an image gives a user; the system takes no more than 65,536.
+const MAX_BY_IMAGE: usize = 1024;
+
+/// The groups that a user of an image has on this machine, the host: his primary one, and of the others each that the host
+/// has no use for, or in which the host itself has the user of that number.
+///
+/// Attack: an image whose `etc/group` puts its user in `disk`, `shadow` or `docker`. The worker is shut in to the image,
+/// but not by every kernel, and a fault of a parser would be that user's with those groups.
+pub(crate) fn by_image(host: &Machine, uid: u32, primary: u32, groups: &[u32]) -> Vec<u32> {
+    let is_had = of_host(host, uid);
+    let further = groups.iter().copied().filter(|gid| *gid != primary && is_had(*gid));
+    std::iter::once(primary).chain(further.take(MAX_BY_IMAGE)).collect()
+}
+
+fn of_host(host: &Machine, uid: u32) -> impl Fn(u32) -> bool {
+    let lines = host.read_system("/etc/group", MAX_BYTES).unwrap_or_default();
+    let gid_of =
+        |line: &[u8]| std::str::from_utf8(line.split(|byte| *byte == b':').nth(2)?).ok()?.parse().ok();
+    let mut known: BTreeSet<u32> = lines.split(|byte| *byte == b'\n').filter_map(gid_of).collect();
+    // elsewhere (macOS) groups are in no file: none is known to be without a use
+    let is_complete = HomeLayout::HOST == HomeLayout::Linux && !known.is_empty();
+    known.extend(passwd::primary_groups(host));
+    let name = passwd::name_of(host, uid).unwrap_or_default();
+    let own = of_files(host, &name, Some(uid)).gids;
+    move |gid| gid != 0 && (own.contains(&gid) || is_complete && !known.contains(&gid))
 }
 
 /// `name:password:gid:member,member`.

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::environment::Environment;
 use crate::machine::{FileKind, Machine};
 
+pub(crate) use groups::by_image as groups_by_image;
 pub use groups::{Groups, account, groups_of};
 pub use os::{is_privileged, own_uid};
 

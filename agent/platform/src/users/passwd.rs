@@ -84,6 +84,11 @@ pub(super) fn primary_group(machine: &Machine, user: &str, uid: Option<u32>) -> 
     accounts.iter().find(|account| by_uid(account) || by_name(account))?.gid
 }
 
+/// The primary groups of all accounts.
+pub(super) fn primary_groups(machine: &Machine) -> impl Iterator<Item = u32> {
+    accounts(machine).into_iter().filter_map(|account| account.gid)
+}
+
 fn accounts(machine: &Machine) -> Vec<Account> {
     parse(&machine.read_system("/etc/passwd", MAX_BYTES).unwrap_or_default())
 }

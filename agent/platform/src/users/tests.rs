@@ -16,7 +16,9 @@ fn folder(directories: &[&str]) -> TempDir {
 }
 
 fn write(dir: &TempDir, path: &str, text: &[u8]) {
-    let at = dir.path().join(path);
+    // a path from the top would lead out of the folder, into the machine's own
+    let at = dir.path().join(path.trim_start_matches('/'));
+    assert!(at.starts_with(dir.path()), "{path}");
     fs::create_dir_all(at.parent().expect("a parent")).expect("directories");
     fs::write(at, text).expect("file");
 }
@@ -162,4 +164,19 @@ fn under_sudo_the_files_of_the_home_should_be_its_users_own() {
     let pairs = [("HOME".to_owned(), path.display().to_string()), ("USER".to_owned(), "root".to_owned())];
     let home = own_home(&pairs.into_iter().collect()).expect("a home");
     assert_eq!((home.user.as_str(), home.uid), ("ana", Some(70_002)));
+}
+
+#[test]
+fn an_image_gives_its_user_no_group_that_means_something_on_the_host() {
+    let dir = folder(&[]);
+    let host = || Machine::at_root(dir.path());
+    let by = |uid| groups_by_image(&host(), uid, 7001, &[0, 6, 100, 7001, 7100, 8000]);
+    assert_eq!(by(7001), [7001], "nothing is known of the host's groups");
+    write(&dir, "etc/group", b"root:x:0:ann\ndisk:x:6:\n+odd:x:8000:\nteam:x:100:ann\nlatin\xe9:x:8001:\n");
+    write(&dir, "etc/passwd", b"ann:x:7001:7001::/home/ann:/bin/sh\nbob:x:7002:9000::/home/bob:/bin/sh\n");
+    assert_eq!(by(7001), [7001, 100, 7100], "the host's own word, and a number that it does not use");
+    assert_eq!(by(7003), [7001, 7100], "the host does not know him");
+    assert_eq!(groups_by_image(&host(), 7001, 6, &[6, 9000, 8001]), [6], "primary groups of others");
+    let many: Vec<u32> = (10_000..90_000).collect();
+    assert_eq!(groups_by_image(&host(), 7001, 7001, &many).len(), 1025, "the system would refuse them all");
 }

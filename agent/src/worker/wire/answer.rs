@@ -19,7 +19,7 @@ use crate::gap::{self, Gap};
 use crate::inventory::{FileFinding, State};
 use crate::pipeline::SourceResult;
 use crate::worker::core::MAX_BYTES;
-use crate::worker::{Answer, Draft, Failure, Held, Opened, Scanned, Seen, Standing};
+use crate::worker::{Answer, Draft, Failure, FileRights, Held, Opened, Scanned, Seen, Standing};
 
 /// Most files of a home.
 const MAX_SOURCES: usize = 100_000;
@@ -46,20 +46,44 @@ pub struct Claims<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum WireAnswer {
-    Ready { landlock: Option<u32>, complete: bool, seccomp: bool },
+    Ready {
+        landlock: Option<u32>,
+        complete: bool,
+        seccomp: bool,
+    },
     GoingOn(u64),
     Reading(WirePath),
     Scanned(Box<WireScanned>),
-    Opened { path: WirePath, bytes: Blob, held: WireHeld, existed: bool, names: u64 },
+    Opened {
+        path: WirePath,
+        bytes: Blob,
+        held: WireHeld,
+        existed: bool,
+        names: u64,
+        rights: Option<FileRights>,
+    },
     Absent,
-    Drafted { bytes: Blob, removed: Vec<Vec<WirePiece>>, held: WireHeld },
+    Drafted {
+        bytes: Blob,
+        removed: Vec<Vec<WirePiece>>,
+        held: WireHeld,
+    },
     Done,
-    Committed { leftover: bool },
+    Committed {
+        leftover: bool,
+        group_kept: bool,
+    },
     Changed,
     Conflict(String),
-    Digest { sha256: String, length: u64 },
+    Digest {
+        sha256: String,
+        length: u64,
+    },
     Found(WireStanding),
-    Seen { what: WireSeen, user_writable: bool },
+    Seen {
+        what: WireSeen,
+        user_writable: bool,
+    },
     Around(Box<WireAround>),
     Kept(Vec<WireKeptFile>),
     Settled,
@@ -234,6 +258,7 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
             held: held_of(&opened.held),
             existed: opened.existed,
             names: opened.names,
+            rights: opened.rights,
         },
         Answer::Absent => WireAnswer::Absent,
         Answer::Drafted(draft) => WireAnswer::Drafted {
@@ -242,7 +267,9 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
             held: held_of(&draft.held),
         },
         Answer::Done => WireAnswer::Done,
-        Answer::Committed { leftover } => WireAnswer::Committed { leftover: *leftover },
+        Answer::Committed { leftover, group_kept } => {
+            WireAnswer::Committed { leftover: *leftover, group_kept: *group_kept }
+        }
         Answer::Changed => WireAnswer::Changed,
         Answer::Conflict(why) => WireAnswer::Conflict(why.clone()),
         Answer::Digest { sha256, length } => WireAnswer::Digest { sha256: sha256.clone(), length: *length },
@@ -283,12 +310,17 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
         WireAnswer::GoingOn(directories) => return Ok(Said::GoingOn(directories)),
         WireAnswer::Reading(path) => return Ok(Said::Reading(path.path()?)),
         WireAnswer::Scanned(scanned) => Answer::Scanned(Box::new(claims.scanned(*scanned)?)),
-        WireAnswer::Opened { path, bytes, held, existed, names } => {
+        WireAnswer::Opened { path, bytes, held, existed, names, rights } => {
             let (path, bytes) = (path.path()?, file_bytes(bytes)?);
             if path.components().any(|part| !matches!(part, Component::Normal(_))) {
                 return Err(Failure::Nonsense("a path that leads out of its home"));
             }
-            Answer::Opened(Box::new(Opened { path, bytes, held: claims.held(held)?, existed, names }))
+            // attack: a file that comes back with the rights of its owner for whoever runs it
+            if rights.is_some_and(|rights| rights.mode & !0o777 != 0) {
+                return Err(Failure::Nonsense("rights that no file of a client has"));
+            }
+            let held = claims.held(held)?;
+            Answer::Opened(Box::new(Opened { path, bytes, held, existed, names, rights }))
         }
         WireAnswer::Absent => Answer::Absent,
         WireAnswer::Drafted { bytes, removed, held } => {
@@ -297,7 +329,7 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
             Answer::Drafted(Box::new(draft))
         }
         WireAnswer::Done => Answer::Done,
-        WireAnswer::Committed { leftover } => Answer::Committed { leftover },
+        WireAnswer::Committed { leftover, group_kept } => Answer::Committed { leftover, group_kept },
         WireAnswer::Changed => Answer::Changed,
         WireAnswer::Conflict(why) => Answer::Conflict(claims.text(&why)),
         WireAnswer::Digest { sha256, length } => {

@@ -17,7 +17,7 @@ use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
 use crate::discover::HomeContext;
 use crate::worker::aside::Settling;
 use crate::worker::core::HomeSpec;
-use crate::worker::{Broken, Failure, Part, Request};
+use crate::worker::{Broken, Failure, FileRights, Part, Request};
 
 /// The first frame: who the worker is to become, and which home is its.
 #[derive(Serialize, Deserialize)]
@@ -123,7 +123,7 @@ enum WireRequest {
     Apply(Vec<WireChange>),
     Propose(Blob),
     Accept,
-    Commit(String),
+    Commit { temporary: String, rights: Option<FileRights> },
     Remove(String),
     Close,
     DigestOf(WireSource),
@@ -237,7 +237,9 @@ pub fn encode_request(request: Request) -> Vec<u8> {
         Request::Apply(changes) => WireRequest::Apply(changes.into_iter().map(WireChange::of).collect()),
         Request::Propose(bytes) => WireRequest::Propose(Blob::of(&bytes)),
         Request::Accept => WireRequest::Accept,
-        Request::Commit(temporary) => WireRequest::Commit(temporary.as_str().to_owned()),
+        Request::Commit { temporary, rights } => {
+            WireRequest::Commit { temporary: temporary.as_str().to_owned(), rights }
+        }
         Request::Remove(temporary) => WireRequest::Remove(temporary.as_str().to_owned()),
         Request::Close => WireRequest::Close,
         Request::DigestOf(source) => WireRequest::DigestOf(WireSource::of(&source)),
@@ -275,7 +277,9 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
         }
         WireRequest::Propose(bytes) => Request::Propose(bytes.bytes()?),
         WireRequest::Accept => Request::Accept,
-        WireRequest::Commit(name) => Request::Commit(temporary(&name)?),
+        WireRequest::Commit { temporary: name, rights } => {
+            Request::Commit { temporary: temporary(&name)?, rights }
+        }
         WireRequest::Remove(name) => Request::Remove(temporary(&name)?),
         WireRequest::Close => Request::Close,
         WireRequest::DigestOf(source) => Request::DigestOf(source.source(Some(0))?),

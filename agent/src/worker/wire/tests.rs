@@ -16,7 +16,7 @@ use crate::enforce::owned::Owner;
 use crate::inventory;
 use crate::pipeline::SourceResult;
 use crate::worker::aside::{Around, Aside, Declaration, Keeping, KeptFile, Settling};
-use crate::worker::{Answer, Draft, Held, Opened, Request, Scanned};
+use crate::worker::{Answer, Draft, FileRights, Held, Opened, Request, Scanned};
 
 const TEXT: &str = r#"{"mcpServers":{"a":{"command":"npx","args":["-y","x@1"],"env":{"TOKEN":"hunter2hunter2"}},
     "b":"no object","c":{"url":"https://c.example/mcp","headers":{"Authorization":"Bearer hunter2"}}}}"#;
@@ -118,7 +118,7 @@ fn one_home_can_say_nothing_of_another() {
     }
     // a project outside of all homes is where its user works
     assert!(decode(&encode_answer(&scanned("/srv/project/.mcp.json"))).is_ok());
-    let opened = |path: &str| {
+    let opened_with = |path: &str, mode| {
         let held = Held { state: "read", entries: Vec::new(), findings: Vec::new(), rest: 0 };
         Answer::Opened(Box::new(Opened {
             path: path.into(),
@@ -126,8 +126,11 @@ fn one_home_can_say_nothing_of_another() {
             held,
             existed: true,
             names: 2,
+            rights: Some(FileRights { mode, group: 7100 }),
         }))
     };
+    let opened = |path| opened_with(path, 0o664);
+    assert!(nonsense(&encode_answer(&opened_with(".cursor/mcp.json", 0o2664))), "a bit that gives rights");
     assert!(decode(&encode_answer(&opened(".cursor/mcp.json"))).is_ok());
     for path in ["../bob/.cursor/mcp.json", "/home/bob/.cursor/mcp.json", "a/../../b"] {
         assert!(nonsense(&encode_answer(&opened(path))), "{path}");

@@ -3,6 +3,7 @@
 mod leftovers;
 mod lock;
 mod replace;
+mod rights;
 mod twin;
 mod undo;
 mod unlock;
@@ -27,8 +28,8 @@ use rustix::io::Errno;
 
 pub(super) use lock::LockDir;
 
-use super::Stamp;
 use super::fault::Fault;
+use super::{Rights, Stamp};
 use crate::machine::FileKind;
 
 /// How often a read begins anew when the file is replaced or written under it.
@@ -52,13 +53,12 @@ pub(super) struct Opened {
     dir: OwnedFd,
     name: OsString,
     file: File,
-    gid: u32,
     owner: u32,
     pub(super) names: u64,
     pub(super) path: PathBuf,
     pub(super) bytes: Vec<u8>,
     pub(super) stamp: Stamp,
-    pub(super) mode: u32,
+    pub(super) rights: Option<Rights>,
 }
 
 impl Home {
@@ -149,11 +149,10 @@ impl Home {
             dir: found.dir,
             name: found.name,
             path: found.path,
-            gid: after.st_gid,
             owner: self.owner,
             names: links(&after),
             stamp: stamp(&after),
-            mode: mode(&after),
+            rights: Some(Rights { mode: mode(&after), group: Some(after.st_gid) }),
             file,
             bytes,
         }))

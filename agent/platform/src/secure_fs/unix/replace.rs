@@ -15,6 +15,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
+use super::rights::give_group;
 use super::system::{self, Lease, Watch};
 use super::undo::Put;
 use super::unlock::Unlocked;
@@ -22,7 +23,7 @@ use super::{Home, Id, Opened, holds, id, judge, length, links, read_fault, refus
 use crate::secure_fs::failpoint::at;
 use crate::secure_fs::fault::{Fault, ReplaceError};
 use crate::secure_fs::names::TempName;
-use crate::secure_fs::{Replaced, Stamp};
+use crate::secure_fs::{Replaced, Rights, Stamp};
 
 /// For a program that writes the file just as we come.
 const BRIEFLY: Duration = Duration::from_millis(10);
@@ -37,6 +38,8 @@ struct Ours<'d> {
     name: &'d OsStr,
     file: File,
     id: Id,
+    /// It has the group that was meant.
+    group_kept: bool,
     settled: Cell<bool>,
 }
 
@@ -60,7 +63,7 @@ impl Opened {
     pub(in super::super) fn replace(&self, new: &[u8], temp: &TempName) -> Result<Replaced, ReplaceError> {
         let name = OsStr::new(temp.as_str());
         let _unlocked = Unlocked::of(&self.dir, self.owner);
-        let ours = write_temp(&self.dir, name, new, self.owner, Rights::Of(self))?;
+        let ours = write_temp(&self.dir, name, new, self.owner, Like::Old(self))?;
         at("take-lease")?;
         let mut lease = Lease::against_writers(&self.file, BRIEFLY);
         // until it is sure that ours stays in place, nobody gets to see it
@@ -94,7 +97,7 @@ impl Opened {
         }
         let stamp = self.stamp_of(&ours, new)?;
         let _ = at("done");
-        Ok(Replaced { stamp, atomic, durable, left })
+        Ok(Replaced { stamp, atomic, durable, left, group_kept: ours.group_kept })
     }
 
     pub(in super::super) fn remove(&self, temp: &TempName) -> Result<(), ReplaceError> {
@@ -273,7 +276,7 @@ impl Opened {
     /// Bytes of the user's that would have no name, in a new file beside.
     pub(super) fn write_beside(&self, bytes: &[u8]) -> Result<TempName, Fault> {
         let name = TempName::random()?;
-        write_temp(&self.dir, OsStr::new(name.as_str()), bytes, self.owner, Rights::Of(self))?.settle();
+        write_temp(&self.dir, OsStr::new(name.as_str()), bytes, self.owner, Like::Old(self))?.settle();
         Ok(name)
     }
 }
@@ -289,13 +292,13 @@ impl Home {
         &self,
         relative: &Path,
         bytes: &[u8],
-        mode: u32,
+        rights: Rights,
         temp: &TempName,
     ) -> Result<Replaced, ReplaceError> {
         let name = relative.file_name().ok_or(Fault::BadPath)?;
         let dir = self.walk_to_directory(relative.parent().ok_or(Fault::BadPath)?)?.fd;
         let _unlocked = Unlocked::of(&dir, self.owner);
-        let ours = write_temp(&dir, OsStr::new(temp.as_str()), bytes, self.owner, Rights::Mode(mode))?;
+        let ours = write_temp(&dir, OsStr::new(temp.as_str()), bytes, self.owner, Like::Rights(rights))?;
         at("exchange")?;
         match rename_new(&dir, ours.name, name) {
             Ok(()) => {}
@@ -306,17 +309,17 @@ impl Home {
         let durable = sync_directory(&dir);
         let stamp = stamp(&rustix::fs::fstat(&ours.file).map_err(refused)?);
         let _ = at("done");
-        Ok(Replaced { stamp, atomic: true, durable, left: None })
+        Ok(Replaced { stamp, atomic: true, durable, left: None, group_kept: ours.group_kept })
     }
 }
 
 /// What a new file may be used for.
 #[derive(Clone, Copy)]
-enum Rights<'o> {
+enum Like<'o> {
     /// As the one that it replaces.
-    Of(&'o Opened),
-    /// By the numbers of its mode.
-    Mode(u32),
+    Old(&'o Opened),
+    /// By its group and the numbers of its mode.
+    Rights(Rights),
 }
 
 /// Writes a new file, first for its owner alone, and waits until it is on the disk.
@@ -325,14 +328,14 @@ fn write_temp<'d>(
     name: &'d OsStr,
     bytes: &[u8],
     owner: u32,
-    rights: Rights<'_>,
+    like: Like<'_>,
 ) -> Result<Ours<'d>, Fault> {
     at("create-temp")?;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let private = Mode::RUSR | Mode::WUSR;
     let file = rustix::fs::openat(dir, name, flags, private).map(File::from).map_err(refused)?;
     let created = rustix::fs::fstat(&file).map_err(refused)?;
-    let ours = Ours { dir, name, file, id: id(&created), settled: Cell::new(false) };
+    let mut ours = Ours { dir, name, file, id: id(&created), group_kept: true, settled: Cell::new(false) };
     if created.st_uid != owner {
         // root writes for the owner only where no worker could be had: never by a path
         rustix::fs::fchown(&ours.file, Some(rustix::fs::Uid::from_raw(owner)), None).map_err(refused)?;
@@ -340,11 +343,19 @@ fn write_temp<'d>(
     at("write-temp")?;
     (&ours.file).write_all(bytes).map_err(|error| write_fault(error.raw_os_error().unwrap_or_default()))?;
     at("copy-metadata")?;
-    match rights {
-        Rights::Of(old) => system::copy_metadata(&old.file, &ours.file, old.gid, old.mode)?,
-        Rights::Mode(mode) => {
-            let mode = Mode::from_raw_mode((mode & 0o777) as _);
-            rustix::fs::fchmod(&ours.file, mode).map_err(refused)?;
+    let rights = match like {
+        Like::Old(old) => old.rights,
+        Like::Rights(rights) => Some(rights),
+    };
+    let rights = rights.unwrap_or(Rights::PRIVATE);
+    let mut mode = rights.mode & 0o777;
+    if let Some(group) = rights.group {
+        (mode, ours.group_kept) = give_group(&ours.file, group, mode)?;
+    }
+    match like {
+        Like::Old(old) => system::copy_metadata(&old.file, &ours.file, mode)?,
+        Like::Rights(_) => {
+            rustix::fs::fchmod(&ours.file, Mode::from_raw_mode(mode as _)).map_err(refused)?;
         }
     }
     at("sync-temp")?;
