@@ -170,7 +170,7 @@ impl Start<'_> {
             Form::Dotenv(marks) => marks,
             Form::Settings => Marks::NONE,
         };
-        let value = match expanded(&setting.value, marks, &home) {
+        let value = match expanded(environment::before_nul(&setting.value), marks, &home) {
             Some(value) if !setting.is_odd => value,
             _ => return Some(Why::Computed),
         };

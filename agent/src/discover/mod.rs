@@ -26,6 +26,7 @@ use mcpolicy_clients::location::Os;
 use mcpolicy_clients::template::{self, ANY_FOLDERS, Layout, Pattern, component_matches};
 use mcpolicy_platform::filesystems;
 use mcpolicy_platform::machine::{FileKind, Machine, ReadError};
+use mcpolicy_platform::paths;
 use mcpolicy_schema::entry::Scope;
 
 use crate::gap::Gap;
@@ -297,6 +298,12 @@ impl<'m> Discovery<'m> {
         home: Option<usize>,
         from: &Path,
     ) {
+        // attack: a NUL in a path that a repository names, at which a worker's whole answer would be none. No client opens it
+        if let Lead::Project(path) | Lead::Plugin(path) | Lead::Named { path, .. } = lead
+            && !paths::is_one(Path::new(path))
+        {
+            return;
+        }
         match lead {
             Lead::Project(path) => {
                 if let Some(path) = self.absolute(path, home) {
@@ -397,9 +404,12 @@ impl<'m> Discovery<'m> {
             Told::New => {}
             Told::Known => return,
             Told::TooMany(below, most) => {
-                let reason =
-                    format!("files below here name more than {most} places of plugins; the others are not read");
-                return self.gaps.push(Gap::beyond("plugin-file", reason, Some(&below)).partial().of_home(home));
+                let reason = format!(
+                    "files below here name more than {most} places of plugins; the others are not read"
+                );
+                return self
+                    .gaps
+                    .push(Gap::beyond("plugin-file", reason, Some(&below)).partial().of_home(home));
             }
         }
         if self.reach == Reach::Homes && !self.is_inside(&place) {

@@ -9,7 +9,7 @@ use mcpolicy_platform::machine::{Machine, Owner, ReadError};
 use mcpolicy_schema::entry::{ClientId, Position};
 use mcpolicy_schema::finding::{Finding, FindingCode};
 
-use super::sourced::{Around, Known, sourced};
+use super::sourced::{Around, Known, Sourced, sourced};
 use super::variables::{self, Names, Place, START_FILES, START_FOLDERS, Unresolved, Values};
 use crate::gap::Gap;
 use crate::inventory::FileFinding;
@@ -141,20 +141,31 @@ impl<'m> Start<'m> {
                 return Vec::new();
             }
         };
-        let place = Place { home: &self.owner.home, project: file.project.as_deref() };
-        for unresolved in variables::of_start_file(&text, &self.names, place, &mut self.values) {
-            self.tell(path, &unresolved);
+        // attack: a NUL in a name or a value. bash and dash read on as if it were not there, others end the value at it
+        let read = text.contains('\0').then(|| text.replace('\0', ""));
+        let mut found = Sourced::default();
+        for text in read.iter().chain([&text]) {
+            self.take_variables(file, text);
+            let around =
+                Around { home: &self.owner.home, here: file.project.as_deref().unwrap_or(&self.owner.home) };
+            let more = sourced(text, around, &mut self.known);
+            found.files.extend(more.files);
+            found.computed |= more.computed;
         }
-        self.resolve_values();
-        let around =
-            Around { home: &self.owner.home, here: file.project.as_deref().unwrap_or(&self.owner.home) };
-        let found = sourced(&text, around, &mut self.known);
         if found.computed {
             // nearly every start file has one, the completions of some program: no scan could close it
             let reason = "a start file reads another one whose name a shell would have to compute";
             self.gaps.push(Gap::beyond(KIND, reason, Some(path)));
         }
         found.files.into_iter().flat_map(|path| self.fitting(path)).collect()
+    }
+
+    fn take_variables(&mut self, file: &Waiting, text: &str) {
+        let place = Place { home: &self.owner.home, project: file.project.as_deref() };
+        for unresolved in variables::of_start_file(text, &self.names, place, &mut self.values) {
+            self.tell(&file.path, &unresolved);
+        }
+        self.resolve_values();
     }
 
     /// Tells of a setting of which it is not known where it leads.

@@ -2,10 +2,12 @@
 //! from literal assignments in shell start files. Nothing is run: what is computed is reported as unresolved.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_clients::adapters;
+use mcpolicy_clients::environment::before_nul;
 use mcpolicy_clients::template;
+use mcpolicy_platform::paths;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::sourced;
@@ -96,6 +98,7 @@ const LISTS: &[&str] = &["CLAUDE_CODE_PLUGIN_DIRS", "CLAUDE_CODE_PLUGIN_SEED_DIR
 
 /// Takes an absolute value, or each of a list; a relative or empty one names no place that is known.
 pub fn take(values: &mut Values, name: &str, value: &str, home: &Path) {
+    let value = before_nul(value);
     parts(name, value).iter().for_each(|part| take_one(values, name, part, home));
 }
 
@@ -115,7 +118,7 @@ fn take_one(values: &mut Values, name: &str, value: &str, home: &Path) {
         Some(rest) => home.join(rest),
         None => PathBuf::from(value),
     };
-    if path.is_absolute() {
+    if path.is_absolute() && is_place(&path) {
         let places = values.entry(name.to_owned()).or_default();
         // Claude Code looks in the folder of the composed spelling (NFC), whichever is written
         if let Some(text) = path.to_str().filter(|text| !text.is_ascii()) {
@@ -123,6 +126,13 @@ fn take_one(values: &mut Values, name: &str, value: &str, home: &Path) {
         }
         places.insert(path);
     }
+}
+
+/// Whether a client could open anything there. One with `..` in it is longer than what it leads to.
+fn is_place(path: &Path) -> bool {
+    let parts: PathBuf = path.components().collect();
+    let leads_up = path.components().any(|part| part == Component::ParentDir);
+    paths::is_one(path) && (leads_up || parts.as_os_str().len() <= super::MAX_PATH)
 }
 
 /// Adds values to others.
