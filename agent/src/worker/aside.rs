@@ -342,8 +342,9 @@ impl Place<'_> {
         let settled = bytes.is_some_and(|bytes| is_settled(adapter, aside, &bytes));
         let is_ours = |real: &Path| match self.owner(real) {
             None => true,
-            // what Git does not know of is changed without a word in its status, and travels nowhere
-            Some(Owner::Git { root }) if aside.keeping == Keeping::Approvals && there && !settled => {
+            // what Git does not know of is changed without a word in its status, and travels nowhere; so is it when what was
+            // taken out comes back
+            Some(Owner::Git { root }) if aside.keeping == Keeping::Approvals && there => {
                 !self.is_tracked(&root, real) && self.sync_owner(real).is_none()
             }
             Some(_) => false,
