@@ -618,3 +618,21 @@ fn approvals_taken_from_an_untracked_file_of_a_work_tree_come_back_with_their_se
         assert_eq!(site.enforce()["restored"], json!([]));
     });
 }
+
+#[test]
+fn an_approval_that_stays_in_a_sync_folder_is_told_until_the_pass_that_brings_its_server_back() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".claude.json", "{}");
+        site.machine.file("Dropbox/proj/.mcp.json", tracked());
+        site.machine.file("Dropbox/proj/.claude/settings.local.json", APPROVING);
+        settle(site);
+        for expected in [&[of("quarantine", "evil"), of("approval", "evil")][..], &[of("approval", "evil")]] {
+            let pass = site.enforce();
+            assert_eq!(actions(&pass), expected, "{pass}");
+        }
+        let pass = allow_evil(site);
+        assert_eq!(pass["restored"].as_array().unwrap().len(), 1, "{pass}");
+        assert_eq!(actions(&pass), [], "what approves it is allowed to: {pass}");
+    });
+}
