@@ -1,9 +1,9 @@
 //! Texts of users that become paths, and cannot be any: whatever a file of a home or of a clone names, the rest of the home
 //! is done. Needs root; without it the tests say so and pass.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::enforce::{Site, actions};
+use crate::enforce::{Site, actions, npx};
 use crate::users::{ANN, home, names, put, servers, site};
 
 /// What stands in the place of a path, as a text of JSON or TOML has it.
@@ -239,5 +239,35 @@ fn a_nul_in_a_variable_hides_no_folder_to_which_it_leads() {
         site.enforce_with(&[]);
         assert_eq!(names(&led), Vec::<String>::new(), "{text:?}");
         std::fs::remove_file(file).unwrap();
+    }
+}
+
+/// Seen with Claude Code, which joins paths by their names: `nope/..` is nothing, and so is `link/..`.
+#[test]
+fn a_step_up_leads_where_clients_go_be_the_folder_there_or_not() {
+    let Some(site) = site() else { return };
+    let manifest =
+        json!({"name": "s", "version": "1.0.0", "mcpServers": {"bad": npx("bad@1.0.0")}}).to_string();
+    let settings = |path: &str| {
+        let source = json!({"source": {"source": "directory", "path": path}});
+        json!({"extraKnownMarketplaces": {"co": source}, "enabledPlugins": {"a@co": true}}).to_string()
+    };
+    let catalogue = r#"{"name":"co","owner":{"name":"x"},"plugins":[{"name":"a","source":"./a"}]}"#;
+    put(&site, ("ann", ANN), "deep/x/file", "");
+    std::os::unix::fs::symlink("deep/x", home(&site, "ann").join("link")).unwrap();
+    for folder in ["nope", "link"] {
+        let start = format!("export CLAUDE_CONFIG_DIR=~/{folder}/../h\n");
+        let named = settings(&format!("/home/ann/{folder}/../mk"));
+        for (from, text) in [(".bashrc", &start), ("clone/.claude/settings.json", &named)] {
+            let from = put(&site, ("ann", ANN), from, text);
+            let skill = put(&site, ("ann", ANN), "h/skills/s/.claude-plugin/plugin.json", &manifest);
+            put(&site, ("ann", ANN), "mk/.claude-plugin/marketplace.json", catalogue);
+            let plugin = put(&site, ("ann", ANN), "mk/a/.claude-plugin/plugin.json", &manifest);
+            let led = if text.contains("mk") { plugin } else { skill };
+            let output = site.enforce_with(&[]);
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(names(&led), Vec::<String>::new(), "{text}: {said}");
+            std::fs::remove_file(from).unwrap();
+        }
     }
 }

@@ -177,15 +177,15 @@ impl<'m> Start<'m> {
         self.gaps.push(Gap::at(KIND, message, path));
     }
 
-    /// Puts the place that it leads to for a value with `..` in it, which no path here may have.
+    /// Puts the places that it leads to for a value with `..` in it, which no path here may have.
     pub(super) fn resolve_values(&mut self) {
         for places in self.values.values_mut() {
             let leads_up = |place: &PathBuf| place.components().any(|part| part == Component::ParentDir);
             let odd: Vec<PathBuf> = places.iter().filter(|place| leads_up(place)).cloned().collect();
             for place in odd {
                 places.remove(&place);
-                // one that is not there may be made later, and then a pass reads it
-                places.extend(self.machine.resolve(&place).ok().map(|found| found.path));
+                let leads_to = variables::without_steps_up(self.machine, &place);
+                places.extend(leads_to.into_iter().filter(|place| variables::is_place(place)));
             }
         }
     }

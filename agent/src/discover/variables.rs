@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::environment::before_nul;
 use mcpolicy_clients::template;
+use mcpolicy_platform::machine::Machine;
 use mcpolicy_platform::paths;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -129,10 +130,34 @@ fn take_one(values: &mut Values, name: &str, value: &str, home: &Path) {
 }
 
 /// Whether a client could open anything there. One with `..` in it is longer than what it leads to.
-fn is_place(path: &Path) -> bool {
+pub(super) fn is_place(path: &Path) -> bool {
     let parts: PathBuf = path.components().collect();
     let leads_up = path.components().any(|part| part == Component::ParentDir);
     paths::is_one(path) && (leads_up || parts.as_os_str().len() <= super::MAX_PATH)
+}
+
+/// Where a path leads without the `..` in it: by the system, which follows links before it goes up, and in clients that
+/// take a name away for each of them first, as Node's `path.join` does, be that name there or not.
+pub(super) fn without_steps_up(machine: &Machine, path: &Path) -> BTreeSet<PathBuf> {
+    let by_name = joined(Path::new(""), path);
+    if !path.components().any(|part| part == Component::ParentDir) {
+        return BTreeSet::from([by_name]);
+    }
+    let followed = machine.resolve(path).ok().map(|found| found.path);
+    followed.into_iter().chain([by_name]).collect()
+}
+
+/// One path after another, by their names.
+pub(super) fn joined(folder: &Path, path: &Path) -> PathBuf {
+    let mut place = folder.to_owned();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(place.pop()),
+            part => place.push(part),
+        }
+    }
+    place
 }
 
 /// Adds values to others.
