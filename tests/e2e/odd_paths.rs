@@ -271,3 +271,27 @@ fn a_step_up_leads_where_clients_go_be_the_folder_there_or_not() {
         }
     }
 }
+
+#[test]
+fn files_that_set_very_many_variables_cost_the_home_nothing() {
+    let Some(site) = site() else { return };
+    let lines = |line: &dyn Fn(usize) -> String| (0..30_000).map(line).collect::<String>();
+    let members = |count: usize, member: &dyn Fn(usize) -> String| {
+        let all: Vec<String> = (0..count).map(member).collect();
+        format!("{{\"env\":{{{}}}}}", all.join(","))
+    };
+    let mut files = vec![
+        (".env".to_owned(), lines(&|n| format!("QWEN_CODE_SYSTEM_SETTINGS_PATH=/x{n}\n"))),
+        (".envrc".to_owned(), lines(&|n| format!("export CODEX_HOME=/home/ann/x{n}\n"))),
+        (
+            ".qwen/settings.json".to_owned(),
+            members(100_000, &|n| format!("\"QWEN_CODE_SYSTEM_SETTINGS_PATH\":\"/home/ann/x{n}\"")),
+        ),
+        (".claude/settings.json".to_owned(), members(250_000, &|n| format!("\"V{n}\":\"/x\""))),
+    ];
+    files.iter_mut().for_each(|(path, _)| path.insert_str(0, "c/"));
+    // each line is something that is told
+    let computed = lines(&|_| "CODEX_HOME=$(a)\nCODEX_HOME=x\n".to_owned());
+    files.extend((0..5).map(|at| (format!("d{at}/.envrc"), computed.clone())));
+    the_rest_is_done(&site, "very many variables", &files);
+}

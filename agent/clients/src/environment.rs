@@ -90,6 +90,10 @@ pub struct Setting {
     pub line: u32,
 }
 
+/// Most settings of a variable that are taken from one file, or of all in JSON: each is held against the others, and its line
+/// is counted. More than anybody needs, and more than is followed.
+pub const MAX_SETTINGS: usize = 200;
+
 /// What a file sets. One that cannot be read sets nothing: its client cannot either.
 pub fn settings(file: &EnvironmentFile, text: &str) -> Vec<Setting> {
     // in JSON a letter may be written by its number
@@ -126,6 +130,9 @@ fn of_settings(text: &str, takes: &[Taken]) -> Vec<Setting> {
     for member in parsed.root.get("env").map_or(&[][..], Node::members) {
         let name = before_nul(&member.key);
         let taken = takes.iter().find(|taken| taken.name.eq_ignore_ascii_case(name));
+        if out.len() == MAX_SETTINGS {
+            break;
+        }
         if let Some(taken) = taken {
             let line = line_of(text, member.span().start as usize);
             out.push(Setting { taken: *taken, value: member.value.to_js_text(), is_odd: false, line });
@@ -139,6 +146,9 @@ fn of_settings(text: &str, takes: &[Taken]) -> Vec<Setting> {
 fn of_dotenv(text: &str, taken: Taken) -> Vec<Setting> {
     let mut out = Vec::new();
     for (at, _) in text.match_indices(taken.name) {
+        if out.len() >= MAX_SETTINGS {
+            break;
+        }
         let (before, after) = (&text[..at], &text[at + taken.name.len()..]);
         let (before, after) = match (before.strip_suffix('\''), after.strip_prefix('\'')) {
             (Some(before), Some(after)) => (before, after),

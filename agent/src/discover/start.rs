@@ -21,6 +21,14 @@ pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 pub(super) const MAX_DEPTH: usize = 8;
 const MAX_FILES: usize = 1000;
 
+/// Most places to which one file may lead the clients that take its variables, one variable, and all together: every client
+/// is looked for in each of them, and a switch is set in each.
+const MAX_PLACES_OF_FILE: usize = 100;
+const MAX_PLACES_OF_VARIABLE: usize = 400;
+const MAX_PLACES: usize = 10_000;
+/// Most settings of one file that are told with their lines.
+const MAX_TOLD_OF_FILE: usize = 100;
+
 /// The kind of every gap here but of files that cannot be read.
 pub(super) const KIND: &str = "config-dir-unresolved";
 
@@ -162,14 +170,52 @@ impl<'m> Start<'m> {
 
     fn take_variables(&mut self, file: &Waiting, text: &str) {
         let place = Place { home: &self.owner.home, project: file.project.as_deref() };
-        for unresolved in variables::of_start_file(text, &self.names, place, &mut self.values) {
-            self.tell(&file.path, &unresolved);
-        }
+        let mut values = Values::new();
+        let unresolved = variables::of_start_file(text, &self.names, place, &mut values);
+        self.tell_all(&file.path, &unresolved);
+        self.add_values(&file.path, values);
         self.resolve_values();
     }
 
+    /// Adds the values that a file gives to variables.
+    ///
+    /// Attack: 50,000 lines of a clone's file that each set one, until the time of the home's worker is over.
+    pub(super) fn add_values(&mut self, path: &Path, values: Values) {
+        let known: usize = self.values.values().map(BTreeSet::len).sum();
+        let mut left = MAX_PLACES_OF_FILE.min(MAX_PLACES.saturating_sub(known));
+        let mut is_too_much = false;
+        for (name, places) in values {
+            for place in places {
+                let known = self.values.entry(name.clone()).or_default();
+                if known.contains(&place) {
+                    continue;
+                }
+                if left == 0 || known.len() >= MAX_PLACES_OF_VARIABLE {
+                    is_too_much = true;
+                    break;
+                }
+                known.insert(place);
+                left -= 1;
+            }
+        }
+        if is_too_much {
+            let reason = "variables of clients have more values, here or in the home, than are followed";
+            self.gaps.push(Gap::at(KIND, reason, path));
+        }
+    }
+
+    /// Tells of settings of which it is not known where they lead: each once at least, and not thousands of times.
+    pub(super) fn tell_all(&mut self, path: &Path, all: &[Unresolved]) {
+        let mut known = BTreeSet::new();
+        for (at, unresolved) in all.iter().enumerate() {
+            if known.insert((&unresolved.name, unresolved.why)) || at < MAX_TOLD_OF_FILE {
+                self.tell(path, unresolved);
+            }
+        }
+    }
+
     /// Tells of a setting of which it is not known where it leads.
-    pub(super) fn tell(&mut self, path: &Path, unresolved: &Unresolved) {
+    fn tell(&mut self, path: &Path, unresolved: &Unresolved) {
         let message = unresolved.said();
         let finding = Finding::new(FindingCode::ConfigDirUnresolved, message.clone());
         let position = Position { line: unresolved.line, column: 1 };

@@ -53,7 +53,7 @@ pub struct Unresolved {
 }
 
 /// Why it is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
     /// A shell would have to compute the value.
     Computed,

@@ -143,6 +143,15 @@ pub(super) fn by_number(scanned: &mut Scanned) {
         source.findings.truncate(left);
         left -= source.findings.len();
     }
+    let mut left = MAX_TOLD;
+    for source in &mut scanned.sources {
+        if source.environment.len() > left {
+            source.environment.truncate(left);
+            let reason = "more variables are set for servers than are told; the servers were judged without the others";
+            scanned.gaps.push(Gap::at("too-large", reason, &source.source.path));
+        }
+        left -= source.environment.len();
+    }
     scanned.findings.truncate(MAX_TOLD);
     if scanned.gaps.len() > MAX_TOLD {
         let gone = scanned.gaps.split_off(MAX_TOLD).len();
