@@ -635,3 +635,45 @@ fn approvals_in_a_file_that_git_does_not_track_go_and_those_in_a_tracked_one_are
         assert_eq!(read(local), APPROVING, "{pass}");
     });
 }
+
+#[test]
+fn approvals_taken_from_an_untracked_file_of_a_work_tree_come_back_with_their_server() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        // VS Code has no switch, so that the file is edited
+        site.machine.file(".vscode/argv.json", "{}");
+        let repository = Repository::new(site, ".mcp.json");
+        let local = ".claude/settings.local.json";
+        repository.colleague(&[(".gitignore", "out\n.claude/settings.local.json\n")], "ignore");
+        repository.git(&["pull", "--ff-only"]);
+        std::fs::create_dir(repository.tree.join(".claude")).unwrap();
+        repository.write(local, APPROVING);
+        settle(site);
+        let pass = site.enforce();
+        let read = || std::fs::read_to_string(repository.tree.join(local)).unwrap();
+        assert_eq!(read(), CLEANED, "{pass}");
+        let pass = allow_evil(site);
+        assert_eq!(pass["restored"].as_array().unwrap().len(), 2, "{pass}");
+        assert_eq!((repository.text(), read()), (tracked(), APPROVING.to_owned()), "{pass}");
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+        assert_eq!(site.enforce()["restored"], json!([]));
+    });
+}
+
+#[test]
+fn an_approval_that_stays_in_a_sync_folder_is_told_until_the_pass_that_brings_its_server_back() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".claude.json", "{}");
+        site.machine.file("Dropbox/proj/.mcp.json", tracked());
+        site.machine.file("Dropbox/proj/.claude/settings.local.json", APPROVING);
+        settle(site);
+        for expected in [&[of("quarantine", "evil"), of("approval", "evil")][..], &[of("approval", "evil")]] {
+            let pass = site.enforce();
+            assert_eq!(actions(&pass), expected, "{pass}");
+        }
+        let pass = allow_evil(site);
+        assert_eq!(pass["restored"].as_array().unwrap().len(), 1, "{pass}");
+        assert_eq!(actions(&pass), [], "what approves it is allowed to: {pass}");
+    });
+}

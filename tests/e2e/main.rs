@@ -46,6 +46,8 @@ mod moved_by_clients;
 #[cfg(unix)]
 mod named_secrets;
 #[cfg(unix)]
+mod odd_paths;
+#[cfg(unix)]
 mod off_switches;
 #[cfg(unix)]
 mod offered;

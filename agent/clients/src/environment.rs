@@ -90,6 +90,10 @@ pub struct Setting {
     pub line: u32,
 }
 
+/// Most settings of a variable that are taken from one file, or of all in JSON: each is held against the others, and its line
+/// is counted. More than anybody needs, and more than is followed.
+pub const MAX_SETTINGS: usize = 200;
+
 /// What a file sets. One that cannot be read sets nothing: its client cannot either.
 pub fn settings(file: &EnvironmentFile, text: &str) -> Vec<Setting> {
     // in JSON a letter may be written by its number
@@ -107,6 +111,11 @@ pub fn settings(file: &EnvironmentFile, text: &str) -> Vec<Setting> {
     }
 }
 
+/// What of a name or a value gets into the environment: it ends at a NUL there. Node cuts the rest off without a word.
+pub fn before_nul(text: &str) -> &str {
+    text.split('\0').next().unwrap_or_default()
+}
+
 fn line_of(text: &str, at: usize) -> u32 {
     let lines = text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count();
     u32::try_from(lines).unwrap_or(u32::MAX).saturating_add(1)
@@ -119,7 +128,11 @@ fn of_settings(text: &str, takes: &[Taken]) -> Vec<Setting> {
     };
     let mut out = Vec::new();
     for member in parsed.root.get("env").map_or(&[][..], Node::members) {
-        let taken = takes.iter().find(|taken| taken.name.eq_ignore_ascii_case(&member.key));
+        let name = before_nul(&member.key);
+        let taken = takes.iter().find(|taken| taken.name.eq_ignore_ascii_case(name));
+        if out.len() == MAX_SETTINGS {
+            break;
+        }
         if let Some(taken) = taken {
             let line = line_of(text, member.span().start as usize);
             out.push(Setting { taken: *taken, value: member.value.to_js_text(), is_odd: false, line });
@@ -133,6 +146,9 @@ fn of_settings(text: &str, takes: &[Taken]) -> Vec<Setting> {
 fn of_dotenv(text: &str, taken: Taken) -> Vec<Setting> {
     let mut out = Vec::new();
     for (at, _) in text.match_indices(taken.name) {
+        if out.len() >= MAX_SETTINGS {
+            break;
+        }
         let (before, after) = (&text[..at], &text[at + taken.name.len()..]);
         let (before, after) = match (before.strip_suffix('\''), after.strip_prefix('\'')) {
             (Some(before), Some(after)) => (before, after),
@@ -198,6 +214,14 @@ mod tests {
 
     fn values(file: &EnvironmentFile, text: &str) -> Vec<String> {
         settings(file, text).into_iter().map(|one| format!("{}={}", one.taken.name, one.value)).collect()
+    }
+
+    #[test]
+    fn a_nul_ends_the_name_and_the_value_of_a_variable() {
+        let settings_file = EnvironmentFile::new("~/s.json", Form::Settings, TAKES);
+        let text = r#"{"env": {"QWEN_HOME\u0000x": "/q\u0000y"}}"#;
+        let found = settings(&settings_file, text);
+        assert_eq!(found.iter().map(|one| before_nul(&one.value)).collect::<Vec<_>>(), ["/q"]);
     }
 
     #[test]

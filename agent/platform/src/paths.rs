@@ -72,18 +72,21 @@ pub fn to_bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
+/// Whether a path may name a file. One with a NUL in it, which a text may well have, names none on any system.
+pub fn is_one(path: &Path) -> bool {
+    !to_bytes(path).contains(&0)
+}
+
 /// The path of bytes that another process sent; `None` where they are none on this system.
 pub fn of_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
     #[cfg(unix)]
-    {
+    let path = {
         use std::os::unix::ffi::OsStringExt as _;
-        let name = std::ffi::OsString::from_vec(bytes);
-        (!name.as_encoded_bytes().contains(&0)).then(|| name.into())
-    }
+        PathBuf::from(std::ffi::OsString::from_vec(bytes))
+    };
     #[cfg(not(unix))]
-    {
-        String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).map(PathBuf::from)
-    }
+    let path = PathBuf::from(String::from_utf8(bytes).ok()?);
+    is_one(&path).then_some(path)
 }
 
 #[cfg(test)]
@@ -95,6 +98,7 @@ mod tests {
         let path = Path::new("/home/ann/.claude.json");
         assert_eq!(of_bytes(to_bytes(path).to_vec()).as_deref(), Some(path));
         assert_eq!(of_bytes(b"/home/\0".to_vec()), None);
+        assert!(is_one(path) && !is_one(Path::new("/home/\0")));
     }
 
     #[cfg(unix)]

@@ -150,27 +150,36 @@ impl Start<'_> {
     }
 
     fn take_settings(&mut self, path: &Path, text: &str, file: &EnvironmentFile, project: Option<&Path>) {
+        let (mut values, mut unknown) = (Values::new(), Vec::new());
         for setting in environment::settings(file, text) {
-            if let Some(why) = self.take_setting(&setting, file.form, project) {
+            if let Some(why) = self.take_setting(&setting, file.form, project, &mut values) {
                 let unresolved = Unresolved { name: setting.taken.name.to_owned(), line: setting.line, why };
                 // programs of a project have use for such variables (`XDG_CONFIG_HOME=./config`), others are the client's own
                 if project.is_some() && setting.taken.name.starts_with("XDG_") {
                     self.gaps.push(Gap::beyond(KIND, unresolved.said(), Some(path)));
                 } else {
-                    self.tell(path, &unresolved);
+                    unknown.push(unresolved);
                 }
             }
         }
+        self.tell_all(path, &unknown);
+        self.add_values(path, values);
     }
 
     /// Takes a value as its client does; why it is not known where that leads.
-    fn take_setting(&mut self, setting: &Setting, form: Form, project: Option<&Path>) -> Option<Why> {
+    fn take_setting(
+        &self,
+        setting: &Setting,
+        form: Form,
+        project: Option<&Path>,
+        values: &mut Values,
+    ) -> Option<Why> {
         let home = self.owner.home.clone();
         let marks = match form {
             Form::Dotenv(marks) => marks,
             Form::Settings => Marks::NONE,
         };
-        let value = match expanded(&setting.value, marks, &home) {
+        let value = match expanded(environment::before_nul(&setting.value), marks, &home) {
             Some(value) if !setting.is_odd => value,
             _ => return Some(Why::Computed),
         };
@@ -180,7 +189,7 @@ impl Start<'_> {
             } else {
                 Path::new(value).join(setting.taken.below).to_string_lossy().into_owned()
             };
-            variables::take(&mut self.values, setting.taken.sets, &value, &home);
+            variables::take(values, setting.taken.sets, &value, &home);
         };
         if !value.starts_with('~') && !variables::is_relative(&value) {
             add(&value);

@@ -26,6 +26,7 @@ use mcpolicy_clients::location::Os;
 use mcpolicy_clients::template::{self, ANY_FOLDERS, Layout, Pattern, component_matches};
 use mcpolicy_platform::filesystems;
 use mcpolicy_platform::machine::{FileKind, Machine, ReadError};
+use mcpolicy_platform::paths;
 use mcpolicy_schema::entry::Scope;
 
 use crate::gap::Gap;
@@ -325,9 +326,15 @@ impl<'m> Discovery<'m> {
         home: Option<usize>,
         from: &Path,
     ) {
+        // attack: a NUL in a path that a repository names, at which a worker's whole answer would be none. No client opens it
+        if let Lead::Project(path) | Lead::Plugin(path) | Lead::Named { path, .. } = lead
+            && !paths::is_one(Path::new(path))
+        {
+            return;
+        }
         match lead {
             Lead::Project(path) => {
-                if let Some(path) = self.absolute(path, home) {
+                for path in self.absolute(path, home) {
                     self.note_if_outside(&path, home);
                     self.add_remembered(&path, home);
                 }
@@ -345,18 +352,19 @@ impl<'m> Discovery<'m> {
         }
     }
 
-    fn absolute(&self, path: &str, home: Option<usize>) -> Option<PathBuf> {
+    /// The places that an absolute path may name, none of them with `..` in it: clients remember paths as they were typed;
+    /// one place must not be two, nor a path that leads up a claim.
+    fn absolute(&self, path: &str, home: Option<usize>) -> Vec<PathBuf> {
         let in_home = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
         let path = match (in_home, home) {
             (Some(rest), Some(at)) => self.homes[at].layout.home.join(rest.trim_start_matches('/')),
             _ => PathBuf::from(path),
         };
-        let path = (path.is_absolute() || is_windows_absolute(&path)).then_some(path)?;
-        // clients remember paths as they were typed; one place must not be two, nor a path that leads up a claim
-        if path.components().any(|part| matches!(part, Component::ParentDir)) {
-            return self.machine.resolve(&path).ok().map(|found| found.path);
+        let is_absolute = |path: &PathBuf| path.is_absolute() || is_windows_absolute(path);
+        if !is_absolute(&path) {
+            return Vec::new();
         }
-        Some(path)
+        variables::without_steps_up(self.machine, &path).into_iter().filter(is_absolute).collect()
     }
 
     /// A remembered project outside of the homes that alone are scanned is a gap if it is there at all.
@@ -411,7 +419,23 @@ impl<'m> Discovery<'m> {
         home: Option<usize>,
         from: &Path,
     ) {
-        let Some(place) = self.absolute(path, home).or_else(|| beside(from, path)) else { return };
+        let mut places = self.absolute(path, home);
+        if places.is_empty() {
+            places.extend(beside(from, path));
+        }
+        for place in places {
+            self.add_named_at(named, place, adapter, home, from);
+        }
+    }
+
+    fn add_named_at(
+        &mut self,
+        named: &str,
+        place: PathBuf,
+        adapter: &'static dyn ClientAdapter,
+        home: Option<usize>,
+        from: &Path,
+    ) {
         if place.as_os_str().len() > MAX_PATH {
             return;
         }
@@ -594,16 +618,9 @@ fn is_no_folder(error: &ReadError) -> bool {
 /// A path relative to the folder of the file that names it, as a client joins the two: `..` takes away a name, whatever
 /// that leads to.
 fn beside(file: &Path, path: &str) -> Option<PathBuf> {
-    let mut place = file.parent()?.to_owned();
-    for part in Path::new(path).components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(place.pop()),
-            Component::Normal(name) => place.push(name),
-            Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    Some(place)
+    let path = Path::new(path);
+    let is_beside = !path.components().any(|part| matches!(part, Component::RootDir | Component::Prefix(_)));
+    Some(variables::joined(file.parent()?, path)).filter(|_| is_beside)
 }
 
 /// `C:\…` as remembered by clients of a Windows home.

@@ -9,7 +9,7 @@ use mcpolicy_platform::machine::{Machine, Owner, ReadError};
 use mcpolicy_schema::entry::{ClientId, Position};
 use mcpolicy_schema::finding::{Finding, FindingCode};
 
-use super::sourced::{Around, Known, sourced};
+use super::sourced::{Around, Known, Sourced, sourced};
 use super::variables::{self, Names, Place, START_FILES, START_FOLDERS, Unresolved, Values};
 use crate::gap::Gap;
 use crate::inventory::FileFinding;
@@ -20,6 +20,14 @@ pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 /// How many files one start file may lead through, and most files that are read in all: whoever writes them decides.
 pub(super) const MAX_DEPTH: usize = 8;
 const MAX_FILES: usize = 1000;
+
+/// Most places to which one file may lead the clients that take its variables, one variable, and all together: every client
+/// is looked for in each of them, and a switch is set in each.
+const MAX_PLACES_OF_FILE: usize = 100;
+const MAX_PLACES_OF_VARIABLE: usize = 400;
+const MAX_PLACES: usize = 10_000;
+/// Most settings of one file that are told with their lines.
+const MAX_TOLD_OF_FILE: usize = 100;
 
 /// The kind of every gap here but of files that cannot be read.
 pub(super) const KIND: &str = "config-dir-unresolved";
@@ -141,14 +149,17 @@ impl<'m> Start<'m> {
                 return Vec::new();
             }
         };
-        let place = Place { home: &self.owner.home, project: file.project.as_deref() };
-        for unresolved in variables::of_start_file(&text, &self.names, place, &mut self.values) {
-            self.tell(path, &unresolved);
+        // attack: a NUL in a name or a value. bash and dash read on as if it were not there, others end the value at it
+        let read = text.contains('\0').then(|| text.replace('\0', ""));
+        let mut found = Sourced::default();
+        for text in read.iter().chain([&text]) {
+            self.take_variables(file, text);
+            let around =
+                Around { home: &self.owner.home, here: file.project.as_deref().unwrap_or(&self.owner.home) };
+            let more = sourced(text, around, &mut self.known);
+            found.files.extend(more.files);
+            found.computed |= more.computed;
         }
-        self.resolve_values();
-        let around =
-            Around { home: &self.owner.home, here: file.project.as_deref().unwrap_or(&self.owner.home) };
-        let found = sourced(&text, around, &mut self.known);
         if found.computed {
             // nearly every start file has one, the completions of some program: no scan could close it
             let reason = "a start file reads another one whose name a shell would have to compute";
@@ -157,8 +168,54 @@ impl<'m> Start<'m> {
         found.files.into_iter().flat_map(|path| self.fitting(path)).collect()
     }
 
+    fn take_variables(&mut self, file: &Waiting, text: &str) {
+        let place = Place { home: &self.owner.home, project: file.project.as_deref() };
+        let mut values = Values::new();
+        let unresolved = variables::of_start_file(text, &self.names, place, &mut values);
+        self.tell_all(&file.path, &unresolved);
+        self.add_values(&file.path, values);
+        self.resolve_values();
+    }
+
+    /// Adds the values that a file gives to variables.
+    ///
+    /// Attack: 50,000 lines of a clone's file that each set one, until the time of the home's worker is over.
+    pub(super) fn add_values(&mut self, path: &Path, values: Values) {
+        let known: usize = self.values.values().map(BTreeSet::len).sum();
+        let mut left = MAX_PLACES_OF_FILE.min(MAX_PLACES.saturating_sub(known));
+        let mut is_too_much = false;
+        for (name, places) in values {
+            for place in places {
+                let known = self.values.entry(name.clone()).or_default();
+                if known.contains(&place) {
+                    continue;
+                }
+                if left == 0 || known.len() >= MAX_PLACES_OF_VARIABLE {
+                    is_too_much = true;
+                    break;
+                }
+                known.insert(place);
+                left -= 1;
+            }
+        }
+        if is_too_much {
+            let reason = "variables of clients have more values, here or in the home, than are followed";
+            self.gaps.push(Gap::at(KIND, reason, path));
+        }
+    }
+
+    /// Tells of settings of which it is not known where they lead: each once at least, and not thousands of times.
+    pub(super) fn tell_all(&mut self, path: &Path, all: &[Unresolved]) {
+        let mut known = BTreeSet::new();
+        for (at, unresolved) in all.iter().enumerate() {
+            if known.insert((&unresolved.name, unresolved.why)) || at < MAX_TOLD_OF_FILE {
+                self.tell(path, unresolved);
+            }
+        }
+    }
+
     /// Tells of a setting of which it is not known where it leads.
-    pub(super) fn tell(&mut self, path: &Path, unresolved: &Unresolved) {
+    fn tell(&mut self, path: &Path, unresolved: &Unresolved) {
         let message = unresolved.said();
         let finding = Finding::new(FindingCode::ConfigDirUnresolved, message.clone());
         let position = Position { line: unresolved.line, column: 1 };
@@ -166,15 +223,15 @@ impl<'m> Start<'m> {
         self.gaps.push(Gap::at(KIND, message, path));
     }
 
-    /// Puts the place that it leads to for a value with `..` in it, which no path here may have.
+    /// Puts the places that it leads to for a value with `..` in it, which no path here may have.
     pub(super) fn resolve_values(&mut self) {
         for places in self.values.values_mut() {
             let leads_up = |place: &PathBuf| place.components().any(|part| part == Component::ParentDir);
             let odd: Vec<PathBuf> = places.iter().filter(|place| leads_up(place)).cloned().collect();
             for place in odd {
                 places.remove(&place);
-                // one that is not there may be made later, and then a pass reads it
-                places.extend(self.machine.resolve(&place).ok().map(|found| found.path));
+                let leads_to = variables::without_steps_up(self.machine, &place);
+                places.extend(leads_to.into_iter().filter(|place| variables::is_place(place)));
             }
         }
     }

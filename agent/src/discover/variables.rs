@@ -2,10 +2,13 @@
 //! from literal assignments in shell start files. Nothing is run: what is computed is reported as unresolved.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_clients::adapters;
+use mcpolicy_clients::environment::before_nul;
 use mcpolicy_clients::template;
+use mcpolicy_platform::machine::Machine;
+use mcpolicy_platform::paths;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::sourced;
@@ -50,7 +53,7 @@ pub struct Unresolved {
 }
 
 /// Why it is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
     /// A shell would have to compute the value.
     Computed,
@@ -96,6 +99,7 @@ const LISTS: &[&str] = &["CLAUDE_CODE_PLUGIN_DIRS", "CLAUDE_CODE_PLUGIN_SEED_DIR
 
 /// Takes an absolute value, or each of a list; a relative or empty one names no place that is known.
 pub fn take(values: &mut Values, name: &str, value: &str, home: &Path) {
+    let value = before_nul(value);
     parts(name, value).iter().for_each(|part| take_one(values, name, part, home));
 }
 
@@ -115,7 +119,7 @@ fn take_one(values: &mut Values, name: &str, value: &str, home: &Path) {
         Some(rest) => home.join(rest),
         None => PathBuf::from(value),
     };
-    if path.is_absolute() {
+    if path.is_absolute() && is_place(&path) {
         let places = values.entry(name.to_owned()).or_default();
         // Claude Code looks in the folder of the composed spelling (NFC), whichever is written
         if let Some(text) = path.to_str().filter(|text| !text.is_ascii()) {
@@ -123,6 +127,37 @@ fn take_one(values: &mut Values, name: &str, value: &str, home: &Path) {
         }
         places.insert(path);
     }
+}
+
+/// Whether a client could open anything there. One with `..` in it is longer than what it leads to.
+pub(super) fn is_place(path: &Path) -> bool {
+    let parts: PathBuf = path.components().collect();
+    let leads_up = path.components().any(|part| part == Component::ParentDir);
+    paths::is_one(path) && (leads_up || parts.as_os_str().len() <= super::MAX_PATH)
+}
+
+/// Where a path leads without the `..` in it: by the system, which follows links before it goes up, and in clients that
+/// take a name away for each of them first, as Node's `path.join` does, be that name there or not.
+pub(super) fn without_steps_up(machine: &Machine, path: &Path) -> BTreeSet<PathBuf> {
+    let by_name = joined(Path::new(""), path);
+    if !path.components().any(|part| part == Component::ParentDir) {
+        return BTreeSet::from([by_name]);
+    }
+    let followed = machine.resolve(path).ok().map(|found| found.path);
+    followed.into_iter().chain([by_name]).collect()
+}
+
+/// One path after another, by their names.
+pub(super) fn joined(folder: &Path, path: &Path) -> PathBuf {
+    let mut place = folder.to_owned();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(place.pop()),
+            part => place.push(part),
+        }
+    }
+    place
 }
 
 /// Adds values to others.

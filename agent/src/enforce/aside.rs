@@ -149,7 +149,8 @@ impl Hands<'_, '_, '_> {
     }
 
     /// Cleans the approvals of what earlier passes took out and could not clean: a crash came between, or the file could
-    /// not be written. What is declared again by now is judged as it stands there, and keeps its own.
+    /// not be written. What is declared again by now is judged as it stands there, and keeps its own. Each with the item that
+    /// it is about.
     ///
     /// # Errors
     /// As [`Hands::act`].
@@ -157,7 +158,7 @@ impl Hands<'_, '_, '_> {
         &mut self,
         outcome: &Outcome,
         turns: &mut Turns,
-    ) -> Result<Vec<Acted>, ActError> {
+    ) -> Result<Vec<(String, Acted)>, ActError> {
         let mut all = Vec::new();
         for item in self.vault.items()?.0.into_iter().filter(|item| item.approvals_due && item.is_open()) {
             let mut files = outcome.sources.iter();
@@ -179,7 +180,8 @@ impl Hands<'_, '_, '_> {
                 self.note_cleaned(&item.id, &source, &cleaned)?;
                 Ok::<_, ActError>(cleaned)
             });
-            all.extend(cleaned.transpose()?.unwrap_or_default());
+            let cleaned = cleaned.transpose()?.unwrap_or_default();
+            all.extend(cleaned.into_iter().map(|one| (item.id.clone(), one)));
         }
         Ok(all)
     }

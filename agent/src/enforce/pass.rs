@@ -298,9 +298,14 @@ fn act_on_all(
             acted.push(hands.named_whole(done, &file.source)?);
         }
     }
-    acted.extend(due);
     hands.left(&plan.left, outcome)?;
     let restored = restore_allowed(hands, under, turns, start)?;
+    for (item, one) in due {
+        // what is back by now may be approved, wherever that stands
+        if one.end != End::Skipped || hands.vault.item(&item).map_or(true, |item| item.is_open()) {
+            acted.push(one);
+        }
+    }
     Ok((acted, restored))
 }
 

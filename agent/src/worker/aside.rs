@@ -302,8 +302,16 @@ impl Place<'_> {
             _ => template::expand(adapter.about(), &keeps.path, self.layout),
         };
         let mut paths: Vec<PathBuf> = patterns.iter().flat_map(|pattern| self.files_of(pattern)).collect();
+        // attack: a thousand folders before the one that its user's client has for its own
+        let is_too_much = paths.len() > MAX_FILES;
         paths.truncate(MAX_FILES);
-        paths.into_iter().map(|path| self.kept_file(adapter, aside, path)).collect()
+        let mut files: Vec<KeptFile> =
+            paths.into_iter().map(|path| self.kept_file(adapter, aside, path)).collect();
+        if let Some(last) = files.last_mut().filter(|_| is_too_much) {
+            // it stands for those that are not looked at
+            (last.there, last.free, last.settled) = (true, false, false);
+        }
+        files
     }
 
     /// A path without wildcards whether it is there or not; those of a directory only where they are.
@@ -348,8 +356,9 @@ impl Place<'_> {
         };
         let is_ours = |real: &Path| match self.owner(real) {
             None => true,
-            // what Git does not know of is changed without a word in its status, and travels nowhere
-            Some(Owner::Git { root }) if aside.keeping == Keeping::Approvals && there && !settled => {
+            // what Git does not know of is changed without a word in its status, and travels nowhere; so is it when what was
+            // taken out comes back
+            Some(Owner::Git { root }) if aside.keeping == Keeping::Approvals && there => {
                 !self.is_tracked(&root, real) && self.sync_owner(real).is_none()
             }
             Some(_) => false,
@@ -494,4 +503,39 @@ fn cleaned(
     }
     let removed = (0..aside.declared.len()).map(|at| removed.remove(&at).unwrap_or_default()).collect();
     Ok(Some((edited.bytes, removed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use mcpolicy_clients::location::Os;
+
+    use super::*;
+
+    #[test]
+    fn a_switch_in_more_folders_than_are_looked_at_is_not_known_to_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Machine::at_root(folder.path());
+        let folders = (0..=MAX_FILES).map(|n| PathBuf::from(format!("/h/{n}")));
+        let variables = BTreeMap::from([("CLAUDE_CONFIG_DIR".to_owned(), folders.collect())]);
+        let layout = Layout { os: Os::Linux, home: "/h".into(), variables };
+        let tree = Some("/h/p".to_owned());
+        let declared = Declaration {
+            name: "evil".to_owned(),
+            scope: Scope::Project,
+            key_path: "/mcpServers/evil".to_owned(),
+            project: tree.clone(),
+            checkout: tree.clone(),
+            repository: tree,
+        };
+        let adapter = by_id("claude-code").unwrap();
+        let mut switches =
+            adapter.off_switches(&declared.declared()).into_iter().map(|switch| switch.keeps.path);
+        let template = switches.find(|path| path == "$CLAUDE_CONFIG_DIR/settings.json").unwrap();
+        let (client, keeping) = (adapter.about().id, Keeping::Switch);
+        let aside = Aside { client, keeping, template, declared: vec![declared], others: Vec::new() };
+        let files = Place { machine: &machine, layout: &layout }.kept(&aside);
+        assert_eq!(files.len(), MAX_FILES);
+        let last = files.last().unwrap();
+        assert!(last.there && !last.free && !last.settled, "{last:?}");
+    }
 }

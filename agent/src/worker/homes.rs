@@ -10,7 +10,7 @@ use mcpolicy_clients::edit::Change;
 use mcpolicy_clients::template::Layout;
 use mcpolicy_platform::machine::Account;
 use mcpolicy_platform::secure_fs::TempName;
-use mcpolicy_platform::{privileges, users};
+use mcpolicy_platform::{paths, privileges, users};
 use mcpolicy_schema::entry::ClientId;
 use mcpolicy_schema::redact::Redactor;
 
@@ -472,6 +472,10 @@ impl<'g> Homes<'g> {
     }
 
     fn looked(&self, at: usize, path: &Path) -> Looked {
+        // attack: a NUL in a command or a folder to start it in, which no request can name
+        if !paths::is_one(path) {
+            return (Seen::Nothing, true);
+        }
         let key = (at, path.to_owned());
         if let Some(known) = self.looked.borrow().get(&key) {
             return known.clone();

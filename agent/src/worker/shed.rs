@@ -7,6 +7,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use mcpolicy_platform::paths;
 use mcpolicy_schema::entry::Position;
 use mcpolicy_schema::finding::{Finding, FindingCode};
 
@@ -74,15 +75,21 @@ pub(super) fn not_ours(scanned: &mut Scanned, home: &Path, others: &[PathBuf]) {
         around.is_some_and(|around| around > own)
     };
     let leads_up = |path: &Path| path.components().any(|part| matches!(part, Component::ParentDir));
-    let is_ours = |path: &Path| path.has_root() && !leads_up(path) && !is_anothers(path);
+    let is_path = |path: &Path| paths::is_one(path) && path.has_root() && !leads_up(path);
+    let is_ours = |path: &Path| is_path(path) && !is_anothers(path);
     let kept: Vec<bool> = scanned.sources.iter().map(|file| is_ours(&file.source.path)).collect();
-    scanned.findings.retain(|(path, _)| path.has_root() && !leads_up(path));
+    scanned.findings.retain(|(path, _)| is_path(path));
+    scanned.moved.values_mut().for_each(|places| places.retain(|place| is_path(place)));
+    for gap in &mut scanned.gaps {
+        gap.path = gap.path.take().filter(|path| paths::is_one(path));
+    }
     if kept.iter().all(|kept| *kept) {
         return;
     }
     for file in scanned.sources.iter().filter(|file| !is_ours(&file.source.path)) {
         let reason = "a client looks here, which is another's home or a path that leads up";
-        scanned.gaps.push(Gap::beyond("outside-scope", reason, Some(&file.source.path)));
+        let path = Some(&*file.source.path).filter(|path| paths::is_one(path));
+        scanned.gaps.push(Gap::beyond("outside-scope", reason, path));
     }
     keep(scanned, &kept);
 }
@@ -135,6 +142,15 @@ pub(super) fn by_number(scanned: &mut Scanned) {
     for source in &mut scanned.sources {
         source.findings.truncate(left);
         left -= source.findings.len();
+    }
+    let mut left = MAX_TOLD;
+    for source in &mut scanned.sources {
+        if source.environment.len() > left {
+            source.environment.truncate(left);
+            let reason = "more variables are set for servers than are told; the servers were judged without the others";
+            scanned.gaps.push(Gap::at("too-large", reason, &source.source.path));
+        }
+        left -= source.environment.len();
     }
     scanned.findings.truncate(MAX_TOLD);
     if scanned.gaps.len() > MAX_TOLD {
@@ -260,6 +276,19 @@ mod tests {
         assert_eq!((scanned.sources.len(), scanned.entries.len(), scanned.gaps.len()), (2, 6, 2));
         let of = |at: usize| scanned.entries.iter().filter(|item| item.source == at).count();
         assert_eq!((of(0), of(1)), (2, 4));
+    }
+
+    #[test]
+    fn what_is_no_path_is_left_out_and_its_gap_is_told_without_it() {
+        let mut scanned = scanned(&[1, 2]);
+        scanned.sources[0].source.path = "/home/ann/\0/.cursor/mcp.json".into();
+        scanned.gaps.push(Gap::at("unreadable", "x", Path::new("/home/ann/\0")));
+        let places = ["/home/ann/x", "/home/ann/\0", "x", "/home/../x"].map(PathBuf::from);
+        scanned.moved.insert("CODEX_HOME".to_owned(), places.into());
+        not_ours(&mut scanned, Path::new("/home/ann"), &[]);
+        assert_eq!((scanned.sources.len(), scanned.entries.len(), scanned.gaps.len()), (1, 2, 2));
+        assert!(scanned.gaps.iter().all(|gap| gap.path.is_none()));
+        assert_eq!(scanned.moved["CODEX_HOME"].iter().collect::<Vec<_>>(), [Path::new("/home/ann/x")]);
     }
 
     #[test]

@@ -64,6 +64,10 @@ impl Machine {
                 last = None;
                 continue;
             };
+            // no system has such a name, whatever a file says
+            if name.as_encoded_bytes().contains(&0) {
+                return Err(missing(&ErrorKind::NotFound.into(), from_link));
+            }
             os::check_name(&name)?;
             at.push(name);
             // attack: a link over `/proc/self/cwd`, which leads each process elsewhere; in an image there is nothing behind it,

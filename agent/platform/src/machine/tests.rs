@@ -89,6 +89,15 @@ fn fifo(path: &Path) {
 }
 
 #[test]
+fn a_name_with_a_nul_in_it_is_no_file() {
+    let folder = Folder::new();
+    for machine in [folder.machine, Machine::live()] {
+        assert_eq!(machine.resolve(Path::new("/etc\0/x")), Err(ReadError::NotFound));
+        assert_eq!(machine.kind(Path::new("/x\0")), None);
+    }
+}
+
+#[test]
 fn a_file_is_read_with_what_its_handle_says() {
     let folder = Folder::new();
     folder.file("/home/ana/.claude.json", "{}").mode("/home/ana/.claude.json", 0o600);

@@ -7,6 +7,7 @@
 use mcpolicy_schema::entry::Scope;
 
 use crate::adapter::{Found, Lead};
+use crate::environment::before_nul;
 use crate::location::Location;
 use crate::manifest::{self, Bundles, ITEMS, files_of, is_relative, named, unread};
 use crate::node::{Node, escape};
@@ -170,11 +171,12 @@ fn of_environment(root: &Node<'_>) -> Vec<Lead> {
     let mut leads = Vec::new();
     for variable in root.get("env").map_or(&[][..], Node::members) {
         let value = variable.value.to_js_text();
-        let value = value.as_str();
+        // both end at a NUL in the environment, and Node cuts them off without a word
+        let (name, value) = (before_nul(&variable.key), before_nul(&value));
         if value.trim().is_empty() {
             continue;
         }
-        match &*variable.key.to_ascii_uppercase() {
+        match &*name.to_ascii_uppercase() {
             "CLAUDE_CODE_PLUGIN_DIRS" => {
                 leads.extend(split(value).map(|path| named(FOLDERS, path.to_owned())));
             }
