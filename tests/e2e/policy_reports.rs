@@ -484,3 +484,21 @@ fn a_simulation_shows_on_a_terminal_how_far_it_has_come_and_nothing_in_a_pipe() 
     assert!(shown.contains("/400 files, "), "{shown}");
     assert!(shown.contains(text(&piped.stdout).lines().next().unwrap()), "{shown}");
 }
+
+/// A report has no groups, so nobody can tell who is in a ring by group: the policy's own mode must not look like all.
+#[test]
+fn a_ring_by_group_that_enforces_is_told_by_a_simulation() {
+    let (machine, report) = machine(&servers());
+    store(&machine, "a.json", &report);
+    let policy = |mode: &str| {
+        let ring = format!("[[ring]]\nname = \"pilot\"\ngroups = [\"dev\"]\nmode = \"{mode}\"\n");
+        machine.file(
+            "new.toml",
+            format!("{ONE_RULE}{ring}").replacen("[policy]\n", "[policy]\nmode = \"observe\"\n", 1),
+        );
+        let output = run(&machine, &["policy", "simulate", "reports", "--policy", "new.toml"]);
+        text(&output.stdout)
+    };
+    assert!(policy("enforce").contains("the ring of 1 machine is not known"), "{}", policy("enforce"));
+    assert!(!policy("warn").contains("is not known"), "{}", policy("warn"));
+}

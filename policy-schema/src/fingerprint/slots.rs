@@ -92,8 +92,10 @@ const SWITCHES: &[&str] = &[
 ];
 
 /// Values that switch something on or off, whatever the name sounds like.
-const SETTINGS: &[&str] =
-    &["true", "false", "0", "1", "on", "off", "yes", "no", "none", "null", "enabled", "disabled", "always", "never"];
+const SETTINGS: &[&str] = &[
+    "true", "false", "0", "1", "on", "off", "yes", "no", "none", "null", "enabled", "disabled", "always",
+    "never",
+];
 
 /// Last words of names that hold a secret and nothing else.
 const NOUNS: &[&str] = &[

@@ -164,7 +164,9 @@ pub enum Violation {
     )]
     RevocationsWithdrawn(u64),
     /// A machine that had neither policy nor list is not given the list that the head names.
-    #[error("the head names revocations {0}, which this machine does not have: without them it would allow what they deny")]
+    #[error(
+        "the head names revocations {0}, which this machine does not have: without them it would allow what they deny"
+    )]
     RevocationsWithheld(u64),
     /// The statement is there, the body not.
     #[error("it is not there")]

@@ -110,7 +110,7 @@ pub(crate) struct Item {
     pub(crate) acts: bool,
     /// The policy in force takes away what it denies.
     pub(crate) present_acts: bool,
-    /// Its ring hangs on a device id that the report does not have.
+    /// Its ring hangs on a device id or groups that the report does not have.
     pub(crate) ringless: bool,
 }
 
@@ -147,8 +147,7 @@ fn items(question: &Question<'_>, cache: &Cache<Answer>, report: &Report) -> Vec
             mode,
             acts: acts(question.new, mode, question.now),
             present_acts: current.unwrap_or(reported_acts),
-            ringless: site.device.is_empty()
-                && question.new.document().ring.iter().any(|ring| ring.percent > 0),
+            ringless: may_be_elsewhere(question, site.device, mode),
             answer: cache.get(entry, &site, || answer(question, entry, &site)),
             user: entry.user.clone(),
             name: entry.name.clone(),
@@ -166,6 +165,18 @@ fn items(question: &Question<'_>, cache: &Cache<Answer>, report: &Report) -> Vec
 /// The mode of a policy for a user of a device. Groups are in no report.
 fn mode_of(policy: &Policy, device: &str, user: &str) -> Mode {
     policy.mode(policy.ring_of(&Device { id: device, user, groups: &[], ring: None }))
+}
+
+/// Whether the machine may be in another ring than its report says: there is no device id for a share, or no groups for
+/// a ring in which a policy acts that does not act otherwise.
+fn may_be_elsewhere(question: &Question<'_>, device: &str, mode: Mode) -> bool {
+    let document = question.new.document();
+    let acts_in = |mode| acts(question.new, mode, question.now);
+    document.ring.iter().any(|ring| {
+        let by_group =
+            !ring.groups.is_empty() && acts_in(ring.mode.unwrap_or(document.policy.mode)) && !acts_in(mode);
+        by_group || (device.is_empty() && ring.percent > 0)
+    })
 }
 
 /// Whether a server that is there and denied is taken away in a mode: hold leaves it until the grace is over.

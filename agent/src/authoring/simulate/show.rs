@@ -90,7 +90,8 @@ fn notes(s: &Simulation) -> Vec<String> {
     }
     if s.change.machines_of_unknown_ring > 0 {
         notes.push(format!(
-            "the ring of {} is not known, since the reports have no device id; the policy's own mode counts there",
+            "the ring of {} is not known, since the reports have no groups, or no device id; the policy's own mode counts there, and \
+             a ring that enforces may take what is told as blocked",
             machines(s.change.machines_of_unknown_ring)
         ));
     }
