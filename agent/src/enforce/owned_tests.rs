@@ -124,8 +124,8 @@ fn switches_are_of_use_only_if_every_client_that_loads_the_entry_has_one() {
         Switches::ToSet(switches) => switches.into_iter().map(|switch| switch.client).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(set(&["claude-code"]), ["claude-code"; 2], "its state and its settings");
-    assert_eq!(set(&["claude-code", "cursor"]), ["claude-code", "claude-code", "cursor"]);
+    assert_eq!(set(&["claude-code"]), ["claude-code"; 3], "its state and both of its settings");
+    assert_eq!(set(&["claude-code", "cursor"]), ["claude-code", "claude-code", "claude-code", "cursor"]);
     assert_eq!(asked(&["claude-code", "vscode"], &all, None), Switches::NoUse, "VS Code has none");
     assert_eq!(asked(&["claude-code", "copilot-cli"], &all, None), Switches::NoUse, "inferred only");
     assert_eq!(asked(&[], &all, None), Switches::NoUse);

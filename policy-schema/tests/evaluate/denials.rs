@@ -371,3 +371,20 @@ fn what_is_denied_may_stand_in_a_variable_or_a_header() {
         assert_eq!(told(denied, &[(name, value)]), ["allow"; 2], "{name}={value}");
     }
 }
+
+#[test]
+fn a_denied_version_of_deno_dotnet_or_go_is_that_version_in_any_words() {
+    for (kind, denied, other) in [
+        ("dotnet", "Evil.Tool@1.0.0", "Evil.Tool@2.0.0"),
+        ("deno", "jsr:@evil/x@1.0.0", "jsr:@evil/x@2.0.0"),
+        ("go", "example.com/evil@v1.0.0", "example.com/evil@v2.0.0"),
+    ] {
+        let (package, version) = denied.rsplit_once('@').unwrap();
+        let policy = denying(
+            json!({ kind: { "package": package.trim_start_matches("jsr:"), "versions": version } }),
+        );
+        assert_eq!(code(&policy, &entry("mystery", &[denied])), "denylisted", "{denied}");
+        assert_eq!(code(&policy, &entry("mystery", &[package])), "denylisted", "{package}");
+        assert_eq!(code(&policy, &entry("mystery", &[other])), "allow", "{other}");
+    }
+}
