@@ -380,9 +380,8 @@ fn a_denied_version_of_deno_dotnet_or_go_is_that_version_in_any_words() {
         ("go", "example.com/evil@v1.0.0", "example.com/evil@v2.0.0"),
     ] {
         let (package, version) = denied.rsplit_once('@').unwrap();
-        let policy = denying(
-            json!({ kind: { "package": package.trim_start_matches("jsr:"), "versions": version } }),
-        );
+        let policy =
+            denying(json!({ kind: { "package": package.trim_start_matches("jsr:"), "versions": version } }));
         assert_eq!(code(&policy, &entry("mystery", &[denied])), "denylisted", "{denied}");
         assert_eq!(code(&policy, &entry("mystery", &[package])), "denylisted", "{package}");
         assert_eq!(code(&policy, &entry("mystery", &[other])), "allow", "{other}");
