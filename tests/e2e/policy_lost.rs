@@ -338,13 +338,28 @@ fn a_denial_by_the_id_of_a_rule_is_not_lost_by_a_rule_of_another_name() {
         desk.machine.file("repo/policy.toml", format!("{before}{with}"));
         sign();
         let told = refused(&desk, &publish);
-        assert!(told.contains("denies own by its id") && told.contains("--lift"), "{told}");
+        assert!(told.contains("denies own by its id") && told.contains("--allow-again"), "{told}");
     }
     // the mended version, and the same rule
     desk.machine
         .file("repo/policy.toml", format!("{before}{}{}", rule("own", "1.0.0"), rule("mended", "1.0.1")));
     sign();
     done(&desk, &publish);
+    // also where the rule was gone in between, or the next version is beside the old one
+    for versions in ["1.0.0", ">=1.0.0 <1.2.0", "1.0.0 || 1.0.2"] {
+        desk.machine.file("repo/policy.toml", format!("{before}{}", rule("later", versions)));
+        sign();
+        let told = refused(&desk, &publish);
+        assert!(told.contains("denies own by its id (line revocation-1)"), "{told}");
+    }
+    done(
+        &desk,
+        &[&publish[..], &["--allow-again", "revocation-1", "--allow-again", "revocation-2"]].concat(),
+    );
+    // a ring that there is not
+    sign();
+    let told = refused(&desk, &[&publish[..], &["--ring", "pilt"]].concat());
+    assert!(told.contains("no ring pilt"), "{told}");
     // denied by what it is, so that the name of the rule does not count
     revoke(&desk, "site", "npm:own-mcp", &[]);
     desk.machine.file("repo/policy.toml", format!("{before}{}", rule("own3", "1.0.0")));

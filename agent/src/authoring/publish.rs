@@ -10,7 +10,7 @@ use mcpolicy_schema::envelope::Envelope;
 use mcpolicy_schema::json;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::revocations::RevocationsDocument;
-use mcpolicy_schema::signed::{Current, Head, Payload as _, RevocationsStatement, Root};
+use mcpolicy_schema::signed::{Current, Head, Payload as _, RevocationsStatement, Root, Statement};
 use mcpolicy_schema::trust::{Documents, Trust};
 
 use super::before::{self, Before};
@@ -58,6 +58,8 @@ pub struct Order<'a> {
     pub signers: &'a [Box<dyn Signer>],
     /// The head.
     pub head: HeadOptions,
+    /// Lines of the emergency list, by their ids, whose servers this policy may allow again by other rules.
+    pub allow_again: Vec<String>,
     /// Somebody says that nothing was ever revoked on this channel.
     pub without_revocations: bool,
     /// The time.
@@ -118,7 +120,7 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
         order.to.path().display()
     );
     accepted(&offered, order.now)?;
-    loses_no_emergency(order.to, &before, &offered)?;
+    loses_no_emergency(order, &before, &offered)?;
     let _held = match held {
         Some(held) => held,
         None => first_in(order.to)?,
@@ -131,6 +133,12 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
     order.to.write(&files)?;
     let mut warnings: Vec<String> = before.new_folder().into_iter().collect();
     warnings.extend(record(order.records, &head, &envelope));
+    if let Some(ring) = head.ring.as_ref().filter(|_| order.head.ring.is_none()) {
+        warnings.push(format!(
+            "like the last one this head is for the ring {ring} only; on all other machines the policy before goes on acting; \
+             `--ring \"\"` offers it to all"
+        ));
+    }
     Ok(Published { policy: policy.sequence, head, revocations: revocations.map(|r| r.sequence), warnings })
 }
 
@@ -145,20 +153,33 @@ fn is_signed_by_gone_keys(to: &Folder, root: &Root, list: Option<Current>) -> an
 
 /// An emergency denial by the id of a rule holds for that rule alone: a change that renames it, or brings another for the
 /// same server, would allow again what an emergency has denied.
-fn loses_no_emergency(to: &Folder, before: &Before, offered: &Documents) -> anyhow::Result<()> {
-    let old = before.policy_number().and_then(|number| revoke::published_document(to, number));
+fn loses_no_emergency(order: &Order<'_>, before: &Before, offered: &Documents) -> anyhow::Result<()> {
+    let old = before
+        .policy_number()
+        .map(|number| revoke::published_documents(order.to, number))
+        .unwrap_or_default();
     let new = offered.body.as_deref().and_then(|body| json::from_slice::<PolicyDocument>(body).ok());
+    let Some(new) = new else { return Ok(()) };
+    let ring = offered.head.as_deref().and_then(|head| Envelope::parse(head).ok());
+    let ring = ring.and_then(|head| json::from_slice::<Head>(head.payload()).ok()).and_then(|head| head.ring);
+    if let Some(ring) = ring.filter(|ring| !new.ring.iter().any(|known| known.name == *ring)) {
+        let known: Vec<&str> = new.ring.iter().map(|ring| ring.name.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        bail!("the policy has no ring {ring}, so no machine would take it up; its rings: {known}");
+    }
     let list = offered
         .revocations_body
         .as_deref()
         .and_then(|body| json::from_slice::<RevocationsDocument>(body).ok());
-    let (Some(old), Some(new), Some(list)) = (old, new, list) else { return Ok(()) };
-    if let Some(Other { line, revoked, by }) = admitted_again(&old, &new, &list.revocation).first() {
+    let again = list.map(|list| admitted_again(&old, &new, &list.revocation)).unwrap_or_default();
+    if let Some(Other { line, revoked, by }) =
+        again.iter().find(|other| !order.allow_again.contains(&other.line))
+    {
         bail!(
             "the emergency list denies {revoked} by its id (line {line}), and this policy has {by} for the same server, \
-             which that line does not deny: it would be allowed again. Deny the server itself first (`mcpolicy policy \
-             revoke --identity` or a [[deny]]), or if it is to be allowed again take the line away (`mcpolicy policy \
-             revoke --lift {line}`)"
+             which that line does not deny. If {by} admits nothing of what is denied there, or the list or a [[deny]] names \
+             that by its version, digest or address, say `--allow-again {line}`; else deny it first, `mcpolicy policy revoke \
+             --identity`"
         );
     }
     Ok(())
@@ -193,6 +214,17 @@ pub fn roots_for(to: &Folder, trust: &Folder) -> anyhow::Result<BTreeMap<u64, Ve
     let roots = trust.roots()?;
     check_roots(to, &roots)?;
     Ok(roots)
+}
+
+/// Whether the newest published policy is signed by keys of this root.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn vouches_for_published(to: &Folder, root: &Root) -> anyhow::Result<bool> {
+    let Some(number) = to.numbers("policy")?.last().copied() else { return Ok(true) };
+    let envelope = to.read(&format!("policy.{number}.json"), MAX_ENVELOPE_BYTES)?;
+    let is_signed = |bytes: &Vec<u8>| folder::verified::<Statement>(bytes, &root.roles.policy.role).is_ok();
+    Ok(envelope.as_ref().is_none_or(is_signed))
 }
 
 /// A published root is never another than the repository's. Roots of a chain that was broken on purpose may lie there

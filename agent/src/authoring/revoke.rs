@@ -104,7 +104,7 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
     let sequence = number::after(last, "the published list of revocations")?.max(floor);
     let id = apply(&order.change, order.ticket.as_ref(), sequence, &mut list)?;
     let warning = match &order.change {
-        Change::Revoke { revoked: Revoked::Rule(id), .. } => warning_of(order.to, policy, &list, id),
+        Change::Revoke { revoked: Revoked::Rule(id), .. } => warning_of(order, &before, policy, &list, id),
         _ => None,
     };
     let document = RevocationsDocument { schema: revocations::SCHEMA.to_owned(), revocation: list };
@@ -217,31 +217,62 @@ fn unused(list: &[Revocation], sequence: u64) -> String {
     std::iter::once(plain.clone()).chain(more).find(|id| !taken(id)).unwrap_or(plain)
 }
 
-/// Whether a rule or exception of the published policy has an id. A grant is in no policy; where the policy cannot be
-/// read, nothing is said.
-/// What whoever revokes a rule by its id has to look at.
-fn warning_of(to: &Folder, policy: Current, list: &[Revocation], id: &str) -> Option<String> {
-    let policy = published_document(to, policy.sequence).filter(|_| !id.starts_with("grant-"))?;
-    let rules = policy.rule.iter().map(|rule| &rule.id);
-    if !rules.chain(policy.exception.iter().map(|exception| &exception.id)).any(|known| known == id) {
+/// What whoever revokes a rule by its id has to look at. A grant is in no policy; where the policy cannot be read, nothing
+/// is said. While the newest policy is for one ring, the one before acts on the other machines.
+fn warning_of(
+    order: &Order<'_>,
+    before: &Before,
+    policy: Current,
+    list: &[Revocation],
+    id: &str,
+) -> Option<String> {
+    let known = published_documents(order.to, policy.sequence);
+    let newest = known.first().filter(|_| !id.starts_with("grant-"))?;
+    let has = |policy: &PolicyDocument| {
+        let rules = policy.rule.iter().map(|rule| &rule.id);
+        rules.chain(policy.exception.iter().map(|exception| &exception.id)).any(|known| known == id)
+    };
+    let in_ring = before.model().is_some_and(|head| head.ring.is_some());
+    let acting = &known[..known.len().min(if in_ring { 2 } else { 1 })];
+    if !acting.iter().any(has) {
+        let earlier = if known.iter().any(has) { " any more" } else { "" };
         return Some(format!(
-            "the published policy has no rule or exception {id}, so this denies nothing at present; was another id meant?"
+            "the published policy has no rule or exception {id}{earlier}, so this denies nothing at present; was another id \
+             meant?"
         ));
     }
-    let others = by_id::admitted_still(&policy, list, id);
-    (!others.is_empty()).then(|| {
+    let mut others: Vec<String> =
+        acting.iter().flat_map(|policy| by_id::admitted_still(&known, policy, list, id)).collect();
+    others.sort();
+    others.dedup();
+    let elsewhere = match (in_ring, has(newest)) {
+        (true, true) if !acting.get(1).is_some_and(has) => Some(format!(
+            "the newest policy is for one ring only; elsewhere the one before acts, which has no {id}"
+        )),
+        _ => None,
+    };
+    let told = (!others.is_empty()).then(|| {
         format!(
             "{} of the published policy admits the same server or another version of it, which {id} does not deny; revoke \
              that too, or what is meant by --identity",
             others.join(", ")
         )
-    })
+    });
+    match (told, elsewhere) {
+        (Some(told), Some(elsewhere)) => Some(format!("{told}; {elsewhere}")),
+        (told, elsewhere) => told.or(elsewhere),
+    }
 }
 
-/// The body of a published policy, where it is there and well.
-pub(super) fn published_document(to: &Folder, sequence: u64) -> Option<PolicyDocument> {
-    let body = to.read(&format!("policy.{sequence}.body"), MAX_POLICY_BODY_BYTES).ok().flatten();
-    body.and_then(|body| mcpolicy_schema::json::from_slice::<PolicyDocument>(&body).ok())
+/// Most policies that are looked through for a rule that is revoked by its id.
+const MAX_BEFORE: usize = 50;
+
+/// The bodies of published policies up to a number that are there and well, the newest first.
+pub(super) fn published_documents(to: &Folder, newest: u64) -> Vec<PolicyDocument> {
+    let numbers = to.numbers("policy").unwrap_or_default();
+    let numbers = numbers.into_iter().rev().filter(|number| *number <= newest).take(MAX_BEFORE);
+    let body = |number: u64| to.read(&format!("policy.{number}.body"), MAX_POLICY_BODY_BYTES).ok().flatten();
+    numbers.filter_map(|n| mcpolicy_schema::json::from_slice::<PolicyDocument>(&body(n)?).ok()).collect()
 }
 
 fn body(document: &RevocationsDocument) -> anyhow::Result<Vec<u8>> {

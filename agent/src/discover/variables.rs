@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::environment::before_nul;
 use mcpolicy_clients::template;
-use mcpolicy_platform::machine::Machine;
+use mcpolicy_platform::machine::{Machine, ReadError};
 use mcpolicy_platform::paths;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -143,7 +143,12 @@ pub(super) fn without_steps_up(machine: &Machine, path: &Path) -> BTreeSet<PathB
     if !path.components().any(|part| part == Component::ParentDir) {
         return BTreeSet::from([by_name]);
     }
-    let followed = machine.resolve(path).ok().map(|found| found.path);
+    let followed = match machine.resolve(path) {
+        Ok(found) => Some(found.path),
+        // attack: `/dev/fd/../cwd/x`: as it stands, so that it is told wherever it is looked for
+        Err(ReadError::OfProcess) => Some(path.to_owned()),
+        Err(_) => None,
+    };
     followed.into_iter().chain([by_name]).collect()
 }
 

@@ -163,10 +163,9 @@ fn values(entry: &Entry, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
         let value = variable.value.expose();
         if crate::risk::is_powerful(&variable.name) {
             words(value, index, found);
-        } else if value.contains("//") {
-            let parts =
-                std::iter::once(value).chain(value.split(is_break)).filter(|part| spelling::may_be_url(part));
-            for part in parts {
+        } else if value.contains(':') {
+            let parts = std::iter::once(value).chain(value.split(is_break)).flat_map(values_in);
+            for part in parts.filter(|part| spelling::may_be_url(part)) {
                 url(part, index, found);
             }
         }
@@ -297,6 +296,12 @@ fn readings(word: &str) -> impl Iterator<Item = &str> {
     let behind = [first, last].into_iter().flatten().map(|at| (&word[..at], &word[at + 1..]));
     let behind = behind.filter(|(before, _)| !before.contains('/')).map(|(_, value)| value);
     std::iter::once(word).chain(behind).filter(|w| !w.as_bytes().starts_with(b"-"))
+}
+
+/// A word and what stands behind its `=`, a flag's too: a variable may hold a whole command line.
+fn values_in(word: &str) -> impl Iterator<Item = &str> {
+    let ends = word.match_indices('=').take(8).chain(word.rmatch_indices('=').take(8));
+    std::iter::once(word).chain(ends.map(|(at, _)| &word[at + 1..]))
 }
 
 /// A remote server.

@@ -69,13 +69,16 @@ impl Trust {
         update
     }
 
-    /// The emergency list that a machine lacks which has had no policy so far.
+    /// The emergency list that the head names and that a machine lacks which has had none so far. It takes no policy then
+    /// but the one that it has: what that allows grows old.
     ///
     /// Attack: a relay that drops one file. A runner that begins anew each time would never have a denial, and no day on
-    /// which what it has counts as stale.
+    /// which what it has counts as stale; nor would a laptop whose fleet had its first emergency.
     fn withheld(&self) -> Option<u64> {
-        let named = self.named(|head| head.revocations)?;
-        (self.policy.is_none() && self.revocations.is_none()).then_some(named.sequence)
+        let head = self.head()?;
+        let has_it = self.policy.as_ref().is_some_and(|p| p.sequence == head.policy.sequence);
+        let named = head.revocations?;
+        (!has_it && self.revocations.is_none()).then_some(named.sequence)
     }
 
     /// The time after the wall clock was ahead and is right again, which looks like one that was set back: a head above

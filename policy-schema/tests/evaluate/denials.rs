@@ -361,6 +361,11 @@ fn what_is_denied_may_stand_in_a_variable_or_a_header() {
         (&npm, "NPM_CONFIG_PACKAGE", "@evil/x@1.0.0"),
         (&pypi, "UV_WITH", "a,evil-py>1"),
         (&url, "GRAFANA_URL", "https://evil.example/mcp"),
+        (&url, "GRAFANA_URL", "https:/evil.example/mcp"),
+        (&url, "GRAFANA_URL", "https:evil.example/mcp"),
+        (&url, "GRAFANA_URL", "https:\\\\evil.example\\mcp"),
+        (&url, "ARGUMENTS", "-q --url=https://evil.example/mcp"),
+        (&url, "SETTINGS", "a=b=https://evil.example/mcp"),
         (&url, "TARGETS", "https://good.example, HTTPS://EVIL.example:443/mcp"),
     ] {
         assert_eq!(told(denied, &[(name, value)]), ["denylisted"; 2], "{name}={value}");

@@ -50,13 +50,13 @@ const ABOUT: About = About {
         Location::user("~/.config/amp/skills/*/mcp.json").keys(SKILL).on(UNIX),
         Location::user("%APPDATA%/agents/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
         Location::user("%APPDATA%/amp/skills/*/mcp.json").keys(SKILL).on(WINDOWS),
-        Location::user("~/.claude/skills/*/mcp.json").keys(SKILL),
+        Location::user("~/.claude/skills/*/mcp.json").keys(SKILL).shared(),
         // Tested: skills are searched for in there, however deep.
         Location::user("~/.claude/plugins/cache/**/mcp.json").keys(SKILL).shared(),
         // Where its settings name folders of skills.
         Location::user("<skills>/*/mcp.json").keys(SKILL),
         Location::project("<project>/.agents/skills/*/mcp.json").keys(SKILL),
-        Location::project("<project>/.claude/skills/*/mcp.json").keys(SKILL),
+        Location::project("<project>/.claude/skills/*/mcp.json").keys(SKILL).shared(),
         // Tested: settings like any others, with servers.
         Location::managed("/etc/ampcode/managed-settings.json").on(LINUX).keys(KEYS),
         Location::managed("/Library/Application Support/ampcode/managed-settings.json").on(MACOS).keys(KEYS),

@@ -50,6 +50,9 @@ impl Machine {
         tell: &mut dyn FnMut(&Path, &Metadata),
     ) -> Result<Walked, ReadError> {
         let live = self.is_live();
+        if !live && is_of_process(path) {
+            return Err(ReadError::OfProcess);
+        }
         let mut at = os::top(path, live)?;
         let mut todo: Vec<Step> = steps(path, false).collect();
         let mut last: Option<Metadata> = None;
@@ -72,7 +75,7 @@ impl Machine {
             at.push(name);
             // attack: a link over `/proc/self/cwd`, which leads each process elsewhere; in an image there is nothing behind it,
             // nor behind such a path that a variable names
-            if (links > 0 || !live) && ["/proc", "/dev/fd"].iter().any(|place| at.starts_with(place)) {
+            if (links > 0 || !live) && is_of_process(&at) {
                 return Err(ReadError::OfProcess);
             }
             let host = self.host_path(&at);
@@ -84,6 +87,10 @@ impl Machine {
                     return Err(ReadError::LinkLoop);
                 }
                 let target = std::fs::read_link(&host).map_err(|error| missing(&error, from_link))?;
+                // an image may have no `/dev` at all
+                if is_of_process(&target) {
+                    return Err(ReadError::OfProcess);
+                }
                 at.pop();
                 if target.has_root() {
                     at = os::top_of_link(&target, &at, live)?;
@@ -100,6 +107,11 @@ impl Machine {
         };
         Ok(Walked { path: at, followed: links > 0, metadata })
     }
+}
+
+/// Whether a path begins in a place that is another for each process.
+fn is_of_process(path: &Path) -> bool {
+    ["/proc", "/dev/fd"].iter().any(|place| path.starts_with(place))
 }
 
 fn missing(error: &std::io::Error, from_link: bool) -> ReadError {

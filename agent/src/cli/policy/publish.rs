@@ -55,6 +55,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     head_sequence: Option<u64>,
 
+    /// This line of the emergency list names a rule by its id, and another rule may admit the same server again
+    #[arg(long, value_name = "LINE")]
+    allow_again: Vec<String>,
+
     /// Nothing was ever revoked on this channel: a new or lost folder may begin without an emergency list
     #[arg(long)]
     without_revocations: bool,
@@ -88,6 +92,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             lifetime: options.head_expires_in,
             sequence: options.head_sequence,
         },
+        allow_again: options.allow_again.clone(),
         without_revocations: options.without_revocations,
         now,
     })?;

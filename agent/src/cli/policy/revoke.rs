@@ -159,6 +159,19 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let trust = repository.as_ref().map(Repository::trust).transpose()?;
     let newest = trust.as_ref().map(Folder::newest_root).transpose()?;
     let newer = newest.filter(|root| root.sequence > published.sequence);
+    // a root by which the published policy is not signed would leave new machines without any: that waits for `publish`
+    let newer = match newer {
+        Some(root) if publish::vouches_for_published(&to, &root)? => Some(root),
+        Some(root) => {
+            common::note(&format!(
+                "warning: root {} of the repository is not published with this, since the published policy is not signed by its \
+                 policy keys; sign it again and publish it",
+                root.sequence
+            ));
+            None
+        }
+        None => None,
+    };
     let roots = match &trust {
         Some(trust) if newer.is_some() => publish::roots_for(&to, trust)?,
         _ => BTreeMap::new(),
