@@ -109,12 +109,17 @@ fn a_variable_that_names_the_folder_of_the_process_is_told_at_each_pass() {
         (".claude/settings.json", names("/proc/self/cwd/h")),
         (".bashrc", "export CODEX_HOME=/proc/self/cwd/h\n".to_owned()),
         ("w/.env", "QWEN_CODE_SYSTEM_SETTINGS_PATH=/proc/self/cwd/x.json\n".to_owned()),
+        // up out of it, where a name that is taken away would hide the place
+        ("w/.env", "QWEN_CODE_SYSTEM_SETTINGS_PATH=/dev/fd/../cwd/x.json\n".to_owned()),
     ] {
         with(|site| {
             put(site, file, &text);
+            put(site, ".cursor/mcp.json", &servers("mcpServers"));
             for _ in 0..2 {
                 let (_, notices) = pass(site, 1);
-                assert!(notices.contains("/proc/self/cwd"), "{file}: {notices}");
+                let place = if text.contains("/dev/fd") { "/dev/fd" } else { "/proc/self/cwd" };
+                assert!(notices.contains(place), "{file}: {notices}");
+                assert!(is_clean(site, ".cursor/mcp.json"), "the rest of the home is done: {notices}");
             }
         });
     }

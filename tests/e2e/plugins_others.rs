@@ -3,7 +3,7 @@
 use mcpolicy_tests::{TestMachine, texts};
 use serde_json::{Value, json};
 
-use crate::enforce::npx;
+use crate::enforce::{Site, npx, policy, rule};
 use crate::plugins::{are_taken_out, are_told, scanned};
 
 const DRAFT: &str = "schema = \"mcpolicy/policy/v1\"\n[policy]\nname = \"x\"\ncontact = \"x\"\n";
@@ -256,4 +256,27 @@ fn a_bare_map_of_servers_in_a_plugin_of_a_clone_is_live() {
     assert!(readers.contains(&"claude-code".to_owned()), "{readers:?}: {seen}");
     assert_eq!(texts(&seen, "entries", "/name"), ["z"], "{seen}");
     taken_out("plugin", &files, &["z"]);
+}
+
+/// Amp looks into Claude Code's folders, which says nothing of whether it is used: a rule for Claude Code alone goes on
+/// allowing what stands there.
+#[test]
+fn claude_codes_own_folders_are_no_trace_of_amp() {
+    let mut site = Site::new();
+    let mut good = rule("@acme/good");
+    good["clients"] = json!(["claude-code"]);
+    site.publish(&policy(&json!({}), &json!([good])));
+    site.machine.file(".claude/settings.json", "{}");
+    site.machine.file(
+        ".claude/skills/s/.claude-plugin/plugin.json",
+        json!({"name": "s", "version": "1.0.0", "mcpServers": "./mcp.json"}).to_string(),
+    );
+    let servers = json!({"mcpServers": {"good": npx("@acme/good@1.0.0")}}).to_string();
+    site.machine.file(".claude/skills/s/mcp.json", servers.clone());
+    let pass = site.enforce();
+    assert_eq!(site.read(".claude/skills/s/mcp.json"), servers, "{pass}");
+    // where it is used, it reads the file as well
+    site.machine.file(".config/amp/settings.json", "{}");
+    let pass = site.enforce();
+    assert!(pass.to_string().contains("other clients than amp"), "{pass}");
 }

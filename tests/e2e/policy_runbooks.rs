@@ -140,6 +140,49 @@ fn runbook_one_emergency_signer_is_gone() {
     }
 }
 
+/// A root that no longer trusts who signed the published policy would leave new machines without any policy.
+#[test]
+fn an_emergency_between_two_roots_publishes_none_by_which_the_policy_is_not_signed() {
+    let desk = published();
+    let told = report_of(&desk.machine.run(&["policy", "key", "repo-keys/policy-1.pem", "--json"]));
+    let gone = format!("policy={}", told["id"].as_str().unwrap());
+    desk.machine.run(&["policy", "key", "new.pem", "--no-passphrase"]);
+    let rotate = ["rotate", "repo", "--add", "policy=new.pub", "--remove", &gone];
+    let keys = ["--key", "repo-keys/root-1.pem", "--key", "repo-keys/root-2.pem"];
+    assert!(desk.ok(&[&rotate[..], &keys].concat()).contains("complete"));
+    let revoke =
+        ["revoke", "--identity", "npm:bad-mcp", "--reason", "stolen", "--to", "site", "--repository", "repo"];
+    let keys = ["--key", "repo-keys/emergency-1.pem", "--key", "repo-keys/online-1.pem"];
+    let output = desk.run(&[&revoke[..], &keys].concat());
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(output.status.success() && said.contains("root 2 of the repository is not published"), "{said}");
+    let answer = desk.verify(ROOT, &[]);
+    let numbers = (answer["verified"].as_bool(), answer["root"].as_u64(), answer["revocations"].as_u64());
+    assert_eq!(numbers, (Some(true), Some(1), Some(1)), "{answer}");
+    desk.ok(&["sign", "repo", "--new", "--key", "new.pem"]);
+    desk.ok(&["publish", "repo", "--to", "site", "--key", "repo-keys/online-1.pem"]);
+    assert_eq!(desk.verify(ROOT, &[])["root"], 2);
+}
+
+/// Nobody is to wonder why most machines take up nothing.
+#[test]
+fn a_pilot_goes_on_until_it_is_ended_and_each_head_says_so() {
+    let desk = Desk::new(&[]);
+    desk.edit("repo/policy.toml", |text| text + "\n[[ring]]\nname = \"pilot\"\npercent = 5\n");
+    desk.ok(&["sign", "repo", "--key", "repo-keys/policy-1.pem"]);
+    let publish = |more: &[&str]| {
+        let words = ["publish", "repo", "--to", "site", "--key", "repo-keys/online-1.pem"];
+        let output = desk.run(&[&words[..], more].concat());
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    assert!(!publish(&["--ring", "pilot"]).contains("like the last one"));
+    assert!(publish(&["--refresh"]).contains("this head is for the ring pilot only"));
+    assert!(!publish(&["--refresh", "--ring", ""]).contains("for the ring"));
+    assert!(!publish(&["--refresh"]).contains("for the ring"));
+}
+
 #[test]
 fn runbook_all_root_keys_are_lost() {
     let desk = published();

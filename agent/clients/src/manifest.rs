@@ -25,6 +25,18 @@ pub fn is_manifest(at: &Location) -> bool {
     at.path.ends_with("plugin.json")
 }
 
+/// Where servers stand in a file that is wrapped in `mcpServers` or is the bare map.
+pub const EITHER: &[&str] = &["/mcpServers", ""];
+
+/// The servers of a file of plugins: of a manifest, a catalogue, or a file in either form. `None` for any other file.
+pub fn of_plugins<'d>(at: &Location, root: &'d Node<'d>) -> Option<Vec<Found<'d>>> {
+    match at.keys {
+        EITHER => Some(servers::wrapped_or_bare(root)),
+        ITEMS => Some(of_catalogue(root, "")),
+        _ => is_manifest(at).then(|| servers(root)),
+    }
+}
+
 /// The servers of a manifest.
 pub fn servers<'d>(root: &'d Node<'d>) -> Vec<Found<'d>> {
     declared_in(root, "")

@@ -9,10 +9,10 @@ use mcpolicy_clients::template::{self, Layout};
 use mcpolicy_platform::machine::{FileKind, ReadError};
 use mcpolicy_schema::entry::ClientId;
 
+use super::prune;
 use super::start::{KIND, MAX_BYTES, MAX_DEPTH, Start};
 use super::variables::{self, Unresolved, Values, Why};
 use crate::gap::Gap;
-use crate::worker::process as worker;
 
 /// Most files of projects that are read: whoever writes a repository decides how many there are.
 const MAX_FILES: usize = 10_000;
@@ -146,7 +146,7 @@ impl Start<'_> {
 
     fn leads_where_no_worker_looks(&self, path: &Path) -> bool {
         let real = self.machine.resolve(path).map(|found| found.path);
-        real.is_ok_and(|real| worker::NOT_READ.iter().any(|top| real.starts_with(Path::new("/").join(top))))
+        real.is_ok_and(|real| prune::NOT_READ.iter().any(|top| real.starts_with(Path::new("/").join(top))))
     }
 
     fn take_settings(&mut self, path: &Path, text: &str, file: &EnvironmentFile, project: Option<&Path>) {

@@ -6,6 +6,10 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+/// Directories of a live machine's top that hold no files of clients, but processes, devices and sockets. No worker reads
+/// them.
+pub const NOT_READ: [&str; 5] = ["boot", "dev", "proc", "run", "sys"];
+
 /// Directories by name, wherever they stand.
 const ANYWHERE: &[&str] = &[
     ".bundle",

@@ -21,6 +21,7 @@ use super::homes::WALK_BUDGET;
 use super::remote::MAX_FILES_TOLD;
 use super::wire::{self, Begin, MAX_REQUEST};
 use super::{Answer, Request, shed};
+use crate::discover::prune;
 
 /// Longest first frame, in bytes: a machine may have many homes.
 const MAX_BEGIN: u32 = 8 << 20;
@@ -28,9 +29,6 @@ const MAX_BEGIN: u32 = 8 << 20;
 const LARGE: u64 = 64 << 10;
 /// How often a scan tells that it goes on.
 const TICK: Duration = Duration::from_secs(1);
-/// Directories of a live machine's top that hold no files of clients, but processes, devices and sockets.
-pub const NOT_READ: [&str; 5] = ["boot", "dev", "proc", "run", "sys"];
-
 /// What a worker may use up. It is the user, and so is whatever it uses; the limits are for a fault of a parser. Memory:
 /// the densest files of 16 MiB take 750 MB of addresses. Time: all threads of a walk that takes its whole budget.
 fn limits(threads: usize) -> Limits {
@@ -126,7 +124,7 @@ fn read_only(machine: &Machine) -> Vec<PathBuf> {
     let names = machine.list(top).unwrap_or_default();
     let read = names.iter().filter(|entry| {
         matches!(entry.kind, FileKind::Directory | FileKind::Symlink)
-            && !NOT_READ.iter().any(|no| entry.name == *no)
+            && !prune::NOT_READ.iter().any(|no| entry.name == *no)
     });
     read.map(|entry| top.join(&entry.name)).collect()
 }

@@ -57,6 +57,12 @@ fn a_machine_without_a_list_takes_no_policy_whose_head_names_one() {
         // as soon as it is there, both are taken
         assert_eq!(rules(&trust.update(&whole, at(31))), []);
         assert!(trust.policy().is_some() && trust.revocations().is_some());
+        // nor does one that had a policy before there was a list take a newer one
+        let mut known = crate::trust();
+        assert_eq!(rules(&known.update(&publication(4, at(29)), at(29))), []);
+        assert_eq!(rules(&known.update(&documents, at(31)))[0], withheld());
+        assert_eq!(known.policy().map(|policy| policy.sequence), Some(4));
+        assert_eq!(known.current_as_of(), Some(at(29)), "what it has grows old");
         // who has a policy and a list goes on with them
         let mut newer = publication_with_revocations(6, 6, at(32));
         drop(&mut newer);

@@ -13,7 +13,7 @@ use crate::edit::Change;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
 use crate::environment::{EnvironmentFile, Form, Taken};
 use crate::location::{LINUX, Location, MACOS, NAMED, WINDOWS};
-use crate::manifest;
+use crate::manifest::{self, EITHER};
 use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
@@ -165,9 +165,6 @@ const fn settings_file(path: &'static str) -> EnvironmentFile {
 }
 
 const MANAGED: &[&str] = &["/managedMcpServers"];
-
-/// Servers under their key, or the bare map.
-const EITHER: &[&str] = &["/mcpServers", ""];
 
 /// Names that the client keeps for itself; entries of that name are skipped.
 const RESERVED: &[&str] = &["workspace", "claude-in-chrome", "computer-use", "__proto__"];

@@ -7,7 +7,7 @@ use crate::adapter::{About, ClientAdapter, EntrySwitch, Found, Holds, Lead, Load
 use crate::codec::{Format, Parsed};
 use crate::environment::{EnvironmentFile, Form, Marks, Taken};
 use crate::location::{Location, NAMED, UNIX, WINDOWS};
-use crate::manifest::{self, Bundles};
+use crate::manifest::{self, Bundles, EITHER};
 use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
@@ -17,9 +17,6 @@ use crate::setting;
 pub(super) struct Adapter;
 
 const KEYS: &[&str] = &["/mcp_servers"];
-/// A plugin's file is wrapped in `mcpServers` or is the bare map.
-const EITHER: &[&str] = &["/mcpServers", ""];
-
 const fn user(path: &'static str) -> Location {
     Location::user(path).format(Format::Toml).keys(KEYS)
 }
@@ -105,17 +102,14 @@ impl ClientAdapter for Adapter {
     }
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
-        if at.keys == EITHER {
-            servers::wrapped_or_bare(&doc.root)
-        } else if manifest::is_manifest(at) {
-            manifest::servers(&doc.root)
-        } else {
-            let mut found = servers::under_keys(&doc.root, at.keys);
-            if at.keys == KEYS {
-                found.extend(of_profiles(&doc.root));
-            }
-            found
+        if let Some(found) = manifest::of_plugins(at, &doc.root) {
+            return found;
         }
+        let mut found = servers::under_keys(&doc.root, at.keys);
+        if at.keys == KEYS {
+            found.extend(of_profiles(&doc.root));
+        }
+        found
     }
 
     fn loads(&self, entry: &Entry, at: &Location) -> Load {

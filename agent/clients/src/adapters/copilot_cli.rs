@@ -7,16 +7,13 @@ use crate::codec::{Dialect, Parsed};
 use crate::edit::Change;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
 use crate::location::{LINUX, Location, MACOS, NAMED, WINDOWS};
-use crate::manifest::{self, Bundles};
+use crate::manifest::{self, Bundles, EITHER};
 use crate::node::Node;
 use crate::reads::Reads;
 use crate::servers;
 
 /// GitHub Copilot CLI.
 pub(super) struct Adapter;
-
-/// A plugin's file is wrapped in `mcpServers` or is the bare map.
-const EITHER: &[&str] = &["/mcpServers", ""];
 
 /// In the front matter of agents.
 const OF_AGENTS: &[&str] = &["/mcp-servers", "/mcpServers"];
@@ -94,15 +91,7 @@ impl ClientAdapter for Adapter {
     }
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
-        if at.keys == EITHER {
-            servers::wrapped_or_bare(&doc.root)
-        } else if manifest::is_manifest(at) {
-            manifest::servers(&doc.root)
-        } else if at.keys == manifest::ITEMS {
-            manifest::of_catalogue(&doc.root, "")
-        } else {
-            servers::in_file(at, doc)
-        }
+        manifest::of_plugins(at, &doc.root).unwrap_or_else(|| servers::in_file(at, doc))
     }
 
     /// `config.json` lists the folders that the user trusts and the plugins that are installed, each in either spelling.

@@ -11,7 +11,7 @@ use crate::edit::Change;
 use crate::editor;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
 use crate::location::{LINUX, Location, MACOS, NAMED, Role, WINDOWS};
-use crate::manifest::{self, Bundles};
+use crate::manifest::{self, Bundles, EITHER};
 use crate::node::Node;
 use crate::reads::Reads;
 use crate::servers;
@@ -20,8 +20,6 @@ use crate::setting;
 /// Cursor.
 pub(super) struct Adapter;
 
-/// A plugin's file is wrapped in `mcpServers` or is the bare map.
-const EITHER: &[&str] = &["/mcpServers", ""];
 const IMPORT: &str = "import of Claude plugins";
 
 const fn plugin(path: &'static str) -> Location {
@@ -81,15 +79,7 @@ impl ClientAdapter for Adapter {
     }
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
-        if at.keys == EITHER {
-            servers::wrapped_or_bare(&doc.root)
-        } else if at.keys == manifest::ITEMS {
-            manifest::of_catalogue(&doc.root, "")
-        } else if manifest::is_manifest(at) {
-            manifest::servers(&doc.root)
-        } else {
-            servers::under_keys(&doc.root, at.keys)
-        }
+        manifest::of_plugins(at, &doc.root).unwrap_or_else(|| servers::under_keys(&doc.root, at.keys))
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {

@@ -6,14 +6,12 @@ use crate::adapter::{About, ClientAdapter, Found, Lead, Variable};
 use crate::codec::{Format, Parsed};
 use crate::environment::{EnvironmentFile, Form, Marks, Taken};
 use crate::location::{Location, NAMED};
-use crate::manifest::{self, Bundles};
+use crate::manifest::{self, Bundles, EITHER};
 use crate::servers;
 
 /// Mistral Vibe.
 pub(super) struct Adapter;
 
-/// A file of a plugin is wrapped in `mcpServers` or is the bare map.
-const EITHER: &[&str] = &["/mcpServers", ""];
 const OPENCODE: &[&str] = &["/mcp"];
 
 const fn agent(path: &'static str, scope: Scope) -> Location {
@@ -77,13 +75,7 @@ impl ClientAdapter for Adapter {
     }
 
     fn servers<'d>(&self, at: &Location, doc: &'d Parsed<'d>) -> Vec<Found<'d>> {
-        if at.keys == EITHER {
-            servers::wrapped_or_bare(&doc.root)
-        } else if manifest::is_manifest(at) {
-            manifest::servers(&doc.root)
-        } else {
-            servers::under_keys(&doc.root, at.keys)
-        }
+        manifest::of_plugins(at, &doc.root).unwrap_or_else(|| servers::under_keys(&doc.root, at.keys))
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
