@@ -2,7 +2,7 @@
 
 use mcpolicy_tests::{TestMachine, report_of};
 
-use crate::policy_desk::{Desk, ROOT, published, text};
+use crate::policy_desk::{Desk, ROOT, published, read, text};
 
 #[test]
 fn runbook_a_small_team_starts_alone_is_warned_and_grows() {
@@ -181,6 +181,47 @@ fn a_pilot_goes_on_until_it_is_ended_and_each_head_says_so() {
     assert!(publish(&["--refresh"]).contains("this head is for the ring pilot only"));
     assert!(!publish(&["--refresh", "--ring", ""]).contains("for the ring"));
     assert!(!publish(&["--refresh"]).contains("for the ring"));
+}
+
+/// Most machines act by an older policy meanwhile, whose rules may have other ids.
+#[test]
+fn an_emergency_by_the_id_of_a_rule_during_a_pilot_says_where_it_does_not_count() {
+    let desk = Desk::new(&[]);
+    let before = read(&desk.path("repo/policy.toml")) + "\n[[ring]]\nname = \"pilot\"\npercent = 5\n";
+    let with = |id: &str| {
+        let rule = format!(
+            "\n[[rule]]\nid = \"{id}\"\nidentity.npm = {{ package = \"own-mcp\", versions = \"1.0.0\" }}\n"
+        );
+        desk.machine.file("repo/policy.toml", before.clone() + &rule);
+        desk.ok(&[
+            "sign",
+            "repo",
+            "--new",
+            "--key",
+            "repo-keys/policy-1.pem",
+            "--key",
+            "repo-keys/policy-2.pem",
+        ]);
+    };
+    let publish = ["publish", "repo", "--skip-tests", "--to", "site", "--key", "repo-keys/online-1.pem"];
+    with("old");
+    desk.ok(&publish);
+    with("new");
+    desk.ok(&[&publish[..], &["--ring", "pilot"]].concat());
+    let revoke = |id: &str| {
+        let words = ["revoke", id, "--reason", "stolen", "--to", "site", "--repository", "repo"];
+        let keys = ["--key", "repo-keys/emergency-1.pem", "--key", "repo-keys/online-1.pem"];
+        let output = desk.run(&[&words[..], &keys].concat());
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    let said = revoke("new");
+    assert!(
+        said.contains("offered to one ring only") && said.contains("old of the published policy"),
+        "{said}"
+    );
+    let said = revoke("old");
+    assert!(!said.contains("denies nothing at present"), "{said}");
+    assert!(revoke("nope").contains("denies nothing at present"));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 pub mod by_id;
 mod valid;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -218,7 +218,7 @@ fn unused(list: &[Revocation], sequence: u64) -> String {
 }
 
 /// What whoever revokes a rule by its id has to look at. A grant is in no policy; where the policy cannot be read, nothing
-/// is said. While the newest policy is for one ring, the one before acts on the other machines.
+/// is said. While the newest policy is offered to one ring, older ones act on the other machines.
 fn warning_of(
     order: &Order<'_>,
     before: &Before,
@@ -227,13 +227,15 @@ fn warning_of(
     id: &str,
 ) -> Option<String> {
     let known = published_documents(order.to, policy.sequence);
-    let newest = known.first().filter(|_| !id.starts_with("grant-"))?;
+    if known.is_empty() || id.starts_with("grant-") {
+        return None;
+    }
     let has = |policy: &PolicyDocument| {
         let rules = policy.rule.iter().map(|rule| &rule.id);
         rules.chain(policy.exception.iter().map(|exception| &exception.id)).any(|known| known == id)
     };
-    let in_ring = before.model().is_some_and(|head| head.ring.is_some());
-    let acting = &known[..known.len().min(if in_ring { 2 } else { 1 })];
+    let is_pilot = before.model().is_some_and(|head| head.ring.is_some());
+    let acting = if is_pilot { &known[..] } else { &known[..1] };
     if !acting.iter().any(has) {
         let earlier = if known.iter().any(has) { " any more" } else { "" };
         return Some(format!(
@@ -241,27 +243,23 @@ fn warning_of(
              meant?"
         ));
     }
-    let mut others: Vec<String> =
-        acting.iter().flat_map(|policy| by_id::admitted_still(&known, policy, list, id)).collect();
-    others.sort();
-    others.dedup();
-    let elsewhere = match (in_ring, has(newest)) {
-        (true, true) if !acting.get(1).is_some_and(has) => Some(format!(
-            "the newest policy is for one ring only; elsewhere the one before acts, which has no {id}"
-        )),
-        _ => None,
-    };
-    let told = (!others.is_empty()).then(|| {
-        format!(
-            "{} of the published policy admits the same server or another version of it, which {id} does not deny; revoke \
-             that too, or what is meant by --identity",
-            others.join(", ")
-        )
-    });
-    match (told, elsewhere) {
-        (Some(told), Some(elsewhere)) => Some(format!("{told}; {elsewhere}")),
-        (told, elsewhere) => told.or(elsewhere),
+    let mut warnings = Vec::new();
+    if !acting.iter().all(has) {
+        warnings.push(format!(
+            "the newest policy is offered to one ring only, and not each of those that act elsewhere has {id}; revoke what is \
+             meant by --identity"
+        ));
     }
+    let others = acting.iter().flat_map(|policy| by_id::admitted_still(&known, policy, list, id));
+    let others: BTreeSet<String> = others.collect();
+    if !others.is_empty() {
+        let others = others.into_iter().collect::<Vec<_>>().join(", ");
+        warnings.push(format!(
+            "{others} of the published policy admits the same server or another version of it, which {id} does not deny; revoke \
+             that too, or what is meant by --identity"
+        ));
+    }
+    (!warnings.is_empty()).then(|| warnings.join("; "))
 }
 
 /// Most policies that are looked through for a rule that is revoked by its id.

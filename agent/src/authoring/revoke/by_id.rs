@@ -100,7 +100,9 @@ fn may_be_same(one: &IdentityMatcher, other: &IdentityMatcher) -> bool {
                 && versions.split('.').count() >= 3
                 && !versions.contains(['x', 'X'])
         };
-        one.0.eq_ignore_ascii_case(other.0) && (one.1 == other.1 || !is_single(one.1) || !is_single(other.1))
+        // PyPI takes `Good_Py` for `good-py`; elsewhere such a pair is only asked about once too often
+        let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
+        plain(one.0) == plain(other.0) && (one.1 == other.1 || !is_single(one.1) || !is_single(other.1))
     };
     match (one, other) {
         (M::Any {}, _) | (_, M::Any {}) => true,
