@@ -502,3 +502,25 @@ fn a_ring_by_group_that_enforces_is_told_by_a_simulation() {
     assert!(policy("enforce").contains("the ring of 1 machine is not known"), "{}", policy("enforce"));
     assert!(!policy("warn").contains("is not known"), "{}", policy("warn"));
 }
+
+/// The machine would deny it; its report does not say what the value is.
+#[test]
+fn a_hidden_value_that_may_be_a_denied_address_is_no_reason_to_allow() {
+    for (value, unknown) in [
+        ("https://evil.example/mcp", 1),
+        ("https://user:pw-12345@evil.example/mcp", 1),
+        ("ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0),
+    ] {
+        let servers =
+            json!({"mcpServers": {"a": {"command": "npx", "args": ["x@1.0.0"], "env": {"TARGET": value}}}});
+        let (machine, report) = machine(&servers);
+        store(&machine, "a.json", &report);
+        let deny =
+            "[[deny]]\nid = \"d\"\nidentity.url = { url = \"https://evil.example/mcp\" }\nreason = \"bad\"\n";
+        let settings =
+            "schema = \"mcpolicy/policy/v1\"\n[policy]\nname = \"x\"\ncontact = \"x\"\ndefault = \"allow\"\n";
+        machine.file("new.toml", format!("{settings}{deny}"));
+        let output = run(&machine, &["policy", "simulate", "reports", "--policy", "new.toml", "--json"]);
+        assert_eq!(report_of(&output)["unknown"], unknown, "{value}: {}", text(&output.stdout));
+    }
+}

@@ -120,7 +120,10 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
         order.to.path().display()
     );
     accepted(&offered, order.now)?;
-    loses_no_emergency(order, &before, &offered)?;
+    // it was just accepted as a machine would
+    let document = json::from_slice::<PolicyDocument>(offered.body.as_deref().unwrap_or_default())?;
+    ensure_ring(&document, &head)?;
+    loses_no_emergency(order, &before, (&document, &offered))?;
     let _held = match held {
         Some(held) => held,
         None => first_in(order.to)?,
@@ -151,27 +154,33 @@ fn is_signed_by_gone_keys(to: &Folder, root: &Root, list: Option<Current>) -> an
     Ok(!by(root) && by(&to.newest_root()?))
 }
 
+/// A head for a ring that the policy has not is for no machine at all.
+fn ensure_ring(policy: &PolicyDocument, head: &Head) -> anyhow::Result<()> {
+    let Some(ring) = head.ring.as_ref().filter(|ring| policy.ring.iter().all(|known| known.name != **ring))
+    else {
+        return Ok(());
+    };
+    let known: Vec<&str> = policy.ring.iter().map(|ring| ring.name.as_str()).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    bail!("the policy has no ring {ring}, so no machine would take it up; its rings: {known}")
+}
+
 /// An emergency denial by the id of a rule holds for that rule alone: a change that renames it, or brings another for the
 /// same server, would allow again what an emergency has denied.
-fn loses_no_emergency(order: &Order<'_>, before: &Before, offered: &Documents) -> anyhow::Result<()> {
+fn loses_no_emergency(
+    order: &Order<'_>,
+    before: &Before,
+    (new, offered): (&PolicyDocument, &Documents),
+) -> anyhow::Result<()> {
     let old = before
         .policy_number()
         .map(|number| revoke::published_documents(order.to, number))
         .unwrap_or_default();
-    let new = offered.body.as_deref().and_then(|body| json::from_slice::<PolicyDocument>(body).ok());
-    let Some(new) = new else { return Ok(()) };
-    let ring = offered.head.as_deref().and_then(|head| Envelope::parse(head).ok());
-    let ring = ring.and_then(|head| json::from_slice::<Head>(head.payload()).ok()).and_then(|head| head.ring);
-    if let Some(ring) = ring.filter(|ring| !new.ring.iter().any(|known| known.name == *ring)) {
-        let known: Vec<&str> = new.ring.iter().map(|ring| ring.name.as_str()).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        bail!("the policy has no ring {ring}, so no machine would take it up; its rings: {known}");
-    }
     let list = offered
         .revocations_body
         .as_deref()
         .and_then(|body| json::from_slice::<RevocationsDocument>(body).ok());
-    let again = list.map(|list| admitted_again(&old, &new, &list.revocation)).unwrap_or_default();
+    let again = list.map(|list| admitted_again(&old, new, &list.revocation)).unwrap_or_default();
     if let Some(Other { line, revoked, by }) =
         again.iter().find(|other| !order.allow_again.contains(&other.line))
     {

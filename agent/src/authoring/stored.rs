@@ -280,11 +280,11 @@ fn values(place: &str, names: &[String], stored: &v1::Entry, hidden: &mut Hidden
 
 /// Whether a value of this kind may hold a URL. Of a secret that was known by its form the kind says which it is.
 fn may_be_url(kind: &str) -> bool {
-    kind == "literal" || kind.starts_with("url") || kind.contains("connection")
+    matches!(kind, "literal" | "env-value") || ["url", "connection"].iter().any(|part| kind.contains(part))
 }
 
 fn rebuilt(value: &v1::RedactedValue, hidden: &mut Hidden) -> NamedValue {
-    hidden.address |= !matches!(value.kind.as_str(), "reference" | "empty") && may_be_url(&value.kind);
+    hidden.address |= may_be_url(&value.kind);
     let Some(references) = &value.references else {
         hidden.unclear_values.push(value.name.clone());
         return named(&value.name, STAND_IN.to_string());

@@ -127,10 +127,8 @@ fn conditions(old: &Rule, new: &Rule, field: &mut Field<'_>) {
 /// More of them admit more, but for those that a rule for a module of Python demands: without, the module is whatever lies
 /// in the project.
 fn runner_args(old: &Rule, new: &Rule, field: &mut Field<'_>) {
-    let demands = |rule: &Rule| {
-        matches!(rule.identity, IdentityMatcher::Script(_))
-            && rule.runner_args.iter().any(|word| isolates(word))
-    };
+    let is_module = |rule: &Rule| matches!(&rule.identity, IdentityMatcher::Script(script) if script.path.starts_with("-m "));
+    let demands = |rule: &Rule| is_module(rule) && rule.runner_args.iter().any(|word| isolates(word));
     match (demands(old), demands(new)) {
         (true, false) => {
             field.tell_for_two(

@@ -168,6 +168,15 @@ fn a_rule_for_a_module_of_python_loosens_where_it_no_longer_demands_isolation() 
     let told = between(json!(["-q"]), json!(["-q", "-I"]));
     assert_eq!((told.len(), told[0].class), (1, Class::Tightens), "{told:?}");
     assert_eq!(between(json!(["-I"]), json!(["-IB"]))[0].class, Class::Loosens);
+    // to other programs the letters mean something else
+    let of_java = |args: Value| {
+        let mut whole = full();
+        whole["rule"][0]["identity"] = json!({"script": {"interpreter": "java", "path": "/opt/x.jar"}});
+        whole["rule"][0]["runner_args"] = args;
+        document(&whole)
+    };
+    let told = compare(&of_java(json!([])), &of_java(json!(["-XX:OnError=/tmp/P"])));
+    assert_eq!((told.len(), told[0].class), (1, Class::Loosens), "{told:?}");
 }
 
 #[test]
