@@ -11,7 +11,7 @@ use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::report::v1::PolicyInForce;
 use mcpolicy_schema::revocations::Revocations;
 use mcpolicy_schema::signed::{Grant, Head};
-use mcpolicy_schema::trust::{ClockEvent, Demands, Reading, Staleness, Time, Trust};
+use mcpolicy_schema::trust::{self, ClockEvent, Demands, Reading, Staleness, Time, Trust};
 use sha2::{Digest, Sha256};
 
 use crate::authoring::source::{self, Source};
@@ -44,6 +44,8 @@ pub struct InForce {
     pub notices: Vec<String>,
     /// The ring that the head is for; `None` for all.
     pub for_ring: Option<String>,
+    /// With a ring: the policy of all other machines, if the head names one.
+    pub elsewhere: Option<Box<InForce>>,
 }
 
 impl InForce {
@@ -67,6 +69,7 @@ impl InForce {
             expired: false,
             notices: vec![UNSIGNED.to_owned()],
             for_ring: None,
+            elsewhere: None,
         })
     }
 
@@ -125,22 +128,44 @@ impl InForce {
 
     /// What a machine believes; `None` without a policy.
     pub fn of_trust(trust: &Trust, now: impl Into<Time>) -> Option<Self> {
-        let policy = trust.policy()?;
-        let staleness = trust.staleness(now);
+        let now = now.into();
+        let newest = Self::of_policy(trust, trust.policy()?, now);
+        let ring = trust.head().and_then(|head| head.ring.clone());
+        let elsewhere = trust.elsewhere().map(|policy| Box::new(Self::of_policy(trust, policy, now)));
+        Some(Self { for_ring: ring, elsewhere, ..newest })
+    }
+
+    fn of_policy(trust: &Trust, policy: &trust::InForce, now: Time) -> Self {
+        let staleness = trust.staleness_of(policy, now);
         let mut notices: Vec<String> = trust.head().and_then(too_old_for).into_iter().collect();
-        notices.extend(staleness.and_then(|rung| aged(rung, trust.current_as_of())));
-        Some(Self {
+        notices.extend(aged(staleness, trust.current_as_of()));
+        Self {
             policy: policy.policy.clone(),
             revocations: trust.revocations().map(|list| list.revocations.clone()),
             grants: Vec::new(),
             sequence: Some(policy.sequence),
             sha256: policy.sha256.to_string(),
             revocations_sequence: trust.revocations().map(|list| list.sequence),
-            staleness: staleness.map(Staleness::as_str),
-            expired: staleness == Some(Staleness::Expired),
+            staleness: Some(staleness.as_str()),
+            expired: staleness == Staleness::Expired,
             notices,
-            for_ring: trust.head().and_then(|head| head.ring.clone()),
-        })
+            for_ring: None,
+            elsewhere: None,
+        }
+    }
+
+    /// The policy of a machine in this ring: the one that the head names for the others, where it is offered to another
+    /// ring.
+    #[must_use]
+    pub fn of_ring(mut self, ring: Option<&str>) -> Self {
+        let is_other = self.for_ring.as_deref().is_some_and(|wanted| ring != Some(wanted));
+        match self.elsewhere.take() {
+            Some(elsewhere) if is_other => {
+                let notices = self.notices.into_iter().filter(|notice| !elsewhere.notices.contains(notice));
+                Self { notices: elsewhere.notices.iter().cloned().chain(notices).collect(), ..*elsewhere }
+            }
+            _ => self,
+        }
     }
 
     /// How a report names it. `ring` is the machine's.

@@ -2,7 +2,7 @@
 //! clock that was wrong is right again.
 
 use mcpolicy_tests::report_of;
-use mcpolicy_tests::signing::{at, publish_as};
+use mcpolicy_tests::signing::{at, current, publish_as};
 use serde_json::{Value, json};
 
 use crate::enforce::{Site, npx, policy, rule};
@@ -83,6 +83,77 @@ fn a_machine_that_had_no_policy_takes_none_that_is_offered_to_another_ring() {
     assert!(said.contains("to the ring pilot only, and this machine is not in it"), "{said}");
     assert_eq!(pass(&site, 1, &["--device-id", "p1"]).0, Some(0));
     assert_eq!(names(&site), ["good"]);
+}
+
+/// A new laptop, an image or a runner has no policy of before.
+#[test]
+fn a_machine_without_state_outside_of_a_ring_acts_by_the_policy_that_the_head_names_for_it() {
+    for (device, left) in [("p1", &["good"][..]), ("d1", &["bad"])] {
+        let site = site();
+        offer(&site, 1, &with_rings(&json!([rule("bad")])), None, "default", None);
+        let of_others = std::fs::read(site.folder("published/policy.1.body")).unwrap();
+        let body = with_rings(&json!([rule("good")]));
+        publish_as(&site.folder("published"), 2, at(2), &body, None, &|head| {
+            head.ring = Some("pilot".to_owned());
+            head.elsewhere = Some(current(1, &of_others));
+        });
+        for hour in [3, 4] {
+            let (code, report, said) = pass(&site, hour, &["--device-id", device]);
+            assert_eq!(code, Some(0), "{said}");
+            assert_eq!(names(&site), left, "{device}: {report}");
+            assert_eq!(report["policy"]["sequence"], if device == "p1" { 2 } else { 1 }, "{report}");
+        }
+        // an emergency, and a relay that serves another policy in the place of the named one
+        let revoked =
+            json!([{"id": "r", "revoked": {"identity": {"npm": {"package": left[0]}}}, "reason": "stolen"}]);
+        let list = json!({"schema": "mcpolicy/revocations/v1", "revocation": revoked});
+        publish_as(&site.folder("published"), 3, at(5), &body, Some(&list), &|head| {
+            head.ring = Some("pilot".to_owned());
+            head.elsewhere = Some(current(1, &of_others));
+        });
+        assert_eq!(pass(&site, 6, &["--device-id", device]).0, Some(0));
+        assert!(names(&site).is_empty(), "{device}");
+        std::fs::copy(site.folder("published/policy.3.body"), site.folder("published/policy.1.body"))
+            .unwrap();
+        let (code, report, _) = pass(&site, 7, &["--device-id", device]);
+        assert_eq!(code, Some(1), "{device}: {report}");
+        assert!(
+            report["notices"].to_string().contains("policy body for machines outside of the ring"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn a_machine_that_is_moved_to_another_channel_takes_its_documents_though_their_numbers_are_lower() {
+    let site = site();
+    offer(
+        &site,
+        5,
+        &policy(&json!({}), &json!([rule("good"), rule("bad")])),
+        None,
+        "lab",
+        Some(&json!({
+            "schema": "mcpolicy/revocations/v1",
+            "revocation": [{"id": "r", "revoked": {"identity": {"npm": {"package": "other"}}}, "reason": "x"}],
+        })),
+    );
+    let lab = site.machine.file("lab.toml", "schema = \"mcpolicy/agent/v1\"\n[policy]\nchannel = \"lab\"\n");
+    assert_eq!(pass(&site, 5, &["--settings", lab.to_str().unwrap()]).0, Some(0));
+    assert_eq!(names(&site).len(), 2);
+    std::fs::remove_dir_all(site.folder("published")).unwrap();
+    offer(&site, 1, &policy(&json!({}), &json!([rule("good")])), None, "default", None);
+    for hour in [6, 7] {
+        let (code, report, said) = pass(&site, hour, &[]);
+        assert_eq!((code, &report["policy"]["sequence"]), (Some(0), &json!(1)), "{report} {said}");
+        assert_eq!(names(&site), ["good"]);
+    }
+    // within the channel an older head is refused as ever
+    offer(&site, 2, &policy(&json!({}), &json!([])), None, "default", None);
+    assert_eq!(pass(&site, 8, &[]).0, Some(0));
+    std::fs::remove_dir_all(site.folder("published")).unwrap();
+    offer(&site, 1, &policy(&json!({}), &json!([rule("good")])), None, "default", None);
+    assert_eq!(pass(&site, 9, &[]).1["policy"]["sequence"], 2);
 }
 
 /// One root signs for two fleets, of which one is a laboratory that allows anything.

@@ -219,7 +219,18 @@ fn an_emergency_by_the_id_of_a_rule_during_a_pilot_says_where_it_does_not_count(
         said.contains("offered to one ring only") && said.contains("old of the published policy"),
         "{said}"
     );
+    let head = || {
+        let envelope: serde_json::Value = serde_json::from_str(&read(&desk.path("site/head.json"))).unwrap();
+        let payload = {
+            use base64::Engine as _;
+            base64::engine::general_purpose::STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap()
+        };
+        serde_json::from_slice::<serde_json::Value>(&payload).unwrap()
+    };
+    assert_eq!((&head()["policy"]["sequence"], &head()["elsewhere"]["sequence"]), (&2.into(), &1.into()));
     let said = revoke("old");
+    assert_eq!(head()["elsewhere"]["sequence"], 1, "an emergency keeps whose policy is which");
+    desk.ok(&["verify", "site", "--trust-root", "repo/trust/root.1.json"]);
     assert!(!said.contains("denies nothing at present"), "{said}");
     assert!(revoke("nope").contains("denies nothing at present"));
 }

@@ -238,6 +238,17 @@ impl Before {
         Ok(())
     }
 
+    /// What to say where nothing tells any more whom the lost head was for.
+    pub fn forgotten(&self) -> Option<String> {
+        (self.lost.is_some() && self.model().is_none()).then(|| {
+            format!(
+                "the lost head's channel and ring are not known: this one is for all machines of channel {CHANNEL}. If the \
+                 last was for another channel or for a ring only, publish at once with --refresh --channel or --ring; \
+                 --repository DIR names a repository that remembers"
+            )
+        })
+    }
+
     /// What to say where a folder is new though the channel is not.
     pub fn new_folder(&self) -> Option<String> {
         let record = self.record.as_ref().filter(|_| self.head.is_none() && self.lost.is_none())?;

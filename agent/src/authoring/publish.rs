@@ -23,6 +23,7 @@ use super::revoke::{
 };
 use super::signer::Signer;
 use super::statement;
+use crate::policy_store;
 
 /// What a new head says, where it is not what the one before said.
 #[derive(Debug, Clone, Default)]
@@ -104,6 +105,10 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
         Documents { roots: roots.clone(), head: Some(envelope.to_bytes()), ..Documents::default() };
     offered.statement = Some(statement.clone());
     offered.body = Some(body.clone());
+    if let Some(elsewhere) = head.elsewhere {
+        let files = policy_store::policy_files(order.to.path(), elsewhere.sequence)?;
+        (offered.elsewhere_statement, offered.elsewhere_body) = files;
+    }
     if let Some(list) = revocations {
         let n = list.sequence;
         offered.revocations_statement =
@@ -135,6 +140,7 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
     files.push((HEAD.to_owned(), envelope.to_bytes()));
     order.to.write(&files)?;
     let mut warnings: Vec<String> = before.new_folder().into_iter().collect();
+    warnings.extend(before.forgotten().filter(|_| order.head.ring.is_none() || order.head.channel.is_none()));
     warnings.extend(record(order.records, &head, &envelope));
     if let Some(ring) = head.ring.as_ref().filter(|_| order.head.ring.is_none()) {
         warnings.push(format!(
@@ -309,6 +315,7 @@ impl Make<'_> {
             given.clone().or(old).filter(|text| !text.is_empty())
         };
         let model = self.before.model();
+        let ring = kept(&options.ring, model.and_then(|h| h.ring.clone()));
         let head = Head {
             schema: Head::SCHEMA.to_owned(),
             sequence: self.before.next(self.to, self.root, options.sequence)?,
@@ -319,7 +326,8 @@ impl Make<'_> {
             policy,
             revocations,
             min_agent: kept(&options.min_agent, model.and_then(|h| h.min_agent.clone())),
-            ring: kept(&options.ring, model.and_then(|h| h.ring.clone())),
+            elsewhere: ring.as_ref().and_then(|_| self.elsewhere(policy)),
+            ring,
             poll_interval_s: options
                 .poll_interval_s
                 .or(model.and_then(|h| h.poll_interval_s))
@@ -329,6 +337,17 @@ impl Make<'_> {
         let names = ("the head", "online key", "online keys");
         let envelope = folder::signed_for(&head, &self.root.roles.online, self.signers, names)?;
         Ok((head, envelope))
+    }
+
+    /// The policy for the machines outside of a ring: the last that was offered to all, if the folder has it still.
+    fn elsewhere(&self, policy: Current) -> Option<Current> {
+        let model = self.before.model()?;
+        let for_all = if model.ring.is_none() { Some(model.policy) } else { model.elsewhere };
+        let is_there = |current: &Current| {
+            let files = policy_store::policy_files(self.to.path(), current.sequence);
+            files.is_ok_and(|(statement, body)| statement.is_some() && body.is_some())
+        };
+        for_all.filter(|current| current.sequence < policy.sequence).filter(is_there)
     }
 }
 

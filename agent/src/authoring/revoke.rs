@@ -107,6 +107,10 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
         Change::Revoke { revoked: Revoked::Rule(id), .. } => warning_of(order, &before, policy, &list, id),
         _ => None,
     };
+    let warning = match (before.forgotten(), warning) {
+        (Some(first), Some(then)) => Some(format!("{first}; {then}")),
+        (first, then) => first.or(then),
+    };
     let document = RevocationsDocument { schema: revocations::SCHEMA.to_owned(), revocation: list };
     let body = body(&document)?;
     let statement = RevocationsStatement {

@@ -101,6 +101,14 @@ fn rules_of(document: DocumentName) -> Vec<&'static str> {
             "mix-and-match",
             "loosening-threshold",
         ],
+        DocumentName::PolicyElsewhere => &[
+            "missing",
+            "below-floor",
+            "issued-in-the-future",
+            "expired",
+            "mix-and-match",
+            "loosening-threshold",
+        ],
         DocumentName::Revocations => &[
             "missing",
             "rollback",
@@ -111,7 +119,7 @@ fn rules_of(document: DocumentName) -> Vec<&'static str> {
             "no-head",
             "mix-and-match",
         ],
-        DocumentName::PolicyBody | DocumentName::RevocationsBody => {
+        DocumentName::PolicyBody | DocumentName::PolicyElsewhereBody | DocumentName::RevocationsBody => {
             return vec!["body-missing", "body-length", "body-digest", "body-invalid"];
         }
         DocumentName::Grant => &["issued-in-the-future", "expired"],
@@ -141,6 +149,9 @@ pub fn verify(
     let mut names = vec![DocumentName::PinnedRoot];
     names.extend(offered.roots.split_off(&(first + 1)).into_keys().map(DocumentName::Root));
     names.extend([DocumentName::Head, DocumentName::Policy, DocumentName::PolicyBody]);
+    if trust.head().is_some_and(|head| head.elsewhere.is_some()) {
+        names.extend([DocumentName::PolicyElsewhere, DocumentName::PolicyElsewhereBody]);
+    }
     if documents.revocations_statement.is_some()
         || trust.head().is_some_and(|head| head.revocations.is_some())
     {
@@ -171,6 +182,7 @@ fn reached(name: DocumentName, trust: &Trust, documents: &Documents, refusals: &
         DocumentName::Root(number) => number <= trust.root().sequence,
         DocumentName::Head => !root_failed && documents.head.is_some(),
         DocumentName::Policy | DocumentName::PolicyBody => trust.policy().is_some(),
+        DocumentName::PolicyElsewhere | DocumentName::PolicyElsewhereBody => trust.elsewhere().is_some(),
         DocumentName::Revocations | DocumentName::RevocationsBody => trust.revocations().is_some(),
         DocumentName::Grant => false,
     }

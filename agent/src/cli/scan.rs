@@ -159,8 +159,13 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     };
     let mut outcome = pipeline::scan(&ground, &bounds, &redactor);
     progress.clear();
+    let device = &options.judging.device_id;
+    let in_force = in_force.map(|in_force| {
+        let terms = Terms { in_force: &in_force, now, device, groups: &[], remembered: None };
+        let ring = Judge::new(&ground, &ground.machine, terms).ring().map(str::to_owned);
+        in_force.of_ring(ring.as_deref())
+    });
     let policy = in_force.as_ref().map(|in_force| {
-        let device = &options.judging.device_id;
         let terms = Terms { in_force, now, device, groups: &[], remembered: None };
         let mut judge = Judge::new(&ground, &ground.machine, terms);
         judge.judge(&mut outcome);

@@ -88,14 +88,29 @@ pub fn read(folder: &Path) -> anyhow::Result<Documents> {
     let mut documents = Documents { head, ..Documents::default() };
     documents.roots = roots(folder, sequences.roots)?;
     if let Some(n) = policy {
-        documents.statement = file(format!("policy.{n}.json"), MAX_ENVELOPE_BYTES)?;
-        documents.body = file(format!("policy.{n}.body"), MAX_POLICY_BODY_BYTES)?;
+        (documents.statement, documents.body) = policy_files(folder, n)?;
+    }
+    if let Some(elsewhere) = named.as_ref().and_then(|head| head.elsewhere) {
+        (documents.elsewhere_statement, documents.elsewhere_body) = policy_files(folder, elsewhere.sequence)?;
     }
     if let Some(n) = revocations {
         documents.revocations_statement = file(format!("revocations.{n}.json"), MAX_ENVELOPE_BYTES)?;
         documents.revocations_body = file(format!("revocations.{n}.body"), MAX_REVOCATIONS_BODY_BYTES)?;
     }
     Ok(documents)
+}
+
+/// Statement and body of a policy, as far as they are there.
+pub type PolicyFiles = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// The files of a policy by its number.
+///
+/// # Errors
+/// One cannot be read, or is too large.
+pub fn policy_files(folder: &Path, n: u64) -> anyhow::Result<PolicyFiles> {
+    let file = |name: String, most: usize| read_file(&folder.join(name), most);
+    let statement = file(format!("policy.{n}.json"), MAX_ENVELOPE_BYTES)?;
+    Ok((statement, file(format!("policy.{n}.body"), MAX_POLICY_BODY_BYTES)?))
 }
 
 /// The roots with these numbers; one that is gone since they were listed is left out.

@@ -2,7 +2,8 @@
 //! variable or other spelling makes the denied thing another.
 
 use super::case::Case;
-use super::{files, reason, served, spelling};
+use super::filled::filled;
+use super::{files, members, reason, served, spelling};
 use crate::document::{Ecosystem, IdentityMatcher};
 use crate::entry::Entry;
 use crate::finding::FindingCode;
@@ -147,7 +148,7 @@ fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>))
     }
     let entry = case.subject.entry;
     for text in entry.command.iter().chain(&entry.args).chain(&entry.url) {
-        words(text.expose(), index, found);
+        words_as_filled(text.expose(), index, found);
     }
     for package in &identity.extra_packages {
         words(package, index, found);
@@ -155,20 +156,42 @@ fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>))
     values(entry, index, found);
 }
 
-/// What variables and headers name: the package that a runner takes from a variable (`npm_config_package`, `UV_WITH`), and
-/// whatever a server is told to contact. A word that only looks like a package's name is none where no runner reads it
-/// (`MODE=filesystem`).
+/// The words of a text, and of what a client makes of its references.
+fn words_as_filled(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    words(text, index, found);
+    if let Some(plain) = filled(text) {
+        words(&plain, index, found);
+    }
+}
+
+/// What variables, headers and other members name: the package that a runner takes from a variable
+/// (`npm_config_package`, `UV_WITH`) or a client from a member that is a command (`headersHelper`), and whatever a server is
+/// told to contact. A word that only looks like a package's name is none where nobody runs it (`MODE=filesystem`).
 fn values(entry: &Entry, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
-    for variable in entry.env.iter().chain(&entry.headers) {
+    let given = entry.env.iter().chain(&entry.headers);
+    let given = given.map(|variable| (variable, crate::risk::is_powerful(&variable.name)));
+    let others = entry.members.iter().map(|member| (member, members::may_run(member)));
+    for (variable, is_run) in given.chain(others) {
         let value = variable.value.expose();
-        if crate::risk::is_powerful(&variable.name) {
-            words(value, index, found);
-        } else if value.contains(':') {
-            let parts = std::iter::once(value).chain(value.split(is_break)).flat_map(values_in);
-            for part in parts.filter(|part| spelling::may_be_url(part)) {
-                url(part, index, found);
+        if is_run {
+            words_as_filled(value, index, found);
+        } else {
+            addresses(value, index, found);
+            if let Some(plain) = filled(value) {
+                addresses(&plain, index, found);
             }
         }
+    }
+}
+
+/// The URLs in a value.
+fn addresses(value: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
+    if !value.contains(':') {
+        return;
+    }
+    let parts = std::iter::once(value).chain(value.split(is_break)).flat_map(values_in);
+    for part in parts.filter(|part| spelling::may_be_url(part)) {
+        url(part, index, found);
     }
 }
 

@@ -261,6 +261,11 @@ fn is_telling(name: &str) -> bool {
     !describes && !LAUNCH.contains(&name) && words().any(|word| TELLING.contains(&word))
 }
 
+/// Whether a member may be a command or name what is run: one that is judged, or whose name says so.
+pub(super) fn may_run(member: &NamedValue) -> bool {
+    !is_harmless(member) && (is_judged_member(member) || is_telling(&member.name))
+}
+
 fn is_sandbox(name: &str) -> bool {
     SANDBOX.contains(&name)
 }

@@ -8,6 +8,7 @@ mod case;
 mod context;
 mod denial;
 mod files;
+mod filled;
 mod members;
 mod place;
 mod rule;

@@ -48,6 +48,9 @@ pub struct Head {
     /// The ring that may take it up; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ring: Option<String>,
+    /// With a ring: the policy of all other machines; absent where there was none before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Current>,
     /// How often to ask for a newer one, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll_interval_s: Option<u32>,
@@ -60,19 +63,35 @@ numbered_payload!(
     Head,
     "head",
     "head",
-    [schema, sequence, issued, expires, channel, policy, revocations, min_agent, ring, poll_interval_s, crit],
+    [
+        schema,
+        sequence,
+        issued,
+        expires,
+        channel,
+        policy,
+        revocations,
+        min_agent,
+        ring,
+        elsewhere,
+        poll_interval_s,
+        crit
+    ],
     Self::named_are_numbered
 );
 
 impl Head {
     fn named_are_numbered(&self) -> Result<(), String> {
-        let named = [Some(self.policy), self.revocations];
+        let named = [Some(self.policy), self.revocations, self.elsewhere];
         let sequences = || named.into_iter().flatten().map(|current| current.sequence);
         require(sequences().all(|sequence| sequence > 0), || {
             "it names a document with the sequence 0".to_owned()
         })?;
         require(sequences().all(|sequence| sequence <= MAX_SEQUENCE), || {
             format!("it names a document with a sequence above {MAX_SEQUENCE}, the greatest that counts")
+        })?;
+        require(self.elsewhere.is_none() || self.ring.is_some(), || {
+            "it names a policy for the machines outside of a ring, and no ring".to_owned()
         })
     }
 }

@@ -13,6 +13,10 @@ pub struct Documents {
     pub statement: Option<Vec<u8>>,
     /// The policy's body.
     pub body: Option<Vec<u8>>,
+    /// The statement of the policy for machines outside of the head's ring.
+    pub elsewhere_statement: Option<Vec<u8>>,
+    /// The body of that policy.
+    pub elsewhere_body: Option<Vec<u8>>,
     /// The revocations' statement.
     pub revocations_statement: Option<Vec<u8>>,
     /// The revocations' body.

@@ -98,9 +98,13 @@ pub struct Trust {
     chain: Vec<Sha256Hex>,
     head: Option<(Verified<Head>, Verified<Root>)>,
     policy: Option<InForce>,
+    /// Of the last update alone: it is not kept.
+    elsewhere: Option<InForce>,
     revocations: Option<RevocationsInForce>,
     floors: Floors,
     demands: Demands,
+    /// What is in force was taken on another channel.
+    has_moved: bool,
     current_as_of: Option<Timestamp>,
     clock: Clock,
 }
@@ -123,17 +127,27 @@ impl Trust {
             root,
             head: None,
             policy: None,
+            elsewhere: None,
             revocations: None,
             floors,
             demands: Demands::default(),
+            has_moved: false,
             current_as_of: None,
             clock,
         })
     }
 
-    /// With what the device settings demand.
+    /// With what the device settings demand. Numbers of another channel are no floors of this one: what was taken there stays
+    /// in force until this one's verifies.
     #[must_use]
     pub fn demanding(mut self, demands: Demands) -> Self {
+        let said = self.head().map(|head| head.channel.as_str());
+        if said.is_some_and(|said| demands.channel.as_deref().is_some_and(|wanted| wanted != said)) {
+            self.head = None;
+            self.has_moved = true;
+            self.floors = Floors::default();
+            Self::take_reset(&self.root.payload, &mut self.floors, &mut self.clock);
+        }
         self.demands = demands;
         self
     }
@@ -141,6 +155,12 @@ impl Trust {
     /// The policy in force; `None` if none was ever accepted.
     pub fn policy(&self) -> Option<&InForce> {
         self.policy.as_ref()
+    }
+
+    /// The policy that the head names for machines outside of its ring, if the last update brought it. Which of both is a
+    /// machine's own depends on who it is.
+    pub fn elsewhere(&self) -> Option<&InForce> {
+        self.elsewhere.as_ref()
     }
 
     /// The revocations in force.
@@ -176,10 +196,15 @@ impl Trust {
 
     /// How old what is in force is; `None` without a policy.
     pub fn staleness(&self, now: impl Into<Time>) -> Option<Staleness> {
-        let now = now.into();
         let policy = self.policy.as_ref()?;
+        Some(self.staleness_of(policy, now))
+    }
+
+    /// The same of [`Trust::policy`] or [`Trust::elsewhere`].
+    pub fn staleness_of(&self, policy: &InForce, now: impl Into<Time>) -> Staleness {
+        let now = now.into();
         if policy.sequence < self.demands.min_policy {
-            return Some(Staleness::Expired);
+            return Staleness::Expired;
         }
         let age = Age {
             current_as_of: self.current_as_of,
@@ -187,7 +212,7 @@ impl Trust {
             expires: policy.expires,
             knobs: policy.document().policy.staleness,
         };
-        Some(now.doubting(age.at(now.verifying)))
+        now.doubting(age.at(now.verifying))
     }
 
     /// Verifies a grant: signed as a policy must be, and in its lifetime. Whether device, user and entry are those

@@ -23,6 +23,10 @@ pub enum DocumentName {
     Policy,
     /// The policy's body.
     PolicyBody,
+    /// The statement of the policy for machines outside of the head's ring.
+    PolicyElsewhere,
+    /// The body of that policy.
+    PolicyElsewhereBody,
     /// The revocations' statement.
     Revocations,
     /// The revocations' body.
@@ -39,6 +43,8 @@ impl fmt::Display for DocumentName {
             Self::Head => f.write_str("head"),
             Self::Policy => f.write_str("policy statement"),
             Self::PolicyBody => f.write_str("policy body"),
+            Self::PolicyElsewhere => f.write_str("policy statement for machines outside of the ring"),
+            Self::PolicyElsewhereBody => f.write_str("policy body for machines outside of the ring"),
             Self::Revocations => f.write_str("revocations statement"),
             Self::RevocationsBody => f.write_str("revocations body"),
             Self::Grant => f.write_str("grant"),

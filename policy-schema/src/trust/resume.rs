@@ -93,9 +93,11 @@ impl Trust {
             chain: Vec::new(),
             head: None,
             policy: None,
+            elsewhere: None,
             revocations: None,
             floors: state.floors,
             demands: super::Demands::default(),
+            has_moved: false,
             current_as_of: None,
             clock: state.clock.clone(),
         }

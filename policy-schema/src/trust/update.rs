@@ -61,7 +61,10 @@ impl Trust {
                 let withheld = Violation::RevocationsWithheld(sequence);
                 update.refusals.push(Refusal::new(DocumentName::Policy, withheld));
             }
-            None => self.take_policy(offered, now, head_refused, &mut update),
+            None => {
+                self.take_policy(offered, now, head_refused, &mut update);
+                self.take_elsewhere(offered, now, head_refused, &mut update);
+            }
         }
         update.accepted.extend(of_list.accepted);
         update.refusals.extend(of_list.refusals);
@@ -165,7 +168,7 @@ impl Trust {
         if let Some(named) = said.revocations {
             names_nothing_older(named, &self.floors.revocations)?;
         }
-        if let (None, Some(in_force)) = (&said.revocations, &self.revocations) {
+        if let (None, Some(in_force), false) = (&said.revocations, &self.revocations, self.has_moved) {
             return Err(Violation::RevocationsWithdrawn(in_force.sequence));
         }
         Ok(head)
@@ -176,6 +179,10 @@ impl Trust {
         let said = &head.payload;
         let sequence = said.sequence;
         let known = self.head.as_ref().is_some_and(|(known, _)| known.digest == head.digest);
+        if std::mem::take(&mut self.has_moved) && said.revocations.is_none() {
+            // the list of the channel that the machine has left
+            self.revocations = None;
+        }
         self.clock.raise(said.issued);
         self.floors.head = Floor { sequence, payload: Some(head.digest) };
         self.head = Some((head, self.root.clone()));
@@ -208,6 +215,29 @@ impl Trust {
         }
     }
 
+    /// Takes the policy for machines outside of the head's ring. A machine without state has no other; it is kept by none,
+    /// since the head says by its digest which it is.
+    fn take_elsewhere(&mut self, offered: &Documents, now: Time, head_refused: bool, update: &mut Update) {
+        self.elsewhere = None;
+        let Some(named) = self.named(|head| head.elsewhere).filter(|_| offered.head.is_some() && !head_refused)
+        else {
+            return;
+        };
+        let statement = offered.elsewhere_statement.as_deref();
+        let taken = statement.ok_or((DocumentName::Policy, Violation::Missing(named.sequence)));
+        let body = offered.elsewhere_body.as_deref();
+        match taken.and_then(|statement| self.signed_policy(statement, body, named, now)) {
+            Ok(policy) => self.elsewhere = Some(policy),
+            Err((document, violation)) => {
+                let document = match document {
+                    DocumentName::PolicyBody => DocumentName::PolicyElsewhereBody,
+                    _ => DocumentName::PolicyElsewhere,
+                };
+                update.refusals.push(Refusal::new(document, violation));
+            }
+        }
+    }
+
     fn next_policy(
         &self,
         statement: &[u8],
@@ -220,9 +250,37 @@ impl Trust {
         let statement: Verified<Statement> = verify::document(statement, &role.role).map_err(of_statement)?;
         let said = &statement.payload;
         verify::above(&self.floors.policy, said.sequence, statement.digest).map_err(of_statement)?;
+        named_by_head(named, self.head.is_some(), said.sequence, said.body).map_err(of_statement)?;
+        self.in_force(statement, body, now)
+    }
+
+    /// A policy that the head names by its digest, whatever was taken before.
+    fn signed_policy(
+        &self,
+        statement: &[u8],
+        body: Option<&[u8]>,
+        named: Current,
+        now: Time,
+    ) -> Result<InForce, Refused> {
+        let of_statement = |violation| (DocumentName::Policy, violation);
+        let role = &self.root().roles.policy;
+        let statement: Verified<Statement> = verify::document(statement, &role.role).map_err(of_statement)?;
+        let said = &statement.payload;
+        named_by_head(Some(named), true, said.sequence, said.body).map_err(of_statement)?;
+        self.in_force(statement, body, now)
+    }
+
+    fn in_force(
+        &self,
+        statement: Verified<Statement>,
+        body: Option<&[u8]>,
+        now: Time,
+    ) -> Result<InForce, Refused> {
+        let of_statement = |violation| (DocumentName::Policy, violation);
+        let role = &self.root().roles.policy;
+        let said = &statement.payload;
         demanded(said.sequence, self.demands.min_policy).map_err(of_statement)?;
         verify::in_its_time(&said.common(), now).map_err(of_statement)?;
-        named_by_head(named, self.head.is_some(), said.sequence, said.body).map_err(of_statement)?;
         let (body, policy) = policy_body(&statement, body)?;
         let loosening = loosening(policy.document());
         let needed = role.threshold_for(!loosening.is_empty());

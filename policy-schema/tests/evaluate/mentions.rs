@@ -237,3 +237,69 @@ fn a_hundred_thousand_urls_in_an_argument_are_looked_at_once_each() {
     }
     assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
 }
+
+#[test]
+fn what_is_denied_is_found_as_the_default_of_a_reference() {
+    let policy = denying(&[
+        json!({ "npm": { "package": "@evil/x" } }),
+        json!({ "pypi": { "package": "evil-py" } }),
+        json!({ "url": { "url": "https://evil.example/mcp" } }),
+    ]);
+    for words in [
+        &["npx", "-p", "${X:-@evil/x}", "-c", "x"],
+        &["npx", "-p", "@ev${X}il/x", "-c", "x"],
+        &["npm", "exec", "--package=${X:-@evil/x}", "-c", "x"],
+        &["npx", "-c", "${X:-npx @evil/x}", "--", "y"],
+        &["uvx", "--with", "${X:-evil-py}", "p", "y"],
+        &["uvx", "p", "--url", "${X:-https://evil.example/mcp}", "y"],
+        &["uvx", "p", "--url", "${X:-https://evil.example}/mcp", "y"],
+    ] {
+        let denied = code(&policy, &entry(words[0], &words[1..]));
+        assert!(["denylisted", "ambiguous-entry"].contains(&denied), "{words:?} {denied}");
+        let other: Vec<String> =
+            words.iter().map(|word| word.replace("evil", "good").replace("@ev${X}il", "@good")).collect();
+        let other: Vec<&str> = other.iter().map(String::as_str).collect();
+        assert_eq!(code(&policy, &entry(other[0], &other[1..])), "allow", "{other:?}");
+    }
+    for (name, value) in [
+        ("npm_config_package", "${X:-@evil/x}"),
+        ("UV_WITH", "a,${X:-evil-py}"),
+        ("SSE_URL", "${X:-https://evil.example/mcp}"),
+    ] {
+        let mut entry = entry("npx", &["good"]);
+        entry.env = vec![named(name, value)];
+        assert_eq!(code(&policy, &entry), "denylisted", "{name}");
+    }
+}
+
+#[test]
+fn what_is_denied_is_found_in_a_member_that_is_a_command_or_an_address() {
+    let policy = denying(&[
+        json!({ "npm": { "package": "@evil/x" } }),
+        json!({ "npm": { "package": "plain" } }),
+        json!({ "url": { "url": "https://evil.example/mcp" } }),
+    ]);
+    let with = |name: &str, value: &str| {
+        let mut entry = remote("https://ok.example/mcp");
+        entry.members = vec![named(name, value)];
+        code(&policy, &entry)
+    };
+    for (name, value) in [
+        ("headersHelper", "npx -y @evil/x"),
+        ("headersHelper", "npx -y ${X:-@evil/x}"),
+        ("myCommand", "npx -y @evil/x"),
+        ("oauth", r#"{"tokenUrl":"https://evil.example/mcp/token"}"#),
+        ("proxy", "https://evil.example/mcp"),
+        ("unheardOf", "https://evil.example/mcp"),
+    ] {
+        assert_eq!(with(name, value), "denylisted", "{name} {value}");
+    }
+    for (name, value) in [
+        ("headersHelper", "npx -y @good/x"),
+        ("description", "runs plain"),
+        ("mode", "plain"),
+        ("title", "@evil/x"),
+    ] {
+        assert_eq!(with(name, value), "allow", "{name} {value}");
+    }
+}

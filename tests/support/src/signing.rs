@@ -155,6 +155,7 @@ pub fn head(sequence: u64, issued: Timestamp, policy: Current) -> Head {
         revocations: None,
         min_agent: None,
         ring: None,
+        elsewhere: None,
         poll_interval_s: Some(120),
         crit: Vec::new(),
     }
@@ -174,6 +175,8 @@ pub fn publication(sequence: u64, issued: Timestamp) -> Documents {
         head: Some(signed(&head(sequence, issued, current(sequence, &body)), &ONLINE[..1])),
         statement: Some(signed(&statement(sequence, issued, &body), &POLICY[..1])),
         body: Some(body),
+        elsewhere_statement: None,
+        elsewhere_body: None,
         revocations_statement: None,
         revocations_body: None,
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
+use mcpolicy_schema::signed::Head;
 use mcpolicy_schema::trust::{Demands, Staleness};
 use serde::Serialize;
 
@@ -172,11 +173,24 @@ fn human(verified: &Verified, good: bool) -> String {
         let lines = list.revocations.document().revocation.len();
         let _ = writeln!(out, "revocations {} with {}", list.sequence, counted(lines, "line", "lines"));
     }
-    let verdict = if good {
-        "verified: a machine would take this folder"
-    } else {
-        "REFUSED: a machine would not take this folder"
+    let head = verified.trust.head().filter(|_| good);
+    let verdict = match head {
+        Some(head) => {
+            let channel = crate::output::text::visible(&head.channel);
+            format!("verified: a machine on the channel {channel} would take this folder{}", in_ring(head))
+        }
+        None => "REFUSED: a machine would not take this folder".to_owned(),
     };
     let _ = writeln!(out, "{verdict}");
     out
+}
+
+/// For whom the policies of a head are, where they are not for all.
+fn in_ring(head: &Head) -> String {
+    let Some(ring) = &head.ring else { return String::new() };
+    let others = match head.elsewhere {
+        Some(policy) => format!("policy {} for all others", policy.sequence),
+        None => "what others have goes on".to_owned(),
+    };
+    format!(", policy {} in the ring {}; {others}", head.policy.sequence, crate::output::text::visible(ring))
 }

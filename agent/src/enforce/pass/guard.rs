@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_schema::document::Mode;
-use mcpolicy_schema::trust::Trust;
+use mcpolicy_schema::trust::{self, Trust};
 
 use super::{On, Opened, Setting, mode_of, scan, terms};
 use crate::discover::source::Source;
@@ -45,6 +45,18 @@ fn guarded(
     opened: &mut Opened,
 ) -> anyhow::Result<(InForce, bool)> {
     let elsewhere = not_for_here(setting, on, &newest, opened);
+    let (newest, elsewhere) = match elsewhere {
+        Some(ring) if newest.elsewhere.is_some() => {
+            let offered = newest.sequence.unwrap_or(0);
+            let own = newest.of_ring(None);
+            opened.notices.push(format!(
+                "the head offers policy {offered} to the ring {ring} only, and this machine is not in it: policy {} is its own",
+                own.sequence.unwrap_or(0)
+            ));
+            (own, None)
+        }
+        elsewhere => (newest, elsewhere),
+    };
     let Some((acting, policy)) = opened.activation.acting_before(&newest.sha256) else {
         if let Some(ring) = elsewhere.filter(|_| opened.activation.is_first()) {
             anyhow::bail!(
@@ -125,7 +137,9 @@ fn activate(
     candidate: &activation::Acted,
     opened: &mut Opened,
 ) -> anyhow::Result<()> {
-    let body = trust.policy().map(|policy| policy.body()).unwrap_or_default();
+    let is_it = |policy: &&trust::InForce| policy.sha256.to_string() == candidate.sha256;
+    let body = trust.policy().into_iter().chain(trust.elsewhere()).find(is_it);
+    let body = body.map(|policy| policy.body()).unwrap_or_default();
     if opened.activation.activate(candidate, body)? {
         let detail = format!("policy {} acts from now on", candidate.sequence);
         opened.journal.append(setting.now, What::Event(Event::new("policy-activated", detail)))?;

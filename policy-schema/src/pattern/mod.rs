@@ -5,6 +5,8 @@
 //! What a client or shell would put in the place of a reference is not known here, so no wildcard but `*` alone takes
 //! one; a directory that the client knows may stand at the start.
 
+mod hosts;
+
 use crate::reference;
 
 /// Longest text that a wildcard other than `*` alone is held against.
@@ -37,7 +39,9 @@ impl Place {
     fn takes(self, part: &Part, c: char) -> bool {
         match part {
             Part::Host => return c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'),
-            Part::Domain if matches!(c, '/' | '\\' | '?' | '#' | '@' | ':') => return false,
+            Part::Port => return c.is_ascii_digit(),
+            Part::Login if matches!(c, '/' | '\\' | '?' | '#' | '@') => return false,
+            Part::Domain if "/\\?#@:,;|".contains(c) => return false,
             _ => {}
         }
         let separator = matches!(part, Part::Segment | Part::Domain) && matches!(c, '/' | '\\');
@@ -66,6 +70,12 @@ enum Part {
     Segment,
     /// Part of the host of a URL, where the rest of it is named: `https://*.acme.example/**`.
     Host,
+    /// The port of a URL, or a part of it: `http://localhost:*/mcp`.
+    Port,
+    /// The login before the host of a URL: `postgres://*:*@db.acme.example/*`.
+    Login,
+    /// No text at all: the host of a URL ends here, and a port, a path, a query or nothing follows.
+    HostEnd,
     /// The same without a scheme, `*.acme.example`, which may be the end of a file's name, too.
     Domain,
     /// Any text.
@@ -129,7 +139,7 @@ impl Pattern {
             parts.push(Part::Literal(literal));
         }
         if !matches!(place, Place::Url | Place::Query) {
-            mark_hosts(&mut parts);
+            parts = hosts::mark(&parts);
         }
         Self { parts, place }
     }
@@ -218,50 +228,16 @@ impl Pattern {
                     fixed(|rest| rest.is_empty() || rest.starts_with(['/', '\\', ':', ',']), home)
                 }
                 (Part::Home, None) => Vec::new(),
-                (Part::Segment | Part::Host | Part::Domain | Part::Anything, _) => {
-                    spread(&reached, text, |c| self.place.takes(part, c))
+                (Part::HostEnd, _) => {
+                    reached.into_iter().filter(|at| hosts::is_behind(&text[*at..])).collect()
                 }
+                _ => spread(&reached, text, |c| self.place.takes(part, c)),
             };
             if reached.is_empty() {
                 return false;
             }
         }
         reached.last() == Some(&text.len())
-    }
-}
-
-/// Marks the wildcards that stand for a part of a host whose end is named.
-///
-/// Attack: `https://evil.example?.acme.example/x`, and the same with `#` and `@`, for `https://*.acme.example/**`: a
-/// server is told of another host, and brings the token that it was approved with there.
-fn mark_hosts(parts: &mut [Part]) {
-    let mut in_host = false;
-    for at in 0..parts.len() {
-        let behind = match parts.get(at + 1) {
-            Some(Part::Literal(next)) => next.split('/').next().unwrap_or_default(),
-            _ => "",
-        };
-        let names_end = behind
-            .split_once('.')
-            .is_some_and(|(_, label)| label.starts_with(|c: char| c.is_ascii_alphanumeric()));
-        let begins = match at.checked_sub(1).map(|before| &parts[before]) {
-            None => true,
-            Some(Part::Literal(before)) => before.ends_with(['=', ' ', ',']),
-            Some(_) => false,
-        };
-        let marked = match &parts[at] {
-            Part::Literal(text) => {
-                in_host = match text.rsplit_once("://") {
-                    Some((_, host)) => !host.contains(['/', '?', '#']),
-                    None => in_host && !text.contains(['/', '?', '#']),
-                };
-                continue;
-            }
-            Part::Segment | Part::Anything if in_host && names_end => Part::Host,
-            Part::Segment if begins && behind.starts_with('.') && names_end => Part::Domain,
-            _ => continue,
-        };
-        parts[at] = marked;
     }
 }
 
@@ -351,11 +327,50 @@ mod tests {
         for (pattern, good) in [
             ("https://**", "https://u@any.example/x?y#z"),
             ("https://acme.example:*", "https://acme.example:80"),
+            ("http://localhost:*/mcp", "http://localhost:3000/mcp"),
+            ("http://localhost:**", "http://localhost:3000/mcp?x@y"),
+            ("http://localhost*", "http://localhost:3000"),
+            ("http://[::1]:*/mcp", "http://[::1]:3000/mcp"),
+            ("https://acme.example**", "https://acme.example/a?b#c@d"),
+            ("https://acme.example*/mcp", "https://acme.example:8443/mcp"),
+            ("http://10.0.0.*/mcp", "http://10.0.0.17/mcp"),
+            ("http://*:8080/mcp", "http://any.example:8080/mcp"),
+            ("postgres://*@db.acme.example/*", "postgres://u:p%40!w@db.acme.example/x"),
+            ("postgres://*:*@db.acme.example:5432/*", "postgres://u:p:w!@db.acme.example:5432/x"),
+            ("mongodb+srv://**@*.db.example/*", "mongodb+srv://u:w@c1.db.example/x"),
+            (
+                "https://acme.example/x?next=https://*.acme.example/**",
+                "https://acme.example/x?next=https://a.acme.example/y",
+            ),
             ("https://acme.example/*.json", "https://acme.example/a?b@c.json"),
             ("/data/*.json", "/data/a@b #1.json"),
             ("*.json", "a b.json"),
         ] {
             assert!(value(pattern, good), "{pattern} {good}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_for_a_port_or_a_login_and_two_in_a_host_lead_to_no_other_host() {
+        for (pattern, evil) in [
+            ("http://localhost:*/mcp", "http://localhost:x@evil.example/mcp"),
+            ("http://localhost:**", "http://localhost:80@evil.example/mcp"),
+            ("http://localhost*", "http://localhost.evil.example"),
+            ("http://localhost**", "http://localhost:1@evil.example"),
+            ("https://api.acme.example:*/**", "https://api.acme.example:1#@evil.example/x"),
+            ("https://*.*.acme.example/x", "https://evil.example#.b.acme.example/x"),
+            ("https://*-*.acme.example/x", "https://evil.example?a-b.acme.example/x"),
+            ("https://*eu*.acme.example/x", "https://evil.example#eu.acme.example/x"),
+            ("http://10.0.0.*/mcp", "http://10.0.0.1@evil.example/mcp"),
+            ("postgres://*:*@db.acme.example:5432/*", "postgres://evil.example#:y@db.acme.example:5432/x"),
+            ("postgres://*@*.acme.example/*", "postgres://evil.example/@db.acme.example/x"),
+            ("postgres://*@db.acme.example/*", "postgres://u@evil.example@db.acme.example/x"),
+            ("*.acme.example", "evil.example,a.acme.example"),
+            ("Server=*.db.example;X=1", "Server=evil.example;a.db.example;X=1"),
+        ] {
+            for pattern in [Pattern::new(pattern), Pattern::variable(pattern), Pattern::header(pattern)] {
+                assert!(!pattern.admits_value(evil, None), "{pattern:?} {evil}");
+            }
         }
     }
 
@@ -447,6 +462,7 @@ mod tests {
             Part::Home => text.strip_prefix("/h").is_some_and(|after| {
                 (after.is_empty() || after.starts_with(['/', '\\', ':', ','])) && tried(place, rest, after)
             }),
+            Part::HostEnd => hosts::is_behind(text) && tried(place, rest, text),
             _ => {
                 let end = text.find(|c| !place.takes(part, c)).unwrap_or(text.len());
                 (0..=end).any(|at| tried(place, rest, &text[at..]))
@@ -454,7 +470,34 @@ mod tests {
         }
     }
 
+    /// Patterns of URLs whose host is named, and the end of that host.
+    const NAMED_HOSTS: &[(&str, &str)] = &[
+        ("https://*.acme.example/**", ".acme.example"),
+        ("https://acme.example*", "acme.example"),
+        ("https://acme.example**", "acme.example"),
+        ("https://acme.example:*/*", "acme.example"),
+        ("https://*:*@acme.example:*/**", "acme.example"),
+        ("https://a*b*.acme.example**", ".acme.example"),
+        ("https://**@*.acme.example/?x=*", ".acme.example"),
+    ];
+
     proptest! {
+        #[test]
+        fn no_text_that_a_url_pattern_takes_leads_to_another_host(
+            (pattern, end) in prop::sample::select(NAMED_HOSTS),
+            fill in prop::collection::vec("([0-9]|a|b|@|:|/|\\?|#|\\\\|\\.|%|\\[|\\]|evil\\.example){0,5}", 8),
+        ) {
+            let mut text = String::new();
+            for (at, literal) in pattern.replace("**", "*").split('*').enumerate() {
+                text += if at == 0 { "" } else { &fill[at - 1] };
+                text += literal;
+            }
+            let is_taken = Pattern::variable(pattern).admits_value(&text, None);
+            if is_taken && let Ok(url) = url::Url::parse(&text) {
+                prop_assert!(url.host_str().is_some_and(|host| host.ends_with(end)), "{} {}", pattern, text);
+            }
+        }
+
         #[test]
         fn sets_of_places_mean_the_same_as_trying_everything(
             pattern in "(\\*|\\*\\*|a|/|b|\\{home\\}){0,6}", text in "(a|b|/|/h| ){0,10}",
