@@ -168,11 +168,15 @@ fn words_as_filled(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>
 /// (`npm_config_package`, `UV_WITH`) or a client from a member that is a command (`headersHelper`), and whatever a server is
 /// told to contact. A word that only looks like a package's name is none where nobody runs it (`MODE=filesystem`).
 fn values(entry: &Entry, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
-    let given = entry.env.iter().chain(&entry.headers);
-    let given = given.map(|variable| (variable, crate::risk::is_powerful(&variable.name)));
-    let others = entry.members.iter().map(|member| (member, members::may_run(member)));
-    for (variable, is_run) in given.chain(others) {
+    let given = entry.env.iter().chain(&entry.headers).map(|given| (given, false));
+    let others = entry.members.iter().map(|member| (member, true));
+    for (variable, is_member) in given.chain(others) {
         let value = variable.value.expose();
+        if matches!(value, "" | "true" | "false") {
+            continue;
+        }
+        let is_run =
+            if is_member { members::may_run(variable) } else { crate::risk::is_powerful(&variable.name) };
         if is_run {
             words_as_filled(value, index, found);
         } else {

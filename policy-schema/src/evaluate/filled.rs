@@ -10,6 +10,10 @@ const MAX_REFERENCES: usize = 64;
 /// The text with each `${NAME:-default}` as its default, and each `${NAME}` as nothing, from the innermost on. `None` if
 /// there is none.
 pub(super) fn filled(text: &str) -> Option<String> {
+    // every text of every entry comes by here
+    if !text.as_bytes().contains(&b'$') {
+        return None;
+    }
     let mut plain = fill_last(text)?;
     for _ in 1..MAX_REFERENCES {
         let Some(next) = fill_last(&plain) else { break };

@@ -1,5 +1,8 @@
 //! Variables that change what runs, where packages come from, or where traffic goes.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::Context;
 use crate::entry::Entry;
 use crate::finding::{Finding, FindingCode, Severity};
@@ -296,10 +299,12 @@ const HARMLESS_OF_CLIENTS: &[&str] = &[
 /// Whether whoever chooses the value of a variable chooses what code runs, where packages come from or where traffic
 /// goes: a rule that admits any value of it admits anything.
 pub fn is_powerful(name: &str) -> bool {
+    // every variable of every entry comes by here
+    static NAMED: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        [REGISTRIES, PLACES, LOADERS].concat().into_iter().map(str::to_ascii_lowercase).collect()
+    });
     let lower = name.to_ascii_lowercase();
-    REGISTRIES.contains(&lower.as_str())
-        || PLACES.contains(&lower.as_str())
-        || LOADERS.iter().any(|loader| loader.eq_ignore_ascii_case(name))
+    NAMED.contains(&lower)
         || SETTINGS.iter().any(|start| lower.starts_with(start))
         || lower.ends_with("_proxy")
         || lower.ends_with("_index_url")

@@ -2,13 +2,14 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 
 mod edges;
+mod elsewhere;
 
 use mcpolicy_schema::signed::{
     Grant, Head, Payload as _, PayloadError, Reset, Root, Statement, decode, encode,
 };
 use mcpolicy_schema::trust::{Demands, Documents, Kept, Staleness, State, Trust, Update};
 use mcpolicy_tests::signing::{
-    ONLINE, POLICY, ROOT, at, body_with, current, head, payload_of, publication,
+    ONLINE, POLICY, ROOT, at, body, body_with, current, head, payload_of, publication,
     publication_with_revocations, role, root, signed, signed_with, statement,
 };
 use serde_json::json;

@@ -1,0 +1,131 @@
+//! Whose policy is whose: the one that a head offers to a ring, the one that it names for all others, and the documents
+//! of another channel.
+
+use mcpolicy_schema::trust::Refusal;
+
+use super::*;
+
+fn loosened() -> Vec<u8> {
+    body_with("package-6", |body| body["policy"]["mode"] = json!("warn"))
+}
+
+/// Policy 7 for the ring `pilot`, this body as policy 6 for all others.
+fn pilot(body: Vec<u8>, signers: &[u8]) -> Documents {
+    let documents = publication(7, at(36));
+    let mut head: Head = payload_of(documents.head.as_deref().unwrap());
+    head.ring = Some("pilot".to_owned());
+    head.elsewhere = Some(current(6, &body));
+    Documents {
+        head: Some(signed(&head, &ONLINE)),
+        elsewhere_statement: Some(signed(&statement(6, at(30), &body), signers)),
+        elsewhere_body: Some(body),
+        ..documents
+    }
+}
+
+fn honest() -> Documents {
+    pilot(body("package-6"), &POLICY[..1])
+}
+
+#[test]
+fn the_policy_of_all_other_machines_is_verified_beside_that_of_the_ring_and_moves_no_floor() {
+    let mut trust = trust();
+    let update = trust.update(&honest(), at(37));
+    assert_eq!(rules(&update), []);
+    assert_eq!((trust.policy().unwrap().sequence, trust.elsewhere().unwrap().sequence), (7, 6));
+    assert_eq!(trust.floors().policy.sequence, 7);
+    assert_eq!(trust.staleness_of(trust.elsewhere().unwrap(), at(37)), Staleness::Fresh);
+    // it is not kept, nor does it outlive an update that does not bring it
+    assert_eq!(rules(&trust.update(&publication(8, at(38)), at(39))), []);
+    assert!(trust.elsewhere().is_none());
+}
+
+#[test]
+fn a_policy_for_all_others_that_breaks_a_rule_is_refused_by_its_own_name() {
+    let statement_of = |refusal: &Refusal| (refusal.document.to_string(), refusal.violation.rule());
+    let name = "policy statement for machines outside of the ring";
+    let other = honest();
+    for (documents, expected) in [
+        (Documents { elsewhere_statement: None, ..honest() }, (name, "missing")),
+        (Documents { elsewhere_statement: other.statement.clone(), ..honest() }, (name, "mix-and-match")),
+        (pilot(loosened(), &POLICY[..1]), (name, "loosening-threshold")),
+        (pilot(body("package-6"), &ONLINE), (name, "threshold")),
+        (
+            Documents { elsewhere_body: None, ..honest() },
+            ("policy body for machines outside of the ring", "body-missing"),
+        ),
+        (
+            Documents { elsewhere_body: Some(b"{}".to_vec()), ..honest() },
+            ("policy body for machines outside of the ring", "body-length"),
+        ),
+    ] {
+        let mut trust = trust();
+        let update = trust.update(&documents, at(37));
+        let found: Vec<_> = update.refusals.iter().map(statement_of).collect();
+        assert_eq!(found, [(expected.0.to_owned(), expected.1)]);
+        assert!(trust.elsewhere().is_none());
+        assert_eq!(trust.policy().unwrap().sequence, 7, "the ring's own is taken all the same");
+    }
+    assert_eq!(rules(&trust().update(&pilot(loosened(), &POLICY), at(37))), []);
+}
+
+#[test]
+fn what_the_settings_demand_is_demanded_of_the_policy_for_all_others_too() {
+    let mut trust = trust().demanding(Demands { min_policy: 7, ..Demands::default() });
+    let update = trust.update(&honest(), at(37));
+    assert_eq!(update.refusals.len(), 1);
+    assert_eq!(update.refusals[0].violation.rule(), "below-floor");
+}
+
+#[test]
+fn a_head_names_no_policy_for_all_others_without_a_ring_nor_one_with_the_number_0() {
+    let with = |change: fn(&mut Head)| {
+        let mut head: Head = payload_of(honest().head.as_deref().unwrap());
+        change(&mut head);
+        encode(&head).is_ok()
+    };
+    assert!(with(|_| ()));
+    assert!(!with(|head| head.ring = None));
+    assert!(!with(|head| head.elsewhere.as_mut().unwrap().sequence = 0));
+}
+
+fn on(channel: &str, documents: Documents) -> Documents {
+    let mut head: Head = payload_of(documents.head.as_deref().unwrap());
+    head.channel = channel.to_owned();
+    Documents { head: Some(signed(&head, &ONLINE)), ..documents }
+}
+
+fn wanting(channel: &str) -> Demands {
+    Demands { channel: Some(channel.to_owned()), ..Demands::default() }
+}
+
+#[test]
+fn a_machine_that_is_moved_takes_lower_numbers_of_its_new_channel_and_only_there() {
+    let lab = on("lab", publication_with_revocations(9, 9, at(30)));
+    let mut trust = trust().demanding(wanting("lab"));
+    assert_eq!(rules(&trust.update(&lab, at(31))), []);
+    // the same channel again is no move
+    let mut trust = trust.demanding(wanting("lab"));
+    assert_eq!(trust.floors().policy.sequence, 9);
+    let lower = on("lab", publication_with_revocations(8, 8, at(30)));
+    assert_ne!(rules(&trust.update(&lower, at(31))), []);
+    // what was in force stays so until the new channel's verifies
+    let mut trust = trust.demanding(wanting("default"));
+    assert_ne!(rules(&trust.update(&lab, at(31))), []);
+    assert_eq!(trust.policy().unwrap().sequence, 9);
+    assert_eq!(rules(&trust.update(&publication(2, at(30)), at(31))), []);
+    assert_eq!((trust.policy().unwrap().sequence, trust.revocations().is_some()), (2, false));
+    assert_ne!(rules(&trust.update(&publication(1, at(30)), at(31))), []);
+    assert_eq!(trust.policy().unwrap().sequence, 2);
+}
+
+#[test]
+fn a_machine_that_is_moved_takes_the_list_of_its_new_channel() {
+    let mut trust = trust().demanding(wanting("lab"));
+    assert_eq!(rules(&trust.update(&on("lab", publication_with_revocations(9, 9, at(30))), at(31))), []);
+    let mut trust = trust.demanding(wanting("default"));
+    assert_eq!(rules(&trust.update(&publication_with_revocations(2, 1, at(30)), at(31))), []);
+    assert_eq!(trust.revocations().unwrap().sequence, 1);
+    // from here on none may be withdrawn
+    assert_ne!(rules(&trust.update(&publication(3, at(32)), at(33))), []);
+}
