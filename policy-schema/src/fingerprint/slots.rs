@@ -93,8 +93,9 @@ const SWITCHES: &[&str] = &[
 
 /// Values that switch something on or off, whatever the name sounds like.
 const SETTINGS: &[&str] = &[
-    "true", "false", "0", "1", "2", "on", "off", "yes", "no", "y", "n", "t", "f", "none", "null", "any", "enable",
-    "enabled", "disable", "disabled", "allow", "deny", "require", "required", "optional", "always", "never", "auto",
+    "true", "false", "0", "1", "2", "on", "off", "yes", "no", "y", "n", "t", "f", "none", "null", "any",
+    "enable", "enabled", "disable", "disabled", "allow", "deny", "require", "required", "optional", "always",
+    "never", "auto",
 ];
 
 /// Last words of names that hold a secret and nothing else.

@@ -1,6 +1,6 @@
 //! Variables that change what runs, where packages come from, or where traffic goes.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use super::Context;
@@ -300,7 +300,7 @@ const HARMLESS_OF_CLIENTS: &[&str] = &[
 /// goes: a rule that admits any value of it admits anything.
 pub fn is_powerful(name: &str) -> bool {
     // every variable of every entry comes by here
-    static NAMED: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    static NAMED: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         [REGISTRIES, PLACES, LOADERS].concat().into_iter().map(str::to_ascii_lowercase).collect()
     });
     let lower = name.to_ascii_lowercase();
