@@ -166,6 +166,46 @@ fn a_switch_is_set_in_the_folder_that_the_settings_name_too() {
     });
 }
 
+/// A clone's file that names hundreds of folders had three files made in each, for minutes.
+#[test]
+fn no_switch_is_set_in_more_folders_than_a_user_has_and_the_file_is_edited_then() {
+    for (folders, is_edited) in [(20, false), (90, true)] {
+        with(|site| {
+            put(site, "src/p/.mcp.json", &servers("mcpServers"));
+            put(site, ".claude.json", "{}");
+            for project in ["src/p", "src/clone"] {
+                put(site, &format!("{project}/README"), "");
+                git(&site.machine.home().join(project), &["init", "-b", "main"]);
+            }
+            let lines = (0..folders).map(|n| format!("export CLAUDE_CONFIG_DIR=/home/dev/zz/{n}\n"));
+            put(site, "src/clone/.envrc", &lines.collect::<String>());
+            let (said, _) = pass(site, 0);
+            assert_eq!(!site.read("src/p/.mcp.json").contains("evil"), is_edited, "{said}");
+            let made = std::fs::read_dir(site.machine.home().join("zz")).map_or(0, |made| made.count());
+            assert_eq!(made, if is_edited { 0 } else { folders }, "{said}");
+        });
+    }
+}
+
+/// What one clone names was followed at the cost of all other files of the home.
+#[test]
+fn a_clone_whose_files_set_hundreds_of_values_keeps_no_other_value_from_being_followed() {
+    with(|site| {
+        for number in 0..6 {
+            let lines =
+                (0..99).map(|n| format!("QWEN_CODE_SYSTEM_SETTINGS_PATH=/home/dev/a/q{number}-{n}\n"));
+            put(site, &format!("a/d{number}/.env"), &lines.collect::<String>());
+        }
+        git(&site.machine.home().join("a"), &["init", "-b", "main"]);
+        put(site, ".qwen/settings.json", "{}");
+        put(site, "w/.env", "QWEN_CODE_SYSTEM_SETTINGS_PATH=/home/dev/w/x.json\n");
+        put(site, "w/x.json", &servers("mcpServers"));
+        let (said, notices) = pass(site, 1);
+        assert!(is_clean(site, "w/x.json"), "{said}");
+        assert!(notices.contains("more values, in this repository"), "{notices}");
+    });
+}
+
 /// Tested with the client: an empty value is the folder that it is started in, and `~` is a name like others.
 #[test]
 fn a_folder_that_begins_where_the_client_is_started_is_told_each_time() {

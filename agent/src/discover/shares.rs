@@ -63,7 +63,11 @@ impl Shares {
 
 /// The outermost repository below the home (a repository has submodules, but decides about them); without one the first
 /// folder below the home: what was unpacked there has as many folders as its maker likes.
-fn sharer_of(folder: &Path, home: Option<&Path>, is_repository: impl Fn(&Path) -> bool) -> PathBuf {
+pub(super) fn sharer_of(
+    folder: &Path,
+    home: Option<&Path>,
+    is_repository: impl Fn(&Path) -> bool,
+) -> PathBuf {
     let below = home.filter(|home| folder.starts_with(home)).unwrap_or(Path::new("/"));
     let mut above: Vec<&Path> = folder.ancestors().take_while(|one| *one != below).collect();
     above.reverse();

@@ -1,7 +1,7 @@
 //! Start files of shells, and the `.envrc` of projects, with what they read in turn: which variables they set that move
 //! clients' files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_clients::template::component_matches;
@@ -9,6 +9,7 @@ use mcpolicy_platform::machine::{Machine, Owner, ReadError};
 use mcpolicy_schema::entry::{ClientId, Position};
 use mcpolicy_schema::finding::{Finding, FindingCode};
 
+use super::shares::sharer_of;
 use super::sourced::{Around, Known, Sourced, sourced};
 use super::variables::{self, Names, Place, START_FILES, START_FOLDERS, Unresolved, Values};
 use crate::gap::Gap;
@@ -21,9 +22,9 @@ pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 pub(super) const MAX_DEPTH: usize = 8;
 const MAX_FILES: usize = 1000;
 
-/// Most places to which one file may lead the clients that take its variables, one variable, and all together: every client
-/// is looked for in each of them, and a switch is set in each.
-const MAX_PLACES_OF_FILE: usize = 100;
+/// Most places to which the files of one repository (elsewhere of one folder of the home) may lead the clients that take
+/// their variables, one variable, and all together: every client is looked for in each of them.
+const MAX_PLACES_OF_SHARER: usize = 100;
 const MAX_PLACES_OF_VARIABLE: usize = 400;
 const MAX_PLACES: usize = 10_000;
 /// Most settings of one file that are told with their lines.
@@ -41,6 +42,8 @@ pub struct Start<'m> {
     read: BTreeSet<PathBuf>,
     /// Files from which variables were taken, and the client that does.
     pub(super) taken: BTreeSet<(PathBuf, ClientId)>,
+    /// How many values are of the files of a repository.
+    shares: BTreeMap<PathBuf, usize>,
     /// Values of variables.
     pub values: Values,
     /// What could not be told.
@@ -68,6 +71,7 @@ impl<'m> Start<'m> {
             known: Known::default(),
             read: BTreeSet::new(),
             taken: BTreeSet::new(),
+            shares: BTreeMap::new(),
             values: Values::new(),
             gaps: Vec::new(),
             findings: Vec::new(),
@@ -179,10 +183,15 @@ impl<'m> Start<'m> {
 
     /// Adds the values that a file gives to variables.
     ///
-    /// Attack: 50,000 lines of a clone's file that each set one, until the time of the home's worker is over.
+    /// Attack: 50,000 lines of a clone's files that each set one, until the time of the home's worker is over, or so many
+    /// that those of other files count no more.
     pub(super) fn add_values(&mut self, path: &Path, values: Values) {
         let known: usize = self.values.values().map(BTreeSet::len).sum();
-        let mut left = MAX_PLACES_OF_FILE.min(MAX_PLACES.saturating_sub(known));
+        let is_repository = |folder: &Path| self.machine.kind(&folder.join(".git")).is_some();
+        let sharer = sharer_of(path.parent().unwrap_or(path), Some(&self.owner.home), is_repository);
+        let used = self.shares.entry(sharer).or_default();
+        let share = MAX_PLACES_OF_SHARER.saturating_sub(*used).min(MAX_PLACES.saturating_sub(known));
+        let mut left = share;
         let mut is_too_much = false;
         for (name, places) in values {
             for place in places {
@@ -198,8 +207,10 @@ impl<'m> Start<'m> {
                 left -= 1;
             }
         }
+        *used += share - left;
         if is_too_much {
-            let reason = "variables of clients have more values, here or in the home, than are followed";
+            let reason =
+                "variables of clients have more values, in this repository or the home, than are followed";
             self.gaps.push(Gap::at(KIND, reason, path));
         }
     }

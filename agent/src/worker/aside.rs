@@ -26,6 +26,10 @@ const MAX_DOT_GIT: u64 = 4096;
 const MAX_INDEX: u64 = 64 * 1024 * 1024;
 /// Most files that a template may stand for: a client has one for each project.
 const MAX_FILES: usize = 1000;
+/// Most folders of a client, by the values of its variable, in which its switch is set. Each gets a file or three.
+///
+/// Attack: a clone's `.envrc` that names hundreds of them.
+const MAX_FOLDERS: usize = 32;
 
 /// A declaration as other files of its client name it; what [`Declared`] borrows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -303,8 +307,12 @@ impl Place<'_> {
         };
         let mut paths: Vec<PathBuf> = patterns.iter().flat_map(|pattern| self.files_of(pattern)).collect();
         // attack: a thousand folders before the one that its user's client has for its own
-        let is_too_much = paths.len() > MAX_FILES;
-        paths.truncate(MAX_FILES);
+        let most = match aside.keeping {
+            Keeping::Switch if patterns.len() > MAX_FOLDERS => MAX_FOLDERS,
+            _ => MAX_FILES,
+        };
+        let is_too_much = paths.len() > most;
+        paths.truncate(most);
         let mut files: Vec<KeptFile> =
             paths.into_iter().map(|path| self.kept_file(adapter, aside, path)).collect();
         if let Some(last) = files.last_mut().filter(|_| is_too_much) {
@@ -515,7 +523,7 @@ mod tests {
     fn a_switch_in_more_folders_than_are_looked_at_is_not_known_to_hold() {
         let folder = tempfile::tempdir().unwrap();
         let machine = Machine::at_root(folder.path());
-        let folders = (0..=MAX_FILES).map(|n| PathBuf::from(format!("/h/{n}")));
+        let folders = (0..=MAX_FOLDERS).map(|n| PathBuf::from(format!("/h/{n}")));
         let variables = BTreeMap::from([("CLAUDE_CONFIG_DIR".to_owned(), folders.collect())]);
         let layout = Layout { os: Os::Linux, home: "/h".into(), variables };
         let tree = Some("/h/p".to_owned());
@@ -534,7 +542,7 @@ mod tests {
         let (client, keeping) = (adapter.about().id, Keeping::Switch);
         let aside = Aside { client, keeping, template, declared: vec![declared], others: Vec::new() };
         let files = Place { machine: &machine, layout: &layout }.kept(&aside);
-        assert_eq!(files.len(), MAX_FILES);
+        assert_eq!(files.len(), MAX_FOLDERS);
         let last = files.last().unwrap();
         assert!(last.there && !last.free && !last.settled, "{last:?}");
     }
