@@ -219,7 +219,8 @@ impl Trust {
     /// since the head says by its digest which it is.
     fn take_elsewhere(&mut self, offered: &Documents, now: Time, head_refused: bool, update: &mut Update) {
         self.elsewhere = None;
-        let Some(named) = self.named(|head| head.elsewhere).filter(|_| offered.head.is_some() && !head_refused)
+        let Some(named) =
+            self.named(|head| head.elsewhere).filter(|_| offered.head.is_some() && !head_refused)
         else {
             return;
         };

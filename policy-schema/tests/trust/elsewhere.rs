@@ -47,7 +47,7 @@ fn a_policy_for_all_others_that_breaks_a_rule_is_refused_by_its_own_name() {
     let other = honest();
     for (documents, expected) in [
         (Documents { elsewhere_statement: None, ..honest() }, (name, "missing")),
-        (Documents { elsewhere_statement: other.statement.clone(), ..honest() }, (name, "mix-and-match")),
+        (Documents { elsewhere_statement: other.statement, ..honest() }, (name, "mix-and-match")),
         (pilot(loosened(), &POLICY[..1]), (name, "loosening-threshold")),
         (pilot(body("package-6"), &ONLINE), (name, "threshold")),
         (

@@ -72,7 +72,7 @@ fn of_lines(bytes: &[u8], user: &str, primary: Option<u32>) -> Groups {
     for line in bytes.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok()) {
         let fields: Vec<&str> = line.split(':').collect();
         let [name, _, gid, members] = fields[..] else { continue };
-        let Ok(gid) = gid.parse::<u32>() else { continue };
+        let Some(gid) = passwd::number(gid) else { continue };
         let odd = name.is_empty() || name.starts_with(['+', '-', '#']) || name.contains(char::is_control);
         let member = !user.is_empty() && members.split(',').any(|member| member.trim() == user);
         if !odd && (member || primary == Some(gid)) {
@@ -107,6 +107,8 @@ mod tests {
         assert_eq!(groups.names, BTreeSet::from(["dev".to_owned(), "engineering".to_owned()]));
         assert_eq!(groups.gids, BTreeSet::from([1000, 2000]));
         assert_eq!(of_lines(lines, "", None), Groups::default());
+        // the number that the system takes for none ended the worker of each home with it
+        assert_eq!(of_lines(b"g:x:4294967295:dev\nh:x:7:dev\n", "dev", None).gids, BTreeSet::from([7]));
         // a name within another is no member
         assert!(of_lines(b"g:x:5:developer\n", "dev", None).names.is_empty());
     }

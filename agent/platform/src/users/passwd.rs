@@ -146,7 +146,12 @@ fn parse_line(line: &[u8]) -> Option<Account> {
     let home: PathBuf = Path::new(home).components().collect();
     // an empty field is `/bin/sh`
     let has_shell = !NO_SHELLS.contains(&shell.trim().rsplit('/').next().unwrap_or_default());
-    Some(Account { name: name.to_owned(), uid: uid.parse().ok()?, gid: gid.parse().ok(), home, has_shell })
+    Some(Account { name: name.to_owned(), uid: number(uid)?, gid: number(gid), home, has_shell })
+}
+
+/// The number of a user or group. The highest is what the system's calls take for "none".
+pub(super) fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number| *number != u32::MAX)
 }
 
 fn first_uid_of(machine: &Machine) -> u32 {
