@@ -343,24 +343,27 @@ fn every_file_that_a_document_links_to_exists() {
     }
 }
 
-/// What a page of attacks is worth is that each of its tests is there.
+/// What a page of attacks or promises is worth is that each of its tests is there.
 #[test]
-fn every_test_that_the_security_page_names_exists() {
+fn every_test_that_a_page_of_promises_names_exists() {
     let sources: String = tracked(&["*.rs"]).iter().map(|path| text(path)).collect();
-    let page = text("docs/security.md");
-    let named: BTreeSet<&str> = page
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|name| {
-            name.matches('_').count() >= 2 && name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric())
-        })
-        .filter(|name| name.bytes().any(|b| b.is_ascii_lowercase()))
-        .collect();
-    assert!(named.len() > 50, "the page was not read");
-    for name in named {
-        let exists = sources.contains(&format!("fn {name}(")) || sources.contains(&format!("\"{name}\""));
-        assert!(exists, "docs/security.md names {name}, which is no test");
+    for page in ["docs/security.md", "docs/evidence.md"] {
+        let content = text(page);
+        let named: BTreeSet<&str> = content
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| {
+                name.matches('_').count() >= 2
+                    && name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric())
+                    && name.bytes().any(|b| b.is_ascii_lowercase())
+            })
+            .collect();
+        assert!(named.len() > 50, "{page} was not read");
+        for name in named {
+            let exists = sources.contains(&format!("fn {name}(")) || sources.contains(&format!("\"{name}\""));
+            assert!(exists, "{page} names {name}, which is no test");
+        }
     }
 }
 
