@@ -6,7 +6,7 @@ use std::path::Path;
 use mcpolicy_tests::private::link_folder;
 use serde_json::{Value, json};
 
-use crate::enforce::{Site, npx};
+use crate::enforce::{Site, npx, policy, rule};
 use crate::git::git;
 use crate::moved::{pass, put, servers, with};
 
@@ -111,13 +111,14 @@ fn a_variable_that_names_the_folder_of_the_process_is_told_at_each_pass() {
         ("w/.env", "QWEN_CODE_SYSTEM_SETTINGS_PATH=/proc/self/cwd/x.json\n".to_owned()),
         // up out of it, where a name that is taken away would hide the place
         ("w/.env", "QWEN_CODE_SYSTEM_SETTINGS_PATH=/dev/fd/../cwd/x.json\n".to_owned()),
+        ("w/.env", "QWEN_CODE_SYSTEM_SETTINGS_PATH=/dev/shm/../fd/../cwd/x.json\n".to_owned()),
     ] {
         with(|site| {
             put(site, file, &text);
             put(site, ".cursor/mcp.json", &servers("mcpServers"));
             for _ in 0..2 {
                 let (_, notices) = pass(site, 1);
-                let place = if text.contains("/dev/fd") { "/dev/fd" } else { "/proc/self/cwd" };
+                let place = if text.contains("/fd/") { "/dev/fd" } else { "/proc/self/cwd" };
                 assert!(notices.contains(place), "{file}: {notices}");
                 assert!(is_clean(site, ".cursor/mcp.json"), "the rest of the home is done: {notices}");
             }
@@ -183,6 +184,19 @@ fn no_switch_is_set_in_more_folders_than_a_user_has_and_the_file_is_edited_then(
             assert_eq!(!site.read("src/p/.mcp.json").contains("evil"), is_edited, "{said}");
             let made = std::fs::read_dir(site.machine.home().join("zz")).map_or(0, |made| made.count());
             assert_eq!(made, if is_edited { 0 } else { folders }, "{said}");
+            let home = site.machine.home();
+            let switches = || {
+                let found = (0..folders).map(|n| home.join(format!("zz/{n}/settings.json")));
+                found.filter(|file| file.exists()).count()
+            };
+            assert_eq!(switches(), made);
+            // what was set comes back also when there are more folders by then
+            let lines = (0..70).map(|n| format!("export CLAUDE_CONFIG_DIR=/home/dev/a/{n}\n"));
+            put(site, "src/clone/x/.envrc", &lines.collect::<String>());
+            site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("evil")])));
+            // with more values than are followed of one repository
+            let (said, notices) = pass(site, i32::from(is_edited));
+            assert_eq!(switches(), 0, "{said} {notices}");
         });
     }
 }

@@ -231,6 +231,27 @@ fn an_emergency_by_the_id_of_a_rule_during_a_pilot_says_where_it_does_not_count(
     let said = revoke("old");
     assert_eq!(head()["elsewhere"]["sequence"], 1, "an emergency keeps whose policy is which");
     desk.ok(&["verify", "site", "--trust-root", "repo/trust/root.1.json"]);
+    // what is tidied away comes back out of the repository, and what nobody has is told
+    for file in ["policy.1.json", "policy.1.body"] {
+        std::fs::remove_file(desk.path(&format!("site/{file}"))).unwrap();
+    }
+    desk.ok(&[&publish[..], &["--refresh"]].concat());
+    assert!(desk.path("site/policy.1.body").exists() && head()["elsewhere"]["sequence"] == 1);
+    std::fs::remove_file(desk.path("site/policy.1.body")).unwrap();
+    std::fs::rename(desk.path("repo/signed/policy.1.body"), desk.path("kept")).unwrap();
+    let output = desk.run(&[&publish[..], &["--refresh"]].concat());
+    assert!(
+        text(&output.stderr).contains("policy 1, which all machines outside of the ring have, is not in")
+    );
+    std::fs::rename(desk.path("kept"), desk.path("repo/signed/policy.1.body")).unwrap();
+    // a head that is lost with all records of it
+    std::fs::remove_file(desk.path("site/head.json")).unwrap();
+    std::fs::remove_file(desk.path("repo/signed/head.default.json")).unwrap();
+    let again = [&publish[..], &["--refresh", "--head-sequence", "1000000", "--ring", "pilot"]].concat();
+    assert!(text(&desk.run(&again).stderr).contains("--elsewhere N"));
+    desk.ok(&[&again[..], &["--elsewhere", "1"]].concat());
+    assert_eq!(head()["elsewhere"]["sequence"], 1);
+    desk.ok(&["verify", "site", "--trust-root", "repo/trust/root.1.json"]);
     assert!(!said.contains("denies nothing at present"), "{said}");
     assert!(revoke("nope").contains("denies nothing at present"));
 }

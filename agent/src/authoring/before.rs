@@ -93,6 +93,11 @@ impl Before {
         Ok(self)
     }
 
+    /// Whether there should be a head and is none.
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// The head that the next one goes on from in channel, ring and the like.
     pub fn model(&self) -> Option<&Head> {
         self.head.as_ref().or(self.record.as_ref())
@@ -243,7 +248,7 @@ impl Before {
         (self.lost.is_some() && self.model().is_none()).then(|| {
             format!(
                 "the lost head's channel and ring are not known: this one is for all machines of channel {CHANNEL}. If the \
-                 last was for another channel or for a ring only, publish at once with --refresh --channel or --ring; \
+                 last was for another channel or for a ring only, publish at once with --refresh --channel, or --ring and --elsewhere; \
                  --repository DIR names a repository that remembers"
             )
         })

@@ -8,6 +8,7 @@ pub mod check;
 pub mod compare;
 mod covers;
 pub mod draft;
+mod elsewhere;
 pub mod ends;
 pub mod fleet;
 pub mod folder;

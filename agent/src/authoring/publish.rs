@@ -14,6 +14,7 @@ use mcpolicy_schema::signed::{Current, Head, Payload as _, RevocationsStatement,
 use mcpolicy_schema::trust::{Documents, Trust};
 
 use super::before::{self, Before};
+use super::elsewhere;
 use super::folder::{self, Folder, HEAD};
 use super::lock::Lock;
 use super::number;
@@ -23,7 +24,6 @@ use super::revoke::{
 };
 use super::signer::Signer;
 use super::statement;
-use crate::policy_store;
 
 /// What a new head says, where it is not what the one before said.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +34,8 @@ pub struct HeadOptions {
     pub min_agent: Option<String>,
     /// The ring that may take it up; empty: all.
     pub ring: Option<String>,
+    /// With a ring: the number of the policy of all other machines, where the last head does not say it; 0: none.
+    pub elsewhere: Option<u64>,
     /// How often to ask, in seconds.
     pub poll_interval_s: Option<u32>,
     /// How long it is valid.
@@ -99,16 +101,18 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
         None => published_policy(order.to, &root, &before)?,
     };
     let revocations = before.revocations;
-    let make = Make { to: order.to, root: &root, before: &before, signers: order.signers, now: order.now };
+    let (signers, now, records) = (order.signers, order.now, Some(order.records));
+    let make = Make { to: order.to, root: &root, before: &before, records, signers, now };
     let (head, envelope) = make.head(&order.head, policy, revocations)?;
     let mut offered =
         Documents { roots: roots.clone(), head: Some(envelope.to_bytes()), ..Documents::default() };
     offered.statement = Some(statement.clone());
     offered.body = Some(body.clone());
-    if let Some(elsewhere) = head.elsewhere {
-        let files = policy_store::policy_files(order.to.path(), elsewhere.sequence)?;
-        (offered.elsewhere_statement, offered.elsewhere_body) = files;
+    let of_others = elsewhere::files(&head, &make.places());
+    if let Some(missing) = elsewhere::missing(&head, &of_others, order.to) {
+        bail!("{missing}. Nothing was published; `--ring \"\"` offers this policy to all instead");
     }
+    (offered.elsewhere_statement, offered.elsewhere_body) = of_others.clone();
     if let Some(list) = revocations {
         let n = list.sequence;
         offered.revocations_statement =
@@ -124,7 +128,7 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
         order.to.path().display(),
         order.to.path().display()
     );
-    accepted(&offered, order.now)?;
+    accepted(&offered, &head, order.now)?;
     // it was just accepted as a machine would
     let document = json::from_slice::<PolicyDocument>(offered.body.as_deref().unwrap_or_default())?;
     ensure_ring(&document, &head)?;
@@ -137,6 +141,7 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
         roots.into_iter().map(|(n, bytes)| (format!("root.{n}.json"), bytes)).collect();
     files.push((format!("policy.{}.body", policy.sequence), body));
     files.push((format!("policy.{}.json", policy.sequence), statement));
+    files.extend(elsewhere::to_write(&head, &of_others));
     files.push((HEAD.to_owned(), envelope.to_bytes()));
     order.to.write(&files)?;
     let mut warnings: Vec<String> = before.new_folder().into_iter().collect();
@@ -294,6 +299,8 @@ pub struct Make<'a> {
     pub root: &'a Root,
     /// What is published so far.
     pub before: &'a Before,
+    /// Where the repository keeps what it signed, if it is at hand.
+    pub records: Option<&'a Folder>,
     /// Who signs.
     pub signers: &'a [Box<dyn Signer>],
     /// The time.
@@ -316,6 +323,10 @@ impl Make<'_> {
         };
         let model = self.before.model();
         let ring = kept(&options.ring, model.and_then(|h| h.ring.clone()));
+        let elsewhere = match &ring {
+            Some(_) => elsewhere::of(self.before, options.elsewhere, policy, &self.places())?,
+            None => None,
+        };
         let head = Head {
             schema: Head::SCHEMA.to_owned(),
             sequence: self.before.next(self.to, self.root, options.sequence)?,
@@ -326,7 +337,7 @@ impl Make<'_> {
             policy,
             revocations,
             min_agent: kept(&options.min_agent, model.and_then(|h| h.min_agent.clone())),
-            elsewhere: ring.as_ref().and_then(|_| self.elsewhere(policy)),
+            elsewhere,
             ring,
             poll_interval_s: options
                 .poll_interval_s
@@ -338,16 +349,12 @@ impl Make<'_> {
         let envelope = folder::signed_for(&head, &self.root.roles.online, self.signers, names)?;
         Ok((head, envelope))
     }
+}
 
-    /// The policy for the machines outside of a ring: the last that was offered to all, if the folder has it still.
-    fn elsewhere(&self, policy: Current) -> Option<Current> {
-        let model = self.before.model()?;
-        let for_all = if model.ring.is_none() { Some(model.policy) } else { model.elsewhere };
-        let is_there = |current: &Current| {
-            let files = policy_store::policy_files(self.to.path(), current.sequence);
-            files.is_ok_and(|(statement, body)| statement.is_some() && body.is_some())
-        };
-        for_all.filter(|current| current.sequence < policy.sequence).filter(is_there)
+impl Make<'_> {
+    /// Where older policies lie.
+    pub(super) fn places(&self) -> Vec<&Folder> {
+        std::iter::once(self.to).chain(self.records).collect()
     }
 }
 
@@ -355,13 +362,16 @@ impl Make<'_> {
 ///
 /// # Errors
 /// It refuses something.
-pub fn accepted(offered: &Documents, now: Timestamp) -> anyhow::Result<()> {
+pub fn accepted(offered: &Documents, head: &Head, now: Timestamp) -> anyhow::Result<()> {
     let pinned = offered.roots.values().next().context("nothing was published: there is no root")?;
     let refused =
         |refusal| anyhow::anyhow!("nothing was published, since machines would refuse it: {refusal}");
     let mut trust = Trust::pinned(pinned, Timestamp::UNIX_EPOCH).map_err(refused)?;
     match trust.update(offered, now).refusals.into_iter().next() {
         None => Ok(()),
-        Some(refusal) => Err(refused(refusal)),
+        Some(refusal) => Err(match elsewhere::way_on(head, &refusal) {
+            Some(way_on) => anyhow::anyhow!("{}\n{way_on}", refused(refusal)),
+            None => refused(refusal),
+        }),
     }
 }

@@ -16,6 +16,7 @@ use mcpolicy_schema::revocations::{self, Revocation, Revocations, RevocationsDoc
 use mcpolicy_schema::signed::{Current, Digest, Payload as _, RevocationsStatement, Root};
 
 use super::before::{self, Before};
+use super::elsewhere;
 use super::folder::{self, Folder, HEAD};
 use super::lock::Lock;
 use super::number;
@@ -131,11 +132,24 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
         sequence: order.head_sequence,
         ..HeadOptions::default()
     };
-    let make =
-        Make { to: order.to, root: order.root, before: &before, signers: order.signers, now: order.now };
+    let make = Make {
+        to: order.to,
+        root: order.root,
+        before: &before,
+        records: order.records,
+        signers: order.signers,
+        now: order.now,
+    };
     let (head, head_envelope) = make.head(&options, policy, Some(current))?;
+    let of_others = elsewhere::files(&head, &make.places());
+    // an emergency does not wait for it
+    let warning = match (elsewhere::missing(&head, &of_others, order.to), warning) {
+        (Some(first), Some(then)) => Some(format!("{first}; {then}")),
+        (first, then) => first.or(then),
+    };
     let roots = order.roots.iter().map(|(number, bytes)| (format!("root.{number}.json"), bytes.clone()));
     let mut files: Vec<(String, Vec<u8>)> = roots.collect();
+    files.extend(elsewhere::to_write(&head, &of_others));
     files.extend([
         (format!("revocations.{sequence}.body"), body),
         (format!("revocations.{sequence}.json"), envelope.to_bytes()),

@@ -75,6 +75,19 @@ impl Judging {
         Ok(None)
     }
 
+    /// What is demanded of the number of a policy is demanded of the one that judges here, which may be that of the machines
+    /// outside of a ring.
+    pub(super) fn ensure_floor(&self, sequence: Option<u64>) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            sequence.is_none_or(|sequence| sequence >= self.min_policy),
+            "nothing was judged: the policy of machines outside of the ring is {}, and {} or a newer one is demanded; while a \
+             newer one is offered to a ring only, demand what `policy publish` names for all others",
+            sequence.unwrap_or(0),
+            self.min_policy
+        );
+        Ok(())
+    }
+
     /// Whether the report holds a verdict on which the caller wants to fail.
     pub(super) fn fails(&self, report: &Report) -> bool {
         let Some(threshold) = self.fail_on_verdict else { return false };

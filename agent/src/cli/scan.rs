@@ -165,6 +165,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         let ring = Judge::new(&ground, &ground.machine, terms).ring().map(str::to_owned);
         in_force.of_ring(ring.as_deref())
     });
+    let sequence = in_force.as_ref().and_then(|in_force| in_force.sequence);
+    options.judging.ensure_floor(sequence)?;
     let policy = in_force.as_ref().map(|in_force| {
         let terms = Terms { in_force, now, device, groups: &[], remembered: None };
         let mut judge = Judge::new(&ground, &ground.machine, terms);

@@ -8,5 +8,5 @@ mod store;
 mod tests;
 
 pub use disk::{Disk, FolderDisk};
-pub use published::{Sequences, policy_files, read, sequences};
+pub use published::{PolicyFiles, Sequences, policy_files, read, sequences};
 pub use store::{Loaded, Origin, Store, StoreError};

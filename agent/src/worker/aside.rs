@@ -307,17 +307,18 @@ impl Place<'_> {
         };
         let mut paths: Vec<PathBuf> = patterns.iter().flat_map(|pattern| self.files_of(pattern)).collect();
         // attack: a thousand folders before the one that its user's client has for its own
-        let most = match aside.keeping {
-            Keeping::Switch if patterns.len() > MAX_FOLDERS => MAX_FOLDERS,
-            _ => MAX_FILES,
-        };
-        let is_too_much = paths.len() > most;
-        paths.truncate(most);
+        let is_too_much = paths.len() > MAX_FILES;
+        paths.truncate(MAX_FILES);
         let mut files: Vec<KeptFile> =
             paths.into_iter().map(|path| self.kept_file(adapter, aside, path)).collect();
         if let Some(last) = files.last_mut().filter(|_| is_too_much) {
             // it stands for those that are not looked at
             (last.there, last.free, last.settled) = (true, false, false);
+        }
+        if aside.keeping == Keeping::Switch && patterns.len() > MAX_FOLDERS {
+            // no switch is known to hold then, and none is set; what was set before is taken back where it is
+            let path = self.layout.home.join("more folders than a switch is set in");
+            files.push(KeptFile { path, there: true, free: false, settled: false });
         }
         files
     }
@@ -542,7 +543,7 @@ mod tests {
         let (client, keeping) = (adapter.about().id, Keeping::Switch);
         let aside = Aside { client, keeping, template, declared: vec![declared], others: Vec::new() };
         let files = Place { machine: &machine, layout: &layout }.kept(&aside);
-        assert_eq!(files.len(), MAX_FOLDERS);
+        assert!(files.len() > MAX_FOLDERS + 1, "each of them, and what stands for all");
         let last = files.last().unwrap();
         assert!(last.there && !last.free && !last.settled, "{last:?}");
     }

@@ -2,8 +2,7 @@
 //! variable or other spelling makes the denied thing another.
 
 use super::case::Case;
-use super::filled::filled;
-use super::{files, members, reason, served, spelling};
+use super::{files, filled, members, reason, served, spelling};
 use crate::document::{Ecosystem, IdentityMatcher};
 use crate::entry::Entry;
 use crate::finding::FindingCode;
@@ -16,6 +15,7 @@ use crate::policy::versions;
 use crate::remote::{Address, Remote};
 use crate::requirement::Admits;
 use crate::revocations::{Revocation, Revocations};
+use crate::sensitive::Sensitive;
 use crate::verdict::{DecidedBy, Judgement};
 
 /// Holds an entry against the emergency list.
@@ -159,7 +159,7 @@ fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>))
 /// The words of a text, and of what a client makes of its references.
 fn words_as_filled(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
     words(text, index, found);
-    if let Some(plain) = filled(text) {
+    for plain in filled::filled(text) {
         words(&plain, index, found);
     }
 }
@@ -181,7 +181,7 @@ fn values(entry: &Entry, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
             words_as_filled(value, index, found);
         } else {
             addresses(value, index, found);
-            if let Some(plain) = filled(value) {
+            for plain in filled::filled(value) {
                 addresses(&plain, index, found);
             }
         }
@@ -202,8 +202,11 @@ fn addresses(value: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
 /// Whether a command that could not be understood says more than is held against denials.
 pub(super) fn is_beyond(case: &Case<'_>) -> bool {
     let entry = case.subject.entry;
-    case.identity().kind == Kind::Opaque
-        && entry.command.iter().chain(&entry.args).any(|text| spelling::has_more(text.expose()))
+    let texts = || entry.command.iter().chain(&entry.args).map(Sensitive::expose);
+    let given =
+        entry.env.iter().chain(&entry.headers).chain(&entry.members).map(|given| given.value.expose());
+    (case.identity().kind == Kind::Opaque && texts().any(spelling::has_more))
+        || texts().chain(entry.url.iter().map(Sensitive::expose)).chain(given).any(filled::has_more)
 }
 
 /// What the words of a text may stand for, also after a shell has taken its quotes, escapes and braces away.

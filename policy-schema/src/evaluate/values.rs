@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::context::System;
-use super::reason;
+use super::{filled, reason};
 use crate::document::Rule;
 use crate::entry::NamedValue;
 use crate::finding::FindingCode;
@@ -63,13 +63,15 @@ pub(super) fn headers(case: &Case<'_>, rule: &Rule, compiled: &Compiled) -> Opti
 fn foreign(rule: &Rule, value: &NamedValue, case: &Case<'_>) -> Option<Reason> {
     let own = |name: &str| name.eq_ignore_ascii_case(&value.name);
     let found = reference::of(value.value.expose());
+    // a denial would not be found in it
+    let is_too_deep = filled::has_more(value.value.expose());
     let is_foreign = |reference: &Reference<'_>| match reference {
         Reference::Prompt | Reference::Place => false,
         Reference::Variable(name) => !own(name) && !is_listed(rule, name, case),
         Reference::Other(what) => !is_listed(rule, what, case),
     };
     let is_bare = |name: &str| !own(name) && !is_listed(rule, name, case);
-    (found.iter().any(is_foreign) || has_bare(value.value.expose(), case, is_bare)).then(|| {
+    (is_too_deep || found.iter().any(is_foreign) || has_bare(value.value.expose(), case, is_bare)).then(|| {
         reason(
             FindingCode::ReferenceNotAllowed,
             format!("the value of {} takes in something that the rule does not name", shown(&value.name)),
@@ -80,7 +82,8 @@ fn foreign(rule: &Rule, value: &NamedValue, case: &Case<'_>) -> Option<Reason> {
 /// A reference in free text (an argument that a wildcard admits) to something that the rule does not name.
 pub(super) fn foreign_in_text(rule: &Rule, text: &str, case: &Case<'_>) -> bool {
     let is_bare = |name: &str| !is_listed(rule, name, case);
-    has_bare(text, case, is_bare)
+    filled::has_more(text)
+        || has_bare(text, case, is_bare)
         || reference::of(text).iter().any(|reference| match reference {
             Reference::Prompt | Reference::Place => false,
             Reference::Variable(what) | Reference::Other(what) => !is_listed(rule, what, case),

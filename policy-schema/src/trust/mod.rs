@@ -245,6 +245,7 @@ impl Trust {
             head: Floor::at(reset.head),
             policy: Floor::at(reset.policy),
             revocations: Floor::at(reset.revocations),
+            for_all: reset.policy,
         };
         clock.reset(root.issued);
     }

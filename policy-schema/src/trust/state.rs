@@ -36,6 +36,10 @@ pub struct Floors {
     pub policy: Floor,
     /// Of revocations.
     pub revocations: Floor,
+    /// Of the policies that were offered to all machines, or to all outside of a ring: a head that offers one to a ring
+    /// brings no older one back elsewhere.
+    #[serde(default)]
+    pub for_all: u64,
 }
 
 /// What the device settings demand; it counts above everything that was stored.

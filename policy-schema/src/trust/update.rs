@@ -168,6 +168,10 @@ impl Trust {
         if let Some(named) = said.revocations {
             names_nothing_older(named, &self.floors.revocations)?;
         }
+        if let Some(named) = said.elsewhere {
+            // attack: a stolen online key offers any policy to a ring, and to all others one that is gone
+            names_nothing_older(named, &Floor::at(self.floors.for_all))?;
+        }
         if let (None, Some(in_force), false) = (&said.revocations, &self.revocations, self.has_moved) {
             return Err(Violation::RevocationsWithdrawn(in_force.sequence));
         }
@@ -208,6 +212,9 @@ impl Trust {
                 let known = self.policy.as_ref().is_some_and(|p| p.statement.digest == next.statement.digest);
                 self.clock.raise(next.issued);
                 self.floors.policy = Floor { sequence: next.sequence, payload: Some(next.statement.digest) };
+                if self.head().is_some_and(|head| head.ring.is_none()) {
+                    self.floors.for_all = next.sequence;
+                }
                 update.note(DocumentName::Policy, Ok(Some(next.sequence).filter(|_| !known)));
                 self.policy = Some(next);
             }
@@ -228,7 +235,10 @@ impl Trust {
         let taken = statement.ok_or((DocumentName::Policy, Violation::Missing(named.sequence)));
         let body = offered.elsewhere_body.as_deref();
         match taken.and_then(|statement| self.signed_policy(statement, body, named, now)) {
-            Ok(policy) => self.elsewhere = Some(policy),
+            Ok(policy) => {
+                self.floors.for_all = policy.sequence;
+                self.elsewhere = Some(policy);
+            }
             Err((document, violation)) => {
                 let document = match document {
                     DocumentName::PolicyBody => DocumentName::PolicyElsewhereBody,
@@ -251,11 +261,13 @@ impl Trust {
         let statement: Verified<Statement> = verify::document(statement, &role.role).map_err(of_statement)?;
         let said = &statement.payload;
         verify::above(&self.floors.policy, said.sequence, statement.digest).map_err(of_statement)?;
+        demanded(said.sequence, self.demands.min_policy).map_err(of_statement)?;
         named_by_head(named, self.head.is_some(), said.sequence, said.body).map_err(of_statement)?;
         self.in_force(statement, body, now)
     }
 
-    /// A policy that the head names by its digest, whatever was taken before.
+    /// A policy that the head names by its digest, whatever was taken before. What the settings demand is asked of it when it
+    /// is to act ([`Trust::staleness_of`]): a machine in the ring does not need it.
     fn signed_policy(
         &self,
         statement: &[u8],
@@ -280,7 +292,6 @@ impl Trust {
         let of_statement = |violation| (DocumentName::Policy, violation);
         let role = &self.root().roles.policy;
         let said = &statement.payload;
-        demanded(said.sequence, self.demands.min_policy).map_err(of_statement)?;
         verify::in_its_time(&said.common(), now).map_err(of_statement)?;
         let (body, policy) = policy_body(&statement, body)?;
         let loosening = loosening(policy.document());
@@ -342,7 +353,9 @@ impl Trust {
         let policy = self.policy.as_ref().map(|p| (p.sequence, p.sha256));
         let revocations = self.revocations.as_ref().map(|r| (r.sequence, r.sha256));
         let named = head.revocations.as_ref().map(|named| (named.sequence, named.sha256));
-        if policy == Some((head.policy.sequence, head.policy.sha256)) && revocations == named {
+        // attack: a relay that drops the policy of all machines outside of the ring, which would never grow stale
+        let has_both = head.elsewhere.is_none() || self.elsewhere.is_some();
+        if has_both && policy == Some((head.policy.sequence, head.policy.sha256)) && revocations == named {
             self.current_as_of = Some(head.issued);
         }
     }

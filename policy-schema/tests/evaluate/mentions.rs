@@ -245,6 +245,8 @@ fn what_is_denied_is_found_as_the_default_of_a_reference() {
         json!({ "pypi": { "package": "evil-py" } }),
         json!({ "url": { "url": "https://evil.example/mcp" } }),
     ]);
+    let many = format!("${{X:-@evil/x}}{}", "${Z:-}".repeat(1000));
+    let deep = format!("{}@evil/x{}", "${X:-".repeat(100), "}".repeat(100));
     for words in [
         &["npx", "-p", "${X:-@evil/x}", "-c", "x"],
         &["npx", "-p", "@ev${X}il/x", "-c", "x"],
@@ -253,9 +255,17 @@ fn what_is_denied_is_found_as_the_default_of_a_reference() {
         &["uvx", "--with", "${X:-evil-py}", "p", "y"],
         &["uvx", "p", "--url", "${X:-https://evil.example/mcp}", "y"],
         &["uvx", "p", "--url", "${X:-https://evil.example}/mcp", "y"],
+        &["uvx", "p", "--url", "${A:-https://evil.example/mcp#${}", "y"],
+        &["npx", "-c", "npx ${A:-@evil/x #${}", "--", "y"],
+        &["npx", "-p", &many, "-c", "x"],
+        &["npx", "-p", &deep, "-c", "x"],
     ] {
         let denied = code(&policy, &entry(words[0], &words[1..]));
         assert!(["denylisted", "ambiguous-entry"].contains(&denied), "{words:?} {denied}");
+        if words[2] == deep {
+            assert_eq!(denied, "ambiguous-entry");
+            continue;
+        }
         let other: Vec<String> =
             words.iter().map(|word| word.replace("evil", "good").replace("@ev${X}il", "@good")).collect();
         let other: Vec<&str> = other.iter().map(String::as_str).collect();

@@ -70,11 +70,50 @@ fn a_policy_for_all_others_that_breaks_a_rule_is_refused_by_its_own_name() {
 }
 
 #[test]
-fn what_the_settings_demand_is_demanded_of_the_policy_for_all_others_too() {
+fn what_the_settings_demand_is_asked_of_the_policy_that_acts() {
     let mut trust = trust().demanding(Demands { min_policy: 7, ..Demands::default() });
-    let update = trust.update(&honest(), at(37));
-    assert_eq!(update.refusals.len(), 1);
-    assert_eq!(update.refusals[0].violation.rule(), "below-floor");
+    assert_eq!(rules(&trust.update(&honest(), at(37))), []);
+    assert_eq!(trust.staleness(at(37)), Some(Staleness::Fresh));
+    assert_eq!(trust.staleness_of(trust.elsewhere().unwrap(), at(37)), Staleness::Expired);
+}
+
+/// One online key would bring back any policy that is gone.
+#[test]
+fn a_head_for_a_ring_brings_no_older_policy_back_elsewhere() {
+    for before in [publication(6, at(35)), honest()] {
+        let mut trust = trust();
+        assert_eq!(rules(&trust.update(&before, at(37))), []);
+        assert_eq!(trust.floors().for_all, 6);
+        let old = body("package-5");
+        let documents = publication(8, at(38));
+        let mut head: Head = payload_of(documents.head.as_deref().unwrap());
+        head.ring = Some("pilot".to_owned());
+        head.elsewhere = Some(current(5, &old));
+        let documents = Documents {
+            head: Some(signed(&head, &ONLINE)),
+            elsewhere_statement: Some(signed(&statement(5, at(30), &old), &POLICY)),
+            elsewhere_body: Some(old),
+            ..documents
+        };
+        assert_eq!(rules(&trust.update(&documents, at(39)))[0], ("head".to_owned(), "rollback"));
+        assert!(trust.elsewhere().is_none() && trust.policy().unwrap().sequence < 8);
+        // as it is remembered
+        let (resumed, _) = Trust::resume(&pinned(), &trust.state(), &trust.kept()).unwrap();
+        assert_eq!(resumed.floors().for_all, 6);
+    }
+}
+
+/// A relay that drops one file would keep all machines outside of the ring on what they had, fresh for ever.
+#[test]
+fn nothing_counts_as_current_where_the_policy_for_all_others_is_held_back() {
+    let mut trust = trust();
+    assert_eq!(rules(&trust.update(&publication(5, at(30)), at(31))), []);
+    let before = trust.current_as_of();
+    let dropped = Documents { elsewhere_statement: None, ..honest() };
+    assert_eq!(trust.update(&dropped, at(37)).refusals.len(), 1);
+    assert_eq!((trust.current_as_of(), trust.policy().unwrap().sequence), (before, 7));
+    assert_eq!(rules(&trust.update(&honest(), at(37))), []);
+    assert_eq!(trust.current_as_of(), Some(at(36)));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::policy::Policy;
+use mcpolicy_schema::signed::Head;
 
 use super::common::{self, Clock, Signing};
 use crate::authoring::folder::Folder;
@@ -42,6 +43,10 @@ pub(crate) struct Options {
     /// Only this ring may take it up; empty for all [default: as before]
     #[arg(long, value_name = "NAME")]
     ring: Option<String>,
+
+    /// With a ring: the policy of all other machines, where the last head does not say it; 0 if they have none
+    #[arg(long, value_name = "N", requires = "ring")]
+    elsewhere: Option<u64>,
 
     /// Oldest agent that enforces the policy in full [default: as before]
     #[arg(long, value_name = "VERSION")]
@@ -88,6 +93,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             channel: options.channel.clone(),
             min_agent: options.min_agent.clone(),
             ring: options.ring.clone(),
+            elsewhere: options.elsewhere,
             poll_interval_s: options.poll_interval,
             lifetime: options.head_expires_in,
             sequence: options.head_sequence,
@@ -101,14 +107,24 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     }
     let head = &published.head;
     common::say(&format!(
-        "published: policy {}, revocations {}, head {} until {} in {}\n",
+        "published: policy {}{}, revocations {}, head {} until {} in {}\n",
         published.policy,
+        for_whom(head),
         published.revocations.map_or_else(|| "none".to_owned(), |n| n.to_string()),
         head.sequence,
         head.expires,
         options.to.display()
     ))?;
     Ok(exit::OK)
+}
+
+/// Whom a policy is for, where it is not for all.
+fn for_whom(head: &Head) -> String {
+    let Some(ring) = &head.ring else { return String::new() };
+    let others = head
+        .elsewhere
+        .map_or_else(String::new, |others| format!(" and policy {} for all others", others.sequence));
+    format!(" for the ring {ring}{others}")
 }
 
 /// What was signed is what stands in `policy.toml` now, and it passes the table.
