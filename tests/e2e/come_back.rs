@@ -179,14 +179,24 @@ fn a_pinned_entry_beside_one_that_was_taken_out_comes_back_as_it_was_after_a_day
 
 #[test]
 fn approvals_and_switches_of_a_file_that_nobody_touched_come_back_as_they_were_after_a_day() {
-    for is_tracked in [false, true] {
+    // with a server of the user's in the same file the newest comes first, whatever it is
+    let state = json!({
+        "mcpServers": {"good": npx("good@1.0.0"), "e2": npx("e2@1.0.0")},
+        "projects": {"/home/dev/w": {"hasTrustDialogAccepted": true, "enabledMcpjsonServers": ["e1"], "mcpServers": {"e3": npx("e3@1.0.0")}}},
+    });
+    for (is_tracked, state) in [
+        (false, json!({"a": 1, "projects": {}})),
+        (true, json!({"a": 1, "projects": {}})),
+        (false, state.clone()),
+        (true, state),
+    ] {
         let mut site = Site::new();
         site.publish(&rules(&["good"]));
         let settings = "{\n  \"enabledMcpjsonServers\": [\"e1\", \"k\"],\n  \"enableAllProjectMcpServers\": true,\n  \"disabledMcpjsonServers\": [ \"own\" ], \n  \"model\": \"x\" \n}";
         let files = [
             ("w/.mcp.json", json!({"mcpServers": {"e1": npx("e1@1.0.0")}}).to_string() + "\n"),
             (".claude/settings.json", settings.to_owned()),
-            (".claude.json", "{\"a\":1,\"projects\":{}}".to_owned()),
+            (".claude.json", state.to_string()),
         ];
         for (path, text) in &files {
             site.machine.file(path, text);
@@ -203,10 +213,10 @@ fn approvals_and_switches_of_a_file_that_nobody_touched_come_back_as_they_were_a
         let pass = site.enforce();
         assert_ne!(site.read(".claude/settings.json"), settings, "{pass}");
         site.a_day_goes_by();
-        site.publish(&rules(&["good", "e1"]));
-        site.enforce();
+        site.publish(&rules(&["good", "e1", "e2", "e3"]));
+        let back = site.enforce();
         for (path, text) in &files {
-            assert_eq!(&site.read(path), text, "{path}, tracked: {is_tracked}");
+            assert_eq!(&site.read(path), text, "{path}, tracked: {is_tracked}: {back}");
         }
     }
 }

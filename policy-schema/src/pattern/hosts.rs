@@ -17,36 +17,56 @@ pub(super) fn is_behind(text: &str) -> bool {
 pub(super) fn mark(parts: &[Part]) -> Vec<Part> {
     let mut marked: Vec<Part> = Vec::with_capacity(parts.len());
     for (at, part) in parts.iter().enumerate() {
-        let is_free = matches!(part, Part::Segment | Part::Anything);
-        match before_in_url(&parts[..at]).filter(|_| is_free) {
-            Some(before) => marked.extend(in_url(&before, part, &parts[at + 1..])),
-            None if is_domain(parts, at) => marked.push(Part::Domain),
-            None => marked.push(part.clone()),
+        if !matches!(part, Part::Segment | Part::Anything) {
+            marked.push(part.clone());
+            continue;
+        }
+        let text = shown(&parts[..at]);
+        match text.rsplit_once("://") {
+            Some((_, address)) if !address.contains(ADDRESS_ENDS) => {
+                marked.extend(in_url(address, part, &parts[at + 1..]));
+            }
+            Some((scheme, behind)) if !is_web(scheme) => marked.push(of_connection(behind, part)),
+            None if is_domain(parts, at) => {
+                marked.push(Part::Without { not: "/\\?#@:,;|", whole: false });
+            }
+            _ => marked.push(part.clone()),
         }
     }
     marked
 }
 
-/// What stands between `://` and the end of these parts, a wildcard as `*`; `None` if no URL is open there, or its address
-/// has ended.
-fn before_in_url(parts: &[Part]) -> Option<String> {
-    let text = shown(parts);
-    let (_, before) = text.rsplit_once("://")?;
-    (!before.contains(ADDRESS_ENDS)).then(|| before.to_owned())
-}
-
 /// What ends the address in a URL: to parsers of the web `\` as well.
 const ADDRESS_ENDS: [char; 4] = ['/', '\\', '?', '#'];
+
+/// Whether a text ends with a scheme of the web, whose query changes no host.
+fn is_web(text: &str) -> bool {
+    let scheme = text.rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')));
+    let scheme = scheme.map(str::to_ascii_lowercase).next().unwrap_or_default();
+    matches!(scheme.as_str(), "http" | "https" | "ws" | "wss")
+}
+
+/// A wildcard behind the address of a connection string. Its parameters may name another host: `?host=`, `&hostaddr=`.
+fn of_connection(behind: &str, wildcard: &Part) -> Part {
+    let not = if behind.contains('?') { "&;#" } else { "?&;#" };
+    Part::Without { not, whole: *wildcard == Part::Anything }
+}
 
 /// What a wildcard in the address of a URL stands for, by what is written before and behind it.
 fn in_url(before: &str, wildcard: &Part, behind: &[Part]) -> Vec<Part> {
     let behind = shown(behind);
     let behind = behind.split(ADDRESS_ENDS).next().unwrap_or_default();
     if behind.contains('@') {
-        return vec![Part::Login];
+        return vec![Part::Without { not: "/\\?#@", whole: true }];
     }
     let is_anything = *wildcard == Part::Anything;
     let host = before.rsplit('@').next().unwrap_or(before);
+    // `mongodb://h1:27017,h2:27017/x`, `jdbc:sqlserver://h:1433;user=x`
+    let host = host.rsplit([',', ';']).next().unwrap_or(host);
+    let behind = behind.split([',', ';']).next().unwrap_or(behind);
+    if host.contains('=') {
+        return vec![Part::Without { not: ";&", whole: is_anything }];
+    }
     // an address in brackets holds colons, too
     let unbracketed =
         host.strip_prefix('[').map_or(host, |inner| inner.split_once(']').map_or("", |(_, rest)| rest));

@@ -40,11 +40,11 @@ impl Place {
         match part {
             Part::Host => return c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'),
             Part::Port => return c.is_ascii_digit(),
-            Part::Login if matches!(c, '/' | '\\' | '?' | '#' | '@') => return false,
-            Part::Domain if "/\\?#@:,;|".contains(c) => return false,
+            Part::Without { not, .. } if not.contains(c) => return false,
             _ => {}
         }
-        let separator = matches!(part, Part::Segment | Part::Domain) && matches!(c, '/' | '\\');
+        let separator =
+            matches!(part, Part::Segment | Part::Without { whole: false, .. }) && matches!(c, '/' | '\\');
         match self {
             Self::Argument => !separator,
             Self::Variable => !separator && !c.is_whitespace(),
@@ -68,16 +68,19 @@ enum Part {
     Home,
     /// Any text without a path separator.
     Segment,
-    /// Part of the host of a URL, where the rest of it is named: `https://*.acme.example/**`.
+    /// Part of the host of a URL: `https://*.acme.example/**`.
     Host,
     /// The port of a URL, or a part of it: `http://localhost:*/mcp`.
     Port,
-    /// The login before the host of a URL: `postgres://*:*@db.acme.example/*`.
-    Login,
     /// No text at all: the host of a URL ends here, and a port, a path, a query or nothing follows.
     HostEnd,
-    /// The same without a scheme, `*.acme.example`, which may be the end of a file's name, too.
-    Domain,
+    /// Text without some characters; where it is not whole, without a path separator, too.
+    Without {
+        /// The characters.
+        not: &'static str,
+        /// Whether it takes path separators.
+        whole: bool,
+    },
     /// Any text.
     Anything,
 }
@@ -339,6 +342,15 @@ mod tests {
             ("postgres://*:*@db.acme.example:5432/*", "postgres://u:p:w!@db.acme.example:5432/x"),
             ("mongodb+srv://**@*.db.example/*", "mongodb+srv://u:w@c1.db.example/x"),
             (
+                "mongodb://*.acme.example:27017,*.acme.example:27017/x",
+                "mongodb://a.acme.example:27017,b.acme.example:27017/x",
+            ),
+            (
+                "jdbc:sqlserver://db.acme.example:1433;user=*;password=*",
+                "jdbc:sqlserver://db.acme.example:1433;user=u;password=p:w@1!",
+            ),
+            ("postgres://*@db.acme.example/*?sslmode=*", "postgres://u:p@db.acme.example/x?sslmode=require"),
+            (
                 "https://acme.example/x?next=https://*.acme.example/**",
                 "https://acme.example/x?next=https://a.acme.example/y",
             ),
@@ -365,6 +377,20 @@ mod tests {
             ("postgres://*:*@db.acme.example:5432/*", "postgres://evil.example#:y@db.acme.example:5432/x"),
             ("postgres://*@*.acme.example/*", "postgres://evil.example/@db.acme.example/x"),
             ("postgres://*@db.acme.example/*", "postgres://u@evil.example@db.acme.example/x"),
+            ("postgres://*@db.acme.example/*", "postgres://u:p@db.acme.example/x?host=evil.example"),
+            ("postgres://*@db.acme.example/**", "postgres://u:p@db.acme.example/x?host=evil.example"),
+            (
+                "postgres://*@db.acme.example/x?ssl=*",
+                "postgres://u@db.acme.example/x?ssl=1&host=evil.example",
+            ),
+            (
+                "mongodb://*.acme.example:1,b.acme.example/x",
+                "mongodb://evil.example,a.acme.example:1,b.acme.example/x",
+            ),
+            (
+                "jdbc:sqlserver://db.acme.example:1433;user=*",
+                "jdbc:sqlserver://db.acme.example:1433;user=u;serverName=evil.example",
+            ),
             ("*.acme.example", "evil.example,a.acme.example"),
             ("Server=*.db.example;X=1", "Server=evil.example;a.db.example;X=1"),
         ] {

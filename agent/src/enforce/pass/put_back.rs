@@ -31,19 +31,27 @@ pub(super) fn restore_allowed(
     if hands.mode < Mode::Hold {
         return Ok(all);
     }
-    // an entry before what is about it in other files
-    let (about, entries): (Vec<Item>, Vec<Item>) =
-        hands.restorable(under)?.into_iter().partition(|item| item.beside.is_some());
-    for items in [entries, about] {
-        let files = by_file(hands, items);
+    let items = hands.restorable(under)?;
+    let [entries, mixed, about] = in_rounds(by_file(hands, items));
+    // what is about an entry that was not back yet, in a file that had entries of its own
+    let mut later = Vec::new();
+    for files in [entries, mixed, about] {
         for file in in_turn(&files, |file| Some(file.home), start) {
             for item in &file.items {
                 let done = turns.take(Some(file.home), || restore_one(hands, item, file.home, under));
-                let is_told = |restored: &Restored| restored.end != End::Skipped || restored.incomplete;
-                if let Some(restored) = done.transpose()?.filter(is_told) {
+                let Some(restored) = done.transpose()? else { continue };
+                if restored.end != End::Skipped || restored.incomplete {
                     all.push((item.clone(), restored));
+                } else if item.beside.is_some() {
+                    later.push((file.home, item.clone()));
                 }
             }
+        }
+    }
+    for (home, item) in later {
+        let done = turns.take(Some(home), || restore_one(hands, &item, home, under));
+        if let Some(restored) = done.transpose()?.filter(|restored| restored.end != End::Skipped) {
+            all.push((item, restored));
         }
     }
     // one switch may be in several files, each of which is an item
@@ -52,6 +60,22 @@ pub(super) fn restore_allowed(
         (item, restored)
     });
     Ok(told.collect())
+}
+
+/// Files with entries alone, files with both, and files with nothing but what is about entries of others: an entry comes
+/// before what is about it in other files, and within a file the newest first, whatever it is, as edits are undone.
+fn in_rounds(files: Vec<OfFile>) -> [Vec<OfFile>; 3] {
+    let mut rounds: [Vec<OfFile>; 3] = Default::default();
+    for file in files {
+        let about = file.items.iter().filter(|item| item.beside.is_some()).count();
+        let round = match about {
+            0 => 0,
+            about if about < file.items.len() => 1,
+            _ => 2,
+        };
+        rounds[round].push(file);
+    }
+    rounds
 }
 
 /// Items by file, in the order in which they come. Those of a home that is not here wait.
