@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::authoring::source::{self, Source};
 use crate::authoring::statement;
+use crate::enforce::activation::Acted;
 use crate::policy_store;
 
 /// Said of a draft wherever its verdicts are shown.
@@ -40,6 +41,8 @@ pub struct InForce {
     pub staleness: Option<&'static str>,
     /// It allows nothing new.
     pub expired: bool,
+    /// When it ends; `None` for a draft.
+    pub expires: Option<Timestamp>,
     /// What a reader of the verdicts must know.
     pub notices: Vec<String>,
     /// The ring that the head is for; `None` for all.
@@ -67,6 +70,7 @@ impl InForce {
             revocations_sequence: None,
             staleness: None,
             expired: false,
+            expires: None,
             notices: vec![UNSIGNED.to_owned()],
             for_ring: None,
             elsewhere: None,
@@ -148,6 +152,7 @@ impl InForce {
             revocations_sequence: trust.revocations().map(|list| list.sequence),
             staleness: Some(staleness.as_str()),
             expired: staleness == Staleness::Expired,
+            expires: Some(policy.expires),
             notices,
             for_ring: None,
             elsewhere: None,
@@ -166,6 +171,29 @@ impl InForce {
             }
             _ => self,
         }
+    }
+
+    /// An older policy that goes on acting, with the newest revocations. It may have ended, whatever the newest says.
+    #[must_use]
+    pub fn older(&self, policy: Policy, acting: &Acted, now: Timestamp) -> Self {
+        let mut older = Self {
+            policy,
+            sequence: Some(acting.sequence),
+            sha256: acting.sha256.clone(),
+            expires: acting.expires,
+            for_ring: None,
+            elsewhere: None,
+            ..self.clone()
+        };
+        if let Some(ended) = acting.expires.filter(|expires| *expires <= now && !self.expired) {
+            older.expired = true;
+            older.staleness = Some(Staleness::Expired.as_str());
+            older.notices.push(format!(
+                "EXPIRED: policy {} has ended ({ended}). It allows nothing new; what a pass knows that it allowed before stays",
+                acting.sequence
+            ));
+        }
+        older
     }
 
     /// How a report names it. `ring` is the machine's.

@@ -124,6 +124,31 @@ fn a_machine_without_state_outside_of_a_ring_acts_by_the_policy_that_the_head_na
     }
 }
 
+/// What the newest policy says of its own end is nothing about the one that goes on acting.
+#[test]
+fn a_policy_that_has_ended_allows_nothing_new_where_a_newer_one_is_offered_to_a_ring() {
+    let site = site();
+    let late = 24 * 200;
+    offer(&site, 1, &with_rings(&json!([rule("good"), rule("bad"), rule("new")])), None, "default", None);
+    assert_eq!(pass(&site, 1, &["--device-id", "d1"]).0, Some(0));
+    let body = with_rings(&json!([rule("good")]));
+    publish_as(&site.folder("published"), 2, at(late), &body, None, &|head| {
+        head.ring = Some("pilot".to_owned())
+    });
+    site.machine.file(".vscode/mcp.json", json!({"servers": {"new": npx("new@1.0.0")}}).to_string());
+    site.machine
+        .file(".kiro/settings/mcp.json", json!({"mcpServers": {"new": npx("new@1.0.0")}}).to_string());
+    let (_, report, said) = pass(&site, late, &["--device-id", "d1"]);
+    assert_eq!(
+        (&report["policy"]["sequence"], &report["policy"]["staleness"]),
+        (&json!(1), &json!("expired")),
+        "{report} {said}"
+    );
+    assert!(report["notices"].to_string().contains("EXPIRED: policy 1 has ended"), "{report}");
+    assert!(!site.read(".kiro/settings/mcp.json").contains("new@"), "{report}");
+    assert_eq!(names(&site).len(), 2, "what was allowed before stays: {report}");
+}
+
 #[test]
 fn a_machine_that_is_moved_to_another_channel_takes_its_documents_though_their_numbers_are_lower() {
     let site = site();

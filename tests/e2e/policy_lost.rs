@@ -356,7 +356,20 @@ fn a_denial_by_the_id_of_a_rule_is_not_lost_by_a_rule_of_another_name() {
         &desk,
         &[&publish[..], &["--allow-again", "revocation-1", "--allow-again", "revocation-2"]].concat(),
     );
+    // spelt otherwise, or by a command line; and by nothing at all, where the default allows
+    let opaque = "\n[[rule]]\nid = \"line\"\nidentity.opaque = { argv = [\"npx\", \"-y\", \"own-mcp\"] }\n";
+    for with in [rule("later2", "v1.0.0"), rule("later3", "1.0.0+b"), opaque.to_owned()] {
+        desk.machine.file("repo/policy.toml", format!("{before}{with}"));
+        sign();
+        let told = refused(&desk, &publish);
+        assert!(told.contains("denies own by its id (line revocation-1)"), "{with}: {told}");
+    }
+    desk.machine.file("repo/policy.toml", before.replacen("default = \"deny\"", "default = \"allow\"", 1));
+    sign();
+    let told = refused(&desk, &publish);
+    assert!(told.contains("this policy has default = \"allow\""), "{told}");
     // a ring that there is not
+    desk.machine.file("repo/policy.toml", format!("{before}{}", rule("own", "1.0.0")));
     sign();
     let told = refused(&desk, &[&publish[..], &["--ring", "pilt"]].concat());
     assert!(told.contains("no ring pilt"), "{told}");
@@ -365,6 +378,26 @@ fn a_denial_by_the_id_of_a_rule_is_not_lost_by_a_rule_of_another_name() {
     desk.machine.file("repo/policy.toml", format!("{before}{}", rule("own3", "1.0.0")));
     sign();
     done(&desk, &publish);
+}
+
+/// The emergency for the laboratory went out for the other fleet, and that one's folder was refused from then on.
+#[test]
+fn a_lost_head_of_one_of_several_channels_is_made_anew_for_that_channel() {
+    let desk = with_two_denials();
+    let body = [
+        &["publish", "repo", "--skip-tests", "--to", "lab", "--channel", "lab", "--without-revocations"],
+        &ONLINE[..],
+    ];
+    done(&desk, &body.concat());
+    fs::remove_file(desk.path("lab/head.json")).unwrap();
+    let more = ["--repository", "repo", "--head-sequence", "1000000"];
+    let told = refused(&desk, &order("lab", "npm:q", &more));
+    assert!(told.contains("several channels (default, lab)") && told.contains("--channel"), "{told}");
+    assert!(refused(&desk, &refresh("lab", &["--head-sequence", "1000000"])).contains("several channels"));
+    revoke(&desk, "lab", "npm:q", &[&more[..], &["--channel", "lab"]].concat());
+    done(&desk, &["verify", "lab", "--trust-root", ROOT, "--channel", "lab"]);
+    done(&desk, &refresh("site", &[]));
+    revoke(&desk, "site", "npm:q", &["--repository", "repo"]);
 }
 
 fn order_of_rule(id: &str) -> Vec<&str> {

@@ -206,8 +206,15 @@ fn an_emergency_by_the_id_of_a_rule_during_a_pilot_says_where_it_does_not_count(
     let publish = ["publish", "repo", "--skip-tests", "--to", "site", "--key", "repo-keys/online-1.pem"];
     with("old");
     desk.ok(&publish);
+    // one that all have is not drawn back to a ring
+    let drawn_back = desk.run(&[&publish[..], &["--refresh", "--ring", "pilot"]].concat());
+    assert!(text(&drawn_back.stderr).contains("was offered to all machines already"));
     with("new");
     desk.ok(&[&publish[..], &["--ring", "pilot"]].concat());
+    let checked =
+        desk.machine.run(&["policy", "check", "repo", "--site", "site", "--now", "2027-05-20T00:00:00Z"]);
+    let checked = text(&checked.stdout) + &text(&checked.stderr);
+    assert!(checked.contains("policy 1, which all machines outside of the ring have"), "{checked}");
     let revoke = |id: &str| {
         let words = ["revoke", id, "--reason", "stolen", "--to", "site", "--repository", "repo"];
         let keys = ["--key", "repo-keys/emergency-1.pem", "--key", "repo-keys/online-1.pem"];
@@ -358,6 +365,10 @@ fn runbook_a_stolen_online_key_has_signed_enormous_numbers() {
     desk.machine.run(&["policy", "key", "online-2.pem", "--no-passphrase"]);
     let old = report_of(&desk.machine.run(&["policy", "key", "repo-keys/online-1.pem", "--json"]));
     let remove = format!("online={}", old["id"].as_str().unwrap());
+    // whom the thief's head is for counts no more than its number
+    if !forged_head(&desk, |head| head["ring"] = "pilot".into()) {
+        return;
+    }
     desk.ok(&[
         "rotate",
         "repo",
@@ -373,7 +384,7 @@ fn runbook_a_stolen_online_key_has_signed_enormous_numbers() {
         "repo-keys/root-2.pem",
     ]);
     let said = desk.ok(&["publish", "repo", "--refresh", "--to", "site", "--key", "online-2.pem"]);
-    assert!(said.contains("head 10"), "{said}");
+    assert!(said.contains("head 10") && !said.contains("ring"), "{said}");
     assert_eq!(desk.verify(ROOT, &[])["verified"], true);
     assert_eq!(
         desk.run(&["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"])

@@ -2,6 +2,8 @@
 //! emergency list must not get lost with a head: whoever makes the next head takes the newest list that the emergency
 //! keys have signed, and numbers the head above all that machines may have seen.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::{Context as _, bail, ensure};
 use mcpolicy_schema::envelope::Envelope;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
@@ -32,6 +34,10 @@ pub struct Before {
     by_current_keys: bool,
     /// What the repository keeps of the last publication on this channel.
     record: Option<Head>,
+    /// The same, also of before a root that has set new floors: its numbers count no more, whom it was for does.
+    remembered: Option<Head>,
+    /// The repository was asked.
+    has_records: bool,
 }
 
 impl Before {
@@ -74,33 +80,70 @@ impl Before {
             lost,
             by_current_keys,
             record: None,
+            remembered: None,
+            has_records: false,
         })
     }
 
-    /// With the record that the repository keeps of a channel.
+    /// With the record that the repository keeps of a channel. `older` are roots before the newest.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub fn recorded(mut self, records: &Folder, channel: Option<&str>, root: &Root) -> anyhow::Result<Self> {
-        let channel = channel.or(self.head.as_ref().map(|head| head.channel.as_str())).unwrap_or(CHANNEL);
-        let Some(name) = record_of(channel) else { return Ok(self) };
-        let bytes = records.read(&name, MAX_ENVELOPE_BYTES)?;
+    /// It cannot be read; or the head is lost, and the repository knows several channels that it may have been for.
+    pub fn recorded(
+        mut self,
+        records: &Folder,
+        channel: Option<&str>,
+        root: &Root,
+        older: &BTreeMap<u64, Vec<u8>>,
+    ) -> anyhow::Result<Self> {
+        self.has_records = true;
+        let of_head = self.head.as_ref().map(|head| head.channel.clone());
+        let channel = match channel.map(str::to_owned).or(of_head) {
+            Some(channel) => channel,
+            None => self.channel_of_records(records)?,
+        };
+        let Some(name) = record_of(&channel) else { return Ok(self) };
+        let bytes = records.read(&name, MAX_ENVELOPE_BYTES)?.unwrap_or_default();
         // Without a signature anybody who edits the repository could send the numbers of the fleet anywhere. New floors
         // are how a fleet goes on when what was published before is gone for good.
-        self.record = bytes
-            .and_then(|bytes| said(&bytes, root).ok())
-            .filter(|head| root.reset.is_none() || head.issued >= root.issued);
+        self.record =
+            said(&bytes, root).ok().filter(|head| root.reset.is_none() || head.issued >= root.issued);
+        let by_older =
+            || older.values().rev().find_map(|older| said(&bytes, &folder::root(older).ok()?).ok());
+        self.remembered = said(&bytes, root).ok().or_else(by_older);
         Ok(self)
     }
 
-    /// Whether there should be a head and is none.
-    pub fn is_lost(&self) -> bool {
-        self.lost.is_some()
+    /// The channel that a lost head was for, as far as the repository knows of one alone.
+    fn channel_of_records(&self, records: &Folder) -> anyhow::Result<String> {
+        if self.lost.is_none() {
+            return Ok(CHANNEL.to_owned());
+        }
+        let names = std::fs::read_dir(records.path()).into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let channels: BTreeSet<String> = names
+            .filter_map(|name| Some(name.strip_prefix("head.")?.strip_suffix(".json")?.to_owned()))
+            .collect();
+        ensure!(
+            channels.len() < 2,
+            "the head is lost, and this repository publishes on several channels ({}): say by --channel which of them the folder \
+             is for",
+            channels.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+        );
+        Ok(channels.into_iter().next().unwrap_or_else(|| CHANNEL.to_owned()))
     }
 
-    /// The head that the next one goes on from in channel, ring and the like.
+    /// The head that the next one goes on from in channel, ring and the like. One of keys that were replaced may be a
+    /// thief's: the repository's word comes first, and it counts only where no repository is at hand.
     pub fn model(&self) -> Option<&Head> {
-        self.head.as_ref().or(self.record.as_ref())
+        let current = self.head.as_ref().filter(|_| self.by_current_keys);
+        let of_old_keys = self.head.as_ref().filter(|_| !self.has_records);
+        current.or(self.record.as_ref()).or(self.remembered.as_ref()).or(of_old_keys)
+    }
+
+    /// Whether there should be a head that counts and is none.
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_some() || (self.head.is_some() && self.model().is_none())
     }
 
     /// Number of the newest policy that is published.
@@ -245,9 +288,9 @@ impl Before {
 
     /// What to say where nothing tells any more whom the lost head was for.
     pub fn forgotten(&self) -> Option<String> {
-        (self.lost.is_some() && self.model().is_none()).then(|| {
+        (self.is_lost() && self.model().is_none()).then(|| {
             format!(
-                "the lost head's channel and ring are not known: this one is for all machines of channel {CHANNEL}. If the \
+                "channel and ring of the head, which is lost or of keys that count no more, are not known: this one is for all machines of channel {CHANNEL}. If the \
                  last was for another channel or for a ring only, publish at once with --refresh --channel, or --ring and --elsewhere; \
                  --repository DIR names a repository that remembers"
             )

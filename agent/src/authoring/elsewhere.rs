@@ -32,7 +32,13 @@ pub(super) fn of(
         return Ok(None);
     };
     let for_all = if model.ring.is_none() { Some(model.policy) } else { model.elsewhere };
-    Ok(for_all.filter(|current| current.sequence < policy.sequence))
+    ensure!(
+        for_all.is_none_or(|current| current.sequence < policy.sequence),
+        "policy {} was offered to all machines already, and none of them takes an older one again: sign a newer policy for the \
+         ring (`mcpolicy policy sign --new`)",
+        policy.sequence
+    );
+    Ok(for_all)
 }
 
 fn by_number(number: u64, policy: Current, places: &[&Folder]) -> anyhow::Result<Option<Current>> {

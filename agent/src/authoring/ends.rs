@@ -51,7 +51,7 @@ pub fn signed(folder: &Folder) -> anyhow::Result<Option<Ends>> {
 /// There is no head, one of them is not what the root's keys have signed, or the folder is older than what was published
 /// before.
 pub fn published(site: &Folder, root: &Root, records: &Folder) -> anyhow::Result<Vec<Ends>> {
-    let before = Before::read(site, root)?.recorded(records, None, root)?;
+    let before = Before::read(site, root)?.recorded(records, None, root, &site.roots()?)?;
     before.must_not_be_lost(site)?;
     before.has_the_recorded_list(site)?;
     before.is_not_older(site)?;
@@ -74,6 +74,17 @@ pub fn published(site: &Folder, root: &Root, records: &Folder) -> anyhow::Result
         ahead: AHEAD,
         help: "sign it again with `mcpolicy policy sign --new`, and publish",
     });
+    if let Some(elsewhere) = head.elsewhere {
+        let name = format!("policy.{}.json", elsewhere.sequence);
+        all.push(Ends {
+            what: format!("policy {}, which all machines outside of the ring have,", elsewhere.sequence),
+            expires: load::<Statement>(site, &name, &root.roles.policy.role)?.expires,
+            file: at(&name),
+            ahead: AHEAD,
+            help: "end the pilot with `--ring \"\"`, or sign its text again as a newer policy, publish that to all, and begin the \
+                   pilot anew",
+        });
+    }
     if let Some(revocations) = revocations {
         let name = format!("revocations.{}.json", revocations.sequence);
         all.push(Ends {

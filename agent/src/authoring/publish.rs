@@ -92,7 +92,7 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
     let root = order.trust.newest_root()?;
     check_roots(order.to, &roots)?;
     let channel = order.head.channel.as_deref();
-    let before = Before::read(order.to, &root)?.recorded(order.records, channel, &root)?;
+    let before = Before::read(order.to, &root)?.recorded(order.records, channel, &root, &roots)?;
     before.next(order.to, &root, order.head.sequence)?;
     before.has_the_recorded_list(order.to)?;
     before.has_a_list_or_needs_none(order.to, order.without_revocations)?;

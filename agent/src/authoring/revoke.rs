@@ -67,6 +67,8 @@ pub struct Order<'a> {
     pub head_lifetime: SignedDuration,
     /// Number of the head, where the last one is not known.
     pub head_sequence: Option<u64>,
+    /// Which fleet the folder is for, where the last head does not say it.
+    pub channel: Option<String>,
 }
 
 /// What was published.
@@ -94,7 +96,8 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
     let _held = Lock::of_existing(order.to.path())?.with_context(|| before::nothing(order.to))?;
     let mut before = Before::read(order.to, order.root)?;
     if let Some(records) = order.records {
-        before = before.recorded(records, None, order.root)?;
+        let older = order.to.roots()?;
+        before = before.recorded(records, order.channel.as_deref(), order.root, &older)?;
         // a folder out of a backup: machines that have seen more would take neither the list nor the head
         before.has_the_recorded_list(order.to)?;
     }
@@ -130,6 +133,7 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
     let options = HeadOptions {
         lifetime: order.head_lifetime,
         sequence: order.head_sequence,
+        channel: order.channel.clone(),
         ..HeadOptions::default()
     };
     let make = Make {

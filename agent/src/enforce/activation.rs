@@ -42,6 +42,9 @@ pub struct Acted {
     pub sequence: u64,
     /// Digest of its body.
     pub sha256: String,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
 }
 
 /// A policy that waits.
@@ -266,7 +269,7 @@ mod tests {
 
     fn of(sequence: u64, body: &[u8]) -> (Acted, PolicySettings) {
         let policy = Policy::from_body(body).unwrap();
-        (Acted { sequence, sha256: digest_of(body) }, policy.document().policy.clone())
+        (Acted { sequence, sha256: digest_of(body), expires: None }, policy.document().policy.clone())
     }
 
     fn removals(new: usize, left_now: usize) -> Removals {
@@ -328,7 +331,7 @@ mod tests {
         assert_eq!(open().acting_before(&second.sha256).unwrap().0, first);
         let nothing = [removals(0, 10)];
         assert!(open().consider(&second, &settings, &nothing).unwrap().is_some(), "it never acts again");
-        let (third, settings) = (Acted { sequence: 3, sha256: "0".into() }, settings);
+        let (third, settings) = (Acted { sequence: 3, sha256: "0".into(), expires: None }, settings);
         assert_eq!(open().consider(&third, &settings, &nothing).unwrap(), None, "the next one may");
     }
 

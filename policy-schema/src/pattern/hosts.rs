@@ -27,6 +27,7 @@ pub(super) fn mark(parts: &[Part]) -> Vec<Part> {
                 marked.extend(in_url(address, part, &parts[at + 1..]));
             }
             Some((scheme, behind)) if !is_web(scheme) => marked.push(of_connection(behind, part)),
+            None if is_scheme(&parts[at + 1..]) => marked.push(Part::Scheme),
             None if is_domain(parts, at) => {
                 marked.push(Part::Without { not: "/\\?#@:,;|", whole: false });
             }
@@ -38,6 +39,15 @@ pub(super) fn mark(parts: &[Part]) -> Vec<Part> {
 
 /// What ends the address in a URL: to parsers of the web `\` as well.
 const ADDRESS_ENDS: [char; 4] = ['/', '\\', '?', '#'];
+
+/// Whether what follows a wildcard makes it a part of a scheme.
+///
+/// Attack: `https:evil.example#://acme.example/` for `http*://acme.example/**`.
+fn is_scheme(behind: &[Part]) -> bool {
+    let behind = shown(behind);
+    let rest = behind.split_once("://").map(|(rest, _)| rest);
+    rest.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_alphanumeric() || "+-.*".contains(c)))
+}
 
 /// Whether a text ends with a scheme of the web, whose query changes no host.
 fn is_web(text: &str) -> bool {

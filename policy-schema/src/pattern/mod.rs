@@ -40,6 +40,7 @@ impl Place {
         match part {
             Part::Host => return c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'),
             Part::Port => return c.is_ascii_digit(),
+            Part::Scheme => return c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'),
             Part::Without { not, .. } if not.contains(c) => return false,
             _ => {}
         }
@@ -68,6 +69,8 @@ enum Part {
     Home,
     /// Any text without a path separator.
     Segment,
+    /// Part of the scheme of a URL: `http*://acme.example/**`.
+    Scheme,
     /// Part of the host of a URL: `https://*.acme.example/**`.
     Host,
     /// The port of a URL, or a part of it: `http://localhost:*/mcp`.
@@ -349,6 +352,8 @@ mod tests {
                 "jdbc:sqlserver://db.acme.example:1433;user=*;password=*",
                 "jdbc:sqlserver://db.acme.example:1433;user=u;password=p:w@1!",
             ),
+            ("http*://api.acme.example/**", "https://api.acme.example/x?y"),
+            ("--url=*://api.acme.example/x", "--url=wss://api.acme.example/x"),
             ("postgres://*@db.acme.example/*?sslmode=*", "postgres://u:p@db.acme.example/x?sslmode=require"),
             (
                 "https://acme.example/x?next=https://*.acme.example/**",
@@ -377,6 +382,8 @@ mod tests {
             ("postgres://*:*@db.acme.example:5432/*", "postgres://evil.example#:y@db.acme.example:5432/x"),
             ("postgres://*@*.acme.example/*", "postgres://evil.example/@db.acme.example/x"),
             ("postgres://*@db.acme.example/*", "postgres://u@evil.example@db.acme.example/x"),
+            ("http*://*.acme.example/x", "https:evil.example?u=https://api.acme.example/x"),
+            ("*://api.acme.example/**", "https:evil.example#://api.acme.example/x"),
             ("postgres://*@db.acme.example/*", "postgres://u:p@db.acme.example/x?host=evil.example"),
             ("postgres://*@db.acme.example/**", "postgres://u:p@db.acme.example/x?host=evil.example"),
             (

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use crate::document::{Mode, PolicyDocument};
+use crate::document::{IdentityMatcher, Mode, PolicyDocument};
 use crate::evaluate::Device;
 use crate::requirement::Requirement;
 pub(crate) use compile::is_sha256;
@@ -155,4 +155,10 @@ pub(crate) fn versions(meant: &Meant) -> Option<&Requirement> {
         Meant::Package(versions) | Meant::Bridge(versions, _) => Some(versions),
         Meant::Url(_) | Meant::AsWritten => None,
     }
+}
+
+/// Whether two identities are found by one key: one package, image, repository or file, however each is spelt. Versions,
+/// digests and the like are not compared.
+pub fn is_about_same(one: &IdentityMatcher, other: &IdentityMatcher) -> bool {
+    key::of_matcher(one).zip(key::of_matcher(other)).is_some_and(|(one, other)| one == other)
 }

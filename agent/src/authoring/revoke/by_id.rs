@@ -1,7 +1,8 @@
 //! Lines of the emergency list that name a rule by its id: they deny what that very rule admits, and no more. A rule of
 //! another id that admits the same is not denied, so an ordinary change must not bring one unseen.
 
-use mcpolicy_schema::document::{IdentityMatcher, PolicyDocument, Rule};
+use mcpolicy_schema::document::{self, IdentityMatcher, PolicyDocument, Rule};
+use mcpolicy_schema::policy::is_about_same;
 use mcpolicy_schema::revocations::{Revocation, Revoked};
 
 use crate::authoring::covers;
@@ -32,11 +33,14 @@ pub fn admitted_again(before: &[PolicyDocument], after: &PolicyDocument, list: &
         let rules = others(before, after, list, id).into_iter().filter(is_new).map(|rule| &rule.id);
         let known = |new: &&String| last.is_some_and(|last| last.exception.iter().any(|e| e.id == **new));
         let exceptions = exceptions(before, after, id).into_iter().filter(|new| !known(new));
-        out.extend(rules.chain(exceptions).map(|by| Other {
-            line: line.id.clone(),
-            revoked: id.clone(),
-            by: by.clone(),
-        }));
+        let other = |by: &String| Other { line: line.id.clone(), revoked: id.clone(), by: by.clone() };
+        out.extend(rules.chain(exceptions).map(other));
+        // what nothing names any more is not denied by the line, and allowed then
+        let allows = |policy: &PolicyDocument| policy.policy.default == document::Default::Allow;
+        let is_gone = !after.rule.iter().any(|rule| rule.id == *id);
+        if is_gone && allows(after) && !last.is_some_and(allows) {
+            out.push(other(&"default = \"allow\"".to_owned()));
+        }
     }
     out
 }
@@ -84,6 +88,25 @@ fn exceptions<'a>(known: &[PolicyDocument], after: &'a PolicyDocument, id: &str)
     same.map(|exception| &exception.id).collect()
 }
 
+/// What a command line would have to name to run or contact what a rule is about.
+fn named_by(matcher: &IdentityMatcher) -> Option<String> {
+    use IdentityMatcher as M;
+    Some(match matcher {
+        M::Npm(m) => m.package.clone(),
+        M::Pypi(m) => m.package.clone(),
+        M::Dotnet(m) => m.package.clone(),
+        M::Go(m) => m.package.clone(),
+        M::Deno(m) => m.package.clone(),
+        M::Bridge(m) => m.package.clone(),
+        M::Oci(m) => m.image.rsplit('/').next()?.to_owned(),
+        M::Git(m) => m.repository.rsplit('/').next()?.trim_end_matches(".git").to_owned(),
+        M::Url(m) => m.url.split_once("://")?.1.split(['/', ':']).next()?.to_owned(),
+        M::Executable(m) => m.path.clone(),
+        M::Script(m) => m.path.clone(),
+        M::Builtin(_) | M::Opaque(_) | M::Any {} => return None,
+    })
+}
+
 /// Whether two rules may admit one and the same: they are about one package, image, host or file, whatever the versions.
 /// Only of two single versions it is certain that they are not.
 fn may_be_same(one: &IdentityMatcher, other: &IdentityMatcher) -> bool {
@@ -94,15 +117,19 @@ fn may_be_same(one: &IdentityMatcher, other: &IdentityMatcher) -> bool {
         behind.split(['/', '?', '#', ':']).next().unwrap_or_default().to_ascii_lowercase()
     };
     let packages = |one: (&str, &str), other: (&str, &str)| {
-        let is_single = |versions: &str| {
-            versions.starts_with(|c: char| c.is_ascii_digit() || c == 'v')
-                && versions.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'))
-                && versions.split('.').count() >= 3
-                && !versions.contains(['x', 'X'])
+        // `v1.0.0`, `1.0.0+build` and PyPI's `1.0.0.0` are `1.0.0` to some resolver
+        let single = |versions: &str| {
+            let plain = versions.split('+').next().unwrap_or_default().trim_start_matches('v');
+            let is_single = plain.starts_with(|c: char| c.is_ascii_digit())
+                && plain.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+                && plain.split('.').count() >= 3
+                && !plain.contains(['x', 'X']);
+            is_single.then(|| plain.trim_end_matches(".0").to_owned())
         };
+        let are_other = || single(one.1).zip(single(other.1)).is_some_and(|(one, other)| one != other);
         // PyPI takes `Good_Py` for `good-py`; elsewhere such a pair is only asked about once too often
         let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
-        plain(one.0) == plain(other.0) && (one.1 == other.1 || !is_single(one.1) || !is_single(other.1))
+        plain(one.0) == plain(other.0) && !are_other()
     };
     match (one, other) {
         (M::Any {}, _) | (_, M::Any {}) => true,
@@ -112,9 +139,15 @@ fn may_be_same(one: &IdentityMatcher, other: &IdentityMatcher) -> bool {
         | (M::Go(a), M::Go(b))
         | (M::Deno(a), M::Deno(b)) => packages((&a.package, &a.versions), (&b.package, &b.versions)),
         (M::Bridge(a), M::Bridge(b)) => a.package == b.package,
-        (M::Oci(a), M::Oci(b)) => a.image == b.image,
-        (M::Git(a), M::Git(b)) => a.repository == b.repository,
+        (M::Oci(_), M::Oci(_)) | (M::Git(_), M::Git(_)) => is_about_same(one, other),
         (M::Url(a), M::Url(b)) => host(&a.url) == host(&b.url),
+        (M::Bridge(bridge), M::Url(url)) | (M::Url(url), M::Bridge(bridge)) => {
+            bridge.targets.iter().any(|target| host(target) == host(&url.url))
+        }
+        // whatever a command line names it may run
+        (M::Opaque(opaque), named) | (named, M::Opaque(opaque)) if !matches!(named, M::Opaque(_)) => {
+            named_by(named).is_some_and(|name| opaque.argv.iter().any(|word| word.contains(&name)))
+        }
         (M::Executable(a), M::Executable(b)) => {
             a.path == b.path || a.sha256.iter().any(|d| b.sha256.contains(d))
         }

@@ -87,6 +87,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     head_sequence: Option<u64>,
 
+    /// Which fleet the folder is for, where the head that says it is lost
+    #[arg(long, value_name = "NAME", requires = "head_sequence")]
+    channel: Option<String>,
+
     #[command(flatten)]
     signing: Signing,
 
@@ -190,6 +194,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         lifetime: options.expires_in,
         head_lifetime: options.head_expires_in,
         head_sequence: options.head_sequence,
+        channel: options.channel.clone(),
     })?;
     let mut out = String::new();
     let what = match (&options.lift, &revised.id) {

@@ -33,7 +33,11 @@ pub(super) fn choose(
 }
 
 fn as_acting(in_force: &InForce) -> activation::Acted {
-    activation::Acted { sequence: in_force.sequence.unwrap_or(0), sha256: in_force.sha256.clone() }
+    activation::Acted {
+        sequence: in_force.sequence.unwrap_or(0),
+        sha256: in_force.sha256.clone(),
+        expires: in_force.expires,
+    }
 }
 
 /// The newest policy, or the one that acted last where the guard holds the newest, which is told. And whether it does.
@@ -59,22 +63,23 @@ fn guarded(
     };
     let Some((acting, policy)) = opened.activation.acting_before(&newest.sha256) else {
         if let Some(ring) = elsewhere.filter(|_| opened.activation.is_first()) {
+            let others: String = opened.notices.iter().map(|notice| format!("\n  {notice}")).collect();
             anyhow::bail!(
                 "no policy has acted here yet, nothing was changed: the head offers the newest policy to the ring {ring} \
-                 only, and this machine is not in it"
+                 only, and this machine is not in it{others}"
             );
         }
         return Ok((newest, false));
     };
     // the revocations are the newest in any case
-    let old = InForce { policy, sequence: Some(acting.sequence), sha256: acting.sha256, ..newest.clone() };
+    let old = newest.older(policy, &acting, setting.now);
     if let Some(ring) = elsewhere {
         let newer = newest.sequence.unwrap_or(0);
         opened.notices.push(format!(
             "the head offers policy {newer} to the ring {ring} only, and this machine is not in it: policy {} goes on acting",
             acting.sequence
         ));
-        return Ok((InForce { for_ring: None, ..old }, true));
+        return Ok((old, true));
     }
     let trial = Trial { setting, on, remembered: &opened.remembered };
     let by_old = trial.targets(&old, outcome, None);
