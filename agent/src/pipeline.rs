@@ -17,7 +17,7 @@ use mcpolicy_schema::redact::Redactor;
 use crate::assess::{Assessed, assess};
 use crate::discover::source::{Reading, Source};
 use crate::discover::variables::{self, Values};
-use crate::discover::{Discovery, HomeContext, Reach, elsewhere, unknown, walk};
+use crate::discover::{Discovery, HomeContext, Reach, elsewhere, shares, unknown, walk};
 use crate::gap::Gap;
 use crate::inventory::{self, FileFinding, FileInventory};
 use crate::read::{self, Read};
@@ -136,8 +136,15 @@ impl Outcome {
 
 /// Scans.
 pub fn scan<'g>(ground: &'g Ground, bounds: &'g Bounds<'g>, redactor: &'g Redactor) -> Outcome {
-    let mut scan =
-        Scan { ground, redactor, bounds, outcome: Outcome::default(), kept: Vec::new(), at: BTreeMap::new() };
+    let mut scan = Scan {
+        ground,
+        redactor,
+        bounds,
+        outcome: Outcome::default(),
+        kept: Vec::new(),
+        at: BTreeMap::new(),
+        shares: shares::Bytes::each(MAX_OF_SHARER),
+    };
     let mut discovery = Discovery::new(&ground.machine, &ground.homes, ground.reach).without(&ground.others);
     let candidates = scan.discover(&mut discovery, bounds);
     scan.read_all(&mut discovery);
@@ -171,7 +178,12 @@ struct Scan<'g> {
     kept: Vec<Kept>,
     /// Where in `kept` a file stands.
     at: BTreeMap<PathBuf, usize>,
+    shares: shares::Bytes,
 }
+
+/// Most bytes that are read of the files of one repository, elsewhere of one folder of a home: real ones have some hundred
+/// small files.
+const MAX_OF_SHARER: u64 = 64 << 20;
 
 /// What one file gave. It is replaced as a whole if the file is read again for more readers.
 struct Kept {
@@ -291,7 +303,7 @@ impl Scan<'_> {
 
     /// Reads a source; `None` if it is absent or failed.
     fn read_one(&mut self, source: &Source) -> Option<Taken> {
-        if self.bounds.without.contains(&source.path) {
+        if self.bounds.without.contains(&source.path) || self.is_too_much(&source.path, source.home) {
             return None;
         }
         let owner = source.home.map(|at| self.owner(at));
@@ -312,7 +324,7 @@ impl Scan<'_> {
                 None
             }
             Read::Snapshot(snapshot, findings) => {
-                self.outcome.files_read += 1;
+                self.note_read(&source.path, source.home, snapshot.bytes.len());
                 // a scan has no worker whose memory and time could end over them
                 let most = if self.bounds.texts == 0 { usize::MAX } else { inventory::MOST };
                 let mut taken = inventory::take_up_to(source, &snapshot.bytes, most);
@@ -334,6 +346,22 @@ impl Scan<'_> {
                     texts,
                 })
             }
+        }
+    }
+
+    /// Whether the share of a file's repository is used up, which is told. What is machine-wide has none.
+    fn is_too_much(&mut self, path: &Path, home: Option<usize>) -> bool {
+        let Some(at) = home else { return false };
+        let of_home = &self.ground.homes[at].layout.home;
+        let Err(told) = self.shares.ask(path, of_home, &self.ground.machine) else { return false };
+        self.outcome.gaps.extend(told.map(|gap| gap.of_home(home)));
+        true
+    }
+
+    fn note_read(&mut self, path: &Path, home: Option<usize>, bytes: usize) {
+        self.outcome.files_read += 1;
+        if let Some(at) = home {
+            self.shares.add(path, &self.ground.homes[at].layout.home, &self.ground.machine, bytes as u64);
         }
     }
 
@@ -386,7 +414,10 @@ impl Scan<'_> {
     /// Files of unknown origin count only if they declare something launchable; otherwise they are nobody's business.
     fn read_candidates(&mut self, candidates: &[Candidate], discovery: &mut Discovery<'_>) {
         for (path, home) in candidates {
-            if discovery.is_taken(path) || self.bounds.without.contains(path) {
+            if discovery.is_taken(path)
+                || self.bounds.without.contains(path)
+                || self.is_too_much(path, Some(*home))
+            {
                 continue;
             }
             let reading = Reading { adapter: &unknown::UnknownClient, location: unknown::location_for(path) };
@@ -403,7 +434,7 @@ impl Scan<'_> {
                 }
                 Err(_) => continue,
             };
-            self.outcome.files_read += 1;
+            self.note_read(path, Some(*home), snapshot.bytes.len());
             if !unknown::may_declare_servers(&snapshot.bytes) {
                 continue;
             }

@@ -224,3 +224,28 @@ fn folders_of_skills_that_amp_names_are_read_and_a_relative_one_is_told() {
         assert!(notices.contains("relative path"), "{notices}");
     });
 }
+
+/// Seen on a laptop: the clone was gone, and a server of its name in another one stayed off for good.
+#[test]
+fn the_switch_of_a_server_that_is_declared_nowhere_does_not_keep_an_allowed_one_of_its_name_off() {
+    with(|site| {
+        let declare = |project: &str, package: &str| {
+            let file = json!({"mcpServers": {"db": npx(package)}}).to_string();
+            put(site, &format!("{project}/.mcp.json"), &file);
+            git(&site.machine.home().join(project), &["init", "-b", "main"]);
+        };
+        let is_off = || site.read(".claude/settings.json").contains("\"db\"");
+        put(site, ".claude/settings.json", "{\"model\":\"x\"}");
+        declare("src/p", "evil@1.0.0");
+        pass(site, 0);
+        assert!(is_off());
+        // it is off should the branch with it come back
+        std::fs::remove_file(site.machine.home().join("src/p/.mcp.json")).unwrap();
+        pass(site, 0);
+        assert!(is_off());
+        declare("src/q", "@acme/good@1.0.0");
+        pass(site, 0);
+        assert!(!is_off());
+        assert_eq!(site.read(".claude/settings.json"), "{\"model\":\"x\"}");
+    });
+}

@@ -88,6 +88,7 @@ fn a_link_over_the_folder_of_the_process_is_told_at_each_pass() {
         ("/proc/self/cwd/h", ".claude/skills"),
         ("/proc/thread-self/cwd/h", ".claude/skills/s"),
         ("/proc/self/cwd/e", "w/.env"),
+        ("/dev/shm/../fd/../cwd/e", "w/.env"),
     ] {
         with(|site| {
             put(site, "w/c.json", &servers("mcpServers"));
@@ -118,7 +119,7 @@ fn a_variable_that_names_the_folder_of_the_process_is_told_at_each_pass() {
             put(site, ".cursor/mcp.json", &servers("mcpServers"));
             for _ in 0..2 {
                 let (_, notices) = pass(site, 1);
-                let place = if text.contains("/fd/") { "/dev/fd" } else { "/proc/self/cwd" };
+                let place = if text.contains("/fd/") { "/fd/" } else { "/proc/self/cwd" };
                 assert!(notices.contains(place), "{file}: {notices}");
                 assert!(is_clean(site, ".cursor/mcp.json"), "the rest of the home is done: {notices}");
             }

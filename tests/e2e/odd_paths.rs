@@ -295,3 +295,31 @@ fn files_that_set_very_many_variables_cost_the_home_nothing() {
     files.extend((0..5).map(|at| (format!("d{at}/.envrc"), computed.clone())));
     the_rest_is_done(&site, "very many variables", &files);
 }
+
+/// A clone packs 14 MB of ones to some kilobytes, and a link to them to nothing.
+#[test]
+fn hundreds_of_links_of_a_clone_to_one_large_file_cost_the_rest_of_the_home_nothing() {
+    let Some(site) = site() else { return };
+    let large = format!("{{\"x\":[{}1],\"mcpServers\":{{}}}}", "1,".repeat(5_000_000));
+    put(&site, ("ann", ANN), "clone/big", &large);
+    let lines = "# a comment of fifty characters or so, in a line\n".repeat(15_000);
+    put(&site, ("ann", ANN), "clone/lines", &lines);
+    put(&site, ("ann", ANN), "clone/.git/HEAD", "ref: x\n");
+    for number in 0..150 {
+        let folder = home(&site, "ann").join(format!("clone/p{number}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink("../big", folder.join(".mcp.json")).unwrap();
+        std::os::unix::fs::symlink("../lines", folder.join(".envrc")).unwrap();
+    }
+    let own = put(&site, ("ann", ANN), ".cursor/mcp.json", &servers(&["good", "bad"]));
+    let begin = std::time::Instant::now();
+    let output = site.enforce_with(&[]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(names(&own), ["good"], "{said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("more than 64 MiB together") && said.contains("more than 8 MiB together"),
+        "{said}"
+    );
+    assert!(begin.elapsed().as_secs() < 120, "{:?}", begin.elapsed());
+}

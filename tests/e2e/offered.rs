@@ -133,7 +133,7 @@ fn a_policy_that_has_ended_allows_nothing_new_where_a_newer_one_is_offered_to_a_
     assert_eq!(pass(&site, 1, &["--device-id", "d1"]).0, Some(0));
     let body = with_rings(&json!([rule("good")]));
     publish_as(&site.folder("published"), 2, at(late), &body, None, &|head| {
-        head.ring = Some("pilot".to_owned())
+        head.ring = Some("pilot".to_owned());
     });
     site.machine.file(".vscode/mcp.json", json!({"servers": {"new": npx("new@1.0.0")}}).to_string());
     site.machine

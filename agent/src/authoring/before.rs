@@ -137,8 +137,10 @@ impl Before {
     /// thief's: the repository's word comes first, and it counts only where no repository is at hand.
     pub fn model(&self) -> Option<&Head> {
         let current = self.head.as_ref().filter(|_| self.by_current_keys);
+        // a folder out of a backup has a head of before
+        let newest = [current, self.record.as_ref()].into_iter().flatten().max_by_key(|head| head.sequence);
         let of_old_keys = self.head.as_ref().filter(|_| !self.has_records);
-        current.or(self.record.as_ref()).or(self.remembered.as_ref()).or(of_old_keys)
+        newest.or(self.remembered.as_ref()).or(of_old_keys)
     }
 
     /// Whether there should be a head that counts and is none.
@@ -159,7 +161,18 @@ impl Before {
         if self.lost.is_some() {
             newest_is_good::<Statement>(to, &root.roles.policy.role)?;
         }
-        self.policy.with_context(|| nothing(to))
+        let policy = self.policy.with_context(|| nothing(to))?;
+        if let Some(record) = self.record.as_ref().filter(|record| record.policy.sequence > policy.sequence) {
+            let n = record.policy.sequence;
+            bail!(
+                "{} lacks policy {n}, which was published before as part of head {}: machines that have it take no head that \
+                 names an older one; copy policy.{n}.json and policy.{n}.body into it from signed/ of the repository, or publish \
+                 a newer policy",
+                to.path().display(),
+                record.sequence
+            );
+        }
+        Ok(policy)
     }
 
     /// The number of the next head: one more than the last, or the one given by hand.

@@ -132,7 +132,7 @@ pub fn publish(order: &Order<'_>) -> anyhow::Result<Published> {
     // it was just accepted as a machine would
     let document = json::from_slice::<PolicyDocument>(offered.body.as_deref().unwrap_or_default())?;
     ensure_ring(&document, &head)?;
-    loses_no_emergency(order, &before, (&document, &offered))?;
+    loses_no_emergency(order, (&before, &head), (&document, &offered))?;
     let _held = match held {
         Some(held) => held,
         None => first_in(order.to)?,
@@ -180,13 +180,14 @@ fn ensure_ring(policy: &PolicyDocument, head: &Head) -> anyhow::Result<()> {
 /// same server, would allow again what an emergency has denied.
 fn loses_no_emergency(
     order: &Order<'_>,
-    before: &Before,
+    (before, head): (&Before, &Head),
     (new, offered): (&PolicyDocument, &Documents),
 ) -> anyhow::Result<()> {
-    let old = before
-        .policy_number()
-        .map(|number| revoke::published_documents(order.to, number))
-        .unwrap_or_default();
+    // where a pilot ends, another policy was the last of all machines outside of it
+    let ends = before.model().filter(|model| model.ring.is_some() && head.ring.is_none());
+    let last =
+        ends.and_then(|model| model.elsewhere).map(|policy| policy.sequence).or(before.policy_number());
+    let old = last.map(|number| revoke::published_documents(order.to, number)).unwrap_or_default();
     let list = offered
         .revocations_body
         .as_deref()
@@ -236,15 +237,26 @@ pub fn roots_for(to: &Folder, trust: &Folder) -> anyhow::Result<BTreeMap<u64, Ve
     Ok(roots)
 }
 
-/// Whether the newest published policy is signed by keys of this root.
+/// Whether the newest published policy, and that of all machines outside of a ring, are signed by keys of this root.
 ///
 /// # Errors
 /// The folder cannot be read.
 pub fn vouches_for_published(to: &Folder, root: &Root) -> anyhow::Result<bool> {
     let Some(number) = to.numbers("policy")?.last().copied() else { return Ok(true) };
-    let envelope = to.read(&format!("policy.{number}.json"), MAX_ENVELOPE_BYTES)?;
-    let is_signed = |bytes: &Vec<u8>| folder::verified::<Statement>(bytes, &root.roles.policy.role).is_ok();
-    Ok(envelope.as_ref().is_none_or(is_signed))
+    // that of all machines outside of a ring, too; whoever wrote the head, this only looks
+    let head = to.read(HEAD, MAX_ENVELOPE_BYTES)?;
+    let head: Option<Head> =
+        head.and_then(|bytes| json::from_slice(Envelope::parse(&bytes).ok()?.payload()).ok());
+    let elsewhere = head.and_then(|head| head.elsewhere).map(|policy| policy.sequence);
+    for number in std::iter::once(number).chain(elsewhere) {
+        let envelope = to.read(&format!("policy.{number}.json"), MAX_ENVELOPE_BYTES)?;
+        let is_signed =
+            |bytes: &Vec<u8>| folder::verified::<Statement>(bytes, &root.roles.policy.role).is_ok();
+        if !envelope.as_ref().is_none_or(is_signed) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A published root is never another than the repository's. Roots of a chain that was broken on purpose may lie there

@@ -124,8 +124,16 @@ impl Start<'_> {
     fn text_of(&mut self, path: &Path, form: Form, is_of_project: bool) -> Option<String> {
         // the state of a client is one of its settings, and large
         let most = if form == Form::Settings { MAX_SETTINGS } else { MAX_BYTES };
+        if is_of_project && self.is_too_much(path) {
+            return None;
+        }
         match self.machine.read(path, Some(&self.owner), most) {
-            Ok(snapshot) => Some(String::from_utf8_lossy(&snapshot.bytes).into_owned()),
+            Ok(snapshot) => {
+                if is_of_project {
+                    self.note_read(path, snapshot.bytes.len());
+                }
+                Some(String::from_utf8_lossy(&snapshot.bytes).into_owned())
+            }
             // a folder of that name is one of Python
             Err(ReadError::NotFound | ReadError::Dangling) => None,
             // who may not read it has no client that does, but where only a worker must not look

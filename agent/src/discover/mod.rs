@@ -9,7 +9,7 @@ pub mod index;
 mod moved;
 pub mod named;
 pub mod prune;
-mod shares;
+pub mod shares;
 pub mod source;
 pub mod sourced;
 pub mod start;

@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::entry::ClientId;
+
+use crate::gap::Gap;
 
 /// Most places that the files of a home may name, and those of one repository in it.
 const MOST: usize = 20_000;
@@ -58,6 +61,58 @@ impl Shares {
         *used += 1;
         self.named.insert(place);
         Told::New
+    }
+}
+
+/// How much is read of the files of each repository.
+///
+/// Attack: some hundred links of a clone to one file of 14 MB, whose reading lasts until the time of the home's worker is
+/// over, so that nothing in that home is done.
+pub struct Bytes {
+    most: u64,
+    used: BTreeMap<PathBuf, u64>,
+    sharers: BTreeMap<PathBuf, PathBuf>,
+    told: BTreeSet<PathBuf>,
+}
+
+impl Bytes {
+    /// So many bytes for each.
+    pub fn each(most: u64) -> Self {
+        Self { most, used: BTreeMap::new(), sharers: BTreeMap::new(), told: BTreeSet::new() }
+    }
+
+    /// Whether a file may still be read.
+    ///
+    /// # Errors
+    /// It may not; what is to be told of that, once for each repository.
+    pub fn ask(&mut self, file: &Path, home: &Path, machine: &Machine) -> Result<(), Option<Gap>> {
+        let sharer = self.sharer(file, home, machine);
+        if self.used.get(&sharer).is_none_or(|used| *used < self.most) {
+            return Ok(());
+        }
+        let is_new = self.told.insert(sharer.clone());
+        Err(is_new.then(|| self.gap(&sharer)))
+    }
+
+    /// Takes note of what was read.
+    pub fn add(&mut self, file: &Path, home: &Path, machine: &Machine, bytes: u64) {
+        let sharer = self.sharer(file, home, machine);
+        *self.used.entry(sharer).or_default() += bytes;
+    }
+
+    fn sharer(&mut self, file: &Path, home: &Path, machine: &Machine) -> PathBuf {
+        let folder = file.parent().unwrap_or(file).to_owned();
+        let is_repository = |folder: &Path| machine.kind(&folder.join(".git")).is_some();
+        let sharer = self.sharers.entry(folder);
+        sharer.or_insert_with_key(|folder| sharer_of(folder, Some(home), is_repository)).clone()
+    }
+
+    fn gap(&self, sharer: &Path) -> Gap {
+        let mib = self.most >> 20;
+        let reason = format!(
+            "its files that clients or shells read are more than {mib} MiB together; those beyond were not read"
+        );
+        Gap::at("too-large", reason, sharer).partial()
     }
 }
 

@@ -9,7 +9,7 @@ use mcpolicy_platform::machine::{Machine, Owner, ReadError};
 use mcpolicy_schema::entry::{ClientId, Position};
 use mcpolicy_schema::finding::{Finding, FindingCode};
 
-use super::shares::sharer_of;
+use super::shares::{self, sharer_of};
 use super::sourced::{Around, Known, Sourced, sourced};
 use super::variables::{self, Names, Place, START_FILES, START_FOLDERS, Unresolved, Values};
 use crate::gap::Gap;
@@ -27,6 +27,8 @@ const MAX_FILES: usize = 1000;
 const MAX_PLACES_OF_SHARER: usize = 100;
 const MAX_PLACES_OF_VARIABLE: usize = 400;
 const MAX_PLACES: usize = 10_000;
+/// Most bytes of such files that are read of a repository; real ones have some hundred each.
+const MAX_BYTES_OF_SHARER: u64 = 8 << 20;
 /// Most settings of one file that are told with their lines.
 const MAX_TOLD_OF_FILE: usize = 100;
 
@@ -42,6 +44,7 @@ pub struct Start<'m> {
     read: BTreeSet<PathBuf>,
     /// Files from which variables were taken, and the client that does.
     pub(super) taken: BTreeSet<(PathBuf, ClientId)>,
+    bytes: shares::Bytes,
     /// How many values are of the files of a repository.
     shares: BTreeMap<PathBuf, usize>,
     /// Values of variables.
@@ -71,6 +74,7 @@ impl<'m> Start<'m> {
             known: Known::default(),
             read: BTreeSet::new(),
             taken: BTreeSet::new(),
+            bytes: shares::Bytes::each(MAX_BYTES_OF_SHARER),
             shares: BTreeMap::new(),
             values: Values::new(),
             gaps: Vec::new(),
@@ -142,8 +146,14 @@ impl<'m> Start<'m> {
     /// Reads one file; the files that it reads.
     fn read_one(&mut self, file: &Waiting) -> Vec<PathBuf> {
         let path = &file.path;
+        if self.is_too_much(path) {
+            return Vec::new();
+        }
         let text = match self.machine.read(path, Some(&self.owner), MAX_BYTES) {
-            Ok(snapshot) => String::from_utf8_lossy(&snapshot.bytes).into_owned(),
+            Ok(snapshot) => {
+                self.note_read(path, snapshot.bytes.len());
+                String::from_utf8_lossy(&snapshot.bytes).into_owned()
+            }
             Err(error) if error.is_absent() => return Vec::new(),
             // a folder among the words of a line is none of the files that it reads
             Err(ReadError::NotRegular(_)) if file.depth > 0 => return Vec::new(),
@@ -170,6 +180,17 @@ impl<'m> Start<'m> {
             self.gaps.push(Gap::beyond(KIND, reason, Some(path)));
         }
         found.files.into_iter().flat_map(|path| self.fitting(path)).collect()
+    }
+
+    /// Whether the share of a file's repository is used up, which is told.
+    pub(super) fn is_too_much(&mut self, path: &Path) -> bool {
+        let Err(told) = self.bytes.ask(path, &self.owner.home, self.machine) else { return false };
+        self.gaps.extend(told);
+        true
+    }
+
+    pub(super) fn note_read(&mut self, path: &Path, bytes: usize) {
+        self.bytes.add(path, &self.owner.home, self.machine, bytes as u64);
     }
 
     fn take_variables(&mut self, file: &Waiting, text: &str) {

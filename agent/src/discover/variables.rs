@@ -147,25 +147,9 @@ pub(super) fn without_steps_up(machine: &Machine, path: &Path) -> BTreeSet<PathB
         Ok(found) => Some(found.path),
         // attack: `/dev/fd/../cwd/x`: as it stands, so that it is told wherever it is looked for
         Err(ReadError::OfProcess) => Some(path.to_owned()),
-        Err(_) => through_a_process(path),
+        Err(_) => None,
     };
     followed.into_iter().chain([by_name]).collect()
-}
-
-/// A path that leads by its names through a folder that each process has another of, from there on: an image has no such
-/// folders, so that nothing else tells.
-///
-/// Attack: `/dev/shm/../fd/../cwd/x`.
-fn through_a_process(path: &Path) -> Option<PathBuf> {
-    let mut parts = path.components();
-    let mut place = PathBuf::new();
-    while let Some(part) = parts.next() {
-        place = joined(&place, Path::new(&part));
-        if ["/proc", "/dev/fd"].iter().any(|folder| place == Path::new(folder)) {
-            return Some(place.join(parts.as_path()));
-        }
-    }
-    None
 }
 
 /// One path after another, by their names.

@@ -12,6 +12,7 @@ use mcpolicy_schema::document::{Mode, PolicyDocument};
 use mcpolicy_schema::redact::Redactor;
 
 use super::aside::Gone;
+use super::freed::Freed;
 use super::known::Knowledge;
 use super::pin;
 use super::plan::{FilePlan, Plan, Target, Wish, plan_knowing};
@@ -114,6 +115,8 @@ pub struct Hands<'a, 'g, 'h> {
     pub under: &'a str,
     /// Most bytes that the vault may have.
     pub room: u64,
+    /// Which switches nothing needs any more.
+    pub freed: &'a Freed,
     /// What the journal has of what stays as it is.
     pub told: &'a mut Told,
     /// Where originals go.

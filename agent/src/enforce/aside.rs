@@ -197,12 +197,8 @@ impl Hands<'_, '_, '_> {
         let is_allowed =
             |item: &&Assessed| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed());
         // as widely as any client compares: whether the list takes one along is then looked at
-        let plain = |name: &str| {
-            let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-            name.trim().chars().map(plain).collect::<String>()
-        };
-        let names: BTreeSet<String> = entries.iter().map(|(one, _)| plain(&one.name)).collect();
-        let is_same = |name: &str| names.contains(&plain(name));
+        let names: BTreeSet<String> = entries.iter().map(|(one, _)| plain_name(&one.name)).collect();
+        let is_same = |name: &str| names.contains(&plain_name(name));
         let allowed = outcome.entries.iter().filter(is_allowed).filter(|item| {
             let other = &outcome.sources[item.source].source;
             other.home == source.home
@@ -325,6 +321,12 @@ impl Hands<'_, '_, '_> {
             others: Vec::new(),
         })
     }
+}
+
+/// A name as widely as any client compares it.
+pub(super) fn plain_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    name.trim().chars().map(plain).collect()
 }
 
 /// What an item of the vault says that is gone.

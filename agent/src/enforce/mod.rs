@@ -5,6 +5,7 @@ pub mod act;
 pub mod activation;
 pub mod aside;
 pub mod foreseen;
+mod freed;
 pub mod house;
 mod in_parts;
 pub mod known;

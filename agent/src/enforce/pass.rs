@@ -20,6 +20,7 @@ use mcpolicy_schema::trust::{ClockEvent, Demands, Reading, Time, Trust, Uptime};
 use super::act::{ActError, Acted, Hands};
 use super::activation::Activation;
 use super::foreseen::{self, Held, Would};
+use super::freed::Freed;
 use super::house::House;
 use super::known::Knowledge;
 use super::leftovers;
@@ -186,7 +187,9 @@ fn pass_opened(
     homes.gives_up_failed();
     let house = House::of(setting, &in_force);
     let mut told = opened.remembered.told.clone();
+    let freed = Freed::of(&outcome);
     let mut hands = Hands {
+        freed: &freed,
         room: house.room(),
         told: &mut told,
         ground,
@@ -404,6 +407,7 @@ fn restore_opened(
     let knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut opened.notices);
     let mut told = Told::default();
     let mut hands = Hands {
+        freed: &Freed::ByHand,
         room: House::of(setting, &in_force).room(),
         told: &mut told,
         ground,

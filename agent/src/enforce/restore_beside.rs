@@ -12,6 +12,7 @@ use super::restore::{PutBack, Restored};
 use super::spot::Spot;
 use crate::discover::source::Source;
 use crate::journal::End;
+use crate::pipeline::Outcome;
 use crate::vault::{Beside, Item, Taken, digest_of};
 use crate::worker::Opened;
 use crate::worker::aside::{Aside, Declaration, Keeping, Settling};
@@ -122,14 +123,23 @@ impl Hands<'_, '_, '_> {
             return Vec::new();
         };
         let source = Source::new(path.to_owned(), Some(home), reading);
-        let Ok(Some(mut opened)) = self.homes.open(&source, false) else { return Vec::new() };
-        let now = self.judged(&source, &mut opened.held);
-        self.homes.close(home);
+        let now = match self.homes.open(&source, false) {
+            Ok(Some(mut opened)) => {
+                let now = self.judged(&source, &mut opened.held);
+                self.homes.close(home);
+                now
+            }
+            Ok(None) => Outcome::default(),
+            Err(_) => return Vec::new(),
+        };
+        let is_switch = beside.keeping == Keeping::Switch;
         let is_allowed = |taken: &Taken| {
             let spot = Spot::of_taken(taken);
             let mut same = now.entries.iter().filter(|item| Spot::of(item) == spot).peekable();
-            same.peek().is_some()
-                && same.all(|item| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed()))
+            if same.peek().is_none() {
+                return is_switch && self.freed.has(home, &item.client, &taken.name);
+            }
+            same.all(|item| item.judgement.as_ref().is_some_and(|judgement| judgement.is_allowed()))
         };
         let open = item.entries.iter().enumerate().filter(|(_, taken)| !taken.restored);
         open.filter(|(_, taken)| is_allowed(taken)).map(|(at, _)| at).collect()

@@ -153,6 +153,11 @@ fn mentions(case: &Case<'_>, index: &Index, found: &mut dyn FnMut(&Mention<'_>))
     for package in &identity.extra_packages {
         words(package, index, found);
     }
+    if index.has(Sort::Argv) {
+        // a command line that is denied as a whole, with the defaults of its references
+        let words: Vec<String> = entry.command.iter().chain(&entry.args).map(filled::or_as_written).collect();
+        found(&Mention { key: Key::argv(words.iter().map(String::as_str)), version: None, remote: None });
+    }
     values(entry, index, found);
 }
 

@@ -4,6 +4,8 @@
 //! Attack: `npx -p '${X:-@evil/x}' …` under a rule for anything. Claude Code 2.1.197 puts the default in the place of the
 //! reference before it starts the server.
 
+use crate::sensitive::Sensitive;
+
 /// How deeply references may stand in each other to be filled in.
 const MAX_DEPTH: usize = 16;
 
@@ -13,6 +15,11 @@ pub(super) fn filled(text: &str) -> impl Iterator<Item = String> {
     // every text of every entry comes by here
     let has_any = text.as_bytes().contains(&b'$') && text.contains("${");
     has_any.then(|| [nested(text), flat(text)]).into_iter().flatten().filter(move |plain| plain != text)
+}
+
+/// The text with its references filled in, or as it stands.
+pub(super) fn or_as_written(text: &Sensitive) -> String {
+    filled(text.expose()).next().unwrap_or_else(|| text.expose().to_owned())
 }
 
 /// Whether references stand in each other more deeply than is filled in.

@@ -71,12 +71,14 @@ fn foreign(rule: &Rule, value: &NamedValue, case: &Case<'_>) -> Option<Reason> {
         Reference::Other(what) => !is_listed(rule, what, case),
     };
     let is_bare = |name: &str| !own(name) && !is_listed(rule, name, case);
-    (is_too_deep || found.iter().any(is_foreign) || has_bare(value.value.expose(), case, is_bare)).then(|| {
-        reason(
-            FindingCode::ReferenceNotAllowed,
-            format!("the value of {} takes in something that the rule does not name", shown(&value.name)),
-        )
-    })
+    (is_too_deep || found.iter().any(is_foreign) || has_bare(value.value.expose(), case, is_bare)).then(
+        || {
+            reason(
+                FindingCode::ReferenceNotAllowed,
+                format!("the value of {} takes in something that the rule does not name", shown(&value.name)),
+            )
+        },
+    )
 }
 
 /// A reference in free text (an argument that a wildcard admits) to something that the rule does not name.

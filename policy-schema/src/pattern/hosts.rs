@@ -51,9 +51,9 @@ fn is_scheme(behind: &[Part]) -> bool {
 
 /// Whether a text ends with a scheme of the web, whose query changes no host.
 fn is_web(text: &str) -> bool {
-    let scheme = text.rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')));
+    let scheme = text.rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '*')));
     let scheme = scheme.map(str::to_ascii_lowercase).next().unwrap_or_default();
-    matches!(scheme.as_str(), "http" | "https" | "ws" | "wss")
+    matches!(scheme.as_str(), "http" | "https" | "http*" | "ws" | "wss" | "ws*")
 }
 
 /// A wildcard behind the address of a connection string. Its parameters may name another host: `?host=`, `&hostaddr=`.

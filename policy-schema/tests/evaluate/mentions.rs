@@ -271,6 +271,9 @@ fn what_is_denied_is_found_as_the_default_of_a_reference() {
         let other: Vec<&str> = other.iter().map(String::as_str).collect();
         assert_eq!(code(&policy, &entry(other[0], &other[1..])), "allow", "{other:?}");
     }
+    let opaque = denying(&[json!({ "opaque": { "argv": ["make", "mcp"] } })]);
+    assert_eq!(code(&opaque, &entry("make", &["${X:-mcp}"])), "denylisted");
+    assert_eq!(code(&opaque, &entry("make", &["${X:-all}"])), "allow");
     for (name, value) in [
         ("npm_config_package", "${X:-@evil/x}"),
         ("UV_WITH", "a,${X:-evil-py}"),
