@@ -380,6 +380,38 @@ fn a_denial_by_the_id_of_a_rule_is_not_lost_by_a_rule_of_another_name() {
     done(&desk, &publish);
 }
 
+/// Machines that have the newer policy take no head that names the older one.
+#[test]
+fn an_emergency_in_a_folder_out_of_a_backup_names_the_newest_policy_once_that_is_there_again() {
+    let desk = Desk { machine: TestMachine::new(crate::BINARY) };
+    done(&desk, &["init", "repo", "--no-passphrase"]);
+    let sign =
+        ["sign", "repo", "--new", "--key", "repo-keys/policy-1.pem", "--key", "repo-keys/policy-2.pem"];
+    let publish = [&["publish", "repo", "--skip-tests", "--to", "site"], &ONLINE[..]].concat();
+    done(&desk, &sign);
+    done(&desk, &publish);
+    let backup = fs::read(desk.path("site/head.json")).unwrap();
+    done(&desk, &sign);
+    done(&desk, &publish);
+    fs::write(desk.path("site/head.json"), backup).unwrap();
+    for file in ["policy.2.json", "policy.2.body"] {
+        fs::remove_file(desk.path(&format!("site/{file}"))).unwrap();
+    }
+    let more = ["--repository", "repo"];
+    let told = refused(&desk, &order("site", "npm:q", &more));
+    assert!(told.contains("lacks policy 2") && told.contains("copy policy.2.json"), "{told}");
+    for file in ["policy.2.json", "policy.2.body"] {
+        fs::copy(desk.path(&format!("repo/signed/{file}")), desk.path(&format!("site/{file}"))).unwrap();
+    }
+    revoke(&desk, "site", "npm:q", &more);
+    let verified = report_of(&run(&desk, &["verify", "site", "--trust-root", ROOT, "--json"]));
+    assert_eq!(
+        (&verified["policy"]["sequence"], &verified["revocations"]),
+        (&2.into(), &1.into()),
+        "{verified}"
+    );
+}
+
 /// The emergency for the laboratory went out for the other fleet, and that one's folder was refused from then on.
 #[test]
 fn a_lost_head_of_one_of_several_channels_is_made_anew_for_that_channel() {

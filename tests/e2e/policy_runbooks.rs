@@ -251,6 +251,10 @@ fn an_emergency_by_the_id_of_a_rule_during_a_pilot_says_where_it_does_not_count(
         text(&output.stderr).contains("policy 1, which all machines outside of the ring have, is not in")
     );
     std::fs::rename(desk.path("kept"), desk.path("repo/signed/policy.1.body")).unwrap();
+    // the rule of the pilot that is denied by its id comes back by no other id when the pilot ends
+    with("newer");
+    let ended = desk.run(&[&publish[..], &["--ring", ""]].concat());
+    assert!(text(&ended.stderr).contains("denies new by its id"), "{}", text(&ended.stderr));
     // a head that is lost with all records of it
     std::fs::remove_file(desk.path("site/head.json")).unwrap();
     std::fs::remove_file(desk.path("repo/signed/head.default.json")).unwrap();

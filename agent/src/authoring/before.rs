@@ -119,8 +119,7 @@ impl Before {
         if self.lost.is_none() {
             return Ok(CHANNEL.to_owned());
         }
-        let names = std::fs::read_dir(records.path()).into_iter().flatten().flatten();
-        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let names = names_of_records(records).into_iter();
         let channels: BTreeSet<String> = names
             .filter_map(|name| Some(name.strip_prefix("head.")?.strip_suffix(".json")?.to_owned()))
             .collect();
@@ -137,6 +136,12 @@ impl Before {
     /// thief's: the repository's word comes first, and it counts only where no repository is at hand.
     pub fn model(&self) -> Option<&Head> {
         let current = self.head.as_ref().filter(|_| self.by_current_keys);
+        // a thief's head may bring an older policy back to all machines outside of a ring; they would refuse it
+        let goes_back = |head: &Head| {
+            let floor = self.record.as_ref().and_then(for_all);
+            head.elsewhere.zip(floor).is_some_and(|(named, floor)| named.sequence < floor.sequence)
+        };
+        let current = current.filter(|head| !goes_back(head));
         // a folder out of a backup has a head of before
         let newest = [current, self.record.as_ref()].into_iter().flatten().max_by_key(|head| head.sequence);
         let of_old_keys = self.head.as_ref().filter(|_| !self.has_records);
@@ -164,10 +169,14 @@ impl Before {
         let policy = self.policy.with_context(|| nothing(to))?;
         if let Some(record) = self.record.as_ref().filter(|record| record.policy.sequence > policy.sequence) {
             let n = record.policy.sequence;
+            // the folder's head is one of before, what it ought to name is there
+            if good::<Statement>(to, n, &root.roles.policy.role).is_ok_and(|there| there == record.policy) {
+                return Ok(record.policy);
+            }
             bail!(
                 "{} lacks policy {n}, which was published before as part of head {}: machines that have it take no head that \
-                 names an older one; copy policy.{n}.json and policy.{n}.body into it from signed/ of the repository, or publish \
-                 a newer policy",
+                 names an older one; copy policy.{n}.json and policy.{n}.body into it from signed/ of the repository, and run this \
+                 again",
                 to.path().display(),
                 record.sequence
             );
@@ -325,6 +334,18 @@ impl Before {
 /// Said where nothing is published.
 pub(super) fn nothing(to: &Folder) -> String {
     format!("{} has no head; publish a policy first", to.path().display())
+}
+
+/// The policy that a head offers to all machines, or to all outside of its ring.
+pub(super) fn for_all(head: &Head) -> Option<Current> {
+    if head.ring.is_none() { Some(head.policy) } else { head.elsewhere }
+}
+
+/// Names of the files in the repository that keep heads.
+pub(super) fn names_of_records(records: &Folder) -> BTreeSet<String> {
+    let names = std::fs::read_dir(records.path()).into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("head.") && name.ends_with(".json")).collect()
 }
 
 /// The file in the repository that keeps the last head of a channel; a name that is no plain word has none.

@@ -4,7 +4,7 @@ use anyhow::{bail, ensure};
 use mcpolicy_schema::signed::{Current, Head};
 use mcpolicy_schema::trust::{DocumentName, Refusal};
 
-use super::before::Before;
+use super::before::{self, Before};
 use super::folder::Folder;
 use super::statement;
 use crate::policy_store::{PolicyFiles, policy_files};
@@ -31,7 +31,7 @@ pub(super) fn of(
         );
         return Ok(None);
     };
-    let for_all = if model.ring.is_none() { Some(model.policy) } else { model.elsewhere };
+    let for_all = before::for_all(model);
     ensure!(
         for_all.is_none_or(|current| current.sequence < policy.sequence),
         "policy {} was offered to all machines already, and none of them takes an older one again: sign a newer policy for the \

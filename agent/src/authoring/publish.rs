@@ -1,7 +1,7 @@
 //! The published folder: static files that any web server can serve. What is written has been verified first as a
 //! machine would verify it, and the head comes last, so that whoever fetches meanwhile sees the old state or the new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -185,9 +185,13 @@ fn loses_no_emergency(
 ) -> anyhow::Result<()> {
     // where a pilot ends, another policy was the last of all machines outside of it
     let ends = before.model().filter(|model| model.ring.is_some() && head.ring.is_none());
-    let last =
-        ends.and_then(|model| model.elsewhere).map(|policy| policy.sequence).or(before.policy_number());
-    let old = last.map(|number| revoke::published_documents(order.to, number)).unwrap_or_default();
+    let of_others = ends.and_then(|model| model.elsewhere).map(|policy| policy.sequence);
+    let of = |number: Option<u64>| {
+        number.map(|number| revoke::published_documents(order.to, number)).unwrap_or_default()
+    };
+    // those of the pilot know rules that the others never had
+    let mut old = of(of_others.or(before.policy_number()));
+    old.extend(of(before.policy_number().filter(|_| of_others.is_some())));
     let list = offered
         .revocations_body
         .as_deref()
@@ -241,13 +245,21 @@ pub fn roots_for(to: &Folder, trust: &Folder) -> anyhow::Result<BTreeMap<u64, Ve
 ///
 /// # Errors
 /// The folder cannot be read.
-pub fn vouches_for_published(to: &Folder, root: &Root) -> anyhow::Result<bool> {
+pub fn vouches_for_published(to: &Folder, records: Option<&Folder>, root: &Root) -> anyhow::Result<bool> {
     let Some(number) = to.numbers("policy")?.last().copied() else { return Ok(true) };
-    // that of all machines outside of a ring, too; whoever wrote the head, this only looks
-    let head = to.read(HEAD, MAX_ENVELOPE_BYTES)?;
-    let head: Option<Head> =
-        head.and_then(|bytes| json::from_slice(Envelope::parse(&bytes).ok()?.payload()).ok());
-    let elsewhere = head.and_then(|head| head.elsewhere).map(|policy| policy.sequence);
+    // that of all machines outside of a ring, too; whoever wrote these heads, this only looks
+    let said = |folder: &Folder, name: &str| -> anyhow::Result<Option<Head>> {
+        let bytes = folder.read(name, MAX_ENVELOPE_BYTES)?;
+        Ok(bytes.and_then(|bytes| json::from_slice(Envelope::parse(&bytes).ok()?.payload()).ok()))
+    };
+    let mut heads = vec![said(to, HEAD)?];
+    if let Some(records) = records {
+        for name in before::names_of_records(records) {
+            heads.push(said(records, &name)?);
+        }
+    }
+    let elsewhere = heads.into_iter().flatten().filter_map(|head| head.elsewhere);
+    let elsewhere: BTreeSet<u64> = elsewhere.map(|policy| policy.sequence).collect();
     for number in std::iter::once(number).chain(elsewhere) {
         let envelope = to.read(&format!("policy.{number}.json"), MAX_ENVELOPE_BYTES)?;
         let is_signed =

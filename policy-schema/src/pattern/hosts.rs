@@ -23,8 +23,8 @@ pub(super) fn mark(parts: &[Part]) -> Vec<Part> {
         }
         let text = shown(&parts[..at]);
         match text.rsplit_once("://") {
-            Some((_, address)) if !address.contains(ADDRESS_ENDS) => {
-                marked.extend(in_url(address, part, &parts[at + 1..]));
+            Some((scheme, address)) if !address.contains(ADDRESS_ENDS) => {
+                marked.extend(in_url((is_web(scheme), address), part, &parts[at + 1..]));
             }
             Some((scheme, behind)) if !is_web(scheme) => marked.push(of_connection(behind, part)),
             None if is_scheme(&parts[at + 1..]) => marked.push(Part::Scheme),
@@ -63,7 +63,7 @@ fn of_connection(behind: &str, wildcard: &Part) -> Part {
 }
 
 /// What a wildcard in the address of a URL stands for, by what is written before and behind it.
-fn in_url(before: &str, wildcard: &Part, behind: &[Part]) -> Vec<Part> {
+fn in_url((is_web, before): (bool, &str), wildcard: &Part, behind: &[Part]) -> Vec<Part> {
     let behind = shown(behind);
     let behind = behind.split(ADDRESS_ENDS).next().unwrap_or_default();
     if behind.contains('@') {
@@ -74,14 +74,19 @@ fn in_url(before: &str, wildcard: &Part, behind: &[Part]) -> Vec<Part> {
     // `mongodb://h1:27017,h2:27017/x`, `jdbc:sqlserver://h:1433;user=x`
     let host = host.rsplit([',', ';']).next().unwrap_or(host);
     let behind = behind.split([',', ';']).next().unwrap_or(behind);
+    let rest = if is_web { wildcard.clone() } else { of_connection("", wildcard) };
     if host.contains('=') {
         return vec![Part::Without { not: ";&", whole: is_anything }];
+    }
+    if host.is_empty() && before.ends_with(';') {
+        // parameters of any name: one of them would name another host
+        return vec![Part::Without { not: ";&=", whole: is_anything }];
     }
     // an address in brackets holds colons, too
     let unbracketed =
         host.strip_prefix('[').map_or(host, |inner| inner.split_once(']').map_or("", |(_, rest)| rest));
     if unbracketed.contains(':') {
-        return if is_anything { vec![Part::Port, Part::HostEnd, Part::Anything] } else { vec![Part::Port] };
+        return if is_anything { vec![Part::Port, Part::HostEnd, rest] } else { vec![Part::Port] };
     }
     let is_named = |text: &str| text.contains(|c: char| c.is_ascii_alphanumeric());
     if is_named(behind.split(':').next().unwrap_or(behind)) {
@@ -92,7 +97,7 @@ fn in_url(before: &str, wildcard: &Part, behind: &[Part]) -> Vec<Part> {
         return vec![wildcard.clone()];
     }
     match (host.ends_with(|c: char| c.is_ascii_alphanumeric() || c == ']'), is_anything) {
-        (true, _) => vec![Part::HostEnd, wildcard.clone()],
+        (true, _) => vec![Part::HostEnd, rest],
         (false, false) => vec![Part::Host],
         // `https://eu.**`: a beginning of hosts with whatever follows, which nothing here can hold to one host
         (false, true) => vec![Part::Anything],

@@ -354,6 +354,7 @@ mod tests {
             ),
             ("http*://api.acme.example/**", "https://api.acme.example/x?y"),
             ("--url=*://api.acme.example/x", "--url=wss://api.acme.example/x"),
+            ("postgres://*@db.acme.example**", "postgres://u:p@db.acme.example:5432/x/y"),
             ("postgres://*@db.acme.example/*?sslmode=*", "postgres://u:p@db.acme.example/x?sslmode=require"),
             (
                 "https://acme.example/x?next=https://*.acme.example/**",
@@ -397,6 +398,16 @@ mod tests {
             (
                 "jdbc:sqlserver://db.acme.example:1433;user=*",
                 "jdbc:sqlserver://db.acme.example:1433;user=u;serverName=evil.example",
+            ),
+            ("postgres://*@db.acme.example**", "postgres://u:p@db.acme.example?host=evil.example"),
+            ("postgres://*@db.acme.example*", "postgres://u:p@db.acme.example?host=evil.example"),
+            (
+                "postgres://*@db.acme.example:5432**",
+                "postgres://u:p@db.acme.example:5432/x?host=evil.example",
+            ),
+            (
+                "jdbc:sqlserver://db.acme.example:1433;**",
+                "jdbc:sqlserver://db.acme.example:1433;serverName=evil.example",
             ),
             ("*.acme.example", "evil.example,a.acme.example"),
             ("Server=*.db.example;X=1", "Server=evil.example;a.db.example;X=1"),

@@ -245,7 +245,7 @@ impl Trust {
             head: Floor::at(reset.head),
             policy: Floor::at(reset.policy),
             revocations: Floor::at(reset.revocations),
-            for_all: floors.for_all.min(reset.policy),
+            for_all: 0,
         };
         clock.reset(root.issued);
     }

@@ -38,6 +38,11 @@ impl Trust {
         {
             trust.head = Some(head);
         }
+        let offers_to_all = trust.head().is_some_and(|head| head.ring.is_none());
+        if trust.floors.for_all == 0 && offers_to_all {
+            // a state of before this was remembered
+            trust.floors.for_all = trust.floors.policy.sequence;
+        }
         trust.policy = load_policy(state, &roots, kept).unwrap_or_else(|r| note(&mut refusals, r));
         trust.revocations = load_revocations(state, &roots, kept).unwrap_or_else(|r| note(&mut refusals, r));
         Ok((trust, refusals))

@@ -147,6 +147,8 @@ impl Trust {
         // what a replaced online key has said counts no more; what is in force stays
         if root.reset.is_some() || root.roles.online != self.root().roles.online {
             self.head = None;
+            // a thief may have offered the policy of a ring to all
+            self.floors.for_all = 0;
         }
         Self::take_reset(root, &mut self.floors, &mut self.clock);
         self.chain.push(next.digest);

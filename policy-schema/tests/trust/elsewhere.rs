@@ -97,10 +97,35 @@ fn a_head_for_a_ring_brings_no_older_policy_back_elsewhere() {
         };
         assert_eq!(rules(&trust.update(&documents, at(39)))[0], ("head".to_owned(), "rollback"));
         assert!(trust.elsewhere().is_none() && trust.policy().unwrap().sequence < 8);
-        // as it is remembered
+        // as it is remembered, also by a version that did not know of it
         let (resumed, _) = Trust::resume(&pinned(), &trust.state(), &trust.kept()).unwrap();
         assert_eq!(resumed.floors().for_all, 6);
+        let mut older = trust.state();
+        older.floors.for_all = 0;
+        let (resumed, _) = Trust::resume(&pinned(), &older, &trust.kept()).unwrap();
+        assert_eq!(resumed.floors().for_all, if trust.head().unwrap().ring.is_none() { 6 } else { 0 });
     }
+}
+
+/// A thief of the online key offers the policy of a pilot to all; machines that took it would refuse every honest head.
+#[test]
+fn what_a_replaced_online_key_has_offered_to_all_is_no_floor_any_more() {
+    let mut trust = trust();
+    assert_eq!(rules(&trust.update(&publication(7, at(35)), at(35))), []);
+    assert_eq!(trust.floors().for_all, 7);
+    let mut two = root(2, at(36));
+    two.roles.online = role(&[17], 1);
+    let rotated = Documents { roots: [(2, signed(&two, &ROOT))].into(), ..Documents::default() };
+    assert_eq!(rules(&trust.update(&rotated, at(36))), []);
+    let pilot = honest();
+    let mut head: Head = payload_of(pilot.head.as_deref().unwrap());
+    head.sequence = 9;
+    head.policy = current(7, &publication(7, at(35)).body.unwrap());
+    let same = publication(7, at(35));
+    let pilot =
+        Documents { head: Some(signed(&head, &[17])), statement: same.statement, body: same.body, ..pilot };
+    assert_eq!(rules(&trust.update(&pilot, at(37))), []);
+    assert_eq!(trust.elsewhere().unwrap().sequence, 6);
 }
 
 /// A relay that drops one file would keep all machines outside of the ring on what they had, fresh for ever.

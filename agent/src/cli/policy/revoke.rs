@@ -165,7 +165,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let newer = newest.filter(|root| root.sequence > published.sequence);
     // a root by which the published policy is not signed would leave new machines without any: that waits for `publish`
     let newer = match newer {
-        Some(root) if publish::vouches_for_published(&to, &root)? => Some(root),
+        Some(root) if publish::vouches_for_published(&to, records.as_ref(), &root)? => Some(root),
         Some(root) => {
             common::note(&format!(
                 "warning: root {} of the repository is not published with this, since the published policy is not signed by its \
