@@ -324,7 +324,8 @@ impl Scan<'_> {
                 None
             }
             Read::Snapshot(snapshot, findings) => {
-                self.note_read(&source.path, source.home, snapshot.bytes.len());
+                self.outcome.files_read += 1;
+                self.note_parsed(&source.path, source.home, snapshot.bytes.len());
                 // a scan has no worker whose memory and time could end over them
                 let most = if self.bounds.texts == 0 { usize::MAX } else { inventory::MOST };
                 let mut taken = inventory::take_up_to(source, &snapshot.bytes, most);
@@ -358,8 +359,7 @@ impl Scan<'_> {
         true
     }
 
-    fn note_read(&mut self, path: &Path, home: Option<usize>, bytes: usize) {
-        self.outcome.files_read += 1;
+    fn note_parsed(&mut self, path: &Path, home: Option<usize>, bytes: usize) {
         if let Some(at) = home {
             self.shares.add(path, &self.ground.homes[at].layout.home, &self.ground.machine, bytes as u64);
         }
@@ -414,10 +414,7 @@ impl Scan<'_> {
     /// Files of unknown origin count only if they declare something launchable; otherwise they are nobody's business.
     fn read_candidates(&mut self, candidates: &[Candidate], discovery: &mut Discovery<'_>) {
         for (path, home) in candidates {
-            if discovery.is_taken(path)
-                || self.bounds.without.contains(path)
-                || self.is_too_much(path, Some(*home))
-            {
+            if discovery.is_taken(path) || self.bounds.without.contains(path) {
                 continue;
             }
             let reading = Reading { adapter: &unknown::UnknownClient, location: unknown::location_for(path) };
@@ -434,10 +431,12 @@ impl Scan<'_> {
                 }
                 Err(_) => continue,
             };
-            self.note_read(path, Some(*home), snapshot.bytes.len());
-            if !unknown::may_declare_servers(&snapshot.bytes) {
+            self.outcome.files_read += 1;
+            // that is nearly all of them: chats and other data that some tool keeps by the thousand
+            if !unknown::may_declare_servers(&snapshot.bytes) || self.is_too_much(path, Some(*home)) {
                 continue;
             }
+            self.note_parsed(path, Some(*home), snapshot.bytes.len());
             let mut taken = inventory::take(&source, &snapshot.bytes);
             taken.entries.retain(|entry| entry.inert.is_none());
             if !taken.entries.is_empty() {

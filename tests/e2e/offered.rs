@@ -124,6 +124,26 @@ fn a_machine_without_state_outside_of_a_ring_acts_by_the_policy_that_the_head_na
     }
 }
 
+#[test]
+fn a_floor_above_the_policy_of_all_others_is_told_and_takes_nothing_from_them() {
+    let site = site();
+    offer(&site, 1, &with_rings(&json!([rule("good"), rule("bad")])), None, "default", None);
+    let of_others = std::fs::read(site.folder("published/policy.1.body")).unwrap();
+    publish_as(&site.folder("published"), 2, at(2), &with_rings(&json!([])), None, &|head| {
+        head.ring = Some("pilot".to_owned());
+        head.elsewhere = Some(current(1, &of_others));
+    });
+    let text = "schema = \"mcpolicy/agent/v1\"\n[policy]\nmin_sequence = 2\n";
+    let settings = site.machine.file("floor.toml", text);
+    let floor = ["--device-id", "d1", "--settings", settings.to_str().unwrap()];
+    let (code, _, said) = pass(&site, 3, &floor);
+    assert_eq!((code, names(&site).len()), (Some(2), 2), "{said}");
+    assert!(said.contains("is lower than the floor 2"), "{said}");
+    assert_eq!(pass(&site, 3, &["--device-id", "d1"]).0, Some(0));
+    let (code, report, _) = pass(&site, 4, &floor);
+    assert_eq!((code, names(&site).len()), (Some(1), 2), "{report}");
+}
+
 /// What the newest policy says of its own end is nothing about the one that goes on acting.
 #[test]
 fn a_policy_that_has_ended_allows_nothing_new_where_a_newer_one_is_offered_to_a_ring() {

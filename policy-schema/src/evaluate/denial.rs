@@ -166,6 +166,8 @@ fn words_as_filled(text: &str, index: &Index, found: &mut dyn FnMut(&Mention<'_>
     words(text, index, found);
     for plain in filled::filled(text) {
         words(&plain, index, found);
+        // a client fills in what a shell then fills in: `${A:-$}{B:-@evil/x}`
+        filled::filled(&plain).for_each(|again| words(&again, index, found));
     }
 }
 
@@ -188,6 +190,7 @@ fn values(entry: &Entry, index: &Index, found: &mut dyn FnMut(&Mention<'_>)) {
             addresses(value, index, found);
             for plain in filled::filled(value) {
                 addresses(&plain, index, found);
+                filled::filled(&plain).for_each(|again| addresses(&again, index, found));
             }
         }
     }

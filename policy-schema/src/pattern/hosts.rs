@@ -49,11 +49,26 @@ fn is_scheme(behind: &[Part]) -> bool {
     rest.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_alphanumeric() || "+-.*".contains(c)))
 }
 
-/// Whether a text ends with a scheme of the web, whose query changes no host.
+/// Whether a text ends with a scheme that has no parameters which name another host: of the web, of files and of Git.
 fn is_web(text: &str) -> bool {
     let scheme = text.rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '*')));
     let scheme = scheme.map(str::to_ascii_lowercase).next().unwrap_or_default();
-    matches!(scheme.as_str(), "http" | "https" | "http*" | "ws" | "wss" | "ws*")
+    matches!(
+        scheme.strip_prefix("git+").unwrap_or(&scheme),
+        "http"
+            | "https"
+            | "http*"
+            | "ws"
+            | "wss"
+            | "ws*"
+            | "file"
+            | "s3"
+            | "gs"
+            | "ssh"
+            | "git"
+            | "sftp"
+            | "ftp"
+    )
 }
 
 /// A wildcard behind the address of a connection string. Its parameters may name another host: `?host=`, `&hostaddr=`.
@@ -76,7 +91,7 @@ fn in_url((is_web, before): (bool, &str), wildcard: &Part, behind: &[Part]) -> V
     let behind = behind.split([',', ';']).next().unwrap_or(behind);
     let rest = if is_web { wildcard.clone() } else { of_connection("", wildcard) };
     if host.contains('=') {
-        return vec![Part::Without { not: ";&", whole: is_anything }];
+        return vec![Part::Without { not: if is_web { ";&@/\\?#" } else { ";&" }, whole: is_anything }];
     }
     if host.is_empty() && before.ends_with(';') {
         // parameters of any name: one of them would name another host

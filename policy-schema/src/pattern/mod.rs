@@ -372,6 +372,7 @@ mod tests {
     fn a_wildcard_for_a_port_or_a_login_and_two_in_a_host_lead_to_no_other_host() {
         for (pattern, evil) in [
             ("http://localhost:*/mcp", "http://localhost:x@evil.example/mcp"),
+            ("https://api.acme.example;v=*", "https://api.acme.example;v=1@evil.example"),
             ("http://localhost:**", "http://localhost:80@evil.example/mcp"),
             ("http://localhost*", "http://localhost.evil.example"),
             ("http://localhost**", "http://localhost:1@evil.example"),

@@ -257,6 +257,7 @@ fn what_is_denied_is_found_as_the_default_of_a_reference() {
         &["uvx", "p", "--url", "${X:-https://evil.example}/mcp", "y"],
         &["uvx", "p", "--url", "${A:-https://evil.example/mcp#${}", "y"],
         &["npx", "-c", "npx ${A:-@evil/x #${}", "--", "y"],
+        &["npx", "-c", "npx ${A:-$}{B:-@evil/x}", "--", "y"],
         &["npx", "-p", &many, "-c", "x"],
         &["npx", "-p", &deep, "-c", "x"],
     ] {

@@ -111,6 +111,8 @@ fn named_by(matcher: &IdentityMatcher) -> Option<String> {
 /// Only of two single versions it is certain that they are not.
 fn may_be_same(one: &IdentityMatcher, other: &IdentityMatcher) -> bool {
     use IdentityMatcher as M;
+    // PyPI takes `Good_Py` for `good-py`; elsewhere such a pair is only asked about once too often
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
     // a rule has them in canonical form, without a user
     let host = |text: &str| {
         let behind = text.split_once("://").map_or(text, |(_, behind)| behind);
@@ -127,8 +129,6 @@ fn may_be_same(one: &IdentityMatcher, other: &IdentityMatcher) -> bool {
             is_single.then(|| plain.trim_end_matches(".0").to_owned())
         };
         let are_other = || single(one.1).zip(single(other.1)).is_some_and(|(one, other)| one != other);
-        // PyPI takes `Good_Py` for `good-py`; elsewhere such a pair is only asked about once too often
-        let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
         plain(one.0) == plain(other.0) && !are_other()
     };
     match (one, other) {
@@ -146,7 +146,8 @@ fn may_be_same(one: &IdentityMatcher, other: &IdentityMatcher) -> bool {
         }
         // whatever a command line names it may run
         (M::Opaque(opaque), named) | (named, M::Opaque(opaque)) if !matches!(named, M::Opaque(_)) => {
-            named_by(named).is_some_and(|name| opaque.argv.iter().any(|word| word.contains(&name)))
+            named_by(named)
+                .is_some_and(|name| opaque.argv.iter().any(|word| plain(word).contains(&plain(&name))))
         }
         (M::Executable(a), M::Executable(b)) => {
             a.path == b.path || a.sha256.iter().any(|d| b.sha256.contains(d))

@@ -49,8 +49,17 @@ fn guarded(
     opened: &mut Opened,
 ) -> anyhow::Result<(InForce, bool)> {
     let elsewhere = not_for_here(setting, on, &newest, opened);
+    let floor = setting.settings.policy.min_sequence;
+    let lower = newest.elsewhere.as_ref().and_then(|own| own.sequence).filter(|sequence| *sequence < floor);
+    if let Some(sequence) = lower.filter(|_| elsewhere.is_some()) {
+        opened.policy_waits = true;
+        opened.notices.push(format!(
+            "policy {sequence}, which the head names for this machine, is lower than the floor {floor} that the device settings \
+             demand (`policy.min_sequence`): lower it, or publish a newer one for all"
+        ));
+    }
     let (newest, elsewhere) = match elsewhere {
-        Some(ring) if newest.elsewhere.is_some() => {
+        Some(ring) if newest.elsewhere.is_some() && lower.is_none() => {
             let offered = newest.sequence.unwrap_or(0);
             let own = newest.of_ring(None);
             opened.notices.push(format!(
