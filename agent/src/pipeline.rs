@@ -166,6 +166,11 @@ pub fn look_at_processes(ground: &Ground, outcome: &mut Outcome, redactor: &Reda
     }
 }
 
+/// What an entry counts for besides: it is judged, kept and told.
+///
+/// Attack: hundreds of links of a clone to one small file with 3,000 servers, over which the home's worker ends.
+const BYTES_OF_ENTRY: usize = 4096;
+
 /// A file of unknown origin and the home it lies in.
 type Candidate = (PathBuf, usize);
 
@@ -329,6 +334,7 @@ impl Scan<'_> {
                 // a scan has no worker whose memory and time could end over them
                 let most = if self.bounds.texts == 0 { usize::MAX } else { inventory::MOST };
                 let mut taken = inventory::take_up_to(source, &snapshot.bytes, most);
+                self.note_parsed(&source.path, source.home, taken.entries.len() * BYTES_OF_ENTRY);
                 let layout = source.home.map(|at| &self.ground.homes[at].layout);
                 let values = |path: &Path| {
                     let file = self.ground.machine.read(path, owner.as_ref(), MAX_VALUES).ok()?;
@@ -438,6 +444,7 @@ impl Scan<'_> {
             }
             self.note_parsed(path, Some(*home), snapshot.bytes.len());
             let mut taken = inventory::take(&source, &snapshot.bytes);
+            self.note_parsed(path, Some(*home), taken.entries.len() * BYTES_OF_ENTRY);
             taken.entries.retain(|entry| entry.inert.is_none());
             if !taken.entries.is_empty() {
                 let digest = self.redactor.digest(&snapshot.bytes);

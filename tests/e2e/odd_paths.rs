@@ -304,7 +304,16 @@ fn hundreds_of_links_of_a_clone_to_one_large_file_cost_the_rest_of_the_home_noth
     put(&site, ("ann", ANN), "clone/big", &large);
     let lines = "# a comment of fifty characters or so, in a line\n".repeat(15_000);
     put(&site, ("ann", ANN), "clone/lines", &lines);
-    put(&site, ("ann", ANN), "clone/.git/HEAD", "ref: x\n");
+    let crowd: serde_json::Map<_, _> = (0..3000).map(|n| (format!("s{n}"), npx("good@1.0.0"))).collect();
+    put(&site, ("ann", ANN), "other/crowd", &json!({"mcpServers": crowd}).to_string());
+    for clone in ["clone", "other"] {
+        put(&site, ("ann", ANN), &format!("{clone}/.git/HEAD"), "ref: x\n");
+    }
+    for number in 0..300 {
+        let folder = home(&site, "ann").join(format!("other/p{number}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink("../crowd", folder.join(".mcp.json")).unwrap();
+    }
     for number in 0..150 {
         let folder = home(&site, "ann").join(format!("clone/p{number}"));
         std::fs::create_dir_all(&folder).unwrap();
