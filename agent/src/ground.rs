@@ -104,6 +104,14 @@ pub fn of_home(machine: Machine, home: HomeContext, others: Vec<PathBuf>) -> Gro
     ground
 }
 
+/// The same, where it is known already where the home's clients keep their files.
+pub fn of_home_again(machine: Machine, home: HomeContext, others: Vec<PathBuf>) -> Ground {
+    let mut ground = empty("home", machine, Reach::Users, home.layout.os, Plan::Homes);
+    ground.others = others;
+    ground.homes.push(home);
+    ground
+}
+
 /// The ground of what is machine-wide. With `only_roots` nothing is read that a user wrote.
 pub fn of_machine(whole: &Ground, only_roots: bool) -> Ground {
     let machine = whole.machine.clone();

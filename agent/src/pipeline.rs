@@ -15,6 +15,7 @@ use mcpolicy_schema::finding::{Finding, FindingCode};
 use mcpolicy_schema::redact::Redactor;
 
 use crate::assess::{Assessed, assess};
+use crate::discover::changed::Changed;
 use crate::discover::source::{Reading, Source};
 use crate::discover::variables::{self, Values};
 use crate::discover::{Discovery, HomeContext, Reach, elsewhere, shares, unknown, walk};
@@ -59,6 +60,8 @@ pub enum Plan {
     Project(PathBuf),
     /// One file, as one client reads it.
     File(Box<Source>),
+    /// What changed in homes that were scanned before, and what was known of them.
+    Changed(Changed, Vec<Source>),
 }
 
 /// What bounds a scan.
@@ -108,6 +111,8 @@ pub struct Outcome {
     pub gaps: Vec<Gap>,
     /// Values of variables that the walk told of: where clients of a home keep files beyond the start files' word.
     pub moved: Values,
+    /// Directories in which files were looked for, whether they are there or not.
+    pub places: BTreeSet<PathBuf>,
     /// Directories visited by walks.
     pub directories: u64,
     /// Files opened.
@@ -129,6 +134,7 @@ impl Outcome {
         self.gaps.extend(found.gaps.into_iter().map(|gap| gap.of_home(Some(home))));
         self.home_findings
             .extend(found.findings.into_iter().map(|(path, finding)| (path, Some(home), finding)));
+        self.places.extend(found.places);
         self.directories = self.directories.saturating_add(found.directories);
         self.files_read = self.files_read.saturating_add(found.files_read);
     }
@@ -151,6 +157,7 @@ pub fn scan<'g>(ground: &'g Ground, bounds: &'g Bounds<'g>, redactor: &'g Redact
     scan.read_candidates(&candidates, &mut discovery);
     let mut outcome = scan.into_outcome();
     outcome.gaps.extend(discovery.take_gaps());
+    outcome.places = discovery.take_places();
     look_at_processes(ground, &mut outcome, redactor);
     outcome.gaps.sort();
     outcome.gaps.dedup();
@@ -202,6 +209,11 @@ impl Scan<'_> {
         match &self.ground.plan {
             Plan::File(source) => {
                 discovery.add((**source).clone());
+                Vec::new()
+            }
+            Plan::Changed(changed, known) => {
+                discovery.know(known);
+                discovery.add_changed(changed, known);
                 Vec::new()
             }
             Plan::Project(directory) => {

@@ -97,7 +97,7 @@ impl Builder<'_> {
     fn root(&self) -> Option<String> {
         match &self.ground.plan {
             Plan::Project(directory) => Some(self.path(directory)),
-            Plan::Homes | Plan::File(_) => None,
+            Plan::Homes | Plan::File(_) | Plan::Changed(..) => None,
         }
     }
 

@@ -16,6 +16,7 @@ pub mod secure_fs;
 pub mod sockets;
 pub mod uptime;
 pub mod users;
+pub mod watch;
 
 pub use environment::Environment;
 pub use host::HostFacts;

@@ -3,6 +3,7 @@
 //!
 //! Discovery is a worklist: the pipeline takes a batch of sources, reads them, and hands back the leads.
 
+pub mod changed;
 pub mod elsewhere;
 mod environment;
 pub mod index;
@@ -79,6 +80,8 @@ pub struct Discovery<'m> {
     taken: BTreeMap<PathBuf, Source>,
     /// Handed out before somebody was known who reads the file, too.
     again: BTreeSet<PathBuf>,
+    /// Directories in which files were looked for, found or not: where a new one would come to be.
+    places: BTreeSet<PathBuf>,
     /// Project and plugin directories already looked into, per home.
     visited: BTreeSet<(Option<usize>, PathBuf)>,
     /// Places that files name, with the client and how it names them, per home.
@@ -107,6 +110,7 @@ impl<'m> Discovery<'m> {
             waiting: BTreeMap::new(),
             taken: BTreeMap::new(),
             again: BTreeSet::new(),
+            places: BTreeSet::new(),
             visited: BTreeSet::new(),
             named: BTreeMap::new(),
             gaps: Vec::new(),
@@ -220,6 +224,7 @@ impl<'m> Discovery<'m> {
         if self.is_barred(directory, home) {
             return;
         }
+        self.places.insert(directory.to_owned());
         // no list of names: each is tried
         let names = match self.names_in(directory) {
             Ok(names) => Some(names),
@@ -484,7 +489,11 @@ impl<'m> Discovery<'m> {
             return self.note_outside(&pattern.base, home);
         }
         let mut places = vec![pattern.base.clone()];
+        if pattern.rest.is_empty() {
+            self.places.extend(pattern.base.parent().map(Path::to_owned));
+        }
         for component in &pattern.rest {
+            self.places.extend(places.iter().cloned());
             let matching: Vec<_> = places.iter().map(|place| self.matching(place, component, home)).collect();
             places = matching.into_iter().flatten().collect();
         }
@@ -591,6 +600,11 @@ impl<'m> Discovery<'m> {
     /// Whether a path was already handed out.
     pub fn is_taken(&self, path: &Path) -> bool {
         self.taken.contains_key(path)
+    }
+
+    /// Directories in which files were looked for so far, whether they are there or not.
+    pub fn take_places(&mut self) -> BTreeSet<PathBuf> {
+        std::mem::take(&mut self.places)
     }
 
     /// Gaps met so far.

@@ -1,5 +1,7 @@
 //! What answers: one home's files, opened, parsed and rewritten by whoever this process is.
 
+mod scanning;
+
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,12 +24,10 @@ use super::{
 };
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
-use crate::discover::variables;
-use crate::enforce::last_allowed::Caps;
 use crate::enforce::requests;
-use crate::pipeline::{self, Bounds};
 use crate::vault::digest_of;
 use crate::{ground, inventory};
+use scanning::bounds;
 
 /// Largest file that is edited, in bytes.
 pub const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -72,6 +72,8 @@ pub struct Core<'r> {
     asked: Option<Request>,
     /// The home's paths with the variables that its user's shells set.
     layout: OnceCell<Layout>,
+    /// Files that a scan found, with those who read them.
+    known: Vec<Source>,
 }
 
 /// As what a file is open.
@@ -141,22 +143,19 @@ impl Channel for Core<'_> {
 impl<'r> Core<'r> {
     /// For one home. Nothing is read yet.
     pub fn new(spec: HomeSpec, redactor: &'r Redactor) -> Self {
-        Self { spec, redactor, open: None, asked: None, layout: OnceCell::new() }
+        Self { spec, redactor, open: None, asked: None, layout: OnceCell::new(), known: Vec::new() }
     }
 
     /// Answers. A scan tells its progress.
     pub fn answer(&mut self, request: Request, telling: &Telling<'_>) -> Answer {
         let answered = match request {
             Request::Scan { budget, threads, without } => {
-                let bounds = Bounds {
-                    walk_budget: budget,
-                    threads,
-                    texts: Caps::default().text,
-                    progress: telling.walked,
-                    reading: telling.reading,
-                    without: &without,
-                };
+                let bounds = bounds(budget, threads, telling, &without);
                 Ok(Answer::Scanned(Box::new(self.scan(&bounds))))
+            }
+            Request::ScanChanged { changed, without } => {
+                let bounds = bounds(Duration::ZERO, 1, telling, &without);
+                Ok(Answer::Scanned(Box::new(self.scan_changed(changed, &bounds))))
             }
             Request::Open { source, create, part } => self.open(source, create, part),
             Request::Apply(changes) => self.apply(&changes),
@@ -191,37 +190,6 @@ impl<'r> Core<'r> {
                 .map_err(|error| error.to_string()),
         };
         answered.unwrap_or_else(Answer::Refused)
-    }
-
-    fn scan(&mut self, bounds: &Bounds<'_>) -> Scanned {
-        let spec = self.spec.clone();
-        let mut ground = ground::of_home(spec.machine, spec.home, spec.others);
-        let outcome = pipeline::scan(&ground, bounds, self.redactor);
-        if let Some(mut layout) = ground.homes.first().map(|home| home.layout.clone()) {
-            // a switch holds only if it is set in every folder that the client may have for its own
-            variables::join(&mut layout.variables, outcome.moved.clone());
-            self.layout = OnceCell::from(layout);
-        }
-        let mut gaps = std::mem::take(&mut ground.gaps);
-        gaps.extend(outcome.gaps);
-        let mut scanned = Scanned {
-            sources: outcome.sources,
-            entries: outcome.entries,
-            gaps,
-            findings: ground
-                .findings
-                .drain(..)
-                .chain(outcome.home_findings)
-                .map(|(path, _, finding)| (path, finding))
-                .collect(),
-            moved: outcome.moved,
-            purges: self.requests().map(|folder| requests::waiting(&folder)).unwrap_or_default(),
-            directories: outcome.directories,
-            files_read: outcome.files_read,
-        };
-        shed::not_ours(&mut scanned, &self.spec.home.layout.home, &self.spec.others);
-        shed::by_number(&mut scanned);
-        scanned
     }
 
     /// Where the home's user has left requests.

@@ -20,6 +20,7 @@ use super::{
     Answer, Broken, Channel, Draft, Failure, FileRights, Opened, Part, Request, Scanned, Seen, Standing,
     remote,
 };
+use crate::discover::changed::Changed;
 use crate::discover::source::Source;
 use crate::discover::variables::{self, Values};
 use crate::pipeline::{Bounds, Ground};
@@ -182,6 +183,22 @@ impl<'g> Homes<'g> {
                 }
             }
         }
+    }
+
+    /// Looks at what changed in a home since its scan. Nothing where it fails.
+    pub fn scan_changed(&self, at: usize, changed: &Changed) -> Option<Scanned> {
+        for _ in 0..=RESTARTS {
+            let without = self.left_out.borrow().get(&at).cloned().unwrap_or_default();
+            let request = Request::ScanChanged { changed: changed.clone(), without };
+            let fits = |answer: &Answer| matches!(answer, Answer::Scanned(_));
+            match self.hand_over(at, request).and_then(|()| self.receive(at, fits)) {
+                Ok(Answer::Scanned(scanned)) => return Some(*scanned),
+                Ok(_) => return None,
+                Err(_) if self.leaves_out(at) => {}
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     fn ask_scan(&self, at: usize, bounds: &Bounds<'_>) -> Result<(), Failure> {

@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use aside::{Around, Aside, KeptFile, Settling};
 
 use crate::assess::Assessed;
+use crate::discover::changed::Changed;
 use crate::discover::source::Source;
 use crate::discover::variables::Values;
 use crate::gap::Gap;
@@ -48,6 +49,13 @@ pub enum Request {
         /// Threads of the walk.
         threads: usize,
         /// Files that are left out: an earlier worker ended over them.
+        without: BTreeSet<PathBuf>,
+    },
+    /// Look at what changed since the scan, and at what it leads to that was not known.
+    ScanChanged {
+        /// Files and directories at which something happened.
+        changed: Changed,
+        /// Files that are left out.
         without: BTreeSet<PathBuf>,
     },
     /// Open one file for an edit and say what it holds. The file that was open before is closed.
@@ -124,7 +132,7 @@ pub struct Broken {
 
 /// What is answered.
 pub enum Answer {
-    /// To [`Request::Scan`].
+    /// To [`Request::Scan`] and [`Request::ScanChanged`].
     Scanned(Box<Scanned>),
     /// To [`Request::Open`] and [`Request::OpenKept`].
     Opened(Box<Opened>),
@@ -184,6 +192,8 @@ pub struct Scanned {
     pub findings: Vec<(PathBuf, FileFinding)>,
     /// Values of variables that the walk told of: where its clients keep files beyond what start files say.
     pub moved: Values,
+    /// Directories in which files were looked for, whether they are there or not.
+    pub places: BTreeSet<PathBuf>,
     /// Ids of items of the vault that the home's user asks to have purged.
     pub purges: Vec<String>,
     /// Directories visited.

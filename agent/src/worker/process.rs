@@ -132,7 +132,7 @@ fn read_only(machine: &Machine) -> Vec<PathBuf> {
 /// Answers; during a scan a second thread tells now and then that it goes on, and which file it is at. Of a large file
 /// it is told at once: whatever ends the worker over it, root knows which to leave out.
 fn answer(core: &mut Core<'_>, request: Request, output: &Mutex<std::io::Stdout>) -> Answer {
-    if !matches!(request, Request::Scan { .. }) {
+    if !matches!(request, Request::Scan { .. } | Request::ScanChanged { .. }) {
         return core.answer(request, &Telling::NOTHING);
     }
     let (seen, over) = (AtomicU64::new(0), AtomicBool::new(false));

@@ -125,6 +125,7 @@ impl<F: Frames> Channel for Remote<'_, F> {
         let cap = wire::longest_answer(&request);
         self.asked = Some(match &request {
             Request::Scan { budget, .. } => (cap, *budget + BEYOND_WALK, true),
+            Request::ScanChanged { .. } => (cap, BEYOND_WALK, true),
             _ => (cap, ONE_FILE, false),
         });
         self.frames.give_time(ONE_FILE);

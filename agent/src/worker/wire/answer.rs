@@ -23,6 +23,8 @@ use crate::worker::{Answer, Draft, Failure, FileRights, Held, Opened, Scanned, S
 
 /// Most files of a home.
 const MAX_SOURCES: usize = 100_000;
+/// Most directories in which files of a home are looked for; the daemon watches far fewer.
+const MAX_PLACES: usize = 200_000;
 /// Most entries of an answer: root holds all of them at once, and no honest home has so many.
 const MAX_ENTRIES: usize = 50_000;
 /// Most findings or gaps of an answer.
@@ -97,6 +99,7 @@ struct WireScanned {
     gaps: Vec<WireGap>,
     findings: Vec<(WirePath, WireFinding)>,
     moved: BTreeMap<String, Vec<WirePath>>,
+    places: Vec<WirePath>,
     purges: Vec<String>,
     directories: u64,
     files_read: u64,
@@ -217,6 +220,7 @@ fn scanned_of(scanned: &Scanned) -> WireScanned {
             .iter()
             .map(|(name, places)| (name.clone(), places.iter().map(|p| WirePath::of(p)).collect()))
             .collect(),
+        places: scanned.places.iter().map(|place| WirePath::of(place)).collect(),
         purges: scanned.purges.clone(),
         directories: scanned.directories,
         files_read: scanned.files_read,
@@ -427,6 +431,7 @@ impl Claims<'_> {
         at_most(&wired.gaps, MAX_TOLD)?;
         at_most(&wired.findings, MAX_TOLD)?;
         at_most(&wired.purges, MAX_REQUESTS)?;
+        at_most(&wired.places, MAX_PLACES)?;
         let moved = moved(wired.moved)?;
         if !wired.purges.iter().all(|id| is_id(id)) {
             return Err(Failure::Nonsense("an id that is none"));
@@ -449,6 +454,7 @@ impl Claims<'_> {
             gaps: wired.gaps.into_iter().map(|gap| self.gap(gap)).collect::<Result<_, _>>()?,
             findings: wired.findings.into_iter().map(finding).collect::<Result<_, Failure>>()?,
             moved,
+            places: wired.places.into_iter().map(absolute).collect::<Result<_, _>>()?,
             purges: wired.purges,
             directories: wired.directories,
             files_read: wired.files_read,

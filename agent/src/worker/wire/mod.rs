@@ -48,7 +48,7 @@ pub const MAX_SMALL_ANSWER: u32 = 64 << 10;
 /// The longest answer to a request, in bytes.
 pub fn longest_answer(request: &Request) -> u32 {
     match request {
-        Request::Scan { .. } => MAX_SCAN_ANSWER,
+        Request::Scan { .. } | Request::ScanChanged { .. } => MAX_SCAN_ANSWER,
         Request::Open { .. }
         | Request::OpenKept { .. }
         | Request::Apply(_)

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::aside::WireAside;
 use super::{Blob, WirePath, WirePiece, WireSource, bytes_of, no_json, pieces};
 use crate::discover::HomeContext;
+use crate::discover::changed::Changed;
 use crate::worker::aside::Settling;
 use crate::worker::core::HomeSpec;
 use crate::worker::{Broken, Failure, FileRights, Part, Request};
@@ -119,6 +120,7 @@ impl Begin {
 #[serde(rename_all = "kebab-case")]
 enum WireRequest {
     Scan { budget_ms: u64, threads: usize, without: Vec<WirePath> },
+    ScanChanged { changed: Vec<WirePath>, without: Vec<WirePath> },
     Open { source: WireSource, create: bool, part: Part },
     Apply(Vec<WireChange>),
     Propose(Blob),
@@ -231,6 +233,10 @@ pub fn encode_request(request: Request) -> Vec<u8> {
             threads,
             without: without.iter().map(|path| WirePath::of(path)).collect(),
         },
+        Request::ScanChanged { changed, without } => WireRequest::ScanChanged {
+            changed: changed.paths.iter().map(|path| WirePath::of(path)).collect(),
+            without: without.iter().map(|path| WirePath::of(path)).collect(),
+        },
         Request::Open { source, create, part } => {
             WireRequest::Open { source: WireSource::of(&source), create, part }
         }
@@ -267,6 +273,10 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
         WireRequest::Scan { budget_ms, threads, without } => Request::Scan {
             budget: Duration::from_millis(budget_ms),
             threads,
+            without: without.into_iter().map(WirePath::path).collect::<Result<_, _>>()?,
+        },
+        WireRequest::ScanChanged { changed, without } => Request::ScanChanged {
+            changed: Changed { paths: changed.into_iter().map(WirePath::path).collect::<Result<_, _>>()? },
             without: without.into_iter().map(WirePath::path).collect::<Result<_, _>>()?,
         },
         WireRequest::Open { source, create, part } => {

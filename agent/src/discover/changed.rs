@@ -1,0 +1,59 @@
+//! What is looked at when something happened to some paths: those files, and what they lead to that is not known yet.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::source::Source;
+use super::{Discovery, prune};
+
+/// How many directories above a changed path may be the project that it is a file of (`.github/copilot/settings.json`).
+const PROJECT_ABOVE: usize = 4;
+
+/// Paths at which something happened.
+#[derive(Debug, Clone, Default)]
+pub struct Changed {
+    /// Files and directories.
+    pub paths: BTreeSet<PathBuf>,
+}
+
+impl Discovery<'_> {
+    /// Takes sources for read that need not be read again.
+    pub fn know(&mut self, known: &[Source]) {
+        self.taken.extend(known.iter().map(|source| (source.path.clone(), source.clone())));
+    }
+
+    /// Adds the sources among changed paths, of which some are known.
+    pub fn add_changed(&mut self, changed: &Changed, known: &[Source]) {
+        let is_changed = |source: &&Source| changed.paths.contains(&source.path);
+        let new: Vec<&Path> = {
+            let known: BTreeSet<&Path> = known.iter().map(|source| &*source.path).collect();
+            changed.paths.iter().map(PathBuf::as_path).filter(|path| !known.contains(path)).collect()
+        };
+        if !new.is_empty() {
+            self.add_new(&new);
+        }
+        for source in known.iter().filter(is_changed) {
+            self.taken.remove(&source.path);
+            self.add(source.clone());
+        }
+    }
+
+    /// Adds what of paths that were not known is a client's file, in one of its own places or in a project, and the
+    /// projects that new directories are.
+    fn add_new(&mut self, paths: &[&Path]) {
+        let os = self.homes.first().map_or(mcpolicy_clients::location::Os::Linux, |home| home.layout.os);
+        self.add_fixed(os);
+        for path in paths {
+            let Some(home) = self.homes.iter().position(|home| path.starts_with(&home.layout.home)) else {
+                continue;
+            };
+            let top = &self.homes[home].layout.home;
+            let is_inside = |folder: &&Path| folder.starts_with(top) && !prune::is_pruned(folder, top);
+            let above: Vec<PathBuf> =
+                path.ancestors().take(PROJECT_ABOVE + 1).take_while(is_inside).map(Path::to_owned).collect();
+            above.iter().for_each(|folder| self.add_project(folder, Some(home)));
+        }
+        let is_changed = |found: &Path| paths.iter().any(|path| found.starts_with(path));
+        self.waiting.retain(|path, _| is_changed(path));
+    }
+}

@@ -1,0 +1,85 @@
+//! Scans of one home: the whole of it, or what changed since.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Core, Telling};
+use crate::discover::HomeContext;
+use crate::discover::changed::Changed;
+use crate::discover::variables;
+use crate::enforce::last_allowed::Caps;
+use crate::enforce::requests;
+use crate::ground;
+use crate::pipeline::{self, Bounds, Ground, Outcome, Plan};
+use crate::worker::{Scanned, shed};
+
+/// What bounds a scan that was asked for.
+pub(super) fn bounds<'a>(
+    walk_budget: Duration,
+    threads: usize,
+    telling: &Telling<'a>,
+    without: &'a BTreeSet<PathBuf>,
+) -> Bounds<'a> {
+    let (progress, reading) = (telling.walked, telling.reading);
+    Bounds { walk_budget, threads, texts: Caps::default().text, progress, reading, without }
+}
+
+impl Core<'_> {
+    /// Scans the whole home.
+    pub(super) fn scan(&mut self, bounds: &Bounds<'_>) -> Scanned {
+        let spec = self.spec.clone();
+        let ground = ground::of_home(spec.machine, spec.home, spec.others);
+        let outcome = pipeline::scan(&ground, bounds, self.redactor);
+        if let Some(mut layout) = ground.homes.first().map(|home| home.layout.clone()) {
+            // a switch holds only if it is set in every folder that the client may have for its own
+            variables::join(&mut layout.variables, outcome.moved.clone());
+            self.layout = OnceCell::from(layout);
+        }
+        self.known.clear();
+        self.told(ground, outcome)
+    }
+
+    /// Looks at what changed since the last scan, and at what that leads to which was not known then. Where the home's
+    /// clients keep their files is not asked again: what may change that is looked at by a scan of the whole.
+    pub(super) fn scan_changed(&mut self, changed: Changed, bounds: &Bounds<'_>) -> Scanned {
+        let layout = self.layout.get_or_init(|| self.whole_layout()).clone();
+        let spec = self.spec.clone();
+        let mut ground =
+            ground::of_home_again(spec.machine, HomeContext { layout, ..spec.home }, spec.others);
+        ground.plan = Plan::Changed(changed, std::mem::take(&mut self.known));
+        let outcome = pipeline::scan(&ground, bounds, self.redactor);
+        if let Plan::Changed(_, known) = std::mem::replace(&mut ground.plan, Plan::Homes) {
+            self.known = known;
+        }
+        self.told(ground, outcome)
+    }
+
+    fn told(&mut self, mut ground: Ground, outcome: Outcome) -> Scanned {
+        let seen: BTreeSet<&PathBuf> = outcome.sources.iter().map(|result| &result.source.path).collect();
+        self.known.retain(|source| !seen.contains(&source.path));
+        self.known.extend(outcome.sources.iter().map(|result| result.source.clone()));
+        let mut gaps = std::mem::take(&mut ground.gaps);
+        gaps.extend(outcome.gaps);
+        let mut scanned = Scanned {
+            sources: outcome.sources,
+            entries: outcome.entries,
+            gaps,
+            findings: ground
+                .findings
+                .drain(..)
+                .chain(outcome.home_findings)
+                .map(|(path, _, finding)| (path, finding))
+                .collect(),
+            moved: outcome.moved,
+            places: outcome.places,
+            purges: self.requests().map(|folder| requests::waiting(&folder)).unwrap_or_default(),
+            directories: outcome.directories,
+            files_read: outcome.files_read,
+        };
+        shed::not_ours(&mut scanned, &self.spec.home.layout.home, &self.spec.others);
+        shed::by_number(&mut scanned);
+        scanned
+    }
+}
