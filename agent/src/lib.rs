@@ -7,6 +7,7 @@
 pub mod assess;
 pub mod authoring;
 pub mod cli;
+pub mod daemon;
 pub mod discover;
 mod disk_advice;
 pub mod enforce;

@@ -81,6 +81,8 @@ mod policy_words;
 mod real_clients;
 #[cfg(unix)]
 mod rights;
+#[cfg(unix)]
+mod run;
 mod secrets;
 mod signing;
 #[cfg(unix)]

@@ -211,6 +211,11 @@ impl Agent {
         Setting { settings: &self.settings, state: self.state.clone(), device, now: wall, uptime, redactor }
     }
 
+    /// Folders in which a change may mean another policy.
+    pub(super) fn watched(&self) -> Vec<PathBuf> {
+        self.settings.policy.dir.iter().filter_map(|folder| std::path::absolute(folder).ok()).collect()
+    }
+
     /// Lowers the mode's ceiling, never raises it.
     pub(super) fn lower_ceiling(&mut self, ceiling: Mode) {
         let own = &mut self.settings.enforcement.mode_ceiling;

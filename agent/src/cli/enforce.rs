@@ -9,7 +9,7 @@ use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
 
-use super::agent::{self, Where, Which};
+use super::agent::{self, Agent, Where, Which};
 use super::exit;
 use crate::enforce::act::Acted;
 use crate::enforce::foreseen::Would;
@@ -34,13 +34,28 @@ pub(super) struct Options {
     #[command(flatten)]
     which: Which,
 
-    /// Go no further than this mode, whatever the policy says
-    #[arg(long, value_name = "MODE")]
-    mode_ceiling: Option<ModeName>,
+    #[command(flatten)]
+    ceiling: Ceiling,
 
     /// Say it as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// How far it may go.
+#[derive(Debug, Args)]
+pub(super) struct Ceiling {
+    /// Go no further than this mode, whatever the policy says
+    #[arg(long, value_name = "MODE")]
+    mode_ceiling: Option<ModeName>,
+}
+
+impl Ceiling {
+    pub(super) fn lower(&self, agent: &mut Agent) {
+        if let Some(ceiling) = self.mode_ceiling {
+            agent.lower_ceiling(ceiling.into());
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -65,9 +80,7 @@ impl From<ModeName> for Mode {
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let mut agent = options.r#where.agent(environment)?;
     options.which.overrule(&mut agent.settings);
-    if let Some(ceiling) = options.mode_ceiling {
-        agent.lower_ceiling(ceiling.into());
-    }
+    options.ceiling.lower(&mut agent);
     agent.ensure_own("makes its pass")?;
     agent.ensure_trust_root()?;
     let _lock = agent.lock()?;

@@ -6,6 +6,7 @@ mod judging;
 mod log;
 mod policy;
 mod quarantine;
+mod run;
 mod scan;
 
 use std::io;
@@ -41,6 +42,11 @@ enum Command {
     /// is held or refused so that the last good one acts; 2 wrong usage, no policy, or the pass ended early because
     /// vault or journal cannot be written: `mcpolicy log` says what was done before.
     Enforce(Box<enforce::Options>),
+    /// Hold the line until it is told to stop: watch clients' files, and act at once on what the policy does not allow
+    ///
+    /// Makes a pass at its start, and then looks at whatever changes. Ends with 0 when it is told to (SIGTERM, Ctrl-C), with 2
+    /// where it cannot begin or its own state cannot be written.
+    Run(Box<run::Options>),
     /// Show, restore or purge what was taken out of files
     #[command(subcommand)]
     Quarantine(Box<quarantine::Command>),
@@ -71,6 +77,7 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
     let result = match arguments.command {
         Command::Scan(options) => scan::run(&options, environment),
         Command::Enforce(options) => enforce::run(&options, environment),
+        Command::Run(options) => run::run(&options, environment),
         Command::Quarantine(command) => quarantine::run(&command, environment),
         Command::Log(options) => log::run(&options, environment),
         Command::Policy(command) => policy::run(&command, environment),

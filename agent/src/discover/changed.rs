@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use mcpolicy_clients::adapters;
+use mcpolicy_clients::template::component_matches;
 
 use super::source::Source;
 use super::{Discovery, prune};
@@ -14,6 +18,20 @@ const PROJECT_ABOVE: usize = 4;
 pub struct Changed {
     /// Files and directories.
     pub paths: BTreeSet<PathBuf>,
+}
+
+/// Names that clients' files have, of all clients and systems: exact ones, and those with a `*`.
+static NAMES: LazyLock<(BTreeSet<String>, BTreeSet<String>)> = LazyLock::new(|| {
+    let locations = adapters::ALL.iter().flat_map(|adapter| adapter.about().locations);
+    let names = locations.filter_map(|location| location.path.rsplit('/').next());
+    names.map(str::to_lowercase).partition(|name| !name.contains('*'))
+});
+
+/// Whether a path may be a client's file, by its name alone: a change of any other file in a watched folder is no news.
+pub fn may_be_source(path: &Path) -> bool {
+    let Some(name) = path.file_name().map(|name| name.to_string_lossy().to_lowercase()) else { return false };
+    let (exact, wild) = &*NAMES;
+    exact.contains(&name) || wild.iter().any(|pattern| component_matches(pattern, &name))
 }
 
 impl Discovery<'_> {

@@ -182,6 +182,9 @@ impl<'m> Discovery<'m> {
                 self.add(Source::new(path.clone(), Some(home), *reading));
             }
         }
+        for host_path in &walked.repositories {
+            self.places.insert(self.machine.machine_path(host_path));
+        }
         for host_path in &walked.linked {
             self.add_linked(&self.machine.machine_path(host_path), home);
         }

@@ -56,6 +56,8 @@ pub struct Walked {
     pub environments: Vec<PathBuf>,
     /// Files in projects from which clients take variables.
     pub of_clients: Vec<PathBuf>,
+    /// Work trees of Git, which are projects before any client has left a file in them.
+    pub repositories: Vec<PathBuf>,
     /// Links to directories: they are not walked through.
     pub linked: Vec<PathBuf>,
     /// Directories visited.
@@ -93,6 +95,7 @@ impl Walked {
             &mut self.named,
             &mut self.environments,
             &mut self.of_clients,
+            &mut self.repositories,
             &mut self.linked,
             &mut self.other_filesystems,
             &mut self.protected,
@@ -110,6 +113,7 @@ enum Seen {
     Named(PathBuf),
     Environment(PathBuf),
     OfClients(PathBuf),
+    Repository(PathBuf),
     Linked(PathBuf),
     OtherFilesystem(PathBuf),
     Protected(PathBuf),
@@ -161,6 +165,7 @@ fn collect(receiver: &std::sync::mpsc::Receiver<Seen>, counters: &Counters) -> W
             Seen::Named(path) => walked.named.push(path),
             Seen::Environment(path) => walked.environments.push(path),
             Seen::OfClients(path) => walked.of_clients.push(path),
+            Seen::Repository(path) => walked.repositories.push(path),
             Seen::Linked(path) => walked.linked.push(path),
             Seen::OtherFilesystem(path) => walked.other_filesystems.push(path),
             Seen::Protected(path) => walked.protected.push(path),
@@ -178,6 +183,7 @@ fn collect(receiver: &std::sync::mpsc::Receiver<Seen>, counters: &Counters) -> W
     walked.named.sort();
     walked.environments.sort();
     walked.of_clients.sort();
+    walked.repositories.sort();
     walked.protected.sort();
     walked.unreadable.sort();
     walked.too_deep.sort();
@@ -221,6 +227,7 @@ impl Visit<'_> {
 
     fn directory(&self, entry: &DirEntry, sender: &Sender<Seen>) -> WalkState {
         let path = entry.path();
+        self.repository(path, sender);
         if entry.depth() > 0 {
             if prune::is_pruned(path, self.bounds.home) {
                 return WalkState::Skip;
@@ -263,7 +270,17 @@ impl Visit<'_> {
         known
     }
 
+    /// Something that is called `.git` makes a work tree of the folder that it is in.
+    fn repository(&self, path: &Path, sender: &Sender<Seen>) {
+        if path.file_name().is_some_and(|name| name == ".git")
+            && let Some(root) = path.parent()
+        {
+            let _ = sender.send(Seen::Repository(root.to_owned()));
+        }
+    }
+
     fn file(&self, path: &Path, sender: &Sender<Seen>) {
+        self.repository(path, sender);
         if path.file_name().is_some_and(|name| name == named::ENVIRONMENT) {
             let _ = sender.send(Seen::Environment(path.to_owned()));
         }

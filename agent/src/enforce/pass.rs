@@ -1,6 +1,7 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
 mod guard;
+mod look;
 mod put_back;
 mod tell;
 
@@ -44,6 +45,7 @@ use crate::vault::{Item, Vault};
 use crate::worker::homes::{Homes, LEFT_OUT};
 use crate::worker::{Failure, is_too_much};
 use guard::{choose, due_after_grace, would_act};
+pub use look::{Looked, Session};
 use put_back::restore_allowed;
 use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen};
 
@@ -271,10 +273,34 @@ fn act_on_all(
 ) -> anyhow::Result<Done> {
     // in the modes that write nothing, nothing is written
     let due = if hands.mode < Mode::Hold { Vec::new() } else { hands.clean_what_is_due(outcome, turns)? };
+    let mut acted = act_on_all_files(house, hands, plan, outcome, turns)?;
+    hands.left(&plan.left, outcome)?;
+    let restored = restore_allowed(hands, under, turns, start_of(hands.now))?;
+    for (item, one) in due {
+        // what is back by now may be approved, wherever that stands
+        if one.end != End::Skipped || hands.vault.item(&item).map_or(true, |item| item.is_open()) {
+            acted.push(one);
+        }
+    }
+    Ok((acted, restored))
+}
+
+/// Where homes begin to take turns: scattered, so that no pass begins where the last did.
+fn start_of(now: Timestamp) -> usize {
+    now.as_second().unsigned_abs().wrapping_mul(0x9e37_79b9) as usize >> 8
+}
+
+/// Acts on each file of a plan.
+fn act_on_all_files(
+    house: &House<'_>,
+    hands: &mut Hands<'_, '_, '_>,
+    plan: &Plan,
+    outcome: &Outcome,
+    turns: &mut Turns,
+) -> anyhow::Result<Vec<Acted>> {
     let mut acted = Vec::new();
     let home = |source: usize| outcome.sources[source].source.home;
-    // scattered, so that no pass begins where the last did
-    let start = hands.now.as_second().unsigned_abs().wrapping_mul(0x9e37_79b9) as usize >> 8;
+    let start = start_of(hands.now);
     for file in in_turn(&plan.files, |file| home(file.source), start) {
         let act = || {
             home(file.source).iter().for_each(|at| hands.homes.goes_on(*at));
@@ -301,15 +327,7 @@ fn act_on_all(
             acted.push(hands.named_whole(done, &file.source)?);
         }
     }
-    hands.left(&plan.left, outcome)?;
-    let restored = restore_allowed(hands, under, turns, start)?;
-    for (item, one) in due {
-        // what is back by now may be approved, wherever that stands
-        if one.end != End::Skipped || hands.vault.item(&item).map_or(true, |item| item.is_open()) {
-            acted.push(one);
-        }
-    }
-    Ok((acted, restored))
+    Ok(acted)
 }
 
 /// Acts on one file: first outside of it, where that is enough, else in it, and then on approvals of what is gone.

@@ -153,6 +153,24 @@ impl Remembered {
     }
 }
 
+impl Remembered {
+    /// Adds what a look at a part of the machine found allowed. What is gone is forgotten by the next pass.
+    pub fn allow_more(&mut self, ground: &Ground, outcome: &Outcome) {
+        let known = self
+            .allowed
+            .iter()
+            .flat_map(|(user, names)| names.iter().map(|name| (user.clone(), name.clone())));
+        let found = outcome.entries.iter().filter_map(|item| {
+            let is_allowed =
+                item.judgement.as_ref().is_some_and(mcpolicy_schema::verdict::Judgement::is_allowed);
+            let home = outcome.sources[item.source].source.home;
+            let user = home.map_or_else(String::new, |at| ground.homes[at].user.clone());
+            is_allowed.then(|| (user, item.fingerprint.clone()))
+        });
+        self.allowed = bounded(known.chain(found));
+    }
+}
+
 fn by_user(ground: &Ground, outcome: &Outcome, name: impl Fn(&Assessed) -> Option<String>) -> ByUser {
     let user = |item: &Assessed| {
         let home = outcome.sources[item.source].source.home;

@@ -54,6 +54,14 @@ impl Told {
         std::mem::take(&mut self.more)
     }
 
+    /// Ends a look at a part: what was told before stays told.
+    pub fn go_on(&mut self) -> BTreeMap<String, u64> {
+        for (user, now) in std::mem::take(&mut self.now) {
+            self.last.entry(user).or_default().extend(now);
+        }
+        std::mem::take(&mut self.more)
+    }
+
     /// Whether nothing was told.
     pub fn is_empty(&self) -> bool {
         self.last.is_empty()

@@ -20,7 +20,7 @@ use super::aside::{self, Aside, Place, Settling};
 use super::opened::{COMMITTED, committed, opened, written};
 use super::part::{self, Long, Part, is_state};
 use super::{
-    Answer, Broken, Channel, Draft, Failure, FileRights, Held, Request, Scanned, Seen, Standing, shed,
+    Answer, Broken, Channel, Draft, Failure, FileRights, Held, Request, Seen, Standing, shed,
 };
 use crate::discover::HomeContext;
 use crate::discover::source::Source;

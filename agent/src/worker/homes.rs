@@ -185,6 +185,14 @@ impl<'g> Homes<'g> {
         }
     }
 
+    /// Forgets what files were when they were looked at: they may be others by now. A home that failed is asked again.
+    pub fn forgets_looks(&self) {
+        self.looked.borrow_mut().clear();
+        self.seen.borrow_mut().clear();
+        self.failed.borrow_mut().clear();
+        self.left_out.borrow_mut().clear();
+    }
+
     /// Looks at what changed in a home since its scan. Nothing where it fails.
     pub fn scan_changed(&self, at: usize, changed: &Changed) -> Option<Scanned> {
         for _ in 0..=RESTARTS {

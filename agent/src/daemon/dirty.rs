@@ -1,0 +1,105 @@
+//! What is to be looked at, and when. A path that changes is looked at at once, and then at most once in each quiet time:
+//! whoever writes a file a hundred times a second has it looked at five times.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Time between two looks at one path.
+pub const QUIET: Duration = Duration::from_millis(200);
+
+/// A path of a home, by the home's index.
+pub type Place = (usize, PathBuf);
+
+/// Paths that wait, and those that were looked at a moment ago.
+#[derive(Debug, Default)]
+pub struct Dirty {
+    due: BTreeMap<Place, Instant>,
+    looked: BTreeMap<Place, Instant>,
+}
+
+impl Dirty {
+    /// Something happened to a path.
+    pub fn hint(&mut self, place: Place, now: Instant) {
+        let at = self.looked.get(&place).map_or(now, |looked| (*looked + QUIET).max(now));
+        self.due.entry(place).or_insert(at);
+    }
+
+    /// When the next path is to be looked at.
+    pub fn next(&self) -> Option<Instant> {
+        self.due.values().min().copied()
+    }
+
+    /// Takes the paths that are to be looked at now.
+    pub fn take(&mut self, now: Instant) -> Vec<Place> {
+        self.looked.retain(|_, looked| now.saturating_duration_since(*looked) < QUIET);
+        let due: Vec<Place> =
+            self.due.iter().filter(|(_, at)| **at <= now).map(|(place, _)| place.clone()).collect();
+        for place in &due {
+            self.due.remove(place);
+            self.looked.insert(place.clone(), now);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn place(name: usize) -> Place {
+        (0, PathBuf::from(format!("/h/{name}")))
+    }
+
+    #[test]
+    fn a_change_is_looked_at_at_once_and_the_next_after_the_quiet_time() {
+        let begin = Instant::now();
+        let after = |millis| begin + Duration::from_millis(millis);
+        let mut dirty = Dirty::default();
+        dirty.hint(place(1), begin);
+        assert_eq!(dirty.take(begin), [place(1)]);
+        dirty.hint(place(1), after(1));
+        dirty.hint(place(1), after(2));
+        assert_eq!(dirty.next(), Some(after(200)));
+        assert_eq!(dirty.take(after(199)), []);
+        // another file does not wait for it
+        dirty.hint(place(2), after(50));
+        assert_eq!(dirty.take(after(50)), [place(2)]);
+        assert_eq!(dirty.take(after(200)), [place(1)]);
+        assert_eq!(dirty.next(), None);
+        dirty.hint(place(1), after(900));
+        assert_eq!(dirty.take(after(900)), [place(1)]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_is_forgotten_and_no_path_is_looked_at_more_often_than_once_in_a_quiet_time(
+            steps in prop::collection::vec((0_u64..120, 0_usize..3, any::<bool>()), 1..60)
+        ) {
+            let begin = Instant::now();
+            let mut dirty = Dirty::default();
+            let mut now = begin;
+            let mut hinted: BTreeMap<Place, Instant> = BTreeMap::new();
+            let mut looked: BTreeMap<Place, Instant> = BTreeMap::new();
+            let mut take = |dirty: &mut Dirty, hinted: &mut BTreeMap<Place, Instant>, now: Instant| {
+                for place in dirty.take(now) {
+                    let before = looked.insert(place.clone(), now);
+                    assert!(before.is_none_or(|before| now - before >= QUIET));
+                    hinted.remove(&place);
+                }
+            };
+            for (millis, name, takes) in steps {
+                now += Duration::from_millis(millis);
+                dirty.hint(place(name), now);
+                hinted.entry(place(name)).or_insert(now);
+                if takes {
+                    take(&mut dirty, &mut hinted, now);
+                }
+            }
+            take(&mut dirty, &mut hinted, now + QUIET);
+            prop_assert!(hinted.is_empty(), "{hinted:?}");
+        }
+    }
+}

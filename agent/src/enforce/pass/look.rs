@@ -1,0 +1,173 @@
+//! Looks at what changed after a pass: the same pipeline, over those files only, by the policy and mode of that pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use mcpolicy_schema::document::Mode;
+
+use super::{
+    Acted, Gap, Hands, House, InForce, Judge, Knowledge, LEFT_OUT, Left, On, Opened, Outcome, Passed,
+    Setting, Turns, act_on_all_files, considered_under, open, pass_opened, plan, tell_more, tell_unseen,
+    terms, unseen,
+};
+use crate::discover::changed::Changed;
+use crate::discover::source::Source;
+use crate::enforce::foreseen::{self, Would};
+use crate::enforce::freed::Freed;
+use crate::pipeline::Bounds;
+use crate::resolve;
+
+/// What goes on between passes: the agent's state stays open, and what a pass has settled holds until the next.
+pub struct Session {
+    opened: Opened,
+    in_force: InForce,
+    mode: Mode,
+    /// The files that are known, by their homes.
+    known: BTreeMap<usize, Vec<Source>>,
+}
+
+/// What came of a look.
+pub struct Looked {
+    /// What was found in the files that changed.
+    pub outcome: Outcome,
+    /// What became of each file that was acted on.
+    pub acted: Vec<Acted>,
+    /// What is denied and left as it is.
+    pub left: Vec<Left>,
+    /// In a mode that writes nothing: what enforcing would act on.
+    pub would: Vec<Would>,
+}
+
+impl Session {
+    /// Makes a pass, and stays open.
+    ///
+    /// # Errors
+    /// As [`super::pass`].
+    pub fn begin(
+        setting: &Setting<'_>,
+        on: On<'_, '_>,
+        bounds: &Bounds<'_>,
+    ) -> anyhow::Result<(Self, Passed)> {
+        let mut opened = open(setting)?;
+        let passed = pass_opened(setting, on, bounds, &mut opened);
+        opened.activation.end()?;
+        let mut passed = passed?;
+        passed.replayed = std::mem::take(&mut opened.replayed);
+        passed.notices = std::mem::take(&mut opened.notices);
+        let mut known: BTreeMap<usize, Vec<Source>> = BTreeMap::new();
+        for result in &passed.outcome.sources {
+            let Some(home) = result.source.home else { continue };
+            known.entry(home).or_default().push(result.source.clone());
+        }
+        let (in_force, mode) = (passed.in_force.clone(), passed.mode);
+        Ok((Self { opened, in_force, mode, known }, passed))
+    }
+
+    /// All files that are known, by their homes.
+    pub fn all_known(&self) -> Vec<(usize, PathBuf)> {
+        let of = |(home, known): (&usize, &Vec<Source>)| {
+            known.iter().map(|source| (*home, source.path.clone())).collect::<Vec<_>>()
+        };
+        self.known.iter().flat_map(of).collect()
+    }
+
+    /// Whether a path is a file that is known in a home.
+    pub fn knows(&self, home: usize, path: &Path) -> bool {
+        self.known.get(&home).is_some_and(|known| known.iter().any(|source| source.path == path))
+    }
+
+    /// Looks at what changed in homes, and acts on it.
+    ///
+    /// # Errors
+    /// Vault, journal or state cannot be written: nothing more is changed then.
+    pub fn look(
+        &mut self,
+        setting: &Setting<'_>,
+        on: On<'_, '_>,
+        changed: &BTreeMap<usize, BTreeSet<PathBuf>>,
+    ) -> anyhow::Result<Looked> {
+        let On { ground, homes } = on;
+        homes.forgets_looks();
+        let mut outcome = Outcome::default();
+        for (at, paths) in changed {
+            let changed = Changed { paths: self.with_neighbours(*at, paths) };
+            let Some(scanned) = homes.scan_changed(*at, &changed) else { continue };
+            let found =
+                scanned.sources.iter().map(|result| Source { home: Some(*at), ..result.source.clone() });
+            let found: Vec<Source> = found.collect();
+            let known = self.known.entry(*at).or_default();
+            known.retain(|source| !changed.paths.contains(&source.path));
+            known.extend(found);
+            outcome.append(*at, scanned);
+        }
+        let opened = &mut self.opened;
+        let terms = terms(setting, &self.in_force, &opened.remembered);
+        let mut judge = Judge::new(ground, homes, terms);
+        judge.judge(&mut outcome);
+        let vault_folder = setting.state.join("vault");
+        let document = self.in_force.policy.document();
+        let mut notices = Vec::new();
+        let mut knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut notices);
+        knowledge.note(&outcome, &vault_folder, setting.now).context("cannot keep what was last allowed")?;
+        let under = considered_under(&self.in_force, self.mode);
+        let plan = knowledge.with(|known| plan::plan_knowing(&outcome, document, self.mode, known));
+        let house = House::of(setting, &self.in_force);
+        let mut told = opened.remembered.told.clone();
+        let mut hands = Hands {
+            freed: &Freed::Unknown,
+            room: house.room(),
+            told: &mut told,
+            ground,
+            homes,
+            judge: &mut judge,
+            document,
+            mode: self.mode,
+            now: setting.now,
+            redactor: setting.redactor,
+            knowledge: &knowledge,
+            under: &under,
+            vault: &opened.vault,
+            journal: &mut opened.journal,
+        };
+        let would = foreseen::would(&hands, &outcome, self.mode);
+        let mut turns =
+            Turns::new(std::time::Duration::from_secs(setting.settings.enforcement.home_seconds.into()));
+        let acted = act_on_all_files(&house, &mut hands, &plan, &outcome, &mut turns)?;
+        hands.left(&plan.left, &outcome)?;
+        drop(judge);
+        let left_out = homes.left_out().into_iter();
+        outcome
+            .gaps
+            .extend(left_out.map(|(at, path)| Gap::at("unreadable", LEFT_OUT, &path).of_home(Some(at))));
+        let unseen = unseen(&outcome, &acted);
+        tell_unseen(setting, on, &unseen, &mut told, opened)?;
+        tell_more(setting, told.go_on(), opened)?;
+        let before = opened.remembered.clone();
+        opened.remembered.told = told;
+        if !self.in_force.expired {
+            opened.remembered.allow_more(ground, &outcome);
+        }
+        let path = setting.state.join("remembered.json");
+        opened.remembered.save(&path, &before).context("cannot keep what was allowed")?;
+        Ok(Looked { outcome, acted, left: plan.left, would })
+    }
+
+    /// Paths, and the other files of their projects: what settings of a project set for all servers of a client counts for
+    /// each of them.
+    fn with_neighbours(&self, home: usize, paths: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+        let Some(known) = self.known.get(&home) else { return paths.clone() };
+        let touched = known.iter().filter(|source| paths.contains(&source.path));
+        let mut projects: BTreeSet<PathBuf> = touched.filter_map(resolve::project_of).collect();
+        // a file that is new is of a project that may be known
+        projects.extend(paths.iter().flat_map(|path| path.ancestors().skip(1).take(3)).map(Path::to_owned));
+        let is_near =
+            |source: &&Source| resolve::project_of(source).is_some_and(|project| projects.contains(&project));
+        paths.iter().cloned().chain(known.iter().filter(is_near).map(|source| source.path.clone())).collect()
+    }
+
+    /// The mode that holds.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+}
