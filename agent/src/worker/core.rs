@@ -19,9 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::aside::{self, Aside, Place, Settling};
 use super::opened::{COMMITTED, committed, opened, written};
 use super::part::{self, Long, Part, is_state};
-use super::{
-    Answer, Broken, Channel, Draft, Failure, FileRights, Held, Request, Seen, Standing, shed,
-};
+use super::{Answer, Broken, Channel, Draft, Failure, FileRights, Held, Request, Seen, Standing, shed};
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
 use crate::enforce::requests;
