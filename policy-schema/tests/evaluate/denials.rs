@@ -392,3 +392,22 @@ fn a_denied_version_of_deno_dotnet_or_go_is_that_version_in_any_words() {
         assert_eq!(code(&policy, &entry("mystery", &[other])), "allow", "{other}");
     }
 }
+
+/// On Windows a detour is written with either separator; on the other systems a backslash is a letter of a name.
+#[test]
+fn a_denied_program_is_denied_by_a_detour_as_its_system_reads_it() {
+    let denied = |path: &str| {
+        policy_with(
+            json!({ "default": "allow" }),
+            json!({ "deny": [{ "id": "d", "identity": { "executable": { "path": path } }, "reason": "bad" }] }),
+        )
+    };
+    let on = |system: System, path: &str, command: &str| {
+        code_in(&denied(path), &entry(command, &[]), &Context { system, ..now() })
+    };
+    let windows = r"C:\tools\evil.exe";
+    assert_eq!(on(System::Windows, windows, r"C:\tools\x\..\evil.exe"), "denylisted");
+    assert_eq!(on(System::Windows, windows, r"C:\tools\x\..\good.exe"), "allow");
+    assert_eq!(on(System::Linux, "/opt/evil", "/opt/x/../evil"), "denylisted");
+    assert_eq!(on(System::Linux, "/opt/evil", r"/opt/x\..\evil"), "allow");
+}
