@@ -15,6 +15,21 @@ use crate::ground;
 use crate::pipeline::{self, Bounds, Ground, Outcome, Plan};
 use crate::worker::{Scanned, shed};
 
+/// Most places that are told, and most bytes of their names; the daemon watches far fewer folders.
+///
+/// Attack: a clone with a hundred thousand work trees makes the answer longer than is taken, and nothing in the home is done.
+const MAX_PLACES: usize = 20_000;
+const MAX_BYTES_OF_PLACES: usize = 4 << 20;
+
+fn bounded(places: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let mut bytes = 0;
+    let fits = |place: &PathBuf| {
+        bytes += place.as_os_str().len();
+        bytes <= MAX_BYTES_OF_PLACES
+    };
+    places.into_iter().take(MAX_PLACES).take_while(fits).collect()
+}
+
 /// What bounds a scan that was asked for.
 pub(super) fn bounds<'a>(
     walk_budget: Duration,
@@ -73,7 +88,7 @@ impl Core<'_> {
                 .map(|(path, _, finding)| (path, finding))
                 .collect(),
             moved: outcome.moved,
-            places: outcome.places,
+            places: bounded(outcome.places),
             purges: self.requests().map(|folder| requests::waiting(&folder)).unwrap_or_default(),
             directories: outcome.directories,
             files_read: outcome.files_read,
@@ -81,5 +96,21 @@ impl Core<'_> {
         shed::not_ours(&mut scanned, &self.spec.home.layout.home, &self.spec.others);
         shed::by_number(&mut scanned);
         scanned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_places_are_told_than_an_answer_holds() {
+        let named = |length: usize, count: usize| -> BTreeSet<PathBuf> {
+            (0..count).map(|n| PathBuf::from(format!("/{n:06}{}", "x".repeat(length)))).collect()
+        };
+        assert_eq!(bounded(named(10, 100)).len(), 100);
+        assert_eq!(bounded(named(10, 50_000)).len(), MAX_PLACES);
+        let long = bounded(named(4000, 10_000));
+        assert!(long.len() < 1100 && long.len() > 1000, "{}", long.len());
     }
 }
