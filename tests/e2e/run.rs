@@ -200,3 +200,19 @@ fn what_people_write_beside_denied_servers_stays_and_no_denied_one_survives() {
         assert_eq!(daemon.stop(), Some(0));
     });
 }
+
+#[test]
+fn a_daemon_that_only_watches_tells_what_enforcing_would_act_on_and_writes_nothing() {
+    both(|site| {
+        site.publish(&policy(&json!({"mode": "observe"}), &json!([rule("@acme/good")])));
+        put(site, ".cursor/mcp.json", "{\"mcpServers\":{}}");
+        let (daemon, pass) = Daemon::start(site);
+        assert_eq!(pass["mode"], "observe", "{pass}");
+        put(site, ".cursor/mcp.json", &servers("mcpServers"));
+        let would = |line: &Value| line["would"].as_array().is_some_and(|would| !would.is_empty());
+        let look = daemon.wait("what it would do", would);
+        assert_eq!((&look["would"][0]["server"], &look["acted"]), (&json!("evil"), &json!([])), "{look}");
+        assert_eq!(site.read(".cursor/mcp.json"), servers("mcpServers"));
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}

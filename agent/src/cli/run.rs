@@ -79,6 +79,9 @@ enum Line {
         servers: usize,
         acted: Vec<FileLine>,
         left: Vec<String>,
+        /// In a mode that writes nothing: what enforcing would act on.
+        would: Vec<Action>,
+        notices: Vec<String>,
     },
     Notice {
         text: String,
@@ -133,6 +136,8 @@ impl Line {
             servers: looked.outcome.entries.len(),
             acted: files(&looked.acted, &looked.outcome, redactor),
             left: left.collect(),
+            would: looked.would.iter().map(|would| would.action.clone()).collect(),
+            notices: looked.notices.iter().map(|notice| redactor.name(notice)).collect(),
         }
     }
 }
@@ -179,8 +184,21 @@ fn human(line: &Line) -> String {
             lines.extend(acted.iter().flat_map(of_file));
             lines.join("\n")
         }
-        Line::Look { milliseconds, acted, .. } if !acted.is_empty() => {
-            let mut lines: Vec<String> = acted.iter().flat_map(of_file).collect();
+        Line::Look { milliseconds, acted, would, notices, .. }
+            if !(acted.is_empty() && would.is_empty() && notices.is_empty()) =>
+        {
+            let mut lines: Vec<String> =
+                notices.iter().map(|notice| format!("! {}", visible(notice))).collect();
+            lines.extend(acted.iter().flat_map(of_file));
+            lines.extend(would.iter().map(|would| {
+                format!(
+                    "would {} {}: {} ({})",
+                    would.action,
+                    visible(&would.server),
+                    would.code,
+                    visible(&would.detail)
+                )
+            }));
             lines.push(format!("  {milliseconds:.1} ms after the change was told"));
             lines.join("\n")
         }

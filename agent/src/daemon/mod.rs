@@ -122,8 +122,8 @@ impl Line<'_, '_, '_, '_> {
         // before the pass, so that nothing that happens meanwhile is missed
         self.watches.add(around);
         let (mut session, passed) = self.pass()?;
-        tell(Said::Pass(&passed));
         self.watch(places_of(&passed.outcome));
+        tell(Said::Pass(&passed));
         drop(passed);
         let begun = Instant::now();
         let mut rescanned = begun;
@@ -150,11 +150,15 @@ impl Line<'_, '_, '_, '_> {
             }
             let due = self.dirty.take(now);
             if !due.is_empty() {
-                if let Err(error) = self.look(&mut session, &due, tell) {
-                    // a full disk, say: all of it is tried again by a pass
+                let is_done = self.look(&mut session, &due, tell).unwrap_or_else(|error| {
+                    // a full disk, say
+                    tell(Said::Notice(format!("{error:#}")));
+                    false
+                });
+                if !is_done {
+                    let seconds = POLL.as_secs();
                     tell(Said::Notice(format!(
-                        "{error:#}; everything is looked at again in {} s",
-                        POLL.as_secs()
+                        "not all was done: everything is looked at again in {seconds} s"
                     )));
                     pass_at = pass_at.min(now + POLL);
                 }
@@ -232,12 +236,13 @@ impl Line<'_, '_, '_, '_> {
         may_matter.then_some(home)
     }
 
+    /// Looks at what is due. Whether every home answered.
     fn look(
         &mut self,
         session: &mut Session,
         due: &[dirty::Place],
         tell: &mut dyn FnMut(Said<'_>),
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let mut changed: BTreeMap<usize, BTreeSet<PathBuf>> = BTreeMap::new();
         let mut first: Option<Instant> = None;
         for place in due {
@@ -252,7 +257,7 @@ impl Line<'_, '_, '_, '_> {
         tell(Said::Look(&looked, since));
         self.watches.again();
         self.watch(places_of(&looked.outcome));
-        Ok(())
+        Ok(!looked.is_unanswered)
     }
 }
 

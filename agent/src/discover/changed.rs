@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::template::component_matches;
+use mcpolicy_platform::machine::FileKind;
 
 use super::source::Source;
 use super::{Discovery, prune};
@@ -70,6 +71,14 @@ impl Discovery<'_> {
             let above: Vec<PathBuf> =
                 path.ancestors().take(PROJECT_ABOVE + 1).take_while(is_inside).map(Path::to_owned).collect();
             above.iter().for_each(|folder| self.add_project(folder, Some(home)));
+            // what came into a folder before it was watched was told to nobody
+            for name in self.machine.list(path).unwrap_or_default() {
+                let child = path.join(name.name);
+                let is_project = self.machine.kind(&child) == Some(FileKind::Directory);
+                if is_project && !prune::is_pruned(&child, top) {
+                    self.add_project(&child, Some(home));
+                }
+            }
         }
         let is_changed = |found: &Path| paths.iter().any(|path| found.starts_with(path));
         self.waiting.retain(|path, _| is_changed(path));

@@ -92,6 +92,8 @@ pub struct Passed {
     pub ring: Option<String>,
     /// The mode that held.
     pub mode: Mode,
+    /// The time that was believed.
+    pub at: Timestamp,
     /// What was planned.
     pub plan: Plan,
     /// What enforcing would act on, in a mode that writes nothing.
@@ -248,6 +250,7 @@ fn pass_opened(
         in_force,
         ring,
         mode,
+        at: setting.now,
         plan,
         acted,
         restored,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use mcpolicy_schema::document::Mode;
 
 use super::{
@@ -23,6 +24,8 @@ pub struct Session {
     opened: Opened,
     in_force: InForce,
     mode: Mode,
+    /// The time that the pass believed.
+    since: Timestamp,
     /// The files that are known, by their homes.
     known: BTreeMap<usize, Vec<Source>>,
 }
@@ -37,6 +40,10 @@ pub struct Looked {
     pub left: Vec<Left>,
     /// In a mode that writes nothing: what enforcing would act on.
     pub would: Vec<Would>,
+    /// What people must know.
+    pub notices: Vec<String>,
+    /// A home gave no answer: a pass has to look at it again.
+    pub is_unanswered: bool,
 }
 
 impl Session {
@@ -61,7 +68,8 @@ impl Session {
             known.entry(home).or_default().push(result.source.clone());
         }
         let (in_force, mode) = (passed.in_force.clone(), passed.mode);
-        Ok((Self { opened, in_force, mode, known }, passed))
+        let since = passed.at;
+        Ok((Self { opened, in_force, mode, since, known }, passed))
     }
 
     /// All files that are known, by their homes.
@@ -89,10 +97,18 @@ impl Session {
     ) -> anyhow::Result<Looked> {
         let On { ground, homes } = on;
         homes.forgets_looks();
+        // a clock that is set back brings nothing to life that has ended when the pass was made
+        let setting = &setting.at(setting.now.max(self.since));
         let mut outcome = Outcome::default();
+        let (mut notices, mut is_unanswered) = (Vec::new(), false);
         for (at, paths) in changed {
             let changed = Changed { paths: self.with_neighbours(*at, paths) };
-            let Some(scanned) = homes.scan_changed(*at, &changed) else { continue };
+            let Some(scanned) = homes.scan_changed(*at, &changed) else {
+                is_unanswered = true;
+                let home = ground.homes[*at].layout.home.display();
+                notices.push(format!("the home {home} gave no answer about what changed in it"));
+                continue;
+            };
             let found =
                 scanned.sources.iter().map(|result| Source { home: Some(*at), ..result.source.clone() });
             let found: Vec<Source> = found.collect();
@@ -107,7 +123,6 @@ impl Session {
         judge.judge(&mut outcome);
         let vault_folder = setting.state.join("vault");
         let document = self.in_force.policy.document();
-        let mut notices = Vec::new();
         let mut knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut notices);
         knowledge.note(&outcome, &vault_folder, setting.now).context("cannot keep what was last allowed")?;
         let under = considered_under(&self.in_force, self.mode);
@@ -150,7 +165,8 @@ impl Session {
         }
         let path = setting.state.join("remembered.json");
         opened.remembered.save(&path, &before).context("cannot keep what was allowed")?;
-        Ok(Looked { outcome, acted, left: plan.left, would })
+        notices.append(&mut opened.notices);
+        Ok(Looked { outcome, acted, left: plan.left, would, notices, is_unanswered })
     }
 
     /// Paths, and the other files of their projects: what settings of a project set for all servers of a client counts for
@@ -164,10 +180,5 @@ impl Session {
         let is_near =
             |source: &&Source| resolve::project_of(source).is_some_and(|project| projects.contains(&project));
         paths.iter().cloned().chain(known.iter().filter(is_near).map(|source| source.path.clone())).collect()
-    }
-
-    /// The mode that holds.
-    pub fn mode(&self) -> Mode {
-        self.mode
     }
 }
