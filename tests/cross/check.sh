@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=$1
 dir=$(realpath -m "${MCPOLICY_CROSS_DIR:-$here/../../target/cross}")
-"$here/setup.sh"
+"$here/setup.sh" "$target"
 
 export RUSTC=$dir/toolchain/bin/rustc-cross
 # build-std is unstable; this lets a stable compiler use it, here only

@@ -57,7 +57,7 @@ unpack_toolchain() {
 # zig is the C compiler and archiver for macOS.
 install_zig() {
     python3 -m venv "$venv.new"
-    "$venv.new/bin/pip" install --quiet --disable-pip-version-check ziglang==0.15.2
+    "$venv.new/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir ziglang==0.15.2
     rm -rf "$venv"
     mv "$venv.new" "$venv"
 }
@@ -95,6 +95,11 @@ if [ ! -x "$toolchain/bin/rustc-cross" ] || ! command -v x86_64-w64-mingw32-gcc 
 fi
 need_packages x86_64-w64-mingw32-gcc=gcc-mingw-w64-x86-64 xz=xz-utils python3=python3-venv
 [ -x "$toolchain/bin/rustc-cross" ] || unpack_toolchain
-[ -x "$venv/bin/python3" ] || install_zig
-write_wrappers
+# only the check for macOS needs it, and it takes more room than all else here
+case "${1:-}" in
+    *-apple-*)
+        [ -x "$venv/bin/python3" ] || install_zig
+        write_wrappers
+        ;;
+esac
 "$toolchain/bin/rustc-cross" --version
