@@ -15,6 +15,7 @@ pub mod gap;
 pub mod ground;
 pub mod in_force;
 pub mod inventory;
+pub mod ipc;
 pub mod journal;
 pub mod judge;
 pub mod kept_path;

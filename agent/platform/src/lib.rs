@@ -6,6 +6,7 @@ pub mod durable;
 pub mod environment;
 pub mod filesystems;
 pub mod host;
+pub mod ipc_channel;
 pub mod machine;
 pub mod paths;
 pub mod priority;
@@ -16,6 +17,8 @@ pub mod secure_fs;
 pub mod sockets;
 pub mod uptime;
 pub mod users;
+#[cfg(unix)]
+mod waiting;
 pub mod watch;
 
 pub use environment::Environment;

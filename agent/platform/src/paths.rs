@@ -11,20 +11,25 @@ pub struct AgentFolders {
     pub settings: PathBuf,
     /// What it must not forget.
     pub state: PathBuf,
+    /// Where it listens for commands: a socket; on Windows the name of a pipe.
+    pub socket: PathBuf,
 }
+
+/// The name of the socket in its folder.
+const SOCKET: &str = "agent.sock";
 
 /// Of the agent of this machine, unless told otherwise. `None` if the system's folders are not known.
 pub fn of_machine(environment: &Environment) -> Option<AgentFolders> {
-    let (settings, state) = if cfg!(windows) {
+    let (settings, state, socket) = if cfg!(windows) {
         let base = PathBuf::from(environment.get("ProgramData")?).join("mcpolicy");
-        (base.clone(), base.join("state"))
+        (base.clone(), base.join("state"), r"\\.\pipe\mcpolicy".into())
     } else if cfg!(target_os = "macos") {
         let base = Path::new("/Library/Application Support/mcpolicy");
-        (base.to_owned(), base.join("state"))
+        (base.to_owned(), base.join("state"), Path::new("/var/run/mcpolicy").join(SOCKET))
     } else {
-        ("/etc/mcpolicy".into(), "/var/lib/mcpolicy".into())
+        ("/etc/mcpolicy".into(), "/var/lib/mcpolicy".into(), Path::new("/run/mcpolicy").join(SOCKET))
     };
-    Some(AgentFolders { settings, state })
+    Some(AgentFolders { settings, state, socket })
 }
 
 /// Of an agent of one user. `None` if the user's folders are not known.
@@ -44,7 +49,23 @@ pub fn of_user(environment: &Environment) -> Option<AgentFolders> {
             absolute("XDG_STATE_HOME").or_else(|| below(".local/state"))?,
         )
     };
-    Some(AgentFolders { settings: settings.join("mcpolicy"), state: state.join("mcpolicy/state") })
+    let (settings, state) = (settings.join("mcpolicy"), state.join("mcpolicy/state"));
+    // a folder in memory that goes with the user's last session; others have none
+    let runtime = absolute("XDG_RUNTIME_DIR").filter(|_| cfg!(target_os = "linux"));
+    let socket = runtime.map(|folder| folder.join("mcpolicy").join(SOCKET));
+    let socket = socket.unwrap_or_else(|| socket_of(&state));
+    Some(AgentFolders { settings, state, socket })
+}
+
+/// Where an agent listens whose state is in a folder that somebody chose. On Windows pipes are in no folder: the name says
+/// which.
+pub fn socket_of(state: &Path) -> PathBuf {
+    if cfg!(windows) {
+        let path = state.to_string_lossy().to_lowercase();
+        let name = path.replace(|c: char| !c.is_alphanumeric(), "-");
+        return PathBuf::from(format!(r"\\.\pipe\mcpolicy-{}", name.trim_matches('-')));
+    }
+    state.join(SOCKET)
 }
 
 /// Where a user of a home leaves requests to the agent of the machine: a place that does not go by the user's environment,
@@ -112,12 +133,19 @@ mod tests {
     #[test]
     fn a_machine_and_a_user_have_their_own_places() {
         let empty = Environment::empty();
-        assert_eq!(of_machine(&empty).expect("known").state, Path::new("/var/lib/mcpolicy"));
+        let machine = of_machine(&empty).expect("known");
+        assert_eq!(machine.state, Path::new("/var/lib/mcpolicy"));
+        assert_eq!(machine.socket, Path::new("/run/mcpolicy/agent.sock"));
         assert_eq!(of_user(&empty), None);
         let user = Environment::from_iter([("HOME".to_owned(), "/home/ann".to_owned())]);
         let folders = of_user(&user).expect("known");
         assert_eq!(folders.settings, Path::new("/home/ann/.config/mcpolicy"));
         assert_eq!(folders.state, Path::new("/home/ann/.local/state/mcpolicy/state"));
+        assert_eq!(folders.socket, folders.state.join("agent.sock"));
+        let pairs = [("HOME", "/home/ann"), ("XDG_RUNTIME_DIR", "/run/user/1000")];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let folders = of_user(&Environment::from_iter(pairs)).expect("known");
+        assert_eq!(folders.socket, Path::new("/run/user/1000/mcpolicy/agent.sock"));
     }
 
     #[cfg(unix)]

@@ -15,13 +15,16 @@ pub struct Places {
     pub settings: PathBuf,
     /// Everything that it must not forget.
     pub state: PathBuf,
+    /// Where it listens for commands.
+    pub socket: PathBuf,
 }
 
 impl Places {
     /// Of the agent of a machine; of one user's, if `user_level`. `None` if the user's folders are not known.
     pub fn of(environment: &Environment, user_level: bool) -> Option<Self> {
         let folders = if user_level { paths::of_user(environment) } else { paths::of_machine(environment) };
-        folders.map(|folders| Self { settings: folders.settings.join("agent.toml"), state: folders.state })
+        let settings = |folder: PathBuf| folder.join("agent.toml");
+        folders.map(|of| Self { settings: settings(of.settings), state: of.state, socket: of.socket })
     }
 
     /// The same places inside a folder that is taken for the machine.
@@ -29,7 +32,16 @@ impl Places {
     /// # Errors
     /// As [`inside`].
     pub fn inside(self, root: &Path) -> anyhow::Result<Self> {
-        Ok(Self { settings: inside(root, &self.settings)?, state: inside(root, &self.state)? })
+        let state = inside(root, &self.state)?;
+        let socket = paths::socket_of(&state);
+        Ok(Self { settings: inside(root, &self.settings)?, state, socket })
+    }
+
+    /// The same with another folder of state. The socket goes with it: an agent on a state of its own must not be in the
+    /// way of another.
+    #[must_use]
+    pub fn with_state(self, state: PathBuf) -> Self {
+        Self { socket: paths::socket_of(&state), state, ..self }
     }
 }
 
@@ -119,9 +131,12 @@ mod tests {
         let root = image.path().canonicalize().unwrap();
         std::fs::create_dir_all(root.join("var")).unwrap();
         let (settings, state) = ("/etc/mcpolicy/agent.toml".into(), "/var/lib/mcpolicy".into());
-        let places = Places { settings, state }.inside(&root).unwrap();
+        let socket = "/run/mcpolicy/agent.sock".into();
+        let places = Places { settings, state, socket }.inside(&root).unwrap();
         assert_eq!(places.settings, root.join("etc/mcpolicy/agent.toml"));
         assert_eq!(places.state, root.join("var/lib/mcpolicy"));
+        // not the one of this machine's agent
+        assert!(places.socket != Path::new("/run/mcpolicy/agent.sock") && places.socket.is_absolute());
         for path in ["/var/../../x", "var/lib"] {
             assert!(inside(&root, Path::new(path)).is_err(), "{path}");
         }

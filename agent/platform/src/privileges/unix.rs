@@ -11,12 +11,13 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::fs::{FileType, OFlags};
 
 use super::frames::{self, FrameError};
 use super::os;
 use super::worker::{Ended, Start, WorkerError};
+use crate::waiting::wait_for;
 
 /// Between two looks where the system cannot tell us of a process's end.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -189,20 +190,6 @@ impl<P: AsFd + Write> Write for InTime<'_, P> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Whether something came within that time; an end or an error counts.
-fn wait_for(fd: impl AsFd, flags: PollFlags, time: Duration) -> io::Result<bool> {
-    let begin = Instant::now();
-    loop {
-        let left = time.saturating_sub(begin.elapsed());
-        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        match poll(&mut [PollFd::new(&fd, flags)], Some(&timeout)) {
-            Ok(count) => return Ok(count > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
     }
 }
 

@@ -1,0 +1,3 @@
+//! What the agent and commands say to each other over the local channel.
+
+pub mod frame;
