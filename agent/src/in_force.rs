@@ -139,6 +139,15 @@ impl InForce {
         Some(Self { for_ring: ring, elsewhere, ..newest })
     }
 
+    /// With grants that were verified.
+    #[must_use]
+    pub fn with_grants(mut self, grants: &[Grant]) -> Self {
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.grants = grants.to_vec();
+        }
+        Self { grants: grants.to_vec(), ..self }
+    }
+
     fn of_policy(trust: &Trust, policy: &trust::InForce, now: Time) -> Self {
         let staleness = trust.staleness_of(policy, now);
         let mut notices: Vec<String> = trust.head().and_then(too_old_for).into_iter().collect();

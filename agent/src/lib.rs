@@ -6,6 +6,7 @@
 
 pub mod assess;
 pub mod authoring;
+pub mod board;
 pub mod cli;
 pub mod daemon;
 pub mod discover;

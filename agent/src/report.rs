@@ -74,6 +74,12 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
     }
 }
 
+/// The entries of an outcome as reports show them, in the outcome's order.
+pub fn entries(ground: &Ground, outcome: &Outcome, redactor: &Redactor) -> Vec<v1::Entry> {
+    let builder = Builder { ground, outcome, redactor, signed: true };
+    outcome.entries.iter().enumerate().map(|(number, item)| builder.entry(number, item)).collect()
+}
+
 struct Builder<'a> {
     ground: &'a Ground,
     outcome: &'a Outcome,

@@ -88,6 +88,8 @@ mod signing;
 #[cfg(unix)]
 mod token;
 #[cfg(unix)]
+mod told;
+#[cfg(unix)]
 mod unseen;
 #[cfg(unix)]
 mod users;

@@ -11,14 +11,19 @@ use crate::actions::both;
 use crate::enforce::{Site, npx, own, policy, rule};
 
 /// A daemon that runs on a site.
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     lines: Receiver<Value>,
 }
 
 impl Daemon {
     /// Starts it and waits for its first pass.
-    fn start(site: &Site) -> (Self, Value) {
+    pub(crate) fn start(site: &Site) -> (Self, Value) {
+        Self::start_with(site, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_with(site: &Site, more: &[&str]) -> (Self, Value) {
         let folder = |name: &str| site.folder(name).to_str().unwrap().to_owned();
         let words = [
             "run".to_owned(),
@@ -44,7 +49,12 @@ impl Daemon {
                 command
             }
         };
-        command.args(words).env_clear().env("HOME", site.machine.home()).env("PATH", "/nonexistent");
+        command
+            .args(words)
+            .args(more)
+            .env_clear()
+            .env("HOME", site.machine.home())
+            .env("PATH", "/nonexistent");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (tell, lines) = channel();
@@ -58,7 +68,7 @@ impl Daemon {
         (daemon, pass)
     }
 
-    fn wait(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + Duration::from_secs(20);
         let mut said = Vec::new();
         loop {
@@ -72,7 +82,7 @@ impl Daemon {
     }
 
     /// Waits until a look has acted on a file.
-    fn acts_on(&self, path: &str) -> Value {
+    pub(crate) fn acts_on(&self, path: &str) -> Value {
         self.wait(path, |line| {
             let acted = line["acted"].as_array().map_or(&[][..], Vec::as_slice);
             acted.iter().any(|file| file["path"].as_str().is_some_and(|told| told.ends_with(path)))
@@ -80,7 +90,7 @@ impl Daemon {
     }
 
     /// Tells it to stop; its exit code.
-    fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(mut self) -> Option<i32> {
         let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(done.is_ok_and(|done| done.success()));
         self.child.wait().unwrap().code()
@@ -94,16 +104,16 @@ impl Drop for Daemon {
     }
 }
 
-fn servers(key: &str) -> String {
+pub(crate) fn servers(key: &str) -> String {
     json!({key: {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}}).to_string()
 }
 
-fn is_clean(site: &Site, path: &str) -> bool {
+pub(crate) fn is_clean(site: &Site, path: &str) -> bool {
     let text = site.read(path);
     text.contains("good") && !text.contains("evil")
 }
 
-fn wait_until(site: &Site, path: &str) {
+pub(crate) fn wait_until(site: &Site, path: &str) {
     let end = Instant::now() + Duration::from_secs(10);
     while !is_clean(site, path) {
         assert!(Instant::now() < end, "{}", site.read(path));
@@ -111,7 +121,7 @@ fn wait_until(site: &Site, path: &str) {
     }
 }
 
-fn put(site: &Site, path: &str, text: &str) {
+pub(crate) fn put(site: &Site, path: &str, text: &str) {
     crate::moved::put(site, path, text);
 }
 

@@ -2,12 +2,14 @@
 //!
 //! One directory per capability, with one file per system. What is common to the systems stands in `mod.rs`.
 
+pub mod cost;
 pub mod durable;
 pub mod environment;
 pub mod filesystems;
 pub mod host;
 pub mod ipc_channel;
 pub mod machine;
+pub mod mounts;
 pub mod paths;
 pub mod priority;
 pub mod privileges;

@@ -82,6 +82,24 @@ impl Watcher {
     }
 }
 
+/// What the system gives out, on Linux.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Folders that a user may watch.
+    pub watches: u64,
+    /// Watchers that a user may have.
+    pub instances: u64,
+}
+
+/// What the system gives out to a user; `None` where it has no such limits.
+#[allow(clippy::disallowed_methods, reason = "files of the kernel's own")]
+pub fn limits() -> Option<Limits> {
+    let number = |name: &str| {
+        std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?.trim().parse().ok()
+    };
+    Some(Limits { watches: number("max_user_watches")?, instances: number("max_user_instances")? })
+}
+
 /// Whether an event may mean other bytes. That a file was opened or read does not; a program that writes tells by closing
 /// it, or by a name that moves.
 fn is_change(kind: EventKind) -> bool {

@@ -118,7 +118,7 @@ pub fn grant(order: &Order<'_>) -> anyhow::Result<(Grant, Envelope)> {
     let user = named(&order.user, &wanted.user, "user")?;
     let grant = Grant {
         schema: Grant::SCHEMA.to_owned(),
-        id: id()?,
+        id: random_id("grant")?,
         fingerprint: wanted.fingerprint,
         identity,
         device,
@@ -236,11 +236,11 @@ fn believable(found: &[Told], fingerprint: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A name that no other grant has, so that a revocation can name it.
-fn id() -> anyhow::Result<String> {
+/// A name that no other has, so that a revocation can name it.
+pub(super) fn random_id(what: &str) -> anyhow::Result<String> {
     let mut random = [0u8; 8];
     getrandom::fill(&mut random).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    Ok(format!("grant-{}", random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    Ok(format!("{what}-{}", random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
 }
 
 /// A grant as one line that goes through chats and shells unharmed.
@@ -267,7 +267,7 @@ fn read(bytes: &[u8]) -> anyhow::Result<Wanted> {
     Ok(wanted)
 }
 
-fn unpack(bytes: &[u8], prefix: &str) -> anyhow::Result<Vec<u8>> {
+pub(super) fn unpack(bytes: &[u8], prefix: &str) -> anyhow::Result<Vec<u8>> {
     let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
     let Some(packed) = text.strip_prefix(prefix) else { return Ok(bytes.to_vec()) };
     // Chats break long lines.

@@ -4,6 +4,7 @@
 pub mod approve;
 pub mod as_client;
 pub mod before;
+pub mod breakglass;
 pub mod check;
 pub mod compare;
 mod covers;

@@ -122,7 +122,7 @@ fn rules_of(document: DocumentName) -> Vec<&'static str> {
         DocumentName::PolicyBody | DocumentName::PolicyElsewhereBody | DocumentName::RevocationsBody => {
             return vec!["body-missing", "body-length", "body-digest", "body-invalid"];
         }
-        DocumentName::Grant => &["issued-in-the-future", "expired"],
+        DocumentName::Grant | DocumentName::Breakglass => &["issued-in-the-future", "expired"],
     };
     let threshold: &[&str] = if matches!(document, DocumentName::PinnedRoot | DocumentName::Root(_)) {
         &[]
@@ -184,7 +184,7 @@ fn reached(name: DocumentName, trust: &Trust, documents: &Documents, refusals: &
         DocumentName::Policy | DocumentName::PolicyBody => trust.policy().is_some(),
         DocumentName::PolicyElsewhere | DocumentName::PolicyElsewhereBody => trust.elsewhere().is_some(),
         DocumentName::Revocations | DocumentName::RevocationsBody => trust.revocations().is_some(),
-        DocumentName::Grant => false,
+        DocumentName::Grant | DocumentName::Breakglass => false,
     }
 }
 

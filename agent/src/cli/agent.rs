@@ -6,16 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use clap::Args;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use mcpolicy_platform::environment::Environment;
-use mcpolicy_platform::{paths, privileges, uptime, users};
+use mcpolicy_platform::ipc_channel::Audience;
+use mcpolicy_platform::{host, paths, privileges, uptime, users};
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::trust::{Reading, Uptime};
+use sha2::Sha256;
 
 use crate::enforce::pass::Setting;
 use crate::enforce::places::{Places, StateLock, inside};
 use crate::ground;
+use crate::ipc::client::{self, Unanswered};
+use crate::ipc::{Answer, Ask};
 use crate::pipeline::{Bounds, Ground};
 use crate::settings::Settings;
 use crate::worker::homes::{Homes, WALK_BUDGET};
@@ -34,6 +39,10 @@ pub(super) struct Where {
     /// The state folder, instead of that of the settings
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+
+    /// Where the agent listens for commands, instead of beside its state
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
 }
 
 /// Which policy, on which machine, in place of what the settings say: what a pass and a restore by hand both take.
@@ -90,6 +99,10 @@ impl Which {
 pub(super) struct Agent {
     pub(super) settings: Settings,
     pub(super) state: PathBuf,
+    /// Where it listens for commands.
+    pub(super) socket: PathBuf,
+    /// The file of its settings, which need not be there.
+    pub(super) settings_file: PathBuf,
     /// State of the machine's agent, where this is a user who cannot look into it.
     pub(super) machines: Option<PathBuf>,
     /// Settings of the machine's agent, where there are any and this is a user's.
@@ -127,7 +140,11 @@ impl Where {
             }
         }
         let of_settings = self.state.clone().or_else(|| settings.state.dir.clone());
-        let state = of_settings.or_else(|| places.map(|places| places.state)).context(unknown)?;
+        let (state, socket) = match of_settings {
+            Some(state) => (state.clone(), paths::socket_of(&state)),
+            None => places.map(|places| (places.state, places.socket)).context(unknown)?,
+        };
+        let socket = self.socket.clone().unwrap_or(socket);
         let state = std::path::absolute(state)?;
         let of_machine = Places::of(environment, false).filter(|_| user_level);
         let others = || of_machine.as_ref().map(|places| places.state.clone()).into_iter();
@@ -136,7 +153,53 @@ impl Where {
         let machines_settings = of_machine.as_ref().map(|places| places.settings.clone());
         let machines_settings = machines_settings.filter(|path| std::fs::symlink_metadata(path).is_ok());
         let root = self.root.clone();
-        Ok(Agent { settings, state, machines, machines_settings, user_level, root })
+        Ok(Agent {
+            settings,
+            state,
+            socket,
+            settings_file: path,
+            machines,
+            machines_settings,
+            user_level,
+            root,
+        })
+    }
+}
+
+impl Where {
+    /// Where agents may listen that answer for this user, the one of the machine first.
+    pub(super) fn sockets(&self, environment: &Environment) -> anyhow::Result<Vec<PathBuf>> {
+        if let Some(socket) = &self.socket {
+            return Ok(vec![socket.clone()]);
+        }
+        if self.state.is_some() || self.root.is_some() || self.settings.is_some() {
+            return Ok(vec![self.agent(environment)?.socket]);
+        }
+        let of_machine = Places::of(environment, false).map(|places| places.socket);
+        let own = Places::of(environment, true).map(|places| places.socket);
+        let own = own.filter(|_| !users::is_privileged());
+        let sockets: Vec<PathBuf> = of_machine.into_iter().chain(own).collect();
+        anyhow::ensure!(!sockets.is_empty(), "where the agent listens is not known; give --socket");
+        Ok(sockets)
+    }
+
+    /// Asks the agent that answers for this user.
+    pub(super) fn ask(
+        &self,
+        ask: &Ask,
+        environment: &Environment,
+    ) -> anyhow::Result<Result<Answer, Unanswered>> {
+        let mut answer = None;
+        for socket in self.sockets(environment)? {
+            match client::ask(&socket, ask) {
+                // of several that are not there the machine's is named
+                Err(error @ Unanswered::NotRunning { .. }) => {
+                    answer.get_or_insert(Err(error));
+                }
+                other => return Ok(other),
+            }
+        }
+        answer.context("where the agent listens is not known; give --socket")
     }
 }
 
@@ -185,11 +248,29 @@ impl Agent {
         )
     }
 
+    /// Takes the state folder for this process alone; `None` if another agent is at work on it.
+    pub(super) fn try_lock(&self) -> anyhow::Result<Option<StateLock>> {
+        let taken = StateLock::take(&self.state);
+        taken.with_context(|| format!("cannot use the state folder {}", self.state.display()))
+    }
+
+    /// Asks the daemon that is at work on the state folder.
+    pub(super) fn ask(&self, ask: &Ask) -> anyhow::Result<Answer> {
+        match client::ask(&self.socket, ask) {
+            Ok(Answer::Refused { why }) => anyhow::bail!("{why}"),
+            Ok(answer) => Ok(answer),
+            // a pass of another's, say
+            Err(error @ Unanswered::NotRunning { .. }) => anyhow::bail!(
+                "another mcpolicy is at work on {}; try again when it is through ({error})",
+                self.state.display()
+            ),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Takes the state folder for this process alone.
     pub(super) fn lock(&self) -> anyhow::Result<StateLock> {
-        let taken = StateLock::take(&self.state);
-        let taken = taken.with_context(|| format!("cannot use the state folder {}", self.state.display()))?;
-        taken.with_context(|| {
+        self.try_lock()?.with_context(|| {
             format!("another mcpolicy is at work on {}; try again when it is through", self.state.display())
         })
     }
@@ -204,11 +285,40 @@ impl Agent {
         Ok(ground::lay_bare(self.root.as_deref(), environment)?)
     }
 
+    /// The id of this machine: what the settings say, else one that is made from the system's own, equal at each start and
+    /// telling nobody which. A folder that is taken for a machine has none of its own.
+    pub(super) fn device(&self) -> String {
+        let given = &self.settings.device.id;
+        if !given.is_empty() || self.root.is_some() {
+            return given.clone();
+        }
+        host::machine_id().map(|id| made_of(&id)).unwrap_or_default()
+    }
+
     /// What a pass stands on.
     pub(super) fn setting<'a>(&'a self, reading: Reading, redactor: &'a Redactor) -> Setting<'a> {
-        let device = self.settings.device.id.clone();
+        let device = self.device();
         let Reading { wall, uptime } = reading;
-        Setting { settings: &self.settings, state: self.state.clone(), device, now: wall, uptime, redactor }
+        let state = self.state.clone();
+        Setting { settings: &self.settings, state, device, now: wall, uptime, redactor, glass: None }
+    }
+
+    /// Who may speak with it: everybody of the machine with that of the machine.
+    pub(super) fn audience(&self) -> Audience {
+        if self.user_level { Audience::OwnUser } else { Audience::Everybody }
+    }
+
+    /// Takes other settings for the same agent.
+    ///
+    /// # Errors
+    /// They are about another state or socket, which only another start of the agent takes.
+    pub(super) fn changed_to(&self, new: Self) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            self.state == new.state && self.socket == new.socket,
+            "they name another state folder ({}): restart the agent to take them",
+            new.state.display()
+        );
+        Ok(new)
     }
 
     /// Folders in which a change may mean another policy.
@@ -221,6 +331,14 @@ impl Agent {
         let own = &mut self.settings.enforcement.mode_ceiling;
         *own = Some(own.map_or(ceiling, |own| own.min(ceiling)));
     }
+}
+
+/// An id of ours from the system's own, as systemd asks for it (machine-id(5)): keyed by it, over a name of ours.
+fn made_of(machine_id: &str) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(machine_id.as_bytes()) else { return String::new() };
+    mac.update(b"mcpolicy device v1");
+    let digest = mac.finalize().into_bytes();
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Who answers for the homes of a ground: workers where this is root, else this process.
@@ -265,10 +383,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_id_that_is_made_stays_the_same_and_hides_the_systems_own() {
+        let made = made_of("0123456789abcdef0123456789abcdef");
+        assert_eq!(made, made_of("0123456789abcdef0123456789abcdef"));
+        assert_eq!(made.len(), 32);
+        assert_ne!(made, made_of("0123456789abcdef0123456789abcdee"));
+        assert!(!made.contains("0123456789"));
+    }
+
+    #[test]
     fn a_users_own_run_names_the_settings_of_the_machines_agent() {
         let mut agent = Agent {
             settings: Settings::default(),
             state: "/home/ann/.local/state/mcpolicy/state".into(),
+            socket: "/home/ann/.local/state/mcpolicy/state/agent.sock".into(),
+            settings_file: "/home/ann/.config/mcpolicy/agent.toml".into(),
             machines: Some("/var/lib/mcpolicy".into()),
             machines_settings: Some("/etc/mcpolicy/agent.toml".into()),
             user_level: true,

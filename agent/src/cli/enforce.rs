@@ -17,6 +17,7 @@ use crate::enforce::pass::{self, On, Passed};
 use crate::enforce::plan::Left;
 use crate::enforce::restore::Restored;
 use crate::in_force;
+use crate::ipc;
 use crate::journal::{Action, End};
 use crate::output::json;
 use crate::output::text::visible;
@@ -83,7 +84,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     options.ceiling.lower(&mut agent);
     agent.ensure_own("makes its pass")?;
     agent.ensure_trust_root()?;
-    let _lock = agent.lock()?;
+    let Some(_lock) = agent.try_lock()? else {
+        return ask_for_pass(&agent, options);
+    };
     let redactor = agent::redactor()?;
     let ground = agent.ground(environment)?;
     let setting = agent.setting(options.which.reading(), &redactor);
@@ -99,6 +102,38 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         return Ok(exit::FINDINGS);
     }
     Ok(if pass::is_complete(&passed) { exit::OK } else { exit::FINDINGS })
+}
+
+/// Has the daemon make a pass, which holds the state.
+fn ask_for_pass(agent: &Agent, options: &Options) -> anyhow::Result<u8> {
+    let ipc::Answer::Passed { servers, acted, notices } = agent.ask(&ipc::Ask::Pass)? else {
+        anyhow::bail!("the agent answered something else: is it of another version?")
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let written = if options.json {
+        let answer = serde_json::json!({
+            "schema": "mcpolicy/asked-pass/v1", "entries": servers, "acted": acted, "notices": notices,
+        });
+        json::write_value(&answer, &mut out)
+    } else {
+        let mut say = || -> io::Result<()> {
+            writeln!(
+                out,
+                "the running agent made a pass: {servers} servers looked at, {} acted on",
+                acted.len()
+            )?;
+            for one in &acted {
+                let (server, path) = (visible(&one.action.server), visible(&one.path));
+                writeln!(out, "  {} {server} ({}) in {path}", one.action.action, one.outcome.as_str())?;
+            }
+            notices.iter().try_for_each(|notice| writeln!(out, "! {}", visible(notice)))
+        };
+        say()
+    };
+    super::written(written.and_then(|()| out.flush()))?;
+    let is_done =
+        notices.is_empty() && acted.iter().all(|one| matches!(one.outcome, End::Applied | End::Skipped));
+    Ok(if is_done { exit::OK } else { exit::FINDINGS })
 }
 
 /// What a pass did, frozen: members may be added.

@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod agent;
+mod doctor;
 mod enforce;
 mod judging;
 mod log;
@@ -8,6 +9,9 @@ mod policy;
 mod quarantine;
 mod run;
 mod scan;
+mod status;
+mod support_bundle;
+mod tokens;
 
 use std::io;
 use std::process::ExitCode;
@@ -47,6 +51,24 @@ enum Command {
     /// Makes a pass at its start, and then looks at whatever changes. Ends with 0 when it is told to (SIGTERM, Ctrl-C), with 2
     /// where it cannot begin or its own state cannot be written.
     Run(Box<run::Options>),
+    /// Tell what the running agent holds: posture, what is open, what was done, what is wrong
+    ///
+    /// A user is told of the own entries, an administrator of everybody's.
+    /// Exit codes, the worst wins in this order: 13 no agent answers; 10 a server that is not allowed would be started;
+    /// 12 something is not watched, not looked at, refused or damaged; 11 the policy is old; 0 compliant. 2 wrong usage.
+    Status(Box<status::Options>),
+    /// Look at what the agent needs: settings, rights, state, trust root, policy, clock, watches, homes
+    ///
+    /// Exit codes: 0 all is well, or there are only warnings; 1 something does not work; 2 wrong usage.
+    Doctor(Box<doctor::Options>),
+    /// Write one redacted file for whoever helps: status, doctor, settings, the end of journal and log
+    SupportBundle(Box<support_bundle::Options>),
+    /// Take an exception that the security team has signed for you (`policy grant`); works offline
+    Redeem(Box<tokens::Options>),
+    /// Only watch for the time that a signed token gives (`policy breakglass`); for administrators, works offline
+    ///
+    /// The token is for this device alone and counts once. Its time ends with the next start of the machine, at the latest.
+    Breakglass(Box<tokens::Options>),
     /// Show, restore or purge what was taken out of files
     #[command(subcommand)]
     Quarantine(Box<quarantine::Command>),
@@ -78,6 +100,11 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Scan(options) => scan::run(&options, environment),
         Command::Enforce(options) => enforce::run(&options, environment),
         Command::Run(options) => run::run(&options, environment),
+        Command::Status(options) => status::run(&options, environment),
+        Command::Doctor(options) => doctor::run(&options, environment),
+        Command::SupportBundle(options) => support_bundle::run(&options, environment),
+        Command::Redeem(options) => tokens::redeem(&options, environment),
+        Command::Breakglass(options) => tokens::breakglass(&options, environment),
         Command::Quarantine(command) => quarantine::run(&command, environment),
         Command::Log(options) => log::run(&options, environment),
         Command::Policy(command) => policy::run(&command, environment),

@@ -14,6 +14,7 @@ use super::agent::{self, Agent, Where, Which};
 use super::exit;
 use crate::enforce::pass::{self, On};
 use crate::enforce::requests;
+use crate::ipc::{Answer, Ask};
 use crate::journal::{End, Event, Journal, What};
 use crate::output::json;
 use crate::output::text::visible;
@@ -267,39 +268,47 @@ fn restore(Restore { one: options, which }: &Restore, environment: &Environment)
     which.overrule(&mut agent.settings);
     agent.ensure_own("restores from it")?;
     agent.ensure_trust_root()?;
-    let _lock = agent.lock()?;
-    let redactor = agent::redactor()?;
-    let ground = agent.ground(environment)?;
-    let setting = agent.setting(which.reading(), &redactor);
-    let homes = agent::homes(&ground, &redactor);
-    let on = On { ground: &ground, homes: &homes };
-    let (mut restored, notices) =
-        agent::with_bounds(|bounds| pass::restore(&setting, on, bounds, &options.id))?;
-    let notices: Vec<String> = notices.iter().map(|notice| redactor.name(notice)).collect();
-    restored.entries.iter_mut().for_each(|name| *name = redactor.name(name));
-    restored.detail = redactor.name(&restored.detail);
+    let answer = match agent.try_lock()? {
+        Some(_lock) => restore_here(&agent, which, &options.id, environment)?,
+        // the daemon holds the state, and has hands of its own
+        None => agent.ask(&Ask::Restore { id: options.id.clone() })?,
+    };
+    let Answer::Restored(restored) = answer else {
+        anyhow::bail!("the agent answered something else: is it of another version?")
+    };
     say(|out| {
         if options.json {
             let answer = serde_json::json!({
                 "schema": "mcpolicy/restored/v1",
-                "outcome": restored.end,
+                "outcome": restored.outcome,
                 "entries": restored.entries,
                 "detail": restored.detail,
-                "notices": notices,
+                "notices": restored.notices,
             });
             return json::write_value(&answer, out);
         }
-        notices.iter().try_for_each(|notice| writeln!(out, "! {}", visible(notice)))?;
-        match restored.end {
+        restored.notices.iter().try_for_each(|notice| writeln!(out, "! {}", visible(notice)))?;
+        match restored.outcome {
             End::Applied => {
                 let detail = if restored.detail.is_empty() { "" } else { "\n  " };
                 let (entries, said) = (restored.entries.join(", "), visible(&restored.detail));
                 writeln!(out, "restored: {}{detail}{said}", visible(&entries))
             }
-            _ => writeln!(out, "not restored ({}): {}", restored.end.as_str(), visible(&restored.detail)),
+            end => writeln!(out, "not restored ({}): {}", end.as_str(), visible(&restored.detail)),
         }
     })?;
-    Ok(if restored.end == End::Applied && !restored.incomplete { exit::OK } else { exit::FINDINGS })
+    Ok(if restored.outcome == End::Applied && !restored.incomplete { exit::OK } else { exit::FINDINGS })
+}
+
+/// Restores in this process, which holds the state.
+fn restore_here(agent: &Agent, which: &Which, id: &str, environment: &Environment) -> anyhow::Result<Answer> {
+    let redactor = agent::redactor()?;
+    let ground = agent.ground(environment)?;
+    let setting = agent.setting(which.reading(), &redactor);
+    let homes = agent::homes(&ground, &redactor);
+    let on = On { ground: &ground, homes: &homes };
+    let (restored, notices) = agent::with_bounds(|bounds| pass::restore(&setting, on, bounds, id))?;
+    Ok(Answer::restored(&restored, &notices, &redactor))
 }
 
 /// Leaves word for the agent of the machine, whose vault no user can look into.

@@ -2,22 +2,26 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use mcpolicy_platform::environment::Environment;
+use mcpolicy_platform::ipc_channel::Listener;
+use mcpolicy_platform::mounts;
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
 
-use super::agent::{self, Where, Which};
+use super::agent::{self, Agent, Where, Which};
 use super::enforce::Ceiling;
 use super::exit;
-use crate::daemon::{self, Rig, Said, Wake};
+use crate::board::Board;
+use crate::daemon::{self, Ended, Rig, Said, Wake};
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, Passed};
 use crate::in_force;
+use crate::ipc::server::{self, Shared};
 use crate::journal::{Action, End};
 use crate::output::text::visible;
 use crate::pipeline::Outcome;
@@ -39,9 +43,13 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
-    let mut agent = options.r#where.agent(environment)?;
-    options.which.overrule(&mut agent.settings);
-    options.ceiling.lower(&mut agent);
+    let read = || -> anyhow::Result<Agent> {
+        let mut agent = options.r#where.agent(environment)?;
+        options.which.overrule(&mut agent.settings);
+        options.ceiling.lower(&mut agent);
+        Ok(agent)
+    };
+    let mut agent = read()?;
     agent.ensure_own("runs its agent")?;
     agent.ensure_trust_root()?;
     let _lock = agent.lock()?;
@@ -49,17 +57,51 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let (sender, wakes) = mpsc::channel();
     let stop = sender.clone();
     ctrlc::set_handler(move || drop(stop.send(Wake::Stop))).context("cannot take the signals that end it")?;
-    let rig = Rig {
-        ground: &|| agent.ground(environment),
-        setting: &|| agent.setting(options.which.reading(), &redactor),
-        homes: &agent::homes,
-        bounds: &|run| agent::with_bounds(|bounds| run(bounds)),
-        redactor: &redactor,
-        own: agent.watched(),
-    };
+    let shared =
+        Arc::new(Shared::new(Board::new(agent::now(), agent.settings.enforcement.mode_ceiling), agent::now));
+    let _open = listen(&agent, &shared, &sender)?;
+    let mounted = sender.clone();
+    // without it a home that is unlocked later is found by the pass of the next day
+    if let Err(error) = mounts::watch(move |paths| drop(mounted.send(Wake::Mounted(paths)))) {
+        let text = format!("disks that are mounted later are not seen at once: {error}");
+        shared.board().lasting("mounts", Some(text));
+    }
     let mut tell = |said: Said<'_>| say(&Line::of(&said, &redactor), options.json);
-    daemon::run(&rig, (&sender, &wakes), &mut tell)?;
-    Ok(exit::OK)
+    loop {
+        shared.knows_settings(&agent.settings, agent.device());
+        let rig = Rig {
+            ground: &|| agent.ground(environment),
+            setting: &|| agent.setting(options.which.reading(), &redactor),
+            homes: &agent::homes,
+            bounds: &|run| agent::with_bounds(|bounds| run(bounds)),
+            redactor: &redactor,
+            own: agent.watched(),
+            settings: &agent.settings_file,
+            shared: &shared,
+        };
+        match daemon::run(&rig, (&sender, &wakes), &mut tell)? {
+            Ended::Stopped => return Ok(exit::OK),
+            Ended::OtherSettings => match read().and_then(|new| agent.changed_to(new)) {
+                Ok(new) => agent = new,
+                Err(error) => {
+                    let error = format!("the settings of before go on: {error:#}");
+                    shared.board().lasting("settings", Some(redactor.name(&error)));
+                    tell(Said::Notice(error));
+                    continue;
+                }
+            },
+        }
+        shared.board().lasting("settings", None);
+    }
+}
+
+/// Listens for commands until what is given is dropped.
+fn listen(agent: &Agent, shared: &Arc<Shared>, sender: &mpsc::Sender<Wake>) -> anyhow::Result<server::Open> {
+    let listener = Listener::bind(&agent.socket, agent.audience())
+        .with_context(|| format!("cannot listen for commands at {}", agent.socket.display()))?;
+    let hand = sender.clone();
+    server::start(listener, shared, move |work| drop(hand.send(Wake::Ask(work))))
+        .context("cannot listen for commands")
 }
 
 /// What is said of a moment, one line each as JSON. Members may be added.

@@ -16,13 +16,22 @@ pub type Place = (usize, PathBuf);
 pub struct Dirty {
     due: BTreeMap<Place, Instant>,
     looked: BTreeMap<Place, Instant>,
+    /// Paths that are not looked at before a time, and what waits of them all the same.
+    held: BTreeMap<Place, Instant>,
 }
 
 impl Dirty {
     /// Something happened to a path.
     pub fn hint(&mut self, place: Place, now: Instant) {
         let at = self.looked.get(&place).map_or(now, |looked| (*looked + QUIET).max(now));
-        self.due.entry(place).or_insert(at);
+        let held = self.held.get(&place).copied();
+        self.due.entry(place).or_insert(held.map_or(at, |held| held.max(at)));
+    }
+
+    /// A path is not looked at before this time, whatever happens to it, and then once.
+    pub fn hold(&mut self, place: Place, until: Instant) {
+        self.due.insert(place.clone(), until);
+        self.held.insert(place, until);
     }
 
     /// When the next path is to be looked at.
@@ -33,6 +42,7 @@ impl Dirty {
     /// Takes the paths that are to be looked at now.
     pub fn take(&mut self, now: Instant) -> Vec<Place> {
         self.looked.retain(|_, looked| now.saturating_duration_since(*looked) < QUIET);
+        self.held.retain(|_, until| *until > now);
         let due: Vec<Place> =
             self.due.iter().filter(|(_, at)| **at <= now).map(|(place, _)| place.clone()).collect();
         for place in &due {
@@ -71,6 +81,24 @@ mod tests {
         assert_eq!(dirty.next(), None);
         dirty.hint(place(1), after(900));
         assert_eq!(dirty.take(after(900)), [place(1)]);
+    }
+
+    #[test]
+    fn a_path_that_is_held_is_looked_at_when_its_time_has_come_and_not_before() {
+        let begin = Instant::now();
+        let after = |millis| begin + Duration::from_millis(millis);
+        let mut dirty = Dirty::default();
+        dirty.hint(place(1), begin);
+        assert_eq!(dirty.take(begin), [place(1)]);
+        dirty.hint(place(1), after(1));
+        dirty.hold(place(1), after(4000));
+        dirty.hint(place(1), after(500));
+        dirty.hint(place(2), after(500));
+        assert_eq!(dirty.take(after(600)), [place(2)]);
+        assert_eq!(dirty.next(), Some(after(4000)));
+        assert_eq!(dirty.take(after(4000)), [place(1)]);
+        dirty.hint(place(1), after(5000));
+        assert_eq!(dirty.take(after(5000)), [place(1)]);
     }
 
     proptest! {

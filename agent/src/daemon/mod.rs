@@ -4,10 +4,13 @@
 //! hints were lost, and once a day; all known files are looked at every quarter of an hour.
 
 pub mod dirty;
+pub mod fights;
+pub mod planted;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -15,11 +18,19 @@ use anyhow::Context as _;
 use mcpolicy_platform::watch::Hint;
 use mcpolicy_schema::redact::Redactor;
 
-use crate::enforce::pass::{Looked, On, Passed, Session, Setting};
+use crate::board::Board;
+use crate::board::happened::Happened;
+use crate::enforce::act::Acted;
+use crate::enforce::pass::{Looked, On, Passed, Session, Setting, Taken};
+use crate::ipc::server::{Shared, Work};
+use crate::ipc::{Answer, Ask};
+use crate::journal::{End, Event};
 use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::resolve;
 use crate::worker::homes::Homes;
 use dirty::Dirty;
+use fights::{Fight, Fights};
+use planted::{New, Planted};
 use watches::Watches;
 
 /// Time between two looks at all known files.
@@ -31,6 +42,9 @@ const POLL: Duration = Duration::from_secs(15);
 /// Time that is let pass before a pass is made because of a change of policy or accounts: several files change at once.
 const SETTLE: Duration = Duration::from_millis(300);
 
+/// Where homes usually are, whether there is one yet or not.
+const HOMES: [&str; 2] = ["/home", "/Users"];
+
 /// How long a session lasts at least, where a change of the policy or of accounts ends it.
 const LEAST_FOR_POLICY: Duration = Duration::from_secs(2);
 const LEAST_FOR_ACCOUNTS: Duration = Duration::from_secs(30);
@@ -40,6 +54,10 @@ const LEAST_FOR_ACCOUNTS: Duration = Duration::from_secs(30);
 pub enum Wake {
     /// The system tells of changes.
     Hint(Hint),
+    /// Something was mounted or unmounted at these paths of this host.
+    Mounted(Vec<PathBuf>),
+    /// Somebody asks for what only the daemon can do.
+    Ask(Work),
     /// It is to stop.
     Stop,
 }
@@ -59,6 +77,10 @@ pub struct Rig<'a> {
     pub bounds: &'a Bounding,
     /// For whatever is written down.
     pub redactor: &'a Redactor,
+    /// The file of the settings, on this host: when it changes, it is read anew.
+    pub settings: &'a Path,
+    /// What is told to whoever asks.
+    pub shared: &'a Shared,
     /// Folders of this host in which a change means another pass: the published policy, the settings.
     pub own: Vec<PathBuf>,
 }
@@ -73,10 +95,22 @@ pub enum Said<'s> {
     Notice(String),
 }
 
+/// Why the daemon ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Its settings have changed.
+    OtherSettings,
+}
+
 /// Why a session ends.
 enum Ends {
     Stop,
     Anew,
+    OtherSettings,
+    /// A pass is asked for: its answer is what comes of it.
+    Asked(Work),
 }
 
 /// Holds the line until it is told to stop.
@@ -87,17 +121,33 @@ pub fn run(
     rig: &Rig<'_>,
     (tell_wake, wakes): (&Sender<Wake>, &Receiver<Wake>),
     tell: &mut dyn FnMut(Said<'_>),
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Ended> {
+    let mut asked = Vec::new();
+    let mut fights = Fights::default();
     loop {
         let ground = (rig.ground)()?;
+        rig.shared.know(people(&ground));
         let homes = (rig.homes)(&ground, rig.redactor);
         let on = On { ground: &ground, homes: &homes };
         let sender = tell_wake.clone();
         let watches = Watches::new(ground.machine.clone(), move |hint| drop(sender.send(Wake::Hint(hint))));
         let watches = watches.context("changes of files cannot be watched")?;
-        let mut session = Line { rig, on, watches, dirty: Dirty::default(), first_hint: BTreeMap::new() };
-        if let Ends::Stop = session.hold(wakes, tell)? {
-            return Ok(());
+        let mut session = Line {
+            rig,
+            on,
+            watches,
+            dirty: Dirty::default(),
+            first_hint: BTreeMap::new(),
+            fights: std::mem::take(&mut fights),
+            planted: Planted::default(),
+        };
+        let ends = session.hold(wakes, std::mem::take(&mut asked), tell)?;
+        fights = session.fights;
+        match ends {
+            Ends::Stop => return Ok(Ended::Stopped),
+            Ends::OtherSettings => return Ok(Ended::OtherSettings),
+            Ends::Anew => {}
+            Ends::Asked(work) => asked.push(work),
         }
     }
 }
@@ -110,26 +160,43 @@ struct Line<'r, 'a, 'g, 'h> {
     dirty: Dirty,
     /// When each dirty path was first told of.
     first_hint: BTreeMap<dirty::Place, Instant>,
+    fights: Fights,
+    planted: Planted,
 }
 
 impl Line<'_, '_, '_, '_> {
-    fn hold(&mut self, wakes: &Receiver<Wake>, tell: &mut dyn FnMut(Said<'_>)) -> anyhow::Result<Ends> {
+    fn hold(
+        &mut self,
+        wakes: &Receiver<Wake>,
+        asked: Vec<Work>,
+        tell: &mut dyn FnMut(Said<'_>),
+    ) -> anyhow::Result<Ends> {
         let own = self.rig.own.iter().map(|folder| self.on.ground.machine.machine_path(folder));
-        let own: Vec<PathBuf> = own.collect();
+        let settings = self.on.ground.machine.machine_path(self.rig.settings);
+        let own: Vec<PathBuf> = own.chain(settings.parent().map(Path::to_owned)).collect();
         let accounts =
             self.on.ground.homes.iter().filter_map(|home| home.layout.home.parent().map(Path::to_owned));
-        let around: BTreeSet<PathBuf> = accounts.chain(own).chain([PathBuf::from("/etc")]).collect();
+        let around: BTreeSet<PathBuf> = accounts
+            .chain(own)
+            .chain(HOMES.iter().map(PathBuf::from))
+            .chain([PathBuf::from("/etc")])
+            .collect();
         // before the pass, so that nothing that happens meanwhile is missed
         self.watches.add(around);
         let (mut session, passed) = self.pass()?;
         self.watch(places_of(&passed.outcome));
+        self.see_what_became_of(&passed.outcome, &passed.acted);
+        self.board().passed(self.on.ground, &passed, self.rig.redactor, self.rig.shared.now());
         tell(Said::Pass(&passed));
-        drop(passed);
+        self.answer_of_pass(&passed, asked);
         let begun = Instant::now();
         let mut rescanned = begun;
-        let mut pass_at = begun + PASS;
+        let mut pass_at = begun + self.until_next(&passed);
+        drop(passed);
+        let mut settings_at: Option<Instant> = None;
         let mut told: Option<String> = None;
         loop {
+            self.tell_watches(if self.watches.degraded.is_some() { POLL } else { RESCAN });
             if self.watches.degraded != told {
                 told.clone_from(&self.watches.degraded);
                 if let Some(why) = &told {
@@ -141,18 +208,24 @@ impl Line<'_, '_, '_, '_> {
             }
             let rescan = if told.is_some() { POLL } else { RESCAN };
             let now = Instant::now();
+            if settings_at.is_some_and(|at| now >= at) {
+                return Ok(Ends::OtherSettings);
+            }
             if now >= pass_at {
                 return Ok(Ends::Anew);
             }
             if now >= rescanned + rescan {
                 rescanned = now;
+                self.board().rescanned = Some(self.rig.shared.now());
                 session.all_known().into_iter().for_each(|place| self.dirty.hint(place, now));
             }
             let due = self.dirty.take(now);
             if !due.is_empty() {
                 let is_done = self.look(&mut session, &due, tell).unwrap_or_else(|error| {
                     // a full disk, say
-                    tell(Said::Notice(format!("{error:#}")));
+                    let error = format!("{error:#}");
+                    self.board().problem(self.rig.redactor.name(&error));
+                    tell(Said::Notice(error));
                     false
                 });
                 if !is_done {
@@ -164,12 +237,27 @@ impl Line<'_, '_, '_, '_> {
                 }
                 continue;
             }
-            let next =
-                [Some(pass_at), Some(rescanned + rescan), self.dirty.next()].into_iter().flatten().min();
+            let next = [Some(pass_at), Some(rescanned + rescan), self.dirty.next(), settings_at]
+                .into_iter()
+                .flatten()
+                .min();
             let wait = next.unwrap_or(pass_at).saturating_duration_since(Instant::now());
-            match wakes.recv_timeout(wait) {
+            let woken = wakes.recv_timeout(wait);
+            self.board().work.wakes += 1;
+            match woken {
+                Ok(Wake::Ask(work)) => {
+                    if let Some(ends) = self.work(&mut session, work) {
+                        return Ok(ends);
+                    }
+                }
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Ends::Stop),
                 Err(RecvTimeoutError::Timeout) => {}
+                Ok(Wake::Mounted(paths)) => {
+                    if paths.iter().any(|path| self.may_be_home(path)) {
+                        let now = Instant::now();
+                        pass_at = pass_at.min((now + SETTLE).max(begun + LEAST_FOR_ACCOUNTS));
+                    }
+                }
                 Ok(Wake::Hint(Hint::Lost)) => {
                     tell(Said::Notice(
                         "the system lost track of changes: everything is looked at".to_owned(),
@@ -180,7 +268,9 @@ impl Line<'_, '_, '_, '_> {
                     let now = Instant::now();
                     for path in paths {
                         let path = self.on.ground.machine.machine_path(&path);
-                        if let Some(least) = self.is_of_the_machine(&path) {
+                        if path == settings {
+                            settings_at.get_or_insert(now + SETTLE);
+                        } else if let Some(least) = self.is_of_the_machine(&path) {
                             pass_at = pass_at.min((now + SETTLE).max(begun + least));
                         } else if let Some(home) = self.home_of(&session, &path) {
                             let place = (home, path);
@@ -191,6 +281,158 @@ impl Line<'_, '_, '_, '_> {
                 }
             }
         }
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.rig.shared.board()
+    }
+
+    fn tell_watches(&self, rescan: Duration) {
+        let mut board = self.board();
+        board.watched = self.watches.len();
+        board.degraded.clone_from(&self.watches.degraded);
+        board.rescan = rescan;
+    }
+
+    /// Looks once more at what was acted on: what is told of a file is what was read of it last.
+    fn see_what_became_of(&mut self, outcome: &Outcome, acted: &[Acted]) {
+        let now = Instant::now();
+        for source in acted.iter().map(|acted| &outcome.sources[acted.source].source) {
+            if let Some(home) = source.home {
+                self.dirty.hint((home, source.path.clone()), now);
+            }
+        }
+    }
+
+    /// Time until the next pass, if nothing happens: a day, or when what a policy or a token gave ends.
+    fn until_next(&self, passed: &Passed) -> Duration {
+        let reading = (self.rig.setting)();
+        let glass = passed.glass.as_ref().and_then(|glass| glass.left(reading.now, reading.uptime.as_ref()));
+        let expires = passed.in_force.expires.map(|expires| expires.duration_since(passed.at));
+        let ends = [glass, expires].into_iter().flatten().filter(|left| left.is_positive());
+        // a moment later, so that it has ended then
+        let ends = ends.filter_map(|left| Duration::try_from(left).ok()).map(|left| left + SETTLE);
+        ends.chain([PASS]).min().unwrap_or(PASS)
+    }
+
+    fn answer_of_pass(&self, passed: &Passed, asked: Vec<Work>) {
+        let (ground, redactor, now) = (self.on.ground, self.rig.redactor, self.rig.shared.now());
+        let acted =
+            passed.acted.iter().flat_map(|one| Happened::of(ground, &passed.outcome, one, redactor, now));
+        let acted: Vec<Happened> = acted.collect();
+        for work in asked {
+            let servers = passed.outcome.entries.len() as u64;
+            let notices = passed.notices.iter().map(|notice| redactor.name(notice)).collect();
+            // nobody may be waiting any more
+            let _ = work.reply.send(Answer::Passed { servers, acted: acted.clone(), notices });
+        }
+    }
+
+    /// Tells of an entry that came to several clients at once.
+    fn tell_planted(
+        &mut self,
+        session: &mut Session,
+        setting: &Setting<'_>,
+        looked: &Looked,
+        tell: &mut dyn FnMut(Said<'_>),
+    ) -> anyhow::Result<()> {
+        let now = Instant::now();
+        for item in &looked.outcome.entries {
+            let Some(home) = looked.outcome.sources[item.source].source.home else { continue };
+            let client = item.entry.client;
+            if self.board().knows(home, client, &item.fingerprint) {
+                continue;
+            }
+            let new = New { home, client: client.to_owned(), fingerprint: item.fingerprint.clone() };
+            let Some(clients) = self.planted.note(new, now) else { continue };
+            let clients = clients.into_iter().collect::<Vec<_>>().join(", ");
+            let seconds = planted::TOGETHER.as_secs();
+            let detail = format!("the same new server came to {clients} within {seconds} s");
+            let user = self.on.ground.homes[home].user.clone();
+            let server = self.rig.redactor.name(&item.entry.name);
+            session.event(
+                setting,
+                Event { user, server: server.clone(), ..Event::new("planted-many-clients", &detail) },
+            )?;
+            self.board().problem(format!("planted-many-clients: {server}: {detail}"));
+            tell(Said::Notice(format!("planted-many-clients: {server}: {detail}")));
+        }
+        Ok(())
+    }
+
+    /// Lets a file be over which a tool and we fight, for a while.
+    fn hold_fights(
+        &mut self,
+        session: &mut Session,
+        setting: &Setting<'_>,
+        looked: &Looked,
+        tell: &mut dyn FnMut(Said<'_>),
+    ) -> anyhow::Result<()> {
+        let now = Instant::now();
+        for acted in looked.acted.iter().filter(|acted| acted.end == End::Applied) {
+            let source = &looked.outcome.sources[acted.source].source;
+            let Some(home) = source.home else { continue };
+            let place = (home, source.path.clone());
+            let Fight::Pause { pause, is_new } = self.fights.acted(&place, now) else { continue };
+            self.dirty.hold(place, now + pause);
+            if is_new {
+                let path = self.rig.redactor.name(&source.path.to_string_lossy());
+                let detail = format!(
+                    "something puts what is denied back into {path} as often as it is taken out: it is acted on ever \
+                     more slowly, at least once a minute; find the program that does it"
+                );
+                let user = self.on.ground.homes[home].user.clone();
+                session.event(setting, Event { user, ..Event::new("fight", &detail) })?;
+                self.board().problem(format!("fight: {detail}"));
+                tell(Said::Notice(format!("fight: {detail}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what somebody asked for. Whether the session ends over it.
+    fn work(&self, session: &mut Session, work: Work) -> Option<Ends> {
+        let redactor = self.rig.redactor;
+        match &work.ask {
+            Ask::Restore { id } => {
+                let setting = (self.rig.setting)();
+                let mut done = None;
+                (self.rig.bounds)(&mut |bounds| done = Some(session.restore(&setting, self.on, bounds, id)));
+                let refused = |why: String| Answer::Refused { why: redactor.name(&why) };
+                let answer = match done {
+                    Some(Ok((restored, notices))) => Answer::restored(&restored, &notices, redactor),
+                    Some(Err(error)) => refused(format!("{error:#}")),
+                    None => refused("nothing was done".to_owned()),
+                };
+                // nobody may be waiting any more
+                let _ = work.reply.send(answer);
+                None
+            }
+            Ask::Redeem { token } => {
+                let setting = (self.rig.setting)();
+                self.taken(session.redeem(&setting, token, work.caller.sees()), &work)
+            }
+            Ask::Breakglass { token } => {
+                let setting = (self.rig.setting)();
+                self.taken(session.break_glass(&setting, token), &work)
+            }
+            Ask::Pass => Some(Ends::Asked(work)),
+            Ask::Status { .. } | Ask::Found | Ask::Policy => None,
+        }
+    }
+
+    /// Answers for a token. What was taken acts by the next pass, which is made at once.
+    fn taken(&self, taken: anyhow::Result<Taken>, work: &Work) -> Option<Ends> {
+        let (answer, ends) = match taken {
+            Ok(Taken { id, what, until }) => (Answer::Taken { id, what, until }, Some(Ends::Anew)),
+            Err(error) => {
+                let why = self.rig.redactor.name(&format!("{error:#}"));
+                (Answer::Refused { why }, None)
+            }
+        };
+        // nobody may be waiting any more
+        let _ = work.reply.send(answer);
+        ends
     }
 
     fn pass(&self) -> anyhow::Result<(Session, Passed)> {
@@ -210,6 +452,15 @@ impl Line<'_, '_, '_, '_> {
         }
     }
 
+    /// Whether what is mounted there may be a home, or lie in one.
+    fn may_be_home(&self, path: &Path) -> bool {
+        let machine = &self.on.ground.machine;
+        let path = machine.machine_path(path);
+        let mut homes = self.on.ground.homes.iter().map(|home| &home.layout.home);
+        let of_home = |home: &PathBuf| home.starts_with(&path) || path.starts_with(home);
+        homes.any(|home| of_home(home)) || HOMES.iter().any(|homes| path.starts_with(homes))
+    }
+
     /// Whether a change there may mean another policy, other settings or another account, and how long a session lasts at
     /// least before it ends over it.
     ///
@@ -224,7 +475,9 @@ impl Line<'_, '_, '_, '_> {
         let homes = || self.on.ground.homes.iter().map(|home| &home.layout.home);
         let is_home = homes().any(|home| home == path);
         let is_beside = path.parent().is_some_and(|parent| homes().any(|home| home.parent() == Some(parent)));
-        (is_account || is_home || is_beside).then_some(LEAST_FOR_ACCOUNTS)
+        let is_in_homes =
+            path.parent().is_some_and(|parent| HOMES.iter().any(|homes| parent == Path::new(homes)));
+        (is_account || is_home || is_beside || is_in_homes).then_some(LEAST_FOR_ACCOUNTS)
     }
 
     /// The home of a path at which a client's file may be; nobody's for nearly all others.
@@ -254,6 +507,11 @@ impl Line<'_, '_, '_, '_> {
         let setting = (self.rig.setting)();
         let looked = session.look(&setting, self.on, &changed)?;
         let since = first.map_or(Duration::ZERO, |first| first.elapsed());
+        self.see_what_became_of(&looked.outcome, &looked.acted);
+        self.tell_planted(session, &setting, &looked, tell)?;
+        self.hold_fights(session, &setting, &looked, tell)?;
+        let now = self.rig.shared.now();
+        self.board().looked(self.on.ground, &looked, (since, now), self.rig.redactor);
         tell(Said::Look(&looked, since));
         self.watches.again();
         self.watch(places_of(&looked.outcome));
@@ -272,4 +530,10 @@ fn places_of(outcome: &Outcome) -> BTreeSet<PathBuf> {
     let beside: Vec<PathBuf> = places.iter().filter_map(|place| place.parent()).map(Path::to_owned).collect();
     places.extend(beside);
     places
+}
+
+/// Names of accounts by their numbers, as the system names peers.
+fn people(ground: &Ground) -> BTreeMap<String, String> {
+    let named = ground.homes.iter().filter_map(|home| Some((home.uid?.to_string(), home.user.clone())));
+    named.collect()
 }

@@ -72,6 +72,11 @@ impl Watches {
         }
     }
 
+    /// How many folders are watched.
+    pub(super) fn len(&self) -> usize {
+        self.watcher.folders().len()
+    }
+
     /// Whether something is a folder, as far as anybody can tell now.
     pub(super) fn is_folder(&self, path: &Path) -> bool {
         self.machine.kind(path) == Some(FileKind::Directory)

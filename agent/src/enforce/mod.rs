@@ -4,8 +4,10 @@
 pub mod act;
 pub mod activation;
 pub mod aside;
+pub mod breakglass;
 pub mod foreseen;
 mod freed;
+pub mod grants;
 pub mod house;
 mod in_parts;
 pub mod known;

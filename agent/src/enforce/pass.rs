@@ -4,8 +4,9 @@ mod guard;
 mod look;
 mod put_back;
 mod tell;
+mod tokens;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,8 +21,10 @@ use mcpolicy_schema::trust::{ClockEvent, Demands, Reading, Time, Trust, Uptime};
 
 use super::act::{ActError, Acted, Hands};
 use super::activation::Activation;
+use super::breakglass;
 use super::foreseen::{self, Held, Would};
 use super::freed::Freed;
+use super::grants;
 use super::house::House;
 use super::known::Knowledge;
 use super::leftovers;
@@ -33,6 +36,7 @@ use super::restore::{Asked, Restored};
 use super::told::Told;
 use super::turns::{Turns, in_turn};
 use super::unseen::unseen;
+use crate::assess::Assessed;
 use crate::gap::Gap;
 use crate::ground;
 use crate::in_force::{self, InForce};
@@ -48,6 +52,7 @@ use guard::{choose, due_after_grace, would_act};
 pub use look::{Looked, Session};
 use put_back::restore_allowed;
 use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen};
+pub use tokens::{Taken, break_glass, redeem};
 
 /// What a pass stands on.
 pub struct Setting<'a> {
@@ -63,13 +68,16 @@ pub struct Setting<'a> {
     pub uptime: Option<Uptime>,
     /// For whatever is written down.
     pub redactor: &'a Redactor,
+    /// For a time that a token gave, nothing is written: a pass finds it by itself.
+    pub glass: Option<breakglass::Open>,
 }
 
 impl<'a> Setting<'a> {
     /// The same at another time: what is judged and kept goes by the time that is believed.
     fn at(&self, now: Timestamp) -> Setting<'a> {
         let (state, device, uptime) = (self.state.clone(), self.device.clone(), self.uptime.clone());
-        Setting { settings: self.settings, state, device, now, uptime, redactor: self.redactor }
+        let glass = self.glass.clone();
+        Setting { settings: self.settings, state, device, now, uptime, redactor: self.redactor, glass }
     }
 }
 
@@ -96,6 +104,8 @@ pub struct Passed {
     pub at: Timestamp,
     /// What was planned.
     pub plan: Plan,
+    /// What is not allowed and switched off outside of its file, by the end; indices into [`Outcome::entries`].
+    pub off: BTreeSet<usize>,
     /// What enforcing would act on, in a mode that writes nothing.
     pub would: Vec<Would>,
     /// What hold mode leaves because it was there first.
@@ -110,6 +120,8 @@ pub struct Passed {
     pub failed: Vec<(String, Failure)>,
     /// Users whose homes had more to do than their time was enough for.
     pub unfinished: Vec<String>,
+    /// A token lets this machine only watch, for a time.
+    pub glass: Option<breakglass::Open>,
     /// A newer policy is held, or a document was refused: what acted is not what was published.
     pub policy_waits: bool,
     /// Something was not looked at that may hold servers, or what was remembered is lost.
@@ -166,8 +178,10 @@ fn pass_opened(
     let On { ground, homes } = on;
     finish_broken(setting, on, opened)?;
     let (trust, time) = bring(setting, opened)?;
-    let setting = &setting.at(time.judging);
+    let glass = glass(setting, time, opened)?;
+    let setting = &Setting { glass, ..setting.at(time.judging) };
     let newest = InForce::of_trust(&trust, time).with_context(|| nothing_accepted(&opened.notices))?;
+    let newest = newest.with_grants(&grants::load(&setting.state.join("grants"), &trust, time));
     let (mut outcome, asked) = scan(setting, on, bounds);
     let before = opened.remembered.clone();
     opened.remembered.know_accounts(ground);
@@ -217,6 +231,7 @@ fn pass_opened(
         let _ = opened.keep(&house);
     }
     let (acted, restored) = done?;
+    let off = off(&knowledge, &outcome);
     opened.is_partial |= plan.left.iter().any(Left::is_open);
     let left_out = homes.left_out().into_iter();
     outcome.gaps.extend(left_out.map(|(at, path)| Gap::at("unreadable", LEFT_OUT, &path).of_home(Some(at))));
@@ -252,11 +267,13 @@ fn pass_opened(
         mode,
         at: setting.now,
         plan,
+        off,
         acted,
         restored,
         replayed,
         failed,
         unfinished,
+        glass: setting.glass.clone(),
         policy_waits,
         is_partial,
         notices,
@@ -418,8 +435,10 @@ fn restore_opened(
     let On { ground, homes } = on;
     finish_broken(setting, on, opened)?;
     let (trust, time) = bring(setting, opened)?;
-    let setting = &setting.at(time.judging);
+    let glass = glass(setting, time, opened)?;
+    let setting = &Setting { glass, ..setting.at(time.judging) };
     let newest = InForce::of_trust(&trust, time).with_context(|| nothing_accepted(&opened.notices))?;
+    let newest = newest.with_grants(&grants::load(&setting.state.join("grants"), &trust, time));
     let in_force = would_act(setting, on, bounds, newest, opened)?;
     let mut judge = Judge::new(ground, homes, terms(setting, &in_force, &opened.remembered));
     let vault_folder = setting.state.join("vault");
@@ -452,6 +471,16 @@ fn restore_opened(
     Ok(restored)
 }
 
+/// What is not allowed and switched off outside of its file.
+fn off(knowledge: &Knowledge<'_, '_>, outcome: &Outcome) -> BTreeSet<usize> {
+    let is_denied =
+        |item: &Assessed| item.judgement.as_ref().is_some_and(|judgement| !judgement.is_allowed());
+    let is_off = |item: &Assessed| {
+        is_denied(item) && knowledge.is_off(&outcome.sources[item.source].source, &item.entry)
+    };
+    outcome.entries.iter().enumerate().filter(|(_, item)| is_off(item)).map(|(at, _)| at).collect()
+}
+
 /// What a restore was considered under: another policy, other revocations or another mode may allow more.
 fn considered_under(in_force: &InForce, mode: Mode) -> String {
     format!("{}/{}/{}", in_force.sha256, in_force.revocations_sequence.unwrap_or(0), in_force::word(mode))
@@ -470,7 +499,8 @@ fn nothing_accepted(notices: &[String]) -> String {
 
 /// The mode that holds under a policy for a ring.
 fn mode_of(setting: &Setting<'_>, in_force: &InForce, ring: Option<&str>) -> Mode {
-    plan::mode_under(setting.settings.enforcement.mode_ceiling, in_force.policy.mode(ring))
+    let mode = plan::mode_under(setting.settings.enforcement.mode_ceiling, in_force.policy.mode(ring));
+    if setting.glass.is_some() { mode.min(Mode::Observe) } else { mode }
 }
 
 fn terms<'a>(setting: &'a Setting<'_>, in_force: &'a InForce, remembered: &'a Remembered) -> Terms<'a> {
@@ -636,6 +666,31 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<(Trust, T
         store.save(&trust)?;
     }
     Ok((trust, time))
+}
+
+/// Whether a token lets this machine only watch. What has ended is told once.
+fn glass(setting: &Setting<'_>, time: Time, opened: &mut Opened) -> anyhow::Result<Option<breakglass::Open>> {
+    let file = setting.state.join("breakglass.json");
+    match breakglass::open(&file, time.judging, setting.uptime.as_ref()) {
+        Ok(Some(Ok(open))) => {
+            opened.notices.push(format!(
+                "BREAK-GLASS: {} ({}) lets this machine only watch until {}, or its next start",
+                open.id, open.reason, open.until
+            ));
+            Ok(Some(open))
+        }
+        Ok(Some(Err(ended))) => {
+            let detail = format!("the time of {} is over", ended.id);
+            opened.journal.append(time.judging, What::Event(Event::new("breakglass-ended", detail)))?;
+            Ok(None)
+        }
+        Ok(None) => Ok(None),
+        // fail closed: a damaged file opens nothing
+        Err(error) => {
+            opened.notices.push(format!("no break-glass token counts: {error:#}"));
+            Ok(None)
+        }
+    }
 }
 
 /// Time that passes before it is worth writing down: a clock that is set back by less gains nothing.

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 /// The version that is spoken.
 pub const VERSION: u32 = 1;
-/// Longest message, in bytes, without its length.
-pub const MAX_FRAME: u32 = 1 << 20;
+/// Longest question, in bytes, without its length.
+pub const MAX_QUESTION: u32 = 1 << 20;
+/// Longest answer: a policy of ten thousand rules has some megabytes.
+pub const MAX_ANSWER: u32 = 64 << 20;
 
 /// Why a message was not read or written. None shows anything of its content, which may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +26,7 @@ pub enum MessageError {
     #[error("the other side has closed the channel in the middle of a message")]
     Truncated,
     /// Longer than allowed.
-    #[error("a message of {length} bytes, of which {MAX_FRAME} are allowed")]
+    #[error("a message of {length} bytes is longer than any may be")]
     TooLong {
         /// How long.
         length: u64,
@@ -88,11 +90,11 @@ struct OfAnyVersion {
 ///
 /// # Errors
 /// It is too long, or the channel ends, fails or is too slow.
-pub fn write<T: Serialize>(output: &mut impl Write, body: &T) -> Result<(), MessageError> {
+pub fn write<T: Serialize>(output: &mut impl Write, body: &T, max: u32) -> Result<(), MessageError> {
     let bytes =
         serde_json::to_vec(&Sent { v: VERSION, body }).map_err(|_| MessageError::Malformed { at: 0 })?;
     let length = bytes.len() as u64;
-    if length > u64::from(MAX_FRAME) {
+    if length > u64::from(max) {
         return Err(MessageError::TooLong { length });
     }
     Ok(frames::write(output, &bytes)?)
@@ -101,9 +103,9 @@ pub fn write<T: Serialize>(output: &mut impl Write, body: &T) -> Result<(), Mess
 /// Reads one message. No memory is taken for bytes that have not come, whatever length they announce.
 ///
 /// # Errors
-/// It is longer than [`MAX_FRAME`], of another version or none at all, or the channel ends, fails or is too slow.
-pub fn read<T: DeserializeOwned>(input: &mut impl Read) -> Result<T, MessageError> {
-    let bytes = frames::read(input, MAX_FRAME)?;
+/// It is longer than `max`, of another version or none at all, or the channel ends, fails or is too slow.
+pub fn read<T: DeserializeOwned>(input: &mut impl Read, max: u32) -> Result<T, MessageError> {
+    let bytes = frames::read(input, max)?;
     let malformed = |error: &serde_json::Error| MessageError::Malformed { at: place_of(error, &bytes) };
     let version: OfAnyVersion = serde_json::from_slice(&bytes).map_err(|error| malformed(&error))?;
     if version.v != VERSION {
@@ -167,32 +169,32 @@ mod tests {
         ) {
             let mut bytes = Vec::new();
             for body in &bodies {
-                write(&mut bytes, body).unwrap();
+                write(&mut bytes, body, MAX_QUESTION).unwrap();
             }
             let mut input = InPieces { bytes: &bytes, pieces: pieces.into_iter().cycle() };
             for body in &bodies {
-                prop_assert_eq!(&read::<Body>(&mut input).unwrap(), body);
+                prop_assert_eq!(&read::<Body>(&mut input, MAX_QUESTION).unwrap(), body);
             }
-            prop_assert_eq!(read::<Body>(&mut input), Err(MessageError::Closed));
+            prop_assert_eq!(read::<Body>(&mut input, MAX_QUESTION), Err(MessageError::Closed));
         }
 
         #[test]
         fn a_message_that_is_cut_off_anywhere_is_no_message(body in body(), part in 0.0f64..1.0) {
             let mut bytes = Vec::new();
-            write(&mut bytes, &body).unwrap();
+            write(&mut bytes, &body, MAX_QUESTION).unwrap();
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a small length")]
             let cut = (bytes.len() as f64 * part) as usize;
             let expected = if cut == 0 { MessageError::Closed } else { MessageError::Truncated };
-            prop_assert_eq!(read::<Body>(&mut &bytes[..cut]), Err(expected));
+            prop_assert_eq!(read::<Body>(&mut &bytes[..cut], MAX_QUESTION), Err(expected));
         }
 
         #[test]
-        fn a_length_above_the_cap_is_refused_before_anything_of_it_is_read(length in MAX_FRAME + 1..) {
+        fn a_length_above_the_cap_is_refused_before_anything_of_it_is_read(length in MAX_QUESTION + 1..) {
             let mut bytes = length.to_be_bytes().to_vec();
             bytes.extend_from_slice(b"rest");
             let mut input = &bytes[..];
             let refused = MessageError::TooLong { length: u64::from(length) };
-            prop_assert_eq!(read::<Body>(&mut input), Err(refused));
+            prop_assert_eq!(read::<Body>(&mut input, MAX_QUESTION), Err(refused));
             prop_assert_eq!(input, b"rest");
         }
 
@@ -212,12 +214,12 @@ mod tests {
     #[test]
     fn a_message_of_just_the_cap_goes_through_and_a_byte_more_does_not() {
         let around = serde_json::to_vec(&Sent { v: VERSION, body: &"" }).unwrap().len();
-        let longest = "x".repeat(MAX_FRAME as usize - around);
+        let longest = "x".repeat(MAX_QUESTION as usize - around);
         let mut bytes = Vec::new();
-        write(&mut bytes, &longest).unwrap();
-        assert_eq!(bytes.len(), MAX_FRAME as usize + 4);
-        assert_eq!(read::<String>(&mut &bytes[..]), Ok(longest.clone()));
-        let length = u64::from(MAX_FRAME) + 1;
+        write(&mut bytes, &longest, MAX_QUESTION).unwrap();
+        assert_eq!(bytes.len(), MAX_QUESTION as usize + 4);
+        assert_eq!(read::<String>(&mut &bytes[..], MAX_QUESTION), Ok(longest.clone()));
+        let length = u64::from(MAX_QUESTION) + 1;
         let mut none = Vec::new();
         assert_eq!(write(&mut none, &(longest + "x")), Err(MessageError::TooLong { length }));
         assert!(none.is_empty(), "half a message was written");

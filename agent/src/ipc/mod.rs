@@ -1,3 +1,172 @@
-//! What the agent and commands say to each other over the local channel.
+//! How commands and the daemon of one machine talk: one question, one answer, over a local channel.
+//!
+//! Users ask for what is their own; what changes anything of the machine is for administrators, as the system names the
+//! peer, never by what it says of itself.
 
+pub mod client;
 pub mod frame;
+pub mod server;
+
+use jiff::Timestamp;
+use mcpolicy_schema::document::PolicyDocument;
+use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::revocations::RevocationsDocument;
+use mcpolicy_schema::signed::Grant;
+use serde::{Deserialize, Serialize};
+
+use crate::board::Found;
+use crate::board::happened::Happened;
+use crate::board::status::Status;
+use crate::enforce::restore::Restored;
+use crate::journal::End;
+
+/// A question. Each names who may ask it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub enum Ask {
+    /// Everybody: the posture, with the own entries.
+    Status {
+        /// With what the agent costs.
+        #[serde(default)]
+        cost: bool,
+    },
+    /// Everybody: the own entries, and what was done about them.
+    Found,
+    /// Everybody: the policy that acts.
+    Policy,
+    /// Everybody: take a grant for the own account; administrators for any.
+    Redeem {
+        /// The line that `policy grant` signed.
+        token: String,
+    },
+    /// Administrators: only watch for the time that a token gives.
+    Breakglass {
+        /// The line that `policy breakglass` signed.
+        token: String,
+    },
+    /// Administrators: a pass, now.
+    Pass,
+    /// Administrators: put an item of the vault back, as far as the policy allows it.
+    Restore {
+        /// Its id.
+        id: String,
+    },
+}
+
+impl Ask {
+    /// Whether only an administrator may ask it.
+    pub fn is_for_administrators(&self) -> bool {
+        match self {
+            Self::Status { .. } | Self::Found | Self::Policy | Self::Redeem { .. } => false,
+            Self::Breakglass { .. } | Self::Pass | Self::Restore { .. } => true,
+        }
+    }
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// To [`Ask::Status`].
+    Status(Box<Status>),
+    /// To [`Ask::Found`].
+    Found {
+        /// Entries as their files are now.
+        found: Vec<Found>,
+        /// What was done last, the newest first.
+        recent: Vec<Happened>,
+    },
+    /// To [`Ask::Policy`].
+    Policy(Box<PolicySent>),
+    /// To [`Ask::Pass`].
+    Passed {
+        /// Entries that were looked at.
+        servers: u64,
+        /// Files that were acted on, and how it ended.
+        acted: Vec<Happened>,
+        /// What people must know.
+        notices: Vec<String>,
+    },
+    /// To [`Ask::Restore`].
+    Restored(PutBack),
+    /// To [`Ask::Redeem`] and [`Ask::Breakglass`]: it counts from now on.
+    Taken {
+        /// Its id.
+        id: String,
+        /// What it is about, for people.
+        what: String,
+        /// When it ends, at the latest.
+        until: Timestamp,
+    },
+    /// Nothing was done.
+    Refused {
+        /// Why, and what to do.
+        why: String,
+    },
+}
+
+/// What became of an item of the vault that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutBack {
+    /// How it ended.
+    pub outcome: End,
+    /// Names of the entries that are back.
+    pub entries: Vec<String>,
+    /// Why not, or what is left to do.
+    pub detail: String,
+    /// Not all of the item is back.
+    pub incomplete: bool,
+    /// What people must know.
+    pub notices: Vec<String>,
+}
+
+impl Answer {
+    /// To [`Ask::Restore`], for people: names are text of users.
+    pub fn restored(restored: &Restored, notices: &[String], redactor: &Redactor) -> Self {
+        let shown = |texts: &[String]| texts.iter().map(|text| redactor.name(text)).collect();
+        Self::Restored(PutBack {
+            outcome: restored.end,
+            entries: shown(&restored.entries),
+            detail: redactor.name(&restored.detail),
+            incomplete: restored.incomplete,
+            notices: shown(notices),
+        })
+    }
+}
+
+/// The policy that acts, as commands of users need it to answer by themselves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicySent {
+    /// What administrators wrote.
+    pub document: PolicyDocument,
+    /// The emergency list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations: Option<RevocationsDocument>,
+    /// Grants of whoever asks.
+    #[serde(default)]
+    pub grants: Vec<Grant>,
+    /// Its sequence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// Sequence of the revocations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations_sequence: Option<u64>,
+    /// SHA-256 of its body.
+    pub sha256: String,
+    /// `fresh`, `stale` or `expired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staleness: Option<String>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// The mode that holds.
+    pub mode: String,
+    /// The machine's ring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<String>,
+    /// The machine's id.
+    pub device: String,
+    /// Groups of all of its users.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}

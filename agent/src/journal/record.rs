@@ -137,7 +137,9 @@ pub struct Action {
 }
 
 impl Action {
-    fn redacted(&self, redactor: &Redactor) -> Self {
+    /// The same for people.
+    #[must_use]
+    pub fn redacted(&self, redactor: &Redactor) -> Self {
         Self { server: redactor.name(&self.server), detail: redactor.name(&self.detail), ..self.clone() }
     }
 }

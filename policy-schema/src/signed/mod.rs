@@ -3,6 +3,7 @@
 //! A reader ignores members that it does not know, so that a newer writer does no harm; what it must not ignore, the
 //! writer names in `crit`, and a reader that does not know it refuses the document.
 
+mod breakglass;
 mod digest;
 mod grant;
 mod head;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use breakglass::{Breakglass, MAX_SECONDS as MAX_BREAKGLASS_SECONDS};
 pub use digest::{Digest, Sha256Hex};
 pub use grant::Grant;
 pub use head::{Current, Head};

@@ -26,7 +26,9 @@ use crate::document::PolicyDocument;
 use crate::loosens::Loosening;
 use crate::policy::Policy;
 use crate::revocations::Revocations;
-use crate::signed::{Grant, Head, Payload as _, RevocationsStatement, Root, Sha256Hex, Statement};
+use crate::signed::{
+    Breakglass, Grant, Head, Payload as _, RevocationsStatement, Role, Root, Sha256Hex, Statement,
+};
 use verify::Verified;
 
 /// The policy in force.
@@ -232,6 +234,26 @@ impl Trust {
             }
         });
         verified.map_err(|violation| Refusal::new(DocumentName::Grant, violation))
+    }
+
+    /// Verifies a break-glass token: signed by as many as a policy that takes protection away, and in its lifetime. Whether
+    /// it is for this device, and was taken before, is for whoever takes it.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn breakglass(&self, envelope: &[u8], now: impl Into<Time>) -> Result<Breakglass, Refusal> {
+        let now = now.into();
+        let role = &self.root().roles.policy;
+        let role = Role { threshold: role.threshold_for(true), ..role.role.clone() };
+        let verified = self.root_in_its_time(now).and_then(|()| {
+            let token: Verified<Breakglass> = verify::document(envelope, &role)?;
+            verify::in_its_time(&token.payload.common(), now)?;
+            match token.payload.expires {
+                expires if expires <= now.judging => Err(Violation::Expired(expires)),
+                _ => Ok(token.payload),
+            }
+        });
+        verified.map_err(|violation| Refusal::new(DocumentName::Breakglass, violation))
     }
 
     fn root_in_its_time(&self, now: Time) -> Result<(), Violation> {

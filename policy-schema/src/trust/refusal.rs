@@ -33,6 +33,8 @@ pub enum DocumentName {
     RevocationsBody,
     /// A grant.
     Grant,
+    /// A break-glass token.
+    Breakglass,
 }
 
 impl fmt::Display for DocumentName {
@@ -48,6 +50,7 @@ impl fmt::Display for DocumentName {
             Self::Revocations => f.write_str("revocations statement"),
             Self::RevocationsBody => f.write_str("revocations body"),
             Self::Grant => f.write_str("grant"),
+            Self::Breakglass => f.write_str("break-glass token"),
         }
     }
 }

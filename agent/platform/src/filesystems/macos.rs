@@ -16,3 +16,8 @@ pub(super) fn is_network(path: &Path) -> bool {
 pub(super) fn device_of(path: &Path) -> Option<u64> {
     std::fs::symlink_metadata(path).ok().map(|metadata| metadata.dev())
 }
+
+pub(super) fn free_bytes(path: &Path) -> Option<u64> {
+    let told = rustix::fs::statvfs(path).ok()?;
+    told.f_bavail.checked_mul(told.f_frsize)
+}

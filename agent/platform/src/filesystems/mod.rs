@@ -27,3 +27,8 @@ pub fn is_network(path: &Path) -> bool {
 pub fn device_of(path: &Path) -> Option<u64> {
     os::device_of(path)
 }
+
+/// Bytes that are free for whoever asks on the disk that a path of this host is on.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    os::free_bytes(path)
+}

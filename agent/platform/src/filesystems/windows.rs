@@ -4,7 +4,7 @@
 
 use std::path::{Component, Path, Prefix};
 
-use windows_sys::Win32::Storage::FileSystem::GetDriveTypeW;
+use windows_sys::Win32::Storage::FileSystem::{GetDiskFreeSpaceExW, GetDriveTypeW};
 use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
 
 use crate::machine::windows_device_of;
@@ -25,4 +25,14 @@ pub(super) fn is_network(path: &Path) -> bool {
 
 pub(super) fn device_of(path: &Path) -> Option<u64> {
     windows_device_of(path)
+}
+
+pub(super) fn free_bytes(path: &Path) -> Option<u64> {
+    use std::os::windows::ffi::OsStrExt as _;
+    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    let mut free = 0_u64;
+    let none = std::ptr::null_mut();
+    // SAFETY: `path` ends in zero and outlives the call; `free` is ours to be written to; what is not wanted is null
+    let done = unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &mut free, none, none) };
+    (done != 0).then_some(free)
 }

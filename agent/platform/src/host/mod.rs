@@ -33,6 +33,39 @@ pub fn facts(machine: &Machine) -> HostFacts {
     HostFacts { hostname, os: std::env::consts::OS, os_version, arch: std::env::consts::ARCH }
 }
 
+/// What tells this machine from all others for as long as its system is not installed anew. Not a secret, but nobody else's
+/// business: it is told only as a digest.
+pub fn machine_id() -> Option<String> {
+    let text = id_text()?;
+    let id: String =
+        text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    // an image that was not finished says `uninitialized`, or noughts
+    let is_one = id.len() >= 16 && id.chars().any(|c| c != '0') && id.chars().all(|c| c.is_ascii_hexdigit());
+    is_one.then_some(id)
+}
+
+#[cfg(target_os = "linux")]
+fn id_text() -> Option<String> {
+    let files = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+    let bytes = files.into_iter().find_map(|file| Machine::live().read_system(file, MAX_BYTES))?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(windows)]
+fn id_text() -> Option<String> {
+    use crate::users::registry::{Hive, Key};
+    Key::open(Hive::Machine, r"SOFTWARE\Microsoft\Cryptography")?.text("MachineGuid")
+}
+
+#[cfg(target_os = "macos")]
+fn id_text() -> Option<String> {
+    let mut command = std::process::Command::new("/usr/sbin/ioreg");
+    let output = command.args(["-rd1", "-c", "IOPlatformExpertDevice"]).env_clear().output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find(|line| line.contains("\"IOPlatformUUID\""))?;
+    line.split('=').nth(1).map(|value| value.trim().trim_matches('"').to_owned())
+}
+
 /// `PRETTY_NAME` of an os-release file.
 fn pretty_name(release: &str) -> Option<String> {
     let value = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;

@@ -9,7 +9,7 @@ mod os;
 mod os;
 mod passwd;
 #[cfg(windows)]
-mod registry;
+pub(crate) mod registry;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests;

@@ -20,16 +20,16 @@ const MAX_TEXT: usize = 32 * 1024;
 
 /// Where a path of keys begins.
 #[derive(Clone, Copy)]
-pub(super) enum Hive {
+pub(crate) enum Hive {
     Machine,
     Users,
 }
 
 /// An open key.
-pub(super) struct Key(HKEY);
+pub(crate) struct Key(HKEY);
 
 impl Key {
-    pub(super) fn open(hive: Hive, path: &str) -> Option<Self> {
+    pub(crate) fn open(hive: Hive, path: &str) -> Option<Self> {
         let hive = match hive {
             Hive::Machine => HKEY_LOCAL_MACHINE,
             Hive::Users => HKEY_USERS,
@@ -41,7 +41,7 @@ impl Key {
         (status == ERROR_SUCCESS).then_some(Self(key))
     }
 
-    pub(super) fn subkeys(&self) -> Vec<String> {
+    pub(crate) fn subkeys(&self) -> Vec<String> {
         let mut names = Vec::new();
         for index in 0..MAX_KEYS {
             let mut buffer = [0_u16; MAX_NAME];
@@ -71,7 +71,7 @@ impl Key {
     }
 
     /// A text value, with `%SystemDrive%` and its like written out by the system.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         let name = wide(name);
         let mut buffer = vec![0_u16; MAX_TEXT];
         let mut bytes = u32::try_from(buffer.len() * size_of::<u16>()).ok()?;

@@ -1,6 +1,7 @@
 //! `mcpolicy policy …`: one file a command.
 
 mod approve;
+mod breakglass;
 mod check;
 mod common;
 mod diff;
@@ -63,6 +64,10 @@ pub(super) enum Command {
     Revoke(revoke::Options),
     /// Sign a grant: one entry for one user on one device for a time, as one line to paste
     Grant(grant::Options),
+    /// Sign a break-glass token: one device only watches for a time, as one line to paste
+    ///
+    /// It takes protection away: as many must sign as a policy that does.
+    Breakglass(breakglass::Options),
     /// Make a private key, or show the public half of one
     Key(key::Options),
     /// Propose an allowlist from stored reports
@@ -98,6 +103,7 @@ pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Resul
         Command::Rotate(options) => rotate::run(options, environment),
         Command::Revoke(options) => revoke::run(options, environment),
         Command::Grant(options) => grant::run(options, environment),
+        Command::Breakglass(options) => breakglass::run(options, environment),
         Command::Key(options) => key::run(options, environment),
         Command::Draft(options) => draft::run(options),
         Command::Requests(options) => requests::run(options),

@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use mcpolicy_schema::document::Mode;
 
+use super::tokens::{Taken, break_glass_opened, redeem_opened};
 use super::{
-    Acted, Gap, Hands, House, InForce, Judge, Knowledge, LEFT_OUT, Left, On, Opened, Outcome, Passed,
-    Setting, Turns, act_on_all_files, considered_under, open, pass_opened, plan, tell_more, tell_unseen,
-    terms, unseen,
+    Acted, Event, Gap, Hands, House, InForce, Judge, Knowledge, LEFT_OUT, Left, On, Opened, Outcome, Passed,
+    Restored, Setting, Turns, What, act_on_all_files, considered_under, off, open, pass_opened, plan,
+    restore_opened, tell_more, tell_unseen, terms, unseen,
 };
 use crate::discover::changed::Changed;
 use crate::discover::source::Source;
@@ -34,6 +35,10 @@ pub struct Session {
 pub struct Looked {
     /// What was found in the files that changed.
     pub outcome: Outcome,
+    /// The files that were looked at, by their homes: what else was known of them counts no more.
+    pub changed: BTreeMap<usize, BTreeSet<PathBuf>>,
+    /// What is not allowed and switched off outside of its file, by the end; indices into [`Outcome::entries`].
+    pub off: BTreeSet<usize>,
     /// What became of each file that was acted on.
     pub acted: Vec<Acted>,
     /// What is denied and left as it is.
@@ -72,6 +77,52 @@ impl Session {
         Ok((Self { opened, in_force, mode, since, known }, passed))
     }
 
+    /// Puts one item back by hand, as [`restore`](super::restore) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn restore(
+        &mut self,
+        setting: &Setting<'_>,
+        on: On<'_, '_>,
+        bounds: &Bounds<'_>,
+        id: &str,
+    ) -> anyhow::Result<(Restored, Vec<String>)> {
+        let restored = restore_opened(setting, on, bounds, id, &mut self.opened);
+        let notices = std::mem::take(&mut self.opened.notices);
+        Ok((restored?, notices))
+    }
+
+    /// Takes a grant, as [`redeem`](super::redeem) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn redeem(
+        &mut self,
+        setting: &Setting<'_>,
+        token: &str,
+        user: Option<&str>,
+    ) -> anyhow::Result<Taken> {
+        redeem_opened(setting, token, user, &mut self.opened)
+    }
+
+    /// Takes a break-glass token, as [`break_glass`](super::break_glass) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn break_glass(&mut self, setting: &Setting<'_>, token: &str) -> anyhow::Result<Taken> {
+        break_glass_opened(setting, token, &mut self.opened)
+    }
+
+    /// Writes down what happened beside the looks.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn event(&mut self, setting: &Setting<'_>, event: Event) -> anyhow::Result<()> {
+        self.opened.journal.append(setting.now.max(self.since), What::Event(event))?;
+        Ok(())
+    }
+
     /// All files that are known, by their homes.
     pub fn all_known(&self) -> Vec<(usize, PathBuf)> {
         let of = |(home, known): (&usize, &Vec<Source>)| {
@@ -101,6 +152,7 @@ impl Session {
         let setting = &setting.at(setting.now.max(self.since));
         let mut outcome = Outcome::default();
         let (mut notices, mut is_unanswered) = (Vec::new(), false);
+        let mut looked = BTreeMap::new();
         for (at, paths) in changed {
             let changed = Changed { paths: self.with_neighbours(*at, paths) };
             let Some(scanned) = homes.scan_changed(*at, &changed) else {
@@ -116,6 +168,7 @@ impl Session {
             known.retain(|source| !changed.paths.contains(&source.path));
             known.extend(found);
             outcome.append(*at, scanned);
+            looked.insert(*at, changed.paths);
         }
         let opened = &mut self.opened;
         let terms = terms(setting, &self.in_force, &opened.remembered);
@@ -151,6 +204,7 @@ impl Session {
         let acted = act_on_all_files(&house, &mut hands, &plan, &outcome, &mut turns)?;
         hands.left(&plan.left, &outcome)?;
         drop(judge);
+        let off = off(&knowledge, &outcome);
         let left_out = homes.left_out().into_iter();
         outcome
             .gaps
@@ -166,7 +220,7 @@ impl Session {
         let path = setting.state.join("remembered.json");
         opened.remembered.save(&path, &before).context("cannot keep what was allowed")?;
         notices.append(&mut opened.notices);
-        Ok(Looked { outcome, acted, left: plan.left, would, notices, is_unanswered })
+        Ok(Looked { outcome, changed: looked, off, acted, left: plan.left, would, notices, is_unanswered })
     }
 
     /// Paths, and the other files of their projects: what settings of a project set for all servers of a client counts for

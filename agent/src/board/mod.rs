@@ -1,0 +1,307 @@
+//! What the daemon knows at this moment, kept beside its work so that it can be told while the work goes on.
+//!
+//! Everything on it is redacted: it is shown to people and leaves by the socket.
+
+pub mod happened;
+pub mod status;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mcpolicy_schema::document::Mode;
+use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::report::v1;
+use mcpolicy_schema::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+
+use crate::enforce::act::Acted;
+use crate::enforce::pass::{Looked, Passed};
+use crate::enforce::plan::Left;
+use crate::in_force::{self, InForce};
+use crate::pipeline::{Ground, Outcome};
+use crate::report;
+use happened::{Happened, Recent};
+
+/// Where an entry stands with the policy, as its file is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stand {
+    /// The policy allows it.
+    Allowed,
+    /// It is not allowed, and no client starts it: switched off, or of a form that no client loads.
+    Off,
+    /// It is not allowed, and a client would start it.
+    Open,
+}
+
+/// An entry and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The entry as reports show it.
+    #[serde(flatten)]
+    pub entry: v1::Entry,
+    /// Where it stands.
+    pub stand: Stand,
+    /// Why it is left where it is, though it is not allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
+}
+
+/// A file, by the home it was found from and its path.
+type FileKey = (Option<usize>, PathBuf);
+
+/// What the last pass settled.
+#[derive(Clone)]
+pub struct Settled {
+    /// The policy that acts.
+    pub in_force: InForce,
+    /// The machine's ring.
+    pub ring: Option<String>,
+    /// The mode that holds.
+    pub mode: Mode,
+    /// A newer policy is held, or a document was refused.
+    pub policy_waits: bool,
+    /// When the pass was, by the time that was believed.
+    pub at: Timestamp,
+}
+
+/// How much was done since the start.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    /// Passes.
+    pub passes: u64,
+    /// Looks at what changed.
+    pub looks: u64,
+    /// How often the daemon woke.
+    pub wakes: u64,
+    /// Bytes of files that were read.
+    pub bytes: u64,
+    /// How long after its hint each of the last looks was over.
+    latencies: Vec<Duration>,
+    next: usize,
+}
+
+/// Looks of which the time is kept.
+const LATENCIES: usize = 1024;
+
+impl Work {
+    fn note(&mut self, latency: Duration) {
+        self.looks += 1;
+        match self.latencies.get_mut(self.next) {
+            Some(place) => *place = latency,
+            None => self.latencies.push(latency),
+        }
+        self.next = (self.next + 1) % LATENCIES;
+    }
+
+    /// The time within which this share (0 to 100) of the last looks was over.
+    pub fn percentile(&self, percent: usize) -> Option<Duration> {
+        let mut sorted = self.latencies.clone();
+        sorted.sort_unstable();
+        let last = sorted.len().checked_sub(1)?;
+        sorted.get((sorted.len() * percent / 100).min(last)).copied()
+    }
+}
+
+/// The board.
+pub struct Board {
+    /// When the daemon started.
+    pub started: Timestamp,
+    /// No mode of any policy goes further than this.
+    pub ceiling: Option<Mode>,
+    /// What the last pass settled; `None` until the first is over.
+    pub settled: Option<Settled>,
+    /// When all known files were last looked at.
+    pub rescanned: Option<Timestamp>,
+    /// What was done last.
+    pub recent: Recent,
+    /// Folders that are watched.
+    pub watched: usize,
+    /// Why not everything is watched.
+    pub degraded: Option<String>,
+    /// Time between two looks at all known files.
+    pub rescan: Duration,
+    /// What goes wrong now, until a pass finds it mended.
+    problems: BTreeSet<String>,
+    /// What goes wrong until somebody mends it, by what it is about.
+    lasting: BTreeMap<&'static str, String>,
+    /// What was done.
+    pub work: Work,
+    files: BTreeMap<FileKey, Vec<Found>>,
+}
+
+impl Board {
+    /// An empty board.
+    pub fn new(started: Timestamp, ceiling: Option<Mode>) -> Self {
+        Self {
+            started,
+            ceiling,
+            settled: None,
+            rescanned: None,
+            recent: Recent::default(),
+            watched: 0,
+            degraded: None,
+            rescan: Duration::ZERO,
+            problems: BTreeSet::new(),
+            lasting: BTreeMap::new(),
+            work: Work::default(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// Takes up what a pass found and did.
+    pub fn passed(&mut self, ground: &Ground, passed: &Passed, redactor: &Redactor, now: Timestamp) {
+        self.work.passes += 1;
+        self.rescanned = Some(now);
+        self.settled = Some(Settled {
+            in_force: passed.in_force.clone(),
+            ring: passed.ring.clone(),
+            mode: passed.mode,
+            policy_waits: passed.policy_waits,
+            at: passed.at,
+        });
+        self.files.clear();
+        self.take(ground, &passed.outcome, &passed.off, &passed.plan.left, redactor);
+        self.problems = problems_of(passed, redactor);
+        self.happened(ground, &passed.outcome, &passed.acted, redactor, now);
+    }
+
+    /// Takes up what a look found and did.
+    pub fn looked(
+        &mut self,
+        ground: &Ground,
+        looked: &Looked,
+        (latency, now): (Duration, Timestamp),
+        redactor: &Redactor,
+    ) {
+        self.work.note(latency);
+        for (home, paths) in &looked.changed {
+            for path in paths {
+                self.files.remove(&(Some(*home), path.clone()));
+            }
+        }
+        self.take(ground, &looked.outcome, &looked.off, &looked.left, redactor);
+        self.problems.extend(looked.notices.iter().map(|notice| redactor.name(notice)));
+        self.happened(ground, &looked.outcome, &looked.acted, redactor, now);
+    }
+
+    /// What goes wrong, until the next pass.
+    pub fn problem(&mut self, text: String) {
+        self.problems.insert(text);
+    }
+
+    /// What goes wrong, or does not any more, whatever passes find.
+    pub fn lasting(&mut self, about: &'static str, problem: Option<String>) {
+        match problem {
+            Some(text) => drop(self.lasting.insert(about, text)),
+            None => drop(self.lasting.remove(about)),
+        }
+    }
+
+    /// What goes wrong now.
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.lasting.values().chain(&self.problems).map(String::as_str)
+    }
+
+    /// Whether a home has an entry of this fingerprint in a client's files.
+    pub fn knows(&self, home: usize, client: &str, fingerprint: &str) -> bool {
+        let of_home = self.files.range((Some(home), PathBuf::new())..(Some(home + 1), PathBuf::new()));
+        let mut found = of_home.flat_map(|(_, found)| found);
+        found.any(|found| found.entry.client == client && found.entry.fingerprint == fingerprint)
+    }
+
+    /// Everything that was found, of all users, or of one and of what is machine-wide.
+    pub fn found(&self, user: Option<&str>) -> impl Iterator<Item = &Found> {
+        let is_wanted = move |found: &&Found| match (user, &found.entry.user) {
+            (Some(user), Some(owner)) => user == owner,
+            _ => true,
+        };
+        self.files.values().flatten().filter(is_wanted)
+    }
+
+    fn take(
+        &mut self,
+        ground: &Ground,
+        outcome: &Outcome,
+        off: &BTreeSet<usize>,
+        left: &[Left],
+        redactor: &Redactor,
+    ) {
+        self.work.bytes += outcome.sources.iter().filter_map(|source| source.bytes).sum::<u64>();
+        let left: BTreeMap<usize, &str> = left.iter().map(|left| (left.entry, left.why)).collect();
+        for (at, entry) in report::entries(ground, outcome, redactor).into_iter().enumerate() {
+            let source = &outcome.sources[outcome.entries[at].source].source;
+            let stand = stand(&entry, off.contains(&at));
+            let left = left.get(&at).map(|why| (*why).to_owned());
+            let found = Found { entry, stand, left };
+            self.files.entry((source.home, source.path.clone())).or_default().push(found);
+        }
+    }
+
+    fn happened(
+        &mut self,
+        ground: &Ground,
+        outcome: &Outcome,
+        acted: &[Acted],
+        redactor: &Redactor,
+        now: Timestamp,
+    ) {
+        for one in acted {
+            Happened::of(ground, outcome, one, redactor, now)
+                .into_iter()
+                .for_each(|one| self.recent.note(one));
+        }
+    }
+}
+
+/// Entries that the policy does not allow and whose clients' own off switches hold.
+pub fn stand(entry: &v1::Entry, is_off: bool) -> Stand {
+    let is_allowed = entry.judged.as_ref().is_none_or(|judged| judged.verdict == Verdict::Allow);
+    match is_allowed {
+        true => Stand::Allowed,
+        false if is_off || entry.disabled || entry.inert.is_some() => Stand::Off,
+        false => Stand::Open,
+    }
+}
+
+fn problems_of(passed: &Passed, redactor: &Redactor) -> BTreeSet<String> {
+    let about = passed.in_force.about(passed.ring.as_deref());
+    let mut problems: BTreeSet<String> =
+        passed.notices.iter().chain(&about.notices).map(|notice| redactor.name(notice)).collect();
+    let failed = passed
+        .failed
+        .iter()
+        .map(|(user, failure)| format!("the home of {} gave no answer: {failure}", redactor.name(user)));
+    problems.extend(failed);
+    problems.extend(passed.unfinished.iter().map(|user| {
+        format!("there was more to do in the home of {} than its time was enough for", redactor.name(user))
+    }));
+    problems
+}
+
+/// The mode in words.
+pub fn mode_word(mode: Mode) -> String {
+    in_force::word(mode).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_the_slowest_looks_is_told_of_the_last_ones_only() {
+        let mut work = Work::default();
+        assert_eq!(work.percentile(99), None);
+        for _ in 0..LATENCIES {
+            work.note(Duration::from_secs(9));
+        }
+        for millis in 0..LATENCIES as u64 {
+            work.note(Duration::from_millis(millis));
+        }
+        assert_eq!(work.looks, 2 * LATENCIES as u64);
+        assert_eq!(work.percentile(50), Some(Duration::from_millis(512)));
+        assert_eq!(work.percentile(100), Some(Duration::from_millis(1023)));
+    }
+}

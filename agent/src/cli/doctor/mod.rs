@@ -1,0 +1,131 @@
+//! `mcpolicy doctor`: what the agent needs, and whether it has it.
+
+mod checks;
+
+use std::io::{self, Write};
+
+use clap::Args;
+use mcpolicy_platform::environment::Environment;
+use mcpolicy_schema::redact::Redactor;
+use serde::Serialize;
+
+use super::agent::{self, Where, Which};
+use super::exit;
+use crate::output::json;
+use crate::output::text::visible;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    r#where: Where,
+
+    #[command(flatten)]
+    which: Which,
+
+    /// Say it as JSON (`mcpolicy/doctor/v1`)
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Health {
+    /// As it should be.
+    Ok,
+    /// It works, but less well than it could, or will end soon.
+    Warning,
+    /// Something does not work.
+    Fault,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Check {
+    /// What.
+    pub(super) name: &'static str,
+    /// How it is.
+    pub(super) health: Health,
+    /// What was seen.
+    pub(super) seen: String,
+    /// What to do about it; empty if nothing.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) remedy: String,
+}
+
+impl Check {
+    pub(super) fn ok(name: &'static str, seen: impl Into<String>) -> Self {
+        Self { name, health: Health::Ok, seen: seen.into(), remedy: String::new() }
+    }
+
+    pub(super) fn warning(name: &'static str, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { name, health: Health::Warning, seen: seen.into(), remedy: remedy.into() }
+    }
+
+    pub(super) fn fault(name: &'static str, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { name, health: Health::Fault, seen: seen.into(), remedy: remedy.into() }
+    }
+
+    fn redacted(self, redactor: &Redactor) -> Self {
+        Self { seen: redactor.name(&self.seen), remedy: redactor.name(&self.remedy), ..self }
+    }
+}
+
+/// Everything that is looked at, in the order in which it depends on each other.
+pub(super) fn examine(
+    (place, which): (&Where, &Which),
+    environment: &Environment,
+    redactor: &Redactor,
+) -> Vec<Check> {
+    let mut found = vec![checks::program()];
+    match place.agent(environment) {
+        Ok(mut agent) => {
+            which.overrule(&mut agent.settings);
+            found.push(checks::settings(&agent));
+            found.push(checks::rights(&agent));
+            found.push(checks::state(&agent));
+            found.push(checks::trust_root(&agent));
+            found.push(checks::policy(&agent, which));
+            found.push(checks::clock(&agent, which));
+            found.push(checks::device(&agent));
+        }
+        Err(error) => found.push(Check::fault(
+            "settings",
+            format!("{error:#}"),
+            "mend that file: nothing works without",
+        )),
+    }
+    found.push(checks::running(place, environment));
+    found.extend(checks::watches());
+    found.extend(checks::homes(place, environment));
+    found.into_iter().map(|check| check.redacted(redactor)).collect()
+}
+
+pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
+    let redactor = agent::redactor()?;
+    let found = examine((&options.r#where, &options.which), environment, &redactor);
+    let worst = found.iter().map(|check| check.health).max().unwrap_or(Health::Ok);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let written = match options.json {
+        true => json::write_value(
+            &serde_json::json!({ "schema": "mcpolicy/doctor/v1", "health": worst, "checks": found }),
+            &mut out,
+        ),
+        false => found.iter().try_for_each(|check| human(check, &mut out)),
+    };
+    super::written(written.and_then(|()| out.flush()))?;
+    Ok(if worst == Health::Fault { exit::FINDINGS } else { exit::OK })
+}
+
+fn human(check: &Check, out: &mut dyn Write) -> io::Result<()> {
+    let word = match check.health {
+        Health::Ok => "ok     ",
+        Health::Warning => "warning",
+        Health::Fault => "FAULT  ",
+    };
+    writeln!(out, "{word}  {:<11} {}", check.name, visible(&check.seen))?;
+    match check.remedy.as_str() {
+        "" => Ok(()),
+        remedy => writeln!(out, "                     -> {}", visible(remedy)),
+    }
+}

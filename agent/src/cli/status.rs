@@ -1,0 +1,173 @@
+//! `mcpolicy status`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use jiff::Timestamp;
+use mcpolicy_platform::environment::Environment;
+
+use super::agent::{self, Where};
+use crate::board::status::{self, Cost, SHOWN, State, Status, span};
+use crate::ipc::client::Unanswered;
+use crate::ipc::{Answer, Ask};
+use crate::output::json;
+use crate::output::text::visible;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    r#where: Where,
+
+    /// Say it as JSON (`mcpolicy/status/v1`)
+    #[arg(long)]
+    json: bool,
+
+    /// Say what the agent costs: CPU, memory, wakeups, bytes and times
+    #[arg(long)]
+    cost: bool,
+
+    /// Say nothing; the exit code is the answer
+    #[arg(long, conflicts_with = "json")]
+    quiet: bool,
+}
+
+pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
+    let ask = Ask::Status { cost: options.cost };
+    let status = match options.r#where.ask(&ask, environment)? {
+        Ok(Answer::Status(status)) => *status,
+        Ok(Answer::Refused { why }) => anyhow::bail!("{why}"),
+        Ok(_) => anyhow::bail!("the agent answered something else: is it of another version?"),
+        Err(error @ Unanswered::NotRunning { .. }) => status::not_running(format!(
+            "{error}; an administrator starts it as a service, each user an own one with `mcpolicy run`"
+        )),
+        Err(error) => return Err(error.into()),
+    };
+    if !options.quiet {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        let written = match options.json {
+            true => json::write_value(&status, &mut out),
+            false => human(&status, agent::now(), &mut out),
+        };
+        super::written(written.and_then(|()| out.flush()))?;
+    }
+    Ok(status.state.exit_code())
+}
+
+fn human(status: &Status, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    let word = match status.state {
+        State::Compliant => "compliant",
+        State::NonCompliant => "NON-COMPLIANT: servers that the policy does not allow would be started",
+        State::Stale => "STALE: the policy is old",
+        State::Degraded => "DEGRADED: something does not work as it should",
+        State::NotRunning => "NOT RUNNING",
+    };
+    writeln!(out, "{word}")?;
+    if let Some(since) = status.since {
+        writeln!(out, "  agent     {} , running for {}", status.agent, span(since, now))?;
+    }
+    policy(status, now, out)?;
+    if !status.layers.is_empty() {
+        let layers: Vec<String> =
+            status.layers.iter().map(|layer| format!("{} {}", layer.name, layer.state)).collect();
+        writeln!(out, "  layers    {}", layers.join(", "))?;
+    }
+    if let Some(rescan) = status.last_rescan {
+        let pass =
+            status.last_pass.map_or_else(String::new, |at| format!(", last pass {} ago", span(at, now)));
+        let folders = status.watches.folders;
+        writeln!(out, "  watches   {folders} folders, last rescan {} ago{pass}", span(rescan, now))?;
+    }
+    if status.since.is_some() {
+        let counts = &status.verdicts;
+        let whose = status.user.as_deref().map_or_else(String::new, |user| format!(" of {}", visible(user)));
+        writeln!(
+            out,
+            "  servers{whose}   {} allowed, {} denied, {} unknown; {} of them open",
+            counts.allow, counts.deny, counts.unknown, status.open
+        )?;
+    }
+    open_entries(status, out)?;
+    if !status.restart_needed.is_empty() {
+        writeln!(out, "\nrestart needed, a session may still hold a denied server:")?;
+        status.restart_needed.iter().try_for_each(|client| writeln!(out, "  {}", visible(client)))?;
+    }
+    recent(status, now, out)?;
+    if !status.problems.is_empty() {
+        writeln!(out, "\nproblems:")?;
+        status.problems.iter().try_for_each(|problem| writeln!(out, "  ! {}", visible(problem)))?;
+    }
+    status.cost.iter().try_for_each(|told| cost(told, out))
+}
+
+fn policy(status: &Status, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    let Some(policy) = &status.policy else { return Ok(()) };
+    let sequence = policy.sequence.map_or_else(String::new, |sequence| format!(" {sequence}"));
+    let revocations = policy.revocations.map_or_else(String::new, |list| format!(", revocations {list}"));
+    let staleness = policy.staleness.as_deref().map_or_else(String::new, |word| format!(", {word}"));
+    writeln!(out, "  policy    {}{sequence}{revocations}{staleness}", visible(&policy.name))?;
+    let ceiling = policy.ceiling.as_deref().map_or_else(String::new, |word| format!(" (ceiling {word})"));
+    let ring = policy.ring.as_deref().map_or_else(String::new, |ring| format!(", ring {}", visible(ring)));
+    writeln!(out, "  mode      {}{ceiling}{ring}", policy.mode)?;
+    if let Some(expires) = policy.expires {
+        writeln!(out, "  expires   in {} ({})", span(now, expires), expires.strftime("%Y-%m-%d"))?;
+    }
+    writeln!(out, "  ask       {}", visible(&policy.contact))
+}
+
+fn open_entries(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+    if status.open_entries.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nopen:")?;
+    for entry in &status.open_entries {
+        let line = entry.line.map_or_else(String::new, |line| format!(":{line}"));
+        let reason = entry.reason.as_deref().unwrap_or("not allowed");
+        let left = entry.left.as_deref().map_or_else(String::new, |why| format!("; left: {}", visible(why)));
+        writeln!(
+            out,
+            "  {} ({}): {reason}{left}\n      {}{line}",
+            visible(&entry.name),
+            visible(&entry.client),
+            visible(&entry.path)
+        )?;
+    }
+    let more = status.open.saturating_sub(SHOWN as u64);
+    if more > 0 {
+        writeln!(out, "  and {more} more")?;
+    }
+    writeln!(out, "  `mcpolicy explain NAME` says why, and whom to ask")
+}
+
+fn recent(status: &Status, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    if status.recent.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nlast actions:")?;
+    for happened in status.recent.iter().take(10) {
+        let block = happened.block.as_deref().map_or_else(String::new, |id| format!("  [{id}]"));
+        writeln!(
+            out,
+            "  {} ago  {} {} ({}): {}{block}\n      {}",
+            span(happened.time, now),
+            happened.action.action,
+            visible(&happened.action.server),
+            happened.outcome.as_str(),
+            happened.action.code,
+            visible(&happened.path)
+        )?;
+    }
+    Ok(())
+}
+
+fn cost(cost: &Cost, out: &mut dyn Write) -> io::Result<()> {
+    let times = cost.p50_ms.zip(cost.p99_ms).map_or_else(String::new, |(half, most)| {
+        format!(", half of them over within {half:.1} ms, 99 % within {most:.1} ms")
+    });
+    writeln!(out, "\ncost:")?;
+    writeln!(out, "  cpu       {} ms in {} s ({:.3} %)", cost.cpu_ms, cost.seconds, cost.cpu_percent)?;
+    writeln!(out, "  memory    {} KiB", cost.memory_kib)?;
+    writeln!(out, "  wakeups   {}", cost.wakes)?;
+    writeln!(out, "  looks     {}{times}", cost.looks)?;
+    writeln!(out, "  passes    {}, {} bytes of files read", cost.passes, cost.bytes_read)?;
+    writeln!(out, "  rescan    every {} s", cost.rescan_seconds)
+}

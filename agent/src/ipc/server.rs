@@ -1,0 +1,268 @@
+//! Who answers: a thread that takes connections, a few that speak with one peer each. What needs the daemon's own hands is
+//! handed to it; everything else is read off the board.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use mcpolicy_platform::ipc_channel::{ChannelError, Connection, Listener, Peer, Stopper};
+use mcpolicy_platform::users;
+
+use super::{Answer, Ask, PolicySent, frame};
+use crate::board::{Board, mode_word};
+use crate::settings::{DeviceSettings, Settings};
+
+/// Peers that are spoken with at once.
+///
+/// Attack: a user opens thousands of connections, and each costs a thread of root.
+const MOST: usize = 16;
+/// Of one user.
+const MOST_OF_USER: usize = 4;
+/// Time for one question and its answer, but for what the daemon itself has to do.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Time that a peer waits for what the daemon itself has to do.
+const WORK: Duration = Duration::from_secs(120);
+
+/// What is to be done by the daemon itself, and where the answer goes.
+#[derive(Debug)]
+pub struct Work {
+    /// What.
+    pub ask: Ask,
+    /// Who asks.
+    pub caller: Caller,
+    /// Where the answer goes; nobody may be waiting any more.
+    pub reply: Sender<Answer>,
+}
+
+/// Who asks, as the system names the peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Name of the account, as homes name it; empty for one without a home.
+    pub user: String,
+    /// May ask for what is everybody's, and change what is the machine's.
+    pub is_administrator: bool,
+}
+
+impl Caller {
+    /// Whose entries are told: everybody's to an administrator.
+    pub fn sees(&self) -> Option<&str> {
+        (!self.is_administrator).then_some(self.user.as_str())
+    }
+}
+
+/// What the threads share with the daemon.
+pub struct Shared {
+    board: Mutex<Board>,
+    people: Mutex<BTreeMap<String, String>>,
+    device: Mutex<DeviceSettings>,
+    now: fn() -> Timestamp,
+    busy: AtomicUsize,
+    of_user: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Shared {
+    /// With an empty board.
+    pub fn new(board: Board, now: fn() -> Timestamp) -> Self {
+        Self {
+            board: Mutex::new(board),
+            people: Mutex::default(),
+            device: Mutex::default(),
+            now,
+            busy: AtomicUsize::new(0),
+            of_user: Mutex::default(),
+        }
+    }
+
+    /// The board. A thread that panicked over it left it whole: it only reads.
+    pub fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names of accounts, by the number or word by which the system names peers.
+    pub fn know(&self, people: BTreeMap<String, String>) {
+        *self.people.lock().unwrap_or_else(PoisonError::into_inner) = people;
+    }
+
+    /// What the settings say, which may change while it runs.
+    pub fn knows_settings(&self, settings: &Settings, device: String) {
+        let device = DeviceSettings { id: device, ..settings.device.clone() };
+        *self.device.lock().unwrap_or_else(PoisonError::into_inner) = device;
+        self.board().ceiling = settings.enforcement.mode_ceiling;
+    }
+
+    /// The time, for what is told.
+    pub fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    fn caller(&self, peer: &Peer) -> Caller {
+        let people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
+        let user = people.get(&peer.user).cloned().unwrap_or_default();
+        // a user's own agent is that user's to command
+        let is_owner = users::own_uid().is_some_and(|own| own.to_string() == peer.user);
+        Caller { user, is_administrator: peer.is_administrator || is_owner }
+    }
+
+    /// Answers what needs nobody's hands.
+    fn read(&self, ask: &Ask, caller: &Caller) -> Option<Answer> {
+        let board = self.board();
+        match ask {
+            Ask::Status { cost } => {
+                let mut status = board.status(caller.sees(), self.now());
+                status.cost = cost.then(|| board.cost(self.now()));
+                Some(Answer::Status(Box::new(status)))
+            }
+            Ask::Found => Some(Answer::Found {
+                found: board.found(caller.sees()).cloned().collect(),
+                recent: board.recent.of(caller.sees()).into_iter().cloned().collect(),
+            }),
+            Ask::Policy => Some(self.policy(&board, caller)),
+            Ask::Redeem { .. } | Ask::Breakglass { .. } | Ask::Pass | Ask::Restore { .. } => None,
+        }
+    }
+
+    fn policy(&self, board: &Board, caller: &Caller) -> Answer {
+        let Some(settled) = &board.settled else {
+            return Answer::Refused {
+                why: "the first pass is not over yet; ask again in a moment".to_owned(),
+            };
+        };
+        let in_force = &settled.in_force;
+        let device = self.device.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_theirs = |user: &str| caller.sees().is_none_or(|own| own == user);
+        Answer::Policy(Box::new(PolicySent {
+            document: in_force.policy.document().clone(),
+            revocations: in_force.revocations.as_ref().map(|list| list.document().clone()),
+            grants: in_force.grants.iter().filter(|grant| is_theirs(&grant.user)).cloned().collect(),
+            sequence: in_force.sequence,
+            revocations_sequence: in_force.revocations_sequence,
+            sha256: in_force.sha256.clone(),
+            staleness: in_force.staleness.map(str::to_owned),
+            expires: in_force.expires,
+            mode: mode_word(settled.mode),
+            ring: settled.ring.clone(),
+            device: device.id,
+            groups: device.groups,
+        }))
+    }
+}
+
+/// The channel is open as long as this lives.
+pub struct Open(Stopper, Option<JoinHandle<()>>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.stop();
+        // so that what it made at its path is gone when the daemon is
+        self.1.take().map(JoinHandle::join);
+    }
+}
+
+/// Takes connections until what is given is dropped. `hand` gives the daemon what only it can do.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn start(
+    listener: Listener,
+    shared: &Arc<Shared>,
+    hand: impl Fn(Work) + Send + Sync + 'static,
+) -> std::io::Result<Open> {
+    let stopper = listener.stopper();
+    let shared = Arc::clone(shared);
+    let hand: Arc<dyn Fn(Work) + Send + Sync> = Arc::new(hand);
+    let accepting = move || {
+        loop {
+            match listener.accept() {
+                Ok(Some(connection)) => take(connection, &shared, &hand),
+                Ok(None) => return,
+                // without its channel the agent holds the line all the same, and says that nobody can ask it
+                Err(error) => return shared.board().lasting("channel", Some(no_channel(&error))),
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("ipc".to_owned()).spawn(accepting)?;
+    Ok(Open(stopper, Some(thread)))
+}
+
+fn no_channel(error: &ChannelError) -> String {
+    format!("commands cannot reach the agent any more, restart it: {error}")
+}
+
+/// A peer that is spoken with, counted until it is let go.
+struct Place {
+    shared: Arc<Shared>,
+    user: String,
+}
+
+impl Place {
+    fn take(shared: &Arc<Shared>, user: String) -> Option<Self> {
+        let mut of_user = shared.of_user.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = of_user.entry(user.clone()).or_default();
+        if *own >= MOST_OF_USER || shared.busy.load(Ordering::Relaxed) >= MOST {
+            return None;
+        }
+        *own += 1;
+        shared.busy.fetch_add(1, Ordering::Relaxed);
+        drop(of_user);
+        Some(Self { shared: Arc::clone(shared), user })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut of_user = self.shared.of_user.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = of_user.get_mut(&self.user) {
+            *own -= 1;
+            if *own == 0 {
+                of_user.remove(&self.user);
+            }
+        }
+        self.shared.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn take(connection: Connection, shared: &Arc<Shared>, hand: &Arc<dyn Fn(Work) + Send + Sync>) {
+    let Some(place) = Place::take(shared, connection.peer().user.clone()) else { return };
+    let (shared, hand) = (Arc::clone(shared), Arc::clone(hand));
+    let speak = move || {
+        let _place = place;
+        // whoever goes away in the middle has nobody left to tell
+        let _ = speak(connection, &shared, &*hand);
+    };
+    // without a thread the connection is let go
+    let _ = std::thread::Builder::new().name("ipc-peer".to_owned()).spawn(speak);
+}
+
+fn speak(
+    mut connection: Connection,
+    shared: &Shared,
+    hand: &dyn Fn(Work),
+) -> Result<(), frame::MessageError> {
+    connection.set_deadline(Instant::now() + DEADLINE);
+    let ask: Ask = frame::read(&mut connection, frame::MAX_QUESTION)?;
+    let caller = shared.caller(connection.peer());
+    let answer = answer(&ask, &caller, shared, hand);
+    connection.set_deadline(Instant::now() + DEADLINE);
+    frame::write(&mut connection, &answer, frame::MAX_ANSWER)
+}
+
+fn answer(ask: &Ask, caller: &Caller, shared: &Shared, hand: &dyn Fn(Work)) -> Answer {
+    if ask.is_for_administrators() && !caller.is_administrator {
+        return Answer::Refused { why: "only an administrator may ask this: use sudo".to_owned() };
+    }
+    if let Some(answer) = shared.read(ask, caller) {
+        return answer;
+    }
+    let (reply, answers) = channel();
+    hand(Work { ask: ask.clone(), caller: caller.clone(), reply });
+    let busy = || {
+        Answer::Refused {
+        why: "the agent is at work and has not answered in two minutes; `mcpolicy status` tells when it is through".to_owned(),
+    }
+    };
+    answers.recv_timeout(WORK).unwrap_or_else(|_| busy())
+}

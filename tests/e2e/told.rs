@@ -1,0 +1,162 @@
+//! What the running agent tells: `status` with its exit codes, who is told of what, and what it does for those who ask.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::actions::both;
+use crate::enforce::{Site, npx, own, policy, rule};
+use crate::run::{Daemon, put, servers};
+use crate::users::{ANN, BOB};
+
+/// What `status --json` says, and its exit code.
+fn status(site: &Site) -> (Value, i32) {
+    let output = site.run(&["status", "--json"]);
+    let said = serde_json::from_slice(&output.stdout);
+    (said.unwrap_or_else(|_| panic!("{output:?}")), output.status.code().unwrap())
+}
+
+/// Waits until the status has this exit code: a change is looked at a moment after it was made.
+fn status_with(site: &Site, code: i32) -> Value {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let (said, now) = status(site);
+        if now == code {
+            return said;
+        }
+        assert!(Instant::now() < end, "exit code {now} instead of {code}: {said}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_status_tells_what_was_done_and_detection_scripts_by_its_exit_code() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let (said, code) = status(site);
+        assert_eq!((code, &said["state"]), (13, &json!("not-running")), "{said}");
+        put(site, ".cursor/mcp.json", &servers("mcpServers"));
+        let (daemon, _) = Daemon::start(site);
+        let said = status_with(site, 0);
+        assert_eq!(said["schema"], "mcpolicy/status/v1");
+        assert_eq!(said["verdicts"], json!({"allow": 1, "deny": 0, "unknown": 0}), "{said}");
+        assert_eq!((&said["policy"]["mode"], &said["policy"]["sequence"]), (&json!("enforce"), &json!(1)));
+        let last = &said["recent"][0];
+        assert_eq!((&last["server"], &last["action"]), (&json!("evil"), &json!("quarantine")), "{said}");
+        let block = last["block"].as_str().unwrap();
+        assert!(site.run(&["quarantine", "show", block]).status.success());
+        assert_eq!(daemon.stop(), Some(0));
+        assert_eq!(status(site).1, 13, "its socket is gone with it");
+    });
+}
+
+#[test]
+fn what_the_policy_does_not_allow_and_nobody_may_take_out_is_not_compliant() {
+    both(|site| {
+        site.publish(&policy(&json!({"mode": "observe"}), &json!([rule("@acme/good")])));
+        put(site, ".cursor/mcp.json", &servers("mcpServers"));
+        let (daemon, _) = Daemon::start(site);
+        let said = status_with(site, 10);
+        assert_eq!((&said["open"], &said["open_entries"][0]["name"]), (&json!(1), &json!("evil")), "{said}");
+        assert_eq!(said["layers"][1], json!({"name": "watch", "state": "report-only"}));
+        let human = site.run(&["status"]);
+        let human = String::from_utf8_lossy(&human.stdout).into_owned();
+        assert!(human.starts_with("NON-COMPLIANT") && human.contains("evil (cursor)"), "{human}");
+        // the user takes it out
+        put(site, ".cursor/mcp.json", &json!({"mcpServers": {"good": npx("@acme/good@1.0.0")}}).to_string());
+        status_with(site, 0);
+        // a policy that is refused is no reason to believe that all is well
+        std::fs::write(site.folder("published").join("head.json"), "{}").unwrap();
+        let said = status_with(site, 12);
+        assert!(said["problems"].to_string().contains("refused"), "{said}");
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
+#[test]
+fn a_users_question_is_answered_with_the_users_own_and_changes_nothing_of_the_machine() {
+    let Some(site) = crate::users::site() else { return };
+    for (name, uid, server) in [("ann", ANN, "of-ann"), ("bob", BOB, "of-bob")] {
+        let file = crate::users::home(&site, name).join(".cursor/mcp.json");
+        std::fs::create_dir(file.parent().unwrap()).unwrap();
+        let text = json!({"mcpServers": {server: npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}});
+        std::fs::write(&file, text.to_string()).unwrap();
+        own(uid, &crate::users::home(&site, name));
+    }
+    let socket = site.machine.root().join("run/agent.sock");
+    std::fs::create_dir(socket.parent().unwrap()).unwrap();
+    let socket = socket.to_str().unwrap();
+    let (daemon, _) = Daemon::start_with(&site, &["--socket", socket]);
+    let ask_as = |uid: u32, words: &[&str]| {
+        let uid = uid.to_string();
+        let mut command = Command::new("/usr/bin/setpriv");
+        command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups", crate::BINARY]);
+        command.args(words).args(["--socket", socket]).env_clear().output().unwrap()
+    };
+    let output = ask_as(ANN, &["status", "--json"]);
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    assert_eq!((&said["user"], &said["verdicts"]["allow"]), (&json!("ann"), &json!(1)), "{said}");
+    assert!(!said.to_string().contains("bob"), "{said}");
+    let root: Value =
+        serde_json::from_slice(&site.run(&["status", "--json", "--socket", socket]).stdout).unwrap();
+    assert_eq!((&root["user"], &root["verdicts"]["allow"]), (&Value::Null, &json!(2)), "{root}");
+    // whoever connects says what he wants: what counts is who he is
+    let block = root["recent"][0]["block"].as_str().unwrap();
+    let state = site.folder("state");
+    let restore = ["quarantine", "restore", block, "--state", state.to_str().unwrap()];
+    assert_eq!(ask_as(ANN, &restore).status.code(), Some(2));
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn a_pass_and_a_restore_are_asked_of_the_daemon_that_holds_the_state() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        put(site, ".cursor/mcp.json", &servers("mcpServers"));
+        let (daemon, _) = Daemon::start(site);
+        let said = status_with(site, 0);
+        let block = said["recent"][0]["block"].as_str().unwrap().to_owned();
+        let refused = site.run(&["quarantine", "restore", &block, "--json"]);
+        let answer: Value = serde_json::from_slice(&refused.stdout).unwrap_or_else(|_| panic!("{refused:?}"));
+        assert_eq!(refused.status.code(), Some(1), "{answer}");
+        assert!(answer["detail"].as_str().is_some_and(|why| !why.is_empty()), "{answer}");
+        let pass = site.enforce_with(&[]);
+        let answer: Value = serde_json::from_slice(&pass.stdout).unwrap_or_else(|_| panic!("{pass:?}"));
+        assert_eq!((&answer["schema"], &answer["entries"]), (&json!("mcpolicy/asked-pass/v1"), &json!(1)));
+        assert_eq!(pass.status.code(), Some(0), "{answer}");
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
+#[test]
+fn a_lower_ceiling_in_the_settings_holds_without_a_restart_and_broken_settings_change_nothing() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let settings = site.machine.root().join("agent.toml");
+        let write = |more: &str| {
+            std::fs::write(&settings, format!("schema = \"mcpolicy/agent/v1\"\n{more}")).unwrap();
+            if let Some(uid) = site.run_by {
+                own(uid, &settings);
+            }
+        };
+        write("");
+        put(site, ".cursor/mcp.json", "{\"mcpServers\":{}}");
+        let (daemon, pass) = Daemon::start_with(site, &["--settings", settings.to_str().unwrap()]);
+        assert_eq!(pass["mode"], "enforce", "{pass}");
+        write("[enforcement]\nmode_ceilling = \"observe\"\n");
+        daemon.wait("that the settings of before go on", |line| {
+            line["text"].as_str().is_some_and(|text| text.contains("mode_ceilling"))
+        });
+        put(site, ".cursor/mcp.json", &servers("mcpServers"));
+        crate::run::wait_until(site, ".cursor/mcp.json");
+        assert!(status_with(site, 12)["problems"].to_string().contains("mode_ceilling"));
+        write("[enforcement]\nmode_ceiling = \"observe\"\n");
+        daemon.wait("a pass", |line| line["what"] == "pass" && line["mode"] == "observe");
+        put(site, ".cursor/mcp.json", &servers("mcpServers"));
+        let said = status_with(site, 10);
+        assert_eq!(said["policy"]["ceiling"], "observe", "{said}");
+        assert_eq!(site.read(".cursor/mcp.json"), servers("mcpServers"));
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
