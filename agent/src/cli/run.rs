@@ -36,6 +36,10 @@ pub(super) struct Options {
     /// Say each line as JSON
     #[arg(long)]
     json: bool,
+
+    /// Stop too when standard input ends: with whoever started it
+    #[arg(long, hide = true)]
+    until_input_ends: bool,
 }
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
@@ -49,6 +53,13 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let (sender, wakes) = mpsc::channel();
     let stop = sender.clone();
     ctrlc::set_handler(move || drop(stop.send(Wake::Stop))).context("cannot take the signals that end it")?;
+    if options.until_input_ends {
+        let stop = sender.clone();
+        std::thread::spawn(move || {
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            drop(stop.send(Wake::Stop));
+        });
+    }
     let rig = Rig {
         ground: &|| agent.ground(environment),
         setting: &|| agent.setting(options.which.reading(), &redactor),
