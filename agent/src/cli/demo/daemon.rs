@@ -65,7 +65,11 @@ impl Daemon {
     ///
     /// # Errors
     /// It cannot be started.
-    pub(super) fn start(stage: &Stage, environment: &Environment, tell: Sender<Event>) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        stage: &Stage,
+        environment: &Environment,
+        tell: Sender<Event>,
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(privileges::own_program()?);
         command.args(["run", "--json", "--until-input-ends", "--root"]).arg(stage.laptop());
         command.arg("--settings").arg(stage.settings()).arg("--state").arg(stage.state());

@@ -258,8 +258,8 @@ impl Play<'_> {
             let stamp = stamp(&path);
             if is_clean.is_none() && (stamp != seen || told.is_some()) {
                 seen = stamp;
-                is_clean = (stage::read_text(&path).ok().as_ref() == Some(&act.clean.text))
-                    .then(|| begun.elapsed());
+                is_clean =
+                    (stage::read_text(&path).ok().as_ref() == Some(&act.clean.text)).then(|| begun.elapsed());
             }
         }
         let after = stage::read_text(&path).unwrap_or_default();

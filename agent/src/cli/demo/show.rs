@@ -92,8 +92,12 @@ impl Show {
             return self.say(&out);
         }
         let done = action.map_or("", |action| action.action.as_str());
-        let text =
-            format!("  ✔ {} of `{}` after {}", visible(done), visible(answer.server), ms(answer.milliseconds));
+        let text = format!(
+            "  ✔ {} of `{}` after {}",
+            visible(done),
+            visible(answer.server),
+            ms(answer.milliseconds)
+        );
         let own = format!("  (the daemon counts {})", ms(answer.daemon_milliseconds));
         let _ = writeln!(out, "\n{}{}", self.in_ink(Ink::Good, &text), self.in_ink(Ink::Dim, &own));
         out.push_str(&reason);
@@ -145,7 +149,8 @@ impl Show {
             status.originals
         );
         let report = played.report.as_ref().map(|path| path.display().to_string());
-        let report = report.unwrap_or_else(|| "`--report FILE` writes the page for the security team".to_owned());
+        let report =
+            report.unwrap_or_else(|| "`--report FILE` writes the page for the security team".to_owned());
         let _ = writeln!(out, "  report  {report}");
         let folder = played.folder.as_ref().map(|path| path.display().to_string());
         let folder = folder.unwrap_or_else(|| "removed; `--keep` leaves it to look around in".to_owned());
