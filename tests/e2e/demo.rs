@@ -113,8 +113,8 @@ fn every_attack_is_answered_and_nothing_is_left_behind() {
             attacks,
             [
                 ["unknown-server", "quarantine", "db-helper", "not-allowed"],
-                ["changed-server", "revert", "filesystem", "args-not-allowed"],
-                ["env-injection", "revert", "playwright", "loader-env"],
+                ["changed-server", "revert", "filesystem", "argument-not-allowed"],
+                ["env-injection", "revert", "playwright", "environment-not-allowed"],
                 ["look-alike", "quarantine", "m\u{435}mory", "impersonation"],
                 ["checkout", "quarantine", "setup", "not-allowed"],
             ]

@@ -127,8 +127,8 @@ impl Show {
                 }
                 _ => (Ink::Bad, "NOT ANSWERED", String::new()),
             };
-            let done = self.in_ink(ink, &format!("{:<13}", visible(done)));
-            let _ = writeln!(out, "  {:<42}{done}{time}", answer.title);
+            let done = format!("{:<13}", visible(done));
+            let _ = writeln!(out, "  {:<42}{}{time}", answer.title, self.in_ink(ink, &done));
         }
         let (all, status) = (played.attacks.len(), &played.status);
         let answered = played.attacks.iter().filter(|answer| answer.answered).count();
@@ -174,7 +174,7 @@ impl Show {
                 };
                 let text = visible(change.value().trim_end_matches(['\r', '\n'])).into_owned();
                 let text = format!("    {sign} {text}");
-                lines.push(self.in_ink(ink, &cut(&text, WIDTH)).into_owned());
+                lines.push(self.in_ink(ink, cut(&text, WIDTH).trim_end()).into_owned());
             }
         }
         if lines.len() > MOST_LINES {
