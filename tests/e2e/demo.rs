@@ -125,6 +125,18 @@ fn every_attack_is_answered_and_nothing_is_left_behind() {
     });
 }
 
+/// Many systems let the group of a user write what he makes.
+#[test]
+fn a_umask_that_lets_the_group_write_does_not_spoil_it() {
+    let place = Place::new(None);
+    let temporary = place.temporary();
+    let shell = ["-c", "umask 002; exec \"$0\" demo --json", crate::BINARY];
+    let variables = [("PATH", "/nonexistent"), ("TMPDIR", temporary.to_str().unwrap())];
+    let output = run_with(Path::new("/bin/sh"), &place.machine.home(), &shell, &variables);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    place.is_as_before();
+}
+
 #[test]
 fn a_daemon_that_may_only_watch_answers_nothing_and_the_demo_says_so() {
     let place = Place::new(None);

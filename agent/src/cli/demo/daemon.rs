@@ -51,6 +51,8 @@ pub(super) struct Acted {
     pub(super) actions: Vec<Action>,
     #[serde(default)]
     pub(super) vault: Option<String>,
+    #[serde(default)]
+    pub(super) detail: String,
 }
 
 /// The daemon. It ends with this.

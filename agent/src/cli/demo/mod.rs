@@ -242,13 +242,18 @@ impl Play<'_> {
         let mut is_clean = None;
         let mut told: Option<(f64, Action)> = None;
         let mut would = None;
+        let mut failed: Option<String> = None;
         while (is_clean.is_none() || told.is_none()) && Instant::now() < end {
             match self.next(end.min(Instant::now() + TICK))? {
                 Some(Event::Told(Line::Look { milliseconds, acted, would: all })) => {
                     would = all.into_iter().find(|action| action.server == act.server).or(would);
-                    for file in acted.into_iter().filter(|file| file.outcome == End::Applied) {
-                        self.originals += usize::from(file.vault.is_some());
+                    for file in acted {
                         let is_it = file.path.replace('\\', "/").ends_with(act.clean.path);
+                        if file.outcome != End::Applied {
+                            failed = Some(file.detail).filter(|_| is_it).or(failed);
+                            continue;
+                        }
+                        self.originals += usize::from(file.vault.is_some());
                         let action = file.actions.into_iter().find(|action| action.server == act.server);
                         told = action.filter(|_| is_it).map(|action| (milliseconds, action)).or(told);
                     }
@@ -266,7 +271,7 @@ impl Play<'_> {
         let answered = is_clean.is_some() && told.is_some();
         let why_not = match (is_clean, &told, &would) {
             (None, _, Some(_)) => "the daemon only said what it would do".to_owned(),
-            (None, None, None) => "the daemon did nothing about it".to_owned(),
+            (None, None, None) => failed.unwrap_or_else(|| "the daemon did nothing about it".to_owned()),
             (None, Some(_), _) => "the daemon acted, and the file is not as it was before".to_owned(),
             (Some(_), None, _) => "the file is as it was, and the daemon told nothing of it".to_owned(),
             (Some(_), Some(_), _) => String::new(),

@@ -86,8 +86,8 @@ impl Show {
         });
         if !answer.answered {
             let seconds = DEADLINE.as_secs();
-            let text = format!("  ✘ NOT ANSWERED within {seconds} s: {}", answer.why_not);
-            let _ = writeln!(out, "\n{}", self.in_ink(Ink::Bad, &text));
+            let text = format!("  ✘ NOT ANSWERED within {seconds} s: {}", visible(&answer.why_not));
+            let _ = writeln!(out, "\n{}", self.in_ink(Ink::Bad, &folded(&text, WIDTH)));
             out.push_str(&reason);
             return self.say(&out);
         }

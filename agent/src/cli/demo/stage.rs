@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_clients::location::Os;
+use mcpolicy_platform::durable;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::document::Mode;
@@ -60,6 +61,11 @@ impl Stage {
             // by this a folder is known for one of Windows
             std::fs::create_dir_all(stage.laptop().join("Windows"))?;
         }
+        if let Some(homes) = stage.home().parent() {
+            std::fs::create_dir_all(homes)?;
+        }
+        // as homes are; where a umask lets the group write, the agent would refuse to write in it
+        durable::make_private_directory(&stage.home())?;
         for file in acts::files(stage.os) {
             put(&stage.of_home(file.path), &file.text)?;
         }
