@@ -61,9 +61,6 @@ impl Stage {
             // by this a folder is known for one of Windows
             std::fs::create_dir_all(stage.laptop().join("Windows"))?;
         }
-        if let Some(homes) = stage.home().parent() {
-            std::fs::create_dir_all(homes)?;
-        }
         // as homes are; where a umask lets the group write, the agent would refuse to write in it
         durable::make_private_directory(&stage.home())?;
         for file in acts::files(stage.os) {
