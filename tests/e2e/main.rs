@@ -17,6 +17,8 @@ mod corpus_edits;
 mod corpus_verdicts;
 mod coverage;
 #[cfg(unix)]
+mod demo;
+#[cfg(unix)]
 mod enforce;
 #[cfg(unix)]
 mod faults;

@@ -57,6 +57,11 @@ impl Ceiling {
             agent.lower_ceiling(ceiling.into());
         }
     }
+
+    /// The mode, where one is given.
+    pub(super) fn mode(&self) -> Option<Mode> {
+        self.mode_ceiling.map(Mode::from)
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod agent;
+mod demo;
 mod doctor;
 mod enforce;
 mod judging;
@@ -32,6 +33,13 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it work: attacks on a throw-away laptop, and what the agent does about each
+    ///
+    /// Makes a temporary folder with client files, a policy that a fresh key signs and an agent that is pinned to it, runs the
+    /// daemon on it, plants one attack after the other, and takes everything away again. Nothing outside of that folder is read
+    /// or written; it needs no network and no root.
+    /// Exit codes: 0 every attack was answered; 1 one was not within 5 s; 2 it could not begin or was stopped.
+    Demo(Box<demo::Options>),
     /// Read every MCP configuration and report each server, who would load it and what is risky about it
     ///
     /// Changes nothing, starts nothing and uses no network. With --policy or --draft each server is judged as well.
@@ -97,6 +105,7 @@ pub mod exit {
 /// Runs the command line. Errors are said on standard error, with what to do.
 pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
     let result = match arguments.command {
+        Command::Demo(options) => demo::run(&options, environment),
         Command::Scan(options) => scan::run(&options, environment),
         Command::Enforce(options) => enforce::run(&options, environment),
         Command::Run(options) => run::run(&options, environment),

@@ -40,6 +40,10 @@ pub(super) struct Options {
     /// Say each line as JSON
     #[arg(long)]
     json: bool,
+
+    /// Stop too when standard input ends: with whoever started it
+    #[arg(long, hide = true)]
+    until_input_ends: bool,
 }
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
@@ -65,6 +69,13 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     if let Err(error) = mounts::watch(move |paths| drop(mounted.send(Wake::Mounted(paths)))) {
         let text = format!("disks that are mounted later are not seen at once: {error}");
         shared.board().lasting("mounts", Some(text));
+    }
+    if options.until_input_ends {
+        let stop = sender.clone();
+        std::thread::spawn(move || {
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            drop(stop.send(Wake::Stop));
+        });
     }
     let mut tell = |said: Said<'_>| say(&Line::of(&said, &redactor), options.json);
     loop {

@@ -21,18 +21,40 @@ pub struct Changed {
     pub paths: BTreeSet<PathBuf>,
 }
 
-/// Names that clients' files have, of all clients and systems: exact ones, and those with a `*`.
-static NAMES: LazyLock<(BTreeSet<String>, BTreeSet<String>)> = LazyLock::new(|| {
-    let locations = adapters::ALL.iter().flat_map(|adapter| adapter.about().locations);
-    let names = locations.filter_map(|location| location.path.rsplit('/').next());
-    names.map(str::to_lowercase).partition(|name| !name.contains('*'))
+/// Names that clients' files have, of all clients and systems.
+#[derive(Default)]
+struct Names {
+    exact: BTreeSet<String>,
+    /// With a `*`.
+    wild: BTreeSet<String>,
+    /// Folders in which a file of any name is a client's (`mcpServers/*`).
+    folders: BTreeSet<String>,
+}
+
+static NAMES: LazyLock<Names> = LazyLock::new(|| {
+    let mut names = Names::default();
+    for location in adapters::ALL.iter().flat_map(|adapter| adapter.about().locations) {
+        let mut words = location.path.rsplit('/').map(str::to_lowercase);
+        match (words.next(), words.next()) {
+            // by its own name it would be every file of every watched folder
+            (Some(name), Some(folder)) if name == "*" => names.folders.insert(folder),
+            (Some(name), _) if name.contains('*') => names.wild.insert(name),
+            (Some(name), _) => names.exact.insert(name),
+            (None, _) => false,
+        };
+    }
+    names
 });
 
-/// Whether a path may be a client's file, by its name alone: a change of any other file in a watched folder is no news.
+/// Whether a path may be a client's file, by its name and that of its folder alone: a change of any other file in a watched
+/// folder is no news.
 pub fn may_be_source(path: &Path) -> bool {
-    let Some(name) = path.file_name().map(|name| name.to_string_lossy().to_lowercase()) else { return false };
-    let (exact, wild) = &*NAMES;
-    exact.contains(&name) || wild.iter().any(|pattern| component_matches(pattern, &name))
+    let lower = |name: &std::ffi::OsStr| name.to_string_lossy().to_lowercase();
+    let Some(name) = path.file_name().map(lower) else { return false };
+    let folder = path.parent().and_then(Path::file_name).map(lower);
+    NAMES.exact.contains(&name)
+        || folder.is_some_and(|folder| NAMES.folders.contains(&folder))
+        || NAMES.wild.iter().any(|pattern| component_matches(pattern, &name))
 }
 
 impl Discovery<'_> {
@@ -82,5 +104,23 @@ impl Discovery<'_> {
         }
         let is_changed = |found: &Path| paths.iter().any(|path| found.starts_with(path));
         self.waiting.retain(|path, _| is_changed(path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_file_is_known_by_its_name_and_what_lies_beside_it_is_no_news() {
+        let may_be = |path: &str| may_be_source(Path::new(path));
+        for path in ["/h/.claude.json", "/h/.codex/config.toml", "/h/p/.MCP.json", "/h/p/team.code-workspace"]
+        {
+            assert!(may_be(path), "{path}");
+        }
+        assert!(may_be("/h/.continue/mcpServers/mine.yaml") && may_be("/h/p/.goose/recipes/one"));
+        for path in ["/h/.tmpZa67EN", "/h/.claude.json.lock", "/h/p/main.rs", "/h/mcpServers", "/"] {
+            assert!(!may_be(path), "{path}");
+        }
     }
 }
