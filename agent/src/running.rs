@@ -78,13 +78,13 @@ fn client_of(process: &Process) -> Option<&'static dyn ClientAdapter> {
 }
 
 /// Programs that run what the command line names, and may take its name.
-fn is_interpreter(stem: &str) -> bool {
+pub(crate) fn is_interpreter(stem: &str) -> bool {
     let plain = stem.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     matches!(plain, "node" | "bun" | "deno" | "python")
 }
 
 /// The file name without what systems put behind it.
-fn stem(path: &Path) -> String {
+pub(crate) fn stem(path: &Path) -> String {
     let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let name = name.rsplit(['\\', '/']).next().unwrap_or_default();
     [".exe", ".js", ".mjs", ".cjs", ".cmd"]
@@ -127,7 +127,7 @@ pub fn look(
 }
 
 /// Processes below a client: its children and, since launchers such as npx stay in between, their children.
-fn below_clients<'p>(
+pub(crate) fn below_clients<'p>(
     processes: &'p [Process],
     clients: &'p [RunningClient<'p>],
 ) -> Vec<(&'p Process, &'p RunningClient<'p>)> {
@@ -148,7 +148,7 @@ fn below_clients<'p>(
 
 /// Whether a process was started from an entry: the same arguments behind the same command, or behind the launcher
 /// that took the command's place (`npm exec` for npx, an interpreter for a script).
-fn runs(process: &Process, entry: &Entry) -> bool {
+pub(crate) fn runs(process: &Process, entry: &Entry) -> bool {
     let Some(command) = &entry.command else { return false };
     let command = stem(Path::new(command.expose()));
     let wanted: Vec<&str> = entry.args.iter().map(Sensitive::expose).collect();
@@ -224,7 +224,7 @@ fn of_flags(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<ProcessFindi
 
 /// A child that looks like an MCP server and stands in no file. Clients also start shells, git and search tools: only
 /// what names MCP, or was fetched by a package runner, is told.
-fn undeclared(
+pub(crate) fn undeclared(
     process: &Process,
     client: &RunningClient<'_>,
     redactor: &Redactor,

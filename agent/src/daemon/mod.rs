@@ -4,6 +4,7 @@
 //! hints were lost, and once a day; all known files are looked at every quarter of an hour.
 
 pub mod dirty;
+pub mod servers;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::resolve;
 use crate::worker::homes::Homes;
 use dirty::Dirty;
+use servers::{Servers, Told, Waits};
 use watches::Watches;
 
 /// Time between two looks at all known files.
@@ -69,6 +71,8 @@ pub enum Said<'s> {
     Pass(&'s Passed),
     /// A look was taken, this long after the first hint.
     Look(&'s Looked, Duration),
+    /// Something about running servers and clients.
+    Servers(&'s [Told]),
     /// Something that people must know.
     Notice(String),
 }
@@ -88,6 +92,7 @@ pub fn run(
     (tell_wake, wakes): (&Sender<Wake>, &Receiver<Wake>),
     tell: &mut dyn FnMut(Said<'_>),
 ) -> anyhow::Result<()> {
+    let mut servers = Servers::new(Waits::default());
     loop {
         let ground = (rig.ground)()?;
         let homes = (rig.homes)(&ground, rig.redactor);
@@ -95,7 +100,8 @@ pub fn run(
         let sender = tell_wake.clone();
         let watches = Watches::new(ground.machine.clone(), move |hint| drop(sender.send(Wake::Hint(hint))));
         let watches = watches.context("changes of files cannot be watched")?;
-        let mut session = Line { rig, on, watches, dirty: Dirty::default(), first_hint: BTreeMap::new() };
+        let (servers, dirty) = (&mut servers, Dirty::default());
+        let mut session = Line { rig, on, watches, servers, dirty, first_hint: BTreeMap::new() };
         if let Ends::Stop = session.hold(wakes, tell)? {
             return Ok(());
         }
@@ -107,6 +113,7 @@ struct Line<'r, 'a, 'g, 'h> {
     rig: &'r Rig<'a>,
     on: On<'g, 'h>,
     watches: Watches,
+    servers: &'r mut Servers,
     dirty: Dirty,
     /// When each dirty path was first told of.
     first_hint: BTreeMap<dirty::Place, Instant>,
@@ -124,7 +131,8 @@ impl Line<'_, '_, '_, '_> {
         let (mut session, passed) = self.pass()?;
         self.watch(places_of(&passed.outcome));
         tell(Said::Pass(&passed));
-        drop(passed);
+        let Passed { outcome, acted, at, .. } = passed;
+        self.servers.passed(self.on.ground, outcome, &acted, at);
         let begun = Instant::now();
         let mut rescanned = begun;
         let mut pass_at = begun + PASS;
@@ -147,6 +155,7 @@ impl Line<'_, '_, '_, '_> {
             if now >= rescanned + rescan {
                 rescanned = now;
                 session.all_known().into_iter().for_each(|place| self.dirty.hint(place, now));
+                self.servers.rescan();
             }
             let due = self.dirty.take(now);
             if !due.is_empty() {
@@ -164,8 +173,12 @@ impl Line<'_, '_, '_, '_> {
                 }
                 continue;
             }
-            let next =
-                [Some(pass_at), Some(rescanned + rescan), self.dirty.next()].into_iter().flatten().min();
+            if self.servers.is_due(now) {
+                self.look_at_servers(now, &mut session, tell);
+                continue;
+            }
+            let next = [Some(pass_at), Some(rescanned + rescan), self.dirty.next(), self.servers.next()];
+            let next = next.into_iter().flatten().min();
             let wait = next.unwrap_or(pass_at).saturating_duration_since(Instant::now());
             match wakes.recv_timeout(wait) {
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Ends::Stop),
@@ -236,6 +249,16 @@ impl Line<'_, '_, '_, '_> {
         may_matter.then_some(home)
     }
 
+    /// Looks at what runs. What cannot be written down is not done, and tried again at the next look.
+    fn look_at_servers(&mut self, now: Instant, session: &mut Session, tell: &mut dyn FnMut(Said<'_>)) {
+        let setting = (self.rig.setting)();
+        match self.servers.look(now, session, &setting, self.on) {
+            Ok(told) if told.is_empty() => {}
+            Ok(told) => tell(Said::Servers(&told)),
+            Err(error) => tell(Said::Notice(format!("{error:#}"))),
+        }
+    }
+
     /// Looks at what is due. Whether every home answered.
     fn look(
         &mut self,
@@ -257,7 +280,9 @@ impl Line<'_, '_, '_, '_> {
         tell(Said::Look(&looked, since));
         self.watches.again();
         self.watch(places_of(&looked.outcome));
-        Ok(!looked.is_unanswered)
+        let Looked { outcome, acted, is_unanswered, .. } = looked;
+        self.servers.looked(self.on.ground, outcome, &acted, (&changed, setting.now));
+        Ok(!is_unanswered)
     }
 }
 
