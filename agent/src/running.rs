@@ -229,7 +229,8 @@ pub(crate) fn undeclared(
     client: &RunningClient<'_>,
     redactor: &Redactor,
 ) -> Option<(Finding, Undeclared)> {
-    let (command, args) = process.args.split_first()?;
+    let words = words(process);
+    let (command, args) = words.split_first()?;
     let entry = entry_of(command, args, client);
     let identity = identity::identify(&entry);
     let fetched = matches!(identity.kind, Kind::Npm | Kind::Pypi | Kind::Oci | Kind::Bridge | Kind::Git);
@@ -246,6 +247,17 @@ pub(crate) fn undeclared(
         process.pid
     );
     Some((Finding::new(FindingCode::UndeclaredServer, message), server_of(process, entry, identity, client)))
+}
+
+/// The words of a process. npm gives its own a title of one word, see [`titled`].
+fn words(process: &Process) -> Vec<String> {
+    match process.args.first().filter(|title| title.starts_with("npm exec ")) {
+        // npx is the same program, and what nearly all entries name
+        Some(title) => {
+            std::iter::once("npx").chain(title.split_whitespace().skip(2)).map(str::to_owned).collect()
+        }
+        None => process.args.clone(),
+    }
 }
 
 /// What is judged. A process chooses its command line freely: unless an interpreter runs it, which takes the name of

@@ -131,8 +131,8 @@ impl Line<'_, '_, '_, '_> {
         let (mut session, passed) = self.pass()?;
         self.watch(places_of(&passed.outcome));
         tell(Said::Pass(&passed));
-        let Passed { outcome, acted, at, .. } = passed;
-        self.servers.passed(self.on.ground, outcome, &acted, at);
+        let Passed { outcome, acted, .. } = passed;
+        self.servers.passed(self.on.ground, outcome, &acted);
         let begun = Instant::now();
         let mut rescanned = begun;
         let mut pass_at = begun + PASS;
@@ -281,7 +281,7 @@ impl Line<'_, '_, '_, '_> {
         self.watches.again();
         self.watch(places_of(&looked.outcome));
         let Looked { outcome, acted, is_unanswered, .. } = looked;
-        self.servers.looked(self.on.ground, outcome, &acted, (&changed, setting.now));
+        self.servers.looked(self.on.ground, outcome, &acted, &changed);
         Ok(!is_unanswered)
     }
 }

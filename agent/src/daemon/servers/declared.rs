@@ -76,7 +76,8 @@ impl Declared {
         changed: &BTreeMap<usize, BTreeSet<PathBuf>>,
     ) {
         let mut before = Vec::new();
-        let looked_at = changed.iter().flat_map(|(at, paths)| paths.iter().map(move |path| (Some(*at), path)));
+        let looked_at =
+            changed.iter().flat_map(|(at, paths)| paths.iter().map(move |path| (Some(*at), path)));
         let found = outcome.sources.iter().map(|result| (result.source.home, &result.source.path));
         for (home, path) in looked_at.chain(found) {
             let user = home.map(|at| ground.homes[at].user.clone());
@@ -135,5 +136,45 @@ impl Declared {
             }
             self.gone.push(Known { is_gone: true, ..known });
         }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use mcpolicy_clients::adapters;
+    use mcpolicy_schema::redact::Redactor;
+    use mcpolicy_schema::verdict::{DecidedBy, Verdict};
+
+    use super::*;
+    use crate::assess::assess;
+    use crate::discover::source::Reading;
+
+    /// A judgement that says this.
+    pub(crate) fn judgement(is_allowed: bool) -> Judgement {
+        Judgement {
+            verdict: if is_allowed { Verdict::Allow } else { Verdict::Deny },
+            decided_by: DecidedBy::Default,
+            rule: None,
+            reason: None,
+            trace: Vec::new(),
+            pin: None,
+            alternatives: Vec::new(),
+            contact: String::new(),
+        }
+    }
+
+    /// Entries of Claude Code, each with whether it is allowed and whether it is gone.
+    pub(crate) fn declared(entries: Vec<(Entry, bool, bool)>) -> Declared {
+        let adapter = *adapters::ALL.iter().find(|adapter| adapter.about().id == "claude-code").unwrap();
+        let source =
+            Source::new("/f".into(), None, Reading { adapter, location: &adapter.about().locations[0] });
+        let known = |(entry, is_allowed, is_gone): (Entry, bool, bool)| {
+            let entry = Entry { client: "claude-code", ..entry };
+            let mut item = assess(entry, 0, None, &Redactor::new(b"key"));
+            item.judgement = Some(judgement(is_allowed));
+            Known { item, source: source.clone(), user: None, uid: None, is_gone }
+        };
+        let (gone, present) = entries.into_iter().map(known).partition(|known| known.is_gone);
+        Declared { present: BTreeMap::from([((None, "/f".into()), present)]), gone }
     }
 }

@@ -32,18 +32,18 @@ impl Default for Waits {
 
 /// One server, as one look saw and judged it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sight {
+pub(super) struct Sight {
     /// Its process.
-    pub server: Instance,
+    pub(super) server: Instance,
     /// What it has started itself, and that is no client.
-    pub parts: Vec<Instance>,
+    pub(super) parts: Vec<Instance>,
     /// What the policy says.
-    pub standing: Standing,
+    pub(super) standing: Standing,
 }
 
 /// What the policy says of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(super) enum Standing {
     /// It may run.
     Allowed,
     /// It may not.
@@ -57,7 +57,7 @@ pub enum Standing {
 
 /// What is to be done or told about one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     /// It is told; nothing is done.
     Report,
     /// It is told that it will be ended when this is over.
@@ -80,9 +80,18 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
     Reported,
-    Warned { ends: Instant },
-    Asked { kill: Instant, check: Instant, all: BTreeSet<Instance> },
-    Killed { check: Instant, all: BTreeSet<Instance> },
+    Warned {
+        ends: Instant,
+    },
+    Asked {
+        kill: Instant,
+        check: Instant,
+        all: BTreeSet<Instance>,
+    },
+    Killed {
+        check: Instant,
+        all: BTreeSet<Instance>,
+    },
     /// There is no more to try.
     GivenUp,
 }
@@ -95,29 +104,29 @@ struct Fate {
 
 /// What is known of every denied server that runs.
 #[derive(Debug, Default)]
-pub struct Fates {
+pub(super) struct Fates {
     waits: Waits,
     all: BTreeMap<Instance, Fate>,
 }
 
 impl Fates {
     /// Nothing known yet.
-    pub fn new(waits: Waits) -> Self {
+    pub(super) fn new(waits: Waits) -> Self {
         Self { waits, all: BTreeMap::new() }
     }
 
     /// Denied servers that are followed.
-    pub fn followed(&self) -> impl Iterator<Item = Instance> {
+    pub(super) fn followed(&self) -> impl Iterator<Item = Instance> {
         self.all.keys().copied()
     }
 
     /// When a server was first seen.
-    pub fn first_seen(&self, server: Instance) -> Option<Instant> {
+    pub(super) fn first_seen(&self, server: Instance) -> Option<Instant> {
         self.all.get(&server).map(|fate| fate.first)
     }
 
     /// When something is due, whatever else happens.
-    pub fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Instant> {
         let due = self.all.values().filter_map(|fate| match &fate.stage {
             Stage::Reported | Stage::GivenUp => None,
             Stage::Warned { ends } => Some(*ends),
@@ -128,15 +137,20 @@ impl Fates {
     }
 
     /// The system gave no hold on a server: it is told, and nothing more is tried.
-    pub fn give_up(&mut self, server: Instance) {
+    pub(super) fn give_up(&mut self, server: Instance) {
         if let Some(fate) = self.all.get_mut(&server) {
             fate.stage = Stage::GivenUp;
         }
     }
 
+    /// Nothing that was said of a server was done: it begins anew.
+    pub(super) fn forget(&mut self, server: Instance) {
+        self.all.remove(&server);
+    }
+
     /// Takes in a look at all servers, and says what is to be done, in order. A server that is not among them has ended, or
     /// is none any more; `is_running` tells of what was asked to end.
-    pub fn look(
+    pub(super) fn look(
         &mut self,
         now: Instant,
         sights: &[Sight],
@@ -147,7 +161,9 @@ impl Fates {
             match sight.standing {
                 Standing::Allowed => {
                     let was = self.all.remove(&sight.server);
-                    if was.is_some_and(|fate| matches!(fate.stage, Stage::Warned { .. } | Stage::Asked { .. })) {
+                    if was
+                        .is_some_and(|fate| matches!(fate.stage, Stage::Warned { .. } | Stage::Asked { .. }))
+                    {
                         steps.push((sight.server, Step::Spare));
                     }
                 }
@@ -157,7 +173,8 @@ impl Fates {
             }
         }
         let seen: BTreeSet<Instance> = sights.iter().map(|sight| sight.server).collect();
-        let unseen: Vec<Instance> = self.all.keys().filter(|server| !seen.contains(server)).copied().collect();
+        let unseen: Vec<Instance> =
+            self.all.keys().filter(|server| !seen.contains(server)).copied().collect();
         for server in unseen {
             self.unseen(now, server, is_running, &mut steps);
         }

@@ -13,10 +13,13 @@ use super::declared::{Declared, Known};
 use crate::running::{self, RunningClient, Undeclared, is_interpreter, stem};
 
 /// Programs that take a command line and run it: clients do so for their users all the time.
-const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ash", "ksh", "fish", "busybox", "pwsh", "powershell", "cmd"];
+const SHELLS: &[&str] =
+    &["sh", "bash", "dash", "zsh", "ash", "ksh", "fish", "busybox", "pwsh", "powershell", "cmd"];
 /// Programs beside interpreters and shells that run what their command line names, under its name.
-const RUNNERS: &[&str] =
-    &["npm", "npx", "pnpm", "yarn", "uv", "uvx", "pipx", "docker", "podman", "ruby", "perl", "php", "java", "dotnet"];
+const RUNNERS: &[&str] = &[
+    "npm", "npx", "pnpm", "yarn", "uv", "uvx", "pipx", "docker", "podman", "ruby", "perl", "php", "java",
+    "dotnet",
+];
 
 /// A process that is a server.
 pub(super) struct Found<'p, 'd> {
@@ -95,9 +98,10 @@ pub(super) fn below<'p>(
 /// from it meanwhile looks like the approved one but for its environment.
 fn entry_of<'d>(process: &Process, client: &RunningClient<'_>, declared: &'d Declared) -> Option<&'d Known> {
     let of_user = |known: &&Known| known.uid.is_none() || process.uid.is_none() || known.uid == process.uid;
-    let fitting = declared.iter().filter(of_user).filter(|known| {
-        running::runs(process, known.entry()) && !is_renamed(process, known)
-    });
+    let fitting = declared
+        .iter()
+        .filter(of_user)
+        .filter(|known| running::runs(process, known.entry()) && !is_renamed(process, known));
     let mut fitting: Vec<&Known> = fitting.collect();
     let id = client.adapter.about().id;
     let is_of_client = |known: &Known| {
@@ -107,7 +111,9 @@ fn entry_of<'d>(process: &Process, client: &RunningClient<'_>, declared: &'d Dec
         fitting.retain(|known| is_of_client(known));
     }
     let is_allowed = |known: &Known| known.judgement().is_some_and(Judgement::is_allowed);
-    let agree = fitting.iter().all(|known| is_allowed(known) == fitting.first().is_some_and(|first| is_allowed(first)));
+    let agree = fitting
+        .iter()
+        .all(|known| is_allowed(known) == fitting.first().is_some_and(|first| is_allowed(first)));
     if !agree {
         let names: BTreeSet<&str> =
             fitting.iter().flat_map(|known| &known.entry().env).map(|value| value.name.as_str()).collect();
@@ -159,7 +165,9 @@ fn doubt(process: &Process, is_in_shell: bool, declared: &Declared, redactor: &R
         return Some("a command that its client runs in a shell for its user looks the same".to_owned());
     }
     if processes::is_spoken_to(process.pid) == Some(false) {
-        return Some("its client does not speak to it through its input and output, as to a server".to_owned());
+        return Some(
+            "its client does not speak to it through its input and output, as to a server".to_owned(),
+        );
     }
     // A wrapper that ends with `exec program "$@"`: the words behind the command are those of the entry.
     let is_honest = process.exe.as_deref().is_none_or(|exe| {
@@ -183,3 +191,7 @@ fn ends_with(args: &[String], words: &[Sensitive]) -> bool {
     args.len() > words.len()
         && args[args.len() - words.len()..].iter().map(String::as_str).eq(words.iter().map(Sensitive::expose))
 }
+
+#[cfg(test)]
+#[path = "seen_tests.rs"]
+mod tests;

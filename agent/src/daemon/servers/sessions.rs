@@ -26,32 +26,39 @@ struct Taken {
     user: String,
     client: String,
     server: String,
-    at: Timestamp,
+    /// When, where that was before this look: whoever runs now was there when something is done now.
+    at: Option<Timestamp>,
 }
 
 /// A client that runs.
 #[derive(Debug, Clone, Copy)]
-pub struct Session<'s> {
+pub(super) struct Session<'s> {
     /// Its process.
-    pub process: Instance,
+    pub(super) process: Instance,
     /// When it started, in seconds since 1970.
-    pub since: u64,
+    pub(super) since: u64,
     /// Which client.
-    pub client: ClientId,
+    pub(super) client: ClientId,
     /// Its user.
-    pub user: &'s str,
+    pub(super) user: &'s str,
 }
 
 /// All of them.
 #[derive(Debug, Default)]
-pub struct Sessions {
+pub(super) struct Sessions {
     taken: Vec<Taken>,
     needed: BTreeMap<Instance, RestartNeeded>,
 }
 
 impl Sessions {
-    /// What was done to entries of a user just now, of files that these clients read.
-    pub fn acted(&mut self, user: &str, clients: &BTreeSet<ClientId>, actions: &[Action], at: Timestamp) {
+    /// What was done to entries of a user just now, of files that these clients read. Whether something was taken away.
+    pub(super) fn acted(&mut self, user: &str, clients: &BTreeSet<ClientId>, actions: &[Action]) -> bool {
+        let before = self.taken.len();
+        self.take(user, clients, actions, None);
+        self.taken.len() > before
+    }
+
+    fn take(&mut self, user: &str, clients: &BTreeSet<ClientId>, actions: &[Action], at: Option<Timestamp>) {
         for action in actions.iter().filter(|action| takes_away(action)) {
             let all = clients.iter().copied().chain([action.client.as_str()]).collect::<BTreeSet<_>>();
             self.taken.extend(all.into_iter().map(|client| Taken {
@@ -64,7 +71,7 @@ impl Sessions {
     }
 
     /// What the journal says was done before this agent was started: a client may have been started earlier still.
-    pub fn recall(&mut self, records: &[Record]) {
+    pub(super) fn recall(&mut self, records: &[Record]) {
         let mut intents = BTreeMap::new();
         for record in records {
             match &record.what {
@@ -72,7 +79,7 @@ impl Sessions {
                 What::Outcome(outcome) => {
                     let intent = intents.remove(&outcome.intent);
                     if let Some((at, intent)) = intent.filter(|_| outcome.outcome == End::Applied) {
-                        self.acted(&intent.user, &BTreeSet::new(), &intent.actions, at);
+                        self.take(&intent.user, &BTreeSet::new(), &intent.actions, Some(at));
                     }
                 }
                 What::Event(_) => {}
@@ -81,13 +88,14 @@ impl Sessions {
     }
 
     /// Takes in which clients run now. Those that need a restart since this look, or for one more server.
-    pub fn look(&mut self, running: &[Session<'_>]) -> Vec<(Instance, RestartNeeded)> {
+    pub(super) fn look(&mut self, running: &[Session<'_>]) -> Vec<(Instance, RestartNeeded)> {
         self.needed.retain(|process, _| running.iter().any(|session| session.process == *process));
         let mut new = Vec::new();
         for session in running {
             let of_it = self.taken.iter().filter(|taken| {
                 // the client is older if it was started within the same second: then it may have read the file before
-                let is_older = i64::try_from(session.since).is_ok_and(|since| since <= taken.at.as_second());
+                let since = i64::try_from(session.since).unwrap_or(i64::MAX);
+                let is_older = taken.at.is_none_or(|at| since <= at.as_second());
                 is_older && taken.user == session.user && taken.client == session.client
             });
             let servers: BTreeSet<String> = of_it.map(|taken| taken.server.clone()).collect();
@@ -97,7 +105,8 @@ impl Sessions {
             }
             let user = session.user.to_owned();
             let needed = self.needed.entry(session.process);
-            let needed = needed.or_insert(RestartNeeded { client: session.client, user, servers: BTreeSet::new() });
+            let needed =
+                needed.or_insert(RestartNeeded { client: session.client, user, servers: BTreeSet::new() });
             needed.servers.extend(servers);
             new.push((session.process, needed.clone()));
         }
@@ -107,7 +116,7 @@ impl Sessions {
     }
 
     /// Those that have to be started anew.
-    pub fn needed(&self) -> impl Iterator<Item = (Instance, &RestartNeeded)> {
+    pub(super) fn needed(&self) -> impl Iterator<Item = (Instance, &RestartNeeded)> {
         self.needed.iter().map(|(process, needed)| (*process, needed))
     }
 }
@@ -140,6 +149,8 @@ mod tests {
         Session { process: Instance { pid, started: Started(since) }, since, client, user }
     }
 
+    const NONE: [u32; 0] = [];
+
     fn pids(new: &[(Instance, RestartNeeded)]) -> Vec<u32> {
         new.iter().map(|(process, _)| process.pid).collect()
     }
@@ -147,19 +158,23 @@ mod tests {
     #[test]
     fn clients_of_the_user_that_were_started_before_an_entry_went_need_a_restart_until_they_end() {
         let mut sessions = Sessions::default();
-        let at = Timestamp::from_second(1000).unwrap();
-        sessions.acted("ann", &BTreeSet::from(["claude-code"]), &[action("quarantine")], at);
+        assert!(sessions.acted("ann", &BTreeSet::from(["claude-code"]), &[action("quarantine")]));
         let running = [
             session(1, 900, "cursor", "ann"),
-            session(2, 1001, "cursor", "ann"),
             session(3, 900, "cursor", "ben"),
             session(4, 900, "codex", "ann"),
             session(5, 900, "claude-code", "ann"),
         ];
         assert_eq!(pids(&sessions.look(&running)), [1, 5]);
-        assert_eq!(pids(&sessions.look(&running)), [], "it is told once");
+        let later = session(2, 1001, "cursor", "ann");
+        assert_eq!(
+            pids(&sessions.look(&[&running[..], &[later]].concat())),
+            NONE,
+            "it has read what is there now"
+        );
+        assert_eq!(pids(&sessions.look(&running)), NONE, "it is told once");
         assert_eq!(sessions.needed().count(), 2);
-        assert_eq!(pids(&sessions.look(&running[4..])), []);
+        assert_eq!(pids(&sessions.look(&running[3..])), NONE);
         assert_eq!(sessions.needed().map(|(process, _)| process.pid).collect::<Vec<_>>(), [5]);
         let again = session(5, 2000, "claude-code", "ann");
         sessions.look(&[again]);
@@ -170,9 +185,8 @@ mod tests {
     fn what_gives_back_or_leaves_needs_no_restart() {
         for word in ["restore", "left", "approval"] {
             let mut sessions = Sessions::default();
-            let at = Timestamp::from_second(1000).unwrap();
-            sessions.acted("ann", &BTreeSet::new(), &[action(word)], at);
-            assert_eq!(pids(&sessions.look(&[session(1, 900, "cursor", "ann")])), [], "{word}");
+            assert!(!sessions.acted("ann", &BTreeSet::new(), &[action(word)]), "{word}");
+            assert_eq!(pids(&sessions.look(&[session(1, 900, "cursor", "ann")])), NONE, "{word}");
         }
     }
 

@@ -59,7 +59,8 @@ fn info(pid: u32) -> Option<libc::proc_bsdinfo> {
     let size = i32::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
     let mut info = MaybeUninit::<libc::proc_bsdinfo>::zeroed();
     // SAFETY: the buffer is as large as the size that is said, and the call writes at most that.
-    let told = unsafe { libc::proc_pidinfo(number, libc::PROC_PIDTBSDINFO, 0, info.as_mut_ptr().cast(), size) };
+    let told =
+        unsafe { libc::proc_pidinfo(number, libc::PROC_PIDTBSDINFO, 0, info.as_mut_ptr().cast(), size) };
     // SAFETY: all of it was written, and of numbers every pattern is one.
     (told == size).then(|| unsafe { info.assume_init() })
 }

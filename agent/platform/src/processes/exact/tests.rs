@@ -66,7 +66,8 @@ fn a_process_is_asked_to_end_and_is_not_running_before_its_parent_has_noticed() 
 
 #[test]
 fn a_process_that_does_not_listen_is_killed() {
-    let mut own = Own::start(Command::new("sh").args(["-c", "trap '' TERM; while :; do sleep 1; done", "deaf"]));
+    let mut own =
+        Own::start(Command::new("sh").args(["-c", "trap '' TERM; while :; do sleep 1; done", "deaf"]));
     let seen = own.seen_as(&|seen| seen.args.last().is_some_and(|word| word == "deaf"));
     // the trap is set by then
     std::thread::sleep(Duration::from_millis(300));

@@ -70,8 +70,7 @@ fn started_of(handle: &Handle) -> Option<u64> {
     let zero = FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 };
     let (mut created, mut exited, mut kernel, mut user) = (zero, zero, zero, zero);
     // SAFETY: the handle is open, and all four are written before the call returns.
-    let told = unsafe {
-        GetProcessTimes(handle.as_raw_handle(), &mut created, &mut exited, &mut kernel, &mut user)
-    };
+    let told =
+        unsafe { GetProcessTimes(handle.as_raw_handle(), &mut created, &mut exited, &mut kernel, &mut user) };
     (told != 0).then(|| (u64::from(created.dwHighDateTime) << 32) | u64::from(created.dwLowDateTime))
 }
