@@ -10,17 +10,18 @@ use crate::live::can_isolate;
 /// A user's client and what it has started. Servers are spoken to through pipes, as those of real clients are.
 ///
 /// `good` and `evil` stand in its file, `other` in none; `unknown-mcp` is named by no rule. `notes-mcp` is a command that the
-/// client runs in a shell. `deaf` does not end when it is asked, and neither does what it has started.
+/// client runs in a shell. `deaf` does not end when it is asked. npm gives its own processes a title of one word.
 const MACHINE: &str = r#"
     cd /home/dev
     cp $(command -v bash) claude; cp $(command -v sleep) unknown-mcp; cp unknown-mcp notes-mcp; cp unknown-mcp child
-    printf '#!/bin/bash\n[ "$2" = deaf@1.0.0 ] && trap "" TERM\n/home/dev/child 6$RANDOM; while :; do sleep 1; done\n' > npx
+    cp unknown-mcp node
+    printf '#!/bin/bash\n/home/dev/child 6$RANDOM; while :; do sleep 1; done\n' > npx
     chmod +x npx
     cat > session.sh <<'X'
 sleep 700 | /home/dev/npx -y @acme/good@1.0.0 | cat &
 sleep 700 | /home/dev/npx -y evil@1.0.0 | cat &
-sleep 700 | /home/dev/npx -y other@1.0.0 | cat &
-sleep 700 | /home/dev/npx -y deaf@1.0.0 | cat &
+sleep 700 | (exec -a 'npm exec other@1.0.0' /home/dev/node 703) | cat &
+sleep 700 | (trap '' TERM; exec -a 'npm exec deaf@1.0.0' /home/dev/node 704) | cat &
 sleep 700 | /home/dev/unknown-mcp 701 | cat &
 /bin/bash -c '/home/dev/notes-mcp 702; :' &
 sleep 700
@@ -39,8 +40,8 @@ X
 /// What runs of it: the words of each process, but for shells and pipes between.
 const RUNS: &str = r#"
     runs() { for one in /proc/[0-9]*; do
-        words=$(tr '\0' ' ' < $one/cmdline 2>/dev/null)
-        case "$words" in *npx*|*-mcp*|*claude*|*child*) printf '%s\n' "$words";; esac
+        words=$(tr '\0\n' '  ' < $one/cmdline 2>/dev/null)
+        case "$words" in *MCPOLICY*) ;; *npx*|*npm*|*-mcp*|*claude*|*child*) printf '%s\n' "$words";; esac
     done | sort; }
 "#;
 
@@ -134,16 +135,10 @@ fn servers_that_are_revoked_are_ended_and_the_client_and_all_others_go_on() {
         "{:?}",
         told.before
     );
-    let ended = ["evil", "npx -y deaf@1.0.0", "npx -y other@1.0.0"];
-    let without_path = |names: Vec<String>| -> Vec<String> {
-        let mut names: Vec<String> =
-            names.iter().map(|name| name.replace("/bin/bash /home/dev/", "")).collect();
-        names.sort();
-        names
-    };
-    assert_eq!(without_path(told.names("server-asked")), ended);
-    assert_eq!(without_path(told.names("server-killed")), ended[1..2]);
-    assert_eq!(without_path(told.names("server-ended")), ended);
+    let ended = ["evil", "npx deaf@1.0.0", "npx other@1.0.0"];
+    assert_eq!(told.names("server-asked"), ended);
+    assert_eq!(told.names("server-killed"), ended[1..2]);
+    assert_eq!(told.names("server-ended"), ended);
     assert_eq!(
         told.runs("-y evil@1.0.0"),
         1,
@@ -151,7 +146,7 @@ fn servers_that_are_revoked_are_ended_and_the_client_and_all_others_go_on() {
         told.after
     );
     assert_eq!(told.runs("-y other@1.0.0"), 1, "another user's process is left: {:?}", told.after);
-    assert_eq!(told.runs("deaf@1.0.0"), 0, "{:?}", told.after);
+    assert_eq!((told.runs("npm exec other"), told.runs("npm exec deaf")), (0, 0), "{:?}", told.after);
     assert_eq!(told.runs("/home/dev/claude"), 1, "{:?}", told.after);
     assert_eq!(told.runs("@acme/good@1.0.0"), 1, "{:?}", told.after);
     assert_eq!(told.runs("/home/dev/child"), 2, "what a server has started goes with it: {:?}", told.after);
@@ -184,9 +179,9 @@ fn a_mode_that_only_observes_tells_of_running_servers_and_ends_none() {
     let Some(told) = run(&settings, "grep -q server-reported LINES && sleep 3") else { return };
     assert_eq!(told.names("server-reported").len(), 5, "{:?}", told.names("server-reported"));
     let details = told.of("server-reported");
-    assert!(
-        details.iter().all(|told| told["detail"].as_str().unwrap().contains("mode observe ends nothing"))
-    );
+    let says =
+        |words: &str| details.iter().filter(|told| told["detail"].as_str().unwrap().contains(words)).count();
+    assert_eq!((says("mode observe ends nothing, enforcing would end it"), says("in a shell")), (4, 1));
     for what in ["server-warned", "server-asked", "server-killed", "restart-needed"] {
         assert_eq!(told.names(what), Vec::<String>::new());
     }

@@ -120,11 +120,6 @@ impl Fates {
         self.all.keys().copied()
     }
 
-    /// When a server was first seen.
-    pub(super) fn first_seen(&self, server: Instance) -> Option<Instant> {
-        self.all.get(&server).map(|fate| fate.first)
-    }
-
     /// When something is due, whatever else happens.
     pub(super) fn next(&self) -> Option<Instant> {
         let due = self.all.values().filter_map(|fate| match &fate.stage {

@@ -191,9 +191,11 @@ impl Look<'_, '_, '_, '_, '_> {
         };
         // what is denied by name is that, whoever started it
         let is_named = matches!(judgement.decided_by, DecidedBy::Revocation | DecidedBy::Denylist);
-        let left = self.left_by_policy().or(doubt.filter(|_| !is_named));
+        let left = doubt.filter(|_| !is_named).or_else(|| self.left_by_policy());
         let standing = Standing::Denied { is_revoked, is_to_end: left.is_none() };
+        let known = self.servers.denied.get(&server);
         Denied {
+            first: known.map_or(self.now, |known| known.first),
             process: one.process.clone(),
             sight: Sight { server, parts, standing },
             judgement,
@@ -249,9 +251,8 @@ impl Look<'_, '_, '_, '_, '_> {
     /// Takes one step. It is in the journal before it is done.
     fn take(&mut self, server: Instance, step: &Step) -> anyhow::Result<()> {
         let Some(denied) = self.servers.denied.get(&server).cloned() else { return Ok(()) };
-        let since =
-            self.servers.fates.first_seen(server).map(|first| self.now.saturating_duration_since(first));
-        let told = Told::step(server, step, &denied, since.unwrap_or_default());
+        let since = self.now.saturating_duration_since(denied.first);
+        let told = Told::step(server, step, &denied, since);
         self.amid.note(told.event())?;
         self.told.push(told);
         let (all, is_kill) = match step {

@@ -39,6 +39,8 @@ const LEAST: Duration = Duration::from_secs(1);
 /// A denied server that runs, with what is told of it.
 #[derive(Clone)]
 struct Denied {
+    /// When it was first seen.
+    first: Instant,
     process: Process,
     sight: Sight,
     judgement: Judgement,

@@ -61,7 +61,7 @@ fn servers_of_entries_that_are_there_or_gone_and_of_none_are_told_apart() {
         client(),
         npx(1, "good"),
         npx(2, "evil"),
-        npx(3, "other"),
+        npx(3, "other-mcp"),
         process(4, 0, "/usr/bin/rg", &["rg", "x"]),
     ];
     assert_eq!(
