@@ -9,10 +9,11 @@ use mcpolicy_clients::adapter::About;
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::location::Os;
 use mcpolicy_platform::machine::Account;
+use mcpolicy_platform::processes::Process;
 use mcpolicy_platform::users::{self, Groups};
 use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Scope};
 use mcpolicy_schema::evaluate::{ClientVariable, Context, Device, Facts, Subject, System, evaluate, notices};
-use mcpolicy_schema::finding::Finding;
+use mcpolicy_schema::finding::{Finding, FindingCode};
 use mcpolicy_schema::fingerprint;
 use mcpolicy_schema::revocations::Revoked;
 use mcpolicy_schema::verdict::{Judgement, Reason};
@@ -136,6 +137,13 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Judges by this process table instead of that of the ground, which was made when the ground was laid.
+    #[must_use]
+    pub fn amid(mut self, processes: &'a [Process]) -> Self {
+        self.resolver.amid(processes);
+        self
+    }
+
     /// The ring that the machine is in.
     pub fn ring(&self) -> Option<&str> {
         self.ring.as_deref()
@@ -149,7 +157,7 @@ impl<'a> Judge<'a> {
         }
         for process in &mut outcome.processes {
             if let Some(server) = &process.undeclared {
-                process.judgement = Some(self.of_process(server, process.uid));
+                process.judgement = Some(self.judge_process(server, process.uid));
             }
         }
         outcome.gaps.extend(self.resolver.take_gaps());
@@ -168,6 +176,10 @@ impl<'a> Judge<'a> {
         let (judgement, notices, facts) = self.judgement(&subject, source.home, places);
         let notices = notices.into_iter().map(|notice| Finding::new(notice.code, notice.detail));
         item.findings.extend(notices);
+        if item.running == Some(true) && !judgement.is_allowed() {
+            let message = "a process of it runs, and the policy does not allow it";
+            item.findings.push(Finding::new(FindingCode::DeniedServerRuns, message));
+        }
         item.judgement = Some(judgement);
         item.facts = Some(facts);
     }
@@ -206,7 +218,8 @@ impl<'a> Judge<'a> {
         Some(in_use)
     }
 
-    fn of_process(&mut self, server: &Undeclared, uid: Option<u32>) -> Judgement {
+    /// The judgement of a server that runs and stands in no file.
+    pub fn judge_process(&mut self, server: &Undeclared, uid: Option<u32>) -> Judgement {
         let home = self.ground.homes.iter().position(|home| home.uid.is_some() && home.uid == uid);
         let place = home.and_then(|at| self.people.get(at)).and_then(|person| person.home.as_deref());
         let fingerprint = fingerprint::of(&server.entry, &server.identity, place);

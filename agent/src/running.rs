@@ -78,13 +78,13 @@ fn client_of(process: &Process) -> Option<&'static dyn ClientAdapter> {
 }
 
 /// Programs that run what the command line names, and may take its name.
-fn is_interpreter(stem: &str) -> bool {
+pub(crate) fn is_interpreter(stem: &str) -> bool {
     let plain = stem.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     matches!(plain, "node" | "bun" | "deno" | "python")
 }
 
 /// The file name without what systems put behind it.
-fn stem(path: &Path) -> String {
+pub(crate) fn stem(path: &Path) -> String {
     let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let name = name.rsplit(['\\', '/']).next().unwrap_or_default();
     [".exe", ".js", ".mjs", ".cjs", ".cmd"]
@@ -127,7 +127,7 @@ pub fn look(
 }
 
 /// Processes below a client: its children and, since launchers such as npx stay in between, their children.
-fn below_clients<'p>(
+pub(crate) fn below_clients<'p>(
     processes: &'p [Process],
     clients: &'p [RunningClient<'p>],
 ) -> Vec<(&'p Process, &'p RunningClient<'p>)> {
@@ -148,7 +148,7 @@ fn below_clients<'p>(
 
 /// Whether a process was started from an entry: the same arguments behind the same command, or behind the launcher
 /// that took the command's place (`npm exec` for npx, an interpreter for a script).
-fn runs(process: &Process, entry: &Entry) -> bool {
+pub(crate) fn runs(process: &Process, entry: &Entry) -> bool {
     let Some(command) = &entry.command else { return false };
     let command = stem(Path::new(command.expose()));
     let wanted: Vec<&str> = entry.args.iter().map(Sensitive::expose).collect();
@@ -224,12 +224,13 @@ fn of_flags(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<ProcessFindi
 
 /// A child that looks like an MCP server and stands in no file. Clients also start shells, git and search tools: only
 /// what names MCP, or was fetched by a package runner, is told.
-fn undeclared(
+pub(crate) fn undeclared(
     process: &Process,
     client: &RunningClient<'_>,
     redactor: &Redactor,
 ) -> Option<(Finding, Undeclared)> {
-    let (command, args) = process.args.split_first()?;
+    let words = words(process);
+    let (command, args) = words.split_first()?;
     let entry = entry_of(command, args, client);
     let identity = identity::identify(&entry);
     let fetched = matches!(identity.kind, Kind::Npm | Kind::Pypi | Kind::Oci | Kind::Bridge | Kind::Git);
@@ -246,6 +247,17 @@ fn undeclared(
         process.pid
     );
     Some((Finding::new(FindingCode::UndeclaredServer, message), server_of(process, entry, identity, client)))
+}
+
+/// The words of a process. npm gives its own a title of one word, see [`titled`].
+fn words(process: &Process) -> Vec<String> {
+    match process.args.first().filter(|title| title.starts_with("npm exec ")) {
+        // npx is the same program, and what nearly all entries name
+        Some(title) => {
+            std::iter::once("npx").chain(title.split_whitespace().skip(2)).map(str::to_owned).collect()
+        }
+        None => process.args.clone(),
+    }
 }
 
 /// What is judged. A process chooses its command line freely: unless an interpreter runs it, which takes the name of

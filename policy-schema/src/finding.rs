@@ -226,6 +226,12 @@ codes! {
     UndeclaredServer "undeclared-server" High "runs but is not declared"
         "A client started a server that stands in no configuration file: by a command-line flag, a removed entry or an extension."
         "Find out how it was started; declare it or stop it.";
+    DeniedServerRuns "denied-server-runs" High "denied and running"
+        "A server that the policy does not allow runs at this moment: it was started before the policy, the agent or the verdict came, or its client does not ask them."
+        "End it, or restart its client once its entry is gone; the agent ends it where the policy says `processes = \"stop\"`.";
+    RestartNeeded "restart-needed" Medium "client holds what was taken away"
+        "A client was started before an entry of its configuration was taken away. Most clients read their files only when they start, so it may hold that server until it ends."
+        "End the client and start it again.";
     PermissionBypass "permission-bypass" Critical "client runs without permission checks"
         "A client runs with a flag that switches its permission questions or its sandbox off."
         "Start the client without the flag.";

@@ -86,6 +86,8 @@ mod rights;
 #[cfg(unix)]
 mod run;
 mod secrets;
+#[cfg(unix)]
+mod servers;
 mod signing;
 #[cfg(unix)]
 mod token;

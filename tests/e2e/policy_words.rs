@@ -107,13 +107,13 @@ fn versions_between_which_nothing_lies_are_warned_of() {
 #[test]
 fn settings_that_nothing_reads_yet_are_told_as_such_and_fail_no_check() {
     let desk = desk(format!(
-        "{HEAD}processes = \"stop\"\ngate = true\nunlisted_tools = \"never\"\n[policy.native.default]\nowner = \"mdm\"\n\
+        "{HEAD}gate = true\nunlisted_tools = \"never\"\n[policy.native.default]\nowner = \"mdm\"\n\
          {RULE}identity.npm = {{ package = \"p\", versions = \"1.0.0\" }}\ntools = {{ read = [\"x\"] }}\nnative_forms = [[\"p\"]]\n"
     ));
     let answer = check(&desk, &["--strict"]);
     assert_eq!((&answer["errors"], &answer["warnings"]), (&json!(0), &json!(0)), "{answer}");
     assert!(members(&answer, "code").iter().all(|code| **code == "not-read-yet"), "{answer}");
-    assert_eq!(members(&answer, "weight"), vec!["note"; 6], "{answer}");
+    assert_eq!(members(&answer, "weight"), vec!["note"; 5], "{answer}");
     assert_eq!(desk.run(&["check", "policy.toml", "--strict"]).status.code(), Some(0));
     let fresh = Desk::new(&[]);
     assert!(

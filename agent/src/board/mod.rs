@@ -121,6 +121,8 @@ pub struct Board {
     pub watched: usize,
     /// Why not everything is watched.
     pub degraded: Option<String>,
+    /// Users, and clients of theirs that may still hold a denied server.
+    pub restart_needed: Vec<(String, String)>,
     /// Time between two looks at all known files.
     pub rescan: Duration,
     /// What goes wrong now, until a pass finds it mended.
@@ -143,6 +145,7 @@ impl Board {
             recent: Recent::default(),
             watched: 0,
             degraded: None,
+            restart_needed: Vec::new(),
             rescan: Duration::ZERO,
             problems: BTreeSet::new(),
             lasting: BTreeMap::new(),

@@ -240,7 +240,7 @@ impl Board {
             verdicts: self.verdicts(user),
             open: open.len() as u64,
             open_entries: open.iter().take(SHOWN).map(|found| open_entry(found)).collect(),
-            restart_needed: Vec::new(),
+            restart_needed: self.restart_needed_of(user),
             recent: self.recent.of(user).into_iter().take(SHOWN).cloned().collect(),
             problems,
             cost: None,
@@ -289,6 +289,17 @@ impl Board {
             waits: settled.policy_waits,
             contact: settled.in_force.policy.document().policy.contact.clone(),
         })
+    }
+
+    fn restart_needed_of(&self, user: Option<&str>) -> Vec<String> {
+        let of_user = |owner: &str| user.is_none_or(|user| user == owner);
+        let needed = self.restart_needed.iter().filter(|(owner, _)| of_user(owner));
+        needed
+            .map(|(owner, client)| match user {
+                Some(_) => client.clone(),
+                None => format!("{owner}: {client}"),
+            })
+            .collect()
     }
 
     fn layers(&self) -> Vec<Layer> {

@@ -17,6 +17,7 @@ use super::agent::{self, Agent, Where, Which};
 use super::enforce::Ceiling;
 use super::exit;
 use crate::board::Board;
+use crate::daemon::servers::Told;
 use crate::daemon::{self, Ended, Rig, Said, Wake};
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, Passed};
@@ -136,9 +137,44 @@ enum Line {
         would: Vec<Action>,
         notices: Vec<String>,
     },
+    Servers {
+        servers: Vec<ServerLine>,
+    },
     Notice {
         text: String,
     },
+}
+
+/// What is said of a running server or of a client that may hold one.
+#[derive(Serialize)]
+struct ServerLine {
+    what: &'static str,
+    user: String,
+    server: String,
+    client: &'static str,
+    process: u32,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    detail: String,
+    /// Since it was first seen.
+    milliseconds: f64,
+}
+
+impl ServerLine {
+    fn of(told: &Told) -> Self {
+        Self {
+            what: told.what,
+            user: told.user.clone(),
+            server: told.server.clone(),
+            client: told.client,
+            process: told.process,
+            code: told.code,
+            rule: told.rule.clone(),
+            detail: told.detail.clone(),
+            milliseconds: told.since.as_secs_f64() * 1000.0,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -158,6 +194,7 @@ impl Line {
         match said {
             Said::Pass(passed) => Self::of_pass(passed, redactor),
             Said::Look(looked, since) => Self::of_look(looked, *since, redactor),
+            Said::Servers(told) => Self::Servers { servers: told.iter().map(ServerLine::of).collect() },
             Said::Notice(text) => Self::Notice { text: redactor.name(text) },
         }
     }
@@ -226,6 +263,10 @@ fn say(line: &Line, json: bool) {
 fn human(line: &Line) -> String {
     match line {
         Line::Notice { text } => format!("! {}", visible(text)),
+        Line::Servers { servers } => {
+            let lines = servers.iter().map(|one| format!("{}: {}", one.what, visible(&one.detail)));
+            lines.collect::<Vec<_>>().join("\n")
+        }
         Line::Pass { policy, sequence, mode, servers, acted, notices } => {
             let sequence = sequence.map_or_else(String::new, |sequence| format!(" {sequence}"));
             let mut lines: Vec<String> =

@@ -6,6 +6,7 @@
 pub mod dirty;
 pub mod fights;
 pub mod planted;
+pub mod servers;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ use crate::worker::homes::Homes;
 use dirty::Dirty;
 use fights::{Fight, Fights};
 use planted::{New, Planted};
+use servers::{Servers, Told, Waits};
 use watches::Watches;
 
 /// Time between two looks at all known files.
@@ -91,6 +93,8 @@ pub enum Said<'s> {
     Pass(&'s Passed),
     /// A look was taken, this long after the first hint.
     Look(&'s Looked, Duration),
+    /// Something about running servers and clients.
+    Servers(&'s [Told]),
     /// Something that people must know.
     Notice(String),
 }
@@ -124,6 +128,7 @@ pub fn run(
 ) -> anyhow::Result<Ended> {
     let mut asked = Vec::new();
     let mut fights = Fights::default();
+    let mut servers = Servers::new(Waits::default());
     loop {
         let ground = (rig.ground)()?;
         rig.shared.know(people(&ground));
@@ -136,6 +141,7 @@ pub fn run(
             rig,
             on,
             watches,
+            servers: &mut servers,
             dirty: Dirty::default(),
             first_hint: BTreeMap::new(),
             fights: std::mem::take(&mut fights),
@@ -157,6 +163,7 @@ struct Line<'r, 'a, 'g, 'h> {
     rig: &'r Rig<'a>,
     on: On<'g, 'h>,
     watches: Watches,
+    servers: &'r mut Servers,
     dirty: Dirty,
     /// When each dirty path was first told of.
     first_hint: BTreeMap<dirty::Place, Instant>,
@@ -189,10 +196,12 @@ impl Line<'_, '_, '_, '_> {
         self.board().passed(self.on.ground, &passed, self.rig.redactor, self.rig.shared.now());
         tell(Said::Pass(&passed));
         self.answer_of_pass(&passed, asked);
+        let next = self.until_next(&passed);
+        let Passed { outcome, acted, .. } = passed;
+        self.servers.passed(self.on.ground, outcome, &acted);
         let begun = Instant::now();
         let mut rescanned = begun;
-        let mut pass_at = begun + self.until_next(&passed);
-        drop(passed);
+        let mut pass_at = begun + next;
         let mut settings_at: Option<Instant> = None;
         let mut told: Option<String> = None;
         loop {
@@ -218,6 +227,7 @@ impl Line<'_, '_, '_, '_> {
                 rescanned = now;
                 self.board().rescanned = Some(self.rig.shared.now());
                 session.all_known().into_iter().for_each(|place| self.dirty.hint(place, now));
+                self.servers.rescan();
             }
             let due = self.dirty.take(now);
             if !due.is_empty() {
@@ -237,10 +247,13 @@ impl Line<'_, '_, '_, '_> {
                 }
                 continue;
             }
-            let next = [Some(pass_at), Some(rescanned + rescan), self.dirty.next(), settings_at]
-                .into_iter()
-                .flatten()
-                .min();
+            if self.servers.is_due(now) {
+                self.look_at_servers(now, &mut session, tell);
+                continue;
+            }
+            let next =
+                [Some(pass_at), Some(rescanned + rescan), self.dirty.next(), settings_at, self.servers.next()];
+            let next = next.into_iter().flatten().min();
             let wait = next.unwrap_or(pass_at).saturating_duration_since(Instant::now());
             let woken = wakes.recv_timeout(wait);
             self.board().work.wakes += 1;
@@ -489,6 +502,23 @@ impl Line<'_, '_, '_, '_> {
         may_matter.then_some(home)
     }
 
+    /// Looks at what runs. What cannot be written down is not done, and tried again at the next look.
+    fn look_at_servers(&mut self, now: Instant, session: &mut Session, tell: &mut dyn FnMut(Said<'_>)) {
+        let setting = (self.rig.setting)();
+        let told = self.servers.look(now, session, &setting, self.on);
+        let needed = self.servers.restart_needed().map(|(process, needed)| {
+            let servers: Vec<&str> = needed.servers.iter().map(String::as_str).collect();
+            let text = format!("{} (process {}), for {}", needed.client, process.pid, servers.join(", "));
+            (needed.user.clone(), self.rig.redactor.name(&text))
+        });
+        self.board().restart_needed = needed.collect();
+        match told {
+            Ok(told) if told.is_empty() => {}
+            Ok(told) => tell(Said::Servers(&told)),
+            Err(error) => tell(Said::Notice(format!("{error:#}"))),
+        }
+    }
+
     /// Looks at what is due. Whether every home answered.
     fn look(
         &mut self,
@@ -515,7 +545,9 @@ impl Line<'_, '_, '_, '_> {
         tell(Said::Look(&looked, since));
         self.watches.again();
         self.watch(places_of(&looked.outcome));
-        Ok(!looked.is_unanswered)
+        let Looked { outcome, acted, is_unanswered, .. } = looked;
+        self.servers.looked(self.on.ground, outcome, &acted, &changed);
+        Ok(!is_unanswered)
     }
 }
 

@@ -3,6 +3,7 @@
 mod guard;
 mod look;
 mod put_back;
+mod running;
 mod tell;
 mod tokens;
 
@@ -51,6 +52,7 @@ use crate::worker::{Failure, is_too_much};
 use guard::{choose, due_after_grace, would_act};
 pub use look::{Looked, Session};
 use put_back::restore_allowed;
+pub use running::Amid;
 use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen};
 pub use tokens::{Taken, break_glass, redeem};
 

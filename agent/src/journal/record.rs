@@ -187,7 +187,8 @@ pub struct Outcome {
 pub struct Event {
     /// Stable code: `policy-accepted`, `policy-activated`, `policy-held`, `policy-refused`, `not-done`, `not-looked-at`, `worker-failed`,
     /// `vault-pruned`, `not-restored`, `purged`, `purge-refused`, `account-renamed`, `torn-record`, `journal-damaged`,
-    /// `journal-cut`.
+    /// `journal-cut`; of running servers `server-reported`, `server-warned`, `server-spared`, `server-asked`, `server-killed`,
+    /// `server-ended`, `server-not-ended`, `undeclared-server`, `restart-needed`.
     pub code: String,
     /// In words.
     pub detail: String,

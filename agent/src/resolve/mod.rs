@@ -132,6 +132,13 @@ impl<'a> Resolver<'a> {
         Self { ground, files, listeners: BTreeMap::new(), searches: BTreeMap::new() }
     }
 
+    /// Takes another process table. What was found by the one before is forgotten.
+    pub fn amid(&mut self, processes: &'a [Process]) {
+        self.ground.processes = Some(processes);
+        self.listeners.clear();
+        self.searches.clear();
+    }
+
     /// What is known of the files that an entry names.
     pub fn facts(&mut self, asked: &Asked<'_>) -> Facts {
         if !self.ground.has_files || !is_at_home(asked.dweller.os) {

@@ -1,4 +1,4 @@
-//! Containers, by the mount tables of other processes.
+//! Containers, by the mount tables of other processes, and what processes are connected to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,16 @@ pub(super) fn containers_mounting(home: &Path) -> Vec<String> {
         names.insert(name_for_people(&text("cgroup"), text("comm").trim_end(), pid));
     }
     names.into_iter().collect()
+}
+
+pub(super) fn is_spoken_to(pid: u32) -> Option<bool> {
+    let is_connected = |number: u32| {
+        let leads = std::fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
+        let leads = leads.to_string_lossy();
+        // Node makes its pipes to children from sockets
+        Some(leads.starts_with("pipe:[") || leads.starts_with("socket:["))
+    };
+    Some(is_connected(0)? && is_connected(1)?)
 }
 
 fn mounts_of(machine: &Machine, pid: &str) -> Vec<Mount> {

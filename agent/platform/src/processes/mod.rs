@@ -2,6 +2,7 @@
 
 #[cfg(any(target_os = "linux", test))]
 pub(crate) mod containers;
+mod exact;
 #[cfg(target_os = "linux")]
 mod linux;
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use exact::{Exact, Instance, NotHeld, Started, ourselves};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System, UpdateKind};
 
 /// A running process.
@@ -86,6 +88,18 @@ pub fn environment_of(pid: u32, names: &BTreeSet<&str>) -> BTreeMap<String, Stri
     let pairs = pairs.filter_map(|pair| pair.to_str()?.split_once('='));
     let kept = pairs.filter(|(name, _)| names.contains(name));
     kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Whether a process is spoken to through its input and output: both are pipes or sockets, as those of a server that a
+/// client has started are. `None` where the system does not tell, or not us.
+pub fn is_spoken_to(pid: u32) -> Option<bool> {
+    #[cfg(target_os = "linux")]
+    return linux::is_spoken_to(pid);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = pid;
+        None
+    }
 }
 
 /// Containers that see this home or a directory in it, as words for people. Only on Linux, and only root sees all.

@@ -1,7 +1,7 @@
 //! What a policy sets and nothing acts on yet. It is checked, compared and signed, so that it can be written ahead; nobody
 //! should believe that it protects already.
 
-use mcpolicy_schema::document::{Native, PolicyDocument, Processes, ToolClass};
+use mcpolicy_schema::document::{Native, PolicyDocument, ToolClass};
 
 use crate::authoring::problem::{Problem, Weight};
 
@@ -11,10 +11,9 @@ pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
         let message = format!("{what} is not read yet: it acts from the day on which {whose}");
         problems.push(Problem::new(Weight::Note, "not-read-yet", place, message));
     };
-    let agent = "the resident agent is there";
+    let agent = "the resident agent holds readers";
     let native = "native policies of clients are written";
     for (is_set, member, whose) in [
-        (settings.processes != Processes::default(), "processes", agent),
         (settings.gate, "gate", agent),
         (settings.native.values().any(|own| *own != Native::default()), "native", native),
         (settings.unlisted_tools != ToolClass::default(), "unlisted_tools", native),

@@ -22,11 +22,11 @@ use crate::resolve;
 
 /// What goes on between passes: the agent's state stays open, and what a pass has settled holds until the next.
 pub struct Session {
-    opened: Opened,
-    in_force: InForce,
-    mode: Mode,
+    pub(super) opened: Opened,
+    pub(super) in_force: InForce,
+    pub(super) mode: Mode,
     /// The time that the pass believed.
-    since: Timestamp,
+    pub(super) since: Timestamp,
     /// The files that are known, by their homes.
     known: BTreeMap<usize, Vec<Source>>,
 }

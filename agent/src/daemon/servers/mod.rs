@@ -1,0 +1,192 @@
+//! Servers that run already: those of entries that are denied or were taken out, and those that no file declares.
+//!
+//! A look at the process table is taken every 10 s while a known client runs, and otherwise only when files are looked
+//! at: idle costs nothing. What is found is judged as entries are, told, and by policy ended: it and no other process
+//! (`platform/processes/exact`), and never a client.
+
+mod declared;
+mod fates;
+mod look;
+mod seen;
+mod sessions;
+mod tell;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mcpolicy_platform::processes::{self, Instance, Process};
+use mcpolicy_schema::entry::ClientId;
+use mcpolicy_schema::verdict::Judgement;
+
+use crate::enforce::act::Acted;
+use crate::enforce::pass::{On, Session, Setting};
+use crate::journal::End;
+use crate::pipeline::{Ground, Outcome};
+use declared::Declared;
+pub use fates::Waits;
+use fates::{Fates, Sight};
+use look::Look;
+pub use sessions::RestartNeeded;
+use sessions::Sessions;
+pub use tell::Told;
+
+/// Time between two looks while a known client runs, and the least before one that a look at files calls for.
+const EVERY: Duration = Duration::from_secs(10);
+/// The same where the look is not to wait: a tool may fight over its file.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// A denied server that runs, with what is told of it.
+#[derive(Clone)]
+struct Denied {
+    /// When it was first seen.
+    first: Instant,
+    process: Process,
+    sight: Sight,
+    judgement: Judgement,
+    /// The client below which it runs: its name and process.
+    client: (ClientId, &'static str, u32),
+    /// Name of its entry, or what it runs; redacted.
+    name: String,
+    is_undeclared: bool,
+    /// Why it is only told.
+    left: Option<String>,
+    user: String,
+}
+
+/// A judgement of an undeclared server, and what it was made from: a process may run something else later.
+struct Judged {
+    process: Process,
+    judgement: Judgement,
+}
+
+/// What the daemon knows of running servers; it outlasts policies and sessions.
+pub struct Servers {
+    declared: Declared,
+    fates: Fates,
+    sessions: Sessions,
+    /// Denied servers of the last look.
+    denied: BTreeMap<Instance, Denied>,
+    judged: BTreeMap<Instance, Judged>,
+    /// Undeclared servers that the policy allows, told once.
+    allowed: BTreeSet<Instance>,
+    last: Option<Instant>,
+    /// The ground is this machine: an image has no processes.
+    is_live: bool,
+    /// A known client ran at the last look.
+    is_client_there: bool,
+    /// A look is wanted: files were looked at.
+    is_wanted: bool,
+    /// It is not to wait: something was taken away, or the policy may be another.
+    is_urgent: bool,
+    /// The policy or the time may have changed what the last judgements said.
+    is_stale: bool,
+    is_recalled: bool,
+}
+
+impl Servers {
+    /// Nothing known yet.
+    pub fn new(waits: Waits) -> Self {
+        Self {
+            declared: Declared::default(),
+            fates: Fates::new(waits),
+            sessions: Sessions::default(),
+            denied: BTreeMap::new(),
+            judged: BTreeMap::new(),
+            allowed: BTreeSet::new(),
+            last: None,
+            is_live: false,
+            is_client_there: false,
+            is_wanted: false,
+            is_urgent: false,
+            is_stale: true,
+            is_recalled: false,
+        }
+    }
+
+    /// Takes in what a pass has found and done.
+    pub fn passed(&mut self, ground: &Ground, outcome: Outcome, acted: &[Acted]) {
+        self.is_live = ground.processes.is_some();
+        if !self.is_live {
+            return;
+        }
+        self.acted(ground, &outcome, acted);
+        self.declared.all(ground, outcome);
+        (self.is_stale, self.is_wanted, self.is_urgent) = (true, true, true);
+    }
+
+    /// Takes in what a look at changed files has found and done.
+    pub fn looked(
+        &mut self,
+        ground: &Ground,
+        outcome: Outcome,
+        acted: &[Acted],
+        changed: &BTreeMap<usize, BTreeSet<PathBuf>>,
+    ) {
+        if !self.is_live {
+            return;
+        }
+        self.is_urgent |= self.acted(ground, &outcome, acted);
+        self.declared.changed(ground, outcome, changed);
+        self.is_wanted = true;
+    }
+
+    /// All known files are looked at anew: so are judgements, since what an exception allows ends with time.
+    pub fn rescan(&mut self) {
+        (self.is_stale, self.is_wanted) = (true, self.is_live);
+    }
+
+    /// When the next look is due; never while no known client runs and nothing else calls for one.
+    pub fn next(&self) -> Option<Instant> {
+        // files change in bursts: clients write their state while they run
+        let wait = match (self.is_wanted, self.is_client_there) {
+            (true, _) if self.is_urgent => Some(LEAST),
+            (true, _) | (_, true) => Some(EVERY),
+            (false, false) => None,
+        };
+        let regular = wait.and_then(|wait| self.last.map(|last| last + wait));
+        regular.into_iter().chain(self.fates.next()).min()
+    }
+
+    /// Whether a look is due.
+    pub fn is_due(&self, now: Instant) -> bool {
+        (self.is_wanted && self.last.is_none()) || self.next().is_some_and(|next| now >= next)
+    }
+
+    /// Clients that have to be started anew, with their processes.
+    pub fn restart_needed(&self) -> impl Iterator<Item = (Instance, &RestartNeeded)> {
+        self.sessions.needed()
+    }
+
+    /// Looks at the processes of this moment, and does what is due. What there is to tell.
+    ///
+    /// # Errors
+    /// The journal cannot be written: nothing more is ended then.
+    pub fn look(
+        &mut self,
+        now: Instant,
+        session: &mut Session,
+        setting: &Setting<'_>,
+        on: On<'_, '_>,
+    ) -> anyhow::Result<Vec<Told>> {
+        let table = processes::processes();
+        let looked = session.amid(setting, on, &table, |amid| {
+            let mut look = Look { now, servers: self, setting, on, table: &table, amid, told: Vec::new() };
+            look.run().map(|()| look.told)
+        });
+        (self.is_wanted, self.is_urgent, self.last) = (false, false, Some(now));
+        looked
+    }
+
+    /// Whether something was taken away that a client may hold.
+    fn acted(&mut self, ground: &Ground, outcome: &Outcome, acted: &[Acted]) -> bool {
+        let mut is_taken = false;
+        for one in acted.iter().filter(|one| one.end == End::Applied) {
+            let source = &outcome.sources[one.source].source;
+            let Some(home) = source.home else { continue };
+            let readers = source.readings.iter().map(|reading| reading.adapter.about().id);
+            is_taken |= self.sessions.acted(&ground.homes[home].user, &readers.collect(), &one.actions);
+        }
+        is_taken
+    }
+}

@@ -1,0 +1,197 @@
+//! Servers that run: the daemon ends what is denied and nothing else, on a live machine in name spaces of its own.
+
+use mcpolicy_tests::signing::{at, publish};
+use mcpolicy_tests::{TestMachine, say};
+use serde_json::{Value, json};
+
+use crate::enforce::{npx, policy, rule};
+use crate::live::can_isolate;
+
+/// A user's client and what it has started. Servers are spoken to through pipes, as those of real clients are.
+///
+/// `good` and `evil` stand in its file, `other` in none; `unknown-mcp` is named by no rule. `notes-mcp` is a command that the
+/// client runs in a shell. `deaf` does not end when it is asked. npm gives its own processes a title of one word.
+const MACHINE: &str = r#"
+    cd /home/dev
+    cp $(command -v bash) claude; cp $(command -v sleep) unknown-mcp; cp unknown-mcp notes-mcp; cp unknown-mcp child
+    cp unknown-mcp node
+    printf '#!/bin/bash\n/home/dev/child 6$RANDOM; while :; do sleep 1; done\n' > npx
+    chmod +x npx
+    cat > session.sh <<'X'
+sleep 700 | /home/dev/npx -y @acme/good@1.0.0 | cat &
+sleep 700 | /home/dev/npx -y evil@1.0.0 | cat &
+sleep 700 | (exec -a 'npm exec other@1.0.0' /home/dev/node 703) | cat &
+sleep 700 | (trap '' TERM; exec -a 'npm exec deaf@1.0.0' /home/dev/node 704) | cat &
+sleep 700 | /home/dev/unknown-mcp 701 | cat &
+/bin/bash -c '/home/dev/notes-mcp 702; :' &
+sleep 700
+X
+    chown -R 1000:1000 /home/dev
+    as_dev() { setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
+    as_dev /home/dev/claude session.sh >/dev/null 2>&1 &
+    client=$!
+    # processes of another user with the words of a denied server, and of the user's own below no client
+    ( exec -a npx /bin/bash -c 'sleep 600; :' -y other@1.0.0 ) >/dev/null 2>&1 &
+    as_dev /home/dev/npx -y evil@1.0.0 >/dev/null 2>&1 </dev/null &
+    elsewhere=$!
+    sleep 1
+"#;
+
+/// What runs of it: the words of each process, but for shells and pipes between.
+const RUNS: &str = r#"
+    runs() { for one in /proc/[0-9]*; do
+        words=$(tr '\0\n' '  ' < $one/cmdline 2>/dev/null)
+        case "$words" in *MCPOLICY*) ;; *npx*|*npm*|*-mcp*|*claude*|*child*) printf '%s\n' "$words";; esac
+    done | sort; }
+"#;
+
+/// What the daemon said, and what ran before and after.
+struct Told {
+    lines: Vec<Value>,
+    before: Vec<String>,
+    after: Vec<String>,
+    file: Value,
+    log: String,
+}
+
+impl Told {
+    fn of(&self, what: &str) -> Vec<&Value> {
+        let servers = self.lines.iter().filter(|line| line["what"] == "servers");
+        let all = servers.flat_map(|line| line["servers"].as_array().unwrap());
+        all.filter(|told| told["what"] == what).collect()
+    }
+
+    fn names(&self, what: &str) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.of(what).iter().map(|told| told["server"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    fn runs(&self, words: &str) -> usize {
+        self.after.iter().filter(|line| line.contains(words)).count()
+    }
+}
+
+/// Runs the daemon beside a client, by a policy with a mode that revokes `evil`, `other` and `deaf`, until it has told of
+/// something or a time has passed.
+fn run(settings: &Value, until: &str) -> Option<Told> {
+    if !can_isolate() {
+        return None;
+    }
+    let machine = TestMachine::new(crate::BINARY);
+    let root = machine.root();
+    let rules = json!([rule("@acme/good"), rule("evil"), rule("other"), rule("deaf")]);
+    let revoked = ["evil", "other", "deaf"].map(
+        |rule| json!({"id": format!("r-{rule}"), "revoked": {"rule": rule}, "reason": "found malicious"}),
+    );
+    let revocations = json!({"schema": "mcpolicy/revocations/v1", "revocation": revoked});
+    publish(&root.join("published"), 1, at(1), &policy(settings, &rules), Some(&revocations));
+    let servers = json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}});
+    machine.file(".claude.json", servers.to_string());
+    let script = format!(
+        r#"{MACHINE}
+        {RUNS}
+        runs > {root}/before
+        $MCPOLICY run --json --state {root}/state --policy {root}/published --trust-root {root}/published/root.1.json \
+            --now {now} > {root}/lines 2> {root}/errors &
+        daemon=$!
+        for _ in $(seq 300); do sleep 0.1; {until} && break; done
+        runs > {root}/after
+        kill -TERM $daemon; wait $daemon
+        echo "{{\"code\": $?}}"
+        $MCPOLICY log --state {root}/state > {root}/log"#,
+        root = root.display(),
+        now = at(1) + jiff::SignedDuration::from_mins(5),
+        until = until.replace("LINES", &root.join("lines").display().to_string()),
+    );
+    let ended = crate::live::isolated(&machine, &script);
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let lines = |name: &str| read(name).lines().map(str::to_owned).collect::<Vec<_>>();
+    let told = Told {
+        lines: lines("lines").iter().map(|line| serde_json::from_str(line).unwrap()).collect(),
+        before: lines("before"),
+        after: lines("after"),
+        file: serde_json::from_str(&std::fs::read_to_string(machine.home().join(".claude.json")).unwrap())
+            .unwrap(),
+        log: read("log"),
+    };
+    for line in &told.lines {
+        say(&line.to_string());
+    }
+    say(&read("errors"));
+    assert_eq!(ended["code"], 0);
+    Some(told)
+}
+
+#[test]
+fn servers_that_are_revoked_are_ended_and_the_client_and_all_others_go_on() {
+    let settings = json!({"processes": "stop", "max_new_removals": {"entries": 50, "percent": 100}});
+    // `deaf` goes by force, ten seconds after it was asked
+    let Some(told) = run(&settings, "[ $(grep -o server-ended LINES | wc -l) -ge 3 ]") else { return };
+    assert_eq!(
+        told.before.iter().filter(|line| line.contains("-y evil@1.0.0")).count(),
+        2,
+        "{:?}",
+        told.before
+    );
+    let ended = ["evil", "npx deaf@1.0.0", "npx other@1.0.0"];
+    assert_eq!(told.names("server-asked"), ended);
+    assert_eq!(told.names("server-killed"), ended[1..2]);
+    assert_eq!(told.names("server-ended"), ended);
+    assert_eq!(
+        told.runs("-y evil@1.0.0"),
+        1,
+        "what runs below no client is no server of one: {:?}",
+        told.after
+    );
+    assert_eq!(told.runs("-y other@1.0.0"), 1, "another user's process is left: {:?}", told.after);
+    assert_eq!((told.runs("npm exec other"), told.runs("npm exec deaf")), (0, 0), "{:?}", told.after);
+    assert_eq!(told.runs("/home/dev/claude"), 1, "{:?}", told.after);
+    assert_eq!(told.runs("@acme/good@1.0.0"), 1, "{:?}", told.after);
+    assert_eq!(told.runs("/home/dev/child"), 2, "what a server has started goes with it: {:?}", told.after);
+    // what is only not allowed has a minute; what may be a command of the user's is told
+    let warned = told.of("server-warned");
+    let unknown = warned.iter().find(|told| told["server"] == "/home/dev/unknown-mcp 701").unwrap();
+    assert!(unknown["detail"].as_str().unwrap().ends_with("it is ended in 60 s"), "{unknown}");
+    assert_eq!((&unknown["code"], told.runs("unknown-mcp 701")), (&json!("not-allowed"), 1));
+    let reported = told.of("server-reported");
+    assert!(
+        reported.iter().any(|told| told["detail"].as_str().unwrap().contains("in a shell")),
+        "{reported:?}"
+    );
+    assert_eq!(told.runs("notes-mcp 702"), 2, "{:?}", told.after);
+    // the entry is gone, and the client may hold it
+    assert_eq!(told.file["mcpServers"].as_object().unwrap().keys().collect::<Vec<_>>(), ["good"]);
+    let restart = told.of("restart-needed");
+    assert_eq!(
+        (restart.len(), &restart[0]["server"], &restart[0]["client"]),
+        (1, &json!("evil"), &json!("claude-code"))
+    );
+    for code in ["server-warned", "server-asked", "server-killed", "server-ended", "restart-needed"] {
+        assert!(told.log.contains(code), "{code} is not in the journal: {}", told.log);
+    }
+}
+
+#[test]
+fn a_mode_that_only_observes_tells_of_running_servers_and_ends_none() {
+    let settings = json!({"processes": "stop", "mode": "observe"});
+    let Some(told) = run(&settings, "grep -q server-reported LINES && sleep 3") else { return };
+    assert_eq!(told.names("server-reported").len(), 5, "{:?}", told.names("server-reported"));
+    let details = told.of("server-reported");
+    let says =
+        |words: &str| details.iter().filter(|told| told["detail"].as_str().unwrap().contains(words)).count();
+    assert_eq!((says("mode observe ends nothing, enforcing would end it"), says("in a shell")), (4, 1));
+    for what in ["server-warned", "server-asked", "server-killed", "restart-needed"] {
+        assert_eq!(told.names(what), Vec::<String>::new());
+    }
+    assert_eq!(told.before, told.after);
+}
+
+#[test]
+fn a_policy_that_has_servers_reported_ends_none() {
+    let Some(told) = run(&json!({}), "grep -q server-reported LINES && sleep 3") else { return };
+    assert!(!told.names("server-reported").is_empty());
+    assert!(told.of("server-asked").is_empty() && told.of("server-killed").is_empty());
+    assert_eq!(told.before, told.after);
+}
