@@ -31,7 +31,7 @@ pub(super) struct Options {
 #[derive(Debug, Args)]
 pub(super) struct Asked {
     /// A command line after `--`, a URL, or an entry as JSON, TOML or YAML; `-` reads text from standard input
-    #[arg(value_name = "SPEC", allow_hyphen_values = true, trailing_var_arg = true)]
+    #[arg(value_name = "SPEC")]
     spec: Vec<String>,
 
     /// Id of the client that would get it, as in docs/clients.md
