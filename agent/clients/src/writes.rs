@@ -388,7 +388,7 @@ mod tests {
                 "extensions:\n  acme:\n    name: \"acme\"\n    type: \"stdio\"\n    cmd: \"npx\"\n    args:\n      - \"-y\"\n      - \"@acme/x@1.0.0\"\n    env_keys:\n      - \"API_TOKEN\"\n    enabled: true\n",
             ),
         ] {
-            assert_eq!(written(client, &one, None).unwrap(), expected, "{client}");
+            assert_eq!(written(client, &one, None).unwrap().trim(), expected.trim(), "{client}");
         }
         let cursor = written("cursor", &one, None).unwrap();
         assert!(cursor.contains("${env:API_TOKEN}") && !cursor.contains("\"type\""), "{cursor}");

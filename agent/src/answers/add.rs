@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use mcpolicy_clients::adapter::ClientAdapter;
+use mcpolicy_clients::codec::Format;
 use mcpolicy_clients::edit::{self, Change, Splice};
 use mcpolicy_clients::location::{Location, Role};
 use mcpolicy_clients::template::{self, Layout};
@@ -205,7 +206,7 @@ pub fn add(order: Order<'_>, by: By<'_>, mut on: On<'_, '_>) -> Result<Added, Ad
             policy: by.about(),
         };
         let Some(after) = plan.after.filter(|_| !order.dry_run) else { return Ok(done) };
-        if write(&mut core, after, plan.change)? {
+        if write(&mut core, &after, plan.change)? {
             return Ok(Added { written: true, ..done });
         }
     }
@@ -216,7 +217,8 @@ pub fn add(order: Order<'_>, by: By<'_>, mut on: On<'_, '_>) -> Result<Added, Ad
 
 /// The rule that a name stands for.
 fn chosen<'a>(name: &str, by: By<'a>) -> Result<&'a Rule, AddError> {
-    match catalog::named(by, name).as_slice() {
+    let named = catalog::named(by, name);
+    match named[..] {
         [rule] => Ok(rule),
         [] => {
             let all = catalog::catalog(by, None).servers;
@@ -227,7 +229,7 @@ fn chosen<'a>(name: &str, by: By<'a>) -> Result<&'a Rule, AddError> {
             let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known.clone());
             Err(AddError::NotApproved { name: name.to_owned(), near })
         }
-        several => Err(AddError::Several(several.iter().map(|rule| rule.id.clone()).collect())),
+        _ => Err(AddError::Several(named.iter().map(|rule| rule.id.clone()).collect())),
     }
 }
 
@@ -256,7 +258,7 @@ fn place(
             && location.keys.first().is_some_and(|table| writes::beginning(location.format, table).is_some())
     };
     let paths = |location: &'static Location| -> Vec<PathBuf> {
-        let patterns = match project {
+        let patterns: Vec<template::Pattern> = match project {
             Some(directory) => template::below(location.path, "<project>", directory).into_iter().collect(),
             None => template::expand(about, location.path, layout),
         };
@@ -371,10 +373,18 @@ fn plan(
         };
         let change = Change::Insert { table: table.to_owned(), name: name.to_owned(), pieces };
         let there = entry_of(source, &before, table, name);
-        let (after, splices) = match edit::apply(format, &path, &before, std::slice::from_ref(&change)) {
-            Ok(edited) => (edited.bytes, edited.splices),
-            Err(edit::Unfaithful::Taken) => (before.clone(), Vec::new()),
-            Err(why) => return Err(AddError::File(why.to_string())),
+        let (after, splices) = if there.is_some() {
+            (before.clone(), Vec::new())
+        } else if is_blank && format == Format::Toml {
+            // the text of a section is a whole file
+            let Change::Insert { pieces, .. } = &change else { continue };
+            let text: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.iter().copied()).collect();
+            (text.clone(), vec![Splice { range: 0..0, text }])
+        } else {
+            match edit::apply(format, &path, &before, std::slice::from_ref(&change)) {
+                Ok(edited) => (edited.bytes, edited.splices),
+                Err(why) => return Err(AddError::File(why.to_string())),
+            }
         };
         let Some(entry) = entry_of(source, &after, table, name) else {
             return Err(AddError::File("the entry could not be read back from the result".to_owned()));
@@ -414,7 +424,7 @@ fn plan(
 /// The same entry in a file of its own.
 fn fresh(
     source: &Source,
-    (format, path): (mcpolicy_clients::codec::Format, &str),
+    (format, path): (Format, &str),
     table: &str,
     name: &str,
     change: &Change,
@@ -497,14 +507,14 @@ fn diff(splices: &[Splice], redactor: &Redactor) -> Vec<String> {
 }
 
 /// Writes. `false` if somebody else wrote meanwhile.
-fn write(core: &mut Core<'_>, after: Vec<u8>, change: Option<Change>) -> Result<bool, AddError> {
+fn write(core: &mut Core<'_>, after: &[u8], change: Option<Change>) -> Result<bool, AddError> {
     let refused = |answer: Answer| match answer {
         Answer::Refused(why) | Answer::Conflict(why) => AddError::File(why),
         _ => AddError::File("the file cannot be changed".to_owned()),
     };
     let drafted = match change {
         Some(change) => ask(core, Request::Apply(vec![change])),
-        None => ask(core, Request::Propose(after.clone())),
+        None => ask(core, Request::Propose(after.to_vec())),
     };
     match drafted {
         Answer::Drafted(draft) if draft.bytes == after => {}

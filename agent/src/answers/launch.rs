@@ -120,7 +120,7 @@ pub fn proposals(by: By<'_>, wanted: Wanted<'_>, redactor: &Redactor) -> Result<
     }
 }
 
-fn set_note(variable: &String) -> String {
+fn set_note(variable: &str) -> String {
     format!("Set {variable} in the environment in which the client is started; its value stands in no file.")
 }
 
@@ -139,13 +139,13 @@ fn target(start: &Start, wanted: Wanted<'_>, env: &[Given]) -> Result<Target, No
             let sse = wanted.rule.transports == [Transport::Sse];
             return Ok(Target::Remote { url: url.clone(), sse });
         }
-        Start::Argv(argv) => [&argv[..], &arguments(wanted)?].concat(),
+        Start::Argv(argv) => [&argv[..], &arguments(wanted)?[..]].concat(),
         Start::Whole(argv) => [&argv[..], wanted.args].concat(),
         Start::Container(argv, at) => {
             // a container sees no variable that it is not told of
             let told = env.iter().flat_map(|one| ["-e".to_owned(), one.name.clone()]);
             let told: Vec<String> = told.collect();
-            [&argv[..*at], &told, &argv[*at..], &arguments(wanted)?].concat()
+            [&argv[..*at], &told[..], &argv[*at..], &arguments(wanted)?[..]].concat()
         }
     };
     if argv.is_empty() {
