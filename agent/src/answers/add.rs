@@ -184,7 +184,7 @@ pub fn add(order: Order<'_>, by: By<'_>, mut on: On<'_, '_>) -> Result<Added, Ad
     let (path, location) = place(adapter, &layout, order.project, on.ground)?;
     let source = source_of(path, on.home, &layout, order.project, Reading { adapter, location });
     let wanted = Wanted { rule, name, home: &layout.home, args: order.args };
-    let proposals = launch::proposals(by, wanted, on.redactor)?;
+    let proposals = launch::proposals(by, wanted)?;
     let context = on.ground.homes[on.home].clone();
     let account = users::account(&on.ground.machine, &context.user, context.uid);
     let (machine, others) = (on.ground.machine.clone(), on.ground.others.clone());
@@ -375,10 +375,7 @@ fn plan(
         let there = entry_of(source, &before, table, name);
         let (after, splices) = if there.is_some() {
             (before.clone(), Vec::new())
-        } else if is_blank && format == Format::Toml {
-            // the text of a section is a whole file
-            let Change::Insert { pieces, .. } = &change else { continue };
-            let text: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.iter().copied()).collect();
+        } else if let Some(text) = section_alone(format, &change).filter(|_| is_blank) {
             (text.clone(), vec![Splice { range: 0..0, text }])
         } else {
             match edit::apply(format, &path, &before, std::slice::from_ref(&change)) {
@@ -429,9 +426,24 @@ fn fresh(
     name: &str,
     change: &Change,
 ) -> Option<Entry> {
-    let beginning = writes::beginning(format, table)?;
-    let edited = edit::apply(format, path, beginning.as_bytes(), std::slice::from_ref(change)).ok()?;
-    entry_of(source, &edited.bytes, table, name)
+    let bytes = match section_alone(format, change) {
+        Some(text) => text,
+        None => {
+            let beginning = writes::beginning(format, table)?;
+            edit::apply(format, path, beginning.as_bytes(), std::slice::from_ref(change)).ok()?.bytes
+        }
+    };
+    entry_of(source, &bytes, table, name)
+}
+
+/// The text of a section of TOML, which is a whole file.
+fn section_alone(format: Format, change: &Change) -> Option<Vec<u8>> {
+    match change {
+        Change::Insert { pieces, .. } if format == Format::Toml => {
+            Some(pieces.iter().flat_map(|piece| piece.bytes.iter().copied()).collect())
+        }
+        _ => None,
+    }
 }
 
 fn is_same(one: &Entry, other: &Entry, home: &Path) -> bool {
@@ -656,5 +668,80 @@ identity.npm = { package = "taken-back", versions = "1.0.0" }
         assert_eq!((&dry.diff, &dry.path), (&wet.diff, &wet.path));
         assert!(wet.diff.iter().any(|line| line.contains("${env:GITHUB_TOKEN}")), "{:?}", wet.diff);
         assert!(wet.left_to_do[0].contains("GITHUB_TOKEN"));
+    }
+
+    /// A client's file with some servers of its user's, in one of several hands.
+    fn file(client: &str, others: usize, hand: usize) -> (&'static str, String) {
+        let json = |key: &str, comments: bool| {
+            let newline = ["", "\n", "\r\n"][hand];
+            let unit = ["", "  ", "\t"][hand];
+            let comment =
+                if comments && hand > 0 { format!("{unit}// mine{newline}") } else { String::new() };
+            let one = |at: usize| {
+                format!("{unit}{unit}\"s{at}\": {{\"command\": \"c{at}\", \"args\": [\"{at}\"]}}")
+            };
+            let servers: Vec<String> = (0..others).map(one).collect();
+            let servers = servers.join(&format!(",{newline}"));
+            format!(
+                "{{{newline}{comment}{unit}\"a\": 1.50,{newline}{unit}\"{key}\": {{{newline}{servers}{newline}{unit}}},{newline}{unit}\"z\": []{newline}}}{newline}"
+            )
+        };
+        match client {
+            "claude-code" => (".claude.json", json("mcpServers", false)),
+            "cursor" => (".cursor/mcp.json", json("mcpServers", true)),
+            "vscode" => (".config/Code/User/mcp.json", json("servers", true)),
+            "codex" => {
+                let one = |at: usize| match hand {
+                    0 => format!("[mcp_servers.s{at}]\ncommand = 'c{at}'\n"),
+                    1 => format!("[mcp_servers.s{at}] # c\ncommand = \"c{at}\"\n\n"),
+                    _ => format!(
+                        "# of s{at}\n[mcp_servers.\"s{at}\"]\ncommand = \"c{at}\"\n[mcp_servers.s{at}.env]\nK = \"v\"\n"
+                    ),
+                };
+                let servers: String = (0..others).map(one).collect();
+                (".codex/config.toml", format!("model = 'x' # mine\n\n{servers}\n[tui]\nz = 1\n"))
+            }
+            _ => {
+                let one = |at: usize| match hand {
+                    0 => format!("  s{at}:\n    cmd: c{at}\n    type: stdio\n"),
+                    1 => format!("    s{at}: {{cmd: c{at}, type: stdio}} # c\n"),
+                    _ => format!("  # of s{at}\n  s{at}:\n    cmd: c{at}\n    args:\n    - \"1\"\n\n"),
+                };
+                let servers: String = (0..others).map(one).collect();
+                let servers = if others == 0 { " {}\n".to_owned() } else { format!("\n{servers}") };
+                (".config/goose/config.yaml", format!("# mine\na: 1\nextensions:{servers}z: 2\n"))
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(32))]
+        #[test]
+        fn in_whatever_file_it_is_added_the_result_is_allowed_and_nothing_else_changes(
+            client in 0..5_usize,
+            others in 0..4_usize,
+            hand in 0..3_usize,
+            name in "[a-zA-Z0-9][a-zA-Z0-9._-]{0,8}",
+        ) {
+            let client = ["claude-code", "cursor", "vscode", "codex", "goose"][client];
+            let folder = tempfile::tempdir().unwrap();
+            let (path, before) = file(client, others, hand);
+            let path = folder.path().join("ann").join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &before).unwrap();
+            let added = try_add(folder.path(), Order { under: Some(&name), ..order("github", client) });
+            let added = added.unwrap_or_else(|error| panic!("{client} {before}: {error}"));
+            proptest::prop_assert!(added.written);
+            let after = ground_read(&path);
+            let mut rest = after.chars();
+            let is_kept = before.chars().filter(|c| !c.is_whitespace() && !"{}".contains(*c)).all(|c| rest.any(|other| other == c));
+            proptest::prop_assert!(is_kept, "{}: {}", client, after);
+            let report = scan(&home(folder.path()), &draft(POLICY));
+            let is_added = |entry: &&v1::Entry| entry.name == name && entry.identity.name == "@acme/github-mcp";
+            let of_it: Vec<_> = report.entries.iter().filter(is_added).collect();
+            proptest::prop_assert_eq!((of_it.len(), report.entries.len()), (1, others + 1), "{}: {}", client, after);
+            let verdict = of_it[0].judged.as_ref().map(|judged| judged.verdict);
+            proptest::prop_assert_eq!(verdict, Some(mcpolicy_schema::verdict::Verdict::Allow));
+        }
     }
 }

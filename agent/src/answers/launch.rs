@@ -8,7 +8,7 @@ use std::path::Path;
 use mcpolicy_clients::writes::{Given, Server, Target};
 use mcpolicy_schema::document::{AuthKind, Ecosystem, IdentityMatcher, PackageMatcher, Rule};
 use mcpolicy_schema::entry::Transport;
-use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::secret::is_secret_name;
 
 use super::By;
 
@@ -64,8 +64,8 @@ enum Start {
 ///
 /// # Errors
 /// See [`NoProposal`].
-pub fn proposals(by: By<'_>, wanted: Wanted<'_>, redactor: &Redactor) -> Result<Vec<Proposal>, NoProposal> {
-    let env = environment(wanted, redactor);
+pub fn proposals(by: By<'_>, wanted: Wanted<'_>) -> Result<Vec<Proposal>, NoProposal> {
+    let env = environment(wanted);
     let headers = headers(wanted);
     let mut out = Vec::new();
     let mut refused = None;
@@ -345,17 +345,15 @@ struct Values {
 
 /// What the server is given: fixed values of the rule, and references for what is secret. Anything else is the user's to
 /// set or not.
-fn environment(wanted: Wanted<'_>, redactor: &Redactor) -> Values {
+fn environment(wanted: Wanted<'_>) -> Values {
     let rule = wanted.rule;
     let is_key = rule.auth.as_ref().is_some_and(|auth| auth.kind == AuthKind::Key);
-    // the redactor knows names of secrets; for others the value is just some text
-    let is_secret = |name: &str| redactor.value(name, "x").0 != "literal";
     let (mut given, mut notes) = (Vec::new(), Vec::new());
     for (name, pattern) in &rule.env {
         if !pattern.contains('*') {
             let text = at_home(pattern, wanted.home);
             given.push(Given { name: name.clone(), text, variable: None });
-        } else if is_secret(name) || (is_key && rule.env.len() == 1) {
+        } else if is_secret_name(name) || (is_key && rule.env.len() == 1) {
             given.push(Given { name: name.clone(), text: String::new(), variable: Some(name.clone()) });
         } else {
             notes.push(format!("It may also be given {name}."));
@@ -404,7 +402,7 @@ mod tests {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let rule = &in_force.policy.document().rule[0];
         let wanted = Wanted { rule, name: "x", home: Path::new("/home/ann"), args: &args };
-        let proposals = proposals(by, wanted, &Redactor::new(&[1; 32]))?;
+        let proposals = proposals(by, wanted)?;
         Ok(match &proposals[0].server.target {
             Target::Command { command, args } => std::iter::once(command).chain(args).cloned().collect(),
             Target::Remote { url, .. } => vec![url.clone()],

@@ -174,6 +174,13 @@ const fn settings_file(path: &'static str) -> EnvironmentFile {
 
 const MANAGED: &[&str] = &["/managedMcpServers"];
 
+/// Files of its user in place of `~/.claude.json`.
+const INSTEAD: &[Instead] = &[
+    Instead { template: "$CLAUDE_CONFIG_DIR?/.config.json", by_variable: false },
+    Instead { template: "$CLAUDE_CONFIG_DIR?/.claude.json", by_variable: true },
+    Instead { template: "~/.claude/.config.json", by_variable: false },
+];
+
 /// Names that the client keeps for itself; entries of that name are skipped.
 const RESERVED: &[&str] = &["workspace", "claude-in-chrome", "computer-use", "__proto__"];
 
@@ -231,14 +238,7 @@ impl ClientAdapter for Adapter {
     }
 
     fn instead(&self) -> &'static [Instead] {
-        const fn there(template: &'static str) -> Instead {
-            Instead { template, by_variable: false }
-        }
-        &[
-            there("$CLAUDE_CONFIG_DIR?/.config.json"),
-            Instead { template: "$CLAUDE_CONFIG_DIR?/.claude.json", by_variable: true },
-            there("~/.claude/.config.json"),
-        ]
+        INSTEAD
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {
