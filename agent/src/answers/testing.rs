@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use mcpolicy_clients::location::Os;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::v1;
 
@@ -33,7 +34,7 @@ pub(super) fn home(folder: &Path) -> Ground {
     let home = folder.join("ann");
     std::fs::create_dir_all(&home).unwrap();
     let environment = mcpolicy_platform::environment::Environment::from_iter(Vec::<(String, String)>::new());
-    ground::lay(&Target::Homes(vec![home]), None, &environment).unwrap()
+    ground::lay(&Target::Homes(vec![home]), Some(Os::Linux), &environment).unwrap()
 }
 
 /// The same terms in each test.
