@@ -82,6 +82,18 @@ pub fn lay(target: &Target, os: Option<Os>, environment: &Environment) -> Result
     }
 }
 
+/// Lays the ground for answers to whoever asks: the own home, for root, too. What belongs to others is none of an answer.
+///
+/// # Errors
+/// The caller has no home.
+pub fn lay_own(environment: &Environment) -> Result<Ground, GroundError> {
+    if !users::is_privileged() {
+        return live(environment, true);
+    }
+    let home = users::own_home(environment).ok_or(GroundError::NoHome)?;
+    given_homes(&[home.path], host_os())
+}
+
 /// Lays the ground for a pass over this machine, or over the folder that is taken for one. No file of a home is opened:
 /// what shells say of variables is read by each home's worker, on a ground of its own ([`of_home`]).
 ///

@@ -18,6 +18,7 @@ use mcpolicy_schema::fingerprint;
 use mcpolicy_schema::revocations::Revoked;
 use mcpolicy_schema::verdict::{Judgement, Reason};
 
+use crate::answers::Asker;
 use crate::assess::Assessed;
 use crate::discover::HomeContext;
 use crate::discover::source::Source;
@@ -147,6 +148,17 @@ impl<'a> Judge<'a> {
     /// The ring that the machine is in.
     pub fn ring(&self) -> Option<&str> {
         self.ring.as_deref()
+    }
+
+    /// Who asks for answers from a home, as rules name him.
+    pub fn asker(&self, home: usize) -> Asker {
+        let person = self.people.get(home).unwrap_or(&self.nobody);
+        Asker {
+            user: person.name.clone(),
+            groups: person.groups.clone(),
+            device: self.terms.device.to_owned(),
+            ring: self.ring.clone(),
+        }
     }
 
     /// Gives every entry and every undeclared server its judgement.

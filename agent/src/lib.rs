@@ -4,6 +4,7 @@
 //! discover -> read -> inventory (parse, normalise) -> assess -> resolve, judge (with a policy) -> report -> output
 //! ```
 
+pub mod answers;
 pub mod assess;
 pub mod authoring;
 pub mod board;

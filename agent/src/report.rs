@@ -74,10 +74,17 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
     }
 }
 
-/// The entries of an outcome as reports show them, in the outcome's order.
-pub fn entries(ground: &Ground, outcome: &Outcome, redactor: &Redactor) -> Vec<v1::Entry> {
-    let builder = Builder { ground, outcome, redactor, signed: true };
-    outcome.entries.iter().enumerate().map(|(number, item)| builder.entry(number, item)).collect()
+/// The entries of an outcome, each with its place there and its findings, in the order of a report: for answers about
+/// single ones.
+pub fn entries(
+    ground: &Ground,
+    outcome: &Outcome,
+    signed: bool,
+    redactor: &Redactor,
+) -> Vec<(usize, v1::Entry, Vec<v1::Finding>)> {
+    let builder = Builder { ground, outcome, redactor, signed };
+    let order = builder.order().into_iter().enumerate();
+    order.map(|(n, at)| (at, builder.entry(n, &outcome.entries[at]), builder.findings_of(n, at))).collect()
 }
 
 struct Builder<'a> {
@@ -262,23 +269,28 @@ impl Builder<'_> {
         }
     }
 
+    /// The findings about one entry.
+    fn findings_of(&self, number: usize, at: usize) -> Vec<v1::Finding> {
+        let item = &self.outcome.entries[at];
+        let source = &self.outcome.sources[item.source].source;
+        let place = self.location(&source.path, Some(&item.entry.position));
+        let found = item.findings.iter().map(|finding| self.finding(finding, None, None));
+        let all = found.chain(verdicts::of_entry(item, self.signed, self.redactor));
+        all.map(|finding| v1::Finding {
+            entry: Some(entry_id(number)),
+            name: Some(self.redactor.name(&item.entry.name)),
+            source: Some(place.clone()),
+            user: self.user(source.home),
+            ..finding
+        })
+        .collect()
+    }
+
     /// All findings, the gravest first, then in order of the entries.
     fn findings(&self, order: &[usize]) -> Vec<v1::Finding> {
         let mut out = Vec::new();
         for (number, at) in order.iter().enumerate() {
-            let item = &self.outcome.entries[*at];
-            let source = &self.outcome.sources[item.source].source;
-            let place = self.location(&source.path, Some(&item.entry.position));
-            let found = item.findings.iter().map(|finding| self.finding(finding, None, None));
-            for finding in found.chain(verdicts::of_entry(item, self.signed, self.redactor)) {
-                out.push(v1::Finding {
-                    entry: Some(entry_id(number)),
-                    name: Some(self.redactor.name(&item.entry.name)),
-                    source: Some(place.clone()),
-                    user: self.user(source.home),
-                    ..finding
-                });
-            }
+            out.extend(self.findings_of(number, *at));
         }
         for result in &self.outcome.sources {
             for file in &result.findings {

@@ -7,6 +7,7 @@
 
 #[cfg(unix)]
 mod actions;
+mod answers;
 mod asides;
 #[cfg(unix)]
 mod by_hand;

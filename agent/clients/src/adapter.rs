@@ -11,6 +11,7 @@ use crate::location::Location;
 use crate::node::{Node, Span};
 use crate::reads::Reads;
 use crate::servers;
+use crate::writes::Writes;
 
 /// A variable that moves a client's files.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +70,8 @@ pub struct About {
     pub untyped_url: Transport,
     /// Under which names it reads what it launches.
     pub reads: &'static Reads,
+    /// The form in which it writes entries. None until it is known of this very client.
+    pub writes: Option<&'static Writes>,
     /// Its off switch in the entry. None until it is known of this very client: the same member is read by one client
     /// and passed over by the next, which then starts the server.
     pub switch: Option<EntrySwitch>,
@@ -92,6 +95,7 @@ impl About {
         bypass_flags: &[],
         untyped_url: Transport::Http,
         reads: &Reads::ANY,
+        writes: None,
         switch: None,
         evidence: "",
         notes: "",
@@ -159,6 +163,15 @@ pub enum Lead {
         /// What is named, for people.
         what: String,
     },
+}
+
+/// A file that takes the place of a client's usual one: what stands in that counts for nothing then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instead {
+    /// The template of its location.
+    pub template: &'static str,
+    /// It counts as soon as the variable of its template is set; others only where they are there.
+    pub by_variable: bool,
 }
 
 /// A finding about a setting rather than about an entry.
@@ -253,6 +266,11 @@ pub trait ClientAdapter: Sync {
     fn switch_on(&self, declared: &Declared<'_>, keeps: &Keeps, doc: &Parsed<'_>) -> Vec<Change> {
         let _ = (declared, keeps, doc);
         Vec::new()
+    }
+
+    /// Files that are the user's configuration in place of the usual one, the first that counts.
+    fn instead(&self) -> &'static [Instead] {
+        &[]
     }
 
     /// Whether a switch is set in its file.

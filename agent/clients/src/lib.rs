@@ -22,3 +22,4 @@ pub mod reads;
 pub mod servers;
 pub mod setting;
 pub mod template;
+pub mod writes;

@@ -234,7 +234,7 @@ impl Board {
     ) {
         self.work.bytes += outcome.sources.iter().filter_map(|source| source.bytes).sum::<u64>();
         let left: BTreeMap<usize, &str> = left.iter().map(|left| (left.entry, left.why)).collect();
-        for (at, entry) in report::entries(ground, outcome, redactor).into_iter().enumerate() {
+        for (at, entry, _) in report::entries(ground, outcome, true, redactor) {
             let source = &outcome.sources[outcome.entries[at].source].source;
             let stand = stand(&entry, off.contains(&at));
             let left = left.get(&at).map(|why| (*why).to_owned());

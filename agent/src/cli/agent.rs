@@ -30,15 +30,15 @@ use crate::worker::homes::{Homes, WALK_BUDGET};
 pub(super) struct Where {
     /// Take this folder as the machine's root (an image, a container); settings and state are looked for inside
     #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    pub(super) root: Option<PathBuf>,
 
     /// The settings [default: agent.toml of the machine; of the user without root]
     #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    pub(super) settings: Option<PathBuf>,
 
     /// The state folder, instead of that of the settings
     #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
+    pub(super) state: Option<PathBuf>,
 
     /// Where the agent listens for commands, instead of beside its state
     #[arg(long, value_name = "PATH")]

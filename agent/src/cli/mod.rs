@@ -1,13 +1,19 @@
 //! The command line: one file a command.
 
+mod add;
 mod agent;
+mod answering;
+mod catalog;
+mod check;
 mod demo;
 mod doctor;
 mod enforce;
+mod explain;
 mod judging;
 mod log;
 mod policy;
 mod quarantine;
+mod request;
 mod run;
 mod scan;
 mod status;
@@ -82,6 +88,25 @@ enum Command {
     Quarantine(Box<quarantine::Command>),
     /// Show what was done: who, what, when, by which rule
     Log(Box<log::Options>),
+    /// Tell what became of a server: where it is or was, by which rule, why, whom to ask and what to use instead
+    ///
+    /// Looks at your own files and at what the agent has taken out of them; changes nothing.
+    /// Exit codes: 0 something is known; 1 nothing is, and what was looked at is said; 2 wrong usage, or no policy.
+    Explain(Box<explain::Options>),
+    /// Tell what the policy says of a command, a URL or an entry before anyone edits anything
+    ///
+    /// Starts nothing, writes nothing and uses no network. Values of what is pasted are never shown.
+    /// Exit codes: 0 allowed; 1 denied, or not to be judged; 2 wrong usage, or no policy.
+    Check(Box<check::Options>),
+    /// Show the servers that are approved for you, and all that is known of one
+    Catalog(Box<catalog::Options>),
+    /// Write an approved server into a client's file
+    ///
+    /// Secrets stay references to variables. The result is judged before it is written.
+    /// Exit codes: 0 written, or there already; 1 not written, and why is said; 2 wrong usage, or no policy.
+    Add(Box<add::Options>),
+    /// Ask for a server to be allowed: the request goes with the next report, the answer comes as a newer policy
+    Request(Box<request::Options>),
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
     Policy(Box<policy::Command>),
@@ -116,6 +141,11 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Breakglass(options) => tokens::breakglass(&options, environment),
         Command::Quarantine(command) => quarantine::run(&command, environment),
         Command::Log(options) => log::run(&options, environment),
+        Command::Explain(options) => explain::run(&options, environment),
+        Command::Check(options) => check::run(&options, environment),
+        Command::Catalog(options) => catalog::run(&options, environment),
+        Command::Add(options) => add::run(&options, environment),
+        Command::Request(options) => request::run(&options, environment),
         Command::Policy(command) => policy::run(&command, environment),
         Command::Worker => process::run().map(|()| exit::OK),
     };

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use mcpolicy_clients::adapter::About;
 use mcpolicy_clients::edit::{self, Change, Place};
 use mcpolicy_schema::document::{Mode, PolicyDocument};
+use mcpolicy_schema::identity::Identity;
 use mcpolicy_schema::redact::Redactor;
 
 use super::aside::Gone;
@@ -371,7 +372,7 @@ impl Hands<'_, '_, '_> {
             client: source.owner().adapter.about().id,
             opened,
             after: Some(&edit.edited.bytes),
-            entries: taken(edit, &actions),
+            entries: taken(edit, &actions, self.redactor),
             actions,
             beside: None,
             owner: self.knowledge.owner(source),
@@ -396,7 +397,7 @@ impl Hands<'_, '_, '_> {
     /// The edit, if vault and journal can keep what is to be said of it.
     pub(super) fn recordable<'b>(&self, edit: Edit<'b>) -> Result<Edit<'b>, String> {
         let actions = self.actions(&edit);
-        if length_of(&actions) > MAX_SAID || length_of(&taken(&edit, &actions)) > MAX_SAID {
+        if length_of(&actions) > MAX_SAID || length_of(&taken(&edit, &actions, self.redactor)) > MAX_SAID {
             return Err("there is more to be said of what is denied in it than can be kept".to_owned());
         }
         Ok(edit)
@@ -425,7 +426,7 @@ impl Hands<'_, '_, '_> {
 }
 
 /// Longest name of a server in the journal, in bytes.
-const MAX_NAME: usize = 256;
+pub(super) const MAX_NAME: usize = 256;
 /// Longest reason in the journal, in bytes.
 const MAX_DETAIL: usize = 1024;
 /// Most that is said of the entries of one file in the vault, and in the journal, in bytes of JSON. Both take more.
@@ -463,8 +464,13 @@ fn gone(edit: &Edit<'_>, actions: &[Action]) -> Vec<Gone> {
     all.map(|((at, _), action)| Gone::of(&edit.entries[*at].entry, action)).collect()
 }
 
+/// Kind and name of what an entry would run or contact.
+fn shown(identity: &Identity, redactor: &Redactor) -> String {
+    format!("{}:{}", identity.kind.as_str(), redactor.text(&identity.name))
+}
+
 /// What the vault says of each entry.
-fn taken(edit: &Edit<'_>, actions: &[Action]) -> Vec<Taken> {
+fn taken(edit: &Edit<'_>, actions: &[Action], redactor: &Redactor) -> Vec<Taken> {
     edit.targets
         .iter()
         .zip(actions)
@@ -475,7 +481,7 @@ fn taken(edit: &Edit<'_>, actions: &[Action]) -> Vec<Taken> {
                 name: item.entry.name.clone(),
                 key_path: item.entry.key_path.clone(),
                 fingerprint: item.fingerprint.clone(),
-                identity: action.server.clone(),
+                identity: short(&shown(&item.identity, redactor), MAX_NAME),
                 action: action.action.clone(),
                 code: action.code.clone(),
                 detail: action.detail.clone(),

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use mcpolicy_clients::adapters::by_id;
 use mcpolicy_schema::entry::{ClientId, Entry, Scope};
+use mcpolicy_schema::redact::Redactor;
 
-use super::act::{ActError, Acted, Hands, TRIES};
+use super::act::{ActError, Acted, Hands, MAX_NAME, TRIES, short};
 use super::plan::{FilePlan, Wish};
 use super::spot::Spot;
 use super::swap::{Swap, Try};
@@ -174,7 +175,7 @@ impl Hands<'_, '_, '_> {
             };
             let out =
                 item.entries.iter().filter(|taken| !taken.restored && taken.left.is_none() && !stands(taken));
-            let gone: Vec<Gone> = out.map(|taken| gone_of(&item, taken, &source)).collect();
+            let gone: Vec<Gone> = out.map(|taken| gone_of(&item, taken, &source, self.redactor)).collect();
             let cleaned = turns.take(source.home, || {
                 let cleaned = self.clean_approvals(at.unwrap_or(NO_SOURCE), &source, &gone)?;
                 self.note_cleaned(&item.id, &source, &cleaned)?;
@@ -330,7 +331,7 @@ pub(super) fn plain_name(name: &str) -> String {
 }
 
 /// What an item of the vault says that is gone.
-fn gone_of(item: &Item, taken: &Taken, source: &Source) -> Gone {
+fn gone_of(item: &Item, taken: &Taken, source: &Source, redactor: &Redactor) -> Gone {
     let reading = source.readings.iter().find(|reading| reading.adapter.about().id == item.client);
     Gone {
         name: taken.name.clone(),
@@ -338,7 +339,7 @@ fn gone_of(item: &Item, taken: &Taken, source: &Source) -> Gone {
         scope: reading.unwrap_or(source.owner()).location.scope,
         action: Action {
             action: taken.action.clone(),
-            server: taken.identity.clone(),
+            server: short(&redactor.name(&taken.name), MAX_NAME),
             client: item.client.clone(),
             fingerprint: taken.fingerprint.clone(),
             code: taken.code.clone(),

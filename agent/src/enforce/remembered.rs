@@ -47,6 +47,12 @@ pub struct Remembered {
 }
 
 impl Remembered {
+    /// What a file holds, for a question: nothing is written. Nothing if there is none, or it cannot be read.
+    pub fn look(path: &Path) -> Option<Self> {
+        let read = Machine::live().read(path, None, MAX_BYTES).ok()?;
+        serde_json::from_slice(&read.bytes).ok()
+    }
+
     /// What a file holds; nothing if there is none. One that is damaged or too large is put aside, so that the machine is
     /// not without any pass because of it: what was wrong with it is told, and everything is seen for the first time.
     ///

@@ -4,6 +4,7 @@
 //! At 120 columns and more an entry is one row. Below, its place and its findings follow on lines of their own:
 //! six columns in 80 would break every word.
 
+pub(crate) mod answers;
 mod refused;
 mod table;
 

@@ -7,7 +7,7 @@
 mod csv;
 pub mod findings_doc;
 mod html;
-mod human;
+pub(crate) mod human;
 pub(crate) mod json;
 mod mdm;
 mod sarif;

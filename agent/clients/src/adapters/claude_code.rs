@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mcpolicy_schema::entry::{Entry, NamedValue, Scope, Transport};
 use mcpolicy_schema::finding::{FindingCode, Severity};
 
-use crate::adapter::{About, ClientAdapter, Found, Lead, Load, SettingFinding, Variable};
+use crate::adapter::{About, ClientAdapter, Found, Instead, Lead, Load, SettingFinding, Variable};
 use crate::codec::{Dialect, Parsed};
 use crate::edit::Change;
 use crate::elsewhere::{self, Declared, Evidence, Keeps, OffSwitch};
@@ -18,6 +18,7 @@ use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
+use crate::writes::{Refers, Writes};
 
 mod plugins;
 
@@ -153,6 +154,13 @@ const ABOUT: About = About {
     untyped_url: Transport::Unknown,
     content: &[],
     reads: &Reads::USUAL,
+    writes: Some(&Writes {
+        stdio: Some("stdio"),
+        http: Some("http"),
+        sse: Some("sse"),
+        refers: Refers::Braces,
+        ..Writes::PLAIN
+    }),
     switch: None,
     evidence: "tested 2.1.329 and 2.1.197 on Linux; docs code.claude.com for agent files",
     notes: "`.mcp.json` counts in the working directory and in every parent; `claude -p` starts it unasked. An agent file names its servers in its front matter, as a list; what that list only names is in another file. A server also comes from `--mcp-config` and `--agents`, from connectors of the account, and on macOS and Windows from the managed domain `com.anthropic.claudecode` and the registry. A plugin's servers stand in its `.mcp.json`, in its manifest or in an item of a catalogue, or in a file that these name; a bundle (MCPB) is told as a gap. Plugins in folders of skills start unasked, and those of a repository once its folder is trusted. Of a catalogue in a folder all plugins are looked at; of the client's copy of one from elsewhere, those that are installed or that the user's settings switch on. `--plugin-dir` is in no file. Backups below `~/.claude/backups` keep removed servers.",
@@ -165,6 +173,13 @@ const fn settings_file(path: &'static str) -> EnvironmentFile {
 }
 
 const MANAGED: &[&str] = &["/managedMcpServers"];
+
+/// Files of its user in place of `~/.claude.json`.
+const INSTEAD: &[Instead] = &[
+    Instead { template: "$CLAUDE_CONFIG_DIR?/.config.json", by_variable: false },
+    Instead { template: "$CLAUDE_CONFIG_DIR?/.claude.json", by_variable: true },
+    Instead { template: "~/.claude/.config.json", by_variable: false },
+];
 
 /// Names that the client keeps for itself; entries of that name are skipped.
 const RESERVED: &[&str] = &["workspace", "claude-in-chrome", "computer-use", "__proto__"];
@@ -220,6 +235,10 @@ impl ClientAdapter for Adapter {
         } else {
             Load::Yes
         }
+    }
+
+    fn instead(&self) -> &'static [Instead] {
+        INSTEAD
     }
 
     fn leads(&self, at: &Location, doc: &Parsed<'_>) -> Vec<Lead> {

@@ -7,6 +7,7 @@ use crate::codec::{Dialect, Parsed};
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::node::{Node, Span};
 use crate::servers;
+use crate::writes::Writes;
 
 /// Claude Desktop.
 pub(super) struct Adapter;
@@ -55,6 +56,7 @@ const ABOUT: About = About {
         library("%APPDATA%/Claude-3p/configLibrary/*.json").on(WINDOWS),
     ],
     processes: &["claude", "claude helper", "claude helper (plugin)"],
+    writes: Some(&Writes::PLAIN),
     evidence: "docs claude.com and support.claude.com; public sources for extensions and the packaged build",
     notes: "Remote servers are connectors of the account and are in no file. Whether an extension is enabled stands in `Claude Extensions Settings/<id>.json`, so a manifest may be of one that is off. Its policy is in the macOS domain `com.anthropic.claudefordesktop` and the Windows registry (`SOFTWARE/Policies/Claude`).",
     ..About::NONE

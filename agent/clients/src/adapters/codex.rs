@@ -12,6 +12,7 @@ use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
+use crate::writes::{Refers, Writes};
 
 /// Codex.
 pub(super) struct Adapter;
@@ -79,6 +80,10 @@ const ABOUT: About = About {
     processes: &["codex"],
     bypass_flags: &["--dangerously-bypass-approvals-and-sandbox", "--yolo"],
     reads: &Reads { headers: &["http_headers"], transport: &[], ..Reads::USUAL },
+    writes: Some(&Writes {
+        refers: Refers::Handed { list: "env_vars", bearer: Some("bearer_token_env_var") },
+        ..Writes::PLAIN
+    }),
     switch: Some(EntrySwitch {
         member: "enabled",
         off: false,

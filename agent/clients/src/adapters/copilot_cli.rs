@@ -11,6 +11,7 @@ use crate::manifest::{self, Bundles, EITHER};
 use crate::node::Node;
 use crate::reads::Reads;
 use crate::servers;
+use crate::writes::{Refers, Writes};
 
 /// GitHub Copilot CLI.
 pub(super) struct Adapter;
@@ -80,6 +81,14 @@ const ABOUT: About = About {
     processes: &["copilot"],
     bypass_flags: &["--allow-all-tools", "--allow-all", "--yolo"],
     reads: &Reads::USUAL,
+    writes: Some(&Writes {
+        stdio: Some("local"),
+        http: Some("http"),
+        sse: Some("sse"),
+        list: Some(("tools", "*")),
+        refers: Refers::Braces,
+        ..Writes::PLAIN
+    }),
     evidence: "tested 1.0.102 on Linux; docs docs.github.com, also for agent files, which were not tried",
     notes: "Project servers start in trusted folders only. Disabling a server writes its name into `settings.json`, not into the entry. The flags `--additional-mcp-config` and `--plugin-dir` bring others. A plugin's servers stand in its `.mcp.json` or `.github/mcp.json`, in its manifest (the first of `.plugin/plugin.json`, `plugin.json`, `.github/plugin/plugin.json` and `.claude-plugin/plugin.json`), in the file that this names, or in `mcp.json` beside a `plugin.json` of agent-plugins.org. Of a catalogue in a folder, which the user's settings, a repository's or those for Claude Code name, all plugins are looked at. The managed settings may also come from the macOS domain `com.github.copilot` and the Windows registry.",
     ..About::NONE

@@ -16,6 +16,7 @@ use crate::node::Node;
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
+use crate::writes::{Refers, Writes};
 
 /// Cursor.
 pub(super) struct Adapter;
@@ -68,6 +69,7 @@ const ABOUT: About = About {
     processes: &["cursor", "cursor-agent", "cursor helper (plugin)"],
     bypass_flags: &["--force", "--approve-mcps"],
     reads: &Reads::USUAL,
+    writes: Some(&Writes { sse: Some("sse"), refers: Refers::Env, ..Writes::PLAIN }),
     evidence: "code of @cursor/sdk 1.0.32; docs and public sources for plugins and permissions",
     notes: "Extensions register servers by `vscode.cursor.mcp.registerServer()`, without a file. In the code read, one entry that its schema refuses makes the whole file count for nothing. Without `args` the command is split as a shell would. A plugin's servers stand in its `.mcp.json` or `mcp.json`, in its manifest (`.cursor-plugin`, `.claude-plugin` or `plugin.json`) or in files that this, or a catalogue beside it, names. Team servers and cloud agents leave no file.",
     ..About::NONE

@@ -12,6 +12,7 @@ use crate::node::{Node, Value, escape};
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
+use crate::writes::{Refers, Writes};
 use mcpolicy_schema::entry::{Scope, Transport};
 
 /// Gemini CLI.
@@ -68,6 +69,7 @@ const ABOUT: About = About {
     // `url` is SSE, `httpUrl` is streamable HTTP.
     untyped_url: Transport::Sse,
     reads: &Reads::GEMINI,
+    writes: Some(&Writes { refers: Refers::Braces, ..Writes::PLAIN }),
     switch: None,
     evidence: "tested 0.61.0 on Linux; source google-gemini/gemini-cli for macOS and Windows; agent files not tried",
     notes: "In an untrusted folder no server starts. `mcp.serverCommand` is a server outside `mcpServers`, and so is the program of `tools.discoveryCommand`. A linked extension is read where its install file says. An empty or not overlapping `mcp.allowed` of the user or of a trusted project switches the managed allowlist off; so do `GEMINI_CLI_SYSTEM_SETTINGS_PATH` and the flag `--allowed-mcp-server-names`.",

@@ -6,6 +6,7 @@ use crate::adapter::{About, ClientAdapter, EntrySwitch, Holds, Variable};
 use crate::codec::Format;
 use crate::location::{Location, UNIX, WINDOWS};
 use crate::reads::Reads;
+use crate::writes::{Refers, Writes};
 
 /// Goose.
 pub(super) struct Adapter;
@@ -41,6 +42,15 @@ const ABOUT: About = About {
     variables: &[Variable { name: "GOOSE_PATH_ROOT", default: "" }],
     processes: &["goose", "goosed"],
     reads: &Reads { command: &["cmd"], env: &["envs"], url: &["uri"], ..Reads::USUAL },
+    writes: Some(&Writes {
+        stdio: Some("stdio"),
+        http: Some("streamable_http"),
+        sse: Some("sse"),
+        named: true,
+        enabled: true,
+        refers: Refers::Handed { list: "env_keys", bearer: None },
+        ..Writes::PLAIN
+    }),
     switch: Some(EntrySwitch {
         member: "enabled",
         off: false,

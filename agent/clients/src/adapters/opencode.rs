@@ -10,6 +10,7 @@ use crate::node::Node;
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
+use crate::writes::{Refers, Writes};
 
 /// opencode.
 pub(super) struct Adapter;
@@ -99,6 +100,14 @@ const ABOUT: About = About {
     content: &["OPENCODE_CONFIG_CONTENT"],
     processes: &["opencode"],
     reads: &Reads::OPENCODE,
+    writes: Some(&Writes {
+        stdio: Some("local"),
+        http: Some("remote"),
+        vector: true,
+        enabled: true,
+        refers: Refers::BareEnv,
+        ..Writes::PLAIN
+    }),
     switch: Some(EntrySwitch {
         member: "enabled",
         off: false,

@@ -8,6 +8,7 @@ use crate::editor;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::reads::Reads;
 use crate::setting;
+use crate::writes::{Refers, Writes};
 
 /// Visual Studio Code.
 pub(super) struct Adapter;
@@ -84,6 +85,13 @@ const ABOUT: About = About {
     variables: &[Variable { name: "COPILOT_HOME", default: "~/.copilot" }],
     processes: &["code", "code helper", "code helper (plugin)"],
     reads: &Reads::USUAL,
+    writes: Some(&Writes {
+        stdio: Some("stdio"),
+        http: Some("http"),
+        sse: Some("sse"),
+        refers: Refers::Env,
+        ..Writes::PLAIN
+    }),
     evidence: "docs code.visualstudio.com; source microsoft/vscode, stacklok/toolhive, add-mcp 2.4.0",
     notes: "Extensions register servers through an API, and no file shows them. The policy also comes from the macOS domain `com.microsoft.VSCode` and the Windows registry (`SOFTWARE/Policies/Microsoft/VSCode`). Whether discovery is on by default was not established.",
     ..About::NONE

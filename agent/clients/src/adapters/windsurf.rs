@@ -5,6 +5,7 @@ use crate::codec::Parsed;
 use crate::editor;
 use crate::location::{LINUX, Location, MACOS, WINDOWS};
 use crate::reads::Reads;
+use crate::writes::{Refers, Writes};
 
 /// Windsurf.
 pub(super) struct Adapter;
@@ -29,6 +30,7 @@ const ABOUT: About = About {
     ],
     processes: &["windsurf", "windsurf helper (plugin)"],
     reads: &Reads { url: &["serverUrl", "url"], ..Reads::USUAL },
+    writes: Some(&Writes { refers: Refers::Env, ..Writes::PLAIN }),
     evidence: "docs docs.devin.ai desktop/cascade/mcp and plugins/cascade/mcp; source stacklok/toolhive",
     notes: "Renamed Devin Desktop in June 2026; the files stayed. Its allowlist is on the vendor's side.",
     ..About::NONE

@@ -10,6 +10,7 @@ use crate::node::{Node, escape};
 use crate::reads::Reads;
 use crate::servers;
 use crate::setting;
+use crate::writes::Writes;
 
 /// Zed.
 pub(super) struct Adapter;
@@ -48,6 +49,7 @@ const ABOUT: About = About {
     ],
     processes: &["zed", "zed-editor"],
     reads: &Reads { transport: &[], ..Reads::USUAL },
+    writes: Some(&Writes::PLAIN),
     evidence: "source zed-industries/zed (crates/paths, settings_content); source add-mcp 2.4.0 for the project's key",
     notes: "The user's settings hold settings again for release channels, systems and profiles, each with servers of its own. An extension's manifest names its servers, but its code says how they start: such servers are reported as a gap. Projects that Zed remembers are in a database that is not read.",
     ..About::NONE

@@ -322,7 +322,7 @@ fn reach<'d, 'a>(root: &'d Node<'a>, path: &[String]) -> (&'d Node<'a>, Vec<Stri
 }
 
 /// A JSON string.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

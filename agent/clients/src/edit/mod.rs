@@ -44,6 +44,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::codec::{Dialect, Format, decode, front_matter};
+pub(crate) use json::quoted;
 pub use proof::prove;
 pub use splice::Splice;
 

@@ -1,0 +1,130 @@
+//! `mcpolicy request`.
+
+use anyhow::Context as _;
+use clap::Args;
+use mcpolicy_platform::environment::Environment;
+use mcpolicy_schema::report::v1;
+
+use super::answering::{self, Answering, Basis};
+use super::check::Asked;
+use super::exit;
+use crate::answers::request::{self, Listed};
+use crate::answers::{Asker, check};
+use crate::output::human::answers;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    asked: Asked,
+
+    /// What you need it for; whoever decides reads it
+    #[arg(long, value_name = "TEXT", required_unless_present = "list")]
+    reason: Option<String>,
+
+    /// Show the requests that wait
+    #[arg(long, conflicts_with = "reason")]
+    list: bool,
+
+    #[command(flatten)]
+    answering: Answering,
+
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
+    if options.list {
+        return list(options, environment);
+    }
+    anyhow::ensure!(
+        !options.asked.is_empty(),
+        "name what you ask for: a server of yours, a command after `--`, a URL, or an entry as text"
+    );
+    let basis = options.answering.basis(environment)?;
+    basis.agent.ensure_own("or the agent itself takes requests for it")?;
+    let reason = request::reason(options.reason.as_deref().unwrap_or_default(), &basis.redactor)?;
+    let mut judge = basis.judge();
+    let asker = judge.asker(0);
+    let entries = entries(options, &basis, &mut judge, &asker)?;
+    let is_allowed = |entry: &v1::Entry| {
+        entry.judged.as_ref().is_some_and(|judged| judged.verdict == mcpolicy_schema::verdict::Verdict::Allow)
+    };
+    anyhow::ensure!(!entries.iter().all(is_allowed), "it is allowed already: nothing need be asked");
+    let made: Vec<v1::Request> = entries
+        .into_iter()
+        .filter(|entry| !is_allowed(entry))
+        .map(|entry| request::make(entry, &asker, reason.clone(), basis.now))
+        .collect();
+    made.iter().try_for_each(|request| request::keep(&basis.agent.state, request))?;
+    let listed = Listed { schema: request::SCHEMA.to_owned(), requests: made, damaged: Vec::new() };
+    say(&listed, options, environment)?;
+    if !options.json {
+        answering::say("It goes with the next report; the answer comes as a newer policy.\n")?;
+    }
+    Ok(exit::OK)
+}
+
+/// The entries that are meant: those of a name in the own files, else what the words say.
+fn entries(
+    options: &Options,
+    basis: &Basis,
+    judge: &mut crate::judge::Judge<'_>,
+    asker: &Asker,
+) -> anyhow::Result<Vec<v1::Entry>> {
+    let word = options.asked.word().filter(|word| is_name(word));
+    if let Some(name) = word {
+        let mut entries = basis.scan(judge).entries;
+        entries.retain(|entry| entry.name.eq_ignore_ascii_case(name));
+        let mut seen = std::collections::BTreeSet::new();
+        entries.retain(|entry| seen.insert(entry.fingerprint.clone()));
+        if !entries.is_empty() {
+            return Ok(entries);
+        }
+        return taken(basis, judge, asker, name)?.with_context(|| {
+            format!(
+                "no server called {name:?} is in your files or was taken from them; to ask for something new, give its \
+                 command after `--`, its URL, or the entry as text"
+            )
+        });
+    }
+    let spec = options.asked.read(basis)?;
+    let checked = check::check(&spec, basis.by(asker), judge, (&basis.ground, 0), &basis.redactor);
+    Ok(checked.servers.into_iter().map(|server| server.entry).collect())
+}
+
+/// A server's name, and neither a URL nor pasted text. A program without arguments is asked for after a `--` with a path.
+fn is_name(word: &str) -> bool {
+    word != "-" && !word.contains("://") && !word.starts_with(['{', '[', '/']) && !word.contains(['\n', '='])
+}
+
+/// What was taken from the user's files under a name, read again from its kept text.
+fn taken(
+    basis: &Basis,
+    judge: &mut crate::judge::Judge<'_>,
+    asker: &Asker,
+    name: &str,
+) -> anyhow::Result<Option<Vec<v1::Entry>>> {
+    let specs = crate::answers::taken::specs(&basis.agent.state.join("vault"), name)?;
+    let mut entries = Vec::new();
+    for spec in &specs {
+        let checked = check::check(spec, basis.by(asker), judge, (&basis.ground, 0), &basis.redactor);
+        entries.extend(checked.servers.into_iter().map(|server| server.entry));
+    }
+    Ok(Some(entries).filter(|entries| !entries.is_empty()))
+}
+
+fn list(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
+    let agent = options.answering.agent(environment)?;
+    agent.ensure_own("sees the requests that wait there")?;
+    let listed = request::list(&agent.state)?;
+    say(&listed, options, environment)?;
+    Ok(if listed.damaged.is_empty() { exit::OK } else { exit::PARTIAL })
+}
+
+fn say(listed: &Listed, options: &Options, environment: &Environment) -> anyhow::Result<()> {
+    match options.json {
+        true => answering::say_json(listed),
+        false => answering::say(&answers::requests(listed, answering::columns(environment))),
+    }
+}
