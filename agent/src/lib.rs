@@ -8,6 +8,7 @@ pub mod assess;
 pub mod authoring;
 pub mod cli;
 pub mod daemon;
+pub mod diagnostics;
 pub mod discover;
 mod disk_advice;
 pub mod enforce;

@@ -4,6 +4,8 @@
 //! hints were lost, and once a day; all known files are looked at every quarter of an hour.
 
 pub mod dirty;
+pub mod messenger;
+pub mod notices;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
