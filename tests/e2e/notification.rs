@@ -18,7 +18,8 @@ use tempfile::TempDir;
 
 use crate::BINARY;
 
-const USER: u32 = 4003;
+/// `nobody`: the bus wants an account with a name.
+const USER: u32 = 65534;
 const WITHIN: Duration = Duration::from_secs(20);
 /// The system's own, which has its modules.
 const PYTHON: &str = "/usr/bin/python3";
