@@ -10,6 +10,7 @@ pub mod authoring;
 pub mod board;
 pub mod cli;
 pub mod daemon;
+pub mod diagnostics;
 pub mod discover;
 mod disk_advice;
 pub mod enforce;

@@ -8,6 +8,8 @@ use mcpolicy_platform::machine::{Machine, ReadError, Snapshot};
 use mcpolicy_schema::document::Mode;
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostics::LogLevel;
+
 /// The only schema that is known.
 pub const SCHEMA: &str = "mcpolicy/agent/v1";
 /// Largest file that is read, in bytes.
@@ -37,6 +39,9 @@ pub struct Settings {
     /// The record of what was done.
     #[serde(default)]
     pub journal: Keeping,
+    /// Lines for support.
+    #[serde(default)]
+    pub log: LogSettings,
 }
 
 /// `[policy]`.
@@ -133,6 +138,54 @@ impl Default for Keeping {
     }
 }
 
+/// `[log]`: diagnostics for support. What was done is in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// From which level on lines are written.
+    #[serde(default = "log_level")]
+    pub level: LogLevel,
+    /// From which level on lines of the machine's agent go to the system's own log as well.
+    #[serde(default = "system_level")]
+    pub system: LogLevel,
+    /// The folder; without one it is `log` in the state folder.
+    pub dir: Option<PathBuf>,
+    /// Files that are kept, one for each day on which something was written.
+    #[serde(default = "log_files")]
+    pub max_files: u16,
+    /// Mebibytes of one file.
+    #[serde(default = "log_mebibytes")]
+    pub max_mib: u32,
+}
+
+fn log_level() -> LogLevel {
+    LogLevel::Info
+}
+
+fn system_level() -> LogLevel {
+    LogLevel::Warn
+}
+
+fn log_files() -> u16 {
+    7
+}
+
+fn log_mebibytes() -> u32 {
+    8
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            level: log_level(),
+            system: system_level(),
+            dir: None,
+            max_files: log_files(),
+            max_mib: log_mebibytes(),
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -143,6 +196,7 @@ impl Default for Settings {
             state: StateSettings::default(),
             vault: Keeping::default(),
             journal: Keeping::default(),
+            log: LogSettings::default(),
         }
     }
 }
@@ -210,11 +264,17 @@ impl Settings {
         if settings.enforcement.home_seconds == 0 {
             return Err("home_seconds must be at least 1".to_owned());
         }
+        if settings.log.max_files == 0 || settings.log.max_mib == 0 {
+            return Err(
+                "[log] max_files and max_mib must be at least 1; level = \"off\" writes none".to_owned()
+            );
+        }
         // attack: what is relative lies in the folder from which a pass is started, and that may be a user's
         let paths = [
             ("[state] dir", &settings.state.dir),
             ("[policy] dir", &settings.policy.dir),
             ("[policy] trust_root", &settings.policy.trust_root),
+            ("[log] dir", &settings.log.dir),
         ];
         let relative = paths.into_iter().find(|(_, path)| path.as_ref().is_some_and(|path| !path.has_root()));
         match relative {
@@ -248,13 +308,24 @@ mod tests {
 
     #[test]
     fn a_path_that_would_depend_on_where_a_pass_is_started_is_refused() {
-        for (table, name) in [("state", "dir"), ("policy", "dir"), ("policy", "trust_root")] {
+        for (table, name) in [("state", "dir"), ("policy", "dir"), ("policy", "trust_root"), ("log", "dir")] {
             let of = |path: &str| {
                 parse(&format!("schema = \"mcpolicy/agent/v1\"\n[{table}]\n{name} = \"{path}\"\n"))
             };
             let refused = of("lib/mcpolicy").unwrap_err();
             assert!(refused.contains(name) && refused.contains("absolute"), "{refused}");
             assert!(of("/srv/mcpolicy").is_ok());
+        }
+    }
+
+    #[test]
+    fn the_log_is_as_large_and_as_loud_as_the_settings_say() {
+        let of = |text: &str| parse(&format!("schema = \"mcpolicy/agent/v1\"\n[log]\n{text}"));
+        let log = of("level = \"debug\"\nmax_files = 3\nmax_mib = 1\nsystem = \"off\"").unwrap().log;
+        let (level, system) = (LogLevel::Debug, LogLevel::Off);
+        assert_eq!(log, LogSettings { level, system, dir: None, max_files: 3, max_mib: 1 });
+        for wrong in ["level = \"loud\"", "max_files = 0", "max_mib = 0", "levl = \"info\""] {
+            assert!(of(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -10,6 +10,7 @@ pub mod host;
 pub mod ipc_channel;
 pub mod machine;
 pub mod mounts;
+pub mod notification;
 pub mod paths;
 pub mod priority;
 pub mod privileges;
@@ -17,6 +18,7 @@ pub mod processes;
 pub mod protected;
 pub mod secure_fs;
 pub mod sockets;
+pub mod system_log;
 pub mod uptime;
 pub mod users;
 #[cfg(unix)]

@@ -16,6 +16,7 @@ use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::trust::{Reading, Uptime};
 use sha2::Sha256;
 
+use crate::diagnostics::{self, Log};
 use crate::enforce::pass::Setting;
 use crate::enforce::places::{Places, StateLock, inside};
 use crate::ground;
@@ -135,7 +136,12 @@ impl Where {
         };
         if let (Some(root), None) = (&self.root, &self.settings) {
             // what an image says of itself is about the image, and steers nothing on this host
-            for path in [&mut settings.state.dir, &mut settings.policy.dir, &mut settings.policy.trust_root] {
+            for path in [
+                &mut settings.state.dir,
+                &mut settings.policy.dir,
+                &mut settings.policy.trust_root,
+                &mut settings.log.dir,
+            ] {
                 *path = path.take().map(|path| inside(root, &path)).transpose()?;
             }
         }
@@ -272,6 +278,15 @@ impl Agent {
     pub(super) fn lock(&self) -> anyhow::Result<StateLock> {
         self.try_lock()?.with_context(|| {
             format!("another mcpolicy is at work on {}; try again when it is through", self.state.display())
+        })
+    }
+
+    /// Begins the log for support. Without one the agent does its work all the same, and says why on standard error.
+    pub(super) fn start_log(&self, redactor: &Redactor) -> Option<Log> {
+        let is_machines = !self.user_level && self.root.is_none();
+        diagnostics::start(&self.settings.log, &self.state, redactor, is_machines).unwrap_or_else(|error| {
+            super::complain(&format!("mcpolicy: {error}"));
+            None
         })
     }
 

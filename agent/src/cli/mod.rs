@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use mcpolicy_platform::environment::Environment;
+use mcpolicy_platform::notification;
 
 use crate::worker::process;
 
@@ -113,6 +114,9 @@ enum Command {
     /// Answer for one home, as its owner; started by mcpolicy itself
     #[command(hide = true)]
     Worker,
+    /// Show a notification, as its user; started by mcpolicy itself
+    #[command(hide = true)]
+    Notify,
 }
 
 /// Exit codes, stable: detection scripts live on them.
@@ -148,6 +152,7 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Request(options) => request::run(&options, environment),
         Command::Policy(command) => policy::run(&command, environment),
         Command::Worker => process::run().map(|()| exit::OK),
+        Command::Notify => Ok(notification::run()),
     };
     match result {
         Ok(code) => ExitCode::from(code),

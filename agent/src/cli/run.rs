@@ -59,6 +59,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     agent.ensure_trust_root()?;
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
+    let _log = agent.start_log(&redactor);
     let (sender, wakes) = mpsc::channel();
     let stop = sender.clone();
     ctrlc::set_handler(move || drop(stop.send(Wake::Stop))).context("cannot take the signals that end it")?;

@@ -5,6 +5,8 @@
 
 pub mod dirty;
 pub mod fights;
+pub mod messenger;
+pub mod notices;
 pub mod planted;
 pub mod servers;
 mod watches;
@@ -251,8 +253,13 @@ impl Line<'_, '_, '_, '_> {
                 self.look_at_servers(now, &mut session, tell);
                 continue;
             }
-            let next =
-                [Some(pass_at), Some(rescanned + rescan), self.dirty.next(), settings_at, self.servers.next()];
+            let next = [
+                Some(pass_at),
+                Some(rescanned + rescan),
+                self.dirty.next(),
+                settings_at,
+                self.servers.next(),
+            ];
             let next = next.into_iter().flatten().min();
             let wait = next.unwrap_or(pass_at).saturating_duration_since(Instant::now());
             let woken = wakes.recv_timeout(wait);

@@ -21,6 +21,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+#[cfg(windows)]
+pub(crate) use rights::sid_of_token;
+
 /// How long a connection that was accepted lasts, unless it is given another deadline.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 

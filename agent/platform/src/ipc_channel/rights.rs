@@ -135,7 +135,12 @@ pub(super) fn own_user() -> io::Result<String> {
     }
     // SAFETY: the handle was opened above, and is nobody else's
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
-    user_of(&token).map(|(user, _)| user)
+    sid_of_token(&token)
+}
+
+/// The SID of a token's user.
+pub(crate) fn sid_of_token(token: &OwnedHandle) -> io::Result<String> {
+    user_of(token).map(|(user, _)| user)
 }
 
 /// The SID of a token's user, and whether it is SYSTEM's.
