@@ -235,7 +235,8 @@ fn own_folder(folder: &Path, audience: Audience) -> Result<OwnedFd, ChannelError
     let above = folder.parent().unwrap_or(Path::new("/"));
     let above = rustix::fs::stat(above).map_err(failed)?;
     let is_sticky = above.st_mode & 0o1000 != 0;
-    if !is_ours(&above) && !is_sticky || above.st_mode & 0o002 != 0 && !is_sticky {
+    // its owner may put things in the place of others even where it is sticky
+    if !is_ours(&above) || (above.st_mode & 0o002 != 0 && !is_sticky) {
         return Err(refused(
             folder,
             "others may put another folder in its place: see who may write the one above it",
