@@ -143,7 +143,8 @@ pub fn keep(state: &Path, request: &v1::Request) -> Result<(), RequestError> {
     Ok(())
 }
 
-fn is_id(text: &str) -> bool {
+/// Whether a text can be the id of a request.
+pub fn is_id(text: &str) -> bool {
     text.strip_prefix("r-")
         .is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }

@@ -190,6 +190,12 @@ impl Board {
         self.happened(ground, &looked.outcome, &looked.acted, redactor, now);
     }
 
+    /// Whom the policy names for questions; empty until the first pass is over.
+    pub fn contact(&self) -> String {
+        let settled = self.settled.as_ref();
+        settled.map(|settled| settled.in_force.policy.document().policy.contact.clone()).unwrap_or_default()
+    }
+
     /// What goes wrong, until the next pass.
     pub fn problem(&mut self, text: String) {
         self.problems.insert(text);

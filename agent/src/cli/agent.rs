@@ -10,6 +10,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::ipc_channel::Audience;
+use mcpolicy_platform::machine::Machine;
+use mcpolicy_platform::notification::Recipient;
+use mcpolicy_platform::privileges::UserIds;
 use mcpolicy_platform::{host, paths, privileges, uptime, users};
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
@@ -17,6 +20,7 @@ use mcpolicy_schema::trust::{Reading, Uptime};
 use sha2::Sha256;
 
 use crate::diagnostics::{self, Log};
+use crate::discover::HomeContext;
 use crate::enforce::pass::Setting;
 use crate::enforce::places::{Places, StateLock, inside};
 use crate::ground;
@@ -43,7 +47,7 @@ pub(super) struct Where {
 
     /// Where the agent listens for commands, instead of beside its state
     #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
+    pub(super) socket: Option<PathBuf>,
 }
 
 /// Which policy, on which machine, in place of what the settings say: what a pass and a restore by hand both take.
@@ -321,6 +325,21 @@ impl Agent {
     /// Who may speak with it: everybody of the machine with that of the machine.
     pub(super) fn audience(&self) -> Audience {
         if self.user_level { Audience::OwnUser } else { Audience::Everybody }
+    }
+
+    /// Whether there are desktops on which users can be told: not in a folder that is taken for a machine.
+    pub(super) fn has_desktops(&self) -> bool {
+        self.root.is_none()
+    }
+
+    /// Whose desktop the user of a home has.
+    pub(super) fn recipient(&self, home: &HomeContext, environment: &Environment) -> Option<Recipient> {
+        if self.user_level {
+            let runtime = environment.get("XDG_RUNTIME_DIR").map(PathBuf::from);
+            return Some(Recipient::Own { runtime });
+        }
+        let ids = UserIds::of(&Machine::live(), &home.user, home.uid?)?;
+        Some(Recipient::User { ids, runtime: None })
     }
 
     /// Takes other settings for the same agent.

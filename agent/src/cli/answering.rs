@@ -21,6 +21,8 @@ use crate::enforce::activation::Activation;
 use crate::enforce::remembered::Remembered;
 use crate::ground::{self, Target};
 use crate::in_force::InForce;
+use crate::ipc::client::Unanswered;
+use crate::ipc::{Answer, Ask};
 use crate::journal::{self, Record};
 use crate::judge::{Judge, Terms};
 use crate::output::json;
@@ -65,6 +67,10 @@ pub(super) struct Answering {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
+    /// Where the agent listens for commands
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+
     /// The time to judge by
     #[arg(long, value_name = "TIME", hide = true)]
     now: Option<Timestamp>,
@@ -83,12 +89,31 @@ pub(super) struct Basis {
     pub(super) redactor: Redactor,
     remembered: Option<Remembered>,
     device: String,
+    groups: Vec<String>,
 }
 
 impl Answering {
     /// The agent's folders.
     pub(super) fn agent(&self, environment: &Environment) -> anyhow::Result<Agent> {
-        Where { root: None, settings: self.settings.clone(), state: self.state.clone() }.agent(environment)
+        self.place().agent(environment)
+    }
+
+    fn place(&self) -> Where {
+        let (settings, state, socket) = (self.settings.clone(), self.state.clone(), self.socket.clone());
+        Where { root: None, settings, state, socket }
+    }
+
+    /// What the running agent says, where one is asked: not for another policy than its own, nor for another home.
+    pub(super) fn ask(&self, ask: &Ask, environment: &Environment) -> anyhow::Result<Option<Answer>> {
+        if self.policy.is_some() || self.draft.is_some() || self.home.is_some() {
+            return Ok(None);
+        }
+        match self.place().ask(ask, environment)? {
+            Ok(Answer::Refused { why }) => anyhow::bail!("{why}"),
+            Ok(answer) => Ok(Some(answer)),
+            Err(Unanswered::NotRunning { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The policy and the home.
@@ -98,15 +123,27 @@ impl Answering {
             Some(home) => ground::lay(&Target::Homes(vec![home.clone()]), None, environment)?,
             None => ground::lay_own(environment)?,
         };
-        let device = self.device_id.clone().unwrap_or_else(|| agent.settings.device.id.clone());
-        let (in_force, now, remembered) = self.in_force(&agent)?;
+        let sent = match self.ask(&Ask::Policy, environment)? {
+            Some(Answer::Policy(sent)) => Some(*sent),
+            Some(_) => anyhow::bail!("the agent answered something else: is it of another version?"),
+            None => None,
+        };
+        let of_agent = sent.as_ref().map_or_else(|| agent.device(), |sent| sent.device.clone());
+        let device = self.device_id.clone().unwrap_or(of_agent);
+        let groups =
+            sent.as_ref().map_or_else(|| agent.settings.device.groups.clone(), |sent| sent.groups.clone());
+        let (in_force, now, remembered) = match sent {
+            Some(sent) => (sent.in_force()?, self.now.unwrap_or_else(agent::now), None),
+            None => self.in_force(&agent)?,
+        };
         let in_force = {
-            let terms = Terms { in_force: &in_force, now, device: &device, groups: &[], remembered: None };
+            let terms =
+                Terms { in_force: &in_force, now, device: &device, groups: &groups, remembered: None };
             let ring = Judge::new(&ground, &ground.machine, terms).ring().map(str::to_owned);
             in_force.of_ring(ring.as_deref())
         };
         let redactor = agent::redactor()?;
-        Ok(Basis { agent, ground, in_force, now, redactor, remembered, device })
+        Ok(Basis { agent, ground, in_force, now, redactor, remembered, device, groups })
     }
 
     fn in_force(&self, agent: &Agent) -> anyhow::Result<(InForce, Timestamp, Option<Remembered>)> {
@@ -201,7 +238,7 @@ impl Basis {
             in_force: &self.in_force,
             now: self.now,
             device: &self.device,
-            groups: &self.agent.settings.device.groups,
+            groups: &self.groups,
             remembered: self.remembered.as_ref(),
         };
         Judge::new(&self.ground, &self.ground.machine, terms)
@@ -233,7 +270,14 @@ impl Basis {
 }
 
 /// What the agent has taken out of files and written down, as far as this user may see it.
-pub(super) fn past(agent: &Agent) -> anyhow::Result<(Vec<Item>, Vec<Record>)> {
+pub(super) fn past(
+    answering: &Answering,
+    agent: &Agent,
+    environment: &Environment,
+) -> anyhow::Result<(Vec<Item>, Vec<Record>)> {
+    if let Some(Answer::Past { items, records }) = answering.ask(&Ask::Past, environment)? {
+        return Ok((items, records));
+    }
     if agent.is_machines() {
         return Ok((Vec::new(), Vec::new()));
     }

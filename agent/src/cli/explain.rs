@@ -31,7 +31,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let mut judge = basis.judge();
     let asker = judge.asker(0);
     let report = basis.scan(&mut judge);
-    let (items, records) = answering::past(&basis.agent)?;
+    let (items, records) = answering::past(&options.answering, &basis.agent, environment)?;
     let elsewhere = basis.agent.machines_notice();
     let known = Known {
         report: &report,

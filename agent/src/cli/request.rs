@@ -10,6 +10,7 @@ use super::check::Asked;
 use super::exit;
 use crate::answers::request::{self, Listed};
 use crate::answers::{Asker, check};
+use crate::ipc::{Answer, Ask};
 use crate::output::human::answers;
 
 #[derive(Debug, Args)]
@@ -42,7 +43,6 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         "name what you ask for: a server of yours, a command after `--`, a URL, or an entry as text"
     );
     let basis = options.answering.basis(environment)?;
-    basis.agent.ensure_own("or the agent itself takes requests for it")?;
     let reason = request::reason(options.reason.as_deref().unwrap_or_default(), &basis.redactor)?;
     let mut judge = basis.judge();
     let asker = judge.asker(0);
@@ -56,7 +56,14 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         .filter(|entry| !is_allowed(entry))
         .map(|entry| request::make(entry, &asker, reason.clone(), basis.now))
         .collect();
-    made.iter().try_for_each(|request| request::keep(&basis.agent.state, request))?;
+    for request in &made {
+        let ask = Ask::Request { request: Box::new(request.clone()) };
+        // without an agent the own state keeps it
+        if options.answering.ask(&ask, environment)?.is_none() {
+            basis.agent.ensure_own("or the agent itself, when it runs, takes requests for it")?;
+            request::keep(&basis.agent.state, request)?;
+        }
+    }
     let listed = Listed { schema: request::SCHEMA.to_owned(), requests: made, damaged: Vec::new() };
     say(&listed, options, environment)?;
     if !options.json {
@@ -115,9 +122,15 @@ fn taken(
 }
 
 fn list(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
-    let agent = options.answering.agent(environment)?;
-    agent.ensure_own("sees the requests that wait there")?;
-    let listed = request::list(&agent.state)?;
+    let listed = match options.answering.ask(&Ask::Requests, environment)? {
+        Some(Answer::Requests(listed)) => listed,
+        Some(_) => anyhow::bail!("the agent answered something else: is it of another version?"),
+        None => {
+            let agent = options.answering.agent(environment)?;
+            agent.ensure_own("sees the requests that wait there")?;
+            request::list(&agent.state)?
+        }
+    };
     say(&listed, options, environment)?;
     Ok(if listed.damaged.is_empty() { exit::OK } else { exit::PARTIAL })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use mcpolicy_platform::environment::Environment;
-use mcpolicy_platform::ipc_channel::Listener;
+use mcpolicy_platform::ipc_channel::{Audience, Listener};
 use mcpolicy_platform::mounts;
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
@@ -17,8 +17,10 @@ use super::agent::{self, Agent, Where, Which};
 use super::enforce::Ceiling;
 use super::exit;
 use crate::board::Board;
+use crate::daemon::messenger::Messenger;
 use crate::daemon::servers::Told;
 use crate::daemon::{self, Ended, Rig, Said, Wake};
+use crate::diagnostics;
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, Passed};
 use crate::in_force;
@@ -63,8 +65,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let (sender, wakes) = mpsc::channel();
     let stop = sender.clone();
     ctrlc::set_handler(move || drop(stop.send(Wake::Stop))).context("cannot take the signals that end it")?;
-    let shared =
-        Arc::new(Shared::new(Board::new(agent::now(), agent.settings.enforcement.mode_ceiling), agent::now));
+    let _log = start_log(&agent, &redactor);
+    let board = Board::new(agent::now(), agent.settings.enforcement.mode_ceiling);
+    let shared = Arc::new(Shared::new(board, (agent.state.clone(), redactor.clone()), agent::now));
     let _open = listen(&agent, &shared, &sender)?;
     let mounted = sender.clone();
     // without it a home that is unlocked later is found by the pass of the next day
@@ -80,6 +83,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         });
     }
     let mut tell = |said: Said<'_>| say(&Line::of(&said, &redactor), options.json);
+    let messenger = agent.has_desktops().then(Messenger::start).transpose();
+    let messenger = messenger.context("cannot start the thread that shows notices")?;
     loop {
         shared.knows_settings(&agent.settings, agent.device());
         let rig = Rig {
@@ -90,6 +95,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             redactor: &redactor,
             own: agent.watched(),
             settings: &agent.settings_file,
+            messenger: messenger.as_ref(),
+            recipient: &|home| agent.recipient(home, environment),
             shared: &shared,
         };
         match daemon::run(&rig, (&sender, &wakes), &mut tell)? {
@@ -106,6 +113,16 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         }
         shared.board().lasting("settings", None);
     }
+}
+
+/// Begins the log for support. Without one the agent does its work all the same.
+fn start_log(agent: &Agent, redactor: &Redactor) -> Option<diagnostics::Log> {
+    let is_machines = agent.audience() == Audience::Everybody && agent.has_desktops();
+    let started = diagnostics::start(&agent.settings.log, &agent.state, redactor, is_machines);
+    started.unwrap_or_else(|error| {
+        super::complain(&format!("mcpolicy: {error}"));
+        None
+    })
 }
 
 /// Listens for commands until what is given is dropped.

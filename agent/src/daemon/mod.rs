@@ -5,6 +5,7 @@
 
 pub mod dirty;
 pub mod fights;
+mod messages;
 pub mod messenger;
 pub mod notices;
 pub mod planted;
@@ -18,12 +19,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use mcpolicy_platform::notification::Recipient;
 use mcpolicy_platform::watch::Hint;
+use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 
 use crate::board::Board;
 use crate::board::happened::Happened;
+use crate::discover::HomeContext;
 use crate::enforce::act::Acted;
+use crate::enforce::foreseen::Would;
 use crate::enforce::pass::{Looked, On, Passed, Session, Setting, Taken};
 use crate::ipc::server::{Shared, Work};
 use crate::ipc::{Answer, Ask};
@@ -33,6 +38,8 @@ use crate::resolve;
 use crate::worker::homes::Homes;
 use dirty::Dirty;
 use fights::{Fight, Fights};
+use messenger::Messenger;
+use notices::{Notice, Notices};
 use planted::{New, Planted};
 use servers::{Servers, Told, Waits};
 use watches::Watches;
@@ -83,6 +90,10 @@ pub struct Rig<'a> {
     pub redactor: &'a Redactor,
     /// The file of the settings, on this host: when it changes, it is read anew.
     pub settings: &'a Path,
+    /// Who shows notices on desktops; nobody for a folder that is taken for a machine.
+    pub messenger: Option<&'a Messenger>,
+    /// Whose desktop the user of a home has.
+    pub recipient: &'a dyn Fn(&HomeContext) -> Option<Recipient>,
     /// What is told to whoever asks.
     pub shared: &'a Shared,
     /// Folders of this host in which a change means another pass: the published policy, the settings.
@@ -130,6 +141,7 @@ pub fn run(
 ) -> anyhow::Result<Ended> {
     let mut asked = Vec::new();
     let mut fights = Fights::default();
+    let mut notices = Notices::default();
     let mut servers = Servers::new(Waits::default());
     loop {
         let ground = (rig.ground)()?;
@@ -148,6 +160,7 @@ pub fn run(
             first_hint: BTreeMap::new(),
             fights: std::mem::take(&mut fights),
             planted: Planted::default(),
+            notices: &mut notices,
         };
         let ends = session.hold(wakes, std::mem::take(&mut asked), tell)?;
         fights = session.fights;
@@ -171,6 +184,7 @@ struct Line<'r, 'a, 'g, 'h> {
     first_hint: BTreeMap<dirty::Place, Instant>,
     fights: Fights,
     planted: Planted,
+    notices: &'r mut Notices,
 }
 
 impl Line<'_, '_, '_, '_> {
@@ -197,6 +211,11 @@ impl Line<'_, '_, '_, '_> {
         self.see_what_became_of(&passed.outcome, &passed.acted);
         self.board().passed(self.on.ground, &passed, self.rig.redactor, self.rig.shared.now());
         tell(Said::Pass(&passed));
+        self.note_for_users(
+            &passed.outcome,
+            &passed.acted,
+            if passed.mode == Mode::Warn { &passed.would } else { &[] },
+        );
         self.answer_of_pass(&passed, asked);
         let next = self.until_next(&passed);
         let Passed { outcome, acted, .. } = passed;
@@ -249,6 +268,7 @@ impl Line<'_, '_, '_, '_> {
                 }
                 continue;
             }
+            self.show_notices(now);
             if self.servers.is_due(now) {
                 self.look_at_servers(now, &mut session, tell);
                 continue;
@@ -259,6 +279,7 @@ impl Line<'_, '_, '_, '_> {
                 self.dirty.next(),
                 settings_at,
                 self.servers.next(),
+                self.notices.next(now),
             ];
             let next = next.into_iter().flatten().min();
             let wait = next.unwrap_or(pass_at).saturating_duration_since(Instant::now());
@@ -345,6 +366,45 @@ impl Line<'_, '_, '_, '_> {
             let notices = passed.notices.iter().map(|notice| redactor.name(notice)).collect();
             // nobody may be waiting any more
             let _ = work.reply.send(Answer::Passed { servers, acted: acted.clone(), notices });
+        }
+    }
+
+    /// What users are to be told of what was done to their files, or would be.
+    fn note_for_users(&mut self, outcome: &Outcome, acted: &[Acted], would: &[Would]) {
+        if self.rig.messenger.is_none() {
+            return;
+        }
+        let contact = self.board().contact();
+        let redactor = self.rig.redactor;
+        let users = |source: usize| {
+            let home = outcome.sources[source].source.home?;
+            Some(self.on.ground.homes[home].user.clone())
+        };
+        let mut told: Vec<(String, Notice)> = Vec::new();
+        for one in acted.iter().filter(|one| one.end == End::Applied) {
+            let Some(user) = users(one.source) else { continue };
+            let block = one.item.as_deref();
+            told.extend(one.actions.iter().filter_map(|action| {
+                Some((user.clone(), messages::done(&action.redacted(redactor), block, &contact)?))
+            }));
+        }
+        for one in would {
+            let Some(user) = users(one.source) else { continue };
+            told.push((user, messages::would(&one.action.redacted(redactor), &contact)));
+        }
+        for (user, notice) in told {
+            self.notices.add(&user, notice);
+        }
+    }
+
+    /// Shows what is due on desktops.
+    fn show_notices(&mut self, now: Instant) {
+        let Some(messenger) = self.rig.messenger else { return };
+        for (user, notice) in self.notices.due(now) {
+            let home = self.on.ground.homes.iter().find(|home| home.user == user);
+            if let Some(recipient) = home.and_then(|home| (self.rig.recipient)(home)) {
+                messenger.tell(recipient, &notice);
+            }
         }
     }
 
@@ -437,7 +497,13 @@ impl Line<'_, '_, '_, '_> {
                 self.taken(session.break_glass(&setting, token), &work)
             }
             Ask::Pass => Some(Ends::Asked(work)),
-            Ask::Status { .. } | Ask::Found | Ask::Policy => None,
+            // the threads answer these by themselves
+            Ask::Status { .. }
+            | Ask::Found
+            | Ask::Policy
+            | Ask::Past
+            | Ask::Request { .. }
+            | Ask::Requests => None,
         }
     }
 
@@ -549,6 +615,7 @@ impl Line<'_, '_, '_, '_> {
         self.hold_fights(session, &setting, &looked, tell)?;
         let now = self.rig.shared.now();
         self.board().looked(self.on.ground, &looked, (since, now), self.rig.redactor);
+        self.note_for_users(&looked.outcome, &looked.acted, &looked.would);
         tell(Said::Look(&looked, since));
         self.watches.again();
         self.watch(places_of(&looked.outcome));

@@ -9,16 +9,21 @@ pub mod server;
 
 use jiff::Timestamp;
 use mcpolicy_schema::document::PolicyDocument;
+use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::redact::Redactor;
-use mcpolicy_schema::revocations::RevocationsDocument;
+use mcpolicy_schema::report::v1::Request;
+use mcpolicy_schema::revocations::{Revocations, RevocationsDocument};
 use mcpolicy_schema::signed::Grant;
 use serde::{Deserialize, Serialize};
 
+use crate::answers::request::Listed;
 use crate::board::Found;
 use crate::board::happened::Happened;
 use crate::board::status::Status;
 use crate::enforce::restore::Restored;
-use crate::journal::End;
+use crate::in_force::InForce;
+use crate::journal::{End, Record};
+use crate::vault::Item;
 
 /// A question. Each names who may ask it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,15 @@ pub enum Ask {
     Found,
     /// Everybody: the policy that acts.
     Policy,
+    /// Everybody: what was taken out of the own files, and the own records of the journal.
+    Past,
+    /// Everybody: keep a request of the own.
+    Request {
+        /// The request; who asks is taken from the peer.
+        request: Box<Request>,
+    },
+    /// Everybody: the own requests that wait.
+    Requests,
     /// Everybody: take a grant for the own account; administrators for any.
     Redeem {
         /// The line that `policy grant` signed.
@@ -57,7 +71,13 @@ impl Ask {
     /// Whether only an administrator may ask it.
     pub fn is_for_administrators(&self) -> bool {
         match self {
-            Self::Status { .. } | Self::Found | Self::Policy | Self::Redeem { .. } => false,
+            Self::Status { .. }
+            | Self::Found
+            | Self::Policy
+            | Self::Past
+            | Self::Request { .. }
+            | Self::Requests
+            | Self::Redeem { .. } => false,
             Self::Breakglass { .. } | Self::Pass | Self::Restore { .. } => true,
         }
     }
@@ -78,6 +98,15 @@ pub enum Answer {
     },
     /// To [`Ask::Policy`].
     Policy(Box<PolicySent>),
+    /// To [`Ask::Past`].
+    Past {
+        /// Items of the vault, without anything of their content.
+        items: Vec<Item>,
+        /// Records, the oldest first.
+        records: Vec<Record>,
+    },
+    /// To [`Ask::Request`] and [`Ask::Requests`].
+    Requests(Listed),
     /// To [`Ask::Pass`].
     Passed {
         /// Entries that were looked at.
@@ -169,4 +198,37 @@ pub struct PolicySent {
     /// Groups of all of its users.
     #[serde(default)]
     pub groups: Vec<String>,
+}
+
+impl PolicySent {
+    /// The policy, to judge by.
+    ///
+    /// # Errors
+    /// It is not one that this version understands.
+    pub fn in_force(self) -> anyhow::Result<InForce> {
+        let other = |faults: Vec<_>| {
+            anyhow::anyhow!(
+                "the agent's policy is not understood here ({} faults): is it of another version?",
+                faults.len()
+            )
+        };
+        let staleness = self
+            .staleness
+            .as_deref()
+            .and_then(|word| ["fresh", "stale", "expired"].into_iter().find(|known| *known == word));
+        Ok(InForce {
+            policy: Policy::compile(self.document).map_err(other)?,
+            revocations: self.revocations.map(Revocations::compile).transpose().map_err(other)?,
+            grants: self.grants,
+            sequence: self.sequence,
+            sha256: self.sha256,
+            revocations_sequence: self.revocations_sequence,
+            staleness,
+            expired: staleness == Some("expired"),
+            expires: self.expires,
+            notices: Vec::new(),
+            for_ring: None,
+            elsewhere: None,
+        })
+    }
 }

@@ -2,6 +2,7 @@
 //! handed to it; everything else is read off the board.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,10 +12,15 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use mcpolicy_platform::ipc_channel::{ChannelError, Connection, Listener, Peer, Stopper};
 use mcpolicy_platform::users;
+use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::report::v1::Request;
 
 use super::{Answer, Ask, PolicySent, frame};
+use crate::answers::request;
 use crate::board::{Board, mode_word};
+use crate::journal;
 use crate::settings::{DeviceSettings, Settings};
+use crate::vault::Vault;
 
 /// Peers that are spoken with at once.
 ///
@@ -22,6 +28,8 @@ use crate::settings::{DeviceSettings, Settings};
 const MOST: usize = 16;
 /// Of one user.
 const MOST_OF_USER: usize = 4;
+/// Records of the journal that are told at once, the last ones.
+const MOST_RECORDS: usize = 2000;
 /// Time for one question and its answer, but for what the daemon itself has to do.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Time that a peer waits for what the daemon itself has to do.
@@ -41,6 +49,8 @@ pub struct Work {
 /// Who asks, as the system names the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
+    /// Number or word by which the system names the account.
+    pub id: String,
     /// Name of the account, as homes name it; empty for one without a home.
     pub user: String,
     /// May ask for what is everybody's, and change what is the machine's.
@@ -59,6 +69,8 @@ pub struct Shared {
     board: Mutex<Board>,
     people: Mutex<BTreeMap<String, String>>,
     device: Mutex<DeviceSettings>,
+    state: PathBuf,
+    redactor: Redactor,
     now: fn() -> Timestamp,
     busy: AtomicUsize,
     of_user: Mutex<BTreeMap<String, usize>>,
@@ -66,11 +78,13 @@ pub struct Shared {
 
 impl Shared {
     /// With an empty board.
-    pub fn new(board: Board, now: fn() -> Timestamp) -> Self {
+    pub fn new(board: Board, (state, redactor): (PathBuf, Redactor), now: fn() -> Timestamp) -> Self {
         Self {
             board: Mutex::new(board),
             people: Mutex::default(),
             device: Mutex::default(),
+            state,
+            redactor,
             now,
             busy: AtomicUsize::new(0),
             of_user: Mutex::default(),
@@ -104,11 +118,17 @@ impl Shared {
         let user = people.get(&peer.user).cloned().unwrap_or_default();
         // a user's own agent is that user's to command
         let is_owner = users::own_uid().is_some_and(|own| own.to_string() == peer.user);
-        Caller { user, is_administrator: peer.is_administrator || is_owner }
+        Caller { id: peer.user.clone(), user, is_administrator: peer.is_administrator || is_owner }
     }
 
     /// Answers what needs nobody's hands.
     fn read(&self, ask: &Ask, caller: &Caller) -> Option<Answer> {
+        match ask {
+            Ask::Past => return Some(refused_if(self.past(caller))),
+            Ask::Request { request } => return Some(refused_if(self.keep_request(request, caller))),
+            Ask::Requests => return Some(refused_if(self.requests(caller))),
+            _ => {}
+        }
         let board = self.board();
         match ask {
             Ask::Status { cost } => {
@@ -121,8 +141,54 @@ impl Shared {
                 recent: board.recent.of(caller.sees()).into_iter().cloned().collect(),
             }),
             Ask::Policy => Some(self.policy(&board, caller)),
-            Ask::Redeem { .. } | Ask::Breakglass { .. } | Ask::Pass | Ask::Restore { .. } => None,
+            Ask::Past
+            | Ask::Request { .. }
+            | Ask::Requests
+            | Ask::Redeem { .. }
+            | Ask::Breakglass { .. }
+            | Ask::Pass
+            | Ask::Restore { .. } => None,
         }
+    }
+
+    /// What was taken out of the caller's files.
+    fn past(&self, caller: &Caller) -> anyhow::Result<Answer> {
+        let is_theirs = |user: &str| caller.sees().is_none_or(|own| !own.is_empty() && own == user);
+        let (mut items, _) = Vault::look(&self.state.join("vault"))?.items()?;
+        items.retain(|item| is_theirs(&item.user));
+        let (records, _) = journal::read(&self.state.join("journal"))?;
+        let records = journal::of_users(&records, &is_theirs);
+        let from = records.len().saturating_sub(MOST_RECORDS);
+        let records = records[from..].iter().map(|record| record.redacted(&self.redactor)).collect();
+        Ok(Answer::Past { items, records })
+    }
+
+    /// Where requests of a caller are kept: each account has its own share.
+    fn requests_of(&self, caller: &Caller) -> PathBuf {
+        let name: String = caller.id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        self.state.join("requests-of").join(name)
+    }
+
+    fn keep_request(&self, request: &Request, caller: &Caller) -> anyhow::Result<Answer> {
+        anyhow::ensure!(!caller.user.is_empty(), "no home of yours is known to this machine's agent");
+        let reason = request::reason(&request.reason, &self.redactor)?;
+        anyhow::ensure!(request::is_id(&request.id), "the request has no id of the form that is used here");
+        let device = self.device.lock().unwrap_or_else(PoisonError::into_inner).id.clone();
+        // what a peer says of itself counts for nothing
+        let request = Request {
+            user: caller.user.clone(),
+            device: Some(device).filter(|id| !id.is_empty()),
+            time: self.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            reason,
+            ..request.clone()
+        };
+        let folder = self.requests_of(caller);
+        request::keep(&folder, &request)?;
+        self.requests(caller)
+    }
+
+    fn requests(&self, caller: &Caller) -> anyhow::Result<Answer> {
+        Ok(Answer::Requests(request::list(&self.requests_of(caller))?))
     }
 
     fn policy(&self, board: &Board, caller: &Caller) -> Answer {
@@ -149,6 +215,11 @@ impl Shared {
             groups: device.groups,
         }))
     }
+}
+
+/// The answer, or why there is none.
+fn refused_if(answer: anyhow::Result<Answer>) -> Answer {
+    answer.unwrap_or_else(|error| Answer::Refused { why: format!("{error:#}") })
 }
 
 /// The channel is open as long as this lives.

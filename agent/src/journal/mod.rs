@@ -243,6 +243,29 @@ fn cut(record: &Record) -> u64 {
     }
 }
 
+/// The records that are about users; an outcome goes with its intent.
+pub fn of_users(records: &[Record], is_wanted: &dyn Fn(&str) -> bool) -> Vec<Record> {
+    let mut intents = std::collections::BTreeSet::new();
+    let mut wanted = Vec::new();
+    for record in records {
+        let fits = match &record.what {
+            What::Intent(intent) => {
+                let fits = is_wanted(&intent.user);
+                if fits {
+                    intents.insert(record.seq);
+                }
+                fits
+            }
+            What::Outcome(outcome) => intents.contains(&outcome.intent),
+            What::Event(event) => is_wanted(&event.user),
+        };
+        if fits {
+            wanted.push(record.clone());
+        }
+    }
+    wanted
+}
+
 /// All records of a journal, oldest first, without opening it for appending. Lines that cannot be read are left out and
 /// counted.
 ///
