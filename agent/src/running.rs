@@ -64,6 +64,11 @@ pub fn clients(processes: &[Process]) -> Vec<RunningClient<'_>> {
     found.collect()
 }
 
+/// Whether a process is a client.
+pub fn is_client(process: &Process) -> bool {
+    client_of(process).is_some()
+}
+
 fn client_of(process: &Process) -> Option<&'static dyn ClientAdapter> {
     let exe = process.exe.as_deref().map(stem);
     let first = process.args.first().map(|a| stem(Path::new(a)));

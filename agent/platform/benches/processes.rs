@@ -4,7 +4,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use mcpolicy_platform::processes::{Exact, Instance, processes};
+use mcpolicy_platform::processes::{Exact, Instance, Table, processes};
 
 /// As many as a laptop has beside the kernel's own.
 const MANY: usize = 200;
@@ -39,6 +39,14 @@ fn main() {
 #[divan::bench(sample_count = 50)]
 fn look_at_all_processes() -> usize {
     processes().len()
+}
+
+/// As the daemon looks, with one process watched.
+#[divan::bench(sample_count = 60)]
+fn look_again(bencher: divan::Bencher<'_, '_>) {
+    let mut table = Table::default();
+    let last = table.look(&|_| false).last().map(|process| process.pid);
+    bencher.bench_local(|| table.look(&|process| Some(process.pid) == last).len());
 }
 
 #[divan::bench(sample_count = 50)]

@@ -5,6 +5,7 @@ pub(crate) mod containers;
 mod exact;
 #[cfg(target_os = "linux")]
 mod linux;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use exact::{Exact, Instance, NotHeld, Started, ourselves};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System, UpdateKind};
+pub use table::Table;
 
 /// A running process.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,12 +45,7 @@ impl fmt::Debug for Process {
 
 /// All processes but this one, without threads and without the kernel's own, sorted by number.
 pub fn processes() -> Vec<Process> {
-    let wanted = ProcessRefreshKind::nothing()
-        .without_tasks()
-        .with_cmd(UpdateKind::Always)
-        .with_exe(UpdateKind::Always)
-        .with_cwd(UpdateKind::Always)
-        .with_user(UpdateKind::Always);
+    let wanted = everything();
     // the constructors that look at everything abort where performance counters are missing
     let Ok(system) = System::new_with_specifics(RefreshKind::nothing().with_processes(wanted)) else {
         return Vec::new();
@@ -59,6 +56,16 @@ pub fn processes() -> Vec<Process> {
     let mut found: Vec<Process> = others.map(from_sysinfo).collect();
     found.sort_by_key(|process| process.pid);
     found
+}
+
+/// All that a [`Process`] holds.
+fn everything() -> ProcessRefreshKind {
+    ProcessRefreshKind::nothing()
+        .without_tasks()
+        .with_cmd(UpdateKind::Always)
+        .with_exe(UpdateKind::Always)
+        .with_cwd(UpdateKind::Always)
+        .with_user(UpdateKind::Always)
 }
 
 fn from_sysinfo(process: &sysinfo::Process) -> Process {

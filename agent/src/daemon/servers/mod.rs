@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mcpolicy_platform::processes::{self, Instance, Process};
+use mcpolicy_platform::processes::{Instance, Process, Table};
 use mcpolicy_schema::entry::ClientId;
 use mcpolicy_schema::verdict::Judgement;
 
@@ -23,6 +23,7 @@ use crate::enforce::act::Acted;
 use crate::enforce::pass::{On, Session, Setting};
 use crate::journal::End;
 use crate::pipeline::{Ground, Outcome};
+use crate::running;
 use declared::Declared;
 pub use fates::Waits;
 use fates::{Fates, Sight};
@@ -62,6 +63,7 @@ struct Judged {
 
 /// What the daemon knows of running servers; it outlasts policies and sessions.
 pub struct Servers {
+    table: Table,
     declared: Declared,
     fates: Fates,
     sessions: Sessions,
@@ -88,6 +90,7 @@ impl Servers {
     /// Nothing known yet.
     pub fn new(waits: Waits) -> Self {
         Self {
+            table: Table::default(),
             declared: Declared::default(),
             fates: Fates::new(waits),
             sessions: Sessions::default(),
@@ -169,7 +172,7 @@ impl Servers {
         setting: &Setting<'_>,
         on: On<'_, '_>,
     ) -> anyhow::Result<Vec<Told>> {
-        let table = processes::processes();
+        let table = self.table.look(&running::is_client);
         let looked = session.amid(setting, on, &table, |amid| {
             let mut look = Look { now, servers: self, setting, on, table: &table, amid, told: Vec::new() };
             look.run().map(|()| look.told)

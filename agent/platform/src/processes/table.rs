@@ -1,0 +1,156 @@
+//! The process table, looked at again and again: most processes are those of the look before, and are not asked anew for
+//! their words, files and folders.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
+
+use super::{Process, everything, from_sysinfo};
+
+/// Looks after which all are asked anew: a process may run another program under the same short name.
+const ANEW: u32 = 6;
+
+/// What was seen at the last look.
+#[derive(Debug, Default)]
+pub struct Table {
+    last: BTreeMap<u32, Process>,
+    looks: u32,
+}
+
+impl Table {
+    /// As [`processes`](super::processes). Of a process that was there at the last look, under the same short name, what
+    /// was seen then is taken for what is now, but for those that are `watched` and all that is below them.
+    ///
+    /// What is to be ended on the strength of this is looked at once more by [`Exact::hold`](super::Exact::hold).
+    pub fn look(&mut self, watched: &dyn Fn(&Process) -> bool) -> Vec<Process> {
+        let plain = ProcessRefreshKind::nothing().without_tasks();
+        let Ok(mut system) = System::new_with_specifics(RefreshKind::nothing().with_processes(plain)) else {
+            return Vec::new();
+        };
+        let own = std::process::id();
+        let is_other =
+            |process: &sysinfo::Process| process.thread_kind().is_none() && process.pid().as_u32() != own;
+        let all: Vec<Process> =
+            system.processes().values().filter(|process| is_other(process)).map(from_sysinfo).collect();
+        let is_anew = self.looks.is_multiple_of(ANEW);
+        self.looks = self.looks.wrapping_add(1);
+        let mut asked: BTreeSet<u32> =
+            all.iter().filter(|now| is_anew || !self.knows(now)).map(|now| now.pid).collect();
+        let roots = self.last.values().filter(|process| watched(process)).map(|process| process.pid);
+        asked.extend(with_all_below(roots.collect(), &all));
+        let pids: Vec<Pid> = asked.iter().map(|pid| Pid::from_u32(*pid)).collect();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, everything());
+        let now = |process: Process| {
+            let known = self.last.remove(&process.pid).filter(|_| !asked.contains(&process.pid));
+            match known {
+                Some(known) => Some(Process { parent: process.parent, ..known }),
+                None => system.process(Pid::from_u32(process.pid)).map(from_sysinfo),
+            }
+        };
+        self.last = all.into_iter().filter_map(now).map(|process| (process.pid, process)).collect();
+        self.last.values().cloned().collect()
+    }
+
+    /// Whether a process was there. Seconds since 1970 are made from the time of boot, which moves with the wall clock.
+    fn knows(&self, now: &Process) -> bool {
+        self.last
+            .get(&now.pid)
+            .is_some_and(|known| known.name == now.name && known.start_time.abs_diff(now.start_time) <= 2)
+    }
+}
+
+fn with_all_below(roots: BTreeSet<u32>, all: &[Process]) -> BTreeSet<u32> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for process in all {
+        children.entry(process.parent.unwrap_or_default()).or_default().push(process.pid);
+    }
+    let mut next: Vec<u32> = roots.iter().copied().collect();
+    let mut found = roots;
+    while let Some(pid) = next.pop() {
+        let below = children.get(&pid).into_iter().flatten();
+        next.extend(below.filter(|child| found.insert(**child)));
+    }
+    found
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// A child that is ended with the test.
+    struct Own(Child);
+
+    impl Own {
+        fn start(line: &str) -> Self {
+            let mut command = Command::new("sh");
+            Self(command.args(["-c", line]).stdin(Stdio::piped()).spawn().expect("sh starts"))
+        }
+
+        /// Waits until the child has these words, by looks of its own.
+        fn wait(&self, words: &str) {
+            let end = Instant::now() + Duration::from_secs(10);
+            let is_it = |one: &Process| one.pid == self.0.id() && one.args.join(" ").contains(words);
+            while !super::super::processes().iter().any(is_it) {
+                assert!(Instant::now() < end, "the child does not run {words}");
+            }
+        }
+
+        fn go_on(&mut self) {
+            drop(self.0.stdin.take());
+        }
+
+        fn words(&self, table: &[Process]) -> Option<String> {
+            table.iter().find(|one| one.pid == self.0.id()).map(|one| one.args.join(" "))
+        }
+    }
+
+    impl Drop for Own {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn later_looks_see_what_comes_what_goes_and_what_runs_another_program() {
+        let mut table = Table::default();
+        let mut own = Own::start("read x; exec sleep 611");
+        own.wait("read x");
+        assert_eq!(own.words(&table.look(&|_| false)).as_deref(), Some("sh -c read x; exec sleep 611"));
+        own.go_on();
+        own.wait("sleep 611");
+        let seen = table.look(&|_| false);
+        assert_eq!(own.words(&seen).as_deref(), Some("sleep 611"), "its short name is another");
+        let later = Own::start("read x; :");
+        later.wait("read x");
+        let pid = own.0.id();
+        drop(own);
+        let seen = table.look(&|_| false);
+        assert!(later.words(&seen).is_some() && seen.iter().all(|one| one.pid != pid));
+        let whole = super::super::processes();
+        let found = whole.iter().find(|one| one.pid == later.0.id());
+        assert_eq!(seen.iter().find(|one| one.pid == later.0.id()), found);
+    }
+
+    #[test]
+    fn a_program_under_the_same_short_name_is_seen_where_it_is_watched_and_else_a_little_later() {
+        for is_watched in [true, false] {
+            let mut table = Table::default();
+            let mut own = Own::start("read x; exec sh -c 'sleep 612; :'");
+            own.wait("read x");
+            let pid = own.0.id();
+            let watched = |one: &Process| is_watched && one.pid == pid;
+            table.look(&watched);
+            own.go_on();
+            own.wait("sh -c sleep 612");
+            let mut looks = 1;
+            while own.words(&table.look(&watched)).is_some_and(|words| words.contains("read x")) {
+                looks += 1;
+            }
+            assert_eq!(looks, if is_watched { 1 } else { ANEW });
+        }
+    }
+}
