@@ -240,34 +240,22 @@ impl Play<'_> {
         let end = begun + DEADLINE;
         let mut seen = None;
         let mut is_clean = None;
-        let mut told: Option<(f64, Action)> = None;
-        let mut would = None;
-        let mut failed: Option<String> = None;
-        while (is_clean.is_none() || told.is_none()) && Instant::now() < end {
-            match self.next(end.min(Instant::now() + TICK))? {
-                Some(Event::Told(Line::Look { milliseconds, acted, would: all })) => {
-                    would = all.into_iter().find(|action| action.server == act.server).or(would);
-                    for file in acted {
-                        let is_it = file.path.replace('\\', "/").ends_with(act.clean.path);
-                        if file.outcome != End::Applied {
-                            failed = Some(file.detail).filter(|_| is_it).or(failed);
-                            continue;
-                        }
-                        self.originals += usize::from(file.vault.is_some());
-                        let action = file.actions.into_iter().find(|action| action.server == act.server);
-                        told = action.filter(|_| is_it).map(|action| (milliseconds, action)).or(told);
-                    }
-                }
-                _ => {}
+        let mut heard = Heard::default();
+        while (is_clean.is_none() || heard.told.is_none()) && Instant::now() < end {
+            if let Some(Event::Told(line)) = self.next(end.min(Instant::now() + TICK))? {
+                self.originals += heard.hear(line, act);
             }
             let stamp = stamp(&path);
-            if is_clean.is_none() && (stamp != seen || told.is_some()) {
+            if is_clean.is_none() && (stamp != seen || heard.told.is_some()) {
                 seen = stamp;
                 is_clean =
                     (stage::read_text(&path).ok().as_ref() == Some(&act.clean.text)).then(|| begun.elapsed());
             }
         }
         let after = stage::read_text(&path).unwrap_or_default();
+        let Heard { told, would, failed } = heard;
+        // right once is not enough: it has to be so still
+        let is_clean = is_clean.filter(|_| after == act.clean.text);
         let answered = is_clean.is_some() && told.is_some();
         let why_not = match (is_clean, &told, &would) {
             (None, _, Some(_)) => "the daemon only said what it would do".to_owned(),
@@ -308,6 +296,38 @@ impl Play<'_> {
         let begun = Instant::now();
         std::fs::rename(&folder, self.stage.of_home(comes))?;
         Ok(begun)
+    }
+}
+
+/// What the daemon has said of one attack.
+#[derive(Default)]
+struct Heard {
+    /// What it did, and how long it took by its own count.
+    told: Option<(f64, Action)>,
+    /// What it would do.
+    would: Option<Action>,
+    /// Why it could not.
+    failed: Option<String>,
+}
+
+impl Heard {
+    /// Takes a line in. How many originals it tells to have been kept.
+    fn hear(&mut self, line: Line, act: &Act) -> usize {
+        let Line::Look { milliseconds, acted, would } = line else { return 0 };
+        let is_it = |action: &Action| action.server == act.server;
+        self.would = would.into_iter().find(is_it).or(self.would.take());
+        let mut originals = 0;
+        for file in acted {
+            let is_file = file.path.replace('\\', "/").ends_with(act.clean.path);
+            if file.outcome == End::Applied {
+                originals += usize::from(file.vault.is_some());
+                let action = file.actions.into_iter().find(is_it).filter(|_| is_file);
+                self.told = action.map(|action| (milliseconds, action)).or(self.told.take());
+            } else if is_file {
+                self.failed = Some(file.detail);
+            }
+        }
+        originals
     }
 }
 
