@@ -212,11 +212,11 @@ mod tests {
         assert_eq!(list(state.path()).unwrap().requests.len(), 0);
         let first = make(entry(), &ann, "to see".to_owned(), at(0));
         keep(state.path(), &first).unwrap();
-        assert_eq!(list(state.path()).unwrap().requests, [first.clone()]);
+        assert_eq!(list(state.path()).unwrap().requests, std::slice::from_ref(&first));
         assert_eq!((first.device.as_deref(), first.entry.user.as_deref()), (Some("d1"), Some("ann")));
         let second = make(entry(), &ann, "to see more".to_owned(), at(1));
         keep(state.path(), &second).unwrap();
-        assert_eq!(list(state.path()).unwrap().requests, [second.clone()]);
+        assert_eq!(list(state.path()).unwrap().requests, std::slice::from_ref(&second));
         let of_bob = make(entry(), &asker("bob"), "too".to_owned(), at(2));
         keep(state.path(), &of_bob).unwrap();
         assert_eq!(list(state.path()).unwrap().requests.len(), 2);
