@@ -97,6 +97,8 @@ mod token;
 #[cfg(unix)]
 mod told;
 #[cfg(unix)]
+mod tokens;
+#[cfg(unix)]
 mod unseen;
 #[cfg(unix)]
 mod users;

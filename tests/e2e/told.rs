@@ -160,3 +160,47 @@ fn a_lower_ceiling_in_the_settings_holds_without_a_restart_and_broken_settings_c
         assert_eq!(daemon.stop(), Some(0));
     });
 }
+
+#[test]
+fn a_tool_that_puts_a_denied_entry_back_again_and_again_is_answered_ever_more_slowly_and_told() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        put(site, ".cursor/mcp.json", "{\"mcpServers\":{}}");
+        let (daemon, _) = Daemon::start(site);
+        let begin = Instant::now();
+        let mut rounds = 0;
+        while begin.elapsed() < Duration::from_secs(6) {
+            if !site.read(".cursor/mcp.json").contains("evil") {
+                put(site, ".cursor/mcp.json", &servers("mcpServers"));
+                rounds += 1;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // five at once, then after 1 s and 2 s more
+        assert!((6..=9).contains(&rounds), "{rounds} rounds");
+        let (said, _) = status(site);
+        assert!(said["problems"].to_string().contains("fight"), "{said}");
+        crate::run::wait_until(site, ".cursor/mcp.json");
+        assert_eq!(daemon.stop(), Some(0));
+        let log = site.run(&["log"]);
+        assert!(String::from_utf8_lossy(&log.stdout).contains("fight"), "{log:?}");
+    });
+}
+
+#[test]
+fn the_same_new_server_in_several_clients_at_once_is_told_as_planted() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        for path in [".cursor/mcp.json", ".kiro/settings/mcp.json"] {
+            put(site, path, "{\"mcpServers\":{}}");
+        }
+        let (daemon, _) = Daemon::start(site);
+        put(site, ".cursor/mcp.json", &servers("mcpServers"));
+        put(site, ".kiro/settings/mcp.json", &servers("mcpServers"));
+        let told = daemon.wait("planted", |line| {
+            line["text"].as_str().is_some_and(|text| text.contains("planted-many-clients: evil"))
+        });
+        assert!(told["text"].as_str().unwrap().contains("cursor, kiro"), "{told}");
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}

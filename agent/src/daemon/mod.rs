@@ -10,6 +10,7 @@ pub mod messenger;
 pub mod notices;
 pub mod planted;
 pub mod servers;
+mod telling;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,22 +26,18 @@ use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 
 use crate::board::Board;
-use crate::board::happened::Happened;
 use crate::discover::HomeContext;
 use crate::enforce::act::Acted;
-use crate::enforce::foreseen::Would;
-use crate::enforce::pass::{Looked, On, Passed, Session, Setting, Taken};
+use crate::enforce::pass::{Looked, On, Passed, Session, Setting};
 use crate::ipc::server::{Shared, Work};
-use crate::ipc::{Answer, Ask};
-use crate::journal::{End, Event};
 use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::resolve;
 use crate::worker::homes::Homes;
 use dirty::Dirty;
-use fights::{Fight, Fights};
+use fights::Fights;
 use messenger::Messenger;
-use notices::{Notice, Notices};
-use planted::{New, Planted};
+use notices::Notices;
+use planted::Planted;
 use servers::{Servers, Told, Waits};
 use watches::Watches;
 
@@ -52,6 +49,9 @@ const PASS: Duration = Duration::from_secs(24 * 60 * 60);
 const POLL: Duration = Duration::from_secs(15);
 /// Time that is let pass before a pass is made because of a change of policy or accounts: several files change at once.
 const SETTLE: Duration = Duration::from_millis(300);
+
+/// Wakes that are dealt with before the next look.
+const AT_ONCE: usize = 1024;
 
 /// Where homes usually are, whether there is one yet or not.
 const HOMES: [&str; 2] = ["/home", "/Users"];
@@ -285,38 +285,41 @@ impl Line<'_, '_, '_, '_> {
             let wait = next.unwrap_or(pass_at).saturating_duration_since(Instant::now());
             let woken = wakes.recv_timeout(wait);
             self.board().work.wakes += 1;
-            match woken {
-                Ok(Wake::Ask(work)) => {
-                    if let Some(ends) = self.work(&mut session, work) {
-                        return Ok(ends);
+            // what came while a look went on is one look, not one after the other
+            for woken in std::iter::once(woken).chain(wakes.try_iter().map(Ok)).take(AT_ONCE) {
+                match woken {
+                    Ok(Wake::Ask(work)) => {
+                        if let Some(ends) = self.work(&mut session, work) {
+                            return Ok(ends);
+                        }
                     }
-                }
-                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Ends::Stop),
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(Wake::Mounted(paths)) => {
-                    if paths.iter().any(|path| self.may_be_home(path)) {
+                    Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Ends::Stop),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Ok(Wake::Mounted(paths)) => {
+                        if paths.iter().any(|path| self.may_be_home(path)) {
+                            let now = Instant::now();
+                            pass_at = pass_at.min((now + SETTLE).max(begun + LEAST_FOR_ACCOUNTS));
+                        }
+                    }
+                    Ok(Wake::Hint(Hint::Lost)) => {
+                        tell(Said::Notice(
+                            "the system lost track of changes: everything is looked at".to_owned(),
+                        ));
+                        return Ok(Ends::Anew);
+                    }
+                    Ok(Wake::Hint(Hint::Changed(paths))) => {
                         let now = Instant::now();
-                        pass_at = pass_at.min((now + SETTLE).max(begun + LEAST_FOR_ACCOUNTS));
-                    }
-                }
-                Ok(Wake::Hint(Hint::Lost)) => {
-                    tell(Said::Notice(
-                        "the system lost track of changes: everything is looked at".to_owned(),
-                    ));
-                    return Ok(Ends::Anew);
-                }
-                Ok(Wake::Hint(Hint::Changed(paths))) => {
-                    let now = Instant::now();
-                    for path in paths {
-                        let path = self.on.ground.machine.machine_path(&path);
-                        if path == settings {
-                            settings_at.get_or_insert(now + SETTLE);
-                        } else if let Some(least) = self.is_of_the_machine(&path) {
-                            pass_at = pass_at.min((now + SETTLE).max(begun + least));
-                        } else if let Some(home) = self.home_of(&session, &path) {
-                            let place = (home, path);
-                            self.first_hint.entry(place.clone()).or_insert(now);
-                            self.dirty.hint(place, now);
+                        for path in paths {
+                            let path = self.on.ground.machine.machine_path(&path);
+                            if path == settings {
+                                settings_at.get_or_insert(now + SETTLE);
+                            } else if let Some(least) = self.is_of_the_machine(&path) {
+                                pass_at = pass_at.min((now + SETTLE).max(begun + least));
+                            } else if let Some(home) = self.home_of(&session, &path) {
+                                let place = (home, path);
+                                self.first_hint.entry(place.clone()).or_insert(now);
+                                self.dirty.hint(place, now);
+                            }
                         }
                     }
                 }
@@ -354,171 +357,6 @@ impl Line<'_, '_, '_, '_> {
         // a moment later, so that it has ended then
         let ends = ends.filter_map(|left| Duration::try_from(left).ok()).map(|left| left + SETTLE);
         ends.chain([PASS]).min().unwrap_or(PASS)
-    }
-
-    fn answer_of_pass(&self, passed: &Passed, asked: Vec<Work>) {
-        let (ground, redactor, now) = (self.on.ground, self.rig.redactor, self.rig.shared.now());
-        let acted =
-            passed.acted.iter().flat_map(|one| Happened::of(ground, &passed.outcome, one, redactor, now));
-        let acted: Vec<Happened> = acted.collect();
-        for work in asked {
-            let servers = passed.outcome.entries.len() as u64;
-            let notices = passed.notices.iter().map(|notice| redactor.name(notice)).collect();
-            // nobody may be waiting any more
-            let _ = work.reply.send(Answer::Passed { servers, acted: acted.clone(), notices });
-        }
-    }
-
-    /// What users are to be told of what was done to their files, or would be.
-    fn note_for_users(&mut self, outcome: &Outcome, acted: &[Acted], would: &[Would]) {
-        if self.rig.messenger.is_none() {
-            return;
-        }
-        let contact = self.board().contact();
-        let redactor = self.rig.redactor;
-        let users = |source: usize| {
-            let home = outcome.sources[source].source.home?;
-            Some(self.on.ground.homes[home].user.clone())
-        };
-        let mut told: Vec<(String, Notice)> = Vec::new();
-        for one in acted.iter().filter(|one| one.end == End::Applied) {
-            let Some(user) = users(one.source) else { continue };
-            let block = one.item.as_deref();
-            told.extend(one.actions.iter().filter_map(|action| {
-                Some((user.clone(), messages::done(&action.redacted(redactor), block, &contact)?))
-            }));
-        }
-        for one in would {
-            let Some(user) = users(one.source) else { continue };
-            told.push((user, messages::would(&one.action.redacted(redactor), &contact)));
-        }
-        for (user, notice) in told {
-            self.notices.add(&user, notice);
-        }
-    }
-
-    /// Shows what is due on desktops.
-    fn show_notices(&mut self, now: Instant) {
-        let Some(messenger) = self.rig.messenger else { return };
-        for (user, notice) in self.notices.due(now) {
-            let home = self.on.ground.homes.iter().find(|home| home.user == user);
-            if let Some(recipient) = home.and_then(|home| (self.rig.recipient)(home)) {
-                messenger.tell(recipient, &notice);
-            }
-        }
-    }
-
-    /// Tells of an entry that came to several clients at once.
-    fn tell_planted(
-        &mut self,
-        session: &mut Session,
-        setting: &Setting<'_>,
-        looked: &Looked,
-        tell: &mut dyn FnMut(Said<'_>),
-    ) -> anyhow::Result<()> {
-        let now = Instant::now();
-        for item in &looked.outcome.entries {
-            let Some(home) = looked.outcome.sources[item.source].source.home else { continue };
-            let client = item.entry.client;
-            if self.board().knows(home, client, &item.fingerprint) {
-                continue;
-            }
-            let new = New { home, client: client.to_owned(), fingerprint: item.fingerprint.clone() };
-            let Some(clients) = self.planted.note(new, now) else { continue };
-            let clients = clients.into_iter().collect::<Vec<_>>().join(", ");
-            let seconds = planted::TOGETHER.as_secs();
-            let detail = format!("the same new server came to {clients} within {seconds} s");
-            let user = self.on.ground.homes[home].user.clone();
-            let server = self.rig.redactor.name(&item.entry.name);
-            session.event(
-                setting,
-                Event { user, server: server.clone(), ..Event::new("planted-many-clients", &detail) },
-            )?;
-            self.board().problem(format!("planted-many-clients: {server}: {detail}"));
-            tell(Said::Notice(format!("planted-many-clients: {server}: {detail}")));
-        }
-        Ok(())
-    }
-
-    /// Lets a file be over which a tool and we fight, for a while.
-    fn hold_fights(
-        &mut self,
-        session: &mut Session,
-        setting: &Setting<'_>,
-        looked: &Looked,
-        tell: &mut dyn FnMut(Said<'_>),
-    ) -> anyhow::Result<()> {
-        let now = Instant::now();
-        for acted in looked.acted.iter().filter(|acted| acted.end == End::Applied) {
-            let source = &looked.outcome.sources[acted.source].source;
-            let Some(home) = source.home else { continue };
-            let place = (home, source.path.clone());
-            let Fight::Pause { pause, is_new } = self.fights.acted(&place, now) else { continue };
-            self.dirty.hold(place, now + pause);
-            if is_new {
-                let path = self.rig.redactor.name(&source.path.to_string_lossy());
-                let detail = format!(
-                    "something puts what is denied back into {path} as often as it is taken out: it is acted on ever \
-                     more slowly, at least once a minute; find the program that does it"
-                );
-                let user = self.on.ground.homes[home].user.clone();
-                session.event(setting, Event { user, ..Event::new("fight", &detail) })?;
-                self.board().problem(format!("fight: {detail}"));
-                tell(Said::Notice(format!("fight: {detail}")));
-            }
-        }
-        Ok(())
-    }
-
-    /// Does what somebody asked for. Whether the session ends over it.
-    fn work(&self, session: &mut Session, work: Work) -> Option<Ends> {
-        let redactor = self.rig.redactor;
-        match &work.ask {
-            Ask::Restore { id } => {
-                let setting = (self.rig.setting)();
-                let mut done = None;
-                (self.rig.bounds)(&mut |bounds| done = Some(session.restore(&setting, self.on, bounds, id)));
-                let refused = |why: String| Answer::Refused { why: redactor.name(&why) };
-                let answer = match done {
-                    Some(Ok((restored, notices))) => Answer::restored(&restored, &notices, redactor),
-                    Some(Err(error)) => refused(format!("{error:#}")),
-                    None => refused("nothing was done".to_owned()),
-                };
-                // nobody may be waiting any more
-                let _ = work.reply.send(answer);
-                None
-            }
-            Ask::Redeem { token } => {
-                let setting = (self.rig.setting)();
-                self.taken(session.redeem(&setting, token, work.caller.sees()), &work)
-            }
-            Ask::Breakglass { token } => {
-                let setting = (self.rig.setting)();
-                self.taken(session.break_glass(&setting, token), &work)
-            }
-            Ask::Pass => Some(Ends::Asked(work)),
-            // the threads answer these by themselves
-            Ask::Status { .. }
-            | Ask::Found
-            | Ask::Policy
-            | Ask::Past
-            | Ask::Request { .. }
-            | Ask::Requests => None,
-        }
-    }
-
-    /// Answers for a token. What was taken acts by the next pass, which is made at once.
-    fn taken(&self, taken: anyhow::Result<Taken>, work: &Work) -> Option<Ends> {
-        let (answer, ends) = match taken {
-            Ok(Taken { id, what, until }) => (Answer::Taken { id, what, until }, Some(Ends::Anew)),
-            Err(error) => {
-                let why = self.rig.redactor.name(&format!("{error:#}"));
-                (Answer::Refused { why }, None)
-            }
-        };
-        // nobody may be waiting any more
-        let _ = work.reply.send(answer);
-        ends
     }
 
     fn pass(&self) -> anyhow::Result<(Session, Passed)> {

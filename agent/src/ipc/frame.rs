@@ -200,14 +200,14 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_message_or_an_error(json in proptest::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert!(read::<Body>(&mut &framed(&json)[..]).is_err());
+            prop_assert!(read::<Body>(&mut &framed(&json)[..], MAX_QUESTION).is_err());
         }
 
         #[test]
         fn another_version_is_told_whatever_else_it_says(version in 2u32.., other in "[a-z]{1,8}") {
             let json = format!(r#"{{"{other}x":[1],"v":{version},"body":{{"new":true}}}}"#);
             let told = MessageError::Version { theirs: version };
-            prop_assert_eq!(read::<Body>(&mut &framed(json.as_bytes())[..]), Err(told));
+            prop_assert_eq!(read::<Body>(&mut &framed(json.as_bytes())[..], MAX_QUESTION), Err(told));
         }
     }
 
@@ -221,16 +221,16 @@ mod tests {
         assert_eq!(read::<String>(&mut &bytes[..], MAX_QUESTION), Ok(longest.clone()));
         let length = u64::from(MAX_QUESTION) + 1;
         let mut none = Vec::new();
-        assert_eq!(write(&mut none, &(longest + "x")), Err(MessageError::TooLong { length }));
+        assert_eq!(write(&mut none, &(longest + "x"), MAX_QUESTION), Err(MessageError::TooLong { length }));
         assert!(none.is_empty(), "half a message was written");
     }
 
     #[test]
     fn an_error_tells_where_it_goes_wrong_and_shows_nothing_of_what_came() {
         let json = br#"{"v":1,"body":{"text":"","numbers":[],"hunter2":1}}"#;
-        let error = read::<Body>(&mut &framed(json)[..]).unwrap_err();
+        let error = read::<Body>(&mut &framed(json)[..], MAX_QUESTION).unwrap_err();
         assert!(matches!(error, MessageError::Malformed { at: 39..=48 }), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
-        assert_eq!(read::<Body>(&mut &framed(b"{}")[..]), Err(MessageError::Malformed { at: 2 }));
+        assert_eq!(read::<Body>(&mut &framed(b"{}")[..], MAX_QUESTION), Err(MessageError::Malformed { at: 2 }));
     }
 }

@@ -1,0 +1,183 @@
+//! What a session tells and whom it answers, beside its looks.
+
+use std::time::Instant;
+
+use super::fights::Fight;
+use super::notices::Notice;
+use super::planted::{self, New};
+use super::{Ends, Line, Said, messages};
+use crate::board::happened::Happened;
+use crate::enforce::act::Acted;
+use crate::enforce::foreseen::Would;
+use crate::enforce::pass::{Looked, Passed, Session, Setting, Taken};
+use crate::ipc::server::Work;
+use crate::ipc::{Answer, Ask};
+use crate::journal::{End, Event};
+use crate::pipeline::Outcome;
+
+impl Line<'_, '_, '_, '_> {
+    pub(super) fn answer_of_pass(&self, passed: &Passed, asked: Vec<Work>) {
+        let (ground, redactor, now) = (self.on.ground, self.rig.redactor, self.rig.shared.now());
+        let acted =
+            passed.acted.iter().flat_map(|one| Happened::of(ground, &passed.outcome, one, redactor, now));
+        let acted: Vec<Happened> = acted.collect();
+        for work in asked {
+            let servers = passed.outcome.entries.len() as u64;
+            let notices = passed.notices.iter().map(|notice| redactor.name(notice)).collect();
+            // nobody may be waiting any more
+            let _ = work.reply.send(Answer::Passed { servers, acted: acted.clone(), notices });
+        }
+    }
+
+    /// What users are to be told of what was done to their files, or would be.
+    pub(super) fn note_for_users(&mut self, outcome: &Outcome, acted: &[Acted], would: &[Would]) {
+        if self.rig.messenger.is_none() {
+            return;
+        }
+        let contact = self.board().contact();
+        let redactor = self.rig.redactor;
+        let users = |source: usize| {
+            let home = outcome.sources[source].source.home?;
+            Some(self.on.ground.homes[home].user.clone())
+        };
+        let mut told: Vec<(String, Notice)> = Vec::new();
+        for one in acted.iter().filter(|one| one.end == End::Applied) {
+            let Some(user) = users(one.source) else { continue };
+            let block = one.item.as_deref();
+            told.extend(one.actions.iter().filter_map(|action| {
+                Some((user.clone(), messages::done(&action.redacted(redactor), block, &contact)?))
+            }));
+        }
+        for one in would {
+            let Some(user) = users(one.source) else { continue };
+            told.push((user, messages::would(&one.action.redacted(redactor), &contact)));
+        }
+        for (user, notice) in told {
+            self.notices.add(&user, notice);
+        }
+    }
+
+    /// Shows what is due on desktops.
+    pub(super) fn show_notices(&mut self, now: Instant) {
+        let Some(messenger) = self.rig.messenger else { return };
+        for (user, notice) in self.notices.due(now) {
+            let home = self.on.ground.homes.iter().find(|home| home.user == user);
+            if let Some(recipient) = home.and_then(|home| (self.rig.recipient)(home)) {
+                messenger.tell(recipient, &notice);
+            }
+        }
+    }
+
+    /// Tells of an entry that came to several clients at once.
+    pub(super) fn tell_planted(
+        &mut self,
+        session: &mut Session,
+        setting: &Setting<'_>,
+        looked: &Looked,
+        tell: &mut dyn FnMut(Said<'_>),
+    ) -> anyhow::Result<()> {
+        let now = Instant::now();
+        for item in &looked.outcome.entries {
+            let Some(home) = looked.outcome.sources[item.source].source.home else { continue };
+            let client = item.entry.client;
+            if self.board().knows(home, client, &item.fingerprint) {
+                continue;
+            }
+            let new = New { home, client: client.to_owned(), fingerprint: item.fingerprint.clone() };
+            let Some(clients) = self.planted.note(new, now) else { continue };
+            let clients = clients.into_iter().collect::<Vec<_>>().join(", ");
+            let seconds = planted::TOGETHER.as_secs();
+            let detail = format!("the same new server came to {clients} within {seconds} s");
+            let user = self.on.ground.homes[home].user.clone();
+            let server = self.rig.redactor.name(&item.entry.name);
+            session.event(
+                setting,
+                Event { user, server: server.clone(), ..Event::new("planted-many-clients", &detail) },
+            )?;
+            self.board().problem(format!("planted-many-clients: {server}: {detail}"));
+            tell(Said::Notice(format!("planted-many-clients: {server}: {detail}")));
+        }
+        Ok(())
+    }
+
+    /// Lets a file be over which a tool and we fight, for a while.
+    pub(super) fn hold_fights(
+        &mut self,
+        session: &mut Session,
+        setting: &Setting<'_>,
+        looked: &Looked,
+        tell: &mut dyn FnMut(Said<'_>),
+    ) -> anyhow::Result<()> {
+        let now = Instant::now();
+        for acted in looked.acted.iter().filter(|acted| acted.end == End::Applied) {
+            let source = &looked.outcome.sources[acted.source].source;
+            let Some(home) = source.home else { continue };
+            let place = (home, source.path.clone());
+            let Fight::Pause { pause, is_new } = self.fights.acted(&place, now) else { continue };
+            self.dirty.hold(place, now + pause);
+            if is_new {
+                let path = self.rig.redactor.name(&source.path.to_string_lossy());
+                let detail = format!(
+                    "something puts what is denied back into {path} as often as it is taken out: it is acted on ever \
+                     more slowly, at least once a minute; find the program that does it"
+                );
+                let user = self.on.ground.homes[home].user.clone();
+                session.event(setting, Event { user, ..Event::new("fight", &detail) })?;
+                self.board().problem(format!("fight: {detail}"));
+                tell(Said::Notice(format!("fight: {detail}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what somebody asked for. Whether the session ends over it.
+    pub(super) fn work(&self, session: &mut Session, work: Work) -> Option<Ends> {
+        let redactor = self.rig.redactor;
+        match &work.ask {
+            Ask::Restore { id } => {
+                let setting = (self.rig.setting)();
+                let mut done = None;
+                (self.rig.bounds)(&mut |bounds| done = Some(session.restore(&setting, self.on, bounds, id)));
+                let refused = |why: String| Answer::Refused { why: redactor.name(&why) };
+                let answer = match done {
+                    Some(Ok((restored, notices))) => Answer::restored(&restored, &notices, redactor),
+                    Some(Err(error)) => refused(format!("{error:#}")),
+                    None => refused("nothing was done".to_owned()),
+                };
+                // nobody may be waiting any more
+                let _ = work.reply.send(answer);
+                None
+            }
+            Ask::Redeem { token } => {
+                let setting = (self.rig.setting)();
+                self.taken(session.redeem(&setting, token, work.caller.sees()), &work)
+            }
+            Ask::Breakglass { token } => {
+                let setting = (self.rig.setting)();
+                self.taken(session.break_glass(&setting, token), &work)
+            }
+            Ask::Pass => Some(Ends::Asked(work)),
+            // the threads answer these by themselves
+            Ask::Status { .. }
+            | Ask::Found
+            | Ask::Policy
+            | Ask::Past
+            | Ask::Request { .. }
+            | Ask::Requests => None,
+        }
+    }
+
+    /// Answers for a token. What was taken acts by the next pass, which is made at once.
+    fn taken(&self, taken: anyhow::Result<Taken>, work: &Work) -> Option<Ends> {
+        let (answer, ends) = match taken {
+            Ok(Taken { id, what, until }) => (Answer::Taken { id, what, until }, Some(Ends::Anew)),
+            Err(error) => {
+                let why = self.rig.redactor.name(&format!("{error:#}"));
+                (Answer::Refused { why }, None)
+            }
+        };
+        // nobody may be waiting any more
+        let _ = work.reply.send(answer);
+        ends
+    }
+}
