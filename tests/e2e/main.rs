@@ -95,9 +95,9 @@ mod signing;
 #[cfg(unix)]
 mod token;
 #[cfg(unix)]
-mod told;
-#[cfg(unix)]
 mod tokens;
+#[cfg(unix)]
+mod told;
 #[cfg(unix)]
 mod unseen;
 #[cfg(unix)]

@@ -186,27 +186,33 @@ fn a_newer_policy_acts_without_a_restart() {
     });
 }
 
-/// Programs save a hundred times a second and remember what they saved: none of it is lost.
+/// Programs save a hundred times a second and remember what they saved: none of it is lost. Of one file that is not done
+/// without end, since a tool that puts things back again and again is answered ever more slowly.
 #[test]
 fn what_people_write_beside_denied_servers_stays_and_no_denied_one_survives() {
     both(|site| {
         site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
-        put(site, ".cursor/mcp.json", "{\"mcpServers\":{}}");
-        let (daemon, _) = Daemon::start(site);
-        for round in 0..40 {
-            let text = json!({
-                "round": round,
-                "mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")},
-            });
-            put(site, ".cursor/mcp.json", &text.to_string());
-            if round % 3 == 0 {
-                wait_until(site, ".cursor/mcp.json");
-                let now: Value = serde_json::from_str(&site.read(".cursor/mcp.json")).unwrap();
-                assert_eq!((&now["round"], &now["mcpServers"]["evil"]), (&json!(round), &Value::Null));
-            }
+        let paths = [".cursor/mcp.json", ".kiro/settings/mcp.json", ".gemini/settings.json"];
+        for path in paths {
+            put(site, path, "{\"mcpServers\":{}}");
         }
-        wait_until(site, ".cursor/mcp.json");
-        assert!(site.read(".cursor/mcp.json").contains("\"round\":39"));
+        let (daemon, _) = Daemon::start(site);
+        for path in paths {
+            for round in 0..12 {
+                let text = json!({
+                    "round": round,
+                    "mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")},
+                });
+                put(site, path, &text.to_string());
+                if round % 4 == 0 {
+                    wait_until(site, path);
+                    let now: Value = serde_json::from_str(&site.read(path)).unwrap();
+                    assert_eq!((&now["round"], &now["mcpServers"]["evil"]), (&json!(round), &Value::Null));
+                }
+            }
+            wait_until(site, path);
+            assert!(site.read(path).contains("\"round\":11"));
+        }
         assert_eq!(daemon.stop(), Some(0));
     });
 }

@@ -108,7 +108,8 @@ fn a_broken_glass_lets_one_machine_only_watch_and_each_token_counts_once() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.code() == Some(2) && said.contains(why), "{said}");
         };
-        let of = |device: &str, seeds: &[u8]| line("mcpolicy-breakglass-1:", &breakglass("b-1", device), seeds);
+        let of =
+            |device: &str, seeds: &[u8]| line("mcpolicy-breakglass-1:", &breakglass("b-1", device), seeds);
         refused(&of("laptop-8", &POLICY), "another device");
         let (daemon, pass) = Daemon::start_with(site, &["--device-id", "laptop-7"]);
         assert_eq!(pass["mode"], "enforce", "{pass}");

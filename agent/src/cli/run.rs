@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use mcpolicy_platform::environment::Environment;
-use mcpolicy_platform::ipc_channel::{Audience, Listener};
+use mcpolicy_platform::ipc_channel::Listener;
 use mcpolicy_platform::mounts;
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
@@ -20,7 +20,6 @@ use crate::board::Board;
 use crate::daemon::messenger::Messenger;
 use crate::daemon::servers::Told;
 use crate::daemon::{self, Ended, Rig, Said, Wake};
-use crate::diagnostics;
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, Passed};
 use crate::in_force;
@@ -65,7 +64,6 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let (sender, wakes) = mpsc::channel();
     let stop = sender.clone();
     ctrlc::set_handler(move || drop(stop.send(Wake::Stop))).context("cannot take the signals that end it")?;
-    let _log = start_log(&agent, &redactor);
     let board = Board::new(agent::now(), agent.settings.enforcement.mode_ceiling);
     let shared = Arc::new(Shared::new(board, (agent.state.clone(), redactor.clone()), agent::now));
     let _open = listen(&agent, &shared, &sender)?;
@@ -82,7 +80,11 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             drop(stop.send(Wake::Stop));
         });
     }
-    let mut tell = |said: Said<'_>| say(&Line::of(&said, &redactor), options.json);
+    let mut tell = |said: Said<'_>| {
+        let line = Line::of(&said, &redactor);
+        log(&line);
+        say(&line, options.json);
+    };
     let messenger = agent.has_desktops().then(Messenger::start).transpose();
     let messenger = messenger.context("cannot start the thread that shows notices")?;
     loop {
@@ -113,16 +115,6 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         }
         shared.board().lasting("settings", None);
     }
-}
-
-/// Begins the log for support. Without one the agent does its work all the same.
-fn start_log(agent: &Agent, redactor: &Redactor) -> Option<diagnostics::Log> {
-    let is_machines = agent.audience() == Audience::Everybody && agent.has_desktops();
-    let started = diagnostics::start(&agent.settings.log, &agent.state, redactor, is_machines);
-    started.unwrap_or_else(|error| {
-        super::complain(&format!("mcpolicy: {error}"));
-        None
-    })
 }
 
 /// Listens for commands until what is given is dropped.
@@ -267,6 +259,22 @@ fn files(acted: &[Acted], outcome: &Outcome, redactor: &Redactor) -> Vec<FileLin
         detail: redactor.name(&acted.detail),
     };
     acted.iter().map(line).collect()
+}
+
+/// The same for support: numbers and codes. What was done to which server is in the journal.
+fn log(line: &Line) {
+    match line {
+        Line::Pass { sequence, mode, servers, acted, .. } => {
+            tracing::info!(?sequence, mode, servers, files = acted.len(), "a pass was made");
+        }
+        Line::Look { milliseconds, servers, acted, .. } => {
+            tracing::debug!(milliseconds, servers, files = acted.len(), "a look was taken");
+        }
+        Line::Notice { text } => tracing::warn!(%text, "told"),
+        Line::Servers { servers } => {
+            tracing::info!(servers = servers.len(), "running servers were dealt with")
+        }
+    }
 }
 
 /// Nobody may be reading: a service's output is its log.

@@ -483,9 +483,11 @@ fn off(knowledge: &Knowledge<'_, '_>, outcome: &Outcome) -> BTreeSet<usize> {
     outcome.entries.iter().enumerate().filter(|(_, item)| is_off(item)).map(|(at, _)| at).collect()
 }
 
-/// What a restore was considered under: another policy, other revocations or another mode may allow more.
+/// What a restore was considered under: another policy, other revocations, another mode or a grant may allow more.
 fn considered_under(in_force: &InForce, mode: Mode) -> String {
-    format!("{}/{}/{}", in_force.sha256, in_force.revocations_sequence.unwrap_or(0), in_force::word(mode))
+    let grants: String = in_force.grants.iter().map(|grant| format!("/{}", grant.id)).collect();
+    let (sha256, revocations) = (&in_force.sha256, in_force.revocations_sequence.unwrap_or(0));
+    format!("{sha256}/{revocations}/{}{grants}", in_force::word(mode))
 }
 
 /// Why there is no policy, with everything that was refused on the way.

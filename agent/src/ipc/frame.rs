@@ -231,6 +231,9 @@ mod tests {
         let error = read::<Body>(&mut &framed(json)[..], MAX_QUESTION).unwrap_err();
         assert!(matches!(error, MessageError::Malformed { at: 39..=48 }), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
-        assert_eq!(read::<Body>(&mut &framed(b"{}")[..], MAX_QUESTION), Err(MessageError::Malformed { at: 2 }));
+        assert_eq!(
+            read::<Body>(&mut &framed(b"{}")[..], MAX_QUESTION),
+            Err(MessageError::Malformed { at: 2 })
+        );
     }
 }
