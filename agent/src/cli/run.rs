@@ -272,7 +272,7 @@ fn log(line: &Line) {
         }
         Line::Notice { text } => tracing::warn!(%text, "told"),
         Line::Servers { servers } => {
-            tracing::info!(servers = servers.len(), "running servers were dealt with")
+            tracing::info!(servers = servers.len(), "running servers were dealt with");
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) struct Options {
 
 pub(super) fn redeem(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let token = token(&options.token)?;
-    take(options, environment, Ask::Redeem { token: token.clone() }, |setting| {
+    take(options, environment, &Ask::Redeem { token: token.clone() }, |setting| {
         pass::redeem(setting, &token, None)
     })
 }
@@ -43,17 +43,17 @@ pub(super) fn redeem(options: &Options, environment: &Environment) -> anyhow::Re
 pub(super) fn breakglass(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let token = token(&options.token)?;
     let here = |setting: &pass::Setting<'_>| pass::break_glass(setting, &token);
-    take(options, environment, Ask::Breakglass { token: token.clone() }, here)
+    take(options, environment, &Ask::Breakglass { token: token.clone() }, here)
 }
 
 /// Has the running agent take it, or takes it for the next pass of one that does not run.
 fn take(
     options: &Options,
     environment: &Environment,
-    ask: Ask,
+    ask: &Ask,
     here: impl FnOnce(&pass::Setting<'_>) -> anyhow::Result<Taken>,
 ) -> anyhow::Result<u8> {
-    let taken = match options.r#where.ask(&ask, environment)? {
+    let taken = match options.r#where.ask(ask, environment)? {
         Ok(Answer::Taken { id, what, until }) => Taken { id, what, until },
         Ok(Answer::Refused { why }) => anyhow::bail!("{why}"),
         Ok(_) => anyhow::bail!("the agent answered something else: is it of another version?"),

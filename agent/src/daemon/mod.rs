@@ -382,7 +382,7 @@ impl Line<'_, '_, '_, '_> {
         let path = machine.machine_path(path);
         let mut homes = self.on.ground.homes.iter().map(|home| &home.layout.home);
         let of_home = |home: &PathBuf| home.starts_with(&path) || path.starts_with(home);
-        homes.any(|home| of_home(home)) || HOMES.iter().any(|homes| path.starts_with(homes))
+        homes.any(of_home) || HOMES.iter().any(|homes| path.starts_with(homes))
     }
 
     /// Whether a change there may mean another policy, other settings or another account, and how long a session lasts at
