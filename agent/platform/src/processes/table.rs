@@ -73,8 +73,10 @@ fn with_all_below(roots: BTreeSet<u32>, all: &[Process]) -> BTreeSet<u32> {
     found
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
+    #![cfg(unix)]
+
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
