@@ -74,9 +74,8 @@ fn with_all_below(roots: BTreeSet<u32>, all: &[Process]) -> BTreeSet<u32> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
-    #![cfg(unix)]
-
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
