@@ -73,7 +73,8 @@ fn with_all_below(roots: BTreeSet<u32>, all: &[Process]) -> BTreeSet<u32> {
     found
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
