@@ -442,5 +442,15 @@ mod after_a_pass {
         assert_eq!(request["fingerprint"], taken["fingerprint"]);
         assert!(!made.to_string().contains("ghp_"));
         assert!(!site.read(".cursor/mcp.json").contains("evil"), "asking changes nothing");
+        for text in [
+            "[mcp_servers.worse]\ncommand = \"npx\"\nargs = [\"-y\", \"worse@1.0.0\"]\n",
+            "[mcp_servers]\nworse = { command = \"npx\", args = [\"-y\", \"worse@1.0.0\"] }\n",
+        ] {
+            site.machine.file(".codex/config.toml", text);
+            site.enforce();
+            assert!(!site.read(".codex/config.toml").contains("worse"));
+            let made = report_of(&ask(&site, &["request", "worse", "--reason", "I need it", "--json"]));
+            assert_eq!(made["requests"][0]["identity"]["name"], "worse", "{text}: {made}");
+        }
     }
 }

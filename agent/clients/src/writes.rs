@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::adapter::About;
 use crate::codec::Format;
-use crate::edit::{Piece, quoted};
+use crate::edit::{Change, Piece, apply, quoted};
 use crate::reads::Reads;
 
 /// How a value refers to a variable of the environment.
@@ -273,17 +273,23 @@ fn json(name: &str, members: &Members) -> String {
     format!("{}: {{\n{}\n}}", quoted(name), members.join(",\n"))
 }
 
-/// A section of its own. Quoted keys say the same as bare ones and need no rule.
+/// A key of TOML, quoted where it must be.
+fn toml_key(key: &str) -> String {
+    let is_bare = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if !key.is_empty() && key.bytes().all(is_bare) { key.to_owned() } else { quoted(key) }
+}
+
+/// The header of a table, or of an entry in it.
+fn toml_path(table: &str, name: Option<&str>) -> String {
+    let path = table.split('/').skip(1).map(|part| toml_key(&crate::node::unescape(part)));
+    path.chain(name.map(toml_key)).collect::<Vec<_>>().join(".")
+}
+
+/// A section of its own.
 fn toml(table: &str, name: &str, members: &Members) -> String {
-    let is_bare = |key: &str| {
-        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    let key = |key: &str| if is_bare(key) { key.to_owned() } else { quoted(key) };
-    let path = table.split('/').skip(1).map(crate::node::unescape);
-    let path: Vec<String> = path.map(|part| key(&part)).chain(std::iter::once(key(name))).collect();
-    let mut out = format!("[{}]\n", path.join("."));
+    let mut out = format!("[{}]\n", toml_path(table, Some(name)));
     for (member, value) in members {
-        let _ = writeln!(out, "{} = {}", key(member), inline(value, " = "));
+        let _ = writeln!(out, "{} = {}", toml_key(member), inline(value, " = "));
     }
     out
 }
@@ -332,13 +338,28 @@ pub fn beginning(format: Format, table: &str) -> Option<String> {
     }
 }
 
+/// A file that holds nothing but an entry of this text; `None` where there is none in this format.
+pub fn alone(format: Format, path: &str, table: &str, name: &str, pieces: &[Piece]) -> Option<Vec<u8>> {
+    let beginning = beginning(format, table)?;
+    if format == Format::Toml {
+        // an empty file is none that could be edited, and needs no edit: a section is a whole file
+        let bytes = pieces.iter().flat_map(|piece| piece.bytes.iter().copied()).collect();
+        let text = String::from_utf8(bytes).ok()?;
+        let pointer = format!("{table}/{}", crate::node::escape(name));
+        let is_whole = crate::codec::toml::parse(&text).is_ok_and(|doc| doc.root.pointer(&pointer).is_some());
+        let header = if is_whole { String::new() } else { format!("[{}]\n", toml_path(table, None)) };
+        return Some(format!("{header}{}", text.trim_start()).into_bytes());
+    }
+    let change = Change::Insert { table: table.to_owned(), name: name.to_owned(), pieces: pieces.to_vec() };
+    apply(format, path, beginning.as_bytes(), &[change]).ok().map(|edited| edited.bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::adapters;
-    use crate::edit::{Change, apply};
 
     fn server(name: &str) -> Server {
         Server {
@@ -364,7 +385,10 @@ mod tests {
         let location = about.locations.iter().find(own).unwrap();
         let table = location.keys[0];
         let pieces = entry(about, location.format, table, server)?;
-        let before = before.map(str::to_owned).unwrap_or_else(|| beginning(location.format, table).unwrap());
+        let Some(before) = before else {
+            let bytes = alone(location.format, "x", table, &server.name, &pieces).unwrap();
+            return Ok(String::from_utf8(bytes).unwrap());
+        };
         let change = Change::Insert { table: table.to_owned(), name: server.name.clone(), pieces };
         let edited = apply(location.format, "x", before.as_bytes(), &[change])
             .unwrap_or_else(|e| panic!("{client}: {e}"));

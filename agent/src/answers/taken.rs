@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mcpolicy_clients::edit::{self, Change, Piece};
+use mcpolicy_clients::edit::Piece;
 use mcpolicy_clients::writes;
 
 use super::spec::Spec;
@@ -47,10 +47,8 @@ fn spec(item: &Item, taken: &Taken, kept: Vec<crate::vault::Kept>) -> Option<Spe
         .into_iter()
         .map(|(range, bytes)| Piece { range: range.start as usize..range.end as usize, bytes })
         .collect();
-    let change = Change::Insert { table: table.to_owned(), name: taken.name.clone(), pieces };
-    let before = writes::beginning(format, table)?;
-    let edited = edit::apply(format, &path.to_string_lossy(), before.as_bytes(), &[change]).ok()?;
-    let entries = inventory::take(&source, &edited.bytes).entries;
+    let bytes = writes::alone(format, &path.to_string_lossy(), table, &taken.name, &pieces)?;
+    let entries = inventory::take(&source, &bytes).entries;
     let file = path.file_name().map(std::path::PathBuf::from)?;
     let client = reading.adapter.about().id;
     (!entries.is_empty()).then_some(Spec { entries, reading, file, client: Some(client) })

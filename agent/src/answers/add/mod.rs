@@ -9,7 +9,6 @@ mod tests;
 
 use std::path::Path;
 
-use mcpolicy_clients::codec::Format;
 use mcpolicy_clients::edit::{self, Change, Splice};
 use mcpolicy_clients::location::Location;
 use mcpolicy_clients::{adapters, writes};
@@ -282,10 +281,7 @@ fn plan(
     let path = source.path.to_string_lossy();
     let format = inventory::format_of(source);
     let is_blank = opened.bytes.iter().all(u8::is_ascii_whitespace);
-    let before = match writes::beginning(format, table).filter(|_| is_blank) {
-        Some(beginning) => beginning.into_bytes(),
-        None => opened.bytes.clone(),
-    };
+    let before = &opened.bytes;
     let mut refused = None;
     for proposal in proposals {
         let pieces = match writes::entry(about, format, table, &proposal.server) {
@@ -298,14 +294,16 @@ fn plan(
                 continue;
             }
         };
+        let there = entry_of(source, before, table, name);
+        let unwritable = || AddError::File("no file of this format can be made".to_owned());
+        let fresh = writes::alone(format, &path, table, name, &pieces).ok_or_else(unwritable)?;
         let change = Change::Insert { table: table.to_owned(), name: name.to_owned(), pieces };
-        let there = entry_of(source, &before, table, name);
         let (after, splices) = if there.is_some() {
             (before.clone(), Vec::new())
-        } else if let Some(text) = section_alone(format, &change).filter(|_| is_blank) {
-            (text.clone(), vec![Splice { range: 0..0, text }])
+        } else if is_blank {
+            (fresh.clone(), vec![Splice { range: 0..0, text: fresh.clone() }])
         } else {
-            match edit::apply(format, &path, &before, std::slice::from_ref(&change)) {
+            match edit::apply(format, &path, before, std::slice::from_ref(&change)) {
                 Ok(edited) => (edited.bytes, edited.splices),
                 Err(why) => return Err(AddError::File(why.to_string())),
             }
@@ -315,7 +313,7 @@ fn plan(
         };
         if let Some(there) = there {
             // what another has put there under the name is not ours to judge, unless it is the same
-            let fresh = fresh(source, (format, &path), table, name, &change);
+            let fresh = entry_of(source, &fresh, table, name);
             let is_same =
                 fresh.is_some_and(|fresh| is_same(&there, &fresh, &on.ground.homes[on.home].layout.home));
             if !is_same {
@@ -343,34 +341,6 @@ fn plan(
         }
     }
     Err(refused.unwrap_or(AddError::NoProposal(NoProposal::NoEntry("the rule names no command"))))
-}
-
-/// The same entry in a file of its own.
-fn fresh(
-    source: &Source,
-    (format, path): (Format, &str),
-    table: &str,
-    name: &str,
-    change: &Change,
-) -> Option<Entry> {
-    let bytes = match section_alone(format, change) {
-        Some(text) => text,
-        None => {
-            let beginning = writes::beginning(format, table)?;
-            edit::apply(format, path, beginning.as_bytes(), std::slice::from_ref(change)).ok()?.bytes
-        }
-    };
-    entry_of(source, &bytes, table, name)
-}
-
-/// The text of a section of TOML, which is a whole file.
-fn section_alone(format: Format, change: &Change) -> Option<Vec<u8>> {
-    match change {
-        Change::Insert { pieces, .. } if format == Format::Toml => {
-            Some(pieces.iter().flat_map(|piece| piece.bytes.iter().copied()).collect())
-        }
-        _ => None,
-    }
 }
 
 fn is_same(one: &Entry, other: &Entry, home: &Path) -> bool {
