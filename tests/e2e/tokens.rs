@@ -65,8 +65,8 @@ fn fingerprint_of_taken(site: &Site) -> String {
     let output = site.run(&["log", "--json"]);
     let text = String::from_utf8(output.stdout).unwrap();
     let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let actions = records.flat_map(|record| record["actions"].as_array().cloned().unwrap_or_default());
-    let taken = actions.filter(|action| action["action"] == "quarantine").last().unwrap();
+    let mut actions = records.flat_map(|record| record["actions"].as_array().cloned().unwrap_or_default());
+    let taken = actions.rfind(|action| action["action"] == "quarantine").unwrap();
     taken["fingerprint"].as_str().unwrap().to_owned()
 }
 
