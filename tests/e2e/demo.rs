@@ -121,6 +121,7 @@ fn every_attack_is_answered_and_nothing_is_left_behind() {
         );
         assert_eq!((&played["ok"], &played["status"]["mode"]), (&true.into(), &"enforce".into()));
         assert_eq!(played["status"]["servers"], played["status"]["allowed"]);
+        assert_eq!(played["status"]["state"], "compliant", "{played}");
         place.is_as_before();
     });
 }

@@ -87,8 +87,12 @@ pub struct Work {
 const LATENCIES: usize = 1024;
 
 impl Work {
+    /// `latency` is none of a look that nothing outside called for.
     fn note(&mut self, latency: Duration) {
         self.looks += 1;
+        if latency.is_zero() {
+            return;
+        }
         match self.latencies.get_mut(self.next) {
             Some(place) => *place = latency,
             None => self.latencies.push(latency),

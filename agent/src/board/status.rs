@@ -76,6 +76,17 @@ pub enum State {
 }
 
 impl State {
+    /// The word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Compliant => "compliant",
+            Self::Stale => "stale",
+            Self::Degraded => "degraded",
+            Self::NonCompliant => "non-compliant",
+            Self::NotRunning => "not-running",
+        }
+    }
+
     /// The exit code of `mcpolicy status`.
     pub fn exit_code(self) -> u8 {
         match self {

@@ -30,6 +30,11 @@ const MOST: usize = 16;
 const MOST_OF_USER: usize = 4;
 /// Records of the journal that are told at once, the last ones.
 const MOST_RECORDS: usize = 2000;
+/// Questions of one user in [`WINDOW`].
+///
+/// Attack: a user asks without end, and each question has root read the vault.
+const MOST_QUESTIONS: u32 = 40;
+const WINDOW: Duration = Duration::from_secs(10);
 /// Time for one question and its answer, but for what the daemon itself has to do.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Time that a peer waits for what the daemon itself has to do.
@@ -74,6 +79,28 @@ pub struct Shared {
     now: fn() -> Timestamp,
     busy: AtomicUsize,
     of_user: Mutex<BTreeMap<String, usize>>,
+    questions: Mutex<Questions>,
+    /// One at a time reads vault and journal.
+    reading: Mutex<()>,
+}
+
+/// How many questions each user has asked in this window.
+#[derive(Default)]
+struct Questions {
+    since: Option<Instant>,
+    of: BTreeMap<String, u32>,
+}
+
+impl Questions {
+    /// Whether one more is answered.
+    fn is_one_more(&mut self, user: &str, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) {
+            (self.since, self.of) = (Some(now), BTreeMap::new());
+        }
+        let asked = self.of.entry(user.to_owned()).or_default();
+        *asked = asked.saturating_add(1);
+        *asked <= MOST_QUESTIONS
+    }
 }
 
 impl Shared {
@@ -88,6 +115,8 @@ impl Shared {
             now,
             busy: AtomicUsize::new(0),
             of_user: Mutex::default(),
+            questions: Mutex::default(),
+            reading: Mutex::default(),
         }
     }
 
@@ -153,6 +182,7 @@ impl Shared {
 
     /// What was taken out of the caller's files.
     fn past(&self, caller: &Caller) -> anyhow::Result<Answer> {
+        let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let is_theirs = |user: &str| caller.sees().is_none_or(|own| !own.is_empty() && own == user);
         let (mut items, _) = Vault::look(&self.state.join("vault"))?.items()?;
         items.retain(|item| is_theirs(&item.user));
@@ -297,6 +327,12 @@ impl Drop for Place {
 }
 
 fn take(connection: Connection, shared: &Arc<Shared>, hand: &Arc<dyn Fn(Work) + Send + Sync>) {
+    let caller = shared.caller(connection.peer());
+    let mut questions = shared.questions.lock().unwrap_or_else(PoisonError::into_inner);
+    if !caller.is_administrator && !questions.is_one_more(&caller.id, Instant::now()) {
+        return;
+    }
+    drop(questions);
     let Some(place) = Place::take(shared, connection.peer().user.clone()) else { return };
     let (shared, hand) = (Arc::clone(shared), Arc::clone(hand));
     let speak = move || {
@@ -336,4 +372,21 @@ fn answer(ask: &Ask, caller: &Caller, shared: &Shared, hand: &dyn Fn(Work)) -> A
     }
     };
     answers.recv_timeout(WORK).unwrap_or_else(|_| busy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_who_asks_without_end_is_answered_no_more_for_a_while_and_others_are() {
+        let begin = Instant::now();
+        let mut questions = Questions::default();
+        for _ in 0..MOST_QUESTIONS {
+            assert!(questions.is_one_more("1000", begin));
+        }
+        assert!(!questions.is_one_more("1000", begin + WINDOW / 2));
+        assert!(questions.is_one_more("1001", begin + WINDOW / 2));
+        assert!(questions.is_one_more("1000", begin + WINDOW));
+    }
 }

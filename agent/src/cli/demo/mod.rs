@@ -27,6 +27,8 @@ use self::stage::Stage;
 use super::agent;
 use super::enforce::Ceiling;
 use super::exit;
+use crate::board::status::State;
+use crate::ipc;
 use crate::journal::{Action, End};
 use crate::output::{self, Format, Style};
 
@@ -115,6 +117,9 @@ struct Answer {
 /// What is known at the end.
 #[derive(Serialize)]
 struct Status {
+    /// What `mcpolicy status` says of the daemon after the last attack; absent where it did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
     policy: String,
     sequence: Option<u64>,
     mode: String,
@@ -185,6 +190,7 @@ impl Play<'_> {
             self.show.answer(&answer)?;
             attacks.push(answer);
         }
+        let told = self.status_of_daemon();
         // the scan is of a laptop on which nobody does anything more
         drop(daemon);
         let report = self.stage.scan(&agent::redactor()?)?;
@@ -194,8 +200,25 @@ impl Play<'_> {
         write_report(&path, &report)?;
         let ok = attacks.iter().all(|answer| answer.answered) && allowed == servers;
         let originals = self.originals;
-        let status = Status { policy, sequence, mode, servers, allowed, originals };
+        let status = Status { state: told, policy, sequence, mode, servers, allowed, originals };
         Ok(Played { schema: "mcpolicy/demo/v1", ok, attacks, status, report: Some(path), folder: None })
+    }
+
+    /// What `mcpolicy status` says of the running daemon, in its own word. It may look at its last file at this moment.
+    fn status_of_daemon(&self) -> Option<State> {
+        let socket = mcpolicy_platform::paths::socket_of(&self.stage.state());
+        let until = Instant::now() + Duration::from_secs(2);
+        loop {
+            let answer = ipc::client::ask(&socket, &ipc::Ask::Status { cost: false });
+            let state = match answer {
+                Ok(ipc::Answer::Status(status)) => Some(status.state),
+                _ => None,
+            };
+            if state == Some(State::Compliant) || Instant::now() >= until {
+                return state;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// The next thing that happens, or nothing until then.

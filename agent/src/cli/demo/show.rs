@@ -9,6 +9,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::acts::Act;
 use super::{Answer, DEADLINE, Played};
+use crate::board::status::State;
 use crate::output::text::{cut, folded, visible, width};
 
 /// Widest line.
@@ -143,7 +144,8 @@ impl Show {
         let sequence = status.sequence.map_or_else(String::new, |sequence| format!(" {sequence}"));
         let _ = writeln!(
             out,
-            "  status  policy {}{sequence}, mode {}, {} originals kept in the vault",
+            "  status  {}, policy {}{sequence}, mode {}, {} originals kept in the vault",
+            status.state.map_or("no answer", State::as_str),
             visible(&status.policy),
             visible(&status.mode),
             status.originals

@@ -15,6 +15,9 @@ use crate::ipc::client::Unanswered;
 use crate::ipc::{Answer, Ask};
 use crate::settings;
 
+/// The name of the check that tells the device's id.
+pub(super) const DEVICE: &str = "device";
+
 pub(super) fn program() -> Check {
     let version = env!("CARGO_PKG_VERSION");
     let os = std::env::consts::OS;
@@ -165,11 +168,11 @@ pub(super) fn clock(agent: &Agent, which: &Which) -> Check {
 pub(super) fn device(agent: &Agent) -> Check {
     match agent.device().as_str() {
         "" => Check::warning(
-            "device",
+            DEVICE,
             "this machine has no id",
             "set `device.id`: rings by share, grants and break-glass tokens go by it",
         ),
-        id => Check::ok("device", id.to_owned()),
+        id => Check::ok(DEVICE, id.to_owned()),
     }
 }
 
@@ -188,7 +191,7 @@ pub(super) fn running(place: &Where, environment: &Environment) -> Check {
                 State::Compliant => Check::ok("agent", "it runs, and is compliant"),
                 state => Check::warning(
                     "agent",
-                    format!("it runs, and is {state:?}").to_lowercase(),
+                    format!("it runs, and is {}", state.as_str()),
                     "`mcpolicy status` says why",
                 ),
             }

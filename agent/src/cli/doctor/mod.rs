@@ -66,7 +66,11 @@ impl Check {
         Self { name, health: Health::Fault, seen: seen.into(), remedy: remedy.into() }
     }
 
+    /// For people. The device's own id is told as it is: it looks like a secret and is what tokens and rings go by.
     fn redacted(self, redactor: &Redactor) -> Self {
+        if self.name == checks::DEVICE {
+            return self;
+        }
         Self { seen: redactor.name(&self.seen), remedy: redactor.name(&self.remedy), ..self }
     }
 }
