@@ -149,7 +149,7 @@ fn what_was_taken_out_in_parts_comes_back_whole() {
     let (code, by_hand) = site.restore(one);
     assert_eq!((code, &by_hand["outcome"]), (Some(0), &json!("applied")));
     // as far as the time of a home goes: the next pass goes on
-    let done = (0..12).any(|_| site.enforce_with(&[]).status.code() == Some(0));
+    let done = (0..60).any(|_| site.enforce_with(&[]).status.code() == Some(0));
     assert!(done && items(&site).is_empty(), "{:?}", items(&site).len());
     assert_eq!(names(&state).len(), 20_003);
 }
