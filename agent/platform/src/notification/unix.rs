@@ -28,6 +28,10 @@ mod code {
 
 /// Why the tool was not started.
 pub(super) enum NotShown {
+    #[cfg_attr(
+        target_os = "macos",
+        expect(dead_code, reason = "there the tool itself fails without a session")
+    )]
     NoSession,
     NoTool,
 }
