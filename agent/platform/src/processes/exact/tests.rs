@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant as Clock};
 
 use super::*;
-use crate::processes::{is_spoken_to, processes};
+#[cfg(target_os = "linux")]
+use crate::processes::is_spoken_to;
+use crate::processes::processes;
 
 /// A child that is ended with the test.
 struct Own(Child);
