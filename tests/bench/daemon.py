@@ -40,9 +40,20 @@ def servers(*names):
     return json.dumps({"mcpServers": {name: entry[name] for name in names}}, indent=2)
 
 
+NOBODY = 65534
+
+
 class Lab:
     def __init__(self):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="mcpolicy-bench-"))
+        self.binary = self.root / "mcpolicy"
+        shutil.copy(BINARY, self.binary)
+        if os.geteuid() == 0:
+            # as root the agent would be the machine's, and look into every home of it
+            os.chown(self.root, NOBODY, NOBODY)
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
         os.chmod(self.root, 0o700)
         self.home = self.root / "home"
         self.home.mkdir(mode=0o700)
@@ -50,7 +61,7 @@ class Lab:
         self.published = self.root / "published"
 
     def run(self, *words, check=True):
-        done = subprocess.run([str(BINARY), *map(str, words)], env=self.env, cwd=self.root, text=True,
+        done = subprocess.run([str(self.binary), *map(str, words)], env=self.env, cwd=self.root, text=True,
                               capture_output=True, check=False)
         if check and done.returncode != 0:
             sys.exit(f"{' '.join(map(str, words))}: {done.returncode}\n{done.stdout}{done.stderr}")
@@ -66,8 +77,10 @@ class Lab:
         root = self.root / "repo/trust/root.1.json"
         words = ["run", "--json", "--policy", self.published, "--trust-root", root, "--state", self.root / "state",
                  "--settings", self.root / "agent.toml", *more]
-        return subprocess.Popen([str(BINARY), *map(str, words)], env=self.env, cwd=self.root, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.said = self.root / "said"
+        with open(self.said, "w") as said:
+            return subprocess.Popen([str(self.binary), *map(str, words)], env=self.env, cwd=self.root, stdout=said,
+                                    stderr=said)
 
 
 def write(path, text):
@@ -137,7 +150,8 @@ def main():
         state = {"mcpServers": {}, "projects": {f"/p/{n}": {"history": ["x" * 500] * 20} for n in range(480)}}
         big.write_text(json.dumps(state))
         daemon = lab.daemon()
-        daemon.stdout.readline()
+        while '"what":"pass"' not in lab.said.read_text():
+            time.sleep(0.05)
         time.sleep(2)
         before = cost(lab)
         time.sleep(options.idle)

@@ -110,6 +110,16 @@ fn install() -> PathBuf {
     }
     std::fs::create_dir_all(&prefix).unwrap();
     let mut npm = Command::new("npm");
+    // what a package runs when it is installed (opencode makes folders) finds a home of its own; settings and cache of npm stay
+    let home = prefix.join("home");
+    std::fs::create_dir_all(&home).unwrap();
+    if let Some(own) = std::env::var_os("HOME").map(PathBuf::from) {
+        npm.env("npm_config_userconfig", own.join(".npmrc")).env("npm_config_cache", own.join(".npm"));
+    }
+    npm.env("HOME", &home);
+    for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
+        npm.env_remove(name);
+    }
     npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(&prefix).args(&packages);
     assert!(
         npm.stdin(Stdio::null()).status().expect("npm is installed").success(),
