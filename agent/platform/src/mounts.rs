@@ -74,3 +74,51 @@ mod os {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    /// Runs the test below in a name space of its own: what is mounted there is mounted nowhere else.
+    #[test]
+    fn what_is_mounted_and_unmounted_is_told() {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private"]).arg(std::env::current_exe().unwrap());
+        command.args(["--exact", "mounts::tests::in_a_name_space", "--ignored", "--nocapture"]);
+        let Ok(output) = command.output() else { return eprintln!("skipped: unshare is not here") };
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        if said.contains("unshare failed") {
+            return eprintln!("skipped: only root makes name spaces here");
+        }
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    #[ignore = "in a name space of its own, by the test above"]
+    fn in_a_name_space() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().canonicalize().unwrap();
+        let (tell, told) = mpsc::channel();
+        super::watch(move |paths| drop(tell.send(paths))).unwrap();
+        let run =
+            |words: &[&str]| assert!(Command::new(words[0]).args(&words[1..]).status().unwrap().success());
+        let wait = || {
+            let end = Instant::now() + Duration::from_secs(5);
+            loop {
+                let paths: Vec<std::path::PathBuf> =
+                    told.recv_timeout(end.saturating_duration_since(Instant::now())).expect("it is told");
+                if paths.contains(&at) {
+                    return;
+                }
+            }
+        };
+        let path = at.to_str().unwrap();
+        run(&["mount", "-t", "tmpfs", "none", path]);
+        wait();
+        run(&["umount", path]);
+        wait();
+    }
+}
