@@ -22,8 +22,7 @@ impl Daemon {
         Self::start_with(site, &[])
     }
 
-    /// The same with more options.
-    pub(crate) fn start_with(site: &Site, more: &[&str]) -> (Self, Value) {
+    fn command(site: &Site, more: &[&str]) -> Command {
         let folder = |name: &str| site.folder(name).to_str().unwrap().to_owned();
         let words = [
             "run".to_owned(),
@@ -55,7 +54,13 @@ impl Daemon {
             .env_clear()
             .env("HOME", site.machine.home())
             .env("PATH", "/nonexistent");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_with(site: &Site, more: &[&str]) -> (Self, Value) {
+        let mut child = Self::command(site, more).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (tell, lines) = channel();
         std::thread::spawn(move || {
@@ -230,5 +235,97 @@ fn a_daemon_that_only_watches_tells_what_enforcing_would_act_on_and_writes_nothi
         assert_eq!((&look["would"][0]["server"], &look["acted"]), (&json!("evil"), &json!([])), "{look}");
         assert_eq!(site.read(".cursor/mcp.json"), servers("mcpServers"));
         assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
+/// Whatever a file is written by: into it, beside it and renamed, copied, moved, edited in place, checked out.
+#[test]
+fn programs_that_write_in_their_own_ways_all_end_in_a_compliant_file() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let home = site.machine.home();
+        let good = json!({"mcpServers": {"good": npx("@acme/good@1.0.0")}}).to_string();
+        put(site, "elsewhere/evil.json", &servers("mcpServers"));
+        for (at, shell) in [
+            "cat ~/elsewhere/evil.json > FILE",
+            "cp ~/elsewhere/evil.json FILE",
+            "cp ~/elsewhere/evil.json ~/elsewhere/b && mv ~/elsewhere/b FILE",
+            r#"sed -i 's/"mcpServers":{/"mcpServers":{"evil":{"command":"evil"},/' FILE"#,
+            "tee FILE < ~/elsewhere/evil.json",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            // a file each: nobody fights here
+            let path = format!("src/p{at}/.mcp.json");
+            put(site, &path, &good);
+            let (daemon, _) = Daemon::start(site);
+            let shell = shell.replace("FILE", &format!("~/{path}"));
+            // by whoever the home is: what root writes there is another matter
+            let is_root = site.machine.root().join("etc").is_dir();
+            let uid = crate::actions::DEV.to_string();
+            let mut command = Command::new(if is_root { "/usr/bin/setpriv" } else { "/usr/bin/env" });
+            if is_root {
+                command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]);
+                own(crate::actions::DEV, &home);
+            }
+            command.args(["sh", "-c", &shell]).env("HOME", &home);
+            assert!(command.stdout(Stdio::null()).status().unwrap().success(), "{shell}");
+            daemon.acts_on(&path);
+            assert!(is_clean(site, &path), "{shell}: {}", site.read(&path));
+            assert_eq!(daemon.stop(), Some(0));
+        }
+    });
+}
+
+/// A pipe takes 64 KiB; then whoever wrote to it waited for ever, enforced nothing and could not be told to stop.
+#[test]
+fn output_that_nobody_reads_holds_nothing_up() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let files: Vec<String> = (0..30).map(|n| format!("src/p{n}/.mcp.json")).collect();
+        for path in &files {
+            put(site, path, "{\"mcpServers\":{}}");
+        }
+        let mut child = Daemon::command(site, &[]).spawn().unwrap();
+        let entries = (0..40).map(|n| (format!("evil-{n}"), npx("evil@1.0.0")));
+        let mut all: serde_json::Map<String, Value> = entries.collect();
+        all.insert("good".to_owned(), npx("@acme/good@1.0.0"));
+        let text = json!({"mcpServers": all}).to_string();
+        for path in &files {
+            put(site, path, &text);
+            wait_until(site, path);
+        }
+        let done = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(done.is_ok_and(|done| done.success()));
+        let end = Instant::now() + Duration::from_secs(10);
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > end {
+                child.kill().unwrap();
+                panic!("it does not end");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+}
+
+/// A known file that was changed after the first pass had read it and before its folder was watched was seen by nobody
+/// until a quarter of an hour later.
+#[test]
+fn what_is_written_while_the_first_pass_goes_on_is_dealt_with_at_once() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let files: Vec<String> = (0..40).map(|n| format!("src/p{n}/.mcp.json")).collect();
+        for path in &files {
+            put(site, path, "{\"mcpServers\":{}}");
+        }
+        let mut child = Daemon::command(site, &[]).stdout(Stdio::null()).spawn().unwrap();
+        for path in &files {
+            put(site, path, &servers("mcpServers"));
+            std::thread::sleep(Duration::from_millis(15));
+        }
+        files.iter().for_each(|path| wait_until(site, path));
+        child.kill().unwrap();
+        child.wait().unwrap();
     });
 }

@@ -204,3 +204,35 @@ fn the_same_new_server_in_several_clients_at_once_is_told_as_planted() {
         assert_eq!(daemon.stop(), Some(0));
     });
 }
+
+/// A file that cannot be written was tried five times a second, for ever, with as many records in the journal.
+#[test]
+fn a_file_that_cannot_be_written_is_not_tried_again_and_again() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        put(site, ".cursor/mcp.json", "{\"mcpServers\":{}}");
+        let (daemon, _) = Daemon::start(site);
+        put(site, ".cursor/mcp.json", &servers("mcpServers"));
+        crate::run::wait_until(site, ".cursor/mcp.json");
+        let folder = site.machine.home().join(".cursor");
+        let set = |mode: u32| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(&folder, mode).unwrap();
+        };
+        // in place, since nothing can be made in its folder any more
+        set(0o555);
+        std::fs::write(folder.join("mcp.json"), servers("mcpServers")).unwrap();
+        let looks = || {
+            let output = site.run(&["status", "--json", "--cost"]);
+            let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+            said["cost"]["looks"].as_u64().unwrap()
+        };
+        status_with(site, 10);
+        std::thread::sleep(Duration::from_millis(500));
+        let before = looks();
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(looks() <= before + 1, "{} looks in two seconds", looks() - before);
+        set(0o755);
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}

@@ -5,7 +5,7 @@
 pub mod happened;
 pub mod status;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +47,44 @@ pub struct Found {
     /// Why it is left where it is, though it is not allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<String>,
+}
+
+/// Whom a problem is told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// Everybody of the machine.
+    Everybody,
+    /// Administrators: it may name files of any user.
+    Administrators,
+    /// One user, and administrators.
+    User(String),
+}
+
+/// Problems that are kept at a time.
+///
+/// Attack: a user makes files without end that something is to be told of.
+const MOST_PROBLEMS: usize = 256;
+/// Alerts that are kept.
+const MOST_ALERTS: usize = 256;
+
+/// Something that happened and that somebody should look into. What was to be done about it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// `planted-many-clients` or `fight`.
+    pub code: String,
+    /// When.
+    pub time: Timestamp,
+    /// The user whose files it is about.
+    pub user: String,
+    /// What, redacted.
+    pub detail: String,
+}
+
+impl Alert {
+    /// One of now.
+    pub fn new(code: &str, time: Timestamp, user: &str, detail: String) -> Self {
+        Self { code: code.to_owned(), time, user: user.to_owned(), detail }
+    }
 }
 
 /// A file, by the home it was found from and its path.
@@ -129,8 +167,12 @@ pub struct Board {
     pub restart_needed: Vec<(String, String)>,
     /// Time between two looks at all known files.
     pub rescan: Duration,
+    /// Files that a tool fights over now, by their users.
+    pub fought: Vec<(String, String)>,
     /// What goes wrong now, until a pass finds it mended.
-    problems: BTreeSet<String>,
+    problems: BTreeSet<(Whose, String)>,
+    /// What happened that somebody should look into, the oldest first.
+    alerts: VecDeque<Alert>,
     /// What goes wrong until somebody mends it, by what it is about.
     lasting: BTreeMap<&'static str, String>,
     /// What was done.
@@ -151,7 +193,9 @@ impl Board {
             degraded: None,
             restart_needed: Vec::new(),
             rescan: Duration::ZERO,
+            fought: Vec::new(),
             problems: BTreeSet::new(),
+            alerts: VecDeque::new(),
             lasting: BTreeMap::new(),
             work: Work::default(),
             files: BTreeMap::new(),
@@ -190,7 +234,9 @@ impl Board {
             }
         }
         self.take(ground, &looked.outcome, &looked.off, &looked.left, redactor);
-        self.problems.extend(looked.notices.iter().map(|notice| redactor.name(notice)));
+        for notice in &looked.notices {
+            self.problem(Whose::Administrators, redactor.name(notice));
+        }
         self.happened(ground, &looked.outcome, &looked.acted, redactor, now);
     }
 
@@ -200,9 +246,30 @@ impl Board {
         settled.map(|settled| settled.in_force.policy.document().policy.contact.clone()).unwrap_or_default()
     }
 
+    /// The mode that holds; none until the first pass is over.
+    pub fn mode(&self) -> Option<Mode> {
+        self.settled.as_ref().map(|settled| settled.mode)
+    }
+
     /// What goes wrong, until the next pass.
-    pub fn problem(&mut self, text: String) {
-        self.problems.insert(text);
+    pub fn problem(&mut self, whose: Whose, text: String) {
+        if self.problems.len() < MOST_PROBLEMS {
+            self.problems.insert((whose, text));
+        }
+    }
+
+    /// Something happened that somebody should look into.
+    pub fn alert(&mut self, alert: Alert) {
+        self.alerts.push_back(alert);
+        if self.alerts.len() > MOST_ALERTS {
+            self.alerts.pop_front();
+        }
+    }
+
+    /// Alerts of all users, or of one, the newest first.
+    pub fn alerts(&self, user: Option<&str>) -> impl Iterator<Item = &Alert> {
+        let is_wanted = move |alert: &&Alert| user.is_none_or(|user| alert.user == user);
+        self.alerts.iter().rev().filter(is_wanted)
     }
 
     /// What goes wrong, or does not any more, whatever passes find.
@@ -213,9 +280,22 @@ impl Board {
         }
     }
 
-    /// What goes wrong now.
-    pub fn problems(&self) -> impl Iterator<Item = &str> {
-        self.lasting.values().chain(&self.problems).map(String::as_str)
+    /// What goes wrong now, as a user may know it; an administrator (`None`) knows all. Of what is not told, that it is.
+    pub fn problems(&self, user: Option<&str>) -> Vec<String> {
+        let is_theirs = |whose: &Whose| match (user, whose) {
+            (None, _) | (_, Whose::Everybody) => true,
+            (Some(user), Whose::User(owner)) => user == owner,
+            (Some(_), Whose::Administrators) => false,
+        };
+        let fought = self.fought.iter().map(|(owner, text)| (Whose::User(owner.clone()), text.clone()));
+        let lasting = self.lasting.values().map(|text| (Whose::Administrators, text.clone()));
+        let all = lasting.chain(self.problems.iter().cloned()).chain(fought);
+        let (told, hidden): (Vec<_>, Vec<_>) = all.partition(|(whose, _)| is_theirs(whose));
+        // what is only another user's is no business of this one
+        let hidden = hidden.iter().filter(|(whose, _)| *whose == Whose::Administrators).count();
+        let hidden =
+            (hidden > 0).then(|| format!("{hidden} problems of the agent that an administrator is told of"));
+        told.into_iter().map(|(_, text)| text).chain(hidden).collect()
     }
 
     /// Whether a home has an entry of this fingerprint in a client's files.
@@ -279,17 +359,20 @@ pub fn stand(entry: &v1::Entry, is_off: bool) -> Stand {
     }
 }
 
-fn problems_of(passed: &Passed, redactor: &Redactor) -> BTreeSet<String> {
+fn problems_of(passed: &Passed, redactor: &Redactor) -> BTreeSet<(Whose, String)> {
     let about = passed.in_force.about(passed.ring.as_deref());
-    let mut problems: BTreeSet<String> =
-        passed.notices.iter().chain(&about.notices).map(|notice| redactor.name(notice)).collect();
-    let failed = passed
-        .failed
-        .iter()
-        .map(|(user, failure)| format!("the home of {} gave no answer: {failure}", redactor.name(user)));
-    problems.extend(failed);
+    let of_pass = passed.notices.iter().map(|notice| (Whose::Administrators, redactor.name(notice)));
+    let of_policy = about.notices.iter().map(|notice| (Whose::Everybody, redactor.name(notice)));
+    let mut problems: BTreeSet<(Whose, String)> = of_pass.chain(of_policy).collect();
+    let of_user = |user: &String, text: String| (Whose::User(user.clone()), redactor.name(&text));
+    problems.extend(
+        passed
+            .failed
+            .iter()
+            .map(|(user, failure)| of_user(user, format!("the home of {user} gave no answer: {failure}"))),
+    );
     problems.extend(passed.unfinished.iter().map(|user| {
-        format!("there was more to do in the home of {} than its time was enough for", redactor.name(user))
+        of_user(user, format!("there was more to do in the home of {user} than its time was enough for"))
     }));
     problems
 }
@@ -310,11 +393,36 @@ mod tests {
         for _ in 0..LATENCIES {
             work.note(Duration::from_secs(9));
         }
-        for millis in 0..LATENCIES as u64 {
+        for millis in 1..=LATENCIES as u64 {
             work.note(Duration::from_millis(millis));
         }
-        assert_eq!(work.looks, 2 * LATENCIES as u64);
-        assert_eq!(work.percentile(50), Some(Duration::from_millis(512)));
-        assert_eq!(work.percentile(100), Some(Duration::from_millis(1023)));
+        // one that nothing outside called for has no time
+        work.note(Duration::ZERO);
+        assert_eq!(work.looks, 2 * LATENCIES as u64 + 1);
+        assert_eq!(work.percentile(50), Some(Duration::from_millis(513)));
+        assert_eq!(work.percentile(100), Some(Duration::from_millis(1024)));
+    }
+
+    #[test]
+    fn a_user_is_told_of_no_other_users_files_and_that_there_is_more_which_an_administrator_sees() {
+        let mut board = Board::new(Timestamp::UNIX_EPOCH, None);
+        board.problem(Whose::Everybody, "STALE".to_owned());
+        board.problem(Whose::Administrators, "refused: /home/bob/x".to_owned());
+        board.problem(Whose::User("bob".to_owned()), "the home of bob gave no answer".to_owned());
+        board.fought = vec![("bob".to_owned(), "fight over /home/bob/y".to_owned())];
+        for user in ["ann", "bob"] {
+            let at = Timestamp::UNIX_EPOCH;
+            board.alert(Alert::new("fight", at, user, user.to_owned()));
+        }
+        let told = board.problems(Some("ann"));
+        assert_eq!(told, ["STALE", "1 problems of the agent that an administrator is told of"]);
+        assert_eq!(board.problems(Some("bob")).len(), 4);
+        assert_eq!(board.problems(None).len(), 4);
+        assert_eq!(board.alerts(Some("ann")).map(|alert| &alert.detail[..]).collect::<Vec<_>>(), ["ann"]);
+        assert_eq!(board.alerts(None).count(), 2);
+        for number in 0..2 * MOST_PROBLEMS {
+            board.problem(Whose::Administrators, number.to_string());
+        }
+        assert!(board.problems(None).len() <= MOST_PROBLEMS + 1);
     }
 }

@@ -6,7 +6,7 @@ use mcpolicy_schema::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use super::happened::Happened;
-use super::{Board, Found, Stand, mode_word};
+use super::{Alert, Board, Found, Stand, mode_word};
 
 /// The value of [`Status::schema`].
 pub const SCHEMA: &str = "mcpolicy/status/v1";
@@ -52,6 +52,9 @@ pub struct Status {
     pub restart_needed: Vec<String>,
     /// What was done last, the newest first.
     pub recent: Vec<Happened>,
+    /// What happened that somebody should look into, the newest first; it was dealt with.
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
     /// What is wrong, and what to do.
     pub problems: Vec<String>,
     /// What it costs, where it was asked for.
@@ -201,7 +204,7 @@ pub struct Cost {
     /// 99 of 100 of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p99_ms: Option<f64>,
-    /// Time between two looks at all known files, in seconds; longer where the agent is over its budget.
+    /// Time between two looks at all known files, in seconds.
     pub rescan_seconds: u64,
 }
 
@@ -223,6 +226,7 @@ pub fn not_running(why: String) -> Status {
         open_entries: Vec::new(),
         restart_needed: Vec::new(),
         recent: Vec::new(),
+        alerts: Vec::new(),
         problems: vec![why],
         cost: None,
     }
@@ -232,7 +236,7 @@ impl Board {
     /// The status as it is told to one user, or to an administrator if `user` is `None`.
     pub fn status(&self, user: Option<&str>, now: Timestamp) -> Status {
         let open: Vec<&Found> = self.found(user).filter(|found| found.stand == Stand::Open).collect();
-        let mut problems: Vec<String> = self.problems().map(str::to_owned).collect();
+        let mut problems = self.problems(user);
         problems.extend(self.degraded.iter().map(|why| format!("not everything is watched: {why}")));
         if self.settled.is_none() {
             problems.push("the first pass is not over yet".to_owned());
@@ -253,6 +257,7 @@ impl Board {
             open_entries: open.iter().take(SHOWN).map(|found| open_entry(found)).collect(),
             restart_needed: self.restart_needed_of(user),
             recent: self.recent.of(user).into_iter().take(SHOWN).cloned().collect(),
+            alerts: self.alerts(user).take(SHOWN).cloned().collect(),
             problems,
             cost: None,
             policy,

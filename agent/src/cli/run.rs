@@ -12,6 +12,7 @@ use mcpolicy_platform::ipc_channel::Listener;
 use mcpolicy_platform::mounts;
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder};
 
 use super::agent::{self, Agent, Where, Which};
 use super::enforce::Ceiling;
@@ -48,6 +49,9 @@ pub(super) struct Options {
     until_input_ends: bool,
 }
 
+/// Lines of output that wait for a reader; what comes beyond is dropped. What was done is in the journal.
+const MOST_LINES: usize = 4096;
+
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let read = || -> anyhow::Result<Agent> {
         let mut agent = options.r#where.agent(environment)?;
@@ -80,10 +84,13 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             drop(stop.send(Wake::Stop));
         });
     }
+    // attack, or a hanging log: output that nobody reads holds up whoever writes it, and nothing is enforced any more
+    let queue = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MOST_LINES);
+    let (mut out, _flushed) = queue.finish(io::stdout());
     let mut tell = |said: Said<'_>| {
         let line = Line::of(&said, &redactor);
         log(&line);
-        say(&line, options.json);
+        say(&line, options.json, &mut out);
     };
     let messenger = agent.has_desktops().then(Messenger::start).transpose();
     let messenger = messenger.context("cannot start the thread that shows notices")?;
@@ -277,12 +284,11 @@ fn log(line: &Line) {
     }
 }
 
-/// Nobody may be reading: a service's output is its log.
-fn say(line: &Line, json: bool) {
+/// Nobody may be reading: a service's output is its log. In one piece, since the queue takes pieces or drops them.
+fn say(line: &Line, json: bool, out: &mut NonBlocking) {
     let text = if json { serde_json::to_string(line).unwrap_or_default() } else { human(line) };
     if !text.is_empty() {
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        let _ = out.write_all(format!("{text}\n").as_bytes());
     }
 }
 

@@ -63,7 +63,7 @@ fn human(status: &Status, now: Timestamp, out: &mut dyn Write) -> io::Result<()>
     };
     writeln!(out, "{word}")?;
     if let Some(since) = status.since {
-        writeln!(out, "  agent     {} , running for {}", status.agent, span(since, now))?;
+        writeln!(out, "  agent     {}, running for {}", status.agent, span(since, now))?;
     }
     policy(status, now, out)?;
     if !status.layers.is_empty() {
@@ -92,6 +92,12 @@ fn human(status: &Status, now: Timestamp, out: &mut dyn Write) -> io::Result<()>
         status.restart_needed.iter().try_for_each(|client| writeln!(out, "  {}", visible(client)))?;
     }
     recent(status, now, out)?;
+    if !status.alerts.is_empty() {
+        writeln!(out, "\nalerts:")?;
+        for alert in status.alerts.iter().take(10) {
+            writeln!(out, "  {} ago  {}: {}", span(alert.time, now), alert.code, visible(&alert.detail))?;
+        }
+    }
     if !status.problems.is_empty() {
         writeln!(out, "\nproblems:")?;
         status.problems.iter().try_for_each(|problem| writeln!(out, "  ! {}", visible(problem)))?;

@@ -40,7 +40,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let redactor = agent::redactor()?;
     let place = &options.r#where;
     let facts = host::facts(&Machine::live());
-    let (status, policy) =
+    let (status, entries) =
         (ask(place, environment, &Ask::Status { cost: true }), ask(place, environment, &Ask::Found));
     let mut bundle = json!({
         "schema": "mcpolicy/support-bundle/v1",
@@ -51,7 +51,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         "arch": facts.arch,
         "doctor": doctor::examine((place, &options.which), environment, &redactor),
         "status": status,
-        "entries": policy,
+        "entries": entries,
     });
     match place.agent(environment) {
         Ok(agent) => of_agent(&agent, &mut bundle),
@@ -99,7 +99,7 @@ fn of_agent(agent: &Agent, bundle: &mut Value) {
 /// The ends of the log's files.
 fn logs(agent: &Agent) -> Value {
     let machine = Machine::live();
-    let folder = agent.state.join("log");
+    let folder = agent.settings.log.dir.clone().unwrap_or_else(|| agent.state.join("log"));
     let names = machine.list(&folder).unwrap_or_default();
     let text = |path: &PathBuf| {
         let bytes = machine.read(path, None, MAX_LOG).ok()?.bytes;

@@ -22,14 +22,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use mcpolicy_platform::notification::Recipient;
 use mcpolicy_platform::watch::Hint;
-use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 
-use crate::board::Board;
+use crate::board::{Board, Whose};
 use crate::discover::HomeContext;
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, On, Passed, Session, Setting};
 use crate::ipc::server::{Shared, Work};
+use crate::journal::End;
 use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::resolve;
 use crate::worker::homes::Homes;
@@ -211,11 +211,7 @@ impl Line<'_, '_, '_, '_> {
         self.see_what_became_of(&passed.outcome, &passed.acted);
         self.board().passed(self.on.ground, &passed, self.rig.redactor, self.rig.shared.now());
         tell(Said::Pass(&passed));
-        self.note_for_users(
-            &passed.outcome,
-            &passed.acted,
-            if passed.mode == Mode::Warn { &passed.would } else { &[] },
-        );
+        self.note_for_users(&passed.outcome, &passed.acted, &passed.would);
         self.answer_of_pass(&passed, asked);
         let next = self.until_next(&passed);
         let Passed { outcome, acted, .. } = passed;
@@ -226,7 +222,8 @@ impl Line<'_, '_, '_, '_> {
         let mut settings_at: Option<Instant> = None;
         let mut told: Option<String> = None;
         loop {
-            self.tell_watches(if self.watches.degraded.is_some() { POLL } else { RESCAN });
+            let every = if self.watches.degraded.is_some() { POLL } else { RESCAN };
+            self.tell_state(every, Instant::now());
             if self.watches.degraded != told {
                 told.clone_from(&self.watches.degraded);
                 if let Some(why) = &told {
@@ -255,7 +252,7 @@ impl Line<'_, '_, '_, '_> {
                 let is_done = self.look(&mut session, &due, tell).unwrap_or_else(|error| {
                     // a full disk, say
                     let error = format!("{error:#}");
-                    self.board().problem(self.rig.redactor.name(&error));
+                    self.board().problem(Whose::Administrators, self.rig.redactor.name(&error));
                     tell(Said::Notice(error));
                     false
                 });
@@ -331,17 +328,27 @@ impl Line<'_, '_, '_, '_> {
         self.rig.shared.board()
     }
 
-    fn tell_watches(&self, rescan: Duration) {
+    /// What holds at this moment, for whoever asks.
+    fn tell_state(&mut self, rescan: Duration, now: Instant) {
+        let fought = self.fights.going_on(now).into_iter().map(|(home, path)| {
+            let user = self.on.ground.homes[home].user.clone();
+            let path = self.rig.redactor.name(&path.to_string_lossy());
+            (user, format!("fight: something keeps putting what is denied back into {path}"))
+        });
+        let fought: Vec<(String, String)> = fought.collect();
         let mut board = self.board();
+        board.fought = fought;
         board.watched = self.watches.len();
         board.degraded.clone_from(&self.watches.degraded);
         board.rescan = rescan;
     }
 
-    /// Looks once more at what was acted on: what is told of a file is what was read of it last.
+    /// Looks once more at what was changed: what is told of a file is what was read of it last. Not at what could not be: a
+    /// file that nobody may write would be tried five times a second, for ever.
     fn see_what_became_of(&mut self, outcome: &Outcome, acted: &[Acted]) {
         let now = Instant::now();
-        for source in acted.iter().map(|acted| &outcome.sources[acted.source].source) {
+        let changed = acted.iter().filter(|acted| acted.end == End::Applied);
+        for source in changed.map(|acted| &outcome.sources[acted.source].source) {
             if let Some(home) = source.home {
                 self.dirty.hint((home, source.path.clone()), now);
             }
@@ -457,7 +464,7 @@ impl Line<'_, '_, '_, '_> {
         tell(Said::Look(&looked, since));
         self.watches.again();
         self.watch(places_of(&looked.outcome));
-        let Looked { outcome, acted, is_unanswered, .. } = looked;
+        let Looked { outcome, changed, acted, is_unanswered, .. } = looked;
         self.servers.looked(self.on.ground, outcome, &acted, &changed);
         Ok(!is_unanswered)
     }

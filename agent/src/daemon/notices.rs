@@ -2,7 +2,7 @@
 //!
 //! Time is an argument; nothing is shown from here.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Time between two notifications of one user.
@@ -22,7 +22,14 @@ pub struct Notice {
 
 /// What users are still to be told, and what they were told in the last hour.
 #[derive(Debug, Default)]
-pub struct Notices(BTreeMap<String, OfUser>);
+pub struct Notices {
+    of: BTreeMap<String, OfUser>,
+    /// Users, clients and fingerprints of what they were warned of.
+    warned: BTreeSet<(String, String, String)>,
+}
+
+/// Warnings that are remembered; beyond, all are forgotten, and told anew.
+const MOST_WARNED: usize = 10_000;
 
 #[derive(Debug, Default)]
 struct OfUser {
@@ -51,9 +58,17 @@ impl OfUser {
 }
 
 impl Notices {
+    /// Whether a user is not warned yet of an entry, by its client and fingerprint. From now on it is.
+    pub fn is_new(&mut self, user: &str, (client, fingerprint): (&str, &str)) -> bool {
+        if self.warned.len() >= MOST_WARNED {
+            self.warned.clear();
+        }
+        self.warned.insert((user.to_owned(), client.to_owned(), fingerprint.to_owned()))
+    }
+
     /// Takes up something that a user is to be told.
     pub fn add(&mut self, user: &str, notice: Notice) {
-        let of_user = self.0.entry(user.to_owned()).or_default();
+        let of_user = self.of.entry(user.to_owned()).or_default();
         if of_user.waiting.is_some() {
             of_user.more = of_user.more.saturating_add(1);
         } else {
@@ -64,7 +79,7 @@ impl Notices {
     /// What is to be shown now, at most one for each user. It counts as shown.
     pub fn due(&mut self, now: Instant) -> Vec<(String, Notice)> {
         let mut due = Vec::new();
-        for (user, of_user) in &mut self.0 {
+        for (user, of_user) in &mut self.of {
             of_user.forget(now);
             if of_user.free_at().is_some_and(|at| now < at) {
                 continue;
@@ -77,13 +92,13 @@ impl Notices {
             of_user.shown.push_back(now);
             due.push((user.clone(), notice));
         }
-        self.0.retain(|_, of_user| of_user.waiting.is_some() || !of_user.shown.is_empty());
+        self.of.retain(|_, of_user| of_user.waiting.is_some() || !of_user.shown.is_empty());
         due
     }
 
     /// When something that waits may be shown; `None` while nothing waits, so that nobody wakes up for it.
     pub fn next(&self, now: Instant) -> Option<Instant> {
-        let waiting = self.0.values().filter(|of_user| of_user.waiting.is_some());
+        let waiting = self.of.values().filter(|of_user| of_user.waiting.is_some());
         waiting.map(|of_user| of_user.free_at().unwrap_or(now)).min()
     }
 }
@@ -95,6 +110,16 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_user_is_warned_of_an_entry_once_in_each_client_and_not_at_each_save() {
+        let mut notices = Notices::default();
+        assert!(notices.is_new("ann", ("cursor", "x")));
+        assert!(!notices.is_new("ann", ("cursor", "x")));
+        for (user, key) in [("bob", ("cursor", "x")), ("ann", ("codex", "x")), ("ann", ("cursor", "y"))] {
+            assert!(notices.is_new(user, key), "{user} {key:?}");
+        }
+    }
 
     fn notice(title: &str) -> Notice {
         Notice { title: title.to_owned(), lines: vec!["why".to_owned()] }
@@ -159,9 +184,9 @@ mod tests {
         let (mut notices, begin) = (Notices::default(), Instant::now());
         notices.add("ann", notice("x"));
         notices.due(begin);
-        assert_eq!(notices.0.len(), 1);
+        assert_eq!(notices.of.len(), 1);
         notices.due(begin + HOUR);
-        assert!(notices.0.is_empty());
+        assert!(notices.of.is_empty());
     }
 
     proptest! {

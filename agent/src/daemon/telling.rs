@@ -2,10 +2,13 @@
 
 use std::time::Instant;
 
+use mcpolicy_schema::document::Mode;
+
 use super::fights::Fight;
 use super::notices::Notice;
 use super::planted::{self, New};
 use super::{Ends, Line, Said, messages};
+use crate::board::Alert;
 use crate::board::happened::Happened;
 use crate::enforce::act::Acted;
 use crate::enforce::foreseen::Would;
@@ -48,8 +51,13 @@ impl Line<'_, '_, '_, '_> {
                 Some((user.clone(), messages::done(&action.redacted(redactor), block, &contact)?))
             }));
         }
-        for one in would {
+        // to observe is to tell nobody; and whoever goes on using a server is told of it once, not at each save
+        let warns = self.board().mode() == Some(Mode::Warn);
+        for one in would.iter().filter(|_| warns) {
             let Some(user) = users(one.source) else { continue };
+            if !self.notices.is_new(&user, (&one.action.client, &one.action.fingerprint)) {
+                continue;
+            }
             told.push((user, messages::would(&one.action.redacted(redactor), &contact)));
         }
         for (user, notice) in told {
@@ -92,9 +100,14 @@ impl Line<'_, '_, '_, '_> {
             let server = self.rig.redactor.name(&item.entry.name);
             session.event(
                 setting,
-                Event { user, server: server.clone(), ..Event::new("planted-many-clients", &detail) },
+                Event {
+                    user: user.clone(),
+                    server: server.clone(),
+                    ..Event::new("planted-many-clients", &detail)
+                },
             )?;
-            self.board().problem(format!("planted-many-clients: {server}: {detail}"));
+            let now = self.rig.shared.now();
+            self.board().alert(Alert::new("planted-many-clients", now, &user, format!("{server}: {detail}")));
             tell(Said::Notice(format!("planted-many-clients: {server}: {detail}")));
         }
         Ok(())
@@ -122,8 +135,9 @@ impl Line<'_, '_, '_, '_> {
                      more slowly, at least once a minute; find the program that does it"
                 );
                 let user = self.on.ground.homes[home].user.clone();
-                session.event(setting, Event { user, ..Event::new("fight", &detail) })?;
-                self.board().problem(format!("fight: {detail}"));
+                session.event(setting, Event { user: user.clone(), ..Event::new("fight", &detail) })?;
+                let now = self.rig.shared.now();
+                self.board().alert(Alert::new("fight", now, &user, detail.clone()));
                 tell(Said::Notice(format!("fight: {detail}")));
             }
         }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use mcpolicy_platform::durable;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::signed::{Grant, Sha256Hex};
-use mcpolicy_schema::trust::{Time, Trust};
+use mcpolicy_schema::trust::{Time, Trust, Violation};
 
 use crate::authoring::grant;
 
@@ -15,15 +15,18 @@ use crate::authoring::grant;
 /// Attack: a user hands in one valid grant after the other, and the disk fills.
 const MOST: usize = 64;
 
-/// What is kept, verified anew: a grant whose signer is not trusted any more counts no more. What has ended is let go.
+/// What is kept, verified anew: a grant whose signer is not trusted any more counts no more. What has ended is let go, and
+/// nothing else: a disk that fails for a moment takes no exception away.
 pub fn load(folder: &Path, trust: &Trust, time: Time) -> Vec<Grant> {
     let mut grants = Vec::new();
     for file in files(folder) {
-        let verified = read(&file).and_then(|bytes| trust.grant(&bytes, time).ok());
-        match verified {
-            Some(grant) => grants.push(grant),
-            // whatever it is, it allows nothing
-            None => drop(std::fs::remove_file(&file)),
+        let Some(bytes) = read(&file) else { continue };
+        match trust.grant(&bytes, time) {
+            Ok(grant) => grants.push(grant),
+            Err(refusal) if matches!(refusal.violation, Violation::Expired(_)) => {
+                drop(std::fs::remove_file(&file));
+            }
+            Err(_) => {}
         }
     }
     grants

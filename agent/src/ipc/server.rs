@@ -153,30 +153,25 @@ impl Shared {
     /// Answers what needs nobody's hands.
     fn read(&self, ask: &Ask, caller: &Caller) -> Option<Answer> {
         match ask {
-            Ask::Past => return Some(refused_if(self.past(caller))),
-            Ask::Request { request } => return Some(refused_if(self.keep_request(request, caller))),
-            Ask::Requests => return Some(refused_if(self.requests(caller))),
-            _ => {}
-        }
-        let board = self.board();
-        match ask {
             Ask::Status { cost } => {
+                let board = self.board();
                 let mut status = board.status(caller.sees(), self.now());
                 status.cost = cost.then(|| board.cost(self.now()));
                 Some(Answer::Status(Box::new(status)))
             }
-            Ask::Found => Some(Answer::Found {
-                found: board.found(caller.sees()).cloned().collect(),
-                recent: board.recent.of(caller.sees()).into_iter().cloned().collect(),
-            }),
-            Ask::Policy => Some(self.policy(&board, caller)),
-            Ask::Past
-            | Ask::Request { .. }
-            | Ask::Requests
-            | Ask::Redeem { .. }
-            | Ask::Breakglass { .. }
-            | Ask::Pass
-            | Ask::Restore { .. } => None,
+            Ask::Found => {
+                let board = self.board();
+                Some(Answer::Found {
+                    found: board.found(caller.sees()).cloned().collect(),
+                    recent: board.recent.of(caller.sees()).into_iter().cloned().collect(),
+                })
+            }
+            Ask::Policy => Some(self.policy(&self.board(), caller)),
+            // these read the disk, and the daemon must not wait for the board meanwhile
+            Ask::Past => Some(refused_if(self.past(caller))),
+            Ask::Request { request } => Some(refused_if(self.keep_request(request, caller))),
+            Ask::Requests => Some(refused_if(self.requests(caller))),
+            Ask::Redeem { .. } | Ask::Breakglass { .. } | Ask::Pass | Ask::Restore { .. } => None,
         }
     }
 

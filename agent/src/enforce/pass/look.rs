@@ -223,16 +223,23 @@ impl Session {
         Ok(Looked { outcome, changed: looked, off, acted, left: plan.left, would, notices, is_unanswered })
     }
 
-    /// Paths, and the other files of their projects: what settings of a project set for all servers of a client counts for
-    /// each of them.
+    /// Paths, what is known to lie in those that are folders (they are watched since a moment ago, and what was changed before
+    /// was told to nobody), and the other files of their projects: what settings of a project set for all servers of a client
+    /// counts for each of them.
     fn with_neighbours(&self, home: usize, paths: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
         let Some(known) = self.known.get(&home) else { return paths.clone() };
-        let touched = known.iter().filter(|source| paths.contains(&source.path));
-        let mut projects: BTreeSet<PathBuf> = touched.filter_map(resolve::project_of).collect();
+        let is_touched = |source: &&Source| {
+            let parent = source.path.parent();
+            paths.contains(&source.path) || parent.is_some_and(|parent| paths.contains(parent))
+        };
+        let touched: Vec<&Source> = known.iter().filter(is_touched).collect();
+        let mut projects: BTreeSet<PathBuf> =
+            touched.iter().filter_map(|source| resolve::project_of(source)).collect();
         // a file that is new is of a project that may be known
         projects.extend(paths.iter().flat_map(|path| path.ancestors().skip(1).take(3)).map(Path::to_owned));
         let is_near =
             |source: &&Source| resolve::project_of(source).is_some_and(|project| projects.contains(&project));
-        paths.iter().cloned().chain(known.iter().filter(is_near).map(|source| source.path.clone())).collect()
+        let near = known.iter().filter(is_near).chain(touched);
+        paths.iter().cloned().chain(near.map(|source| source.path.clone())).collect()
     }
 }
