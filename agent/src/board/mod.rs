@@ -125,12 +125,10 @@ pub struct Work {
 const LATENCIES: usize = 1024;
 
 impl Work {
-    /// `latency` is none of a look that nothing outside called for.
-    fn note(&mut self, latency: Duration) {
+    /// A look that nothing outside called for has no latency.
+    fn note(&mut self, latency: Option<Duration>) {
         self.looks += 1;
-        if latency.is_zero() {
-            return;
-        }
+        let Some(latency) = latency else { return };
         match self.latencies.get_mut(self.next) {
             Some(place) => *place = latency,
             None => self.latencies.push(latency),
@@ -224,7 +222,7 @@ impl Board {
         &mut self,
         ground: &Ground,
         looked: &Looked,
-        (latency, now): (Duration, Timestamp),
+        (latency, now): (Option<Duration>, Timestamp),
         redactor: &Redactor,
     ) {
         self.work.note(latency);
@@ -391,13 +389,13 @@ mod tests {
         let mut work = Work::default();
         assert_eq!(work.percentile(99), None);
         for _ in 0..LATENCIES {
-            work.note(Duration::from_secs(9));
+            work.note(Some(Duration::from_secs(9)));
         }
         for millis in 1..=LATENCIES as u64 {
-            work.note(Duration::from_millis(millis));
+            work.note(Some(Duration::from_millis(millis)));
         }
         // one that nothing outside called for has no time
-        work.note(Duration::ZERO);
+        work.note(None);
         assert_eq!(work.looks, 2 * LATENCIES as u64 + 1);
         assert_eq!(work.percentile(50), Some(Duration::from_millis(513)));
         assert_eq!(work.percentile(100), Some(Duration::from_millis(1024)));

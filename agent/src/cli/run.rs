@@ -146,7 +146,9 @@ enum Line {
         notices: Vec<String>,
     },
     Look {
-        milliseconds: f64,
+        /// Since the first hint; none of a look that the daemon took of its own accord.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        milliseconds: Option<f64>,
         servers: usize,
         acted: Vec<FileLine>,
         left: Vec<String>,
@@ -233,13 +235,13 @@ impl Line {
         }
     }
 
-    fn of_look(looked: &Looked, since: Duration, redactor: &Redactor) -> Self {
+    fn of_look(looked: &Looked, since: Option<Duration>, redactor: &Redactor) -> Self {
         let left = looked.left.iter().map(|left| {
             let item = &looked.outcome.entries[left.entry];
             format!("{} ({})", redactor.name(&item.entry.name), left.why)
         });
         Self::Look {
-            milliseconds: since.as_secs_f64() * 1000.0,
+            milliseconds: since.map(|since| since.as_secs_f64() * 1000.0),
             servers: looked.outcome.entries.len(),
             acted: files(&looked.acted, &looked.outcome, redactor),
             left: left.collect(),
@@ -325,7 +327,7 @@ fn human(line: &Line) -> String {
                     visible(&would.detail)
                 )
             }));
-            lines.push(format!("  {milliseconds:.1} ms after the change was told"));
+            lines.extend(milliseconds.map(|after| format!("  {after:.1} ms after the change was told")));
             lines.join("\n")
         }
         Line::Look { .. } => String::new(),

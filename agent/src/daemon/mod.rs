@@ -104,8 +104,8 @@ pub struct Rig<'a> {
 pub enum Said<'s> {
     /// A pass was made.
     Pass(&'s Passed),
-    /// A look was taken, this long after the first hint.
-    Look(&'s Looked, Duration),
+    /// A look was taken, this long after the first hint, if something outside called for it.
+    Look(&'s Looked, Option<Duration>),
     /// Something about running servers and clients.
     Servers(&'s [Told]),
     /// Something that people must know.
@@ -454,7 +454,7 @@ impl Line<'_, '_, '_, '_> {
         }
         let setting = (self.rig.setting)();
         let looked = session.look(&setting, self.on, &changed)?;
-        let since = first.map_or(Duration::ZERO, |first| first.elapsed());
+        let since = first.map(|first| first.elapsed());
         self.see_what_became_of(&looked.outcome, &looked.acted);
         self.tell_planted(session, &setting, &looked, tell)?;
         self.hold_fights(session, &setting, &looked, tell)?;

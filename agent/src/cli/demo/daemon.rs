@@ -32,7 +32,7 @@ pub(super) enum Line {
         servers: usize,
     },
     Look {
-        milliseconds: f64,
+        milliseconds: Option<f64>,
         acted: Vec<Acted>,
         would: Vec<Action>,
     },

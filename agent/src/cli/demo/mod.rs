@@ -287,7 +287,7 @@ impl Play<'_> {
             (Some(_), None, _) => "the file is as it was, and the daemon told nothing of it".to_owned(),
             (Some(_), Some(_), _) => String::new(),
         };
-        let daemon_milliseconds = told.as_ref().map(|(milliseconds, _)| *milliseconds);
+        let daemon_milliseconds = told.as_ref().and_then(|(milliseconds, _)| *milliseconds);
         Ok(Answer {
             attack: act.id,
             title: act.title,
@@ -326,7 +326,7 @@ impl Play<'_> {
 #[derive(Default)]
 struct Heard {
     /// What it did, and how long it took by its own count.
-    told: Option<(f64, Action)>,
+    told: Option<(Option<f64>, Action)>,
     /// What it would do.
     would: Option<Action>,
     /// Why it could not.
