@@ -86,11 +86,13 @@ impl Daemon {
         }
     }
 
-    /// Waits until a look has acted on a file.
+    /// Waits until a look has acted on a file. One that is given to its owner a moment after it was written may be told before
+    /// as what could not be written.
     pub(crate) fn acts_on(&self, path: &str) -> Value {
         self.wait(path, |line| {
             let acted = line["acted"].as_array().map_or(&[][..], Vec::as_slice);
-            acted.iter().any(|file| file["path"].as_str().is_some_and(|told| told.ends_with(path)))
+            let is_it = |file: &Value| file["path"].as_str().is_some_and(|told| told.ends_with(path));
+            acted.iter().any(|file| is_it(file) && file["outcome"] == "applied")
         })
     }
 
@@ -172,6 +174,35 @@ fn a_project_that_comes_while_the_daemon_runs_is_dealt_with_at_once() {
         std::fs::rename(home.join("elsewhere/q"), home.join("src/q")).unwrap();
         daemon.acts_on("src/q/.vscode/mcp.json");
         assert!(is_clean(site, "src/q/.vscode/mcp.json"));
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
+/// The watch of a folder ends with it, and one of the same name made anew was watched by nobody (`git checkout` does so, and
+/// whoever wants to be seen late).
+#[test]
+fn a_folder_that_is_removed_and_made_anew_is_watched_like_the_one_before() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let home = site.machine.home();
+        put(site, "src/p/.vscode/mcp.json", "{\"servers\":{}}");
+        put(site, "src/p/.mcp.json", "{\"mcpServers\":{}}");
+        let (daemon, _) = Daemon::start(site);
+        for round in 0..3 {
+            std::fs::remove_dir_all(home.join("src/p/.vscode")).unwrap();
+            put(site, "src/p/.vscode/settings.json", "{}");
+            // after all that the making of it was told for has been looked at
+            std::thread::sleep(Duration::from_millis(600));
+            put(site, "src/p/.vscode/mcp.json", &servers("servers"));
+            daemon.acts_on("src/p/.vscode/mcp.json");
+            assert!(is_clean(site, "src/p/.vscode/mcp.json"), "{round}");
+        }
+        // and with all that is above it
+        std::fs::remove_dir_all(home.join("src")).unwrap();
+        put(site, "src/p/.vscode/settings.json", "{}");
+        std::thread::sleep(Duration::from_millis(600));
+        put(site, "src/p/.vscode/mcp.json", &servers("servers"));
+        daemon.acts_on("src/p/.vscode/mcp.json");
         assert_eq!(daemon.stop(), Some(0));
     });
 }

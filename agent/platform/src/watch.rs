@@ -13,9 +13,20 @@ use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
     /// Something happened to these paths.
-    Changed(Vec<PathBuf>),
+    Changed(Vec<PathBuf>, Change),
     /// More happened than the system could keep: nobody knows where.
     Lost,
+}
+
+/// What happened to a path. Of two, the greater means more work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// A file was written.
+    Written,
+    /// Rights, or what the system does not tell.
+    Other,
+    /// Something came to be there, went, or was moved: a folder that is watched by such a name may be another now.
+    CameOrWent,
 }
 
 /// Why a folder is not watched.
@@ -47,7 +58,7 @@ impl Watcher {
         let inner = notify::recommended_watcher(move |told: notify::Result<notify::Event>| {
             let hint = match told {
                 Ok(event) if event.need_rescan() => Some(Hint::Lost),
-                Ok(event) => is_change(event.kind).then_some(Hint::Changed(event.paths)),
+                Ok(event) => change(event.kind).map(|change| Hint::Changed(event.paths, change)),
                 Err(_) => Some(Hint::Lost),
             };
             hint.into_iter().for_each(&tell);
@@ -100,18 +111,19 @@ pub fn limits() -> Option<Limits> {
     Some(Limits { watches: number("max_user_watches")?, instances: number("max_user_instances")? })
 }
 
-/// Whether an event may mean other bytes. That a file was opened or read does not; a program that writes tells by closing
-/// it, or by a name that moves.
-fn is_change(kind: EventKind) -> bool {
+/// What an event means; nothing if it cannot mean other bytes. That a file was opened or read does not; a program that writes
+/// tells by closing it, or by a name that moves.
+fn change(kind: EventKind) -> Option<Change> {
     match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Modify(ModifyKind::Data(_)) => {
+            Some(Change::Written)
+        }
         EventKind::Access(_)
-        | EventKind::Modify(ModifyKind::Metadata(notify::event::MetadataKind::AccessTime)) => false,
-        EventKind::Any
-        | EventKind::Create(_)
-        | EventKind::Modify(_)
-        | EventKind::Remove(_)
-        | EventKind::Other => true,
+        | EventKind::Modify(ModifyKind::Metadata(notify::event::MetadataKind::AccessTime)) => None,
+        EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => {
+            Some(Change::CameOrWent)
+        }
+        EventKind::Any | EventKind::Modify(_) | EventKind::Other => Some(Change::Other),
     }
 }
 
@@ -140,7 +152,7 @@ mod tests {
     fn is_told(hints: &mpsc::Receiver<Hint>, path: &Path) -> bool {
         let end = Instant::now() + Duration::from_secs(5);
         while let Ok(hint) = hints.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            if matches!(&hint, Hint::Changed(paths) if paths.iter().any(|told| told == path)) {
+            if matches!(&hint, Hint::Changed(paths, _) if paths.iter().any(|told| told == path)) {
                 return true;
             }
         }

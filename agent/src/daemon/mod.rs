@@ -3,6 +3,7 @@
 //! What the system tells of changes is a hint. The truth is the pass: it is made anew when policy or accounts change, when
 //! hints were lost, and once a day; all known files are looked at every quarter of an hour.
 
+mod around;
 pub mod dirty;
 pub mod fights;
 mod messages;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use mcpolicy_platform::notification::Recipient;
-use mcpolicy_platform::watch::Hint;
+use mcpolicy_platform::watch::{Change, Hint};
 use mcpolicy_schema::redact::Redactor;
 
 use crate::board::{Board, Whose};
@@ -33,6 +34,7 @@ use crate::journal::End;
 use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::resolve;
 use crate::worker::homes::Homes;
+use around::{Around, Means};
 use dirty::Dirty;
 use fights::Fights;
 use messenger::Messenger;
@@ -53,10 +55,9 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// Wakes that are dealt with before the next look.
 const AT_ONCE: usize = 1024;
 
-/// Where homes usually are, whether there is one yet or not.
-const HOMES: [&str; 2] = ["/home", "/Users"];
-
 /// How long a session lasts at least, where a change of the policy or of accounts ends it.
+///
+/// Attack: a user who changes the mode of the own home again and again has a pass made each time.
 const LEAST_FOR_POLICY: Duration = Duration::from_secs(2);
 const LEAST_FOR_ACCOUNTS: Duration = Duration::from_secs(30);
 
@@ -157,7 +158,9 @@ pub fn run(
             watches,
             servers: &mut servers,
             dirty: Dirty::default(),
+            around: Around::new(rig, &ground),
             first_hint: BTreeMap::new(),
+            moved: BTreeSet::new(),
             fights: std::mem::take(&mut fights),
             planted: Planted::default(),
             notices: &mut notices,
@@ -180,8 +183,11 @@ struct Line<'r, 'a, 'g, 'h> {
     watches: Watches,
     servers: &'r mut Servers,
     dirty: Dirty,
+    around: Around,
     /// When each dirty path was first told of.
     first_hint: BTreeMap<dirty::Place, Instant>,
+    /// Dirty paths at which folders that are watched came or went.
+    moved: BTreeSet<dirty::Place>,
     fights: Fights,
     planted: Planted,
     notices: &'r mut Notices,
@@ -194,18 +200,8 @@ impl Line<'_, '_, '_, '_> {
         asked: Vec<Work>,
         tell: &mut dyn FnMut(Said<'_>),
     ) -> anyhow::Result<Ends> {
-        let own = self.rig.own.iter().map(|folder| self.on.ground.machine.machine_path(folder));
-        let settings = self.on.ground.machine.machine_path(self.rig.settings);
-        let own: Vec<PathBuf> = own.chain(settings.parent().map(Path::to_owned)).collect();
-        let accounts =
-            self.on.ground.homes.iter().filter_map(|home| home.layout.home.parent().map(Path::to_owned));
-        let around: BTreeSet<PathBuf> = accounts
-            .chain(own)
-            .chain(HOMES.iter().map(PathBuf::from))
-            .chain([PathBuf::from("/etc")])
-            .collect();
         // before the pass, so that nothing that happens meanwhile is missed
-        self.watches.add(around);
+        self.watches.add(self.around.folders());
         let (mut session, passed) = self.pass()?;
         self.watch(places_of(&passed.outcome));
         self.see_what_became_of(&passed.outcome, &passed.acted);
@@ -245,6 +241,8 @@ impl Line<'_, '_, '_, '_> {
                 rescanned = now;
                 self.board().rescanned = Some(self.rig.shared.now());
                 session.all_known().into_iter().for_each(|place| self.dirty.hint(place, now));
+                let new = self.watches.again();
+                self.look_into(new, now);
                 self.servers.rescan();
             }
             let due = self.dirty.take(now);
@@ -282,7 +280,8 @@ impl Line<'_, '_, '_, '_> {
             let wait = next.unwrap_or(pass_at).saturating_duration_since(Instant::now());
             let woken = wakes.recv_timeout(wait);
             self.board().work.wakes += 1;
-            // what came while a look went on is one look, not one after the other
+            // what came while a look went on is one look, not one after the other; and a file that is written tells thrice
+            let mut hinted: BTreeMap<PathBuf, Change> = BTreeMap::new();
             for woken in std::iter::once(woken).chain(wakes.try_iter().map(Ok)).take(AT_ONCE) {
                 match woken {
                     Ok(Wake::Ask(work)) => {
@@ -293,7 +292,7 @@ impl Line<'_, '_, '_, '_> {
                     Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Ends::Stop),
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(Wake::Mounted(paths)) => {
-                        if paths.iter().any(|path| self.may_be_home(path)) {
+                        if paths.iter().any(|path| self.around.may_be_home(path)) {
                             let now = Instant::now();
                             pass_at = pass_at.min((now + SETTLE).max(begun + LEAST_FOR_ACCOUNTS));
                         }
@@ -304,21 +303,20 @@ impl Line<'_, '_, '_, '_> {
                         ));
                         return Ok(Ends::Anew);
                     }
-                    Ok(Wake::Hint(Hint::Changed(paths))) => {
-                        let now = Instant::now();
+                    Ok(Wake::Hint(Hint::Changed(paths, change))) => {
                         for path in paths {
-                            let path = self.on.ground.machine.machine_path(&path);
-                            if path == settings {
-                                settings_at.get_or_insert(now + SETTLE);
-                            } else if let Some(least) = self.is_of_the_machine(&path) {
-                                pass_at = pass_at.min((now + SETTLE).max(begun + least));
-                            } else if let Some(home) = self.home_of(&session, &path) {
-                                let place = (home, path);
-                                self.first_hint.entry(place.clone()).or_insert(now);
-                                self.dirty.hint(place, now);
-                            }
+                            let known = hinted.entry(path).or_insert(change);
+                            *known = change.max(*known);
                         }
                     }
+                }
+            }
+            let now = Instant::now();
+            for (path, change) in hinted {
+                match self.hinted(&session, &path, change, now) {
+                    Means::Nothing => {}
+                    Means::OtherSettings => _ = settings_at.get_or_insert(now + SETTLE),
+                    Means::Pass(least) => pass_at = pass_at.min((now + SETTLE).max(begun + least)),
                 }
             }
         }
@@ -375,49 +373,42 @@ impl Line<'_, '_, '_, '_> {
 
     /// Watches places, and looks again at those that are new: what came there before the watch did was told to nobody.
     fn watch(&mut self, places: BTreeSet<PathBuf>) {
-        let now = Instant::now();
-        for folder in self.watches.add(places) {
+        let new = self.watches.add(places);
+        self.look_into(new, Instant::now());
+    }
+
+    /// What came into these folders before they were watched was told to nobody.
+    fn look_into(&mut self, folders: BTreeSet<PathBuf>, now: Instant) {
+        for folder in folders {
             if let Some(home) = self.on.homes.home_of(&folder) {
                 self.dirty.hint((home, folder), now);
             }
         }
     }
 
-    /// Whether what is mounted there may be a home, or lie in one.
-    fn may_be_home(&self, path: &Path) -> bool {
-        let machine = &self.on.ground.machine;
-        let path = machine.machine_path(path);
-        let mut homes = self.on.ground.homes.iter().map(|home| &home.layout.home);
-        let of_home = |home: &PathBuf| home.starts_with(&path) || path.starts_with(home);
-        homes.any(of_home) || HOMES.iter().any(|homes| path.starts_with(homes))
-    }
-
-    /// Whether a change there may mean another policy, other settings or another account, and how long a session lasts at
-    /// least before it ends over it.
-    ///
-    /// Attack: a user who changes the mode of the own home again and again has a pass made each time.
-    fn is_of_the_machine(&self, path: &Path) -> Option<Duration> {
-        let machine = &self.on.ground.machine;
-        let mut own = self.rig.own.iter().map(|folder| machine.machine_path(folder));
-        if own.any(|folder| path.starts_with(folder)) {
-            return Some(LEAST_FOR_POLICY);
+    /// Takes in that something happened at a path of this host.
+    fn hinted(&mut self, session: &Session, path: &Path, change: Change, now: Instant) -> Means {
+        let path = self.on.ground.machine.machine_path(path);
+        let means = self.around.means(&path);
+        if !matches!(means, Means::Nothing) {
+            return means;
         }
-        let is_account = ["/etc/passwd", "/etc/group"].iter().any(|file| path == Path::new(file));
-        let homes = || self.on.ground.homes.iter().map(|home| &home.layout.home);
-        let is_home = homes().any(|home| home == path);
-        let is_beside = path.parent().is_some_and(|parent| homes().any(|home| home.parent() == Some(parent)));
-        let is_in_homes =
-            path.parent().is_some_and(|parent| HOMES.iter().any(|homes| parent == Path::new(homes)));
-        (is_account || is_home || is_beside || is_in_homes).then_some(LEAST_FOR_ACCOUNTS)
-    }
-
-    /// The home of a path at which a client's file may be; nobody's for nearly all others.
-    fn home_of(&self, session: &Session, path: &Path) -> Option<usize> {
-        let home = self.on.homes.home_of(path)?;
-        let may_matter = session.knows(home, path)
-            || crate::discover::changed::may_be_source(path)
-            || self.watches.is_folder(path);
-        may_matter.then_some(home)
+        let Some(home) = self.on.homes.home_of(&path) else { return means };
+        let is_watched = change == Change::CameOrWent && self.watches.hang_on(&path);
+        // nearly all that is told is of files that are no client's; what was written is no folder
+        let may_matter = is_watched
+            || session.knows(home, &path)
+            || crate::discover::changed::may_be_source(&path)
+            || (change != Change::Written && self.watches.is_folder(&path));
+        if may_matter {
+            let place = (home, path);
+            if is_watched {
+                self.moved.insert(place.clone());
+            }
+            self.first_hint.entry(place.clone()).or_insert(now);
+            self.dirty.hint(place, now);
+        }
+        Means::Nothing
     }
 
     /// Looks at what runs. What cannot be written down is not done, and tried again at the next look.
@@ -452,6 +443,14 @@ impl Line<'_, '_, '_, '_> {
             }
             changed.entry(place.0).or_default().insert(place.1.clone());
         }
+        // before the look, so that it sees what came there before the watch did
+        for place in due {
+            if self.moved.remove(place) {
+                let mut new = self.watches.renew(&place.1);
+                new.remove(&place.1);
+                self.look_into(new, Instant::now());
+            }
+        }
         let setting = (self.rig.setting)();
         let looked = session.look(&setting, self.on, &changed)?;
         let since = first.map(|first| first.elapsed());
@@ -462,7 +461,6 @@ impl Line<'_, '_, '_, '_> {
         self.board().looked(self.on.ground, &looked, (since, now), self.rig.redactor);
         self.note_for_users(&looked.outcome, &looked.acted, &looked.would);
         tell(Said::Look(&looked, since));
-        self.watches.again();
         self.watch(places_of(&looked.outcome));
         let Looked { outcome, changed, acted, is_unanswered, .. } = looked;
         self.servers.looked(self.on.ground, outcome, &acted, &changed);

@@ -2,6 +2,7 @@
 //! so that its coming is seen.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use mcpolicy_platform::machine::{FileKind, Machine};
@@ -41,7 +42,26 @@ impl Watches {
         new
     }
 
-    /// After something came or went: watches what is there by now of the wanted places.
+    /// Whether the coming or going of this path of the machine changes what is watched.
+    pub(super) fn hang_on(&self, path: &Path) -> bool {
+        below(&self.wanted, path).next().is_some()
+            || below(self.watcher.folders(), &self.machine.host_path(path)).next().is_some()
+    }
+
+    /// After something came to be at a path, or went: watches anew what is there by now. Gives the folders that were not
+    /// watched until then.
+    ///
+    /// Attack, and `git checkout`: a folder is removed and made anew. The watch of its name ended with the old one.
+    pub(super) fn renew(&mut self, path: &Path) -> BTreeSet<PathBuf> {
+        let host = self.machine.host_path(path);
+        let old: Vec<PathBuf> = below(self.watcher.folders(), &host).cloned().collect();
+        old.iter().for_each(|folder| self.watcher.forget(folder));
+        let wanted: Vec<PathBuf> = below(&self.wanted, path).cloned().collect();
+        wanted.iter().filter_map(|place| self.watch_nearest(place)).collect()
+    }
+
+    /// Watches what is there by now of all wanted places: what was told of some was lost, or the system gave out no watch.
+    /// Gives the folders that were not watched until then.
     pub(super) fn again(&mut self) -> BTreeSet<PathBuf> {
         let gone: Vec<PathBuf> =
             self.watcher.folders().iter().filter(|folder| !folder.is_dir()).cloned().collect();
@@ -81,4 +101,10 @@ impl Watches {
     pub(super) fn is_folder(&self, path: &Path) -> bool {
         self.machine.kind(path) == Some(FileKind::Directory)
     }
+}
+
+/// Of sorted paths, one and all below it.
+fn below<'p>(paths: &'p BTreeSet<PathBuf>, path: &'p Path) -> impl Iterator<Item = &'p PathBuf> {
+    let from = paths.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+    from.take_while(move |other| other.starts_with(path))
 }

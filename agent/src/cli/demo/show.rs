@@ -99,9 +99,9 @@ impl Show {
             visible(answer.server),
             ms(answer.milliseconds)
         );
-        let own = answer.daemon_milliseconds.map_or_else(String::new, |own| {
-            format!("  (the daemon counts {})", ms(Some(own)))
-        });
+        let own = answer
+            .daemon_milliseconds
+            .map_or_else(String::new, |own| format!("  (the daemon counts {})", ms(Some(own))));
         let _ = writeln!(out, "\n{}{}", self.in_ink(Ink::Good, &text), self.in_ink(Ink::Dim, &own));
         out.push_str(&reason);
         out.push_str(&self.difference(&answer.planted, &answer.after));

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use mcpolicy_schema::document::Mode;
 
+use super::known::Known;
 use super::tokens::{Taken, break_glass_opened, redeem_opened};
 use super::{
     Acted, Event, Gap, Hands, House, InForce, Judge, Knowledge, LEFT_OUT, Left, On, Opened, Outcome, Passed,
@@ -14,11 +15,9 @@ use super::{
     restore_opened, tell_more, tell_unseen, terms, unseen,
 };
 use crate::discover::changed::Changed;
-use crate::discover::source::Source;
 use crate::enforce::foreseen::{self, Would};
 use crate::enforce::freed::Freed;
 use crate::pipeline::Bounds;
-use crate::resolve;
 
 /// What goes on between passes: the agent's state stays open, and what a pass has settled holds until the next.
 pub struct Session {
@@ -28,7 +27,7 @@ pub struct Session {
     /// The time that the pass believed.
     pub(super) since: Timestamp,
     /// The files that are known, by their homes.
-    known: BTreeMap<usize, Vec<Source>>,
+    known: BTreeMap<usize, Known>,
 }
 
 /// What came of a look.
@@ -67,10 +66,10 @@ impl Session {
         let mut passed = passed?;
         passed.replayed = std::mem::take(&mut opened.replayed);
         passed.notices = std::mem::take(&mut opened.notices);
-        let mut known: BTreeMap<usize, Vec<Source>> = BTreeMap::new();
+        let mut known: BTreeMap<usize, Known> = BTreeMap::new();
         for result in &passed.outcome.sources {
             let Some(home) = result.source.home else { continue };
-            known.entry(home).or_default().push(result.source.clone());
+            known.entry(home).or_default().add(&result.source);
         }
         let (in_force, mode) = (passed.in_force.clone(), passed.mode);
         let since = passed.at;
@@ -125,15 +124,13 @@ impl Session {
 
     /// All files that are known, by their homes.
     pub fn all_known(&self) -> Vec<(usize, PathBuf)> {
-        let of = |(home, known): (&usize, &Vec<Source>)| {
-            known.iter().map(|source| (*home, source.path.clone())).collect::<Vec<_>>()
-        };
-        self.known.iter().flat_map(of).collect()
+        let of = |(home, known): (&usize, &Known)| known.paths().map(|path| (*home, path.clone())).collect();
+        self.known.iter().flat_map::<Vec<_>, _>(of).collect()
     }
 
     /// Whether a path is a file that is known in a home.
     pub fn knows(&self, home: usize, path: &Path) -> bool {
-        self.known.get(&home).is_some_and(|known| known.iter().any(|source| source.path == path))
+        self.known.get(&home).is_some_and(|known| known.contains(path))
     }
 
     /// Looks at what changed in homes, and acts on it.
@@ -154,19 +151,18 @@ impl Session {
         let (mut notices, mut is_unanswered) = (Vec::new(), false);
         let mut looked = BTreeMap::new();
         for (at, paths) in changed {
-            let changed = Changed { paths: self.with_neighbours(*at, paths) };
+            let known = self.known.get(at);
+            let near = known.map_or_else(|| paths.clone(), |known| known.with_neighbours(paths));
+            let changed = Changed { paths: near };
             let Some(scanned) = homes.scan_changed(*at, &changed) else {
                 is_unanswered = true;
                 let home = ground.homes[*at].layout.home.display();
                 notices.push(format!("the home {home} gave no answer about what changed in it"));
                 continue;
             };
-            let found =
-                scanned.sources.iter().map(|result| Source { home: Some(*at), ..result.source.clone() });
-            let found: Vec<Source> = found.collect();
             let known = self.known.entry(*at).or_default();
-            known.retain(|source| !changed.paths.contains(&source.path));
-            known.extend(found);
+            changed.paths.iter().for_each(|path| known.remove(path));
+            scanned.sources.iter().for_each(|result| known.add(&result.source));
             outcome.append(*at, scanned);
             looked.insert(*at, changed.paths);
         }
@@ -221,25 +217,5 @@ impl Session {
         opened.remembered.save(&path, &before).context("cannot keep what was allowed")?;
         notices.append(&mut opened.notices);
         Ok(Looked { outcome, changed: looked, off, acted, left: plan.left, would, notices, is_unanswered })
-    }
-
-    /// Paths, what is known to lie in those that are folders (they are watched since a moment ago, and what was changed before
-    /// was told to nobody), and the other files of their projects: what settings of a project set for all servers of a client
-    /// counts for each of them.
-    fn with_neighbours(&self, home: usize, paths: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
-        let Some(known) = self.known.get(&home) else { return paths.clone() };
-        let is_touched = |source: &&Source| {
-            let parent = source.path.parent();
-            paths.contains(&source.path) || parent.is_some_and(|parent| paths.contains(parent))
-        };
-        let touched: Vec<&Source> = known.iter().filter(is_touched).collect();
-        let mut projects: BTreeSet<PathBuf> =
-            touched.iter().filter_map(|source| resolve::project_of(source)).collect();
-        // a file that is new is of a project that may be known
-        projects.extend(paths.iter().flat_map(|path| path.ancestors().skip(1).take(3)).map(Path::to_owned));
-        let is_near =
-            |source: &&Source| resolve::project_of(source).is_some_and(|project| projects.contains(&project));
-        let near = known.iter().filter(is_near).chain(touched);
-        paths.iter().cloned().chain(near.map(|source| source.path.clone())).collect()
     }
 }

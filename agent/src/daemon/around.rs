@@ -1,0 +1,81 @@
+//! What lies around the clients' files: the published policy, the settings, accounts, and the folders of homes. A change there
+//! means more than a look at a file.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mcpolicy_platform::machine::Machine;
+
+use super::{LEAST_FOR_ACCOUNTS, LEAST_FOR_POLICY, Rig};
+use crate::pipeline::Ground;
+
+/// Where homes usually are, whether there is one yet or not.
+const HOMES: [&str; 2] = ["/home", "/Users"];
+const ACCOUNTS: [&str; 2] = ["/etc/passwd", "/etc/group"];
+
+/// What a change means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Means {
+    /// Nothing of the machine: it may be one of a client's file.
+    Nothing,
+    /// The settings are to be read anew.
+    OtherSettings,
+    /// Perhaps another policy, or other accounts: a pass, and the session that ends has lasted this long at least.
+    Pass(Duration),
+}
+
+/// Paths of the machine, except where another is named.
+pub(super) struct Around {
+    machine: Machine,
+    settings: PathBuf,
+    own: Vec<PathBuf>,
+    homes: BTreeSet<PathBuf>,
+    /// Folders in which homes are, or may come to be.
+    of_homes: BTreeSet<PathBuf>,
+}
+
+impl Around {
+    pub(super) fn new(rig: &Rig<'_>, ground: &Ground) -> Self {
+        let machine = ground.machine.clone();
+        let homes: BTreeSet<PathBuf> = ground.homes.iter().map(|home| home.layout.home.clone()).collect();
+        let parents = homes.iter().filter_map(|home| home.parent().map(Path::to_owned));
+        Self {
+            settings: machine.machine_path(rig.settings),
+            own: rig.own.iter().map(|folder| machine.machine_path(folder)).collect(),
+            of_homes: parents.chain(HOMES.map(PathBuf::from)).collect(),
+            homes,
+            machine,
+        }
+    }
+
+    /// What has to be watched for it.
+    pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
+        let around = self.settings.parent().into_iter().chain([Path::new("/etc")]).map(Path::to_owned);
+        around.chain(self.own.iter().cloned()).chain(self.of_homes.iter().cloned()).collect()
+    }
+
+    /// What a change at a path means.
+    pub(super) fn means(&self, path: &Path) -> Means {
+        if path == self.settings {
+            return Means::OtherSettings;
+        }
+        if self.own.iter().any(|folder| path.starts_with(folder)) {
+            return Means::Pass(LEAST_FOR_POLICY);
+        }
+        let is_account = || ACCOUNTS.iter().any(|file| path == Path::new(file));
+        let is_home = self.homes.contains(path);
+        let is_beside = || path.parent().is_some_and(|parent| self.of_homes.contains(parent));
+        if is_home || is_beside() || is_account() {
+            return Means::Pass(LEAST_FOR_ACCOUNTS);
+        }
+        Means::Nothing
+    }
+
+    /// Whether what is mounted at a path of this host may be a home, or lie in one.
+    pub(super) fn may_be_home(&self, path: &Path) -> bool {
+        let path = self.machine.machine_path(path);
+        let of_home = |home: &PathBuf| home.starts_with(&path) || path.starts_with(home);
+        self.homes.iter().any(of_home) || HOMES.iter().any(|homes| path.starts_with(homes))
+    }
+}
