@@ -8,7 +8,6 @@ use mcpolicy_clients::adapters;
 use mcpolicy_clients::location::Os;
 use mcpolicy_clients::template::{self, Layout};
 use mcpolicy_platform::environment::Environment;
-use mcpolicy_platform::host;
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_platform::processes::{self, Process};
 use mcpolicy_platform::users::{self, Home, HomeLayout};
@@ -136,7 +135,7 @@ pub fn of_machine(whole: &Ground, only_roots: bool) -> Ground {
 
 /// The system that this program runs on.
 pub fn host_os() -> Os {
-    match host::facts(&Machine::live()).os {
+    match std::env::consts::OS {
         "macos" => Os::Macos,
         "windows" => Os::Windows,
         _ => Os::Linux,

@@ -61,7 +61,7 @@ pub enum Plan {
     /// One file, as one client reads it.
     File(Box<Source>),
     /// What changed in homes that were scanned before, and what was known of them.
-    Changed(Changed, Vec<Source>),
+    Changed(Changed, BTreeMap<PathBuf, Source>),
 }
 
 /// What bounds a scan.
@@ -204,15 +204,14 @@ struct Kept {
     gaps: Vec<Gap>,
 }
 
-impl Scan<'_> {
-    fn discover(&mut self, discovery: &mut Discovery<'_>, bounds: &Bounds<'_>) -> Vec<Candidate> {
+impl<'g> Scan<'g> {
+    fn discover(&mut self, discovery: &mut Discovery<'g>, bounds: &Bounds<'_>) -> Vec<Candidate> {
         match &self.ground.plan {
             Plan::File(source) => {
                 discovery.add((**source).clone());
                 Vec::new()
             }
             Plan::Changed(changed, known) => {
-                discovery.know(known);
                 discovery.add_changed(changed, known);
                 Vec::new()
             }

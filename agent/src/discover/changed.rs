@@ -1,6 +1,6 @@
 //! What is looked at when something happened to some paths: those files, and what they lead to that is not known yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -57,25 +57,21 @@ pub fn may_be_source(path: &Path) -> bool {
         || NAMES.wild.iter().any(|pattern| component_matches(pattern, &name))
 }
 
-impl Discovery<'_> {
-    /// Takes sources for read that need not be read again.
-    pub fn know(&mut self, known: &[Source]) {
-        self.taken.extend(known.iter().map(|source| (source.path.clone(), source.clone())));
-    }
-
-    /// Adds the sources among changed paths, of which some are known.
-    pub fn add_changed(&mut self, changed: &Changed, known: &[Source]) {
-        let is_changed = |source: &&Source| changed.paths.contains(&source.path);
-        let new: Vec<&Path> = {
-            let known: BTreeSet<&Path> = known.iter().map(|source| &*source.path).collect();
-            changed.paths.iter().map(PathBuf::as_path).filter(|path| !known.contains(path)).collect()
-        };
+impl<'m> Discovery<'m> {
+    /// Adds the sources among changed paths. What is known already counts as read but for these.
+    pub fn add_changed(&mut self, changed: &Changed, known: &'m BTreeMap<PathBuf, Source>) {
+        self.known = Some(known);
+        let is_new = |path: &&Path| !known.contains_key(*path);
+        let new: Vec<&Path> = changed.paths.iter().map(PathBuf::as_path).filter(is_new).collect();
         if !new.is_empty() {
             self.add_new(&new);
         }
-        for source in known.iter().filter(is_changed) {
-            self.taken.remove(&source.path);
-            self.add(source.clone());
+        for source in changed.paths.iter().filter_map(|path| known.get(path)) {
+            // what new files lead to may have given it more readers
+            let source = self.taken.remove(&source.path).unwrap_or_else(|| source.clone());
+            self.again.remove(&source.path);
+            self.anew.insert(source.path.clone());
+            self.add(source);
         }
     }
 

@@ -78,6 +78,10 @@ pub struct Discovery<'m> {
     waiting: BTreeMap<PathBuf, Source>,
     /// Handed out, with the readers that are known so far.
     taken: BTreeMap<PathBuf, Source>,
+    /// Known from an earlier scan, and not read again.
+    known: Option<&'m BTreeMap<PathBuf, Source>>,
+    /// Of these, the files that are.
+    anew: BTreeSet<PathBuf>,
     /// Handed out before somebody was known who reads the file, too.
     again: BTreeSet<PathBuf>,
     /// Directories in which files were looked for, found or not: where a new one would come to be.
@@ -109,6 +113,8 @@ impl<'m> Discovery<'m> {
             indexes,
             waiting: BTreeMap::new(),
             taken: BTreeMap::new(),
+            known: None,
+            anew: BTreeSet::new(),
             again: BTreeSet::new(),
             places: BTreeSet::new(),
             visited: BTreeSet::new(),
@@ -157,6 +163,14 @@ impl<'m> Discovery<'m> {
         if let Some(known) = self.taken.get_mut(&source.path) {
             if known.join(&source.readings) {
                 self.again.insert(source.path);
+            }
+            return;
+        }
+        if let Some(known) = self.known_of(&source.path) {
+            let mut known = known.clone();
+            if known.join(&source.readings) {
+                self.again.insert(source.path);
+                self.taken.insert(known.path.clone(), known);
             }
             return;
         }
@@ -602,7 +616,12 @@ impl<'m> Discovery<'m> {
 
     /// Whether a path was already handed out.
     pub fn is_taken(&self, path: &Path) -> bool {
-        self.taken.contains_key(path)
+        self.taken.contains_key(path) || self.known_of(path).is_some()
+    }
+
+    /// A file that was read by an earlier scan and is not to be read again.
+    fn known_of(&self, path: &Path) -> Option<&'m Source> {
+        self.known?.get(path).filter(|_| !self.anew.contains(path))
     }
 
     /// Directories in which files were looked for so far, whether they are there or not.

@@ -31,6 +31,9 @@ pub fn is_outside(ground: &Ground, source: &Source) -> bool {
     source.home.is_some_and(|at| !source.path.starts_with(&ground.homes[at].layout.home))
 }
 
+/// Books that are open, by their users: what only this process writes need not be read for each look.
+pub type Books = BTreeMap<String, Book>;
+
 /// What is known of the homes of a ground. What their workers are asked is asked once.
 pub struct Knowledge<'k, 'h> {
     ground: &'k Ground,
@@ -44,19 +47,20 @@ pub struct Knowledge<'k, 'h> {
 }
 
 impl<'k, 'h> Knowledge<'k, 'h> {
-    /// Loads the books of all users. A damaged one is told of, and an empty one takes its place.
+    /// Loads the books of all users that are not open. A damaged one is told of, and an empty one takes its place.
     pub fn load(
         vault: &Path,
         ground: &'k Ground,
         homes: &'k Homes<'h>,
         document: &'k PolicyDocument,
-        notices: &mut Vec<String>,
+        (open, notices): (&mut Books, &mut Vec<String>),
     ) -> Self {
         let mut books = BTreeMap::new();
         for (at, home) in ground.homes.iter().enumerate() {
             // attack: an account of a name that was another's would get that one's secrets by a revert
             let whose = home.uid.map_or_else(|| home.user.clone(), |uid| format!("{} {uid}", home.user));
-            let book = Book::load(vault, &whose).unwrap_or_else(|error| {
+            let read = open.remove(&whose).map_or_else(|| Book::load(vault, &whose), Ok);
+            let book = read.unwrap_or_else(|error| {
                 notices.push(format!(
                     "what was last allowed in {} is lost, changed entries are quarantined instead: {error}",
                     home.layout.home.display()
@@ -69,11 +73,8 @@ impl<'k, 'h> Knowledge<'k, 'h> {
         Self { ground, homes, document, books, around, switches, in_use }
     }
 
-    /// Takes note of everything that was read and judged, and writes it down.
-    ///
-    /// # Errors
-    /// The system refuses.
-    pub fn note(&mut self, outcome: &Outcome, vault: &Path, now: Timestamp) -> io::Result<()> {
+    /// Takes note of everything that was read and judged.
+    pub fn note(&mut self, outcome: &Outcome, now: Timestamp) {
         let caps = Caps::default();
         let mut standing: Vec<Vec<Standing>> = outcome.sources.iter().map(|_| Vec::new()).collect();
         for item in outcome.entries.iter().filter(|item| item.entry.client != UNKNOWN_CLIENT) {
@@ -90,10 +91,33 @@ impl<'k, 'h> Knowledge<'k, 'h> {
                 book.note(&file.source.path.to_string_lossy(), read, &caps, now);
             }
         }
+    }
+
+    /// Drops what is too old or too much of what is known, and writes down what was taken note of.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn save(&mut self, vault: &Path, now: Timestamp) -> io::Result<()> {
         self.books.values_mut().try_for_each(|book| {
-            book.prune(&caps, now);
+            book.prune(&Caps::default(), now);
             book.save(vault)
         })
+    }
+
+    /// The same where something was taken note of. What is too old waits for the next pass.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_changed(&mut self, vault: &Path, now: Timestamp) -> io::Result<()> {
+        self.books.values_mut().filter(|book| book.is_changed()).try_for_each(|book| {
+            book.prune(&Caps::default(), now);
+            book.save(vault)
+        })
+    }
+
+    /// The books, to be kept open until they are asked for again.
+    pub fn into_books(self) -> Books {
+        self.books.into_values().map(|book| (book.user().to_owned(), book)).collect()
     }
 
     /// Lets a plan be made with what is known.

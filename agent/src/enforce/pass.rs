@@ -28,7 +28,7 @@ use super::foreseen::{self, Held, Would};
 use super::freed::Freed;
 use super::grants;
 use super::house::House;
-use super::known::Knowledge;
+use super::known::{Books, Knowledge};
 use super::leftovers;
 use super::plan::{self, FilePlan, Left, Plan, Target};
 use super::remembered::Remembered;
@@ -54,7 +54,7 @@ use guard::{choose, due_after_grace, would_act};
 pub use look::{Looked, Session};
 use put_back::restore_allowed;
 pub use running::Amid;
-use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen};
+use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen, tell_waiting};
 pub use tokens::{Taken, break_glass, redeem};
 
 /// What a pass stands on.
@@ -143,6 +143,8 @@ struct Opened {
     pending: BTreeMap<u64, Intent>,
     replayed: Vec<Replayed>,
     notices: Vec<String>,
+    /// Books of last allowed texts that were read.
+    books: Books,
     /// A newer policy is held, or a document was refused.
     policy_waits: bool,
     /// What was remembered is lost.
@@ -197,8 +199,10 @@ fn pass_opened(
     let ring = judge.ring().map(str::to_owned);
     let vault_folder = setting.state.join("vault");
     let document = in_force.policy.document();
-    let mut knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut opened.notices);
-    knowledge.note(&outcome, &vault_folder, setting.now).context("cannot keep what was last allowed")?;
+    let books = (&mut opened.books, &mut opened.notices);
+    let mut knowledge = Knowledge::load(&vault_folder, ground, homes, document, books);
+    knowledge.note(&outcome, setting.now);
+    knowledge.save(&vault_folder, setting.now).context("cannot keep what was last allowed")?;
     let mut under = considered_under(&in_force, mode);
     if opened.is_earlier {
         // what a clock that was wrong has ended is considered anew, by this pass and once more by the next
@@ -240,6 +244,7 @@ fn pass_opened(
     outcome.gaps.extend(left_out.map(|(at, path)| Gap::at("unreadable", LEFT_OUT, &path).of_home(Some(at))));
     let unseen = unseen(&outcome, &acted);
     opened.is_partial |= tell_unseen(setting, on, &unseen, &mut told, opened)?;
+    tell_waiting(ground, opened)?;
     tell_more(setting, told.end(), opened)?;
     let mut remembered = opened.remembered.clone();
     remembered.told = told;
@@ -447,7 +452,8 @@ fn restore_opened(
     let vault_folder = setting.state.join("vault");
     let document = in_force.policy.document();
     let under = considered_under(&in_force, Mode::Enforce);
-    let knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut opened.notices);
+    let books = (&mut opened.books, &mut opened.notices);
+    let knowledge = Knowledge::load(&vault_folder, ground, homes, document, books);
     let mut told = Told::default();
     let mut hands = Hands {
         freed: &Freed::ByHand,
@@ -548,6 +554,7 @@ fn open(setting: &Setting<'_>) -> anyhow::Result<Opened> {
         pending,
         replayed,
         notices,
+        books: Books::new(),
         policy_waits,
         is_partial,
         is_earlier: false,

@@ -3,6 +3,7 @@
 mod scanning;
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,7 +72,7 @@ pub struct Core<'r> {
     /// The home's paths with the variables that its user's shells set.
     layout: OnceCell<Layout>,
     /// Files that a scan found, with those who read them.
-    known: Vec<Source>,
+    known: BTreeMap<PathBuf, Source>,
 }
 
 /// As what a file is open.
@@ -141,7 +142,7 @@ impl Channel for Core<'_> {
 impl<'r> Core<'r> {
     /// For one home. Nothing is read yet.
     pub fn new(spec: HomeSpec, redactor: &'r Redactor) -> Self {
-        Self { spec, redactor, open: None, asked: None, layout: OnceCell::new(), known: Vec::new() }
+        Self { spec, redactor, open: None, asked: None, layout: OnceCell::new(), known: BTreeMap::new() }
     }
 
     /// Answers. A scan tells its progress.

@@ -1,5 +1,7 @@
 //! What a report says of the machine itself.
 
+use std::sync::OnceLock;
+
 use crate::machine::Machine;
 
 const MAX_BYTES: u64 = 64 << 10;
@@ -36,6 +38,15 @@ pub fn facts(machine: &Machine) -> HostFacts {
 /// What tells this machine from all others for as long as its system is not installed anew. Not a secret, but nobody else's
 /// business: it is told only as a digest.
 pub fn machine_id() -> Option<String> {
+    // it is asked for at each look, and on macOS a program has to be run for it
+    static KNOWN: OnceLock<String> = OnceLock::new();
+    if KNOWN.get().is_none() {
+        let _ = KNOWN.set(read_machine_id()?);
+    }
+    KNOWN.get().cloned()
+}
+
+fn read_machine_id() -> Option<String> {
     let text = id_text()?;
     let id: String =
         text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();

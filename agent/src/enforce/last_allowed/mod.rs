@@ -137,6 +137,16 @@ impl Book {
         }
     }
 
+    /// Whose it is.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Whether there is something that was not written yet.
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
     /// Writes it, if something changed.
     ///
     /// # Errors

@@ -172,8 +172,9 @@ impl Session {
         judge.judge(&mut outcome);
         let vault_folder = setting.state.join("vault");
         let document = self.in_force.policy.document();
-        let mut knowledge = Knowledge::load(&vault_folder, ground, homes, document, &mut notices);
-        knowledge.note(&outcome, &vault_folder, setting.now).context("cannot keep what was last allowed")?;
+        let books = (&mut opened.books, &mut notices);
+        let mut knowledge = Knowledge::load(&vault_folder, ground, homes, document, books);
+        knowledge.note(&outcome, setting.now);
         let under = considered_under(&self.in_force, self.mode);
         let plan = knowledge.with(|known| plan::plan_knowing(&outcome, document, self.mode, known));
         let house = House::of(setting, &self.in_force);
@@ -201,6 +202,9 @@ impl Session {
         hands.left(&plan.left, &outcome)?;
         drop(judge);
         let off = off(&knowledge, &outcome);
+        // what is denied is visible until it is taken out, and this is for later looks
+        knowledge.save_changed(&vault_folder, setting.now).context("cannot keep what was last allowed")?;
+        opened.books = knowledge.into_books();
         let left_out = homes.left_out().into_iter();
         outcome
             .gaps

@@ -23,7 +23,6 @@ pub(super) fn tell_unseen(
     told: &mut Told,
     opened: &mut Opened,
 ) -> Result<bool, ActError> {
-    let ground = on.ground;
     for one in unseen {
         let event = one.event(on);
         let event = Event { detail: setting.redactor.name(&event.detail), ..event };
@@ -32,9 +31,14 @@ pub(super) fn tell_unseen(
         }
         opened.notices.push(one.said.clone());
     }
+    Ok(unseen.iter().any(|one| one.is_incomplete))
+}
+
+/// Tells of originals that wait for their accounts: nothing but a pass learns of accounts.
+pub(super) fn tell_waiting(ground: &Ground, opened: &mut Opened) -> Result<(), ActError> {
     let (items, _) = opened.vault.items()?;
     opened.notices.extend(waiting(ground, items));
-    Ok(unseen.iter().any(|one| one.is_incomplete))
+    Ok(())
 }
 
 /// A home that originals were taken from, and the user and home that its account has now.

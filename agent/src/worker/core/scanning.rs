@@ -72,9 +72,8 @@ impl Core<'_> {
     }
 
     fn told(&mut self, mut ground: Ground, outcome: Outcome) -> Scanned {
-        let seen: BTreeSet<&PathBuf> = outcome.sources.iter().map(|result| &result.source.path).collect();
-        self.known.retain(|source| !seen.contains(&source.path));
-        self.known.extend(outcome.sources.iter().map(|result| result.source.clone()));
+        let read = outcome.sources.iter().map(|result| result.source.clone());
+        self.known.extend(read.map(|source| (source.path.clone(), source)));
         let mut gaps = std::mem::take(&mut ground.gaps);
         gaps.extend(outcome.gaps);
         let mut scanned = Scanned {
