@@ -4,11 +4,13 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::actions::{both, give, settle};
 use crate::enforce::{Site, actions, npx, policy, rule};
+use crate::run::Daemon;
 
 /// A repository with a bare remote and a second clone of it, in which a colleague works.
 struct Repository {
@@ -119,11 +121,7 @@ fn of(action: &str, server: &str) -> (String, String) {
 }
 
 /// Uses git as a developer does all day: every command succeeds, and a pass may come between any two.
-fn a_day_with_git(site: &Site, repository: &Repository) {
-    let pass = || {
-        settle(site);
-        site.enforce();
-    };
+fn a_day_with_git(repository: &Repository, pass: &dyn Fn()) {
     // pull with a colleague's change of another file and of the same
     repository.colleague(&[("README", "two\n")], "readme");
     repository.git(&["pull", "--ff-only"]);
@@ -159,6 +157,11 @@ fn a_day_with_git(site: &Site, repository: &Repository) {
     repository.git(&["rebase", "--autostash", "origin/main"]);
     pass();
     repository.git(&["push", "origin", "main"]);
+}
+
+fn pass_over(site: &Site) {
+    settle(site);
+    site.enforce();
 }
 
 /// A colleague changes the very file; what Git wants of a developer whose tree is dirty is what the pass has said.
@@ -222,7 +225,7 @@ fn where_a_switch_holds_the_work_tree_stays_clean_and_the_server_is_off() {
         settle(site);
         assert_eq!(actions(&site.enforce()), [of("switch-off", "evil")]);
         let before = repository.history();
-        a_day_with_git(site, &repository);
+        a_day_with_git(&repository, &|| pass_over(site));
         assert_eq!(repository.git(&["status", "--porcelain"]), "");
         assert_eq!(repository.history(), before, "no commit touches the file");
         assert_eq!(repository.text(), tracked());
@@ -232,6 +235,38 @@ fn where_a_switch_holds_the_work_tree_stays_clean_and_the_server_is_off() {
             repository.git(&["log", "--oneline", "--author=dev", "--", repository.file]).lines().count(),
             3
         );
+    });
+}
+
+#[test]
+fn a_day_with_git_beside_the_daemon_goes_like_any_other() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &rules()));
+        site.machine.file(".cursor/mcp.json", "{}");
+        let repository = Repository::new(site, ".cursor/mcp.json");
+        let (daemon, pass) = Daemon::start(site);
+        assert!(pass["acted"].to_string().contains("switch-off"), "{pass}");
+        let moment = || {
+            settle(site);
+            // time for the looks at what Git has just written, which are as likely to come in the middle of the next command
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        a_day_with_git(&repository, &moment);
+        // the file itself: pulled, put aside, on another branch and back
+        git(&repository.root.join("colleague"), &["pull", "origin", "main"]);
+        repository.colleague(&[(repository.file, &tracked().replacen('{', "{\n  \"one\": 1,", 1))], "file");
+        for arguments in [&["pull", "--rebase"][..], &["checkout", "topic"], &["checkout", "main"]] {
+            repository.git(arguments);
+            moment();
+        }
+        assert!(repository.text().contains("\"one\"") && repository.text().contains(EVIL));
+        assert_eq!(repository.git(&["status", "--porcelain"]), "");
+        let ours = repository.git(&["log", "--oneline", "--author=dev", "--", repository.file]);
+        assert_eq!(ours.lines().count(), 2, "the first and the colleague's, none of ours: {ours}");
+        assert_eq!(daemon.stop(), Some(0));
+        let after = site.enforce();
+        assert_eq!(actions(&after), [], "{after}");
+        assert!(after["left"].to_string().contains("off switches hold"), "{after}");
     });
 }
 
@@ -319,7 +354,7 @@ fn where_no_switch_holds_the_file_is_edited_and_how_to_undo_it_is_said() {
         let edited = repository.text();
         assert_eq!(edited, servers(&[("good", "@acme/good@1.0.0")]));
         let before = repository.history();
-        a_day_with_git(site, &repository);
+        a_day_with_git(&repository, &|| pass_over(site));
         assert_eq!(repository.history(), before, "no commit holds our edit");
         assert_eq!(repository.text(), edited);
         assert_eq!(repository.git(&["status", "--porcelain"]).trim(), "M .mcp.json");

@@ -8,13 +8,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use mcpolicy_tests::private::set_mode;
 use mcpolicy_tests::{report_of, run, workspace};
 use serde_json::{Value, json};
 
+use crate::actions::{DEV, both, settle};
 use crate::enforce::{Site, actions, npx, policy, rule};
 use crate::git::git;
+use crate::run::Daemon;
 
 struct Client {
     package: &'static str,
@@ -307,6 +310,64 @@ fn real_clients_go_on_working_on_what_a_pass_leaves() {
     }
     let taken: BTreeSet<String> = actions(&site.enforce()).into_iter().map(|(_, server)| server).collect();
     assert_eq!(taken, BTreeSet::from(later.map(str::to_owned)), "and the next pass takes those");
+}
+
+/// Runs shell lines in the project as the user of a machine.
+fn as_user(site: &Site, prefix: &Path, lines: &str) {
+    let home = site.machine.home();
+    site.machine.file("steps.sh", lines);
+    settle(site);
+    let uid = DEV;
+    let line =
+        format!("setpriv --reuid {uid} --regid {uid} --clear-groups bash -e \"$HOME/steps.sh\"");
+    // whoever is not root may not come to where the clients are
+    let mounts = "mount -t tmpfs none /mnt\nmkdir /mnt/clients\nmount --bind \"$1\" /mnt/clients";
+    shut_off(&home, "/mnt/clients/node_modules/.bin", (mounts, &[prefix]), &line);
+}
+
+/// How often, by `MCPOLICY_ROUNDS`: a few where it is not said, and 200 before a release (tests/long).
+fn rounds() -> usize {
+    std::env::var("MCPOLICY_ROUNDS").map_or(3, |rounds| rounds.parse().expect("MCPOLICY_ROUNDS is a number"))
+}
+
+#[test]
+#[ignore = "installs real clients from the npm registry and needs root; .ci/run runs it"]
+fn real_clients_beside_the_daemon_write_and_list_as_without_it_and_keep_no_denied_server() {
+    let prefix = installed();
+    both(|site| {
+        let home = site.machine.home();
+        std::fs::create_dir(home.join("proj")).unwrap();
+        site.publish(&published());
+        let adds = "claude mcp add -s user cc-user -e TOKEN=planted-secret-1 -- npx -y pkg-user@1.0.0\n\
+            codex mcp add cx-http --url https://cx.example.com/mcp\n";
+        as_user(site, prefix, adds);
+        let state = || -> Value { serde_json::from_str(&site.read(".claude.json")).expect("it is JSON") };
+        let before = state();
+        let (daemon, _) = Daemon::start(site);
+        for round in 0..rounds() {
+            let lines = format!(
+                "claude mcp add -s user cc-{round} -- node later.js\n\
+                 codex mcp add cx-{round} -- node later.js\n\
+                 claude mcp list > \"$HOME/claude.txt\"\ncodex mcp list > \"$HOME/codex.txt\"\n"
+            );
+            as_user(site, prefix, &lines);
+            let (claude, codex) = (format!("\"cc-{round}\""), format!("mcp_servers.cx-{round}]"));
+            let end = Instant::now() + Duration::from_secs(10);
+            while site.read(".claude.json").contains(&claude) || site.read(".codex/config.toml").contains(&codex) {
+                assert!(Instant::now() < end, "round {round}: a denied server is still there");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(site.read("claude.txt").contains("cc-user"), "{}", site.read("claude.txt"));
+            assert!(site.read("codex.txt").contains("cx-http"), "{}", site.read("codex.txt"));
+            let now = state();
+            assert_eq!(now["mcpServers"], before["mcpServers"], "round {round}");
+            assert_eq!(now["userID"], before["userID"], "the state of the client is its own");
+            let codex: toml::Table = site.read(".codex/config.toml").parse().expect("it is TOML");
+            assert_eq!(codex["mcp_servers"].as_table().map(toml::Table::len), Some(1), "{codex}");
+        }
+        assert_eq!(daemon.stop(), Some(0));
+        assert_eq!(actions(&site.enforce()), []);
+    });
 }
 
 /// Runs shell lines in a repository of a machine, with its `/home` where the client looks for it: lists of the client

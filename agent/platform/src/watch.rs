@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
+use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RemoveKind};
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 /// What the system tells.
@@ -18,15 +18,24 @@ pub enum Hint {
     Lost,
 }
 
-/// What happened to a path. Of two, the greater means more work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
-    /// A file was written.
-    Written,
-    /// Rights, or what the system does not tell.
-    Other,
+/// What happened to a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Change {
     /// Something came to be there, went, or was moved: a folder that is watched by such a name may be another now.
-    CameOrWent,
+    pub came_or_went: bool,
+    /// It may be a folder.
+    pub may_be_folder: bool,
+}
+
+impl Change {
+    /// What two that happened to one path are together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            came_or_went: self.came_or_went || other.came_or_went,
+            may_be_folder: self.may_be_folder || other.may_be_folder,
+        }
+    }
 }
 
 /// Why a folder is not watched.
@@ -114,16 +123,18 @@ pub fn limits() -> Option<Limits> {
 /// What an event means; nothing if it cannot mean other bytes. That a file was opened or read does not; a program that writes
 /// tells by closing it, or by a name that moves.
 fn change(kind: EventKind) -> Option<Change> {
+    let change = |came_or_went, may_be_folder| Some(Change { came_or_went, may_be_folder });
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Modify(ModifyKind::Data(_)) => {
-            Some(Change::Written)
+            change(false, false)
         }
         EventKind::Access(_)
         | EventKind::Modify(ModifyKind::Metadata(notify::event::MetadataKind::AccessTime)) => None,
+        EventKind::Create(CreateKind::File) | EventKind::Remove(RemoveKind::File) => change(true, false),
         EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => {
-            Some(Change::CameOrWent)
+            change(true, true)
         }
-        EventKind::Any | EventKind::Modify(_) | EventKind::Other => Some(Change::Other),
+        EventKind::Any | EventKind::Modify(_) | EventKind::Other => change(false, true),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod messenger;
 pub mod notices;
 pub mod planted;
 pub mod servers;
+mod storm;
 mod telling;
 mod watches;
 
@@ -41,6 +42,7 @@ use messenger::Messenger;
 use notices::Notices;
 use planted::Planted;
 use servers::{Servers, Told, Waits};
+use storm::Storm;
 use watches::Watches;
 
 /// Time between two looks at all known files.
@@ -217,6 +219,7 @@ impl Line<'_, '_, '_, '_> {
         let mut pass_at = begun + next;
         let mut settings_at: Option<Instant> = None;
         let mut told: Option<String> = None;
+        let mut storm = Storm::default();
         loop {
             let every = if self.watches.degraded.is_some() { POLL } else { RESCAN };
             self.tell_state(every, Instant::now());
@@ -279,6 +282,7 @@ impl Line<'_, '_, '_, '_> {
             let next = next.into_iter().flatten().min();
             let wait = next.unwrap_or(pass_at).saturating_duration_since(Instant::now());
             let woken = wakes.recv_timeout(wait);
+            std::thread::sleep(storm.gather(Instant::now()));
             self.board().work.wakes += 1;
             // what came while a look went on is one look, not one after the other; and a file that is written tells thrice
             let mut hinted: BTreeMap<PathBuf, Change> = BTreeMap::new();
@@ -305,13 +309,14 @@ impl Line<'_, '_, '_, '_> {
                     }
                     Ok(Wake::Hint(Hint::Changed(paths, change))) => {
                         for path in paths {
-                            let known = hinted.entry(path).or_insert(change);
-                            *known = change.max(*known);
+                            let known = hinted.entry(path).or_default();
+                            *known = change.and(*known);
                         }
                     }
                 }
             }
             let now = Instant::now();
+            storm.count(hinted.len(), now);
             for (path, change) in hinted {
                 match self.hinted(&session, &path, change, now) {
                     Means::Nothing => {}
@@ -394,12 +399,12 @@ impl Line<'_, '_, '_, '_> {
             return means;
         }
         let Some(home) = self.on.homes.home_of(&path) else { return means };
-        let is_watched = change == Change::CameOrWent && self.watches.hang_on(&path);
+        let is_watched = change.came_or_went && self.watches.hang_on(&path);
         // nearly all that is told is of files that are no client's; what was written is no folder
         let may_matter = is_watched
             || session.knows(home, &path)
             || crate::discover::changed::may_be_source(&path)
-            || (change != Change::Written && self.watches.is_folder(&path));
+            || (change.may_be_folder && self.watches.is_folder(&path));
         if may_matter {
             let place = (home, path);
             if is_watched {

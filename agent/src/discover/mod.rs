@@ -18,6 +18,7 @@ pub mod unknown;
 pub mod variables;
 pub mod walk;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
@@ -25,7 +26,7 @@ use mcpolicy_clients::adapter::{ClientAdapter, Lead};
 use mcpolicy_clients::adapters;
 use mcpolicy_clients::location::Os;
 use mcpolicy_clients::template::{self, ANY_FOLDERS, Layout, Pattern, component_matches};
-use mcpolicy_platform::filesystems;
+use mcpolicy_platform::filesystems::Mounts;
 use mcpolicy_platform::machine::{FileKind, Machine, ReadError};
 use mcpolicy_platform::paths;
 use mcpolicy_schema::entry::Scope;
@@ -93,6 +94,8 @@ pub struct Discovery<'m> {
     gaps: Vec<Gap>,
     /// Folders behind a privacy prompt.
     protected: Vec<PathBuf>,
+    /// What is mounted, once it was asked for.
+    mounts: OnceCell<Mounts>,
     /// Homes of others, who tell of them themselves.
     others: &'m [PathBuf],
 }
@@ -107,6 +110,7 @@ impl<'m> Discovery<'m> {
         Self {
             protected: homes.iter().flat_map(protected).collect(),
             others: &[],
+            mounts: OnceCell::new(),
             machine,
             homes,
             reach,
@@ -406,7 +410,7 @@ impl<'m> Discovery<'m> {
             return true;
         } else if home.is_some()
             && !self.is_inside(path)
-            && self.machine.followed_host_path(path).is_ok_and(|place| filesystems::is_network(&place))
+            && self.machine.followed_host_path(path).is_ok_and(|place| self.is_network(&place))
         {
             ("network-file-system", "a client looks here, on a network file system")
         } else {
@@ -414,6 +418,10 @@ impl<'m> Discovery<'m> {
         };
         self.gaps.push(Gap::at(kind, reason, path).of_home(home));
         true
+    }
+
+    fn is_network(&self, place: &Path) -> bool {
+        self.mounts.get_or_init(Mounts::now).is_network(place)
     }
 
     /// In the home of another, unless that lies around one of ours.

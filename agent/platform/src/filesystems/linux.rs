@@ -56,21 +56,29 @@ const NETWORK_FUSE: &[&str] = &[
 ];
 
 /// The table as it was before the process gave up its rights.
-static REMEMBERED: OnceLock<(Vec<Mount>, bool)> = OnceLock::new();
+static REMEMBERED: OnceLock<Table> = OnceLock::new();
+
+/// All mounts, and whether this is WSL.
+pub(super) type Table = (Vec<Mount>, bool);
 
 pub(super) fn remember() {
     REMEMBERED.get_or_init(mounts);
 }
 
 pub(super) fn is_network(path: &Path) -> bool {
-    let is_network = |(all, is_wsl): &(Vec<Mount>, bool)| {
-        mount_of(all, path).is_some_and(|mount| is_network_mount(mount, *is_wsl))
-    };
-    REMEMBERED.get().map_or_else(|| is_network(&mounts()), is_network)
+    REMEMBERED.get().map_or_else(|| is_network_by(&mounts(), path), |table| is_network_by(table, path))
 }
 
-/// All mounts, and whether this is WSL.
-fn mounts() -> (Vec<Mount>, bool) {
+/// The table of this moment, where none is remembered.
+pub(super) fn table() -> Option<Table> {
+    REMEMBERED.get().is_none().then(mounts)
+}
+
+pub(super) fn is_network_by((all, is_wsl): &Table, path: &Path) -> bool {
+    mount_of(all, path).is_some_and(|mount| is_network_mount(mount, *is_wsl))
+}
+
+fn mounts() -> Table {
     let machine = Machine::live();
     let table = format!("/proc/{}/mountinfo", std::process::id());
     let mounts = parse_mounts(&machine.read_system(&table, MAX_TABLE).unwrap_or_default());

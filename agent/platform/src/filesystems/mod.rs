@@ -23,6 +23,31 @@ pub fn is_network(path: &Path) -> bool {
     os::is_network(path)
 }
 
+/// What is mounted at this moment, for many paths: on Linux the table of hundreds of lines is read once.
+pub struct Mounts {
+    #[cfg(target_os = "linux")]
+    table: Option<os::Table>,
+}
+
+impl Mounts {
+    /// What is mounted now.
+    pub fn now() -> Self {
+        Self {
+            #[cfg(target_os = "linux")]
+            table: os::table(),
+        }
+    }
+
+    /// As [`is_network`].
+    pub fn is_network(&self, path: &Path) -> bool {
+        #[cfg(target_os = "linux")]
+        if let Some(table) = &self.table {
+            return os::is_network_by(table, path);
+        }
+        os::is_network(path)
+    }
+}
+
 /// The number of the device that a path of this host is on; a link is not followed.
 pub fn device_of(path: &Path) -> Option<u64> {
     os::device_of(path)
