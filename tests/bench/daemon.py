@@ -55,8 +55,9 @@ class Lab:
             os.setgid(NOBODY)
             os.setuid(NOBODY)
         os.chmod(self.root, 0o700)
-        self.home = self.root / "home"
-        self.home.mkdir(mode=0o700)
+        # nothing else beside it: what comes and goes beside a home may be another's
+        self.home = self.root / "homes" / "dev"
+        self.home.mkdir(mode=0o700, parents=True)
         self.env = {"HOME": str(self.home), "PATH": "/usr/bin:/bin"}
         self.published = self.root / "published"
 

@@ -9,6 +9,7 @@ pub mod filesystems;
 pub mod host;
 pub mod ipc_channel;
 pub mod machine;
+pub mod memory;
 pub mod mounts;
 pub mod notification;
 pub mod paths;

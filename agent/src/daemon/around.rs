@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcpolicy_platform::machine::Machine;
+use mcpolicy_platform::watch::Change;
 
 use super::{LEAST_FOR_ACCOUNTS, LEAST_FOR_POLICY, Rig};
 use crate::pipeline::Ground;
@@ -56,7 +57,7 @@ impl Around {
     }
 
     /// What a change at a path means.
-    pub(super) fn means(&self, path: &Path) -> Means {
+    pub(super) fn means(&self, path: &Path, change: Change) -> Means {
         if path == self.settings {
             return Means::OtherSettings;
         }
@@ -65,7 +66,9 @@ impl Around {
         }
         let is_account = || ACCOUNTS.iter().any(|file| path == Path::new(file));
         let is_home = self.homes.contains(path);
-        let is_beside = || path.parent().is_some_and(|parent| self.of_homes.contains(parent));
+        // a file that is written beside a home is no home (one in `/tmp` has many)
+        let may_be_new = change.came_or_went && change.may_be_folder;
+        let is_beside = || may_be_new && path.parent().is_some_and(|parent| self.of_homes.contains(parent));
         if is_home || is_beside() || is_account() {
             return Means::Pass(LEAST_FOR_ACCOUNTS);
         }

@@ -22,6 +22,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use mcpolicy_platform::memory;
 use mcpolicy_platform::notification::Recipient;
 use mcpolicy_platform::watch::{Change, Hint};
 use mcpolicy_schema::redact::Redactor;
@@ -36,7 +37,7 @@ use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::resolve;
 use crate::worker::homes::Homes;
 use around::{Around, Means};
-use dirty::Dirty;
+use dirty::{Dirty, QUIET};
 use fights::Fights;
 use messenger::Messenger;
 use notices::Notices;
@@ -220,6 +221,7 @@ impl Line<'_, '_, '_, '_> {
         let mut settings_at: Option<Instant> = None;
         let mut told: Option<String> = None;
         let mut storm = Storm::default();
+        let mut grown = true;
         loop {
             let every = if self.watches.degraded.is_some() { POLL } else { RESCAN };
             self.tell_state(every, Instant::now());
@@ -250,6 +252,7 @@ impl Line<'_, '_, '_, '_> {
             }
             let due = self.dirty.take(now);
             if !due.is_empty() {
+                grown = true;
                 let is_done = self.look(&mut session, &due, tell).unwrap_or_else(|error| {
                     // a full disk, say
                     let error = format!("{error:#}");
@@ -281,6 +284,11 @@ impl Line<'_, '_, '_, '_> {
             ];
             let next = next.into_iter().flatten().min();
             let wait = next.unwrap_or(pass_at).saturating_duration_since(Instant::now());
+            if grown && wait > QUIET {
+                // nothing comes at once: files that were read are let go of by now
+                memory::give_back();
+                grown = false;
+            }
             let woken = wakes.recv_timeout(wait);
             std::thread::sleep(storm.gather(Instant::now()));
             self.board().work.wakes += 1;
@@ -394,7 +402,7 @@ impl Line<'_, '_, '_, '_> {
     /// Takes in that something happened at a path of this host.
     fn hinted(&mut self, session: &Session, path: &Path, change: Change, now: Instant) -> Means {
         let path = self.on.ground.machine.machine_path(path);
-        let means = self.around.means(&path);
+        let means = self.around.means(&path, change);
         if !matches!(means, Means::Nothing) {
             return means;
         }

@@ -5,6 +5,7 @@ pub(crate) mod containers;
 mod exact;
 #[cfg(target_os = "linux")]
 mod linux;
+mod listed;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};

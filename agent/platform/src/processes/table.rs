@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
+use sysinfo::{Pid, ProcessesToUpdate, RefreshKind, System};
 
+use super::listed::{Listed, listed};
 use super::{Process, everything, from_sysinfo};
 
 /// Looks after which all are asked anew: a process may run another program under the same short name.
@@ -13,7 +14,7 @@ const ANEW: u32 = 6;
 /// What was seen at the last look.
 #[derive(Debug, Default)]
 pub struct Table {
-    last: BTreeMap<u32, Process>,
+    last: BTreeMap<u32, (Listed, Process)>,
     looks: u32,
 }
 
@@ -23,43 +24,34 @@ impl Table {
     ///
     /// What is to be ended on the strength of this is looked at once more by [`Exact::hold`](super::Exact::hold).
     pub fn look(&mut self, watched: &dyn Fn(&Process) -> bool) -> Vec<Process> {
-        let plain = ProcessRefreshKind::nothing().without_tasks();
-        let Ok(mut system) = System::new_with_specifics(RefreshKind::nothing().with_processes(plain)) else {
-            return Vec::new();
-        };
-        let own = std::process::id();
-        let is_other =
-            |process: &sysinfo::Process| process.thread_kind().is_none() && process.pid().as_u32() != own;
-        let all: Vec<Process> =
-            system.processes().values().filter(|process| is_other(process)).map(from_sysinfo).collect();
+        let all = listed();
         let is_anew = self.looks.is_multiple_of(ANEW);
         self.looks = self.looks.wrapping_add(1);
         let mut asked: BTreeSet<u32> =
             all.iter().filter(|now| is_anew || !self.knows(now)).map(|now| now.pid).collect();
-        let roots = self.last.values().filter(|process| watched(process)).map(|process| process.pid);
+        let roots = self.last.values().filter(|(_, process)| watched(process)).map(|(one, _)| one.pid);
         asked.extend(with_all_below(roots.collect(), &all));
+        let Ok(mut system) = System::new_with_specifics(RefreshKind::nothing()) else { return Vec::new() };
         let pids: Vec<Pid> = asked.iter().map(|pid| Pid::from_u32(*pid)).collect();
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, everything());
-        let now = |process: Process| {
-            let known = self.last.remove(&process.pid).filter(|_| !asked.contains(&process.pid));
-            match known {
-                Some(known) => Some(Process { parent: process.parent, ..known }),
-                None => system.process(Pid::from_u32(process.pid)).map(from_sysinfo),
-            }
+        let now = |one: Listed| {
+            let known = self.last.remove(&one.pid).filter(|_| !asked.contains(&one.pid));
+            let process = match known {
+                Some((_, known)) => Some(Process { parent: one.parent, ..known }),
+                None => system.process(Pid::from_u32(one.pid)).map(from_sysinfo),
+            };
+            process.map(|process| (one.pid, (one, process)))
         };
-        self.last = all.into_iter().filter_map(now).map(|process| (process.pid, process)).collect();
-        self.last.values().cloned().collect()
+        self.last = all.into_iter().filter_map(now).collect();
+        self.last.values().map(|(_, process)| process.clone()).collect()
     }
 
-    /// Whether a process was there. Seconds since 1970 are made from the time of boot, which moves with the wall clock.
-    fn knows(&self, now: &Process) -> bool {
-        self.last
-            .get(&now.pid)
-            .is_some_and(|known| known.name == now.name && known.start_time.abs_diff(now.start_time) <= 2)
+    fn knows(&self, now: &Listed) -> bool {
+        self.last.get(&now.pid).is_some_and(|(known, _)| known.is_same(now))
     }
 }
 
-fn with_all_below(roots: BTreeSet<u32>, all: &[Process]) -> BTreeSet<u32> {
+fn with_all_below(roots: BTreeSet<u32>, all: &[Listed]) -> BTreeSet<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for process in all {
         children.entry(process.parent.unwrap_or_default()).or_default().push(process.pid);
@@ -76,6 +68,7 @@ fn with_all_below(roots: BTreeSet<u32>, all: &[Process]) -> BTreeSet<u32> {
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use std::os::unix::process::CommandExt as _;
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
@@ -87,7 +80,8 @@ mod tests {
     impl Own {
         fn start(line: &str) -> Self {
             let mut command = Command::new("sh");
-            Self(command.args(["-c", line]).stdin(Stdio::piped()).spawn().expect("sh starts"))
+            command.args(["-c", line]).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
+            Self(command.spawn().expect("sh starts"))
         }
 
         /// Waits until the child has these words, by looks of its own.
@@ -110,7 +104,9 @@ mod tests {
 
     impl Drop for Own {
         fn drop(&mut self) {
-            let _ = self.0.kill();
+            // with what it has started
+            let group = rustix::process::Pid::from_child(&self.0);
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             let _ = self.0.wait();
         }
     }
