@@ -318,8 +318,7 @@ fn as_user(site: &Site, prefix: &Path, lines: &str) {
     site.machine.file("steps.sh", lines);
     settle(site);
     let uid = DEV;
-    let line =
-        format!("setpriv --reuid {uid} --regid {uid} --clear-groups bash -e \"$HOME/steps.sh\"");
+    let line = format!("setpriv --reuid {uid} --regid {uid} --clear-groups bash -e \"$HOME/steps.sh\"");
     // whoever is not root may not come to where the clients are
     let mounts = "mount -t tmpfs none /mnt\nmkdir /mnt/clients\nmount --bind \"$1\" /mnt/clients";
     shut_off(&home, "/mnt/clients/node_modules/.bin", (mounts, &[prefix]), &line);
@@ -353,7 +352,9 @@ fn real_clients_beside_the_daemon_write_and_list_as_without_it_and_keep_no_denie
             as_user(site, prefix, &lines);
             let (claude, codex) = (format!("\"cc-{round}\""), format!("mcp_servers.cx-{round}]"));
             let end = Instant::now() + Duration::from_secs(10);
-            while site.read(".claude.json").contains(&claude) || site.read(".codex/config.toml").contains(&codex) {
+            while site.read(".claude.json").contains(&claude)
+                || site.read(".codex/config.toml").contains(&codex)
+            {
                 assert!(Instant::now() < end, "round {round}: a denied server is still there");
                 std::thread::sleep(Duration::from_millis(5));
             }
