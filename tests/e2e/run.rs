@@ -207,6 +207,53 @@ fn a_folder_that_is_removed_and_made_anew_is_watched_like_the_one_before() {
     });
 }
 
+/// Dotfiles kept in a repository, with links to them where clients look: what is told is told of the repository's file.
+#[test]
+fn a_file_that_a_link_leads_to_is_dealt_with_at_once_however_it_is_written() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let home = site.machine.home();
+        put(site, "dots/a/b/claude.json", "{\"mcpServers\":{}}");
+        std::os::unix::fs::symlink("dots/a/b/claude.json", home.join(".claude.json")).unwrap();
+        put(site, "dots/m.json", "{\"mcpServers\":{}}");
+        put(site, "src/p/README", "");
+        std::os::unix::fs::symlink("../../dots/m.json", home.join("src/p/.mcp.json")).unwrap();
+        crate::actions::settle(site);
+        let (daemon, _) = Daemon::start(site);
+        for (link, path) in [(".claude.json", "dots/a/b/claude.json"), ("src/p/.mcp.json", "dots/m.json")] {
+            put(site, path, &servers("mcpServers"));
+            daemon.acts_on(link);
+            assert!(is_clean(site, path), "{path}");
+            put(site, "dots/next", &servers("mcpServers"));
+            std::fs::rename(home.join("dots/next"), home.join(path)).unwrap();
+            daemon.acts_on(link);
+            assert!(is_clean(site, path), "{path}");
+        }
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
+/// A project that lies outside of the home, as its user's client remembers it: nothing is written there, and it is told.
+#[test]
+fn what_comes_into_a_project_outside_of_the_home_is_told_at_once() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let folder = site.machine.root().join("srv/out");
+        std::fs::create_dir_all(&folder).unwrap();
+        let write = |text: &str| {
+            std::fs::write(folder.join(".mcp.json"), text).unwrap();
+            crate::actions::give(&site.machine.root(), &folder);
+        };
+        write("{\"mcpServers\":{}}");
+        put(site, ".claude.json", &json!({"projects": {"/srv/out": {}}}).to_string());
+        let (daemon, _) = Daemon::start(site);
+        write(&servers("mcpServers"));
+        daemon
+            .wait("a look at it", |line| line["what"] == "look" && line["left"].to_string().contains("evil"));
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
 #[test]
 fn a_newer_policy_acts_without_a_restart() {
     both(|site| {

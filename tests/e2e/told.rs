@@ -161,6 +161,52 @@ fn a_lower_ceiling_in_the_settings_holds_without_a_restart_and_broken_settings_c
     });
 }
 
+/// MDM puts the folder of the settings in the place of the one before as a whole.
+#[test]
+fn settings_count_that_come_with_another_folder_in_the_place_of_theirs() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let folder = site.machine.root().join("conf");
+        let settings = folder.join("agent.toml");
+        let write = |ceiling: &str| {
+            std::fs::create_dir(&folder).unwrap();
+            let text =
+                format!("schema = \"mcpolicy/agent/v1\"\n[enforcement]\nmode_ceiling = \"{ceiling}\"\n");
+            std::fs::write(&settings, text).unwrap();
+            if let Some(uid) = site.run_by {
+                own(uid, &folder);
+            }
+        };
+        put(site, ".cursor/mcp.json", "{\"mcpServers\":{}}");
+        write("enforce");
+        let (daemon, pass) = Daemon::start_with(site, &["--settings", settings.to_str().unwrap()]);
+        assert_eq!(pass["mode"], "enforce", "{pass}");
+        for mode in ["observe", "warn"] {
+            std::fs::remove_dir_all(&folder).unwrap();
+            // a moment in which there are none: those of before go on
+            std::thread::sleep(Duration::from_millis(500));
+            write(mode);
+            daemon.wait("a pass", |line| line["what"] == "pass" && line["mode"] == mode);
+        }
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
+#[test]
+fn a_file_that_is_broken_for_a_moment_is_no_problem_any_more_when_it_is_whole_again() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        put(site, ".kiro/settings/mcp.json", "{\"mcpServers\":{}}");
+        let (daemon, _) = Daemon::start(site);
+        put(site, ".kiro/settings/mcp.json", "{ broken");
+        assert!(status_with(site, 12)["problems"].to_string().contains("kiro"));
+        put(site, ".kiro/settings/mcp.json", "{\"mcpServers\":{}}");
+        let said = status_with(site, 0);
+        assert_eq!(said["problems"].as_array().map_or(0, Vec::len), 0, "{said}");
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
 #[test]
 fn a_tool_that_puts_a_denied_entry_back_again_and_again_is_answered_ever_more_slowly_and_told() {
     both(|site| {

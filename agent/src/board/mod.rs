@@ -169,6 +169,8 @@ pub struct Board {
     pub fought: Vec<(String, String)>,
     /// What goes wrong now, until a pass finds it mended.
     problems: BTreeSet<(Whose, String)>,
+    /// What looks noticed about files, until the next look at them.
+    noticed: BTreeMap<PathBuf, BTreeSet<String>>,
     /// What happened that somebody should look into, the oldest first.
     alerts: VecDeque<Alert>,
     /// What goes wrong until somebody mends it, by what it is about.
@@ -193,6 +195,7 @@ impl Board {
             rescan: Duration::ZERO,
             fought: Vec::new(),
             problems: BTreeSet::new(),
+            noticed: BTreeMap::new(),
             alerts: VecDeque::new(),
             lasting: BTreeMap::new(),
             work: Work::default(),
@@ -214,6 +217,7 @@ impl Board {
         self.files.clear();
         self.take(ground, &passed.outcome, &passed.off, &passed.plan.left, redactor);
         self.problems = problems_of(passed, redactor);
+        self.noticed.clear();
         self.happened(ground, &passed.outcome, &passed.acted, redactor, now);
     }
 
@@ -232,9 +236,8 @@ impl Board {
             }
         }
         self.take(ground, &looked.outcome, &looked.off, &looked.left, redactor);
-        for notice in &looked.notices {
-            self.problem(Whose::Administrators, redactor.name(notice));
-        }
+        let paths: Vec<&PathBuf> = looked.changed.values().flatten().collect();
+        self.noticed(&paths, &looked.notices, redactor);
         self.happened(ground, &looked.outcome, &looked.acted, redactor, now);
     }
 
@@ -253,6 +256,25 @@ impl Board {
     pub fn problem(&mut self, whose: Whose, text: String) {
         if self.problems.len() < MOST_PROBLEMS {
             self.problems.insert((whose, text));
+        }
+    }
+
+    /// What a look at these paths noticed. What names one of them lasts until the next look at it: a file that is broken for a
+    /// moment, while it is saved, is none at the next.
+    fn noticed(&mut self, paths: &[&PathBuf], notices: &[String], redactor: &Redactor) {
+        for path in paths {
+            self.noticed.remove(*path);
+        }
+        for notice in notices {
+            let about = paths.iter().filter(|path| notice.contains(&*path.to_string_lossy()));
+            // of a folder and a file in it, the file
+            match about.max_by_key(|path| path.as_os_str().len()) {
+                Some(path) if self.noticed.len() < MOST_PROBLEMS => {
+                    self.noticed.entry((*path).clone()).or_default().insert(redactor.name(notice));
+                }
+                Some(_) => {}
+                None => self.problem(Whose::Administrators, redactor.name(notice)),
+            }
         }
     }
 
@@ -287,7 +309,8 @@ impl Board {
         };
         let fought = self.fought.iter().map(|(owner, text)| (Whose::User(owner.clone()), text.clone()));
         let lasting = self.lasting.values().map(|text| (Whose::Administrators, text.clone()));
-        let all = lasting.chain(self.problems.iter().cloned()).chain(fought);
+        let noticed = self.noticed.values().flatten().map(|text| (Whose::Administrators, text.clone()));
+        let all = lasting.chain(self.problems.iter().cloned()).chain(noticed).chain(fought);
         let (told, hidden): (Vec<_>, Vec<_>) = all.partition(|(whose, _)| is_theirs(whose));
         // what is only another user's is no business of this one
         let hidden = hidden.iter().filter(|(whose, _)| *whose == Whose::Administrators).count();
@@ -383,6 +406,21 @@ pub fn mode_word(mode: Mode) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_look_noticed_about_a_file_is_over_with_the_next_look_at_it() {
+        let mut board = Board::new(Timestamp::UNIX_EPOCH, None);
+        let redactor = Redactor::new(b"");
+        let paths = ["/h/.kiro".into(), "/h/.kiro/mcp.json".into(), "/h/other".into()];
+        let paths: Vec<&PathBuf> = paths.iter().collect();
+        let notices = ["/h/.kiro/mcp.json cannot be parsed", "the disk is full"].map(str::to_owned);
+        board.noticed(&paths, &notices, &redactor);
+        assert_eq!(board.problems(None).len(), 2);
+        board.noticed(&paths[2..], &[], &redactor);
+        assert_eq!(board.problems(None).len(), 2, "another file was looked at");
+        board.noticed(&paths[1..], &[], &redactor);
+        assert_eq!(board.problems(None), ["the disk is full"]);
+    }
 
     #[test]
     fn the_time_of_the_slowest_looks_is_told_of_the_last_ones_only() {

@@ -40,7 +40,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         Err(error @ Unanswered::NotRunning { .. }) => status::not_running(format!(
             "{error}; an administrator starts it as a service, each user an own one with `mcpolicy run`"
         )),
-        Err(error) => return Err(error.into()),
+        // it hangs, or has no room for another question: whoever detects by exit code is not to take that for a wrong word
+        Err(error @ Unanswered::Broken { .. }) => status::not_running(error.to_string()),
     };
     if !options.quiet {
         let mut out = io::BufWriter::new(io::stdout().lock());

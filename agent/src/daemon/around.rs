@@ -58,10 +58,12 @@ impl Around {
 
     /// What a change at a path means.
     pub(super) fn means(&self, path: &Path, change: Change) -> Means {
-        if path == self.settings {
+        // with a folder comes and goes what is in it
+        let moved = |what: &Path| change.came_or_went && what.starts_with(path);
+        if path == self.settings || moved(&self.settings) {
             return Means::OtherSettings;
         }
-        if self.own.iter().any(|folder| path.starts_with(folder)) {
+        if self.own.iter().any(|folder| path.starts_with(folder) || moved(folder)) {
             return Means::Pass(LEAST_FOR_POLICY);
         }
         let is_account = || ACCOUNTS.iter().any(|file| path == Path::new(file));

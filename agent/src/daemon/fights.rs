@@ -2,9 +2,11 @@
 //! stays quiet, and people are told.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::dirty::Place;
+/// A file of a user by the user's name: an index into the homes of a session means another's in the next.
+pub type Place = (String, PathBuf);
 
 /// Acts on one file within [`WINDOW`] that are nothing unusual.
 const ACTS: usize = 5;
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     fn place(name: &str) -> Place {
-        (0, name.into())
+        ("dev".to_owned(), name.into())
     }
 
     #[test]

@@ -28,7 +28,7 @@ use mcpolicy_platform::watch::{Change, Hint};
 use mcpolicy_schema::redact::Redactor;
 
 use crate::board::{Board, Whose};
-use crate::discover::HomeContext;
+use crate::discover::{self, HomeContext};
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, On, Passed, Session, Setting};
 use crate::ipc::server::{Shared, Work};
@@ -168,13 +168,38 @@ pub fn run(
             planted: Planted::default(),
             notices: &mut notices,
         };
-        let ends = session.hold(wakes, std::mem::take(&mut asked), tell)?;
+        let ends = session.hold(wakes, std::mem::take(&mut asked), tell);
         fights = session.fights;
+        let held = rig.shared.board().settled.is_some();
         match ends {
-            Ends::Stop => return Ok(Ended::Stopped),
-            Ends::OtherSettings => return Ok(Ended::OtherSettings),
-            Ends::Anew => {}
-            Ends::Asked(work) => asked.push(work),
+            // one that has held the line goes on trying: a disk that is full is so for all, and has room again one day
+            Err(error) if held => {
+                let error = rig.redactor.name(&format!("{error:#}"));
+                rig.shared.board().lasting("pass", Some(format!("no pass can be made: {error}")));
+                tell(Said::Notice(format!("no pass can be made, and it is tried again: {error}")));
+                if stops_within(wakes, POLL) {
+                    return Ok(Ended::Stopped);
+                }
+            }
+            ends => match ends? {
+                Ends::Stop => return Ok(Ended::Stopped),
+                Ends::OtherSettings => return Ok(Ended::OtherSettings),
+                Ends::Anew => {}
+                Ends::Asked(work) => asked.push(work),
+            },
+        }
+    }
+}
+
+/// Whether it is to stop within a time. What changes meanwhile is seen by the pass that comes then, and who asks is told that
+/// there is no answer.
+fn stops_within(wakes: &Receiver<Wake>, time: Duration) -> bool {
+    let end = Instant::now() + time;
+    loop {
+        match wakes.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return true,
+            Err(RecvTimeoutError::Timeout) => return false,
+            Ok(_) => {}
         }
     }
 }
@@ -206,7 +231,9 @@ impl Line<'_, '_, '_, '_> {
         // before the pass, so that nothing that happens meanwhile is missed
         self.watches.add(self.around.folders());
         let (mut session, passed) = self.pass()?;
+        self.board().lasting("pass", None);
         self.watch(places_of(&passed.outcome));
+        self.watch(session.linked_folders());
         self.see_what_became_of(&passed.outcome, &passed.acted);
         self.board().passed(self.on.ground, &passed, self.rig.redactor, self.rig.shared.now());
         tell(Said::Pass(&passed));
@@ -341,8 +368,7 @@ impl Line<'_, '_, '_, '_> {
 
     /// What holds at this moment, for whoever asks.
     fn tell_state(&mut self, rescan: Duration, now: Instant) {
-        let fought = self.fights.going_on(now).into_iter().map(|(home, path)| {
-            let user = self.on.ground.homes[home].user.clone();
+        let fought = self.fights.going_on(now).into_iter().map(|(user, path)| {
             let path = self.rig.redactor.name(&path.to_string_lossy());
             (user, format!("fight: something keeps putting what is denied back into {path}"))
         });
@@ -402,16 +428,30 @@ impl Line<'_, '_, '_, '_> {
     /// Takes in that something happened at a path of this host.
     fn hinted(&mut self, session: &Session, path: &Path, change: Change, now: Instant) -> Means {
         let path = self.on.ground.machine.machine_path(path);
+        let is_watched = change.came_or_went && self.watches.hang_on(&path);
         let means = self.around.means(&path, change);
-        if !matches!(means, Means::Nothing) {
+        let home = self.on.homes.home_of(&path);
+        if is_watched && (home.is_none() || means != Means::Nothing) {
+            let new = self.watches.renew(&path);
+            self.look_into(new, now);
+        }
+        if means != Means::Nothing {
             return means;
         }
-        let Some(home) = self.on.homes.home_of(&path) else { return means };
-        let is_watched = change.came_or_went && self.watches.hang_on(&path);
+        // a project outside of homes is that of whoever's client knows it
+        let Some(home) = home.or_else(|| session.home_that_knows(&path)) else {
+            let is_machines = self.watches.wants(path.parent()) && discover::changed::may_be_source(&path);
+            return if is_machines { Means::Pass(LEAST_FOR_ACCOUNTS) } else { means };
+        };
+        for known in session.known_as(home, &path) {
+            let place = (home, known);
+            self.first_hint.entry(place.clone()).or_insert(now);
+            self.dirty.hint(place, now);
+        }
         // nearly all that is told is of files that are no client's; what was written is no folder
         let may_matter = is_watched
             || session.knows(home, &path)
-            || crate::discover::changed::may_be_source(&path)
+            || discover::changed::may_be_source(&path)
             || (change.may_be_folder && self.watches.is_folder(&path));
         if may_matter {
             let place = (home, path);
@@ -475,6 +515,7 @@ impl Line<'_, '_, '_, '_> {
         self.note_for_users(&looked.outcome, &looked.acted, &looked.would);
         tell(Said::Look(&looked, since));
         self.watch(places_of(&looked.outcome));
+        self.watch(session.linked_folders());
         let Looked { outcome, changed, acted, is_unanswered, .. } = looked;
         self.servers.looked(self.on.ground, outcome, &acted, &changed);
         Ok(!is_unanswered)

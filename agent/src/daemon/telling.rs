@@ -125,16 +125,16 @@ impl Line<'_, '_, '_, '_> {
         for acted in looked.acted.iter().filter(|acted| acted.end == End::Applied) {
             let source = &looked.outcome.sources[acted.source].source;
             let Some(home) = source.home else { continue };
-            let place = (home, source.path.clone());
-            let Fight::Pause { pause, is_new } = self.fights.acted(&place, now) else { continue };
-            self.dirty.hold(place, now + pause);
+            let user = self.on.ground.homes[home].user.clone();
+            let fight = self.fights.acted(&(user.clone(), source.path.clone()), now);
+            let Fight::Pause { pause, is_new } = fight else { continue };
+            self.dirty.hold((home, source.path.clone()), now + pause);
             if is_new {
                 let path = self.rig.redactor.name(&source.path.to_string_lossy());
                 let detail = format!(
                     "something puts what is denied back into {path} as often as it is taken out: it is acted on ever \
                      more slowly, at least once a minute; find the program that does it"
                 );
-                let user = self.on.ground.homes[home].user.clone();
                 session.event(setting, Event { user: user.clone(), ..Event::new("fight", &detail) })?;
                 let now = self.rig.shared.now();
                 self.board().alert(Alert::new("fight", now, &user, detail.clone()));

@@ -42,6 +42,11 @@ impl Watches {
         new
     }
 
+    /// Whether somebody wants to hear of a folder.
+    pub(super) fn wants(&self, folder: Option<&Path>) -> bool {
+        folder.is_some_and(|folder| self.wanted.contains(folder))
+    }
+
     /// Whether the coming or going of this path of the machine changes what is watched.
     pub(super) fn hang_on(&self, path: &Path) -> bool {
         below(&self.wanted, path).next().is_some()

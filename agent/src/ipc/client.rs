@@ -9,6 +9,8 @@ use super::{Answer, Ask, frame};
 
 /// Time that a command waits for an answer: longer than the daemon lets itself be waited for.
 const DEADLINE: Duration = Duration::from_secs(130);
+/// Time that a question waits which is answered beside the daemon's work.
+const SOON: Duration = Duration::from_secs(15);
 /// Time for reaching it.
 const REACH: Duration = Duration::from_secs(5);
 
@@ -41,7 +43,8 @@ pub fn ask(place: &Path, ask: &Ask) -> Result<Answer, Unanswered> {
     let name = || place.display().to_string();
     let mut connection = ipc_channel::connect(place, REACH)
         .map_err(|error| Unanswered::NotRunning { place: name(), why: error.to_string() })?;
-    connection.set_deadline(Instant::now() + DEADLINE);
+    let is_work = !matches!(ask, Ask::Status { .. });
+    connection.set_deadline(Instant::now() + if is_work { DEADLINE } else { SOON });
     let asked = frame::write(&mut connection, ask, frame::MAX_QUESTION);
     let answered = asked.and_then(|()| frame::read(&mut connection, frame::MAX_ANSWER));
     answered.map_err(|source| Unanswered::Broken { place: name(), source })

@@ -26,6 +26,8 @@ use crate::vault::Vault;
 ///
 /// Attack: a user opens thousands of connections, and each costs a thread of root.
 const MOST: usize = 16;
+/// Peers beside these, for administrators.
+const KEPT: usize = 4;
 /// Of one user.
 const MOST_OF_USER: usize = 4;
 /// Records of the journal that are told at once, the last ones.
@@ -295,10 +297,12 @@ struct Place {
 }
 
 impl Place {
-    fn take(shared: &Arc<Shared>, user: String) -> Option<Self> {
+    /// Attack: accounts that hold all places with silent connections. Those of administrators are kept free.
+    fn take(shared: &Arc<Shared>, user: String, is_administrator: bool) -> Option<Self> {
+        let most = if is_administrator { MOST + KEPT } else { MOST };
         let mut of_user = shared.of_user.lock().unwrap_or_else(PoisonError::into_inner);
         let own = of_user.entry(user.clone()).or_default();
-        if *own >= MOST_OF_USER || shared.busy.load(Ordering::Relaxed) >= MOST {
+        if *own >= MOST_OF_USER || shared.busy.load(Ordering::Relaxed) >= most {
             return None;
         }
         *own += 1;
@@ -328,7 +332,9 @@ fn take(connection: Connection, shared: &Arc<Shared>, hand: &Arc<dyn Fn(Work) + 
         return;
     }
     drop(questions);
-    let Some(place) = Place::take(shared, connection.peer().user.clone()) else { return };
+    let Some(place) = Place::take(shared, connection.peer().user.clone(), caller.is_administrator) else {
+        return;
+    };
     let (shared, hand) = (Arc::clone(shared), Arc::clone(hand));
     let speak = move || {
         let _place = place;

@@ -16,10 +16,17 @@ pub(super) struct Known {
     /// The projects of each file: it may be known in several ways.
     files: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
     of_projects: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    /// Files that links lead to, and the known files that these are: a change is told of the file itself, and many keep what
+    /// their programs read in a repository of their own and put links in its place.
+    linked: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
 impl Known {
-    pub(super) fn add(&mut self, source: &Source) {
+    /// Takes a file in. `real` is where it is, links resolved, if that is known.
+    pub(super) fn add(&mut self, source: &Source, real: Option<PathBuf>) {
+        if let Some(real) = real.filter(|real| *real != source.path) {
+            self.linked.entry(real).or_default().insert(source.path.clone());
+        }
         let project = resolve::project_of(source);
         if let Some(project) = &project {
             self.of_projects.entry(project.clone()).or_default().insert(source.path.clone());
@@ -28,6 +35,10 @@ impl Known {
     }
 
     pub(super) fn remove(&mut self, path: &Path) {
+        self.linked.retain(|_, known| {
+            known.remove(path);
+            !known.is_empty()
+        });
         for project in self.files.remove(path).unwrap_or_default() {
             if let Some(files) = self.of_projects.get_mut(&project) {
                 files.remove(path);
@@ -40,6 +51,22 @@ impl Known {
 
     pub(super) fn contains(&self, path: &Path) -> bool {
         self.files.contains_key(path)
+    }
+
+    /// The known files that a file is by links.
+    pub(super) fn known_as(&self, real: &Path) -> impl Iterator<Item = &PathBuf> {
+        self.linked.get(real).into_iter().flatten()
+    }
+
+    /// The folders of files that links lead to.
+    pub(super) fn linked_folders(&self) -> impl Iterator<Item = &Path> {
+        self.linked.keys().filter_map(|real| real.parent())
+    }
+
+    /// Whether a path is that of a known file, or may be one of a known project.
+    pub(super) fn is_near(&self, path: &Path) -> bool {
+        let mut above = path.ancestors().skip(1).take(ABOVE);
+        self.contains(path) || above.any(|folder| self.of_projects.contains_key(folder))
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {

@@ -69,7 +69,8 @@ impl Session {
         let mut known: BTreeMap<usize, Known> = BTreeMap::new();
         for result in &passed.outcome.sources {
             let Some(home) = result.source.home else { continue };
-            known.entry(home).or_default().add(&result.source);
+            let real = ground_path(on, &result.source.path);
+            known.entry(home).or_default().add(&result.source, real);
         }
         let (in_force, mode) = (passed.in_force.clone(), passed.mode);
         let since = passed.at;
@@ -133,6 +134,21 @@ impl Session {
         self.known.get(&home).is_some_and(|known| known.contains(path))
     }
 
+    /// The files of a home that are known and that this file is by links.
+    pub fn known_as(&self, home: usize, real: &Path) -> Vec<PathBuf> {
+        self.known.get(&home).into_iter().flat_map(|known| known.known_as(real)).cloned().collect()
+    }
+
+    /// The folders of files that links of known files lead to: their changes are told there.
+    pub fn linked_folders(&self) -> BTreeSet<PathBuf> {
+        self.known.values().flat_map(Known::linked_folders).map(Path::to_owned).collect()
+    }
+
+    /// The home in which a file is known, or a project that it may be a file of.
+    pub fn home_that_knows(&self, path: &Path) -> Option<usize> {
+        self.known.iter().find(|(_, known)| known.is_near(path)).map(|(home, _)| *home)
+    }
+
     /// Looks at what changed in homes, and acts on it.
     ///
     /// # Errors
@@ -162,7 +178,9 @@ impl Session {
             };
             let known = self.known.entry(*at).or_default();
             changed.paths.iter().for_each(|path| known.remove(path));
-            scanned.sources.iter().for_each(|result| known.add(&result.source));
+            for result in &scanned.sources {
+                known.add(&result.source, ground_path(on, &result.source.path));
+            }
             outcome.append(*at, scanned);
             looked.insert(*at, changed.paths);
         }
@@ -222,4 +240,9 @@ impl Session {
         notices.append(&mut opened.notices);
         Ok(Looked { outcome, changed: looked, off, acted, left: plan.left, would, notices, is_unanswered })
     }
+}
+
+/// Where a file of the machine is, links resolved; nothing is opened for it.
+fn ground_path(on: On<'_, '_>, path: &Path) -> Option<PathBuf> {
+    on.ground.machine.resolve(path).ok().map(|found| found.path)
 }
