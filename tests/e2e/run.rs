@@ -254,6 +254,26 @@ fn what_comes_into_a_project_outside_of_the_home_is_told_at_once() {
     });
 }
 
+/// What root puts there counts for all users. Nothing is written there by us.
+#[test]
+fn a_machine_wide_file_of_a_client_that_comes_is_seen_at_once_even_with_its_folder() {
+    both(|site| {
+        if site.run_by.is_some() {
+            return;
+        }
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        put(site, ".claude.json", "{}");
+        let (daemon, pass) = Daemon::start(site);
+        assert_eq!(pass["servers"], 0, "{pass}");
+        let folder = site.machine.root().join("etc/claude-code");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("managed-mcp.json"), servers("mcpServers")).unwrap();
+        let pass = daemon.wait("a pass", |line| line["what"] == "pass");
+        assert_eq!(pass["servers"], 2, "{pass}");
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
 #[test]
 fn a_newer_policy_acts_without_a_restart() {
     both(|site| {

@@ -77,6 +77,14 @@ impl Around {
         Means::Nothing
     }
 
+    /// What a change of a file for all users means, or of a folder in which such files are looked for.
+    ///
+    /// Attack: a user with a project outside of all homes, in which such a file comes and goes again and again.
+    pub(super) fn means_of_all(&self, path: &Path) -> Means {
+        let owner = path.parent().and_then(|folder| self.machine.owner_uid(folder));
+        Means::Pass(if owner == Some(0) { LEAST_FOR_POLICY } else { LEAST_FOR_ACCOUNTS })
+    }
+
     /// Whether what is mounted at a path of this host may be a home, or lie in one.
     pub(super) fn may_be_home(&self, path: &Path) -> bool {
         let path = self.machine.machine_path(path);

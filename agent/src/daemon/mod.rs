@@ -440,8 +440,8 @@ impl Line<'_, '_, '_, '_> {
         }
         // a project outside of homes is that of whoever's client knows it
         let Some(home) = home.or_else(|| session.home_that_knows(&path)) else {
-            let is_machines = self.watches.wants(path.parent()) && discover::changed::may_be_source(&path);
-            return if is_machines { Means::Pass(LEAST_FOR_ACCOUNTS) } else { means };
+            let may_be = self.watches.wants(path.parent()) && discover::changed::may_be_source(&path);
+            return if is_watched || may_be { self.around.means_of_all(&path) } else { means };
         };
         for known in session.known_as(home, &path) {
             let place = (home, known);
