@@ -218,14 +218,26 @@ fn a_file_that_a_link_leads_to_is_dealt_with_at_once_however_it_is_written() {
         put(site, "dots/m.json", "{\"mcpServers\":{}}");
         put(site, "src/p/README", "");
         std::os::unix::fs::symlink("../../dots/m.json", home.join("src/p/.mcp.json")).unwrap();
+        put(site, "dots/cursor/mcp.json", "{\"mcpServers\":{}}");
+        std::os::unix::fs::symlink("dots/cursor", home.join(".cursor")).unwrap();
         crate::actions::settle(site);
         let (daemon, _) = Daemon::start(site);
-        for (link, path) in [(".claude.json", "dots/a/b/claude.json"), ("src/p/.mcp.json", "dots/m.json")] {
+        for (link, path) in [
+            (".claude.json", "dots/a/b/claude.json"),
+            ("src/p/.mcp.json", "dots/m.json"),
+            (".cursor/mcp.json", "dots/cursor/mcp.json"),
+        ] {
             put(site, path, &servers("mcpServers"));
             daemon.acts_on(link);
             assert!(is_clean(site, path), "{path}");
             put(site, "dots/next", &servers("mcpServers"));
             std::fs::rename(home.join("dots/next"), home.join(path)).unwrap();
+            daemon.acts_on(link);
+            assert!(is_clean(site, path), "{path}");
+            // gone for a moment, as in a checkout
+            std::fs::remove_file(home.join(path)).unwrap();
+            std::thread::sleep(Duration::from_millis(600));
+            put(site, path, &servers("mcpServers"));
             daemon.acts_on(link);
             assert!(is_clean(site, path), "{path}");
         }

@@ -13,6 +13,8 @@ use crate::pipeline::Ground;
 
 /// Where homes usually are, whether there is one yet or not.
 const HOMES: [&str; 2] = ["/home", "/Users"];
+/// Where only administrators write what counts for all users. (In `C:\\ProgramData` everybody makes folders.)
+const OF_ADMINISTRATORS: [&str; 2] = ["/etc", "/Library"];
 const ACCOUNTS: [&str; 2] = ["/etc/passwd", "/etc/group"];
 
 /// What a change means.
@@ -77,12 +79,13 @@ impl Around {
         Means::Nothing
     }
 
-    /// What a change of a file for all users means, or of a folder in which such files are looked for.
+    /// What a change outside of homes means, where clients' files are looked for.
     ///
-    /// Attack: a user with a project outside of all homes, in which such a file comes and goes again and again.
-    pub(super) fn means_of_all(&self, path: &Path) -> Means {
-        let owner = path.parent().and_then(|folder| self.machine.owner_uid(folder));
-        Means::Pass(if owner == Some(0) { LEAST_FOR_POLICY } else { LEAST_FOR_ACCOUNTS })
+    /// Attack: a user whose client knows a project in `/tmp`, and who makes and removes it again and again. Where only
+    /// administrators write, a pass may follow at once.
+    pub(super) fn means_of_all(path: &Path) -> Means {
+        let is_administrators = OF_ADMINISTRATORS.iter().any(|folder| path.starts_with(folder));
+        Means::Pass(if is_administrators { LEAST_FOR_POLICY } else { LEAST_FOR_ACCOUNTS })
     }
 
     /// Whether what is mounted at a path of this host may be a home, or lie in one.

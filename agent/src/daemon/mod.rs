@@ -438,10 +438,10 @@ impl Line<'_, '_, '_, '_> {
         if means != Means::Nothing {
             return means;
         }
-        // a project outside of homes is that of whoever's client knows it
+        // a file outside of homes is looked at for whoever's client knows it, and what is new there by a pass
         let Some(home) = home.or_else(|| session.home_that_knows(&path)) else {
             let may_be = self.watches.wants(path.parent()) && discover::changed::may_be_source(&path);
-            return if is_watched || may_be { self.around.means_of_all(&path) } else { means };
+            return if is_watched || may_be { Around::means_of_all(&path) } else { means };
         };
         for known in session.known_as(home, &path) {
             let place = (home, known);

@@ -19,13 +19,15 @@ pub(super) struct Known {
     /// Files that links lead to, and the known files that these are: a change is told of the file itself, and many keep what
     /// their programs read in a repository of their own and put links in its place.
     linked: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    /// Where the links of known files lead.
+    real: BTreeMap<PathBuf, PathBuf>,
 }
 
 impl Known {
     /// Takes a file in. `real` is where it is, links resolved, if that is known.
     pub(super) fn add(&mut self, source: &Source, real: Option<PathBuf>) {
-        if let Some(real) = real.filter(|real| *real != source.path) {
-            self.linked.entry(real).or_default().insert(source.path.clone());
+        if let Some(real) = real {
+            self.led_to(&source.path, real);
         }
         let project = resolve::project_of(source);
         if let Some(project) = &project {
@@ -34,11 +36,18 @@ impl Known {
         self.files.entry(source.path.clone()).or_default().extend(project);
     }
 
-    pub(super) fn remove(&mut self, path: &Path) {
-        self.linked.retain(|_, known| {
+    fn led_to(&mut self, path: &Path, real: PathBuf) {
+        if let Some(known) = self.real.remove(path).and_then(|before| self.linked.get_mut(&before)) {
             known.remove(path);
-            !known.is_empty()
-        });
+        }
+        if real != path {
+            self.linked.entry(real.clone()).or_default().insert(path.to_owned());
+            self.real.insert(path.to_owned(), real);
+        }
+    }
+
+    pub(super) fn remove(&mut self, path: &Path) {
+        // what a link led to may be gone for a moment only, and comes back under its own name: that is remembered
         for project in self.files.remove(path).unwrap_or_default() {
             if let Some(files) = self.of_projects.get_mut(&project) {
                 files.remove(path);
@@ -61,12 +70,6 @@ impl Known {
     /// The folders of files that links lead to.
     pub(super) fn linked_folders(&self) -> impl Iterator<Item = &Path> {
         self.linked.keys().filter_map(|real| real.parent())
-    }
-
-    /// Whether a path is that of a known file, or may be one of a known project.
-    pub(super) fn is_near(&self, path: &Path) -> bool {
-        let mut above = path.ancestors().skip(1).take(ABOVE);
-        self.contains(path) || above.any(|folder| self.of_projects.contains_key(folder))
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {

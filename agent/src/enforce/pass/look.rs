@@ -144,9 +144,9 @@ impl Session {
         self.known.values().flat_map(Known::linked_folders).map(Path::to_owned).collect()
     }
 
-    /// The home in which a file is known, or a project that it may be a file of.
+    /// The home in which a file is known.
     pub fn home_that_knows(&self, path: &Path) -> Option<usize> {
-        self.known.iter().find(|(_, known)| known.is_near(path)).map(|(home, _)| *home)
+        self.known.iter().find(|(_, known)| known.contains(path)).map(|(home, _)| *home)
     }
 
     /// Looks at what changed in homes, and acts on it.
