@@ -378,7 +378,9 @@ fn ten_thousand_entries_to_remove_with_their_approvals_are_one_edit_a_file() {
         };
         assert_eq!(left("proj/.mcp.json", "/mcpServers"), Some(10_000));
         assert_eq!(left("proj/.claude/settings.local.json", "/enabledMcpjsonServers"), Some(10_000));
-        assert!(took < std::time::Duration::from_secs(180), "{took:?}");
+        // about 100 s without optimisation; with other work on both cores three minutes were not enough. By the square of the
+        // number it would be hours
+        assert!(took < std::time::Duration::from_secs(600), "{took:?}");
         mcpolicy_tests::say(&format!("{took:?}"));
     });
 }
