@@ -192,6 +192,35 @@ fn settings_count_that_come_with_another_folder_in_the_place_of_theirs() {
     });
 }
 
+/// The pass of the newer policy came first, and the settings were forgotten over it.
+#[test]
+fn settings_that_come_together_with_a_newer_policy_count() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let (settings, run_by) = (site.machine.root().join("agent.toml"), site.run_by);
+        let write = |ceiling: &str| {
+            let text =
+                format!("schema = \"mcpolicy/agent/v1\"\n[enforcement]\nmode_ceiling = \"{ceiling}\"\n");
+            std::fs::write(&settings, text).unwrap();
+            if let Some(uid) = run_by {
+                own(uid, &settings);
+            }
+        };
+        write("enforce");
+        put(site, ".cursor/mcp.json", "{\"mcpServers\":{}}");
+        let (daemon, pass) = Daemon::start_with(site, &["--settings", settings.to_str().unwrap()]);
+        assert_eq!(pass["mode"], "enforce", "{pass}");
+        // a session lasts at least so long before a newer policy ends it
+        std::thread::sleep(Duration::from_millis(2500));
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("@acme/other")])));
+        write("observe");
+        daemon.wait("a pass", |line| {
+            line["what"] == "pass" && line["mode"] == "observe" && line["sequence"] == 2
+        });
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
 #[test]
 fn a_file_that_is_broken_for_a_moment_is_no_problem_any_more_when_it_is_whole_again() {
     both(|site| {

@@ -144,6 +144,7 @@ pub fn run(
     tell: &mut dyn FnMut(Said<'_>),
 ) -> anyhow::Result<Ended> {
     let mut asked = Vec::new();
+    let mut settings_at = None;
     let mut fights = Fights::default();
     let mut notices = Notices::default();
     let mut servers = Servers::new(Waits::default());
@@ -162,6 +163,7 @@ pub fn run(
             servers: &mut servers,
             dirty: Dirty::default(),
             around: Around::new(rig, &ground),
+            settings_at,
             first_hint: BTreeMap::new(),
             moved: BTreeSet::new(),
             fights: std::mem::take(&mut fights),
@@ -170,6 +172,7 @@ pub fn run(
         };
         let ends = session.hold(wakes, std::mem::take(&mut asked), tell);
         fights = session.fights;
+        settings_at = session.settings_at;
         let held = rig.shared.board().settled.is_some();
         match ends {
             // one that has held the line goes on trying: a disk that is full is so for all, and has room again one day
@@ -212,6 +215,8 @@ struct Line<'r, 'a, 'g, 'h> {
     servers: &'r mut Servers,
     dirty: Dirty,
     around: Around,
+    /// When the settings are to be read anew. A session that ends before hands it on: MDM pushes settings and a policy together.
+    settings_at: Option<Instant>,
     /// When each dirty path was first told of.
     first_hint: BTreeMap<dirty::Place, Instant>,
     /// Dirty paths at which folders that are watched came or went.
@@ -245,7 +250,6 @@ impl Line<'_, '_, '_, '_> {
         let begun = Instant::now();
         let mut rescanned = begun;
         let mut pass_at = begun + next;
-        let mut settings_at: Option<Instant> = None;
         let mut told: Option<String> = None;
         let mut storm = Storm::default();
         let mut grown = true;
@@ -263,7 +267,7 @@ impl Line<'_, '_, '_, '_> {
             }
             let rescan = if told.is_some() { POLL } else { RESCAN };
             let now = Instant::now();
-            if settings_at.is_some_and(|at| now >= at) {
+            if self.settings_at.is_some_and(|at| now >= at) {
                 return Ok(Ends::OtherSettings);
             }
             if now >= pass_at {
@@ -305,7 +309,7 @@ impl Line<'_, '_, '_, '_> {
                 Some(pass_at),
                 Some(rescanned + rescan),
                 self.dirty.next(),
-                settings_at,
+                self.settings_at,
                 self.servers.next(),
                 self.notices.next(now),
             ];
@@ -321,6 +325,7 @@ impl Line<'_, '_, '_, '_> {
             self.board().work.wakes += 1;
             // what came while a look went on is one look, not one after the other; and a file that is written tells thrice
             let mut hinted: BTreeMap<PathBuf, Change> = BTreeMap::new();
+            let mut lost = false;
             for woken in std::iter::once(woken).chain(wakes.try_iter().map(Ok)).take(AT_ONCE) {
                 match woken {
                     Ok(Wake::Ask(work)) => {
@@ -340,7 +345,7 @@ impl Line<'_, '_, '_, '_> {
                         tell(Said::Notice(
                             "the system lost track of changes: everything is looked at".to_owned(),
                         ));
-                        return Ok(Ends::Anew);
+                        lost = true;
                     }
                     Ok(Wake::Hint(Hint::Changed(paths, change))) => {
                         for path in paths {
@@ -355,9 +360,12 @@ impl Line<'_, '_, '_, '_> {
             for (path, change) in hinted {
                 match self.hinted(&session, &path, change, now) {
                     Means::Nothing => {}
-                    Means::OtherSettings => _ = settings_at.get_or_insert(now + SETTLE),
+                    Means::OtherSettings => _ = self.settings_at.get_or_insert(now + SETTLE),
                     Means::Pass(least) => pass_at = pass_at.min((now + SETTLE).max(begun + least)),
                 }
+            }
+            if lost {
+                return Ok(Ends::Anew);
             }
         }
     }

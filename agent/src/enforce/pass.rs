@@ -1,7 +1,7 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
 mod guard;
-mod known;
+mod known_files;
 mod look;
 mod put_back;
 mod running;

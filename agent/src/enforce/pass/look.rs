@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use mcpolicy_schema::document::Mode;
 
-use super::known::Known;
+use super::known_files::KnownFiles;
 use super::tokens::{Taken, break_glass_opened, redeem_opened};
 use super::{
     Acted, Event, Gap, Hands, House, InForce, Judge, Knowledge, LEFT_OUT, Left, On, Opened, Outcome, Passed,
@@ -27,7 +27,7 @@ pub struct Session {
     /// The time that the pass believed.
     pub(super) since: Timestamp,
     /// The files that are known, by their homes.
-    known: BTreeMap<usize, Known>,
+    known: BTreeMap<usize, KnownFiles>,
 }
 
 /// What came of a look.
@@ -66,7 +66,7 @@ impl Session {
         let mut passed = passed?;
         passed.replayed = std::mem::take(&mut opened.replayed);
         passed.notices = std::mem::take(&mut opened.notices);
-        let mut known: BTreeMap<usize, Known> = BTreeMap::new();
+        let mut known: BTreeMap<usize, KnownFiles> = BTreeMap::new();
         for result in &passed.outcome.sources {
             let Some(home) = result.source.home else { continue };
             let real = ground_path(on, &result.source.path);
@@ -125,7 +125,8 @@ impl Session {
 
     /// All files that are known, by their homes.
     pub fn all_known(&self) -> Vec<(usize, PathBuf)> {
-        let of = |(home, known): (&usize, &Known)| known.paths().map(|path| (*home, path.clone())).collect();
+        let of =
+            |(home, known): (&usize, &KnownFiles)| known.paths().map(|path| (*home, path.clone())).collect();
         self.known.iter().flat_map::<Vec<_>, _>(of).collect()
     }
 
@@ -141,7 +142,7 @@ impl Session {
 
     /// The folders of files that links of known files lead to: their changes are told there.
     pub fn linked_folders(&self) -> BTreeSet<PathBuf> {
-        self.known.values().flat_map(Known::linked_folders).map(Path::to_owned).collect()
+        self.known.values().flat_map(KnownFiles::linked_folders).map(Path::to_owned).collect()
     }
 
     /// The home in which a file is known.

@@ -12,7 +12,7 @@ const ABOVE: usize = 3;
 
 /// The known files of a home.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownFiles {
     /// The projects of each file: it may be known in several ways.
     files: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
     of_projects: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
@@ -23,7 +23,7 @@ pub(super) struct Known {
     real: BTreeMap<PathBuf, PathBuf>,
 }
 
-impl Known {
+impl KnownFiles {
     /// Takes a file in. `real` is where it is, links resolved, if that is known.
     pub(super) fn add(&mut self, source: &Source, real: Option<PathBuf>) {
         if let Some(real) = real {
