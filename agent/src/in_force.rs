@@ -43,6 +43,8 @@ pub struct InForce {
     pub expired: bool,
     /// When it ends; `None` for a draft.
     pub expires: Option<Timestamp>,
+    /// When it counts as stale, as expired, and ends; in no order, and some may have passed.
+    pub older_at: Vec<Timestamp>,
     /// What a reader of the verdicts must know.
     pub notices: Vec<String>,
     /// The ring that the head is for; `None` for all.
@@ -71,6 +73,7 @@ impl InForce {
             staleness: None,
             expired: false,
             expires: None,
+            older_at: Vec::new(),
             notices: vec![UNSIGNED.to_owned()],
             for_ring: None,
             elsewhere: None,
@@ -162,6 +165,7 @@ impl InForce {
             staleness: Some(staleness.as_str()),
             expired: staleness == Staleness::Expired,
             expires: Some(policy.expires),
+            older_at: trust.age_of(policy).rungs().to_vec(),
             notices,
             for_ring: None,
             elsewhere: None,
@@ -190,6 +194,7 @@ impl InForce {
             sequence: Some(acting.sequence),
             sha256: acting.sha256.clone(),
             expires: acting.expires,
+            older_at: self.older_at.iter().copied().chain(acting.expires).collect(),
             for_ring: None,
             elsewhere: None,
             ..self.clone()

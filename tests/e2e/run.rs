@@ -170,8 +170,11 @@ fn a_project_that_comes_while_the_daemon_runs_is_dealt_with_at_once() {
         put(site, "src/p/.mcp.json", "{\"mcpServers\":{}}");
         let (daemon, _) = Daemon::start(site);
         let home = site.machine.home();
-        put(site, "elsewhere/q/.vscode/mcp.json", &servers("servers"));
-        std::fs::rename(home.join("elsewhere/q"), home.join("src/q")).unwrap();
+        // where nothing is watched: in the home it would be dealt with before it is moved
+        put(site, "../../staging/q/.vscode/mcp.json", &servers("servers"));
+        let owner = std::os::unix::fs::MetadataExt::uid(&home.metadata().unwrap());
+        own(owner, &site.machine.root().join("staging"));
+        std::fs::rename(home.join("../../staging/q"), home.join("src/q")).unwrap();
         daemon.acts_on("src/q/.vscode/mcp.json");
         assert!(is_clean(site, "src/q/.vscode/mcp.json"));
         assert_eq!(daemon.stop(), Some(0));

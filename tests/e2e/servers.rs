@@ -76,17 +76,22 @@ impl Told {
 /// Runs the daemon beside a client, by a policy with a mode that revokes `evil`, `other` and `deaf`, until it has told of
 /// something or a time has passed.
 fn run(settings: &Value, until: &str) -> Option<Told> {
-    if !can_isolate() {
-        return None;
-    }
-    let machine = TestMachine::new(crate::BINARY);
-    let root = machine.root();
     let rules = json!([rule("@acme/good"), rule("evil"), rule("other"), rule("deaf")]);
     let revoked = ["evil", "other", "deaf"].map(
         |rule| json!({"id": format!("r-{rule}"), "revoked": {"rule": rule}, "reason": "found malicious"}),
     );
     let revocations = json!({"schema": "mcpolicy/revocations/v1", "revocation": revoked});
-    publish(&root.join("published"), 1, at(1), &policy(settings, &rules), Some(&revocations));
+    run_by(&policy(settings, &rules), Some(&revocations), "", until)
+}
+
+/// The same by any policy. `meanwhile` runs beside it.
+fn run_by(policy: &Value, revocations: Option<&Value>, meanwhile: &str, until: &str) -> Option<Told> {
+    if !can_isolate() {
+        return None;
+    }
+    let machine = TestMachine::new(crate::BINARY);
+    let root = machine.root();
+    publish(&root.join("published"), 1, at(1), policy, revocations);
     let servers = json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}});
     machine.file(".claude.json", servers.to_string());
     let script = format!(
@@ -96,6 +101,7 @@ fn run(settings: &Value, until: &str) -> Option<Told> {
         $MCPOLICY run --json --state {root}/state --policy {root}/published --trust-root {root}/published/root.1.json \
             --now {now} > {root}/lines 2> {root}/errors &
         daemon=$!
+        {meanwhile}
         for _ in $(seq 300); do sleep 0.1; {until} && break; done
         runs > {root}/after
         kill -TERM $daemon; wait $daemon
@@ -104,6 +110,7 @@ fn run(settings: &Value, until: &str) -> Option<Told> {
         root = root.display(),
         now = at(1) + jiff::SignedDuration::from_mins(5),
         until = until.replace("LINES", &root.join("lines").display().to_string()),
+        meanwhile = meanwhile.replace("LINES", &root.join("lines").display().to_string()),
     );
     let ended = crate::live::isolated(&machine, &script);
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
@@ -186,6 +193,27 @@ fn a_mode_that_only_observes_tells_of_running_servers_and_ends_none() {
         assert_eq!(told.names(what), Vec::<String>::new());
     }
     assert_eq!(told.before, told.after);
+}
+
+/// Attack: a program puts a server back into the file as often as it is taken out, so that a client may start it between.
+#[test]
+fn a_server_that_a_tool_fights_for_is_ended_at_once_where_the_policy_says_so_and_no_other() {
+    let fights = r#"
+        until grep -q '"pass"' LINES; do sleep 0.1; done
+        for _ in $(seq 8); do
+            printf '{"mcpServers":{"evil":{"command":"npx","args":["-y","evil@1.0.0"]}}}' > /home/dev/.claude.json
+            sleep 0.4
+        done"#;
+    let until = "grep -q server-ended LINES";
+    let settings = json!({"fights": "stop-servers", "max_new_removals": {"entries": 50, "percent": 100}});
+    let policy = policy(&settings, &json!([rule("@acme/good")]));
+    let Some(told) = run_by(&policy, None, fights, until) else { return };
+    assert_eq!(told.names("server-asked"), ["evil"]);
+    let reported = told.names("server-reported");
+    assert!(reported.contains(&"/home/dev/unknown-mcp 701".to_owned()), "{reported:?}");
+    assert_eq!(told.runs("-y evil@1.0.0"), 1, "one runs below no client: {:?}", told.after);
+    assert_eq!((told.runs("/home/dev/claude"), told.runs("@acme/good@1.0.0")), (1, 1), "{:?}", told.after);
+    assert!(told.log.contains("fight"), "{}", told.log);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use mcpolicy_platform::writers::Writers;
 use serde_json::{Value, json};
 
 use crate::actions::both;
@@ -275,7 +276,13 @@ fn the_same_new_server_in_several_clients_at_once_is_told_as_planted() {
         let told = daemon.wait("planted", |line| {
             line["text"].as_str().is_some_and(|text| text.contains("planted-many-clients: evil"))
         });
-        assert!(told["text"].as_str().unwrap().contains("cursor, kiro"), "{told}");
+        let text = told["text"].as_str().unwrap();
+        assert!(text.contains("cursor, kiro"), "{told}");
+        // this process wrote it; the system tells it to root, where the file system has handles
+        let tells = Writers::new().is_some_and(|mut writers| writers.watch(&site.machine.home()));
+        let name = format!("written by {}", std::env::current_exe().unwrap().display());
+        let is_told = text.contains(&name) && text.contains(&format!("(process {}", std::process::id()));
+        assert_eq!(is_told, tells && site.run_by.is_none(), "{told}");
         assert_eq!(daemon.stop(), Some(0));
     });
 }

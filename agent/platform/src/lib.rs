@@ -2,6 +2,7 @@
 //!
 //! One directory per capability, with one file per system. What is common to the systems stands in `mod.rs`.
 
+pub mod clock;
 pub mod cost;
 pub mod durable;
 pub mod environment;
@@ -13,6 +14,7 @@ pub mod memory;
 pub mod mounts;
 pub mod notification;
 pub mod paths;
+pub mod power;
 pub mod priority;
 pub mod privileges;
 pub mod processes;
@@ -25,6 +27,7 @@ pub mod users;
 #[cfg(unix)]
 mod waiting;
 pub mod watch;
+pub mod writers;
 
 pub use environment::Environment;
 pub use host::HostFacts;

@@ -159,8 +159,8 @@ pub struct Board {
     pub recent: Recent,
     /// Folders that are watched.
     pub watched: usize,
-    /// Why not everything is watched.
-    pub degraded: Option<String>,
+    /// Whose files are not all watched, and why; of none in particular where no user is named.
+    pub degraded: Vec<(Option<String>, String)>,
     /// Users, and clients of theirs that may still hold a denied server.
     pub restart_needed: Vec<(String, String)>,
     /// Time between two looks at all known files.
@@ -190,7 +190,7 @@ impl Board {
             rescanned: None,
             recent: Recent::default(),
             watched: 0,
-            degraded: None,
+            degraded: Vec::new(),
             restart_needed: Vec::new(),
             rescan: Duration::ZERO,
             fought: Vec::new(),

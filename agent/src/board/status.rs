@@ -237,7 +237,8 @@ impl Board {
     pub fn status(&self, user: Option<&str>, now: Timestamp) -> Status {
         let open: Vec<&Found> = self.found(user).filter(|found| found.stand == Stand::Open).collect();
         let mut problems = self.problems(user);
-        problems.extend(self.degraded.iter().map(|why| format!("not everything is watched: {why}")));
+        let degraded = self.degraded_of(user);
+        problems.extend(degraded.iter().map(|why| format!("not everything is watched: {why}")));
         if self.settled.is_none() {
             problems.push("the first pass is not over yet".to_owned());
         }
@@ -249,7 +250,7 @@ impl Board {
             since: Some(self.started),
             user: user.map(str::to_owned),
             layers: self.layers(),
-            watches: Watches { folders: self.watched as u64, degraded: self.degraded.clone() },
+            watches: Watches { folders: self.watched as u64, degraded },
             last_rescan: self.rescanned,
             last_pass: self.settled.as_ref().map(|settled| settled.at),
             verdicts: self.verdicts(user),
@@ -316,6 +317,18 @@ impl Board {
                 None => format!("{owner}: {client}"),
             })
             .collect()
+    }
+
+    /// Why not all files are watched: of one user what is theirs, since it may name folders.
+    fn degraded_of(&self, user: Option<&str>) -> Option<String> {
+        let of = |owner: Option<&str>| user.is_none() || owner.is_none() || owner == user;
+        let why: Vec<&str> = self
+            .degraded
+            .iter()
+            .filter(|(owner, _)| of(owner.as_deref()))
+            .map(|(_, why)| why.as_str())
+            .collect();
+        (!why.is_empty()).then(|| why.join("; "))
     }
 
     fn layers(&self) -> Vec<Layer> {

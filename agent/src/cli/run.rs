@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::ipc_channel::Listener;
-use mcpolicy_platform::mounts;
+use mcpolicy_platform::{clock, mounts};
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder};
@@ -77,6 +77,12 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         let text = format!("disks that are mounted later are not seen at once: {error}");
         shared.board().lasting("mounts", Some(text));
     }
+    let leapt = sender.clone();
+    // without it what waits for a time comes later by as long as the machine slept
+    if let Err(error) = clock::watch(move || drop(leapt.send(Wake::Leapt))) {
+        let text = format!("that the clock leaps is not seen at once: {error}");
+        shared.board().lasting("clock", Some(text));
+    }
     if options.until_input_ends {
         let stop = sender.clone();
         std::thread::spawn(move || {
@@ -104,6 +110,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             redactor: &redactor,
             own: agent.watched(),
             settings: &agent.settings_file,
+            is_other_settings: &|| read().map_or(true, |new| new.settings != agent.settings),
             messenger: messenger.as_ref(),
             recipient: &|home| agent.recipient(home, environment),
             shared: &shared,

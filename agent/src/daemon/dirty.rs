@@ -8,6 +8,11 @@ use std::time::{Duration, Instant};
 /// Time between two looks at one path.
 pub const QUIET: Duration = Duration::from_millis(200);
 
+/// Paths of one home that are looked at in one go.
+///
+/// Attack: a user who writes thousands of files a second has those of all others wait for them.
+const AT_ONCE: usize = 64;
+
 /// A path of a home, by the home's index.
 pub type Place = (usize, PathBuf);
 
@@ -18,6 +23,8 @@ pub struct Dirty {
     looked: BTreeMap<Place, Instant>,
     /// Paths that are not looked at before a time, and what waits of them all the same.
     held: BTreeMap<Place, Instant>,
+    /// Paths that are to be looked at again later, whether anything happens to them or not.
+    later: BTreeMap<Place, Instant>,
 }
 
 impl Dirty {
@@ -34,19 +41,35 @@ impl Dirty {
         self.held.insert(place, until);
     }
 
-    /// When the next path is to be looked at.
-    pub fn next(&self) -> Option<Instant> {
-        self.due.values().min().copied()
+    /// A path is looked at at this time, and before it if something happens to it.
+    pub fn again(&mut self, place: Place, at: Instant) {
+        self.later.insert(place, at);
     }
 
-    /// Takes the paths that are to be looked at now.
+    /// When the next path is to be looked at.
+    pub fn next(&self) -> Option<Instant> {
+        self.due.values().chain(self.later.values()).min().copied()
+    }
+
+    /// Takes the paths that are to be looked at now, so many of each home: what is left is due at once again.
     pub fn take(&mut self, now: Instant) -> Vec<Place> {
         self.looked.retain(|_, looked| now.saturating_duration_since(*looked) < QUIET);
         self.held.retain(|_, until| *until > now);
-        let due: Vec<Place> =
-            self.due.iter().filter(|(_, at)| **at <= now).map(|(place, _)| place.clone()).collect();
+        let (come, later) = std::mem::take(&mut self.later).into_iter().partition(|(_, at)| *at <= now);
+        self.later = later;
+        let come: BTreeMap<Place, Instant> = come;
+        come.into_keys().for_each(|place| self.hint(place, now));
+        let mut of_home: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut has_room = |home: usize| {
+            let count = of_home.entry(home).or_default();
+            *count += 1;
+            *count <= AT_ONCE
+        };
+        let due = self.due.iter().filter(|((home, _), at)| **at <= now && has_room(*home));
+        let due: Vec<Place> = due.map(|(place, _)| place.clone()).collect();
         for place in &due {
             self.due.remove(place);
+            self.later.remove(place);
             self.looked.insert(place.clone(), now);
         }
         due
@@ -99,6 +122,35 @@ mod tests {
         assert_eq!(dirty.take(after(4000)), [place(1)]);
         dirty.hint(place(1), after(5000));
         assert_eq!(dirty.take(after(5000)), [place(1)]);
+    }
+
+    #[test]
+    fn what_is_to_be_looked_at_again_does_not_keep_a_change_waiting() {
+        let begin = Instant::now();
+        let after = |millis| begin + Duration::from_millis(millis);
+        let mut dirty = Dirty::default();
+        dirty.again(place(1), after(15_000));
+        dirty.again(place(2), after(15_000));
+        dirty.hint(place(1), after(1000));
+        assert_eq!(dirty.take(after(1000)), [place(1)]);
+        assert_eq!(dirty.next(), Some(after(15_000)));
+        assert_eq!(dirty.take(after(14_999)), []);
+        assert_eq!(dirty.take(after(15_000)), [place(2)]);
+        assert_eq!(dirty.next(), None);
+    }
+
+    #[test]
+    fn a_user_who_changes_thousands_of_files_holds_nobody_else_up() {
+        let now = Instant::now();
+        let mut dirty = Dirty::default();
+        (0..2 * AT_ONCE + 1).for_each(|number| dirty.hint((1, number.to_string().into()), now));
+        dirty.hint((2, "x".into()), now);
+        let mut took = Vec::new();
+        while dirty.next().is_some() {
+            let due = dirty.take(now);
+            took.push((due.len(), due.iter().any(|(home, _)| *home == 2)));
+        }
+        assert_eq!(took, [(AT_ONCE + 1, true), (AT_ONCE, false), (1, false)]);
     }
 
     proptest! {

@@ -4,15 +4,19 @@
 //! hints were lost, and once a day; all known files are looked at every quarter of an hour.
 
 mod around;
+mod backlog;
 pub mod dirty;
 pub mod fights;
 mod messages;
 pub mod messenger;
 pub mod notices;
 pub mod planted;
+mod rescans;
+mod retries;
 pub mod servers;
 mod storm;
 mod telling;
+mod times;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,9 +26,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use mcpolicy_platform::memory;
 use mcpolicy_platform::notification::Recipient;
+use mcpolicy_platform::priority::Background;
 use mcpolicy_platform::watch::{Change, Hint};
+use mcpolicy_platform::{cost, memory};
+use mcpolicy_schema::document::Rescans as WaitsFor;
 use mcpolicy_schema::redact::Redactor;
 
 use crate::board::{Board, Whose};
@@ -37,19 +43,22 @@ use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::resolve;
 use crate::worker::homes::Homes;
 use around::{Around, Means};
+use backlog::Backlog;
 use dirty::{Dirty, QUIET};
 use fights::Fights;
 use messenger::Messenger;
 use notices::Notices;
 use planted::Planted;
+use retries::Retries;
 use servers::{Servers, Told, Waits};
 use storm::Storm;
+use times::Times;
 use watches::Watches;
 
-/// Time between two looks at all known files.
-const RESCAN: Duration = Duration::from_secs(15 * 60);
 /// Time between two passes.
 const PASS: Duration = Duration::from_secs(24 * 60 * 60);
+/// Time between two looks whether the machine is idle, so that the pass of the day may begin.
+const ASK_IDLE: Duration = Duration::from_secs(5 * 60);
 /// Time between two looks where the system does not tell of changes.
 const POLL: Duration = Duration::from_secs(15);
 /// Time that is let pass before a pass is made because of a change of policy or accounts: several files change at once.
@@ -63,6 +72,8 @@ const AT_ONCE: usize = 1024;
 /// Attack: a user who changes the mode of the own home again and again has a pass made each time.
 const LEAST_FOR_POLICY: Duration = Duration::from_secs(2);
 const LEAST_FOR_ACCOUNTS: Duration = Duration::from_secs(30);
+/// The same where hints were lost: whoever makes them be lost has no pass made all the time.
+const LEAST_FOR_LOST: Duration = Duration::from_secs(5);
 
 /// What wakes the daemon.
 #[derive(Debug)]
@@ -71,6 +82,8 @@ pub enum Wake {
     Hint(Hint),
     /// Something was mounted or unmounted at these paths of this host.
     Mounted(Vec<PathBuf>),
+    /// The clock was set, or the machine woke from sleep: what waits for a time may be due.
+    Leapt,
     /// Somebody asks for what only the daemon can do.
     Ask(Work),
     /// It is to stop.
@@ -94,6 +107,8 @@ pub struct Rig<'a> {
     pub redactor: &'a Redactor,
     /// The file of the settings, on this host: when it changes, it is read anew.
     pub settings: &'a Path,
+    /// Whether that file is another than the one that was read.
+    pub is_other_settings: &'a dyn Fn() -> bool,
     /// Who shows notices on desktops; nobody for a folder that is taken for a machine.
     pub messenger: Option<&'a Messenger>,
     /// Whose desktop the user of a home has.
@@ -129,6 +144,8 @@ pub enum Ended {
 enum Ends {
     Stop,
     Anew,
+    /// Nothing but the time that has gone by calls for the next.
+    OfTheDay,
     OtherSettings,
     /// A pass is asked for: its answer is what comes of it.
     Asked(Work),
@@ -144,7 +161,7 @@ pub fn run(
     tell: &mut dyn FnMut(Said<'_>),
 ) -> anyhow::Result<Ended> {
     let mut asked = Vec::new();
-    let mut settings_at = None;
+    let (mut settings_at, mut in_background) = (None, false);
     let mut fights = Fights::default();
     let mut notices = Notices::default();
     let mut servers = Servers::new(Waits::default());
@@ -153,17 +170,27 @@ pub fn run(
         rig.shared.know(people(&ground));
         let homes = (rig.homes)(&ground, rig.redactor);
         let on = On { ground: &ground, homes: &homes };
-        let sender = tell_wake.clone();
-        let watches = Watches::new(ground.machine.clone(), move |hint| drop(sender.send(Wake::Hint(hint))));
+        let (sender, backlog) = (tell_wake.clone(), Backlog::default());
+        let count = backlog.clone();
+        let pass_on = move |hint| {
+            if count.comes() {
+                drop(sender.send(Wake::Hint(hint)));
+            }
+        };
+        let of_homes = ground.homes.iter().map(|home| home.layout.home.clone()).collect();
+        let watches = Watches::new(ground.machine.clone(), of_homes, pass_on);
         let watches = watches.context("changes of files cannot be watched")?;
         let mut session = Line {
             rig,
             on,
             watches,
+            backlog,
             servers: &mut servers,
             dirty: Dirty::default(),
+            retries: Retries::default(),
             around: Around::new(rig, &ground),
             settings_at,
+            in_background,
             first_hint: BTreeMap::new(),
             moved: BTreeSet::new(),
             fights: std::mem::take(&mut fights),
@@ -187,8 +214,12 @@ pub fn run(
             ends => match ends? {
                 Ends::Stop => return Ok(Ended::Stopped),
                 Ends::OtherSettings => return Ok(Ended::OtherSettings),
-                Ends::Anew => {}
-                Ends::Asked(work) => asked.push(work),
+                Ends::Anew => in_background = false,
+                Ends::OfTheDay => in_background = true,
+                Ends::Asked(work) => {
+                    in_background = false;
+                    asked.push(work);
+                }
             },
         }
     }
@@ -212,11 +243,15 @@ struct Line<'r, 'a, 'g, 'h> {
     rig: &'r Rig<'a>,
     on: On<'g, 'h>,
     watches: Watches,
+    backlog: Backlog,
     servers: &'r mut Servers,
     dirty: Dirty,
+    retries: Retries,
     around: Around,
     /// When the settings are to be read anew. A session that ends before hands it on: MDM pushes settings and a policy together.
     settings_at: Option<Instant>,
+    /// Nothing but the time that has gone by calls for its pass.
+    in_background: bool,
     /// When each dirty path was first told of.
     first_hint: BTreeMap<dirty::Place, Instant>,
     /// Dirty paths at which folders that are watched came or went.
@@ -240,81 +275,53 @@ impl Line<'_, '_, '_, '_> {
         self.watch(places_of(&passed.outcome));
         self.watch(session.linked_folders());
         self.see_what_became_of(&passed.outcome, &passed.acted);
+        self.try_again(&passed.outcome, &passed.acted, &[]);
         self.board().passed(self.on.ground, &passed, self.rig.redactor, self.rig.shared.now());
         tell(Said::Pass(&passed));
         self.note_for_users(&passed.outcome, &passed.acted, &passed.would);
         self.answer_of_pass(&passed, asked);
+        let waits_for = passed.in_force.policy.document().policy.rescans;
         let next = self.until_next(&passed);
         let Passed { outcome, acted, .. } = passed;
         self.servers.passed(self.on.ground, outcome, &acted);
         let begun = Instant::now();
-        let mut rescanned = begun;
-        let mut pass_at = begun + next;
-        let mut told: Option<String> = None;
+        let mut times = Times::new(begun, next);
+        let mut told: BTreeSet<String> = BTreeSet::new();
         let mut storm = Storm::default();
         let mut grown = true;
         loop {
-            let every = if self.watches.degraded.is_some() { POLL } else { RESCAN };
-            self.tell_state(every, Instant::now());
-            if self.watches.degraded != told {
-                told.clone_from(&self.watches.degraded);
-                if let Some(why) = &told {
-                    let every = POLL.as_secs();
-                    tell(Said::Notice(format!(
-                        "not everything is watched: {why}; all known files are looked at every {every} s"
-                    )));
-                }
+            self.tell_state(times.rescans.every(), Instant::now());
+            let degraded: BTreeSet<String> = self.watches.degraded.values().cloned().collect();
+            for why in degraded.difference(&told) {
+                let every = POLL.as_secs();
+                tell(Said::Notice(format!(
+                    "not everything is watched: {why}; all known files of that home are looked at every {every} s"
+                )));
             }
-            let rescan = if told.is_some() { POLL } else { RESCAN };
+            told = degraded;
             let now = Instant::now();
             if self.settings_at.is_some_and(|at| now >= at) {
                 return Ok(Ends::OtherSettings);
             }
-            if now >= pass_at {
-                return Ok(Ends::Anew);
+            if times.is_pass_due(now) {
+                return Ok(if times.is_of_the_day() { Ends::OfTheDay } else { Ends::Anew });
             }
-            if now >= rescanned + rescan {
-                rescanned = now;
-                self.board().rescanned = Some(self.rig.shared.now());
-                session.all_known().into_iter().for_each(|place| self.dirty.hint(place, now));
-                let new = self.watches.again();
-                self.look_into(new, now);
-                self.servers.rescan();
-            }
+            self.poll(&session, &mut times, now);
             let due = self.dirty.take(now);
             if !due.is_empty() {
                 grown = true;
-                let is_done = self.look(&mut session, &due, tell).unwrap_or_else(|error| {
-                    // a full disk, say
-                    let error = format!("{error:#}");
-                    self.board().problem(Whose::Administrators, self.rig.redactor.name(&error));
-                    tell(Said::Notice(error));
-                    false
-                });
-                if !is_done {
-                    let seconds = POLL.as_secs();
-                    tell(Said::Notice(format!(
-                        "not all was done: everything is looked at again in {seconds} s"
-                    )));
-                    pass_at = pass_at.min(now + POLL);
+                if !self.look_or_tell(&mut session, &due, tell) {
+                    times.pass_within(POLL, now);
                 }
-                continue;
+            } else if self.rescan(&mut session, &mut times, (waits_for, now), tell) {
+                grown = true;
+            } else {
+                self.show_notices(now);
             }
-            self.show_notices(now);
             if self.servers.is_due(now) {
                 self.look_at_servers(now, &mut session, tell);
-                continue;
             }
-            let next = [
-                Some(pass_at),
-                Some(rescanned + rescan),
-                self.dirty.next(),
-                self.settings_at,
-                self.servers.next(),
-                self.notices.next(now),
-            ];
-            let next = next.into_iter().flatten().min();
-            let wait = next.unwrap_or(pass_at).saturating_duration_since(Instant::now());
+            let wait = self.until_something(&times).saturating_duration_since(Instant::now());
             if grown && wait > QUIET {
                 // nothing comes at once: files that were read are let go of by now
                 memory::give_back();
@@ -325,7 +332,7 @@ impl Line<'_, '_, '_, '_> {
             self.board().work.wakes += 1;
             // what came while a look went on is one look, not one after the other; and a file that is written tells thrice
             let mut hinted: BTreeMap<PathBuf, Change> = BTreeMap::new();
-            let mut lost = false;
+            let mut lost = self.backlog.has_lost();
             for woken in std::iter::once(woken).chain(wakes.try_iter().map(Ok)).take(AT_ONCE) {
                 match woken {
                     Ok(Wake::Ask(work)) => {
@@ -337,37 +344,135 @@ impl Line<'_, '_, '_, '_> {
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(Wake::Mounted(paths)) => {
                         if paths.iter().any(|path| self.around.may_be_home(path)) {
-                            let now = Instant::now();
-                            pass_at = pass_at.min((now + SETTLE).max(begun + LEAST_FOR_ACCOUNTS));
+                            times.pass(Instant::now(), LEAST_FOR_ACCOUNTS);
                         }
                     }
-                    Ok(Wake::Hint(Hint::Lost)) => {
-                        tell(Said::Notice(
-                            "the system lost track of changes: everything is looked at".to_owned(),
-                        ));
-                        lost = true;
-                    }
-                    Ok(Wake::Hint(Hint::Changed(paths, change))) => {
-                        for path in paths {
-                            let known = hinted.entry(path).or_default();
-                            *known = change.and(*known);
+                    Ok(Wake::Leapt) => times.pass(Instant::now(), LEAST_FOR_POLICY),
+                    Ok(Wake::Hint(hint)) => {
+                        self.backlog.taken();
+                        match hint {
+                            Hint::Lost => lost = true,
+                            Hint::Changed(paths, change) => {
+                                for path in paths {
+                                    let known = hinted.entry(path).or_default();
+                                    *known = change.and(*known);
+                                }
+                            }
                         }
                     }
                 }
             }
             let now = Instant::now();
+            if !hinted.is_empty() {
+                self.note_writers(&session);
+            }
             storm.count(hinted.len(), now);
             for (path, change) in hinted {
                 match self.hinted(&session, &path, change, now) {
                     Means::Nothing => {}
                     Means::OtherSettings => _ = self.settings_at.get_or_insert(now + SETTLE),
-                    Means::Pass(least) => pass_at = pass_at.min((now + SETTLE).max(begun + least)),
+                    Means::Pass(least) => times.pass(now, least),
                 }
             }
             if lost {
-                return Ok(Ends::Anew);
+                tell(Said::Notice("the system lost track of changes: everything is looked at".to_owned()));
+                // among what was lost may be the hint at other settings
+                if (self.rig.is_other_settings)() {
+                    return Ok(Ends::OtherSettings);
+                }
+                times.lost(now);
             }
         }
+    }
+
+    /// Looks at all known files of homes that are not watched whole.
+    fn poll(&mut self, session: &Session, times: &mut Times, now: Instant) {
+        if self.watches.degraded.is_empty() {
+            times.poll = None;
+            return;
+        }
+        if now < *times.poll.get_or_insert(now + POLL) {
+            return;
+        }
+        times.poll = Some(now + POLL);
+        let of: BTreeSet<Option<usize>> = self.watches.degraded.keys().copied().collect();
+        // what lies outside of homes is known in some home
+        let is_of = |home: usize| of.contains(&None) || of.contains(&Some(home));
+        let known = session.all_known().into_iter().filter(|(home, _)| is_of(*home));
+        known.for_each(|place| self.dirty.hint(place, now));
+        let new = self.watches.again();
+        self.look_into(new, now);
+    }
+
+    /// Takes the next step of a rescan, if one is due or goes on. Whether files were looked at.
+    fn rescan(
+        &mut self,
+        session: &mut Session,
+        times: &mut Times,
+        (waits_for, now): (WaitsFor, Instant),
+        tell: &mut dyn FnMut(Said<'_>),
+    ) -> bool {
+        let rescans = &mut times.rescans;
+        if !rescans.is_going_on() {
+            if !rescans.is_due(now, &|| rescans::may(waits_for)) {
+                return false;
+            }
+            rescans.begin(session.all_known(), cost::own().cpu);
+            let new = self.watches.again();
+            self.look_into(new, now);
+            self.servers.rescan();
+        }
+        let Some((home, paths)) = rescans.part() else {
+            let took = rescans.end(cost::own().cpu, Instant::now());
+            let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::debug!(milliseconds, "a rescan is over");
+            self.board().rescanned = Some(self.rig.shared.now());
+            return true;
+        };
+        let part: Vec<dirty::Place> = paths.into_iter().map(|path| (home, path)).collect();
+        let _background = Background::begin();
+        self.on.homes.in_background(true);
+        let is_done = self.look_or_tell(session, &part, tell);
+        self.on.homes.in_background(false);
+        if !is_done {
+            times.pass_within(POLL, now);
+        }
+        true
+    }
+
+    /// When something is to be done, whatever happens.
+    fn until_something(&self, times: &Times) -> Instant {
+        let now = Instant::now();
+        let next = [
+            self.dirty.next(),
+            self.settings_at,
+            self.servers.next(),
+            self.notices.next(now),
+            times.poll,
+            Some(times.rescans.next(now)),
+        ];
+        next.into_iter().flatten().fold(times.pass_at, Instant::min)
+    }
+
+    /// Looks at what is due. Whether all was done that is to be done now; what hinders it is told.
+    fn look_or_tell(
+        &mut self,
+        session: &mut Session,
+        due: &[dirty::Place],
+        tell: &mut dyn FnMut(Said<'_>),
+    ) -> bool {
+        let is_done = self.look(session, due, tell).unwrap_or_else(|error| {
+            // a full disk, say
+            let error = format!("{error:#}");
+            self.board().problem(Whose::Administrators, self.rig.redactor.name(&error));
+            tell(Said::Notice(error));
+            false
+        });
+        if !is_done {
+            let seconds = POLL.as_secs();
+            tell(Said::Notice(format!("not all was done: everything is looked at again in {seconds} s")));
+        }
+        is_done
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -384,7 +489,16 @@ impl Line<'_, '_, '_, '_> {
         let mut board = self.board();
         board.fought = fought;
         board.watched = self.watches.len();
-        board.degraded.clone_from(&self.watches.degraded);
+        board.degraded = self
+            .watches
+            .degraded
+            .iter()
+            .map(|(owner, why)| {
+                let user =
+                    owner.and_then(|home| self.on.ground.homes.get(home)).map(|home| home.user.clone());
+                (user, self.rig.redactor.name(why))
+            })
+            .collect();
         board.rescan = rescan;
     }
 
@@ -400,12 +514,13 @@ impl Line<'_, '_, '_, '_> {
         }
     }
 
-    /// Time until the next pass, if nothing happens: a day, or when what a policy or a token gave ends.
+    /// Time until the next pass, if nothing happens: a day, or when a policy counts as older, or when what it or a token gave
+    /// ends.
     fn until_next(&self, passed: &Passed) -> Duration {
         let reading = (self.rig.setting)();
         let glass = passed.glass.as_ref().and_then(|glass| glass.left(reading.now, reading.uptime.as_ref()));
-        let expires = passed.in_force.expires.map(|expires| expires.duration_since(passed.at));
-        let ends = [glass, expires].into_iter().flatten().filter(|left| left.is_positive());
+        let older = passed.in_force.older_at.iter().map(|at| at.duration_since(passed.at));
+        let ends = glass.into_iter().chain(older).filter(|left| left.is_positive());
         // a moment later, so that it has ended then
         let ends = ends.filter_map(|left| Duration::try_from(left).ok()).map(|left| left + SETTLE);
         ends.chain([PASS]).min().unwrap_or(PASS)
@@ -413,8 +528,11 @@ impl Line<'_, '_, '_, '_> {
 
     fn pass(&self) -> anyhow::Result<(Session, Passed)> {
         let setting = (self.rig.setting)();
+        let _background = self.in_background.then(Background::begin);
+        self.on.homes.in_background(self.in_background);
         let mut begun = None;
         (self.rig.bounds)(&mut |bounds| begun = Some(Session::begin(&setting, self.on, bounds)));
+        self.on.homes.in_background(false);
         begun.context("no pass was made")?
     }
 
@@ -431,6 +549,15 @@ impl Line<'_, '_, '_, '_> {
                 self.dirty.hint((home, folder), now);
             }
         }
+    }
+
+    /// Takes in who wrote clients' files: as early as can be, since a program may end a moment later.
+    fn note_writers(&mut self, session: &Session) {
+        let machine = &self.on.ground.machine;
+        self.watches.take_in_writers(Instant::now(), &|path| {
+            let path = machine.machine_path(path);
+            discover::changed::may_be_source(&path) || session.home_that_knows(&path).is_some()
+        });
     }
 
     /// Takes in that something happened at a path of this host.
@@ -514,8 +641,11 @@ impl Line<'_, '_, '_, '_> {
         }
         let setting = (self.rig.setting)();
         let looked = session.look(&setting, self.on, &changed)?;
+        // what the look saw may have come after the last wake
+        self.note_writers(session);
         let since = first.map(|first| first.elapsed());
         self.see_what_became_of(&looked.outcome, &looked.acted);
+        self.try_again(&looked.outcome, &looked.acted, due);
         self.tell_planted(session, &setting, &looked, tell)?;
         self.hold_fights(session, &setting, &looked, tell)?;
         let now = self.rig.shared.now();

@@ -1,9 +1,12 @@
 //! What a session tells and whom it answers, beside its looks.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Instant;
 
 use mcpolicy_schema::document::Mode;
 
+use super::dirty::Place;
 use super::fights::Fight;
 use super::notices::Notice;
 use super::planted::{self, New};
@@ -95,7 +98,10 @@ impl Line<'_, '_, '_, '_> {
             let Some(clients) = self.planted.note(new, now) else { continue };
             let clients = clients.into_iter().collect::<Vec<_>>().join(", ");
             let seconds = planted::TOGETHER.as_secs();
-            let detail = format!("the same new server came to {clients} within {seconds} s");
+            let path = &looked.outcome.sources[item.source].source.path;
+            let writer = self.writer_of(path).map(|writer| format!("; it was written by {writer}"));
+            let writer = writer.unwrap_or_default();
+            let detail = format!("the same new server came to {clients} within {seconds} s{writer}");
             let user = self.on.ground.homes[home].user.clone();
             let server = self.rig.redactor.name(&item.entry.name);
             session.event(
@@ -111,6 +117,32 @@ impl Line<'_, '_, '_, '_> {
             tell(Said::Notice(format!("planted-many-clients: {server}: {detail}")));
         }
         Ok(())
+    }
+
+    /// The process that wrote a file a moment ago, in words, where the system tells.
+    fn writer_of(&self, path: &Path) -> Option<String> {
+        let writer = self.watches.writer_of(path)?;
+        let name = |path: &Path| self.rig.redactor.name(&path.to_string_lossy());
+        let program = writer.program.as_deref().map_or_else(|| "a process".to_owned(), name);
+        let parent = writer.parent.as_deref().map(|parent| format!(", started by {}", name(parent)));
+        Some(format!("{program} (process {}{})", writer.pid, parent.unwrap_or_default()))
+    }
+
+    /// What was acted on in vain is looked at again after a while.
+    pub(super) fn try_again(&mut self, outcome: &Outcome, acted: &[Acted], looked: &[Place]) {
+        let failed = acted.iter().filter(|acted| acted.end == End::Failed);
+        let failed = failed.filter_map(|acted| {
+            let source = &outcome.sources[acted.source].source;
+            Some((source.home?, source.path.clone()))
+        });
+        let failed: BTreeSet<Place> = failed.collect();
+        looked.iter().filter(|place| !failed.contains(*place)).for_each(|place| self.retries.done(place));
+        let now = Instant::now();
+        for place in failed {
+            if let Some(wait) = self.retries.failed(&place) {
+                self.dirty.again(place, now + wait);
+            }
+        }
     }
 
     /// Lets a file be over which a tool and we fight, for a while.
@@ -129,11 +161,16 @@ impl Line<'_, '_, '_, '_> {
             let fight = self.fights.acted(&(user.clone(), source.path.clone()), now);
             let Fight::Pause { pause, is_new } = fight else { continue };
             self.dirty.hold((home, source.path.clone()), now + pause);
+            for action in &acted.actions {
+                self.servers.fights_for(&user, &action.fingerprint, now);
+            }
             if is_new {
                 let path = self.rig.redactor.name(&source.path.to_string_lossy());
+                let writer = self.writer_of(&source.path);
+                let writer = writer.unwrap_or_else(|| "a program that is to be found".to_owned());
                 let detail = format!(
                     "something puts what is denied back into {path} as often as it is taken out: it is acted on ever \
-                     more slowly, at least once a minute; find the program that does it"
+                     more slowly, at least once a minute; it is written by {writer}"
                 );
                 session.event(setting, Event { user: user.clone(), ..Event::new("fight", &detail) })?;
                 let now = self.rig.shared.now();

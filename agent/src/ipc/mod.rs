@@ -226,6 +226,7 @@ impl PolicySent {
             staleness,
             expired: staleness == Some("expired"),
             expires: self.expires,
+            older_at: self.expires.into_iter().collect(),
             notices: Vec::new(),
             for_ring: None,
             elsewhere: None,

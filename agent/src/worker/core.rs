@@ -11,6 +11,7 @@ use mcpolicy_clients::edit::{self, Change};
 use mcpolicy_clients::template::Layout;
 use mcpolicy_platform::machine::{Account, Machine, ReadError};
 use mcpolicy_platform::paths;
+use mcpolicy_platform::priority::Background;
 use mcpolicy_platform::secure_fs::{
     ClientLock, Fault, HomeDir, Original, ReplaceError, Replaced, Rights, TempName,
 };
@@ -148,11 +149,13 @@ impl<'r> Core<'r> {
     /// Answers. A scan tells its progress.
     pub fn answer(&mut self, request: Request, telling: &Telling<'_>) -> Answer {
         let answered = match request {
-            Request::Scan { budget, threads, without } => {
+            Request::Scan { budget, threads, without, in_background } => {
+                let _background = in_background.then(Background::begin);
                 let bounds = bounds(budget, threads, telling, &without);
                 Ok(Answer::Scanned(Box::new(self.scan(&bounds))))
             }
-            Request::ScanChanged { changed, without } => {
+            Request::ScanChanged { changed, without, in_background } => {
+                let _background = in_background.then(Background::begin);
                 let bounds = bounds(Duration::ZERO, 1, telling, &without);
                 Ok(Answer::Scanned(Box::new(self.scan_changed(changed, &bounds))))
             }

@@ -1,7 +1,7 @@
 //! All homes of a ground, each asked in the way that this process's rights demand. A home that fails once is asked
 //! nothing more, and the others go on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -67,6 +67,8 @@ pub struct Homes<'g> {
     moved: RefCell<BTreeMap<usize, Values>>,
     /// Files over which workers ended or hung.
     left_out: RefCell<BTreeMap<usize, BTreeSet<PathBuf>>>,
+    /// Nothing but the time calls for what is asked.
+    in_background: Cell<bool>,
 }
 
 /// What is said of a file that was left out.
@@ -93,6 +95,7 @@ impl<'g> Homes<'g> {
             open: RefCell::default(),
             moved: RefCell::default(),
             left_out: RefCell::default(),
+            in_background: Cell::default(),
         }
     }
 
@@ -108,6 +111,12 @@ impl<'g> Homes<'g> {
     /// Whether root looks at nothing of a user's itself.
     pub fn is_apart(&self) -> bool {
         self.answering == Answering::Workers
+    }
+
+    /// From now on nothing but the time calls for scans, or something does: in the background they have less claim to processor
+    /// and disk.
+    pub fn in_background(&self, is_so: bool) {
+        self.in_background.set(is_so);
     }
 
     /// Homes that gave no answer, and why.
@@ -197,7 +206,11 @@ impl<'g> Homes<'g> {
     pub fn scan_changed(&self, at: usize, changed: &Changed) -> Option<Scanned> {
         for _ in 0..=RESTARTS {
             let without = self.left_out.borrow().get(&at).cloned().unwrap_or_default();
-            let request = Request::ScanChanged { changed: changed.clone(), without };
+            let request = Request::ScanChanged {
+                changed: changed.clone(),
+                without,
+                in_background: self.in_background.get(),
+            };
             let fits = |answer: &Answer| matches!(answer, Answer::Scanned(_));
             match self.hand_over(at, request).and_then(|()| self.receive(at, fits)) {
                 Ok(Answer::Scanned(scanned)) => return Some(*scanned),
@@ -211,7 +224,12 @@ impl<'g> Homes<'g> {
 
     fn ask_scan(&self, at: usize, bounds: &Bounds<'_>) -> Result<(), Failure> {
         let without = self.left_out.borrow().get(&at).cloned().unwrap_or_default();
-        let request = Request::Scan { budget: bounds.walk_budget, threads: bounds.threads, without };
+        let request = Request::Scan {
+            budget: bounds.walk_budget,
+            threads: bounds.threads,
+            without,
+            in_background: self.in_background.get(),
+        };
         self.hand_over(at, request)
     }
 

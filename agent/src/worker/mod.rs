@@ -50,6 +50,8 @@ pub enum Request {
         threads: usize,
         /// Files that are left out: an earlier worker ended over them.
         without: BTreeSet<PathBuf>,
+        /// Nothing but the time calls for it: it has less claim to processor and disk.
+        in_background: bool,
     },
     /// Look at what changed since the scan, and at what it leads to that was not known.
     ScanChanged {
@@ -57,6 +59,8 @@ pub enum Request {
         changed: Changed,
         /// Files that are left out.
         without: BTreeSet<PathBuf>,
+        /// As above.
+        in_background: bool,
     },
     /// Open one file for an edit and say what it holds. The file that was open before is closed.
     Open {

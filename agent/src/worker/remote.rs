@@ -220,7 +220,12 @@ mod tests {
     }
 
     fn scan() -> Request {
-        Request::Scan { budget: Duration::from_secs(1), threads: 1, without: BTreeSet::new() }
+        Request::Scan {
+            budget: Duration::from_secs(1),
+            threads: 1,
+            without: BTreeSet::new(),
+            in_background: false,
+        }
     }
 
     #[test]

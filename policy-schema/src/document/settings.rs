@@ -97,6 +97,33 @@ pub enum Processes {
     Stop,
 }
 
+/// What is done where a tool puts what is denied back into a file as often as it is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Fights {
+    /// It is reported, and the file acted on ever more slowly.
+    #[default]
+    Report,
+    /// Beside that, servers of the entries in question are stopped as soon as they are seen to run, without grace and
+    /// whatever [`Processes`] says.
+    StopServers,
+}
+
+/// What looks wait for that nothing but the time calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Rescans {
+    /// For nothing; the walk of the day waits for an idle machine.
+    #[default]
+    OnTime,
+    /// For mains power.
+    OnMains,
+    /// For an idle machine.
+    WhenIdle,
+}
+
 /// Who writes a client's own managed configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
 #[serde(rename_all = "kebab-case")]
@@ -224,6 +251,12 @@ pub struct Settings {
     /// What denied servers that run already get.
     #[serde(default)]
     pub processes: Processes,
+    /// What a tool gets that goes on putting denied entries back.
+    #[serde(default)]
+    pub fights: Fights,
+    /// What rescans wait for, four hours at the most.
+    #[serde(default)]
+    pub rescans: Rescans,
     /// Where every client that would load an entry obeys an off switch in it, that is used instead of removing the entry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prefer_disable: bool,

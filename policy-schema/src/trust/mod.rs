@@ -208,13 +208,17 @@ impl Trust {
         if policy.sequence < self.demands.min_policy {
             return Staleness::Expired;
         }
-        let age = Age {
+        now.doubting(self.age_of(policy).at(now.verifying))
+    }
+
+    /// What its staleness is judged by.
+    pub fn age_of(&self, policy: &InForce) -> Age {
+        Age {
             current_as_of: self.current_as_of,
             issued: policy.issued,
             expires: policy.expires,
             knobs: policy.document().policy.staleness,
-        };
-        now.doubting(age.at(now.verifying))
+        }
     }
 
     /// Verifies a grant: signed as a policy must be, and in its lifetime. Whether device, user and entry are those

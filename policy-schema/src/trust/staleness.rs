@@ -41,6 +41,15 @@ pub struct Age {
 }
 
 impl Age {
+    /// The times at which it comes to the next rungs, in no order; a time of long ago where one is far behind.
+    pub fn rungs(&self) -> [Timestamp; 3] {
+        let since = self.current_as_of.unwrap_or(self.issued);
+        let after =
+            |hours: i64| since.checked_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX);
+        let stale = after(i64::from(self.knobs.stale_after_hours));
+        [stale, after(24 * i64::from(self.knobs.expired_after_days)), self.expires]
+    }
+
     /// The rung at a time.
     pub fn at(&self, now: Timestamp) -> Staleness {
         // a policy that no head ever confirmed in full is as old as itself, and never fresh
@@ -63,6 +72,19 @@ mod tests {
 
     fn at(hours: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours)
+    }
+
+    #[test]
+    fn it_comes_to_another_rung_at_the_times_that_are_told_and_at_no_other() {
+        for (current_as_of, expires) in
+            [(Some(5), 24 * 180), (Some(5), 24 * 7), (Some(5), 20), (None, 24 * 180)]
+        {
+            let age = Age { expires: at(expires), ..age(current_as_of) };
+            let hours = (6..24 * 200).map(at);
+            let hour = SignedDuration::from_hours(1);
+            let comes: Vec<Timestamp> = hours.filter(|now| age.at(*now) != age.at(*now - hour)).collect();
+            assert!(!comes.is_empty() && comes.iter().all(|now| age.rungs().contains(now)), "{comes:?}");
+        }
     }
 
     fn age(current_as_of: Option<i64>) -> Age {

@@ -30,6 +30,9 @@ pub(super) fn become_user(user: &UserIds, limits: &Limits) -> Result<(), Privile
     one_thread()?;
     // a death signal that is set does not outlast the change of user
     let parent = getppid();
+    // a worker that has stepped back (`priority::Background`) may come forward again, and no further; where root itself may not
+    // raise limits, it only does not step back as far
+    let _ = setrlimit(Resource::Nice, Rlimit { current: Some(20), maximum: Some(20) });
     set_ids(user)?;
     check_ids(user)?;
     harden(limits)?;

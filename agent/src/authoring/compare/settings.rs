@@ -1,8 +1,8 @@
 //! `[policy]` against `[policy]`.
 
 use mcpolicy_schema::document::{
-    Default, Expressible, Mode, Native, NativeOwner, OnVersion, Processes, Runners, Settings, UnknownMembers,
-    Unparseable,
+    Default, Expressible, Fights, Mode, Native, NativeOwner, OnVersion, Processes, Rescans, Runners,
+    Settings, UnknownMembers, Unparseable,
 };
 
 use super::fields::Field;
@@ -107,6 +107,14 @@ fn acting(old: &Settings, new: &Settings, field: &mut Field<'_>) {
     two(field, "unparseable", file(old.unparseable), file(new.unparseable), "quarantine-file");
     let running = |p: Processes| if p == Processes::Stop { "stop" } else { "report" };
     two(field, "processes", running(old.processes), running(new.processes), "stop");
+    let fights = |f: Fights| if f == Fights::StopServers { "stop-servers" } else { "report" };
+    two(field, "fights", fights(old.fights), fights(new.fights), "stop-servers");
+    let rescans = |r: Rescans| match r {
+        Rescans::OnTime => "on-time",
+        Rescans::OnMains => "on-mains",
+        Rescans::WhenIdle => "when-idle",
+    };
+    two(field, "rescans", rescans(old.rescans), rescans(new.rescans), "on-time");
     let disable = if new.prefer_disable { "on" } else { "off" };
     field.neutral("prefer_disable", &old.prefer_disable, &new.prefer_disable, disable);
     let removals = format!("{} entries, {} %", new.max_new_removals.entries, new.max_new_removals.percent);

@@ -8,7 +8,8 @@ const FULL: &str = r#"{
         "policy": {
             "name": "n", "contact": "c", "mode": "enforce", "grace_until": "2026-01-01", "default": "deny",
             "ignore_denylist": false, "ignore_revocations": false, "unknown_members": "report",
-            "on_version": "deny", "unparseable": "report", "processes": "report", "prefer_disable": false,
+            "on_version": "deny", "unparseable": "report", "processes": "report", "fights": "report", "rescans": "on-mains",
+            "prefer_disable": false,
             "runners": "any", "runner_roots": ["/opt/a"], "search_path": {"linux": ["/usr/bin"]},
             "registries": {"npm": ["https://registry.example.com/"], "pypi": ["https://registry.example.com/p"], "dotnet": ["https://registry.example.com/d"]},
             "env": {"LANG": "*"}, "unlisted_tools": "write", "max_new_removals": {"entries": 5, "percent": 30},

@@ -48,8 +48,8 @@ pub(super) enum Standing {
     Allowed,
     /// It may not.
     Denied {
-        /// An emergency revocation says so.
-        is_revoked: bool,
+        /// It was revoked, or a tool fights for it: it is malicious.
+        has_no_grace: bool,
         /// It is to be ended: mode and policy say so, and it is certain that it is a server.
         is_to_end: bool,
     },
@@ -162,8 +162,8 @@ impl Fates {
                         steps.push((sight.server, Step::Spare));
                     }
                 }
-                Standing::Denied { is_revoked, is_to_end } => {
-                    self.denied(now, sight, (is_revoked, is_to_end), is_running, &mut steps);
+                Standing::Denied { has_no_grace, is_to_end } => {
+                    self.denied(now, sight, (has_no_grace, is_to_end), is_running, &mut steps);
                 }
             }
         }
@@ -180,12 +180,12 @@ impl Fates {
         &mut self,
         now: Instant,
         sight: &Sight,
-        (is_revoked, is_to_end): (bool, bool),
+        (has_no_grace, is_to_end): (bool, bool),
         is_running: &dyn Fn(Instance) -> bool,
         steps: &mut Vec<(Instance, Step)>,
     ) {
         let Waits { grace, grace_of_revoked, until_killed, until_checked } = self.waits;
-        let grace = if is_revoked { grace_of_revoked } else { grace };
+        let grace = if has_no_grace { grace_of_revoked } else { grace };
         let server = sight.server;
         let is_new = !self.all.contains_key(&server);
         let fate = self.all.entry(server).or_insert(Fate { first: now, stage: Stage::Reported });
@@ -208,8 +208,8 @@ impl Fates {
         }
         let all = || sight.parts.iter().copied().chain([server]).collect::<BTreeSet<_>>();
         match &mut fate.stage {
-            // revoked meanwhile: its grace is over
-            Stage::Warned { ends } if now >= *ends || (is_revoked && now >= fate.first + grace) => {
+            // revoked meanwhile, say: its grace is over
+            Stage::Warned { ends } if now >= *ends || (has_no_grace && now >= fate.first + grace) => {
                 step(Step::AskToEnd(in_order(server, &all())));
                 fate.stage =
                     Stage::Asked { kill: now + until_killed, check: now + until_checked, all: all() };

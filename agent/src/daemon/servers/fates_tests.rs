@@ -15,8 +15,8 @@ fn seen(standing: Standing) -> Vec<Sight> {
     vec![Sight { server: SERVER, parts: vec![PART], standing }]
 }
 
-fn denied(is_revoked: bool, is_to_end: bool) -> Vec<Sight> {
-    seen(Standing::Denied { is_revoked, is_to_end })
+fn denied(has_no_grace: bool, is_to_end: bool) -> Vec<Sight> {
+    seen(Standing::Denied { has_no_grace, is_to_end })
 }
 
 /// A clock of seconds since the beginning.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use mcpolicy_platform::processes::{self, Exact, Instance, NotHeld, Process};
-use mcpolicy_schema::document::{Mode, Processes};
+use mcpolicy_schema::document::{Fights, Mode, Processes};
 use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_schema::verdict::{DecidedBy, Judgement};
 
@@ -191,8 +191,9 @@ impl Look<'_, '_, '_, '_, '_> {
         };
         // what is denied by name is that, whoever started it
         let is_named = matches!(judgement.decided_by, DecidedBy::Revocation | DecidedBy::Denylist);
-        let left = doubt.filter(|_| !is_named).or_else(|| self.left_by_policy());
-        let standing = Standing::Denied { is_revoked, is_to_end: left.is_none() };
+        let is_fought = self.is_fought(one);
+        let left = doubt.filter(|_| !is_named).or_else(|| self.left_by_policy(is_fought));
+        let standing = Standing::Denied { has_no_grace: is_revoked || is_fought, is_to_end: left.is_none() };
         let known = self.servers.denied.get(&server);
         Denied {
             first: known.map_or(self.now, |known| known.first),
@@ -210,10 +211,19 @@ impl Look<'_, '_, '_, '_, '_> {
         }
     }
 
+    /// Whether a tool fights for its entry, and the policy answers that here.
+    fn is_fought(&self, one: &Found<'_, '_>) -> bool {
+        let Server::Of(known) = &one.server else { return false };
+        let user = user_of(self.on.ground, one.process.uid);
+        self.amid.document.policy.fights == Fights::StopServers
+            && self.servers.is_fought(user, &known.item.fingerprint, self.now)
+    }
+
     /// Why nothing is ended at all, where that is so.
-    fn left_by_policy(&self) -> Option<String> {
+    fn left_by_policy(&self, is_fought: bool) -> Option<String> {
         let Amid { document, mode, .. } = &self.amid;
-        match (document.policy.processes, *mode) {
+        let processes = if is_fought { Processes::Stop } else { document.policy.processes };
+        match (processes, *mode) {
             (Processes::Report, _) => Some("the policy has running servers told, not ended".to_owned()),
             (Processes::Stop, Mode::Observe | Mode::Warn) => {
                 Some(format!("mode {} ends nothing, enforcing would end it", crate::in_force::word(*mode)))

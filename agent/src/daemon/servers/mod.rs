@@ -37,6 +37,13 @@ const EVERY: Duration = Duration::from_secs(10);
 /// The same where the look is not to wait: a tool may fight over its file.
 const LEAST: Duration = Duration::from_secs(1);
 
+/// So long after a tool has last put an entry back it is fought over.
+const FOUGHT: Duration = Duration::from_secs(300);
+/// Entries that are fought over, of all users.
+///
+/// Attack: a user makes entries without end to be fought over.
+const MOST_FOUGHT: usize = 4096;
+
 /// A denied server that runs, with what is told of it.
 #[derive(Clone)]
 struct Denied {
@@ -72,6 +79,8 @@ pub struct Servers {
     judged: BTreeMap<Instance, Judged>,
     /// Undeclared servers that the policy allows, told once.
     allowed: BTreeSet<Instance>,
+    /// Entries that tools fight for, by user and fingerprint, and until when they count as such.
+    fought: BTreeMap<(String, String), Instant>,
     last: Option<Instant>,
     /// The ground is this machine: an image has no processes.
     is_live: bool,
@@ -97,6 +106,7 @@ impl Servers {
             denied: BTreeMap::new(),
             judged: BTreeMap::new(),
             allowed: BTreeSet::new(),
+            fought: BTreeMap::new(),
             last: None,
             is_live: false,
             is_client_there: false,
@@ -137,6 +147,20 @@ impl Servers {
     /// All known files are looked at anew: so are judgements, since what an exception allows ends with time.
     pub fn rescan(&mut self) {
         (self.is_stale, self.is_wanted) = (true, self.is_live);
+    }
+
+    /// A tool puts an entry back as often as it is taken out.
+    pub fn fights_for(&mut self, user: &str, fingerprint: &str, now: Instant) {
+        self.fought.retain(|_, until| *until > now);
+        if self.fought.len() < MOST_FOUGHT && !fingerprint.is_empty() {
+            self.fought.insert((user.to_owned(), fingerprint.to_owned()), now + FOUGHT);
+        }
+        (self.is_wanted, self.is_urgent) = (self.is_live, self.is_live);
+    }
+
+    fn is_fought(&self, user: &str, fingerprint: &str, now: Instant) -> bool {
+        let until = self.fought.get(&(user.to_owned(), fingerprint.to_owned()));
+        until.is_some_and(|until| *until > now)
     }
 
     /// When the next look is due; never while no known client runs and nothing else calls for one.

@@ -119,8 +119,8 @@ impl Begin {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum WireRequest {
-    Scan { budget_ms: u64, threads: usize, without: Vec<WirePath> },
-    ScanChanged { changed: Vec<WirePath>, without: Vec<WirePath> },
+    Scan { budget_ms: u64, threads: usize, without: Vec<WirePath>, in_background: bool },
+    ScanChanged { changed: Vec<WirePath>, without: Vec<WirePath>, in_background: bool },
     Open { source: WireSource, create: bool, part: Part },
     Apply(Vec<WireChange>),
     Propose(Blob),
@@ -228,14 +228,16 @@ impl WireChange {
 /// A request as a frame.
 pub fn encode_request(request: Request) -> Vec<u8> {
     bytes_of(&match request {
-        Request::Scan { budget, threads, without } => WireRequest::Scan {
+        Request::Scan { budget, threads, without, in_background } => WireRequest::Scan {
             budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
             threads,
             without: without.iter().map(|path| WirePath::of(path)).collect(),
+            in_background,
         },
-        Request::ScanChanged { changed, without } => WireRequest::ScanChanged {
+        Request::ScanChanged { changed, without, in_background } => WireRequest::ScanChanged {
             changed: changed.paths.iter().map(|path| WirePath::of(path)).collect(),
             without: without.iter().map(|path| WirePath::of(path)).collect(),
+            in_background,
         },
         Request::Open { source, create, part } => {
             WireRequest::Open { source: WireSource::of(&source), create, part }
@@ -270,14 +272,16 @@ pub fn encode_request(request: Request) -> Vec<u8> {
 pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
     let wired: WireRequest = serde_json::from_slice(bytes).map_err(no_json)?;
     Ok(match wired {
-        WireRequest::Scan { budget_ms, threads, without } => Request::Scan {
+        WireRequest::Scan { budget_ms, threads, without, in_background } => Request::Scan {
             budget: Duration::from_millis(budget_ms),
             threads,
             without: without.into_iter().map(WirePath::path).collect::<Result<_, _>>()?,
+            in_background,
         },
-        WireRequest::ScanChanged { changed, without } => Request::ScanChanged {
+        WireRequest::ScanChanged { changed, without, in_background } => Request::ScanChanged {
             changed: Changed { paths: changed.into_iter().map(WirePath::path).collect::<Result<_, _>>()? },
             without: without.into_iter().map(WirePath::path).collect::<Result<_, _>>()?,
+            in_background,
         },
         WireRequest::Open { source, create, part } => {
             Request::Open { source: source.source(Some(0))?, create, part }
