@@ -10,6 +10,7 @@ use clap::Args;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::ipc_channel::Listener;
 use mcpolicy_platform::mounts;
+use mcpolicy_platform::processes::{self, Instance};
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder};
@@ -47,6 +48,11 @@ pub(super) struct Options {
     /// Stop too when standard input ends: with whoever started it
     #[arg(long, hide = true)]
     until_input_ends: bool,
+
+    /// What whoever started this has started besides is taken for what runs on the machine of --root, and dealt with
+    /// after short waits; the number has to be that of whoever started this
+    #[arg(long, value_name = "PID", hide = true, requires = "root")]
+    processes_below: Option<u32>,
 }
 
 /// Lines of output that wait for a reader; what comes beyond is dropped. What was done is in the journal.
@@ -62,6 +68,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let mut agent = read()?;
     agent.ensure_own("runs its agent")?;
     agent.ensure_trust_root()?;
+    let below = options.processes_below.map(started_by).transpose()?;
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
     let _log = agent.start_log(&redactor);
@@ -106,6 +113,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             settings: &agent.settings_file,
             messenger: messenger.as_ref(),
             recipient: &|home| agent.recipient(home, environment),
+            below,
             shared: &shared,
         };
         match daemon::run(&rig, (&sender, &wakes), &mut tell)? {
@@ -122,6 +130,15 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         }
         shared.board().lasting("settings", None);
     }
+}
+
+/// The process with this number, if this one was started by it.
+///
+/// Attack: with the number of a shell, or of the system's first process, all that runs on this machine would be taken for
+/// what runs in a folder, and judged by the policy of that.
+fn started_by(pid: u32) -> anyhow::Result<Instance> {
+    let parent = processes::parent().filter(|parent| parent.pid == pid && pid > 1);
+    parent.with_context(|| format!("--processes-below {pid}: this was not started by that process"))
 }
 
 /// Listens for commands until what is given is dropped.

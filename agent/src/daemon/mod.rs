@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use mcpolicy_platform::memory;
 use mcpolicy_platform::notification::Recipient;
+use mcpolicy_platform::processes::Instance;
 use mcpolicy_platform::watch::{Change, Hint};
 use mcpolicy_schema::redact::Redactor;
 
@@ -42,7 +43,7 @@ use fights::Fights;
 use messenger::Messenger;
 use notices::Notices;
 use planted::Planted;
-use servers::{Servers, Told, Waits};
+use servers::{Servers, Told};
 use storm::Storm;
 use watches::Watches;
 
@@ -98,6 +99,8 @@ pub struct Rig<'a> {
     pub messenger: Option<&'a Messenger>,
     /// Whose desktop the user of a home has.
     pub recipient: &'a dyn Fn(&HomeContext) -> Option<Recipient>,
+    /// The process whose descendants are taken for what runs on a folder that is taken for a machine.
+    pub below: Option<Instance>,
     /// What is told to whoever asks.
     pub shared: &'a Shared,
     /// Folders of this host in which a change means another pass: the published policy, the settings.
@@ -147,7 +150,7 @@ pub fn run(
     let mut settings_at = None;
     let mut fights = Fights::default();
     let mut notices = Notices::default();
-    let mut servers = Servers::new(Waits::default());
+    let mut servers = Servers::new(rig.below);
     loop {
         let ground = (rig.ground)()?;
         rig.shared.know(people(&ground));
