@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdin};
 use std::time::Instant;
 
 use anyhow::Context as _;
+use mcpolicy_clients::location::Os;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::privileges;
 use mcpolicy_platform::processes::Instance;
@@ -18,6 +19,7 @@ use super::daemon::{self, Line, OfServer};
 use super::stage::{self, Stage};
 use super::{Answer, DEADLINE, Event, Play, Since, TICK};
 use crate::daemon::servers::Waits;
+use crate::ground;
 use crate::journal::Action;
 
 pub(super) const TITLE: &str = "a server that stands in no file";
@@ -212,8 +214,10 @@ fn copy_of_own(path: &Path) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let linked = std::env::current_exe().and_then(|own| std::fs::hard_link(own, path));
-    if linked.is_err() {
+    // macOS may tell of a process by another name of its file, and makes copies that take no time
+    let is_link_enough = ground::host_os() != Os::Macos;
+    let link = || std::env::current_exe().and_then(|own| std::fs::hard_link(own, path));
+    if !(is_link_enough && link().is_ok()) {
         std::fs::copy(privileges::own_program()?, path)?;
     }
     Ok(())
