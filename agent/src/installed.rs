@@ -121,7 +121,9 @@ pub fn find(machine: &Machine, homes: &[&Layout], os: Os, search: &[PathBuf]) ->
         found.extensions_in(&folder);
     }
     let mut all: Vec<Installed> = found.all.into_values().collect();
-    let rank = |id: &str| adapters::ALL.iter().position(|adapter| adapter.about().id == id);
+    let abouts = adapters::ALL.iter().map(|adapter| adapter.about());
+    let ranks: BTreeMap<&str, _> = abouts.map(|about| (about.id, about.rank)).collect();
+    let rank = |id: &str| ranks.get(id).copied();
     all.sort_by(|a, b| (rank(a.id), &a.path).cmp(&(rank(b.id), &b.path)));
     all
 }

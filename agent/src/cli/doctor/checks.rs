@@ -16,6 +16,7 @@ use crate::in_force::InForce;
 use crate::installed::{self, Installed, Tested};
 use crate::ipc::client::Unanswered;
 use crate::ipc::{Answer, Ask};
+use crate::pipeline::Ground;
 use crate::settings;
 
 /// The name of the check that tells the device's id.
@@ -228,7 +229,7 @@ pub(super) fn watches() -> Option<Check> {
 }
 
 /// Whether the homes can be read.
-pub(super) fn homes(place: &Where, environment: &Environment) -> Vec<Check> {
+pub(super) fn homes(ground: Result<&Ground, &anyhow::Error>) -> Vec<Check> {
     if !protected::has_full_disk_access() {
         return vec![Check::warning(
             "homes",
@@ -236,7 +237,7 @@ pub(super) fn homes(place: &Where, environment: &Environment) -> Vec<Check> {
             "an administrator grants Full Disk Access by MDM (a PPPC profile) to the agent",
         )];
     }
-    let ground = match place.agent(environment).and_then(|agent| agent.ground(environment)) {
+    let ground = match ground {
         Ok(ground) => ground,
         Err(error) => return vec![Check::fault("homes", format!("{error:#}"), "see docs/platforms.md")],
     };
@@ -259,9 +260,7 @@ pub(super) fn homes(place: &Where, environment: &Environment) -> Vec<Check> {
 
 /// The clients that are installed for whoever asks: in the own home and machine-wide. Nothing of another user's is opened, and
 /// by root nothing but what is root's.
-pub(super) fn clients(place: &Where, environment: &Environment) -> Vec<Installed> {
-    let ground = place.agent(environment).and_then(|agent| agent.ground(environment));
-    let Ok(ground) = ground else { return Vec::new() };
+pub(super) fn clients(ground: &Ground, environment: &Environment) -> Vec<Installed> {
     let is_root = users::is_privileged();
     let machine = if is_root { ground.machine.clone().only_roots() } else { ground.machine.clone() };
     let homes = ground.homes.iter().filter(|_| !is_root).map(|home| &home.layout);

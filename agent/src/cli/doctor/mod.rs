@@ -111,8 +111,9 @@ pub(super) fn examine(
     }
     found.push(checks::running(place, environment));
     found.extend(checks::watches());
-    found.extend(checks::homes(place, environment));
-    let mut clients = checks::clients(place, environment);
+    let ground = place.agent(environment).and_then(|agent| agent.ground(environment));
+    found.extend(checks::homes(ground.as_ref()));
+    let mut clients = ground.map(|ground| checks::clients(&ground, environment)).unwrap_or_default();
     for client in &mut clients {
         client.path = redactor.name(&client.path.to_string_lossy()).into();
     }
