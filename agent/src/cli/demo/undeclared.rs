@@ -182,9 +182,10 @@ impl Answer {
             (Some(_), ..) => "the server has ended, and the daemon has not told that it did it".to_owned(),
         };
         self.answered = self.why_not.is_empty();
-        // the daemon's word may come when all is over already
         let time = gone.zip(seen).map(|(gone, seen)| gone.saturating_duration_since(seen));
-        self.milliseconds = time.map(|time| time.as_secs_f64() * 1000.0);
+        // the daemon's first word comes a little late: it is not less than what went by until it acted
+        let least = done.as_ref().map_or(0.0, |told| told.milliseconds);
+        self.milliseconds = time.map(|time| (time.as_secs_f64() * 1000.0).max(least));
         self.daemon_milliseconds = ended;
         let what = if done.is_some() { "end" } else { "left" };
         self.action = done.or(other).map(|told| Action {
@@ -244,7 +245,7 @@ mod tests {
             code: "not-allowed".to_owned(),
             rule: None,
             detail: format!("it was {what}"),
-            milliseconds: 510.0,
+            milliseconds: if what == "server-ended" { 560.0 } else { 510.0 },
         }
     }
 
@@ -265,7 +266,7 @@ mod tests {
         };
         let good = answer(gone, true, all());
         assert!(good.answered && good.why_not.is_empty());
-        assert_eq!((good.milliseconds, good.daemon_milliseconds), (Some(500.0), Some(510.0)));
+        assert_eq!((good.milliseconds, good.daemon_milliseconds), (Some(510.0), Some(560.0)));
         assert_eq!(good.action.unwrap().action, "end");
         let bad = [
             answer(None, true, all()),
