@@ -120,6 +120,7 @@ impl<'a> Judge<'a> {
             look,
             has_files: !matches!(ground.plan, Plan::File(_)),
             processes: ground.processes.as_deref(),
+            has_sockets: ground.processes.is_some(),
             search_path: &policy.document().policy.search_path,
             wants_digest: Box::new(move |path| any_digest || policy.wants_digest(path)),
         });

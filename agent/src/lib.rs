@@ -17,6 +17,7 @@ pub mod enforce;
 pub mod gap;
 pub mod ground;
 pub mod in_force;
+pub mod installed;
 pub mod inventory;
 pub mod ipc;
 pub mod journal;

@@ -452,5 +452,16 @@ mod after_a_pass {
             let made = report_of(&ask(&site, &["request", "worse", "--reason", "I need it", "--json"]));
             assert_eq!(made["requests"][0]["identity"]["name"], "worse", "{text}: {made}");
         }
+        let waiting = |site: &Site| -> Vec<String> {
+            let listed = report_of(&ask(site, &["request", "--list", "--json"]));
+            let requests = listed["requests"].as_array().unwrap().iter();
+            requests.map(|request| request["name"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(waiting(&site), ["bad", "worse"]);
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("worse")])));
+        site.enforce();
+        assert_eq!(waiting(&site), ["bad"], "what is allowed now waits for no answer");
+        let log = said(&site.run(&["log"]));
+        assert!(log.contains("request-answered") && log.contains("worse"), "{log}");
     }
 }

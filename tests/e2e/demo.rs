@@ -79,6 +79,12 @@ impl Place {
     }
 }
 
+/// Whether the process with this number is one that a demo has started.
+fn is_of_demo(pid: &str) -> bool {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&words).contains("mcpolicy-demo-")
+}
+
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
@@ -108,6 +114,8 @@ fn every_attack_is_answered_and_nothing_is_left_behind() {
                     assert_eq!(before, text("/after"));
                 }
                 assert_ne!(text("/planted"), text("/after"));
+                let since = if text("/attack") == "undeclared-process" { "seen" } else { "attack" };
+                assert_eq!(attack["since"], since, "{attack}");
                 [text("/attack"), text("/action/action"), text("/server"), text("/action/code")]
             })
             .collect();
@@ -119,8 +127,18 @@ fn every_attack_is_answered_and_nothing_is_left_behind() {
                 ["env-injection", "revert", "playwright", "environment-not-allowed"],
                 ["look-alike", "quarantine", "m\u{435}mory", "impersonation"],
                 ["checkout", "quarantine", "setup", "not-allowed"],
+                ["undeclared-process", "end", "rogue-mcp-server", "not-allowed"],
             ]
         );
+        let process = &played["attacks"][5];
+        let detail = process["action"]["detail"].as_str().unwrap();
+        assert!(detail.contains("which stands in no file"), "{detail}");
+        let (planted, after) = (process["planted"].as_str().unwrap(), process["after"].as_str().unwrap());
+        assert!(planted.starts_with(after) && after.starts_with("claude"), "the client goes on: {process}");
+        // neither the stand-in of the client nor its server is left
+        for word in planted.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty()) {
+            assert!(!is_of_demo(word), "process {word}");
+        }
         assert_eq!((&played["ok"], &played["status"]["mode"]), (&true.into(), &"enforce".into()));
         assert_eq!(played["status"]["servers"], played["status"]["allowed"]);
         assert_eq!(played["status"]["state"], "compliant", "{played}");
@@ -146,8 +164,8 @@ fn a_daemon_that_may_only_watch_answers_nothing_and_the_demo_says_so() {
     let output = place.demo(&["--mode-ceiling", "observe"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let text = said(&output);
-    assert_eq!(text.matches("NOT ANSWERED within 5 s").count(), 5, "{text}");
-    assert!(text.contains("0 of 5 attacks answered"), "{text}");
+    assert_eq!(text.matches("NOT ANSWERED within 5 s").count(), 6, "{text}");
+    assert!(text.contains("0 of 6 attacks answered"), "{text}");
     assert!(!text.contains('✔'), "{text}");
     place.is_as_before();
 }
@@ -160,7 +178,7 @@ fn the_screen_is_plain_where_nobody_looks_and_no_line_is_too_wide() {
     let text = said(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
-    assert!(text.contains("5 of 5 attacks answered"), "{text}");
+    assert!(text.contains("6 of 6 attacks answered"), "{text}");
     assert!(text.contains("byte for byte what it was before"), "{text}");
     let temporary = place.temporary().to_string_lossy().into_owned();
     for line in text.lines().filter(|line| !line.contains(&temporary)) {
@@ -201,7 +219,7 @@ fn told_to_stop_in_the_middle_it_takes_its_folder_with_it() {
         .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let begun = lines.take_while(|line| !line.contains("1/5")).count();
+    let begun = lines.take_while(|line| !line.contains("1/6")).count();
     assert!(begun > 0);
     let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(told.success());
@@ -215,4 +233,19 @@ fn told_to_stop_in_the_middle_it_takes_its_folder_with_it() {
     };
     assert_eq!(status.code(), Some(2));
     place.is_as_before();
+}
+
+#[test]
+fn the_daemon_takes_nothing_for_a_folders_processes_but_what_its_own_starter_has_started() {
+    let place = Place::new(None);
+    for more in [&["--processes-below", "1"][..], &["--processes-below", "4000000"]] {
+        let root = place.machine.root();
+        let words = [&["run", "--until-input-ends", "--root", root.to_str().unwrap()][..], more].concat();
+        let output = place.machine.run(&words);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains("was not started by that process"), "{}", said(&output));
+    }
+    let output = place.machine.run(&["run", "--until-input-ends", "--processes-below", "1"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("--root"), "this machine has processes of its own: {}", said(&output));
 }

@@ -20,6 +20,8 @@ mod coverage;
 #[cfg(unix)]
 mod demo;
 #[cfg(unix)]
+mod doctor;
+#[cfg(unix)]
 mod enforce;
 #[cfg(unix)]
 mod faults;

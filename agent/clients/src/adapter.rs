@@ -101,6 +101,15 @@ impl About {
         notes: "",
     };
 
+    /// The versions on which its behaviour was tested, by the words of its evidence; one of which only files were looked at is
+    /// none.
+    pub fn tested(&self) -> Vec<&'static str> {
+        let clauses = self.evidence.split(';').map(str::trim);
+        let tested = clauses.filter(|clause| clause.starts_with("tested") && !clause.contains("files only"));
+        let is_version = |word: &&str| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
+        tested.flat_map(|clause| clause.split([' ', ','])).filter(is_version).collect()
+    }
+
     /// The switch in the entry on which something may rest.
     pub fn sure_switch(&self) -> Option<EntrySwitch> {
         self.switch.filter(|switch| matches!(switch.holds, Holds::In(_)))

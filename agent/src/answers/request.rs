@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::durable;
 use mcpolicy_platform::machine::{Machine, ReadError};
 use mcpolicy_schema::redact::Redactor;
@@ -21,8 +21,13 @@ pub const SCHEMA: &str = "mcpolicy/requests/v1";
 pub const MAX_REASON: usize = 500;
 /// Most requests of one state folder: whoever asks for more is asked to wait for answers.
 pub const MAX_REQUESTS: usize = 64;
+/// How long one waits for an answer; whoever needs it still asks again.
+pub const LONGEST: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// Largest file of a request that is read, in bytes.
 const MAX_BYTES: u64 = 256 * 1024;
+
+/// The folder of the accounts' shares in the state.
+const OF_ACCOUNTS: &str = "requests-of";
 
 /// The requests that wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +148,60 @@ pub fn keep(state: &Path, request: &v1::Request) -> Result<(), RequestError> {
     Ok(())
 }
 
+/// Why a request waits no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// What it asks for is allowed now.
+    Allowed,
+    /// It has waited for [`LONGEST`].
+    Old,
+}
+
+/// The requests of a state folder that wait no longer.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn over(
+    state: &Path,
+    now: Timestamp,
+    is_allowed: &dyn Fn(&v1::Request) -> bool,
+) -> Result<Vec<(v1::Request, Over)>, RequestError> {
+    let is_old = |request: &v1::Request| {
+        // one without a time was not written here
+        request.time.parse::<Timestamp>().map_or(true, |made| now.duration_since(made) > LONGEST)
+    };
+    let waiting = list(state)?.requests.into_iter();
+    let over = waiting.filter_map(|request| {
+        let why = if is_allowed(&request) { Over::Allowed } else { Over::Old };
+        (why == Over::Allowed || is_old(&request)).then_some((request, why))
+    });
+    Ok(over.collect())
+}
+
+/// Lets a request go.
+pub fn forget(state: &Path, request: &v1::Request) {
+    if is_id(&request.id) {
+        // one that stays is met again
+        let _ = std::fs::remove_file(folder(state).join(format!("{}.json", request.id)));
+    }
+}
+
+/// Where the agent of a machine keeps the requests of an account: each has its own share.
+pub fn of_account(state: &Path, account: &str) -> PathBuf {
+    let name: String = account.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    state.join(OF_ACCOUNTS).join(name)
+}
+
+/// Where requests may wait: those of whoever runs the agent, and those of each account.
+pub fn all_folders(state: &Path) -> Vec<PathBuf> {
+    let accounts = std::fs::read_dir(state.join(OF_ACCOUNTS)).into_iter().flatten().flatten();
+    let accounts = accounts.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut folders: Vec<PathBuf> = accounts.map(|entry| entry.path()).collect();
+    folders.sort();
+    folders.insert(0, state.to_owned());
+    folders
+}
+
 /// Whether a text can be the id of a request.
 pub fn is_id(text: &str) -> bool {
     text.strip_prefix("r-")
@@ -224,6 +283,29 @@ mod tests {
         std::fs::write(folder(state.path()).join("notes.txt"), "mine").unwrap();
         let listed = list(state.path()).unwrap();
         assert_eq!((listed.requests.len(), listed.damaged.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_request_that_is_answered_or_has_waited_for_90_days_waits_no_longer() {
+        let state = mcpolicy_tests::private::private_folder();
+        let ann = of_account(state.path(), "10../01");
+        assert_eq!(ann, state.path().join("requests-of/1001"));
+        let made = [("ann", 0), ("bob", 1), ("eve", 2)]
+            .map(|(user, minute)| make(entry(), &asker(user), "x".to_owned(), at(minute)));
+        made.iter().for_each(|request| keep(&ann, request).unwrap());
+        assert_eq!(all_folders(state.path()), [state.path().to_owned(), ann.clone()]);
+        let over = |days: i64, allowed: &str| -> Vec<(String, Over)> {
+            let now = at(1) + SignedDuration::from_hours(days * 24);
+            let over = super::over(&ann, now, &|request| request.user == allowed).unwrap();
+            over.into_iter().map(|(request, why)| (request.user, why)).collect()
+        };
+        assert_eq!(over(0, ""), []);
+        assert_eq!(over(0, "eve"), [("eve".to_owned(), Over::Allowed)]);
+        // the first is older than 90 days by then, the second just so old
+        assert_eq!(over(90, ""), [("ann".to_owned(), Over::Old)]);
+        forget(&ann, &made[0]);
+        forget(&ann, &v1::Request { id: "../../x".to_owned(), ..made[1].clone() });
+        assert_eq!(list(&ann).unwrap().requests, made[1..]);
     }
 
     #[test]

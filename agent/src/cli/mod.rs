@@ -16,6 +16,7 @@ mod quarantine;
 mod request;
 mod run;
 mod scan;
+mod stand_in;
 mod status;
 mod support_bundle;
 mod tokens;
@@ -44,7 +45,7 @@ enum Command {
     ///
     /// Makes a temporary folder with client files, a policy that a fresh key signs and an agent that is pinned to it, runs the
     /// daemon on it, plants one attack after the other, and takes everything away again. Nothing outside of that folder is read
-    /// or written; it needs no network and no root.
+    /// or written, and of processes only those are looked at that the demo itself has started; it needs no network and no root.
     /// Exit codes: 0 every attack was answered; 1 one was not within 5 s; 2 it could not begin or was stopped.
     Demo(Box<demo::Options>),
     /// Read every MCP configuration and report each server, who would load it and what is risky about it
@@ -117,6 +118,9 @@ enum Command {
     /// Show a notification, as its user; started by mcpolicy itself
     #[command(hide = true)]
     Notify,
+    /// Stand in for a client or a server; started by the demo
+    #[command(hide = true)]
+    StandIn(stand_in::Options),
 }
 
 /// Exit codes, stable: detection scripts live on them.
@@ -153,6 +157,7 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Policy(command) => policy::run(&command, environment),
         Command::Worker => process::run().map(|()| exit::OK),
         Command::Notify => Ok(notification::run()),
+        Command::StandIn(options) => stand_in::run(&options),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::ipc_channel::Listener;
+use mcpolicy_platform::processes::{self, Instance};
 use mcpolicy_platform::{clock, mounts};
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
@@ -47,6 +48,11 @@ pub(super) struct Options {
     /// Stop too when standard input ends: with whoever started it
     #[arg(long, hide = true)]
     until_input_ends: bool,
+
+    /// What whoever started this has started besides is taken for what runs on the machine of --root, and dealt with
+    /// after short waits; the number has to be that of whoever started this
+    #[arg(long, value_name = "PID", hide = true, requires = "root")]
+    processes_below: Option<u32>,
 }
 
 /// Lines of output that wait for a reader; what comes beyond is dropped. What was done is in the journal.
@@ -62,6 +68,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let mut agent = read()?;
     agent.ensure_own("runs its agent")?;
     agent.ensure_trust_root()?;
+    let below = options.processes_below.map(started_by).transpose()?;
     let _lock = agent.lock()?;
     let redactor = agent::redactor()?;
     let _log = agent.start_log(&redactor);
@@ -113,6 +120,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             is_other_settings: &|| read().map_or(true, |new| new.settings != agent.settings),
             messenger: messenger.as_ref(),
             recipient: &|home| agent.recipient(home, environment),
+            below,
             shared: &shared,
         };
         match daemon::run(&rig, (&sender, &wakes), &mut tell)? {
@@ -129,6 +137,15 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         }
         shared.board().lasting("settings", None);
     }
+}
+
+/// The process with this number, if this one was started by it.
+///
+/// Attack: with the number of a shell, or of the system's first process, all that runs on this machine would be taken for
+/// what runs in a folder, and judged by the policy of that.
+fn started_by(pid: u32) -> anyhow::Result<Instance> {
+    let parent = processes::parent().filter(|parent| parent.pid == pid && pid > 1);
+    parent.with_context(|| format!("--processes-below {pid}: this was not started by that process"))
 }
 
 /// Listens for commands until what is given is dropped.

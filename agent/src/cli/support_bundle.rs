@@ -42,6 +42,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let facts = host::facts(&Machine::live());
     let (status, entries) =
         (ask(place, environment, &Ask::Status { cost: true }), ask(place, environment, &Ask::Found));
+    let examined = doctor::examine((place, &options.which), environment, &redactor);
     let mut bundle = json!({
         "schema": "mcpolicy/support-bundle/v1",
         "made": agent::now(),
@@ -49,7 +50,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         "os": facts.os,
         "os_version": facts.os_version,
         "arch": facts.arch,
-        "doctor": doctor::examine((place, &options.which), environment, &redactor),
+        "doctor": examined.checks,
+        "clients": examined.clients,
         "status": status,
         "entries": entries,
     });

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use mcpolicy_platform::notification::Recipient;
 use mcpolicy_platform::priority::Background;
+use mcpolicy_platform::processes::Instance;
 use mcpolicy_platform::watch::{Change, Hint};
 use mcpolicy_platform::{cost, memory};
 use mcpolicy_schema::document::Rescans as WaitsFor;
@@ -50,7 +51,7 @@ use messenger::Messenger;
 use notices::Notices;
 use planted::Planted;
 use retries::Retries;
-use servers::{Servers, Told, Waits};
+use servers::{Servers, Told};
 use storm::Storm;
 use times::Times;
 use watches::Watches;
@@ -113,6 +114,8 @@ pub struct Rig<'a> {
     pub messenger: Option<&'a Messenger>,
     /// Whose desktop the user of a home has.
     pub recipient: &'a dyn Fn(&HomeContext) -> Option<Recipient>,
+    /// The process whose descendants are taken for what runs on a folder that is taken for a machine.
+    pub below: Option<Instance>,
     /// What is told to whoever asks.
     pub shared: &'a Shared,
     /// Folders of this host in which a change means another pass: the published policy, the settings.
@@ -164,7 +167,7 @@ pub fn run(
     let (mut settings_at, mut in_background) = (None, false);
     let mut fights = Fights::default();
     let mut notices = Notices::default();
-    let mut servers = Servers::new(Waits::default());
+    let mut servers = Servers::new(rig.below);
     loop {
         let ground = (rig.ground)()?;
         rig.shared.know(people(&ground));

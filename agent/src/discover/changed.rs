@@ -11,8 +11,10 @@ use mcpolicy_platform::machine::FileKind;
 use super::source::Source;
 use super::{Discovery, prune};
 
-/// How many directories above a changed path may be the project that it is a file of (`.github/copilot/settings.json`).
-const PROJECT_ABOVE: usize = 4;
+/// How many folders above a file the project may be that it is of: the deepest that any client reads of a project
+/// (`.claude/plugins/*/.claude-plugin/plugin.json`). More would look at folders that no change of such a file is about.
+/// What lies deeper, in the `**` of a template, is found by the pass.
+pub const PROJECT_ABOVE: usize = 5;
 
 /// Paths at which something happened.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +108,13 @@ impl<'m> Discovery<'m> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_project_is_as_far_above_as_the_deepest_file_that_a_client_reads_of_one() {
+        let locations = adapters::ALL.iter().flat_map(|adapter| adapter.about().locations);
+        let below = locations.filter_map(|location| location.path.strip_prefix("<project>/"));
+        assert_eq!(below.map(|path| path.split('/').count()).max(), Some(PROJECT_ABOVE));
+    }
 
     #[test]
     fn a_clients_file_is_known_by_its_name_and_what_lies_beside_it_is_no_news() {

@@ -4,6 +4,7 @@
 pub mod act;
 pub mod activation;
 pub mod aside;
+mod asked;
 pub mod breakglass;
 pub mod foreseen;
 mod freed;

@@ -23,10 +23,10 @@ use mcpolicy_schema::trust::{ClockEvent, Demands, Reading, Time, Trust, Uptime};
 
 use super::act::{ActError, Acted, Hands};
 use super::activation::Activation;
+use super::asked;
 use super::breakglass;
 use super::foreseen::{self, Held, Would};
 use super::freed::Freed;
-use super::grants;
 use super::house::House;
 use super::known::{Books, Knowledge};
 use super::leftovers;
@@ -186,7 +186,7 @@ fn pass_opened(
     let glass = glass(setting, time, opened)?;
     let setting = &Setting { glass, ..setting.at(time.judging) };
     let newest = InForce::of_trust(&trust, time).with_context(|| nothing_accepted(&opened.notices))?;
-    let newest = newest.with_grants(&grants::load(&setting.state.join("grants"), &trust, time));
+    let newest = newest.with_grants(&tokens::granted(setting, (&trust, time), &mut opened.journal)?);
     let (mut outcome, asked) = scan(setting, on, bounds);
     let before = opened.remembered.clone();
     opened.remembered.know_accounts(ground);
@@ -255,6 +255,7 @@ fn pass_opened(
     remembered
         .save(&setting.state.join("remembered.json"), &before)
         .context("cannot keep what was allowed")?;
+    asked::let_go(setting, ground, &in_force, &mut opened.journal)?;
     // one's own vault is purged by the command itself
     if homes.is_apart() {
         requests::purge(setting, on, (&opened.vault, &mut opened.journal), &asked)?;
@@ -446,7 +447,7 @@ fn restore_opened(
     let glass = glass(setting, time, opened)?;
     let setting = &Setting { glass, ..setting.at(time.judging) };
     let newest = InForce::of_trust(&trust, time).with_context(|| nothing_accepted(&opened.notices))?;
-    let newest = newest.with_grants(&grants::load(&setting.state.join("grants"), &trust, time));
+    let newest = newest.with_grants(&tokens::granted(setting, (&trust, time), &mut opened.journal)?);
     let in_force = would_act(setting, on, bounds, newest, opened)?;
     let mut judge = Judge::new(ground, homes, terms(setting, &in_force, &opened.remembered));
     let vault_folder = setting.state.join("vault");

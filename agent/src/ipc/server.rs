@@ -190,10 +190,8 @@ impl Shared {
         Ok(Answer::Past { items, records })
     }
 
-    /// Where requests of a caller are kept: each account has its own share.
     fn requests_of(&self, caller: &Caller) -> PathBuf {
-        let name: String = caller.id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-        self.state.join("requests-of").join(name)
+        request::of_account(&self.state, &caller.id)
     }
 
     fn keep_request(&self, request: &Request, caller: &Caller) -> anyhow::Result<Answer> {

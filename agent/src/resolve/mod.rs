@@ -83,6 +83,8 @@ pub struct Ground<'a> {
     pub has_files: bool,
     /// The process table of a live scan.
     pub processes: Option<&'a [Process]>,
+    /// Whether listening sockets are those of the machine: not where a folder is taken for one.
+    pub has_sockets: bool,
     /// Search paths by system (`linux`, `macos`, `windows`), where the policy gives them.
     pub search_path: &'a BTreeMap<String, Vec<String>>,
     /// Whether the digest of the file at a path is wanted.
@@ -177,7 +179,9 @@ impl<'a> Resolver<'a> {
 
     /// The owner of the listening socket: only the live machine has one.
     fn listener(&mut self, asked: &Asked<'_>) -> Option<FileFacts> {
-        self.ground.processes?;
+        if !self.ground.has_sockets {
+            return None;
+        }
         let target = match asked.identity.kind {
             Kind::Url => Some(asked.identity.name.as_str()),
             _ => asked.identity.target.as_deref(),

@@ -33,6 +33,7 @@ impl Fake {
             look: &machine,
             has_files: true,
             processes: None,
+            has_sockets: false,
             search_path: &self.search_path,
             wants_digest: Box::new(|path| path.ends_with("pinned")),
         };

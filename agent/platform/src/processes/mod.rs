@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use exact::{Exact, Instance, NotHeld, Started, ourselves};
+pub use exact::{Exact, Instance, NotHeld, Started, ourselves, parent};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System, UpdateKind};
 pub use table::Table;
 

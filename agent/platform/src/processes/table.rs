@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sysinfo::{Pid, ProcessesToUpdate, RefreshKind, System};
 
 use super::listed::{Listed, listed};
-use super::{Process, everything, from_sysinfo};
+use super::{Instance, Process, everything, from_sysinfo};
+use crate::users;
 
 /// Looks after which all are asked anew: a process may run another program under the same short name.
 const ANEW: u32 = 6;
@@ -16,15 +17,23 @@ const ANEW: u32 = 6;
 pub struct Table {
     last: BTreeMap<u32, (Listed, Process)>,
     looks: u32,
+    /// Only what descends from this one, and is the own user's, is seen.
+    below: Option<Instance>,
 }
 
 impl Table {
+    /// A table of what descends from one process and is the own user's; empty once that has ended. Of all others no more is
+    /// read than their short names and whose children they are.
+    pub fn below(root: Instance) -> Self {
+        Self { below: Some(root), ..Self::default() }
+    }
+
     /// As [`processes`](super::processes). Of a process that was there at the last look, under the same short name, what
     /// was seen then is taken for what is now, but for those that are `watched` and all that is below them.
     ///
     /// What is to be ended on the strength of this is looked at once more by [`Exact::hold`](super::Exact::hold).
     pub fn look(&mut self, watched: &dyn Fn(&Process) -> bool) -> Vec<Process> {
-        let all = listed();
+        let all = self.within(listed());
         let is_anew = self.looks.is_multiple_of(ANEW);
         self.looks = self.looks.wrapping_add(1);
         let mut asked: BTreeSet<u32> =
@@ -43,7 +52,19 @@ impl Table {
             process.map(|process| (one.pid, (one, process)))
         };
         self.last = all.into_iter().filter_map(now).collect();
-        self.last.values().map(|(_, process)| process.clone()).collect()
+        let seen = self.last.values().map(|(_, process)| process);
+        let is_own = |process: &&Process| self.below.is_none() || process.uid == users::own_uid();
+        seen.filter(is_own).cloned().collect()
+    }
+
+    fn within(&self, all: Vec<Listed>) -> Vec<Listed> {
+        let Some(root) = self.below else { return all };
+        // after its end its number is another's
+        if !root.is_running() {
+            return Vec::new();
+        }
+        let below = with_all_below(BTreeSet::from([root.pid]), &all);
+        all.into_iter().filter(|one| one.pid != root.pid && below.contains(&one.pid)).collect()
     }
 
     fn knows(&self, now: &Listed) -> bool {
@@ -130,6 +151,34 @@ mod tests {
         let whole = super::super::processes();
         let found = whole.iter().find(|one| one.pid == later.0.id());
         assert_eq!(seen.iter().find(|one| one.pid == later.0.id()), found);
+    }
+
+    #[test]
+    fn a_table_below_one_process_has_what_that_has_started_and_nothing_else() {
+        let mut own = Own::start("sleep 613 & read x; wait");
+        let other = Own::start("read y; :");
+        own.wait("read x");
+        other.wait("read y");
+        let root = Instance::of(own.0.id()).unwrap();
+        let mut table = Table::below(root);
+        let end = Instant::now() + Duration::from_secs(10);
+        let words = loop {
+            let seen = table.look(&|_| false);
+            let words: Vec<String> = seen.iter().map(|one| one.args.join(" ")).collect();
+            // between fork and exec the child has the words of its parent
+            if words == ["sleep 613"] || Instant::now() > end {
+                break words;
+            }
+        };
+        assert_eq!(words, ["sleep 613"]);
+        let mut ours = Table::below(Instance::of(std::process::id()).unwrap());
+        let seen = ours.look(&|_| false);
+        assert!(own.words(&seen).is_some() && other.words(&seen).is_some());
+        assert!(seen.iter().all(|one| one.pid != 1 && one.pid != std::process::id()));
+        own.go_on();
+        own.0.kill().unwrap();
+        own.0.wait().unwrap();
+        assert_eq!(table.look(&|_| false), [], "what it has left behind is nobody's child any more");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The real daemon, as a child: `mcpolicy run` on the laptop, its lines read as a machine would read them.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -36,6 +37,9 @@ pub(super) enum Line {
         acted: Vec<Acted>,
         would: Vec<Action>,
     },
+    Servers {
+        servers: Vec<OfServer>,
+    },
     Notice {
         text: String,
     },
@@ -55,6 +59,20 @@ pub(super) struct Acted {
     pub(super) detail: String,
 }
 
+/// What is told of a running server.
+#[derive(Debug, Deserialize)]
+pub(super) struct OfServer {
+    pub(super) what: String,
+    pub(super) client: String,
+    pub(super) process: u32,
+    pub(super) code: String,
+    #[serde(default)]
+    pub(super) rule: Option<String>,
+    pub(super) detail: String,
+    /// Since the daemon saw it first.
+    pub(super) milliseconds: f64,
+}
+
 /// The daemon. It ends with this.
 pub(super) struct Daemon {
     child: Child,
@@ -72,15 +90,10 @@ impl Daemon {
         environment: &Environment,
         tell: Sender<Event>,
     ) -> anyhow::Result<Self> {
-        let mut command = Command::new(privileges::own_program()?);
+        let mut command = of_stage(&privileges::own_program()?, stage, environment);
         command.args(["run", "--json", "--until-input-ends", "--root"]).arg(stage.laptop());
         command.arg("--settings").arg(stage.settings()).arg("--state").arg(stage.state());
-        // nothing of this machine: no variable by which its files could be found either
-        command.env_clear().env("HOME", stage.home()).env("USERPROFILE", stage.home());
-        if let Some(value) = environment.get(OF_SYSTEM) {
-            command.env(OF_SYSTEM, value);
-        }
-        command.current_dir(stage.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("--processes-below").arg(std::process::id().to_string());
         let mut child = command.spawn().context("the daemon cannot be started")?;
         let input = child.stdin.take();
         let output = child.stdout.take();
@@ -100,14 +113,29 @@ impl Daemon {
 }
 
 impl Drop for Daemon {
-    /// Nothing of the folder may be in use when it is removed, so its end is waited for.
     fn drop(&mut self) {
         drop(self.input.take());
-        let end = Instant::now() + TO_END;
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
-            std::thread::sleep(TICK);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&mut self.child);
     }
+}
+
+/// A program with pipes, and with nothing of this machine: no variable by which its files could be found either.
+pub(super) fn of_stage(program: &Path, stage: &Stage, environment: &Environment) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("HOME", stage.home()).env("USERPROFILE", stage.home());
+    if let Some(value) = environment.get(OF_SYSTEM) {
+        command.env(OF_SYSTEM, value);
+    }
+    command.current_dir(stage.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+/// Waits for the end of a child whose input is closed: nothing of the folder may be in use when it is removed.
+pub(super) fn end(child: &mut Child) {
+    let end = Instant::now() + TO_END;
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < end {
+        std::thread::sleep(TICK);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }

@@ -1,12 +1,14 @@
 //! `mcpolicy demo`: attacks on a throw-away laptop, each answered by the real daemon before one's eyes.
 //!
 //! It must not be able to lie: an attack counts as answered only if the file holds what it held before, as the demo itself reads
-//! it, and the daemon has told what it did. The clock runs from just before the attack until then.
+//! it, and the daemon has told what it did. The clock runs from just before the attack until then. The last act has no file but
+//! a process ([`undeclared`]).
 
 mod acts;
 mod daemon;
 mod show;
 mod stage;
+mod undeclared;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -87,8 +89,19 @@ struct Played {
     folder: Option<PathBuf>,
 }
 
+/// From when the time of an answer counts.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Since {
+    /// From just before the attack.
+    #[default]
+    Attack,
+    /// From when the daemon first told of it.
+    Seen,
+}
+
 /// An attack and what the daemon did.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Answer {
     attack: &'static str,
     title: &'static str,
@@ -96,7 +109,11 @@ struct Answer {
     path: String,
     server: &'static str,
     answered: bool,
-    /// From just before the attack until the file was seen to be as it should.
+    /// This machine does not let it be played; it counts neither way.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unplayed: bool,
+    since: Since,
+    /// Until the file was seen to be as it should, or the process to be gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     milliseconds: Option<f64>,
     /// From the first hint of the system to the end of the daemon's work, as the daemon counts it.
@@ -107,7 +124,7 @@ struct Answer {
     action: Option<Action>,
     #[serde(skip_serializing_if = "String::is_empty")]
     why_not: String,
-    /// The file before; absent where there was none.
+    /// The file before; absent where there was none. Of a process what runs is shown in the place of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<String>,
     planted: String,
@@ -183,13 +200,19 @@ impl Play<'_> {
         let (policy, sequence, mode) = self.first_pass()?;
         let acts = self.stage.acts();
         let mut attacks = Vec::new();
+        let all = acts.len() + 1;
         for (at, act) in acts.iter().enumerate() {
-            self.show.announce((at + 1, acts.len()), act)?;
+            self.show.announce((at + 1, all), act.title, act.story)?;
             self.wait_for_enter()?;
             let answer = self.attack(act)?;
             self.show.answer(&answer)?;
             attacks.push(answer);
         }
+        self.show.announce((all, all), undeclared::TITLE, &undeclared::story())?;
+        self.wait_for_enter()?;
+        let answer = self.undeclared(environment)?;
+        self.show.answer(&answer)?;
+        attacks.push(answer);
         let told = self.status_of_daemon();
         // the scan is of a laptop on which nobody does anything more
         drop(daemon);
@@ -198,7 +221,7 @@ impl Play<'_> {
         let path = options.report.clone().unwrap_or_else(|| self.stage.path().join("report.html"));
         let path = std::path::absolute(path)?;
         write_report(&path, &report)?;
-        let ok = attacks.iter().all(|answer| answer.answered) && allowed == servers;
+        let ok = attacks.iter().all(|answer| answer.answered || answer.unplayed) && allowed == servers;
         let originals = self.originals;
         let status = Status { state: told, policy, sequence, mode, servers, allowed, originals };
         Ok(Played { schema: "mcpolicy/demo/v1", ok, attacks, status, report: Some(path), folder: None })
@@ -295,6 +318,8 @@ impl Play<'_> {
             path: format!("~/{}", act.clean.path),
             server: act.server,
             answered,
+            unplayed: false,
+            since: Since::Attack,
             milliseconds: is_clean.map(|time| time.as_secs_f64() * 1000.0),
             daemon_milliseconds,
             action: told.map(|(_, action)| action).or(would),

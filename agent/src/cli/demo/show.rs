@@ -7,8 +7,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use mcpolicy_platform::environment::Environment;
 use similar::{ChangeTag, TextDiff};
 
-use super::acts::Act;
-use super::{Answer, DEADLINE, Played};
+use super::{Answer, DEADLINE, Played, Since};
 use crate::board::status::State;
 use crate::output::text::{cut, folded, visible, width};
 
@@ -58,10 +57,10 @@ impl Show {
     }
 
     /// What comes next.
-    pub(super) fn announce(&self, (at, of): (usize, usize), act: &Act) -> io::Result<()> {
-        let title = format!("━━ {at}/{of} ━━ {} ", act.title);
+    pub(super) fn announce(&self, (at, of): (usize, usize), title: &str, story: &str) -> io::Result<()> {
+        let title = format!("━━ {at}/{of} ━━ {title} ");
         let line = "━".repeat(WIDTH.saturating_sub(width(&title)));
-        self.say(&format!("\n{}\n{}\n", self.in_ink(Ink::Bold, &(title + &line)), act.story))
+        self.say(&format!("\n{}\n{}\n", self.in_ink(Ink::Bold, &(title + &line)), story))
     }
 
     /// Waits for nobody, but says so.
@@ -77,7 +76,15 @@ impl Show {
     pub(super) fn answer(&self, answer: &Answer) -> io::Result<()> {
         let mut out = String::new();
         let before = answer.before.as_deref().unwrap_or_default();
-        let _ = writeln!(out, "\n  planted in {} ({})", self.in_ink(Ink::Bold, &answer.path), answer.client);
+        if answer.unplayed {
+            let text = folded(&format!("  - NOT PLAYED: {}", visible(&answer.why_not)), WIDTH);
+            return self.say(&format!("\n{}\n", self.in_ink(Ink::Dim, &text)));
+        }
+        let how = match answer.since {
+            Since::Attack => "planted in",
+            Since::Seen => "started",
+        };
+        let _ = writeln!(out, "\n  {how} {} ({})", self.in_ink(Ink::Bold, &answer.path), answer.client);
         out.push_str(&self.difference(before, &answer.planted));
         let action = answer.action.as_ref();
         let reason = action.map_or_else(String::new, |action| {
@@ -93,19 +100,21 @@ impl Show {
             return self.say(&out);
         }
         let done = action.map_or("", |action| action.action.as_str());
-        let text = format!(
-            "  ✔ {} of `{}` after {}",
-            visible(done),
-            visible(answer.server),
-            ms(answer.milliseconds)
-        );
+        let time = match answer.since {
+            Since::Attack => format!("after {}", ms(answer.milliseconds)),
+            Since::Seen => format!("{} after it was seen", ms(answer.milliseconds)),
+        };
+        let text = format!("  ✔ {} of `{}` {time}", visible(done), visible(answer.server));
         let own = answer
             .daemon_milliseconds
             .map_or_else(String::new, |own| format!("  (the daemon counts {})", ms(Some(own))));
         let _ = writeln!(out, "\n{}{}", self.in_ink(Ink::Good, &text), self.in_ink(Ink::Dim, &own));
         out.push_str(&reason);
         out.push_str(&self.difference(&answer.planted, &answer.after));
-        if answer.before.as_ref() == Some(&answer.after) {
+        if answer.since == Since::Seen {
+            let text = "  the client goes on";
+            let _ = writeln!(out, "{}", self.in_ink(Ink::Dim, text));
+        } else if answer.before.as_ref() == Some(&answer.after) {
             let text = "  byte for byte what it was before";
             let _ = writeln!(out, "{}", self.in_ink(Ink::Dim, text));
         }
@@ -119,21 +128,29 @@ impl Show {
             return Ok(write(&text)?);
         }
         let mut out = format!("\n{}\n", self.in_ink(Ink::Bold, &"━".repeat(WIDTH)));
-        let slowest = played.attacks.iter().filter_map(|answer| answer.milliseconds).fold(0.0, f64::max);
+        // what is counted otherwise, with the grace in it, has no place beside them
+        let of_files = played.attacks.iter().filter(|answer| answer.since == Since::Attack);
+        let slowest = of_files.filter_map(|answer| answer.milliseconds).fold(0.0, f64::max);
         for answer in &played.attacks {
             let bar = answer.milliseconds.map_or(0.0, |time| time / slowest * BAR as f64);
             // a bar of nothing would look like no answer
             let bar = "█".repeat((bar.round() as usize).max(1));
             let (ink, done, time) = match &answer.action {
+                Some(action) if answer.answered && answer.since == Since::Seen => {
+                    let time = format!("{:>9}  after it was seen", ms(answer.milliseconds));
+                    (Ink::Good, action.action.as_str(), time)
+                }
                 Some(action) if answer.answered => {
                     (Ink::Good, action.action.as_str(), format!("{:>9}  {bar}", ms(answer.milliseconds)))
                 }
+                _ if answer.unplayed => (Ink::Dim, "NOT PLAYED", String::new()),
                 _ => (Ink::Bad, "NOT ANSWERED", String::new()),
             };
             let done = format!("{:<13}", visible(done));
             let _ = writeln!(out, "  {:<42}{}{time}", answer.title, self.in_ink(ink, &done));
         }
-        let (all, status) = (played.attacks.len(), &played.status);
+        let all = played.attacks.iter().filter(|answer| !answer.unplayed).count();
+        let status = &played.status;
         let answered = played.attacks.iter().filter(|answer| answer.answered).count();
         let ink = if played.ok { Ink::Good } else { Ink::Bad };
         let _ = writeln!(

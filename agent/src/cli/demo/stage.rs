@@ -141,6 +141,7 @@ impl Stage {
         // it has no passphrase: it is gone in a minute
         let nobody = PassphraseSource::of(None, &Environment::empty());
         let signers: [Box<dyn Signer>; 1] = [Box::new(FileSigner::load(key, &nobody)?)];
+        stops_processes(&repository.policy())?;
         let policy = source::compile(&Source::of_policy(&repository.policy())?)?;
         let signed = repository.signed()?;
         let order = statement::Order {
@@ -223,6 +224,14 @@ impl Stage {
     pub(super) fn clear(self) -> anyhow::Result<()> {
         self.folder.close().with_context(|| format!("{} cannot be removed whole", self.path.display()))
     }
+}
+
+/// Has the policy end running servers, too; the list that it is made from only has them told.
+fn stops_processes(policy: &Path) -> anyhow::Result<()> {
+    let text = read_text(policy)?;
+    let other = text.replacen("\nmode = ", "\nprocesses = \"stop\"\nmode = ", 1);
+    anyhow::ensure!(other != text, "the policy of the demo has no mode");
+    put(policy, &other)
 }
 
 /// A text file of the laptop.

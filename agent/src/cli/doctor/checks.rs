@@ -1,5 +1,7 @@
 //! What is looked at. Each check looks at one thing, changes nothing and says what to do.
 
+use std::path::PathBuf;
+
 use jiff::SignedDuration;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::machine::{Machine, ReadError};
@@ -11,8 +13,10 @@ use super::super::agent::{Agent, Where, Which};
 use super::Check;
 use crate::board::status::{State, span};
 use crate::in_force::InForce;
+use crate::installed::{self, Installed, Tested};
 use crate::ipc::client::Unanswered;
 use crate::ipc::{Answer, Ask};
+use crate::pipeline::Ground;
 use crate::settings;
 
 /// The name of the check that tells the device's id.
@@ -225,7 +229,7 @@ pub(super) fn watches() -> Option<Check> {
 }
 
 /// Whether the homes can be read.
-pub(super) fn homes(place: &Where, environment: &Environment) -> Vec<Check> {
+pub(super) fn homes(ground: Result<&Ground, &anyhow::Error>) -> Vec<Check> {
     if !protected::has_full_disk_access() {
         return vec![Check::warning(
             "homes",
@@ -233,7 +237,7 @@ pub(super) fn homes(place: &Where, environment: &Environment) -> Vec<Check> {
             "an administrator grants Full Disk Access by MDM (a PPPC profile) to the agent",
         )];
     }
-    let ground = match place.agent(environment).and_then(|agent| agent.ground(environment)) {
+    let ground = match ground {
         Ok(ground) => ground,
         Err(error) => return vec![Check::fault("homes", format!("{error:#}"), "see docs/platforms.md")],
     };
@@ -252,6 +256,32 @@ pub(super) fn homes(place: &Where, environment: &Environment) -> Vec<Check> {
         format!("those of {} cannot be read", unreadable.join(", ")),
         "on a server the agent needs rights there; what cannot be read is told as a gap",
     )]
+}
+
+/// The clients that are installed for whoever asks: in the own home and machine-wide. Nothing of another user's is opened, and
+/// by root nothing but what is root's.
+pub(super) fn clients(ground: &Ground, environment: &Environment) -> Vec<Installed> {
+    let is_root = users::is_privileged();
+    let machine = if is_root { ground.machine.clone().only_roots() } else { ground.machine.clone() };
+    let homes = ground.homes.iter().filter(|_| !is_root).map(|home| &home.layout);
+    // what root finds by its own search path is no word about a user's
+    let path = environment.get("PATH").filter(|_| !is_root && ground.machine.is_live());
+    let search: Vec<PathBuf> =
+        path.iter().flat_map(std::env::split_paths).filter(|at| at.is_absolute()).collect();
+    installed::find(&machine, &homes.collect::<Vec<_>>(), ground.os, &search)
+}
+
+/// A client in a line.
+pub(super) fn client(client: &Installed) -> Check {
+    let Installed { name, version, path, tested, tested_versions, .. } = client;
+    let version = version.as_deref().unwrap_or("of unknown version");
+    let tested = match tested {
+        Tested::ThisVersion => "tested".to_owned(),
+        Tested::OtherVersions => format!("tested was {}", tested_versions.join(", ")),
+        Tested::None => "not tested: what is known is from its documentation or code".to_owned(),
+        Tested::Unknown => "not to be read without running it".to_owned(),
+    };
+    Check::ok("client", format!("{name} {version} ({tested}): {}", path.display()))
 }
 
 fn home_state(machine: &Machine, home: &crate::discover::HomeContext) -> Result<(), ReadError> {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::agent::{self, Where, Which};
 use super::exit;
+use crate::installed::Installed;
 use crate::output::json;
 use crate::output::text::visible;
 
@@ -75,12 +76,21 @@ impl Check {
     }
 }
 
-/// Everything that is looked at, in the order in which it depends on each other.
+/// What was found.
+#[derive(Serialize)]
+pub(super) struct Examined {
+    /// Everything that is looked at, in the order in which it depends on each other.
+    pub(super) checks: Vec<Check>,
+    /// The clients that are installed.
+    pub(super) clients: Vec<Installed>,
+}
+
+/// Looks at everything.
 pub(super) fn examine(
     (place, which): (&Where, &Which),
     environment: &Environment,
     redactor: &Redactor,
-) -> Vec<Check> {
+) -> Examined {
     let mut found = vec![checks::program()];
     match place.agent(environment) {
         Ok(mut agent) => {
@@ -101,21 +111,30 @@ pub(super) fn examine(
     }
     found.push(checks::running(place, environment));
     found.extend(checks::watches());
-    found.extend(checks::homes(place, environment));
-    found.into_iter().map(|check| check.redacted(redactor)).collect()
+    let ground = place.agent(environment).and_then(|agent| agent.ground(environment));
+    found.extend(checks::homes(ground.as_ref()));
+    let mut clients = ground.map(|ground| checks::clients(&ground, environment)).unwrap_or_default();
+    for client in &mut clients {
+        client.path = redactor.name(&client.path.to_string_lossy()).into();
+    }
+    found.extend(clients.iter().map(checks::client));
+    let checks = found.into_iter().map(|check| check.redacted(redactor)).collect();
+    Examined { checks, clients }
 }
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let redactor = agent::redactor()?;
-    let found = examine((&options.r#where, &options.which), environment, &redactor);
-    let worst = found.iter().map(|check| check.health).max().unwrap_or(Health::Ok);
+    let Examined { checks, clients } = examine((&options.r#where, &options.which), environment, &redactor);
+    let worst = checks.iter().map(|check| check.health).max().unwrap_or(Health::Ok);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = match options.json {
         true => json::write_value(
-            &serde_json::json!({ "schema": "mcpolicy/doctor/v1", "health": worst, "checks": found }),
+            &serde_json::json!({
+                "schema": "mcpolicy/doctor/v1", "health": worst, "checks": checks, "clients": clients,
+            }),
             &mut out,
         ),
-        false => found.iter().try_for_each(|check| human(check, &mut out)),
+        false => checks.iter().try_for_each(|check| human(check, &mut out)),
     };
     super::written(written.and_then(|()| out.flush()))?;
     Ok(if worst == Health::Fault { exit::FINDINGS } else { exit::OK })

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use mcpolicy_platform::processes::Instance;
 
-/// How long is waited before each step.
+/// How long is waited between looks, and before each step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
+    /// Between two looks while a known client runs.
+    pub looks: Duration,
     /// Between the word and the first signal, so that a developer can end what goes on.
     pub grace: Duration,
     /// The same for what was revoked: it is malicious.
@@ -22,12 +24,24 @@ pub struct Waits {
 impl Default for Waits {
     fn default() -> Self {
         Self {
+            looks: Duration::from_secs(10),
             grace: Duration::from_secs(60),
             grace_of_revoked: Duration::ZERO,
             until_killed: Duration::from_secs(10),
             until_checked: Duration::from_secs(1),
         }
     }
+}
+
+impl Waits {
+    /// For a folder that is taken for a machine: nobody works with its servers, and somebody waits to see what happens.
+    pub const SHORT: Self = Self {
+        looks: Duration::from_secs(1),
+        grace: Duration::from_millis(500),
+        grace_of_revoked: Duration::ZERO,
+        until_killed: Duration::from_secs(2),
+        until_checked: Duration::from_millis(50),
+    };
 }
 
 /// One server, as one look saw and judged it.
@@ -184,7 +198,7 @@ impl Fates {
         is_running: &dyn Fn(Instance) -> bool,
         steps: &mut Vec<(Instance, Step)>,
     ) {
-        let Waits { grace, grace_of_revoked, until_killed, until_checked } = self.waits;
+        let Waits { grace, grace_of_revoked, until_killed, until_checked, .. } = self.waits;
         let grace = if has_no_grace { grace_of_revoked } else { grace };
         let server = sight.server;
         let is_new = !self.all.contains_key(&server);

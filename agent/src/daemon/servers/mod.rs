@@ -32,9 +32,7 @@ pub use sessions::RestartNeeded;
 use sessions::Sessions;
 pub use tell::Told;
 
-/// Time between two looks while a known client runs, and the least before one that a look at files calls for.
-const EVERY: Duration = Duration::from_secs(10);
-/// The same where the look is not to wait: a tool may fight over its file.
+/// The least between two looks where one is not to wait: a tool may fight over its file.
 const LEAST: Duration = Duration::from_secs(1);
 
 /// So long after a tool has last put an entry back it is fought over.
@@ -82,7 +80,11 @@ pub struct Servers {
     /// Entries that tools fight for, by user and fingerprint, and until when they count as such.
     fought: BTreeMap<(String, String), Instant>,
     last: Option<Instant>,
-    /// The ground is this machine: an image has no processes.
+    /// Time between two looks while a known client runs, and the least before one that a look at files calls for.
+    every: Duration,
+    /// The ground is a folder, and what some process has started is taken for what runs there.
+    is_staged: bool,
+    /// The ground has processes: it is this machine, or is staged. An image has none.
     is_live: bool,
     /// A known client ran at the last look.
     is_client_there: bool,
@@ -96,10 +98,12 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Nothing known yet.
-    pub fn new(waits: Waits) -> Self {
+    /// Nothing known yet. `below` is the process whose descendants are taken for what runs on a folder that is taken for a
+    /// machine; without one such a folder has no processes.
+    pub fn new(below: Option<Instance>) -> Self {
+        let waits = if below.is_some() { Waits::SHORT } else { Waits::default() };
         Self {
-            table: Table::default(),
+            table: below.map_or_else(Table::default, Table::below),
             declared: Declared::default(),
             fates: Fates::new(waits),
             sessions: Sessions::default(),
@@ -108,6 +112,8 @@ impl Servers {
             allowed: BTreeSet::new(),
             fought: BTreeMap::new(),
             last: None,
+            every: waits.looks,
+            is_staged: below.is_some(),
             is_live: false,
             is_client_there: false,
             is_wanted: false,
@@ -119,7 +125,7 @@ impl Servers {
 
     /// Takes in what a pass has found and done.
     pub fn passed(&mut self, ground: &Ground, outcome: Outcome, acted: &[Acted]) {
-        self.is_live = ground.processes.is_some();
+        self.is_live = ground.processes.is_some() || self.is_staged;
         if !self.is_live {
             return;
         }
@@ -168,7 +174,7 @@ impl Servers {
         // files change in bursts: clients write their state while they run
         let wait = match (self.is_wanted, self.is_client_there) {
             (true, _) if self.is_urgent => Some(LEAST),
-            (true, _) | (_, true) => Some(EVERY),
+            (true, _) | (_, true) => Some(self.every),
             (false, false) => None,
         };
         let regular = wait.and_then(|wait| self.last.map(|last| last + wait));

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
+use crate::discover::changed::PROJECT_ABOVE;
 use crate::discover::source::Source;
 use crate::resolve;
-
-/// How many folders above a file may be the project that it is of (`.github/copilot/settings.json`).
-const ABOVE: usize = 3;
 
 /// The known files of a home.
 #[derive(Debug, Default)]
@@ -84,7 +82,7 @@ impl KnownFiles {
         near.extend(paths.iter().flat_map(|folder| self.in_folder(folder)).cloned());
         let of_touched = near.iter().filter_map(|path| self.files.get(path)).flatten();
         // a file that is new is of a project that may be known
-        let above = paths.iter().flat_map(|path| path.ancestors().skip(1).take(ABOVE));
+        let above = paths.iter().flat_map(|path| path.ancestors().skip(1).take(PROJECT_ABOVE));
         let projects: BTreeSet<&Path> = of_touched.map(PathBuf::as_path).chain(above).collect();
         let files = projects.into_iter().filter_map(|project| self.of_projects.get(project)).flatten();
         let files: Vec<PathBuf> = files.cloned().collect();

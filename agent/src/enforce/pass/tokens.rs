@@ -2,9 +2,12 @@
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use mcpolicy_schema::signed::Grant;
+use mcpolicy_schema::trust::{Time, Trust};
 
 use super::{Event, Opened, Setting, What, bring, open};
 use crate::enforce::{breakglass, grants};
+use crate::journal::Journal;
 
 /// A token that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +18,24 @@ pub struct Taken {
     pub what: String,
     /// When it ends, at the latest.
     pub until: Timestamp,
+}
+
+/// The grants that count. Those that never will again are told of and let go; whoever still has such a token may hand it in
+/// once more, should it count one day.
+pub(super) fn granted(
+    setting: &Setting<'_>,
+    (trust, time): (&Trust, Time),
+    journal: &mut Journal,
+) -> anyhow::Result<Vec<Grant>> {
+    let kept = grants::load(&setting.state.join("grants"), (trust, time), &setting.device);
+    for void in &kept.void {
+        let detail = format!("it never counts again: {}", setting.redactor.name(&void.detail));
+        let event = Event { user: void.user.clone(), ..Event::new("grant-void", detail) };
+        // said before it is done: what is gone must have a trace
+        journal.append(time.judging, What::Event(event))?;
+        void.forget();
+    }
+    Ok(kept.grants)
 }
 
 /// Takes a grant; `user` may take only the own, an administrator (`None`) anybody's. The next pass acts by it.
@@ -41,6 +62,8 @@ pub(super) fn redeem_opened(
 ) -> anyhow::Result<Taken> {
     let taken = bring(setting, opened).and_then(|(trust, time)| {
         let folder = setting.state.join("grants");
+        // what counts no more takes no place
+        granted(setting, (&trust, time), &mut opened.journal)?;
         let grant = grants::take(&folder, (&trust, time), token, (&setting.device, user))?;
         let what = format!("{} for {}", setting.redactor.name(&grant.identity), grant.user);
         let detail = format!("{} allows {what} until {}", grant.id, grant.expires);

@@ -145,6 +145,14 @@ impl Exact {
     }
 }
 
+/// What this process was started by, while it is there.
+pub fn parent() -> Option<Instance> {
+    let own = Instance::of(std::process::id())?;
+    let (process, _) = again(own.pid)?;
+    // where a parent that ends leaves its number behind (Windows), it may be that of one which came later
+    Instance::of(process.parent?).filter(|parent| parent.started <= own.started)
+}
+
 /// This process, whatever it was started by, and the first of the system: none of them is ever touched.
 pub fn ourselves() -> BTreeSet<u32> {
     let mut found = BTreeSet::from([0, 1]);
