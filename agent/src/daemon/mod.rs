@@ -10,6 +10,7 @@ mod messages;
 pub mod messenger;
 pub mod notices;
 pub mod planted;
+mod polled;
 pub mod servers;
 mod storm;
 mod telling;
@@ -30,9 +31,9 @@ use mcpolicy_schema::redact::Redactor;
 use crate::board::{Board, Whose};
 use crate::discover::{self, HomeContext};
 use crate::enforce::act::Acted;
-use crate::enforce::pass::{Looked, On, Passed, Session, Setting};
+use crate::enforce::pass::{Looked, On, Passed, STORE_MENDED, Session, Setting};
 use crate::ipc::server::{Shared, Work};
-use crate::journal::End;
+use crate::journal::{self, End, Event};
 use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::resolve;
 use crate::worker::homes::Homes;
@@ -42,6 +43,7 @@ use fights::Fights;
 use messenger::Messenger;
 use notices::Notices;
 use planted::Planted;
+use polled::Polled;
 use servers::{Servers, Told, Waits};
 use storm::Storm;
 use watches::Watches;
@@ -54,6 +56,9 @@ const PASS: Duration = Duration::from_secs(24 * 60 * 60);
 const POLL: Duration = Duration::from_secs(15);
 /// Time that is let pass before a pass is made because of a change of policy or accounts: several files change at once.
 const SETTLE: Duration = Duration::from_millis(300);
+
+/// What is told where more happened than the system keeps.
+const HINTS_LOST: &str = "the system lost track of changes: everything is looked at";
 
 /// Wakes that are dealt with before the next look.
 const AT_ONCE: usize = 1024;
@@ -137,7 +142,7 @@ enum Ends {
 /// Holds the line until it is told to stop.
 ///
 /// # Errors
-/// As a pass; the system gives out no watcher.
+/// As a pass.
 pub fn run(
     rig: &Rig<'_>,
     (tell_wake, wakes): (&Sender<Wake>, &Receiver<Wake>),
@@ -155,15 +160,16 @@ pub fn run(
         let on = On { ground: &ground, homes: &homes };
         let sender = tell_wake.clone();
         let watches = Watches::new(ground.machine.clone(), move |hint| drop(sender.send(Wake::Hint(hint))));
-        let watches = watches.context("changes of files cannot be watched")?;
         let mut session = Line {
             rig,
             on,
             watches,
+            polled: Polled::default(),
             servers: &mut servers,
             dirty: Dirty::default(),
             around: Around::new(rig, &ground),
             settings_at,
+            store_at: None,
             first_hint: BTreeMap::new(),
             moved: BTreeSet::new(),
             fights: std::mem::take(&mut fights),
@@ -212,11 +218,14 @@ struct Line<'r, 'a, 'g, 'h> {
     rig: &'r Rig<'a>,
     on: On<'g, 'h>,
     watches: Watches,
+    polled: Polled,
     servers: &'r mut Servers,
     dirty: Dirty,
     around: Around,
     /// When the settings are to be read anew. A session that ends before hands it on: MDM pushes settings and a policy together.
     settings_at: Option<Instant>,
+    /// When it is to be looked whether the stored policy is whole.
+    store_at: Option<Instant>,
     /// When each dirty path was first told of.
     first_hint: BTreeMap<dirty::Place, Instant>,
     /// Dirty paths at which folders that are watched came or went.
@@ -235,6 +244,7 @@ impl Line<'_, '_, '_, '_> {
     ) -> anyhow::Result<Ends> {
         // before the pass, so that nothing that happens meanwhile is missed
         self.watches.add(self.around.folders());
+        self.poll(self.watches.unwatched());
         let (mut session, passed) = self.pass()?;
         self.board().lasting("pass", None);
         self.watch(places_of(&passed.outcome));
@@ -277,8 +287,15 @@ impl Line<'_, '_, '_, '_> {
                 rescanned = now;
                 self.board().rescanned = Some(self.rig.shared.now());
                 session.all_known().into_iter().for_each(|place| self.dirty.hint(place, now));
-                let new = self.watches.again();
+                let mut new = self.watches.again();
+                let unwatched = self.watches.unwatched();
+                new.extend(unwatched.iter().cloned());
                 self.look_into(new, now);
+                let any = Change { came_or_went: true, may_be_folder: true };
+                for path in self.poll(unwatched) {
+                    let means = self.hinted(&session, &path, any, now);
+                    pass_at = self.take_in(means, (begun, now), pass_at);
+                }
                 self.servers.rescan();
             }
             let due = self.dirty.take(now);
@@ -300,6 +317,9 @@ impl Line<'_, '_, '_, '_> {
                 }
                 continue;
             }
+            if self.store_at.is_some_and(|at| now >= at) {
+                self.store_at = self.mend_store(&mut session, tell).then(|| now + POLL);
+            }
             self.show_notices(now);
             if self.servers.is_due(now) {
                 self.look_at_servers(now, &mut session, tell);
@@ -310,6 +330,7 @@ impl Line<'_, '_, '_, '_> {
                 Some(rescanned + rescan),
                 self.dirty.next(),
                 self.settings_at,
+                self.store_at,
                 self.servers.next(),
                 self.notices.next(now),
             ];
@@ -333,7 +354,10 @@ impl Line<'_, '_, '_, '_> {
                             return Ok(ends);
                         }
                     }
-                    Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Ends::Stop),
+                    Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                        self.note(&mut session, Event::new(journal::STOPPED, "it was told to stop"), tell);
+                        return Ok(Ends::Stop);
+                    }
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(Wake::Mounted(paths)) => {
                         if paths.iter().any(|path| self.around.may_be_home(path)) {
@@ -342,9 +366,7 @@ impl Line<'_, '_, '_, '_> {
                         }
                     }
                     Ok(Wake::Hint(Hint::Lost)) => {
-                        tell(Said::Notice(
-                            "the system lost track of changes: everything is looked at".to_owned(),
-                        ));
+                        tell(Said::Notice(HINTS_LOST.to_owned()));
                         lost = true;
                     }
                     Ok(Wake::Hint(Hint::Changed(paths, change))) => {
@@ -358,16 +380,54 @@ impl Line<'_, '_, '_, '_> {
             let now = Instant::now();
             storm.count(hinted.len(), now);
             for (path, change) in hinted {
-                match self.hinted(&session, &path, change, now) {
-                    Means::Nothing => {}
-                    Means::OtherSettings => _ = self.settings_at.get_or_insert(now + SETTLE),
-                    Means::Pass(least) => pass_at = pass_at.min((now + SETTLE).max(begun + least)),
-                }
+                let means = self.hinted(&session, &path, change, now);
+                pass_at = self.take_in(means, (begun, now), pass_at);
             }
             if lost {
+                self.note(&mut session, Event::new("hints-lost", HINTS_LOST), tell);
                 return Ok(Ends::Anew);
             }
         }
+    }
+
+    /// Takes in what a change means to a session that begun then. When the next pass is due.
+    fn take_in(&mut self, means: Means, (begun, now): (Instant, Instant), pass_at: Instant) -> Instant {
+        match means {
+            Means::Nothing => {}
+            Means::OtherSettings => _ = self.settings_at.get_or_insert(now + SETTLE),
+            Means::Store => _ = self.store_at.get_or_insert(now + SETTLE),
+            Means::Pass(least) => return pass_at.min((now + SETTLE).max(begun + least)),
+        }
+        pass_at
+    }
+
+    /// What changed outside of homes in folders that are not watched.
+    fn poll(&mut self, mut unwatched: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+        unwatched.retain(|folder| self.on.homes.home_of(folder).is_none());
+        self.polled.changed(&self.on.ground.machine, unwatched)
+    }
+
+    /// Writes down what happened to the agent itself. It goes on where that cannot be.
+    fn note(&self, session: &mut Session, event: Event, tell: &mut dyn FnMut(Said<'_>)) {
+        let setting = (self.rig.setting)();
+        if let Err(error) = session.event(&setting, event) {
+            tell(Said::Notice(format!("{error:#}")));
+        }
+    }
+
+    /// Looks whether the stored policy is whole, and writes it again where it is not. Whether that has to be tried again.
+    fn mend_store(&self, session: &mut Session, tell: &mut dyn FnMut(Said<'_>)) -> bool {
+        let mended = session.mend_store(&(self.rig.setting)());
+        let problem = match &mended {
+            Ok(false) => None,
+            Ok(true) => Some(STORE_MENDED.to_owned()),
+            Err(error) => Some(format!("the stored policy cannot be written: {error:#}")),
+        };
+        if let Some(problem) = problem {
+            self.board().problem(Whose::Administrators, self.rig.redactor.name(&problem));
+            tell(Said::Notice(problem));
+        }
+        mended.is_err()
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -414,7 +474,8 @@ impl Line<'_, '_, '_, '_> {
     fn pass(&self) -> anyhow::Result<(Session, Passed)> {
         let setting = (self.rig.setting)();
         let mut begun = None;
-        (self.rig.bounds)(&mut |bounds| begun = Some(Session::begin(&setting, self.on, bounds)));
+        let starts = self.board().settled.is_none();
+        (self.rig.bounds)(&mut |bounds| begun = Some(Session::begin(&setting, self.on, bounds, starts)));
         begun.context("no pass was made")?
     }
 
