@@ -21,6 +21,8 @@ mod coverage;
 mod demo;
 #[cfg(unix)]
 mod enforce;
+#[cfg(target_os = "linux")]
+mod fault_table;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]
@@ -42,6 +44,8 @@ mod limits;
 mod linked;
 #[cfg(unix)]
 mod live;
+#[cfg(unix)]
+mod model;
 #[cfg(unix)]
 mod moved;
 #[cfg(unix)]
