@@ -13,9 +13,9 @@
 //!
 //! Not promised, because a file that is written in place, or removed and made anew, can be read while it is empty or half, as
 //! everybody who reads it may: that an entry is then known as the one it was before. It may count as taken out by its user,
-//! so that a denied text in its place is quarantined and not reverted. Nor can a form be put back that was allowed for less
-//! time than a look takes. And between the exchange of a file and its check, some microseconds, a reader may see the state
-//! before the last write (a *blink*); it is put right at once, which the editor waits for.
+//! so that a denied text in its place is quarantined and not reverted; or, where the whole file had gone, be reverted to what
+//! stood in it before. Nor can a form be put back that was allowed for less time than a look takes. And between the exchange of a file and its check, some microseconds, a reader may see the state
+//! before the last write (a *blink*); it is put right at once, which the editor waits for (none was seen so far).
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -419,7 +419,7 @@ impl Editor<'_> {
         for (file, bytes) in files.iter().zip(all) {
             let known = &mut self.files[*file];
             // of a file that is fought over the last look may be to come
-            if known.denied <= QUIET_ACTS {
+            if known.denied <= QUIET_ACTS && known.doc.is_some() {
                 let now = bytes.and_then(|bytes| Doc::parse(&bytes, KINDS[*file].syntax)).unwrap_or_default();
                 known.sure = now.servers.keys().cloned().collect();
                 known.texts = now.servers.into_iter().map(|(name, server)| (name, vec![server])).collect();
