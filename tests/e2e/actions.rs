@@ -21,14 +21,19 @@ pub(crate) fn both(test: impl Fn(&mut Site)) {
         return test(&mut { site });
     }
     for run_by in [Some(DEV), None] {
-        let mut site = Site::new();
-        let root = site.machine.root();
-        fs::create_dir_all(root.join("etc")).unwrap();
-        fs::write(root.join("etc/passwd"), format!("dev:x:{DEV}:{DEV}::/home/dev:/bin/sh\n")).unwrap();
-        fs::set_permissions(&root, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        site.run_by = run_by;
-        test(&mut site);
+        test(&mut site_run_by(run_by));
     }
+}
+
+/// A machine of one user, where the test is root: run by that user, or by root through his worker.
+pub(crate) fn site_run_by(run_by: Option<u32>) -> Site {
+    let mut site = Site::new();
+    let root = site.machine.root();
+    fs::create_dir_all(root.join("etc")).unwrap();
+    fs::write(root.join("etc/passwd"), format!("dev:x:{DEV}:{DEV}::/home/dev:/bin/sh\n")).unwrap();
+    fs::set_permissions(&root, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    site.run_by = run_by;
+    site
 }
 
 /// Gives the home to its user.

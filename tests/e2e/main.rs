@@ -23,6 +23,8 @@ mod demo;
 mod doctor;
 #[cfg(unix)]
 mod enforce;
+#[cfg(target_os = "linux")]
+mod fault_table;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]
@@ -44,6 +46,8 @@ mod limits;
 mod linked;
 #[cfg(unix)]
 mod live;
+#[cfg(unix)]
+mod model;
 #[cfg(unix)]
 mod moved;
 #[cfg(unix)]

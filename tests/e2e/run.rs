@@ -60,7 +60,12 @@ impl Daemon {
 
     /// The same with more options.
     pub(crate) fn start_with(site: &Site, more: &[&str]) -> (Self, Value) {
-        let mut child = Self::command(site, more).spawn().unwrap();
+        Self::start_by(site, &[], more)
+    }
+
+    /// The same by another program, which becomes the daemon in the end.
+    pub(crate) fn start_by(site: &Site, by: &[&str], more: &[&str]) -> (Self, Value) {
+        let mut child = Self::by(site, by, more).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (tell, lines) = channel();
         std::thread::spawn(move || {
@@ -73,8 +78,40 @@ impl Daemon {
         (daemon, pass)
     }
 
+    /// The command that has another program start the daemon.
+    pub(crate) fn by(site: &Site, by: &[&str], more: &[&str]) -> Command {
+        let own = Self::command(site, more);
+        let [program, arguments @ ..] = by else { return own };
+        let mut command = Command::new(program);
+        command.args(arguments).arg(own.get_program()).args(own.get_args()).env_clear();
+        command.env("HOME", site.machine.home()).env("PATH", "/nonexistent");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let done = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(done.is_ok_and(|done| done.success()), "{name}");
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     pub(crate) fn wait(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
-        let end = Instant::now() + Duration::from_secs(20);
+        self.wait_until(what, Instant::now() + Duration::from_secs(20), is_it)
+    }
+
+    /// Waits longer, or less.
+    pub(crate) fn wait_until(&self, what: &str, end: Instant, is_it: impl Fn(&Value) -> bool) -> Value {
         let mut said = Vec::new();
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -98,8 +135,7 @@ impl Daemon {
 
     /// Tells it to stop; its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
-        let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(done.is_ok_and(|done| done.success()));
+        self.signal("TERM");
         self.child.wait().unwrap().code()
     }
 }

@@ -12,14 +12,14 @@ use crate::run::{Daemon, put, servers};
 use crate::users::{ANN, BOB};
 
 /// What `status --json` says, and its exit code.
-fn status(site: &Site) -> (Value, i32) {
+pub(crate) fn status(site: &Site) -> (Value, i32) {
     let output = site.run(&["status", "--json"]);
     let said = serde_json::from_slice(&output.stdout);
     (said.unwrap_or_else(|_| panic!("{output:?}")), output.status.code().unwrap())
 }
 
 /// Waits until the status has this exit code: a change is looked at a moment after it was made.
-fn status_with(site: &Site, code: i32) -> Value {
+pub(crate) fn status_with(site: &Site, code: i32) -> Value {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
         let (said, now) = status(site);

@@ -24,6 +24,8 @@ pub(super) enum Means {
     Nothing,
     /// The settings are to be read anew.
     OtherSettings,
+    /// The stored policy was touched: it is to be there still.
+    Store,
     /// Perhaps another policy, or other accounts: a pass, and the session that ends has lasted this long at least.
     Pass(Duration),
 }
@@ -32,6 +34,8 @@ pub(super) enum Means {
 pub(super) struct Around {
     machine: Machine,
     settings: PathBuf,
+    /// Where the agent keeps the policy in force.
+    store: PathBuf,
     own: Vec<PathBuf>,
     homes: BTreeSet<PathBuf>,
     /// Folders in which homes are, or may come to be.
@@ -45,6 +49,7 @@ impl Around {
         let parents = homes.iter().filter_map(|home| home.parent().map(Path::to_owned));
         Self {
             settings: machine.machine_path(rig.settings),
+            store: machine.machine_path(&(rig.setting)().state.join("policy")),
             own: rig.own.iter().map(|folder| machine.machine_path(folder)).collect(),
             of_homes: parents.chain(HOMES.map(PathBuf::from)).collect(),
             homes,
@@ -54,7 +59,8 @@ impl Around {
 
     /// What has to be watched for it.
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
-        let around = self.settings.parent().into_iter().chain([Path::new("/etc")]).map(Path::to_owned);
+        let around =
+            self.settings.parent().into_iter().chain([&*self.store, Path::new("/etc")]).map(Path::to_owned);
         around.chain(self.own.iter().cloned()).chain(self.of_homes.iter().cloned()).collect()
     }
 
@@ -64,6 +70,9 @@ impl Around {
         let moved = |what: &Path| change.came_or_went && what.starts_with(path);
         if path == self.settings || moved(&self.settings) {
             return Means::OtherSettings;
+        }
+        if path.starts_with(&self.store) {
+            return Means::Store;
         }
         if self.own.iter().any(|folder| path.starts_with(folder) || moved(folder)) {
             return Means::Pass(LEAST_FOR_POLICY);
@@ -76,7 +85,7 @@ impl Around {
         if is_home || is_beside() || is_account() {
             return Means::Pass(LEAST_FOR_ACCOUNTS);
         }
-        Means::Nothing
+        if moved(&self.store) { Means::Store } else { Means::Nothing }
     }
 
     /// What a change outside of homes means, where clients' files are looked for.

@@ -11,12 +11,14 @@ mod messages;
 pub mod messenger;
 pub mod notices;
 pub mod planted;
+mod polled;
 mod rescans;
 mod retries;
 pub mod servers;
 mod storm;
 mod telling;
 mod times;
+mod upkeep;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,20 +28,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use mcpolicy_platform::memory;
 use mcpolicy_platform::notification::Recipient;
 use mcpolicy_platform::priority::Background;
 use mcpolicy_platform::processes::Instance;
 use mcpolicy_platform::watch::{Change, Hint};
-use mcpolicy_platform::{cost, memory};
-use mcpolicy_schema::document::Rescans as WaitsFor;
 use mcpolicy_schema::redact::Redactor;
 
-use crate::board::{Board, Whose};
+use crate::board::Board;
 use crate::discover::{self, HomeContext};
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, On, Passed, Session, Setting};
 use crate::ipc::server::{Shared, Work};
-use crate::journal::End;
+use crate::journal::{self, End, Event};
 use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::resolve;
 use crate::worker::homes::Homes;
@@ -50,6 +51,7 @@ use fights::Fights;
 use messenger::Messenger;
 use notices::Notices;
 use planted::Planted;
+use polled::Polled;
 use retries::Retries;
 use servers::{Servers, Told};
 use storm::Storm;
@@ -64,6 +66,9 @@ const ASK_IDLE: Duration = Duration::from_secs(5 * 60);
 const POLL: Duration = Duration::from_secs(15);
 /// Time that is let pass before a pass is made because of a change of policy or accounts: several files change at once.
 const SETTLE: Duration = Duration::from_millis(300);
+
+/// What is told where more happened than the system keeps.
+const HINTS_LOST: &str = "the system lost track of changes: everything is looked at";
 
 /// Wakes that are dealt with before the next look.
 const AT_ONCE: usize = 1024;
@@ -157,7 +162,7 @@ enum Ends {
 /// Holds the line until it is told to stop.
 ///
 /// # Errors
-/// As a pass; the system gives out no watcher.
+/// As a pass.
 pub fn run(
     rig: &Rig<'_>,
     (tell_wake, wakes): (&Sender<Wake>, &Receiver<Wake>),
@@ -182,17 +187,18 @@ pub fn run(
         };
         let of_homes = ground.homes.iter().map(|home| home.layout.home.clone()).collect();
         let watches = Watches::new(ground.machine.clone(), of_homes, pass_on);
-        let watches = watches.context("changes of files cannot be watched")?;
         let mut session = Line {
             rig,
             on,
             watches,
+            polled: Polled::default(),
             backlog,
             servers: &mut servers,
             dirty: Dirty::default(),
             retries: Retries::default(),
             around: Around::new(rig, &ground),
             settings_at,
+            store_at: None,
             in_background,
             first_hint: BTreeMap::new(),
             moved: BTreeSet::new(),
@@ -246,6 +252,7 @@ struct Line<'r, 'a, 'g, 'h> {
     rig: &'r Rig<'a>,
     on: On<'g, 'h>,
     watches: Watches,
+    polled: Polled,
     backlog: Backlog,
     servers: &'r mut Servers,
     dirty: Dirty,
@@ -253,6 +260,8 @@ struct Line<'r, 'a, 'g, 'h> {
     around: Around,
     /// When the settings are to be read anew. A session that ends before hands it on: MDM pushes settings and a policy together.
     settings_at: Option<Instant>,
+    /// When it is to be looked whether the stored policy is whole.
+    store_at: Option<Instant>,
     /// Nothing but the time that has gone by calls for its pass.
     in_background: bool,
     /// When each dirty path was first told of.
@@ -273,6 +282,7 @@ impl Line<'_, '_, '_, '_> {
     ) -> anyhow::Result<Ends> {
         // before the pass, so that nothing that happens meanwhile is missed
         self.watches.add(self.around.folders());
+        self.poll_outside(self.watches.unwatched());
         let (mut session, passed) = self.pass()?;
         self.board().lasting("pass", None);
         self.watch(places_of(&passed.outcome));
@@ -321,6 +331,9 @@ impl Line<'_, '_, '_, '_> {
             } else {
                 self.show_notices(now);
             }
+            if self.store_at.is_some_and(|at| now >= at) {
+                self.store_at = self.mend_store(&mut session, tell).then(|| now + POLL);
+            }
             if self.servers.is_due(now) {
                 self.look_at_servers(now, &mut session, tell);
             }
@@ -343,7 +356,10 @@ impl Line<'_, '_, '_, '_> {
                             return Ok(ends);
                         }
                     }
-                    Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Ends::Stop),
+                    Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                        self.note(&mut session, Event::new(journal::STOPPED, "it was told to stop"), tell);
+                        return Ok(Ends::Stop);
+                    }
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(Wake::Mounted(paths)) => {
                         if paths.iter().any(|path| self.around.may_be_home(path)) {
@@ -371,14 +387,12 @@ impl Line<'_, '_, '_, '_> {
             }
             storm.count(hinted.len(), now);
             for (path, change) in hinted {
-                match self.hinted(&session, &path, change, now) {
-                    Means::Nothing => {}
-                    Means::OtherSettings => _ = self.settings_at.get_or_insert(now + SETTLE),
-                    Means::Pass(least) => times.pass(now, least),
-                }
+                let means = self.hinted(&session, &path, change, now);
+                self.take_in(means, &mut times, now);
             }
             if lost {
-                tell(Said::Notice("the system lost track of changes: everything is looked at".to_owned()));
+                tell(Said::Notice(HINTS_LOST.to_owned()));
+                self.note(&mut session, Event::new("hints-lost", HINTS_LOST), tell);
                 // among what was lost may be the hint at other settings
                 if (self.rig.is_other_settings)() {
                     return Ok(Ends::OtherSettings);
@@ -386,96 +400,6 @@ impl Line<'_, '_, '_, '_> {
                 times.lost(now);
             }
         }
-    }
-
-    /// Looks at all known files of homes that are not watched whole.
-    fn poll(&mut self, session: &Session, times: &mut Times, now: Instant) {
-        if self.watches.degraded.is_empty() {
-            times.poll = None;
-            return;
-        }
-        if now < *times.poll.get_or_insert(now + POLL) {
-            return;
-        }
-        times.poll = Some(now + POLL);
-        let of: BTreeSet<Option<usize>> = self.watches.degraded.keys().copied().collect();
-        // what lies outside of homes is known in some home
-        let is_of = |home: usize| of.contains(&None) || of.contains(&Some(home));
-        let known = session.all_known().into_iter().filter(|(home, _)| is_of(*home));
-        known.for_each(|place| self.dirty.hint(place, now));
-        let new = self.watches.again();
-        self.look_into(new, now);
-    }
-
-    /// Takes the next step of a rescan, if one is due or goes on. Whether files were looked at.
-    fn rescan(
-        &mut self,
-        session: &mut Session,
-        times: &mut Times,
-        (waits_for, now): (WaitsFor, Instant),
-        tell: &mut dyn FnMut(Said<'_>),
-    ) -> bool {
-        let rescans = &mut times.rescans;
-        if !rescans.is_going_on() {
-            if !rescans.is_due(now, &|| rescans::may(waits_for)) {
-                return false;
-            }
-            rescans.begin(session.all_known(), cost::own().cpu);
-            let new = self.watches.again();
-            self.look_into(new, now);
-            self.servers.rescan();
-        }
-        let Some((home, paths)) = rescans.part() else {
-            let took = rescans.end(cost::own().cpu, Instant::now());
-            let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            tracing::debug!(milliseconds, "a rescan is over");
-            self.board().rescanned = Some(self.rig.shared.now());
-            return true;
-        };
-        let part: Vec<dirty::Place> = paths.into_iter().map(|path| (home, path)).collect();
-        let _background = Background::begin();
-        self.on.homes.in_background(true);
-        let is_done = self.look_or_tell(session, &part, tell);
-        self.on.homes.in_background(false);
-        if !is_done {
-            times.pass_within(POLL, now);
-        }
-        true
-    }
-
-    /// When something is to be done, whatever happens.
-    fn until_something(&self, times: &Times) -> Instant {
-        let now = Instant::now();
-        let next = [
-            self.dirty.next(),
-            self.settings_at,
-            self.servers.next(),
-            self.notices.next(now),
-            times.poll,
-            Some(times.rescans.next(now)),
-        ];
-        next.into_iter().flatten().fold(times.pass_at, Instant::min)
-    }
-
-    /// Looks at what is due. Whether all was done that is to be done now; what hinders it is told.
-    fn look_or_tell(
-        &mut self,
-        session: &mut Session,
-        due: &[dirty::Place],
-        tell: &mut dyn FnMut(Said<'_>),
-    ) -> bool {
-        let is_done = self.look(session, due, tell).unwrap_or_else(|error| {
-            // a full disk, say
-            let error = format!("{error:#}");
-            self.board().problem(Whose::Administrators, self.rig.redactor.name(&error));
-            tell(Said::Notice(error));
-            false
-        });
-        if !is_done {
-            let seconds = POLL.as_secs();
-            tell(Said::Notice(format!("not all was done: everything is looked at again in {seconds} s")));
-        }
-        is_done
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -534,7 +458,8 @@ impl Line<'_, '_, '_, '_> {
         let _background = self.in_background.then(Background::begin);
         self.on.homes.in_background(self.in_background);
         let mut begun = None;
-        (self.rig.bounds)(&mut |bounds| begun = Some(Session::begin(&setting, self.on, bounds)));
+        let starts = self.board().settled.is_none();
+        (self.rig.bounds)(&mut |bounds| begun = Some(Session::begin(&setting, self.on, bounds, starts)));
         self.on.homes.in_background(false);
         begun.context("no pass was made")?
     }

@@ -24,7 +24,10 @@ pub(super) type Owner = Option<usize>;
 pub(super) struct Watches {
     machine: Machine,
     homes: Vec<PathBuf>,
-    watcher: Watcher,
+    /// Makes a watcher.
+    make: Box<dyn Fn() -> Result<Watcher, Unwatched>>,
+    /// None where the system gives out no more.
+    watcher: Option<Watcher>,
     /// Who writes in them, where the system tells.
     writers: Option<Writers>,
     /// Places of the machine that somebody wants to hear of.
@@ -37,26 +40,45 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    /// Watches nothing yet.
-    ///
-    /// # Errors
-    /// The system gives out no watcher.
+    /// Watches nothing yet. Where the system gives out no watcher, that is a reason to look more often, and none to end.
     pub(super) fn new(
         machine: Machine,
         homes: Vec<PathBuf>,
-        tell: impl Fn(Hint) + Send + 'static,
-    ) -> Result<Self, Unwatched> {
-        let watcher = Watcher::new(tell)?;
-        Ok(Self {
+        tell: impl Fn(Hint) + Send + Clone + 'static,
+    ) -> Self {
+        let mut watches = Self {
             machine,
             homes,
-            watcher,
+            make: Box::new(move || Watcher::new(tell.clone())),
+            watcher: None,
             writers: Writers::new(),
             wanted: BTreeSet::new(),
             counts: BTreeMap::new(),
             owners: BTreeMap::new(),
             degraded: BTreeMap::new(),
-        })
+        };
+        watches.make_watcher();
+        watches
+    }
+
+    fn make_watcher(&mut self) {
+        if self.watcher.is_none() {
+            match (self.make)() {
+                Ok(watcher) => self.watcher = Some(watcher),
+                Err(error) => {
+                    // of every home
+                    for owner in (0..self.homes.len()).map(Some).chain([None]) {
+                        self.degraded.insert(owner, format!("no changes are told, {error}"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Folders of this host that are watched.
+    fn folders(&self) -> &BTreeSet<PathBuf> {
+        static NONE: BTreeSet<PathBuf> = BTreeSet::new();
+        self.watcher.as_ref().map_or(&NONE, Watcher::folders)
     }
 
     /// Watches these places of the machine from now on, beside those that are watched. Gives the folders that are new.
@@ -78,7 +100,7 @@ impl Watches {
     /// Whether the coming or going of this path of the machine changes what is watched.
     pub(super) fn hang_on(&self, path: &Path) -> bool {
         below(&self.wanted, path).next().is_some()
-            || below(self.watcher.folders(), &self.machine.host_path(path)).next().is_some()
+            || below(self.folders(), &self.machine.host_path(path)).next().is_some()
     }
 
     /// After something came to be at a path, or went: watches anew what is there by now. Gives the folders that were not
@@ -87,7 +109,7 @@ impl Watches {
     /// Attack, and `git checkout`: a folder is removed and made anew. The watch of its name ended with the old one.
     pub(super) fn renew(&mut self, path: &Path) -> BTreeSet<PathBuf> {
         let host = self.machine.host_path(path);
-        let old: Vec<PathBuf> = below(self.watcher.folders(), &host).cloned().collect();
+        let old: Vec<PathBuf> = below(self.folders(), &host).cloned().collect();
         old.iter().for_each(|folder| self.forget(folder));
         let wanted: Vec<PathBuf> = below(&self.wanted, path).cloned().collect();
         wanted.iter().filter_map(|place| self.watch_nearest(place)).collect()
@@ -96,10 +118,10 @@ impl Watches {
     /// Watches what is there by now of all wanted places: what was told of some was lost, or the system gave out no watch.
     /// Gives the folders that were not watched until then.
     pub(super) fn again(&mut self) -> BTreeSet<PathBuf> {
-        let gone: Vec<PathBuf> =
-            self.watcher.folders().iter().filter(|folder| !folder.is_dir()).cloned().collect();
+        let gone: Vec<PathBuf> = self.folders().iter().filter(|folder| !folder.is_dir()).cloned().collect();
         gone.iter().for_each(|folder| self.forget(folder));
         self.degraded.clear();
+        self.make_watcher();
         let wanted: Vec<PathBuf> = self.wanted.iter().cloned().collect();
         wanted.iter().flat_map(|place| self.watch_nearest(place)).collect()
     }
@@ -121,16 +143,17 @@ impl Watches {
         let there = place.ancestors().find(|folder| self.machine.leads_to_directory(folder))?;
         // of a project's or client's folder that is not there, each step on the way to it has to be seen
         let host = self.machine.followed_host_path(there).ok()?;
-        if self.watcher.folders().contains(&host) {
+        let watcher = self.watcher.as_mut()?;
+        if watcher.folders().contains(&host) {
             return None;
         }
         let owner = innermost(&self.homes, place);
         if !has_room(&self.counts, self.homes.len(), owner) {
-            let why = || format!("there are more than {} folders to watch", self.watcher.folders().len());
+            let why = || format!("there are more than {} folders to watch", watcher.folders().len());
             self.degraded.entry(owner).or_insert_with(why);
             return None;
         }
-        match self.watcher.watch(&host) {
+        match watcher.watch(&host) {
             Ok(()) => {
                 if let Some(writers) = &mut self.writers {
                     writers.watch(&host);
@@ -148,7 +171,9 @@ impl Watches {
     }
 
     fn forget(&mut self, folder: &Path) {
-        self.watcher.forget(folder);
+        if let Some(watcher) = &mut self.watcher {
+            watcher.forget(folder);
+        }
         if let Some(writers) = &mut self.writers {
             writers.forget(folder);
         }
@@ -157,9 +182,22 @@ impl Watches {
         }
     }
 
+    /// Folders that ought to be watched and are not: what comes into them is told by nobody.
+    pub(super) fn unwatched(&self) -> BTreeSet<PathBuf> {
+        if self.degraded.is_empty() {
+            return BTreeSet::new();
+        }
+        let is_watched = |place: &Path| {
+            let host = self.machine.followed_host_path(place);
+            host.is_ok_and(|host| self.folders().contains(&host))
+        };
+        let unwatched = self.wanted.iter().filter(|place| !is_watched(place) && self.is_folder(place));
+        unwatched.cloned().collect()
+    }
+
     /// How many folders are watched.
     pub(super) fn len(&self) -> usize {
-        self.watcher.folders().len()
+        self.folders().len()
     }
 
     /// Whether something is a folder, as far as anybody can tell now.

@@ -19,7 +19,9 @@ use mcpolicy_platform::users;
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
 use mcpolicy_schema::redact::Redactor;
-use mcpolicy_schema::trust::{ClockEvent, Demands, Reading, Time, Trust, Uptime};
+use mcpolicy_schema::trust::{
+    ClockEvent, Demands, DocumentName, Reading, Refusal, Time, Trust, Uptime, Violation,
+};
 
 use super::act::{ActError, Acted, Hands};
 use super::activation::Activation;
@@ -45,13 +47,13 @@ use crate::in_force::{self, InForce};
 use crate::journal::{End, Event, Intent, Journal, What};
 use crate::judge::{Judge, Terms};
 use crate::pipeline::{self, Bounds, Ground, Outcome};
-use crate::policy_store::{self, FolderDisk, Origin, Store};
+use crate::policy_store::{self, FolderDisk, Origin, Store, Stored};
 use crate::settings::{self, Settings};
 use crate::vault::{Item, Vault};
 use crate::worker::homes::{Homes, LEFT_OUT};
 use crate::worker::{Failure, is_too_much};
 use guard::{choose, due_after_grace, would_act};
-pub use look::{Looked, Session};
+pub use look::{Looked, STORE_MENDED, Session};
 use put_back::restore_allowed;
 pub use running::Amid;
 use tell::{tell_failed, tell_more, tell_unfinished, tell_unseen, tell_waiting};
@@ -127,6 +129,8 @@ pub struct Passed {
     pub glass: Option<breakglass::Open>,
     /// A newer policy is held, or a document was refused: what acted is not what was published.
     pub policy_waits: bool,
+    /// The head that is offered has ended: there is no news.
+    pub is_old: bool,
     /// Something was not looked at that may hold servers, or what was remembered is lost.
     pub is_partial: bool,
     /// Everything that people must know.
@@ -147,10 +151,16 @@ struct Opened {
     books: Books,
     /// A newer policy is held, or a document was refused.
     policy_waits: bool,
+    /// The head that is offered has ended.
+    is_old: bool,
     /// What was remembered is lost.
     is_partial: bool,
     /// A time that was believed before is not any more: what ended by it may go on.
     is_earlier: bool,
+    /// When the last record before was written, and whether an agent said with it that it stops.
+    last: Option<(Timestamp, bool)>,
+    /// The documents in force, as they are stored.
+    stored: Option<Stored>,
 }
 
 impl Opened {
@@ -265,7 +275,7 @@ fn pass_opened(
     let unfinished = tell_unfinished(setting, ground, &turns, opened)?;
     let failed = tell_failed(setting, on, opened)?;
     let (replayed, notices) = (Vec::new(), Vec::new());
-    let (policy_waits, is_partial) = (opened.policy_waits, opened.is_partial);
+    let (policy_waits, is_old, is_partial) = (opened.policy_waits, opened.is_old, opened.is_partial);
     let held = foreseen::held(&outcome, &due, in_force.policy.document(), setting.now);
     Ok(Passed {
         outcome,
@@ -284,6 +294,7 @@ fn pass_opened(
         unfinished,
         glass: setting.glass.clone(),
         policy_waits,
+        is_old,
         is_partial,
         notices,
     })
@@ -557,8 +568,11 @@ fn open(setting: &Setting<'_>) -> anyhow::Result<Opened> {
         notices,
         books: Books::new(),
         policy_waits,
+        is_old: false,
         is_partial,
         is_earlier: false,
+        last: found.last,
+        stored: None,
     })
 }
 
@@ -646,12 +660,17 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<(Trust, T
         match policy_store::read(folder) {
             Ok(documents) => {
                 let update = trust.update(&documents, time);
+                let (old, refused): (Vec<_>, Vec<_>) =
+                    update.refusals.iter().partition(|refusal| is_old(refusal));
                 notices.extend(
-                    update
-                        .refusals
-                        .iter()
-                        .map(|refusal| format!("refused, what was in force stays: {refusal}")),
+                    refused.iter().map(|refusal| format!("refused, what was in force stays: {refusal}")),
                 );
+                opened.is_old = !old.is_empty();
+                for refusal in old {
+                    let notice = format!("STALE: what is offered is old, what was in force stays: {refusal}");
+                    opened.journal.append(setting.now, What::Event(Event::new("policy-refused", &notice)))?;
+                    opened.notices.push(notice);
+                }
                 if update.changed() {
                     store.save(&trust)?;
                     let what: Vec<String> = update
@@ -678,6 +697,7 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<(Trust, T
     if trust.state().clock.floor().duration_since(known) >= KNOWN_TIME {
         store.save(&trust)?;
     }
+    opened.stored = Some(Stored::of(&trust));
     Ok((trust, time))
 }
 
@@ -704,6 +724,11 @@ fn glass(setting: &Setting<'_>, time: Time, opened: &mut Opened) -> anyhow::Resu
             Ok(None)
         }
     }
+}
+
+/// Whether it says no more than that no news comes, which the age of the policy tells.
+fn is_old(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal { document: DocumentName::Head, violation: Violation::Expired(_) })
 }
 
 /// Time that passes before it is worth writing down: a clock that is set back by less gains nothing.
@@ -754,6 +779,7 @@ pub fn is_complete(passed: &Passed) -> bool {
     passed.failed.is_empty()
         && passed.unfinished.is_empty()
         && !passed.policy_waits
+        && !passed.is_old
         && !passed.is_partial
         && passed.acted.iter().map(|acted| acted.end).all(is_done)
         && passed.restored.iter().all(|(_, restored)| is_done(restored.end) && !restored.incomplete)

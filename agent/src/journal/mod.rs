@@ -24,11 +24,13 @@ use mcpolicy_platform::durable;
 use sha2::{Digest, Sha256};
 
 use crate::disk_advice::advice;
-pub use record::{Action, End, Event, Intent, NOTHING_BEFORE, Outcome, Record, What};
+pub use record::{Action, End, Event, Gap, Intent, NOTHING_BEFORE, Outcome, Record, What};
 use segments::Segment;
 
 /// Code of the event that counts records which went because the journal outgrew its size.
 const CUT: &str = "journal-cut";
+/// Code of the event with which an agent ends that is told to stop.
+pub const STOPPED: &str = "agent-stopped";
 /// Code of the event that tells of a journal that was changed.
 const DAMAGED: &str = "journal-damaged";
 /// Bytes after which a new segment begins.
@@ -69,6 +71,8 @@ pub struct Opened {
     pub pending: BTreeMap<u64, Intent>,
     /// What is wrong with the journal itself; already recorded in it.
     pub damage: Vec<String>,
+    /// When the last record was written, and whether an agent said with it that it stops.
+    pub last: Option<(Timestamp, bool)>,
     /// Damage that earlier openings recorded.
     told: BTreeSet<String>,
 }
@@ -141,6 +145,8 @@ impl Journal {
         } else if record.prev != self.last && !is_first_left {
             opened.damage.push(format!("record {} does not continue the one before", record.seq));
         }
+        opened.last =
+            Some((record.time, matches!(&record.what, What::Event(event) if event.code == STOPPED)));
         match &record.what {
             What::Intent(intent) => {
                 opened.pending.insert(record.seq, intent.clone());

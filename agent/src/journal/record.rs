@@ -188,7 +188,8 @@ pub struct Event {
     /// Stable code: `policy-accepted`, `policy-activated`, `policy-held`, `policy-refused`, `not-done`, `not-looked-at`, `worker-failed`,
     /// `vault-pruned`, `not-restored`, `purged`, `purge-refused`, `account-renamed`, `torn-record`, `journal-damaged`,
     /// `journal-cut`; of running servers `server-reported`, `server-warned`, `server-spared`, `server-asked`, `server-killed`,
-    /// `server-ended`, `server-not-ended`, `undeclared-server`, `restart-needed`.
+    /// `server-ended`, `server-not-ended`, `undeclared-server`, `restart-needed`; of the running agent `agent-stopped`,
+    /// `agent-gap`, `hints-lost`, `policy-store-mended`.
     pub code: String,
     /// In words.
     pub detail: String,
@@ -201,6 +202,20 @@ pub struct Event {
     /// How many things it stands for, where it counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Of `agent-gap`: for how long no agent ran, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
+}
+
+/// A time in which no agent of the machine ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The last sign of life: the record before.
+    pub from: Timestamp,
+    /// The start that ended it.
+    pub to: Timestamp,
+    /// `stopped`: it was told to; `broken-off`: it was killed or crashed, or the machine went off.
+    pub reason: String,
 }
 
 impl Event {
@@ -212,6 +227,7 @@ impl Event {
             user: String::new(),
             server: String::new(),
             count: None,
+            gap: None,
         }
     }
 }

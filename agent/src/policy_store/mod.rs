@@ -9,4 +9,4 @@ mod tests;
 
 pub use disk::{Disk, FolderDisk};
 pub use published::{PolicyFiles, Sequences, policy_files, read, sequences};
-pub use store::{Loaded, Origin, Store, StoreError};
+pub use store::{Loaded, Origin, Store, StoreError, Stored};

@@ -116,6 +116,21 @@ pub struct Loaded {
     pub origin: Origin,
 }
 
+/// What is to be kept of what a machine believes.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    generation: Generation,
+    kept: Kept,
+}
+
+impl Stored {
+    /// Everything that a machine believes.
+    pub fn of(trust: &Trust) -> Self {
+        let kept = trust.kept();
+        Self { generation: Generation { state: trust.state(), files: Files::of(&kept) }, kept }
+    }
+}
+
 /// The store.
 pub struct Store<D> {
     disk: D,
@@ -179,8 +194,7 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// A step on the disk failed; what was kept before is still there.
     pub fn save(&mut self, trust: &Trust) -> Result<(), StoreError> {
-        let kept = trust.kept();
-        let generation = Generation { state: trust.state(), files: Files::of(&kept) };
+        let Stored { generation, kept } = Stored::of(trust);
         let before = self.generation(STATE);
         if before.as_ref() == Some(&generation) {
             return Ok(());
@@ -195,6 +209,22 @@ impl<D: Disk> Store<D> {
         self.replace(STATE, &bytes_of(&generation)?)?;
         self.sweep(&named);
         Ok(())
+    }
+
+    /// Writes again what is missing of what is in force: whoever removes it is not to have an older policy taken at the next
+    /// start, for want of the numbers that stand in it. Whether anything was.
+    ///
+    /// # Errors
+    /// A step on the disk failed.
+    pub fn mend(&mut self, stored: &Stored) -> Result<bool, StoreError> {
+        // the trusted time goes on between two savings
+        let is_named = self.generation(STATE).is_some_and(|there| there.files == stored.generation.files);
+        if is_named && stored.generation.files.all().all(|digest| self.document(digest).is_some()) {
+            return Ok(false);
+        }
+        self.write_documents(&stored.kept)?;
+        self.replace(STATE, &bytes_of(&stored.generation)?)?;
+        Ok(true)
     }
 
     fn write_documents(&mut self, kept: &Kept) -> Result<(), StoreError> {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use mcpolicy_schema::document::Mode;
 
 use super::known_files::KnownFiles;
+use super::tell::tell_gap;
 use super::tokens::{Taken, break_glass_opened, redeem_opened};
 use super::{
     Acted, Event, Gap, Hands, House, InForce, Judge, Knowledge, LEFT_OUT, Left, On, Opened, Outcome, Passed,
@@ -15,9 +16,14 @@ use super::{
     restore_opened, tell_more, tell_unseen, terms, unseen,
 };
 use crate::discover::changed::Changed;
+use crate::disk_advice::advice;
 use crate::enforce::foreseen::{self, Would};
 use crate::enforce::freed::Freed;
 use crate::pipeline::Bounds;
+use crate::policy_store::{FolderDisk, Store};
+
+/// What is told of a store that was tampered with.
+pub const STORE_MENDED: &str = "the stored policy was removed or changed beside the agent: the one in force goes on, and was written again";
 
 /// What goes on between passes: the agent's state stays open, and what a pass has settled holds until the next.
 pub struct Session {
@@ -51,7 +57,7 @@ pub struct Looked {
 }
 
 impl Session {
-    /// Makes a pass, and stays open.
+    /// Makes a pass, and stays open. With the first one of an agent that `starts` it is written down for how long none ran.
     ///
     /// # Errors
     /// As [`super::pass`].
@@ -59,8 +65,12 @@ impl Session {
         setting: &Setting<'_>,
         on: On<'_, '_>,
         bounds: &Bounds<'_>,
+        starts: bool,
     ) -> anyhow::Result<(Self, Passed)> {
         let mut opened = open(setting)?;
+        if starts {
+            tell_gap(setting, &mut opened)?;
+        }
         let passed = pass_opened(setting, on, bounds, &mut opened);
         opened.activation.end()?;
         let mut passed = passed?;
@@ -121,6 +131,20 @@ impl Session {
     pub fn event(&mut self, setting: &Setting<'_>, event: Event) -> anyhow::Result<()> {
         self.opened.journal.append(setting.now.max(self.since), What::Event(event))?;
         Ok(())
+    }
+
+    /// Writes again what is missing of the stored policy. Whether anything was.
+    ///
+    /// # Errors
+    /// The store or the journal cannot be written.
+    pub fn mend_store(&mut self, setting: &Setting<'_>) -> anyhow::Result<bool> {
+        let Some(stored) = &self.opened.stored else { return Ok(false) };
+        let disk = FolderDisk::new(&setting.state.join("policy")).context("cannot make the policy store")?;
+        let mended = Store::new(disk).mend(stored)?;
+        if mended {
+            self.event(setting, Event::new("policy-store-mended", STORE_MENDED))?;
+        }
+        Ok(mended)
     }
 
     /// All files that are known, by their homes.
@@ -222,7 +246,8 @@ impl Session {
         drop(judge);
         let off = off(&knowledge, &outcome);
         // what is denied is visible until it is taken out, and this is for later looks
-        knowledge.save_changed(&vault_folder, setting.now).context("cannot keep what was last allowed")?;
+        let saved = knowledge.save_changed(&vault_folder, setting.now);
+        saved.map_err(|error| anyhow!("cannot keep what was last allowed: {error}{}", advice(&error)))?;
         opened.books = knowledge.into_books();
         let left_out = homes.left_out().into_iter();
         outcome

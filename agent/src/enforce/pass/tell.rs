@@ -9,10 +9,25 @@ use crate::enforce::told::Told;
 use crate::enforce::turns::Turns;
 use crate::enforce::unseen::Unseen;
 use crate::enforce::whose::{Account, account};
-use crate::journal::{Event, What};
+use crate::journal::{Event, Gap, What};
 use crate::pipeline::Ground;
 use crate::vault::Item;
 use crate::worker::Failure;
+
+/// Writes down for how long no agent ran, by the journal: what happened then was seen by nobody.
+pub(super) fn tell_gap(setting: &Setting<'_>, opened: &mut Opened) -> Result<(), ActError> {
+    let Some((from, stopped)) = opened.last else { return Ok(()) };
+    let to = setting.now;
+    let (reason, why) = if stopped {
+        ("stopped", "it was told to stop")
+    } else {
+        ("broken-off", "it was killed or crashed, or the machine went off")
+    };
+    let detail = format!("no agent ran from {from} to {to}: {why}");
+    let gap = Some(Gap { from, to, reason: reason.to_owned() });
+    opened.journal.append(to, What::Event(Event { gap, ..Event::new("agent-gap", detail) }))?;
+    Ok(())
+}
 
 /// Says what was not looked at: files and folders, and homes that were here before. Whether anything of it may hold
 /// servers that this pass ought to have judged.

@@ -7,7 +7,7 @@ mod world;
 use mcpolicy_schema::trust::{Trust, Violation};
 use mcpolicy_tests::signing::{ROOT, at, publication, publication_with_revocations, root, signed};
 
-use super::store::Origin;
+use super::store::{Origin, Stored};
 use super::{Disk, FolderDisk, Store, published};
 use crashing::{Crash, MemoryDisk, Stopping};
 
@@ -36,6 +36,26 @@ fn what_was_in_force_is_in_force_after_a_restart() {
     assert_eq!(loaded.trust.revocations().unwrap().sequence, 5);
     assert_eq!(loaded.trust.state(), trust.state());
     assert_eq!(loaded.trust.kept(), trust.kept());
+}
+
+#[test]
+fn what_was_removed_from_the_store_is_written_again_and_a_whole_store_is_left_alone() {
+    let (trust, whole) = with_five(MemoryDisk::default());
+    let (names, stored) = (whole.names().unwrap(), Stored::of(&trust));
+    for name in &names {
+        let mut store = Store::new(whole.clone());
+        assert!(!store.mend(&stored).unwrap());
+        let mut disk = store.into_disk();
+        disk.remove(name).unwrap();
+        let mut store = Store::new(disk);
+        assert!(store.mend(&stored).unwrap(), "{name}");
+        let loaded = store.load(&pinned(), at(0)).unwrap();
+        assert_eq!(
+            (loaded.origin, loaded.trust.state(), loaded.trust.kept()),
+            (Origin::Newest, trust.state(), trust.kept())
+        );
+        assert_eq!(store.into_disk().names().unwrap(), names, "{name}");
+    }
 }
 
 #[test]
