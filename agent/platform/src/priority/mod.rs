@@ -41,11 +41,13 @@ impl Drop for Background {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
     /// Nice value and disk priority of this thread.
+    #[allow(clippy::disallowed_methods, reason = "a file of the kernel's own")]
     fn now() -> (String, String) {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
         let nice = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().to_owned();
