@@ -3,10 +3,11 @@
 //! The model is what the editor wrote last into each file. Promised, and asserted whenever the editor reads, at moments of
 //! rest and at the end:
 //!
-//! - at rest no denied entry is in any file, read by a reader that shares nothing with the agent's codecs;
+//! - at rest no denied entry is in any file, as read by `serde_json` and `toml` and not by the codecs of the agent;
 //! - every other setting stays byte for byte as it was written last, and so does every allowed server;
 //! - a server that was changed into a denied one has a text back that was allowed before, the one that it had at the last
 //!   moment of rest if since then nobody wrote in place; any other denied server is gone;
+//! - what is allowed was looked at, too: the agent has its text;
 //! - a file that was removed is not there again;
 //! - the very bytes in which a denied server was written last are in the vault;
 //! - no save is lost: what is read next holds what was written last.
@@ -25,6 +26,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use mcpolicy::vault::digest_of;
 use mcpolicy_tests::say;
 use proptest::prelude::*;
@@ -290,6 +293,38 @@ impl Editor<'_> {
             .then(|| "its original is not in the vault".to_owned())
     }
 
+    /// Which allowed server of a file at rest the agent has not taken note of, as it does at each look; nothing if it has of
+    /// all.
+    fn unseen(&self, file: usize) -> Option<String> {
+        let known = &self.files[file];
+        if known.denied > QUIET_ACTS {
+            return None;
+        }
+        let books = fs::read_dir(self.site.folder("state/vault/last-allowed")).into_iter().flatten();
+        let books = books.map(|book| book.unwrap().path());
+        // one may be in the middle of being replaced
+        let books = books.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+        let books: Vec<Value> =
+            books.filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok()).collect();
+        let text = |book: &Value, name: &str| -> Option<String> {
+            let is_it = |entry: &&Value| {
+                let path = entry["path"].as_str().unwrap_or_default();
+                path.ends_with(KINDS[file].path) && entry["name"] == name
+            };
+            let digest = book["entries"].as_array()?.iter().find(is_it)?["text"].as_str()?;
+            let pieces = book["texts"][digest].as_array()?.iter();
+            let bytes = pieces.flat_map(|piece| BASE64.decode(piece["bytes"].as_str().unwrap()).unwrap());
+            String::from_utf8(bytes.collect()).ok()
+        };
+        let now = Doc::parse(&fs::read(self.path(file)).ok()?, KINDS[file].syntax)?;
+        let is_noted = |(name, server): &(&String, &Value)| {
+            let token = server["env"]["TOKEN"].to_string();
+            books.iter().any(|book| text(book, name).is_some_and(|text| text.contains(&token)))
+        };
+        let unseen = now.servers.iter().find(|server| !is_noted(server))?;
+        Some(format!("{} was not looked at", unseen.0))
+    }
+
     /// What the editor reads. Whatever it wrote last is in it.
     fn read(&mut self, file: usize) -> Result<Option<Doc>, TestCaseError> {
         let begin = Instant::now();
@@ -404,7 +439,8 @@ impl Editor<'_> {
     /// Waits until all is as it should be at rest, and stays so.
     fn rest(&mut self, files: &[usize]) -> Result<(), TestCaseError> {
         let begin = Instant::now();
-        let wrong = || files.iter().find_map(|file| Some((KINDS[*file].path, self.wrong(*file, true)?)));
+        let wrong_at = |file: &usize| self.wrong(*file, true).or_else(|| self.unseen(*file));
+        let wrong = || files.iter().find_map(|file| Some((KINDS[*file].path, wrong_at(file)?)));
         while let Some((path, wrong)) = wrong() {
             if begin.elapsed() > REST {
                 return Err(TestCaseError::fail(format!("no rest, {path}: {wrong}")));
