@@ -113,6 +113,8 @@ pub struct Outcome {
     pub moved: Values,
     /// Directories in which files were looked for, whether they are there or not.
     pub places: BTreeSet<PathBuf>,
+    /// The same of homes that were scanned by others: their owners have named them, wherever they are.
+    pub places_of: BTreeMap<usize, BTreeSet<PathBuf>>,
     /// Directories visited by walks.
     pub directories: u64,
     /// Files opened.
@@ -134,7 +136,7 @@ impl Outcome {
         self.gaps.extend(found.gaps.into_iter().map(|gap| gap.of_home(Some(home))));
         self.home_findings
             .extend(found.findings.into_iter().map(|(path, finding)| (path, Some(home), finding)));
-        self.places.extend(found.places);
+        self.places_of.entry(home).or_default().extend(found.places);
         self.directories = self.directories.saturating_add(found.directories);
         self.files_read = self.files_read.saturating_add(found.files_read);
     }

@@ -351,8 +351,10 @@ fn an_entry_that_two_paths_lead_to_is_acted_on_once() {
     });
 }
 
+/// `MCPOLICY_ENTRIES` says how many; every other one is denied.
 #[test]
-fn ten_thousand_entries_to_remove_with_their_approvals_are_one_edit_a_file() {
+fn thousands_of_entries_to_remove_with_their_approvals_are_one_edit_a_file() {
+    let count = std::env::var("MCPOLICY_ENTRIES").map_or(4000, |count| count.parse::<usize>().unwrap());
     both(|site| {
         site.publish(&policy(
             &json!({"max_new_removals": {"entries": 20000, "percent": 100}}),
@@ -364,9 +366,9 @@ fn ten_thousand_entries_to_remove_with_their_approvals_are_one_edit_a_file() {
                 if at.is_multiple_of(2) { "@acme/good@1.0.0".to_owned() } else { format!("evil-{at}@1.0.0") };
             (name(at), npx(&package))
         };
-        let all: serde_json::Map<_, _> = (0..20_000).map(entry).collect();
+        let all: serde_json::Map<_, _> = (0..count).map(entry).collect();
         put(site, "proj/.mcp.json", &json!({"mcpServers": all}).to_string());
-        let approved: Vec<String> = (0..20_000).map(name).collect();
+        let approved: Vec<String> = (0..count).map(name).collect();
         put(
             site,
             "proj/.claude/settings.local.json",
@@ -381,11 +383,11 @@ fn ten_thousand_entries_to_remove_with_their_approvals_are_one_edit_a_file() {
             text.pointer(pointer)
                 .map(|list| list.as_object().map_or_else(|| list.as_array().unwrap().len(), |map| map.len()))
         };
-        assert_eq!(left("proj/.mcp.json", "/mcpServers"), Some(10_000));
-        assert_eq!(left("proj/.claude/settings.local.json", "/enabledMcpjsonServers"), Some(10_000));
-        // about 100 s without optimisation; with other work on both cores three minutes were not enough. By the square of the
-        // number it would be hours
-        assert!(took < std::time::Duration::from_secs(600), "{took:?}");
+        assert_eq!(left("proj/.mcp.json", "/mcpServers"), Some(count / 2));
+        assert_eq!(left("proj/.claude/settings.local.json", "/enabledMcpjsonServers"), Some(count / 2));
+        // 20,000 take about 100 s without optimisation, and with other work on both cores more than three minutes
+        let most = std::time::Duration::from_millis(30 * u64::try_from(count).unwrap());
+        assert!(took < most, "{took:?}");
         mcpolicy_tests::say(&format!("{took:?}"));
     });
 }

@@ -4,7 +4,7 @@
 /// Tells of such moments from now on, for the rest of this process. On Linux only: there a timer says so by itself.
 ///
 /// On Windows the clock by which a program sleeps goes on during sleep. macOS has it only for programs with a run loop of its
-/// frameworks; there what is due comes later by the time slept.
+/// frameworks; there a leap is noticed when something else wakes the program.
 ///
 /// # Errors
 /// The system gives no timer or no thread.
@@ -40,8 +40,11 @@ mod os {
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(_) => return,
                 }
-                if arm(&timer).is_err() {
-                    return;
+                match arm(&timer) {
+                    // it leapt once more just now, and the timer is set all the same
+                    Err(error) if error.raw_os_error() == Some(Errno::CANCELED.raw_os_error()) => tell(),
+                    Err(_) => return,
+                    Ok(()) => {}
                 }
             }
         };

@@ -382,7 +382,10 @@ pub fn stand(entry: &v1::Entry, is_off: bool) -> Stand {
 
 fn problems_of(passed: &Passed, redactor: &Redactor) -> BTreeSet<(Whose, String)> {
     let about = passed.in_force.about(passed.ring.as_deref());
-    let of_pass = passed.notices.iter().map(|notice| (Whose::Administrators, redactor.name(notice)));
+    // how old the policy is concerns everybody
+    let whose =
+        |notice: &str| if status::is_of_age(notice) { Whose::Everybody } else { Whose::Administrators };
+    let of_pass = passed.notices.iter().map(|notice| (whose(notice), redactor.name(notice)));
     let of_policy = about.notices.iter().map(|notice| (Whose::Everybody, redactor.name(notice)));
     let mut problems: BTreeSet<(Whose, String)> = of_pass.chain(of_policy).collect();
     let of_user = |user: &String, text: String| (Whose::User(user.clone()), redactor.name(&text));

@@ -1,5 +1,7 @@
 //! `mcpolicy/status/v1`: the posture of the agent, for people, for MDM detection and for `--json`.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use mcpolicy_schema::report::v1::VerdictCounts;
 use mcpolicy_schema::verdict::Verdict;
@@ -321,14 +323,13 @@ impl Board {
 
     /// Why not all files are watched: of one user what is theirs, since it may name folders.
     fn degraded_of(&self, user: Option<&str>) -> Option<String> {
-        let of = |owner: Option<&str>| user.is_none() || owner.is_none() || owner == user;
-        let why: Vec<&str> = self
-            .degraded
-            .iter()
-            .filter(|(owner, _)| of(owner.as_deref()))
-            .map(|(_, why)| why.as_str())
-            .collect();
-        (!why.is_empty()).then(|| why.join("; "))
+        let of = |(owner, why): &(Option<String>, String)| match (user, owner.as_deref()) {
+            (None, _) => Some(why.clone()),
+            (Some(user), Some(owner)) => (user == owner).then(|| why.clone()),
+            (Some(_), None) => Some("folders outside of homes".to_owned()),
+        };
+        let why: BTreeSet<String> = self.degraded.iter().filter_map(of).collect();
+        (!why.is_empty()).then(|| why.into_iter().collect::<Vec<_>>().join("; "))
     }
 
     fn layers(&self) -> Vec<Layer> {
@@ -377,7 +378,9 @@ fn open_entry(found: &Found) -> OpenEntry {
 /// The worst of what a status tells.
 fn state(status: &Status) -> State {
     let staleness = status.policy.as_ref().and_then(|policy| policy.staleness.as_deref());
-    let is_stale = matches!(staleness, Some("stale" | "expired"));
+    let is_old = matches!(staleness, Some("stale" | "expired"));
+    // a mirror that offers a head that has ended has no news, however young what was taken is
+    let is_stale = is_old || status.problems.iter().any(|text| is_of_age(text));
     let waits = status.policy.as_ref().is_some_and(|policy| policy.waits);
     // of a policy that is only old the problems tell nothing else
     let other_problems = status.problems.iter().any(|text| !is_of_age(text));
@@ -394,7 +397,8 @@ fn state(status: &Status) -> State {
     state
 }
 
-fn is_of_age(text: &str) -> bool {
+/// Whether a problem is only that the policy is old.
+pub(super) fn is_of_age(text: &str) -> bool {
     text.starts_with("STALE:") || text.starts_with("EXPIRED:")
 }
 

@@ -13,6 +13,11 @@ pub const QUIET: Duration = Duration::from_millis(200);
 /// Attack: a user who writes thousands of files a second has those of all others wait for them.
 const AT_ONCE: usize = 64;
 
+/// Paths of one home that wait. What comes beyond that is not kept, and the home is looked at as a whole.
+///
+/// Attack: a user makes and removes files of ever new names, faster than they are looked at.
+const MOST: usize = 8192;
+
 /// A path of a home, by the home's index.
 pub type Place = (usize, PathBuf);
 
@@ -25,19 +30,44 @@ pub struct Dirty {
     held: BTreeMap<Place, Instant>,
     /// Paths that are to be looked at again later, whether anything happens to them or not.
     later: BTreeMap<Place, Instant>,
+    /// How many of the paths that wait are of each home.
+    waiting: BTreeMap<usize, usize>,
+    has_dropped: bool,
 }
 
 impl Dirty {
-    /// Something happened to a path.
-    pub fn hint(&mut self, place: Place, now: Instant) {
+    /// Something happened to a path. Whether it is kept.
+    pub fn hint(&mut self, place: Place, now: Instant) -> bool {
         let at = self.looked.get(&place).map_or(now, |looked| (*looked + QUIET).max(now));
         let held = self.held.get(&place).copied();
-        self.due.entry(place).or_insert(held.map_or(at, |held| held.max(at)));
+        self.wait_until(place, held.map_or(at, |held| held.max(at)), false)
+    }
+
+    fn wait_until(&mut self, place: Place, at: Instant, replaces: bool) -> bool {
+        if let Some(known) = self.due.get_mut(&place) {
+            if replaces {
+                *known = at;
+            }
+            return true;
+        }
+        let waiting = self.waiting.entry(place.0).or_default();
+        if *waiting >= MOST {
+            self.has_dropped = true;
+            return false;
+        }
+        *waiting += 1;
+        self.due.insert(place, at);
+        true
+    }
+
+    /// Whether something was not kept since this was last asked.
+    pub fn has_dropped(&mut self) -> bool {
+        std::mem::take(&mut self.has_dropped)
     }
 
     /// A path is not looked at before this time, whatever happens to it, and then once.
     pub fn hold(&mut self, place: Place, until: Instant) {
-        self.due.insert(place.clone(), until);
+        self.wait_until(place.clone(), until, true);
         self.held.insert(place, until);
     }
 
@@ -58,7 +88,9 @@ impl Dirty {
         let (come, later) = std::mem::take(&mut self.later).into_iter().partition(|(_, at)| *at <= now);
         self.later = later;
         let come: BTreeMap<Place, Instant> = come;
-        come.into_keys().for_each(|place| self.hint(place, now));
+        for place in come.into_keys() {
+            self.hint(place, now);
+        }
         let mut of_home: BTreeMap<usize, usize> = BTreeMap::new();
         let mut has_room = |home: usize| {
             let count = of_home.entry(home).or_default();
@@ -68,7 +100,11 @@ impl Dirty {
         let due = self.due.iter().filter(|((home, _), at)| **at <= now && has_room(*home));
         let due: Vec<Place> = due.map(|(place, _)| place.clone()).collect();
         for place in &due {
-            self.due.remove(place);
+            if self.due.remove(place).is_some()
+                && let Some(waiting) = self.waiting.get_mut(&place.0)
+            {
+                *waiting = waiting.saturating_sub(1);
+            }
             self.later.remove(place);
             self.looked.insert(place.clone(), now);
         }
@@ -125,6 +161,20 @@ mod tests {
     }
 
     #[test]
+    fn names_without_end_take_no_memory_without_end_and_are_told() {
+        let now = Instant::now();
+        let mut dirty = Dirty::default();
+        let kept = (0..MOST + 9).filter(|number| dirty.hint((1, number.to_string().into()), now)).count();
+        assert_eq!(kept, MOST);
+        assert!(dirty.hint((1, "0".into()), now) && dirty.hint((2, "x".into()), now));
+        assert!(dirty.has_dropped() && !dirty.has_dropped());
+        while dirty.next().is_some() {
+            dirty.take(now);
+        }
+        assert!(dirty.hint((1, "new".into()), now) && !dirty.has_dropped());
+    }
+
+    #[test]
     fn what_is_to_be_looked_at_again_does_not_keep_a_change_waiting() {
         let begin = Instant::now();
         let after = |millis| begin + Duration::from_millis(millis);
@@ -143,7 +193,9 @@ mod tests {
     fn a_user_who_changes_thousands_of_files_holds_nobody_else_up() {
         let now = Instant::now();
         let mut dirty = Dirty::default();
-        (0..2 * AT_ONCE + 1).for_each(|number| dirty.hint((1, number.to_string().into()), now));
+        for number in 0..2 * AT_ONCE + 1 {
+            dirty.hint((1, number.to_string().into()), now);
+        }
         dirty.hint((2, "x".into()), now);
         let mut took = Vec::new();
         while dirty.next().is_some() {

@@ -30,7 +30,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use mcpolicy_platform::memory;
 use mcpolicy_platform::notification::Recipient;
-use mcpolicy_platform::priority::Background;
 use mcpolicy_platform::processes::Instance;
 use mcpolicy_platform::watch::{Change, Hint};
 use mcpolicy_schema::redact::Redactor;
@@ -56,7 +55,8 @@ use retries::Retries;
 use servers::{Servers, Told};
 use storm::Storm;
 use times::Times;
-use watches::Watches;
+use upkeep::InBackground;
+use watches::{Owner, Watches};
 
 /// Time between two passes.
 const PASS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -168,6 +168,7 @@ pub fn run(
     (tell_wake, wakes): (&Sender<Wake>, &Receiver<Wake>),
     tell: &mut dyn FnMut(Said<'_>),
 ) -> anyhow::Result<Ended> {
+    let backlog = Backlog::default();
     let mut asked = Vec::new();
     let (mut settings_at, mut in_background) = (None, false);
     let mut fights = Fights::default();
@@ -178,8 +179,7 @@ pub fn run(
         rig.shared.know(people(&ground));
         let homes = (rig.homes)(&ground, rig.redactor);
         let on = On { ground: &ground, homes: &homes };
-        let (sender, backlog) = (tell_wake.clone(), Backlog::default());
-        let count = backlog.clone();
+        let (sender, count) = (tell_wake.clone(), backlog.clone());
         let pass_on = move |hint| {
             if count.comes() {
                 drop(sender.send(Wake::Hint(hint)));
@@ -192,7 +192,7 @@ pub fn run(
             on,
             watches,
             polled: Polled::default(),
-            backlog,
+            backlog: backlog.clone(),
             servers: &mut servers,
             dirty: Dirty::default(),
             retries: Retries::default(),
@@ -201,6 +201,7 @@ pub fn run(
             store_at: None,
             in_background,
             first_hint: BTreeMap::new(),
+            looked_at: BTreeMap::new(),
             moved: BTreeSet::new(),
             fights: std::mem::take(&mut fights),
             planted: Planted::default(),
@@ -216,7 +217,7 @@ pub fn run(
                 let error = rig.redactor.name(&format!("{error:#}"));
                 rig.shared.board().lasting("pass", Some(format!("no pass can be made: {error}")));
                 tell(Said::Notice(format!("no pass can be made, and it is tried again: {error}")));
-                if stops_within(wakes, POLL) {
+                if stops_within(wakes, &backlog, POLL) {
                     return Ok(Ended::Stopped);
                 }
             }
@@ -236,12 +237,13 @@ pub fn run(
 
 /// Whether it is to stop within a time. What changes meanwhile is seen by the pass that comes then, and who asks is told that
 /// there is no answer.
-fn stops_within(wakes: &Receiver<Wake>, time: Duration) -> bool {
+fn stops_within(wakes: &Receiver<Wake>, backlog: &Backlog, time: Duration) -> bool {
     let end = Instant::now() + time;
     loop {
         match wakes.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return true,
             Err(RecvTimeoutError::Timeout) => return false,
+            Ok(Wake::Hint(_)) => backlog.taken(),
             Ok(_) => {}
         }
     }
@@ -266,6 +268,8 @@ struct Line<'r, 'a, 'g, 'h> {
     in_background: bool,
     /// When each dirty path was first told of.
     first_hint: BTreeMap<dirty::Place, Instant>,
+    /// The files that the last look was at, with all that belong to them.
+    looked_at: BTreeMap<usize, BTreeSet<PathBuf>>,
     /// Dirty paths at which folders that are watched came or went.
     moved: BTreeSet<dirty::Place>,
     fights: Fights,
@@ -281,12 +285,14 @@ impl Line<'_, '_, '_, '_> {
         tell: &mut dyn FnMut(Said<'_>),
     ) -> anyhow::Result<Ends> {
         // before the pass, so that nothing that happens meanwhile is missed
-        self.watches.add(self.around.folders());
+        self.watches.add(None, self.around.folders());
         self.poll_outside(self.watches.unwatched());
         let (mut session, passed) = self.pass()?;
         self.board().lasting("pass", None);
         self.watch(places_of(&passed.outcome));
         self.watch(session.linked_folders());
+        // what came meanwhile into a folder that is not watched differs from this list
+        self.poll_outside(self.watches.unwatched());
         self.see_what_became_of(&passed.outcome, &passed.acted);
         self.try_again(&passed.outcome, &passed.acted, &[]);
         self.board().passed(self.on.ground, &passed, self.rig.redactor, self.rig.shared.now());
@@ -298,7 +304,7 @@ impl Line<'_, '_, '_, '_> {
         let Passed { outcome, acted, .. } = passed;
         self.servers.passed(self.on.ground, outcome, &acted);
         let begun = Instant::now();
-        let mut times = Times::new(begun, next);
+        let mut times = Times::new((begun, self.rig.shared.now()), next);
         let mut told: BTreeSet<String> = BTreeSet::new();
         let mut storm = Storm::default();
         let mut grown = true;
@@ -314,9 +320,11 @@ impl Line<'_, '_, '_, '_> {
             told = degraded;
             let now = Instant::now();
             if self.settings_at.is_some_and(|at| now >= at) {
+                self.mend_before_end(&mut session, tell);
                 return Ok(Ends::OtherSettings);
             }
-            if times.is_pass_due(now) {
+            if times.is_pass_due(now, waits_for) {
+                self.mend_before_end(&mut session, tell);
                 return Ok(if times.is_of_the_day() { Ends::OfTheDay } else { Ends::Anew });
             }
             self.poll(&session, &mut times, now);
@@ -326,11 +334,10 @@ impl Line<'_, '_, '_, '_> {
                 if !self.look_or_tell(&mut session, &due, tell) {
                     times.pass_within(POLL, now);
                 }
-            } else if self.rescan(&mut session, &mut times, (waits_for, now), tell) {
-                grown = true;
-            } else {
-                self.show_notices(now);
             }
+            // after what is due and not in its place: whoever changes files without end keeps no rescan from going on
+            grown |= self.rescan(&mut session, &mut times, (waits_for, now), tell);
+            self.show_notices(now);
             if self.store_at.is_some_and(|at| now >= at) {
                 self.store_at = self.mend_store(&mut session, tell).then(|| now + POLL);
             }
@@ -366,7 +373,8 @@ impl Line<'_, '_, '_, '_> {
                             times.pass(Instant::now(), LEAST_FOR_ACCOUNTS);
                         }
                     }
-                    Ok(Wake::Leapt) => times.pass(Instant::now(), LEAST_FOR_POLICY),
+                    // what follows is what each wake looks for
+                    Ok(Wake::Leapt) => {}
                     Ok(Wake::Hint(hint)) => {
                         self.backlog.taken();
                         match hint {
@@ -382,6 +390,7 @@ impl Line<'_, '_, '_, '_> {
                 }
             }
             let now = Instant::now();
+            times.leapt(now, self.rig.shared.now());
             if !hinted.is_empty() {
                 self.note_writers(&session);
             }
@@ -390,12 +399,16 @@ impl Line<'_, '_, '_, '_> {
                 let means = self.hinted(&session, &path, change, now);
                 self.take_in(means, &mut times, now);
             }
-            if lost {
+            if self.dirty.has_dropped() {
+                times.pass(now, LEAST_FOR_ACCOUNTS);
+            }
+            // once for each session: whoever makes hints be lost without end fills no journal
+            if lost && !times.has_lost {
                 tell(Said::Notice(HINTS_LOST.to_owned()));
                 self.note(&mut session, Event::new("hints-lost", HINTS_LOST), tell);
                 // among what was lost may be the hint at other settings
                 if (self.rig.is_other_settings)() {
-                    return Ok(Ends::OtherSettings);
+                    self.settings_at.get_or_insert(now + LEAST_FOR_LOST);
                 }
                 times.lost(now);
             }
@@ -455,19 +468,19 @@ impl Line<'_, '_, '_, '_> {
 
     fn pass(&self) -> anyhow::Result<(Session, Passed)> {
         let setting = (self.rig.setting)();
-        let _background = self.in_background.then(Background::begin);
-        self.on.homes.in_background(self.in_background);
+        let _background = self.in_background.then(|| InBackground::begin(self.on.homes));
         let mut begun = None;
         let starts = self.board().settled.is_none();
         (self.rig.bounds)(&mut |bounds| begun = Some(Session::begin(&setting, self.on, bounds, starts)));
-        self.on.homes.in_background(false);
         begun.context("no pass was made")?
     }
 
     /// Watches places, and looks again at those that are new: what came there before the watch did was told to nobody.
-    fn watch(&mut self, places: BTreeSet<PathBuf>) {
-        let new = self.watches.add(places);
-        self.look_into(new, Instant::now());
+    fn watch(&mut self, places: BTreeMap<Owner, BTreeSet<PathBuf>>) {
+        for (owner, places) in places {
+            let new = self.watches.add(owner, places);
+            self.look_into(new, Instant::now());
+        }
     }
 
     /// What came into these folders before they were watched was told to nobody.
@@ -508,8 +521,9 @@ impl Line<'_, '_, '_, '_> {
         };
         for known in session.known_as(home, &path) {
             let place = (home, known);
-            self.first_hint.entry(place.clone()).or_insert(now);
-            self.dirty.hint(place, now);
+            if self.dirty.hint(place.clone(), now) {
+                self.first_hint.entry(place).or_insert(now);
+            }
         }
         // nearly all that is told is of files that are no client's; what was written is no folder
         let may_matter = is_watched
@@ -518,11 +532,12 @@ impl Line<'_, '_, '_, '_> {
             || (change.may_be_folder && self.watches.is_folder(&path));
         if may_matter {
             let place = (home, path);
-            if is_watched {
-                self.moved.insert(place.clone());
+            if self.dirty.hint(place.clone(), now) {
+                if is_watched {
+                    self.moved.insert(place.clone());
+                }
+                self.first_hint.entry(place).or_insert(now);
             }
-            self.first_hint.entry(place.clone()).or_insert(now);
-            self.dirty.hint(place, now);
         }
         Means::Nothing
     }
@@ -584,21 +599,30 @@ impl Line<'_, '_, '_, '_> {
         self.watch(session.linked_folders());
         let Looked { outcome, changed, acted, is_unanswered, .. } = looked;
         self.servers.looked(self.on.ground, outcome, &acted, &changed);
+        self.looked_at = changed;
         Ok(!is_unanswered)
     }
 }
 
 /// Folders in which a client's file may come to be: those in which files were looked for, those of known files, their
 /// projects, and where new projects come beside them.
-fn places_of(outcome: &Outcome) -> BTreeSet<PathBuf> {
-    let mut places = outcome.places.clone();
+fn places_of(outcome: &Outcome) -> BTreeMap<Owner, BTreeSet<PathBuf>> {
+    let mut all: BTreeMap<Owner, BTreeSet<PathBuf>> = BTreeMap::new();
+    all.entry(None).or_default().extend(outcome.places.iter().cloned());
+    for (home, places) in &outcome.places_of {
+        all.entry(Some(*home)).or_default().extend(places.iter().cloned());
+    }
     for result in &outcome.sources {
+        let places = all.entry(result.source.home).or_default();
         places.extend(result.source.path.parent().map(Path::to_owned));
         places.extend(resolve::project_of(&result.source));
     }
-    let beside: Vec<PathBuf> = places.iter().filter_map(|place| place.parent()).map(Path::to_owned).collect();
-    places.extend(beside);
-    places
+    for places in all.values_mut() {
+        let beside: Vec<PathBuf> =
+            places.iter().filter_map(|place| place.parent()).map(Path::to_owned).collect();
+        places.extend(beside);
+    }
+    all
 }
 
 /// Names of accounts by their numbers, as the system names peers.

@@ -1,7 +1,7 @@
 //! The rescan: all known files are looked at now and then, whatever the system tells of changes. It is the truth, and it stays
 //! out of the way: home by home in small parts, between which changes are answered, and no more often than its cost lets it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -92,6 +92,21 @@ impl Rescans {
         self.left.pop_front()
     }
 
+    /// What was looked at beside the last part, since it belongs to that, needs no other look.
+    pub(super) fn looked_at(&mut self, looked: &BTreeMap<usize, BTreeSet<PathBuf>>) {
+        for (home, paths) in &mut self.left {
+            if let Some(looked) = looked.get(home) {
+                paths.retain(|path| !looked.contains(path));
+            }
+        }
+        self.left.retain(|(_, paths)| !paths.is_empty());
+    }
+
+    /// A home gives no answer: what is left of it is left out.
+    pub(super) fn leave_out(&mut self, home: usize) {
+        self.left.retain(|(of, _)| *of != home);
+    }
+
     /// Ends one; the next comes the later the more this one took. Gives what it took.
     pub(super) fn end(&mut self, spent: Duration, now: Instant) -> Duration {
         let took = self.begun.take().map_or(Duration::ZERO, |begun| spent.saturating_sub(begun));
@@ -140,6 +155,25 @@ mod tests {
         assert_eq!(rescans.every(), LONGEST);
         run(&mut rescans, begin + 10 * RESCAN, Duration::from_millis(20));
         assert_eq!(rescans.every(), RESCAN);
+    }
+
+    #[test]
+    fn nothing_is_looked_at_twice_and_a_home_that_gives_no_answer_is_not_waited_for_again() {
+        let mut rescans = Rescans::new(RESCAN, Instant::now());
+        let known =
+            (0..3_usize).flat_map(|home| (0..400).map(move |n| (home, PathBuf::from(format!("/{n}")))));
+        let known: Vec<_> = known.collect();
+        rescans.begin(known.clone(), Duration::ZERO);
+        assert_eq!(rescans.part().unwrap().0, 0);
+        // all of a project
+        rescans.looked_at(&BTreeMap::from([(
+            0,
+            known.iter().take(400).map(|(_, path)| path.clone()).collect(),
+        )]));
+        assert_eq!(rescans.part().unwrap().0, 1);
+        rescans.leave_out(1);
+        assert_eq!(rescans.part().unwrap().0, 2);
+        assert!(rescans.is_going_on());
     }
 
     #[test]

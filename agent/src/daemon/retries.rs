@@ -2,6 +2,7 @@
 //! later; a file that nobody may write is not tried five times a second, for ever.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::dirty::Place;
@@ -10,10 +11,10 @@ use super::dirty::Place;
 const FIRST: Duration = Duration::from_secs(15);
 /// Longest time. The rescan tries it, too.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
-/// Files that are remembered.
+/// Files that are remembered of each home.
 ///
 /// Attack: a user makes files without end that nobody may write.
-const MOST: usize = 1024;
+const MOST: usize = 64;
 
 /// Files whose last edit failed, and how long was waited after it.
 #[derive(Debug, Default)]
@@ -23,7 +24,8 @@ impl Retries {
     /// An edit of a file failed: how long is waited before it is tried again; none where the next rescan is to.
     pub(super) fn failed(&mut self, place: &Place) -> Option<Duration> {
         let last = self.0.get(place).copied();
-        if last.is_none() && self.0.len() >= MOST {
+        let of_home = || self.0.range((place.0, PathBuf::new())..(place.0 + 1, PathBuf::new())).count();
+        if last.is_none() && of_home() >= MOST {
             return None;
         }
         let next = last.map_or(FIRST, |last| last * 2);
@@ -54,6 +56,7 @@ mod tests {
         for number in 0..2 * MOST {
             retries.failed(&(1, number.to_string().into()));
         }
-        assert_eq!(retries.0.len(), MOST);
+        assert_eq!(retries.0.len(), MOST + 1);
+        assert_eq!(retries.failed(&(2, "x".into())), Some(FIRST), "of another home");
     }
 }

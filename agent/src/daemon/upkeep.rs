@@ -15,6 +15,30 @@ use super::{Line, POLL, SETTLE, Said, dirty, rescans};
 use crate::board::Whose;
 use crate::enforce::pass::{STORE_MENDED, Session};
 use crate::journal::Event;
+use crate::worker::homes::Homes;
+
+/// While it is there, what is asked of homes is in the background.
+pub(super) struct InBackground<'g, 'h> {
+    homes: &'g Homes<'h>,
+    _own: Option<Background>,
+}
+
+impl<'g, 'h> InBackground<'g, 'h> {
+    /// From now on.
+    ///
+    /// This process itself only where it answers for homes: workers that are started meanwhile would have its priority from the
+    /// beginning, and could not leave it.
+    pub(super) fn begin(homes: &'g Homes<'h>) -> Self {
+        homes.in_background(true);
+        Self { homes, _own: (!homes.is_apart()).then(Background::begin) }
+    }
+}
+
+impl Drop for InBackground<'_, '_> {
+    fn drop(&mut self) {
+        self.homes.in_background(false);
+    }
+}
 
 impl Line<'_, '_, '_, '_> {
     /// Looks at all known files of homes that are not watched whole.
@@ -26,12 +50,11 @@ impl Line<'_, '_, '_, '_> {
         if now < *times.poll.get_or_insert(now + POLL) {
             return;
         }
-        times.poll = Some(now + POLL);
+        times.polled(cost::own().cpu, now);
         let of: BTreeSet<Option<usize>> = self.watches.degraded.keys().copied().collect();
-        // what lies outside of homes is known in some home
-        let is_of = |home: usize| of.contains(&None) || of.contains(&Some(home));
-        let known = session.all_known().into_iter().filter(|(home, _)| is_of(*home));
-        known.for_each(|place| self.dirty.hint(place, now));
+        for place in session.all_known().into_iter().filter(|(home, _)| of.contains(&Some(*home))) {
+            self.dirty.hint(place, now);
+        }
         let mut new = self.watches.again();
         let unwatched = self.watches.unwatched();
         new.extend(unwatched.iter().cloned());
@@ -66,14 +89,18 @@ impl Line<'_, '_, '_, '_> {
             let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(milliseconds, "a rescan is over");
             self.board().rescanned = Some(self.rig.shared.now());
+            session.note_alive(&(self.rig.setting)());
             return true;
         };
         let part: Vec<dirty::Place> = paths.into_iter().map(|path| (home, path)).collect();
-        let _background = Background::begin();
-        self.on.homes.in_background(true);
+        let background = InBackground::begin(self.on.homes);
         let is_done = self.look_or_tell(session, &part, tell);
-        self.on.homes.in_background(false);
-        if !is_done {
+        drop(background);
+        if is_done {
+            times.rescans.looked_at(&self.looked_at);
+        } else {
+            // a worker that its user has stopped is not waited for once for each part
+            times.rescans.leave_out(home);
             times.pass_within(POLL, now);
         }
         true
@@ -82,7 +109,10 @@ impl Line<'_, '_, '_, '_> {
     /// When something is to be done, whatever happens.
     pub(super) fn until_something(&self, times: &Times) -> Instant {
         let now = Instant::now();
+        // what the last look wanted to have watched and the system refused is told, and polled from now on
+        let degraded = (times.poll.is_none() && !self.watches.degraded.is_empty()).then_some(now);
         let next = [
+            degraded,
             self.dirty.next(),
             self.settings_at,
             self.store_at,
@@ -91,7 +121,7 @@ impl Line<'_, '_, '_, '_> {
             times.poll,
             Some(times.rescans.next(now)),
         ];
-        next.into_iter().flatten().fold(times.pass_at, Instant::min)
+        next.into_iter().flatten().fold(times.next_pass(), Instant::min)
     }
 
     /// Looks at what is due. Whether all was done that is to be done now; what hinders it is told.
@@ -125,9 +155,18 @@ impl Line<'_, '_, '_, '_> {
         }
     }
 
-    /// What changed outside of homes in folders that are not watched.
+    /// What is missing of the stored policy is written again before another pass reads it.
+    pub(super) fn mend_before_end(&mut self, session: &mut Session, tell: &mut dyn FnMut(Said<'_>)) {
+        if self.store_at.take().is_some() {
+            self.mend_store(session, tell);
+        }
+    }
+
+    /// What changed in folders that are not watched and that no user has named.
+    ///
+    /// Attack: a user's client knows folders of a hundred thousand files, which root would list every 15 s.
     pub(super) fn poll_outside(&mut self, mut unwatched: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
-        unwatched.retain(|folder| self.on.homes.home_of(folder).is_none());
+        unwatched.retain(|folder| self.watches.owner_of(folder).is_none());
         self.polled.changed(&self.on.ground.machine, unwatched)
     }
 

@@ -17,6 +17,11 @@ pub(super) const MOST: usize = 8192;
 /// Attack: a user with thousands of projects takes all that there are, and changes of another's files are seen late.
 const SHARE: usize = 256;
 
+/// Places that are wanted for a home, whether they are there or not.
+///
+/// Attack: a user's client knows ever new projects that are not there.
+const MOST_WANTED: usize = 16_384;
+
 /// Whose a folder is: a home, by its index; `None` for what lies outside of homes.
 pub(super) type Owner = Option<usize>;
 
@@ -30,8 +35,9 @@ pub(super) struct Watches {
     watcher: Option<Watcher>,
     /// Who writes in them, where the system tells.
     writers: Option<Writers>,
-    /// Places of the machine that somebody wants to hear of.
-    wanted: BTreeSet<PathBuf>,
+    /// Places of the machine that somebody wants to hear of, and whose they are.
+    wanted: BTreeMap<PathBuf, Owner>,
+    wants: BTreeMap<Owner, usize>,
     /// How many of the watched folders are whose.
     counts: BTreeMap<Owner, usize>,
     owners: BTreeMap<PathBuf, Owner>,
@@ -52,7 +58,8 @@ impl Watches {
             make: Box::new(move || Watcher::new(tell.clone())),
             watcher: None,
             writers: Writers::new(),
-            wanted: BTreeSet::new(),
+            wanted: BTreeMap::new(),
+            wants: BTreeMap::new(),
             counts: BTreeMap::new(),
             owners: BTreeMap::new(),
             degraded: BTreeMap::new(),
@@ -81,25 +88,53 @@ impl Watches {
         self.watcher.as_ref().map_or(&NONE, Watcher::folders)
     }
 
-    /// Watches these places of the machine from now on, beside those that are watched. Gives the folders that are new.
-    pub(super) fn add(&mut self, places: impl IntoIterator<Item = PathBuf>) -> BTreeSet<PathBuf> {
+    /// Watches these places of the machine from now on, beside those that are watched. Outside of homes they are whose files
+    /// have named them. Gives the folders that are new.
+    pub(super) fn add(
+        &mut self,
+        named_by: Owner,
+        places: impl IntoIterator<Item = PathBuf>,
+    ) -> BTreeSet<PathBuf> {
         let mut new = BTreeSet::new();
         for place in places {
-            if self.wanted.insert(place.clone()) {
-                new.extend(self.watch_nearest(&place));
+            if self.wanted.contains_key(&place) {
+                continue;
             }
+            let owner = innermost(&self.homes, &place).or(named_by);
+            let wants = self.wants.entry(owner).or_default();
+            if *wants >= MOST_WANTED {
+                let why = || format!("there are more than {MOST_WANTED} places to watch");
+                self.degraded.entry(owner).or_insert_with(why);
+                continue;
+            }
+            *wants += 1;
+            self.wanted.insert(place.clone(), owner);
+            new.extend(self.watch_nearest(&place, owner));
         }
         new
     }
 
+    /// Who has named a place.
+    pub(super) fn owner_of(&self, place: &Path) -> Owner {
+        self.wanted.get(place).copied().flatten()
+    }
+
+    /// Wanted places at and below a path.
+    fn wanted_below(&self, path: &Path) -> Vec<(PathBuf, Owner)> {
+        let from = self.wanted.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+        let below = from.take_while(|(other, _)| other.starts_with(path));
+        below.map(|(place, owner)| (place.clone(), *owner)).collect()
+    }
+
     /// Whether somebody wants to hear of a folder.
     pub(super) fn wants(&self, folder: Option<&Path>) -> bool {
-        folder.is_some_and(|folder| self.wanted.contains(folder))
+        folder.is_some_and(|folder| self.wanted.contains_key(folder))
     }
 
     /// Whether the coming or going of this path of the machine changes what is watched.
     pub(super) fn hang_on(&self, path: &Path) -> bool {
-        below(&self.wanted, path).next().is_some()
+        let mut wanted = self.wanted.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+        wanted.next().is_some_and(|(other, _)| other.starts_with(path))
             || below(self.folders(), &self.machine.host_path(path)).next().is_some()
     }
 
@@ -111,8 +146,8 @@ impl Watches {
         let host = self.machine.host_path(path);
         let old: Vec<PathBuf> = below(self.folders(), &host).cloned().collect();
         old.iter().for_each(|folder| self.forget(folder));
-        let wanted: Vec<PathBuf> = below(&self.wanted, path).cloned().collect();
-        wanted.iter().filter_map(|place| self.watch_nearest(place)).collect()
+        let wanted = self.wanted_below(path);
+        wanted.iter().filter_map(|(place, owner)| self.watch_nearest(place, *owner)).collect()
     }
 
     /// Watches what is there by now of all wanted places: what was told of some was lost, or the system gave out no watch.
@@ -122,8 +157,12 @@ impl Watches {
         gone.iter().for_each(|folder| self.forget(folder));
         self.degraded.clear();
         self.make_watcher();
-        let wanted: Vec<PathBuf> = self.wanted.iter().cloned().collect();
-        wanted.iter().flat_map(|place| self.watch_nearest(place)).collect()
+        if let Some(writers) = &mut self.writers {
+            let folders = self.watcher.as_ref().map(Watcher::folders);
+            writers.renew(folders.into_iter().flatten());
+        }
+        let wanted = self.wanted_below(Path::new(""));
+        wanted.iter().filter_map(|(place, owner)| self.watch_nearest(place, *owner)).collect()
     }
 
     /// Takes in who wrote which file. `matters` is asked about paths of this host.
@@ -139,7 +178,7 @@ impl Watches {
         self.writers.as_ref()?.of(&host)
     }
 
-    fn watch_nearest(&mut self, place: &Path) -> Option<PathBuf> {
+    fn watch_nearest(&mut self, place: &Path, owner: Owner) -> Option<PathBuf> {
         let there = place.ancestors().find(|folder| self.machine.leads_to_directory(folder))?;
         // of a project's or client's folder that is not there, each step on the way to it has to be seen
         let host = self.machine.followed_host_path(there).ok()?;
@@ -147,9 +186,8 @@ impl Watches {
         if watcher.folders().contains(&host) {
             return None;
         }
-        let owner = innermost(&self.homes, place);
         if !has_room(&self.counts, self.homes.len(), owner) {
-            let why = || format!("there are more than {} folders to watch", watcher.folders().len());
+            let why = || format!("it has more folders to watch than its share of {MOST}");
             self.degraded.entry(owner).or_insert_with(why);
             return None;
         }
@@ -191,7 +229,7 @@ impl Watches {
             let host = self.machine.followed_host_path(place);
             host.is_ok_and(|host| self.folders().contains(&host))
         };
-        let unwatched = self.wanted.iter().filter(|place| !is_watched(place) && self.is_folder(place));
+        let unwatched = self.wanted.keys().filter(|place| !is_watched(place) && self.is_folder(place));
         unwatched.cloned().collect()
     }
 

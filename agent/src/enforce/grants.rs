@@ -23,6 +23,8 @@ pub struct Kept {
     pub grants: Vec<Grant>,
     /// Those that never will again.
     pub void: Vec<Void>,
+    /// There is no room for another.
+    pub is_full: bool,
 }
 
 /// A file of a grant that never counts again.
@@ -47,8 +49,9 @@ impl Void {
 /// is void for another reason is told of; all else is left as it is: a disk that fails for a moment, or a root that has
 /// expired, takes no exception away.
 pub fn load(folder: &Path, (trust, time): (&Trust, Time), device: &str) -> Kept {
-    let mut kept = Kept::default();
-    for file in files(folder) {
+    let files = files(folder);
+    let mut kept = Kept { is_full: files.len() >= MOST, ..Kept::default() };
+    for file in files {
         let Some(bytes) = read(&file) else { continue };
         let void = |user: &str, detail: String| Void { file: file.clone(), user: user.to_owned(), detail };
         match trust.grant(&bytes, time) {

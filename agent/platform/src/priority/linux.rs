@@ -12,6 +12,9 @@ const OF_THREAD: libc::c_int = 1;
 /// for this thread up all day.
 const LAST_OF_OTHERS: libc::c_int = (2 << 13) | 7;
 
+/// `IOPRIO_CLASS_IDLE`.
+const IDLE: libc::c_int = 3;
+
 #[derive(Debug)]
 pub(super) struct Before {
     nice: Option<i32>,
@@ -19,7 +22,8 @@ pub(super) struct Before {
 }
 
 pub(super) fn begin() -> Before {
-    let disk = disk();
+    // whom a service manager has put into the idle class stays there
+    let disk = disk().filter(|disk| disk >> 13 != IDLE);
     if disk.is_some() {
         set_disk(LAST_OF_OTHERS);
     }

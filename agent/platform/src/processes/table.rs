@@ -105,10 +105,10 @@ mod tests {
             Self(command.spawn().expect("sh starts"))
         }
 
-        /// Waits until the child has these words, by looks of its own.
+        /// Waits until the words of the child begin so, by looks of its own.
         fn wait(&self, words: &str) {
             let end = Instant::now() + Duration::from_secs(10);
-            let is_it = |one: &Process| one.pid == self.0.id() && one.args.join(" ").contains(words);
+            let is_it = |one: &Process| one.pid == self.0.id() && one.args.join(" ").starts_with(words);
             while !super::super::processes().iter().any(is_it) {
                 assert!(Instant::now() < end, "the child does not run {words}");
             }
@@ -136,14 +136,14 @@ mod tests {
     fn later_looks_see_what_comes_what_goes_and_what_runs_another_program() {
         let mut table = Table::default();
         let mut own = Own::start("read x; exec sleep 611");
-        own.wait("read x");
+        own.wait("sh -c read x");
         assert_eq!(own.words(&table.look(&|_| false)).as_deref(), Some("sh -c read x; exec sleep 611"));
         own.go_on();
         own.wait("sleep 611");
         let seen = table.look(&|_| false);
         assert_eq!(own.words(&seen).as_deref(), Some("sleep 611"), "its short name is another");
         let later = Own::start("read x; :");
-        later.wait("read x");
+        later.wait("sh -c read x");
         let pid = own.0.id();
         drop(own);
         let seen = table.look(&|_| false);
@@ -157,8 +157,8 @@ mod tests {
     fn a_table_below_one_process_has_what_that_has_started_and_nothing_else() {
         let mut own = Own::start("sleep 613 & read x; wait");
         let other = Own::start("read y; :");
-        own.wait("read x");
-        other.wait("read y");
+        own.wait("sh -c sleep 613");
+        other.wait("sh -c read y");
         let root = Instance::of(own.0.id()).unwrap();
         let mut table = Table::below(root);
         let end = Instant::now() + Duration::from_secs(10);
@@ -186,7 +186,7 @@ mod tests {
         for is_watched in [true, false] {
             let mut table = Table::default();
             let mut own = Own::start("read x; exec sh -c 'sleep 612; :'");
-            own.wait("read x");
+            own.wait("sh -c read x");
             let pid = own.0.id();
             let watched = |one: &Process| is_watched && one.pid == pid;
             table.look(&watched);

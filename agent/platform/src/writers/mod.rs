@@ -59,6 +59,17 @@ impl Writers {
         self.inner.forget(folder);
     }
 
+    /// Begins anew with these folders.
+    ///
+    /// Attack: a folder that is moved away takes its mark along; a thousand of them fill the kernel's queue.
+    pub fn renew<'f>(&mut self, folders: impl Iterator<Item = &'f PathBuf>) {
+        let Some(inner) = os::Group::new() else { return };
+        self.inner = inner;
+        for folder in folders {
+            self.inner.watch(folder);
+        }
+    }
+
     /// Takes in what the system has told since the last time. `matters` says of which files it is kept: a process is looked up
     /// for those only.
     pub fn take_in(&mut self, now: Instant, matters: &dyn Fn(&Path) -> bool) {
@@ -118,6 +129,25 @@ mod tests {
         assert_eq!(writers.of(&at.join("unimportant")), None);
         writers.take_in(Instant::now() + KEPT, &|_| true);
         assert_eq!(writers.of(&at.join("new")), None);
+        // a folder that was moved away is not followed
+        let moved = folder.path().join("moved");
+        fs::create_dir(&moved).unwrap();
+        assert!(writers.watch(&moved));
+        writers.renew([at.clone()].iter());
+        let script = "echo 1 > moved/x; echo 1 > again; echo; read end";
+        let mut other = Command::new("/bin/sh")
+            .args(["-c", script])
+            .current_dir(&at)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Read::read(other.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        writers.take_in(Instant::now(), &|_| true);
+        assert!(writers.of(&at.join("again")).is_some() && writers.of(&moved.join("x")).is_none());
+        drop(other.stdin.take());
+        other.wait().unwrap();
+        writers.take_in(Instant::now() + KEPT, &|_| true);
         drop(shell.stdin.take());
         shell.wait().unwrap();
         writers.forget(&at);

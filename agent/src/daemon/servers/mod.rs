@@ -37,10 +37,10 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// So long after a tool has last put an entry back it is fought over.
 const FOUGHT: Duration = Duration::from_secs(300);
-/// Entries that are fought over, of all users.
+/// Entries of one user that are fought over.
 ///
 /// Attack: a user makes entries without end to be fought over.
-const MOST_FOUGHT: usize = 4096;
+const MOST_FOUGHT: usize = 256;
 
 /// A denied server that runs, with what is told of it.
 #[derive(Clone)]
@@ -158,8 +158,10 @@ impl Servers {
     /// A tool puts an entry back as often as it is taken out.
     pub fn fights_for(&mut self, user: &str, fingerprint: &str, now: Instant) {
         self.fought.retain(|_, until| *until > now);
-        if self.fought.len() < MOST_FOUGHT && !fingerprint.is_empty() {
-            self.fought.insert((user.to_owned(), fingerprint.to_owned()), now + FOUGHT);
+        let key = (user.to_owned(), fingerprint.to_owned());
+        let of_user = self.fought.keys().filter(|(of, _)| of == user).count();
+        if !fingerprint.is_empty() && (of_user < MOST_FOUGHT || self.fought.contains_key(&key)) {
+            self.fought.insert(key, now + FOUGHT);
         }
         (self.is_wanted, self.is_urgent) = (self.is_live, self.is_live);
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mcpolicy_schema::document::Mode;
 
 use super::known_files::KnownFiles;
-use super::tell::tell_gap;
+use super::tell::{note_alive, tell_gap};
 use super::tokens::{Taken, break_glass_opened, redeem_opened};
 use super::{
     Acted, Event, Gap, Hands, House, InForce, Judge, Knowledge, LEFT_OUT, Left, On, Opened, Outcome, Passed,
@@ -133,6 +133,11 @@ impl Session {
         Ok(())
     }
 
+    /// Writes down that the agent is alive, for whoever asks after it has ended.
+    pub fn note_alive(&self, setting: &Setting<'_>) {
+        note_alive(setting);
+    }
+
     /// Writes again what is missing of the stored policy. Whether anything was.
     ///
     /// # Errors
@@ -165,8 +170,9 @@ impl Session {
     }
 
     /// The folders of files that links of known files lead to: their changes are told there.
-    pub fn linked_folders(&self) -> BTreeSet<PathBuf> {
-        self.known.values().flat_map(KnownFiles::linked_folders).map(Path::to_owned).collect()
+    pub fn linked_folders(&self) -> BTreeMap<Option<usize>, BTreeSet<PathBuf>> {
+        let of = |known: &KnownFiles| known.linked_folders().map(Path::to_owned).collect();
+        self.known.iter().map(|(home, known)| (Some(*home), of(known))).collect()
     }
 
     /// The home in which a file is known.

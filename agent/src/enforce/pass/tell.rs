@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use jiff::Timestamp;
+use mcpolicy_platform::durable;
+use mcpolicy_platform::machine::Machine;
+
 use super::{On, Opened, Setting};
 use crate::enforce::act::ActError;
 use crate::enforce::told::Told;
@@ -14,10 +18,31 @@ use crate::pipeline::Ground;
 use crate::vault::Item;
 use crate::worker::Failure;
 
-/// Writes down for how long no agent ran, by the journal: what happened then was seen by nobody.
+/// Where it stands when an agent was last alive: a quiet one writes no record for hours.
+const ALIVE: &str = "alive";
+/// Longest such file, in bytes.
+const MAX_ALIVE: u64 = 64;
+
+/// Writes down that the agent is alive. Without it a gap is told as longer than it was.
+pub(super) fn note_alive(setting: &Setting<'_>) {
+    let _ = durable::write(&setting.state.join(ALIVE), setting.now.to_string().as_bytes());
+}
+
+/// When an agent was last alive, beside what the journal tells.
+fn alive(setting: &Setting<'_>) -> Option<Timestamp> {
+    let read = Machine::live().read(&setting.state.join(ALIVE), None, MAX_ALIVE).ok()?;
+    std::str::from_utf8(&read.bytes).ok()?.parse().ok()
+}
+
+/// Writes down for how long no agent ran: what happened then was seen by nobody.
 pub(super) fn tell_gap(setting: &Setting<'_>, opened: &mut Opened) -> Result<(), ActError> {
-    let Some((from, stopped)) = opened.last else { return Ok(()) };
+    let Some((last, stopped)) = opened.last else { return Ok(()) };
     let to = setting.now;
+    let from = alive(setting).filter(|_| !stopped).map_or(last, |alive| alive.max(last));
+    // a clock that was set back makes none
+    if from > to {
+        return Ok(());
+    }
     let (reason, why) = if stopped {
         ("stopped", "it was told to stop")
     } else {

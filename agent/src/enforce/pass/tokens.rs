@@ -20,15 +20,16 @@ pub struct Taken {
     pub until: Timestamp,
 }
 
-/// The grants that count. Those that never will again are told of and let go; whoever still has such a token may hand it in
-/// once more, should it count one day.
+/// The grants that count. Those that never will again are told of and let go where their place is needed, and then only by a
+/// machine that has its policy: a store that is lost, or an id that is misspelt for a day, takes no exception away.
 pub(super) fn granted(
     setting: &Setting<'_>,
     (trust, time): (&Trust, Time),
     journal: &mut Journal,
 ) -> anyhow::Result<Vec<Grant>> {
     let kept = grants::load(&setting.state.join("grants"), (trust, time), &setting.device);
-    for void in &kept.void {
+    let makes_room = kept.is_full && trust.policy().is_some();
+    for void in kept.void.iter().filter(|_| makes_room) {
         let detail = format!("it never counts again: {}", setting.redactor.name(&void.detail));
         let event = Event { user: void.user.clone(), ..Event::new("grant-void", detail) };
         // said before it is done: what is gone must have a trace
