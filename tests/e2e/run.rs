@@ -12,7 +12,7 @@ use crate::enforce::{Site, npx, own, policy, rule};
 
 /// A daemon that runs on a site.
 pub(crate) struct Daemon {
-    child: Child,
+    pub(crate) child: Child,
     lines: Receiver<Value>,
 }
 
@@ -89,21 +89,10 @@ impl Daemon {
         command
     }
 
-    /// Its number.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends it a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let done = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(done.is_ok_and(|done| done.success()), "{name}");
-    }
-
-    /// Kills it, and waits until it is gone.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 
     pub(crate) fn wait(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
