@@ -65,7 +65,9 @@ fn an_agent_that_was_killed_is_back_within_ten_seconds_has_looked_at_all_and_tel
             "before the first start there was no agent"
         );
         let from = site.now();
-        daemon.kill();
+        daemon.signal("KILL");
+        // waits until it is gone
+        drop(daemon);
         put(site, FILE, &servers("mcpServers"));
         // an hour later
         site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
@@ -199,7 +201,7 @@ fn a_disk_of_the_state_that_fills_up_is_told_and_all_is_done_when_there_is_room(
     // the disk as the daemon has it
     let inside = |path: &str| -> PathBuf {
         let state = site.folder("state");
-        format!("/proc/{}/root{}/{path}", daemon.id(), state.display()).into()
+        format!("/proc/{}/root{}/{path}", daemon.child.id(), state.display()).into()
     };
     let mut filler = fs::File::create(inside("filler")).unwrap();
     while filler.write_all(&[0; 512]).is_ok() {}

@@ -16,7 +16,7 @@
 //! everybody who reads it may: that an entry is then known as the one it was before. It may count as taken out by its user,
 //! so that a denied text in its place is quarantined and not reverted; or, where the whole file had gone, be reverted to what
 //! stood in it before. Nor can a form be put back that was allowed for less time than a look takes. And between the exchange of a file and its check, some microseconds, a reader may see the state
-//! before the last write (a *blink*); it is put right at once, which the editor waits for (none was seen so far).
+//! before the last write (a *blink*); it is put right at once, which the editor waits for.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,7 +12,7 @@ use crate::enforce::{Site, npx, own, policy, rule};
 
 /// A daemon that runs on a site.
 pub(crate) struct Daemon {
-    child: Child,
+    pub(crate) child: Child,
     lines: Receiver<Value>,
 }
 
@@ -89,21 +89,10 @@ impl Daemon {
         command
     }
 
-    /// Its number.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends it a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let done = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(done.is_ok_and(|done| done.success()), "{name}");
-    }
-
-    /// Kills it, and waits until it is gone.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 
     pub(crate) fn wait(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
@@ -476,5 +465,35 @@ fn what_is_written_while_the_first_pass_goes_on_is_dealt_with_at_once() {
         files.iter().for_each(|path| wait_until(site, path));
         child.kill().unwrap();
         child.wait().unwrap();
+    });
+}
+
+/// An editor that makes its folder anew, or a checkout: the file comes some milliseconds after its folder.
+#[test]
+fn a_file_that_comes_a_moment_after_its_folder_was_made_anew_is_dealt_with() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let files: Vec<String> = (0..60).map(|n| format!("src/p{n}/.cursor/mcp.json")).collect();
+        for path in &files {
+            put(site, path, "{\"mcpServers\":{}}");
+        }
+        let (daemon, _) = Daemon::start(site);
+        let home = site.machine.home();
+        for (round, path) in (0_u64..).zip(&files) {
+            let folder = home.join(path).parent().unwrap().to_owned();
+            std::fs::remove_dir_all(&folder).unwrap();
+            std::thread::sleep(Duration::from_millis(round % 3));
+            std::fs::create_dir(&folder).unwrap();
+            crate::actions::give(&site.machine.root(), &folder);
+            std::thread::sleep(Duration::from_millis(round / 3 % 20));
+            let beside = site.machine.root().join("beside");
+            std::fs::write(&beside, servers("mcpServers")).unwrap();
+            crate::actions::give(&site.machine.root(), &beside);
+            std::fs::rename(&beside, home.join(path)).unwrap();
+        }
+        for path in &files {
+            wait_until(site, path);
+        }
+        assert_eq!(daemon.stop(), Some(0));
     });
 }

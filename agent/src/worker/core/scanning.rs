@@ -61,6 +61,7 @@ impl Core<'_> {
     pub(super) fn scan_changed(&mut self, changed: Changed, bounds: &Bounds<'_>) -> Scanned {
         let layout = self.layout.get_or_init(|| self.whole_layout()).clone();
         let spec = self.spec.clone();
+        let paths = changed.paths.clone();
         let mut ground =
             ground::of_home_again(spec.machine, HomeContext { layout, ..spec.home }, spec.others);
         ground.plan = Plan::Changed(changed, std::mem::take(&mut self.known));
@@ -68,6 +69,9 @@ impl Core<'_> {
         if let Plan::Changed(_, known) = std::mem::replace(&mut ground.plan, Plan::Homes) {
             self.known = known;
         }
+        // Attack, and editors that make their folder anew: what is gone would count as read when it comes again, and be seen
+        // by nobody where only its folder is told of.
+        paths.iter().for_each(|path| drop(self.known.remove(path)));
         self.told(ground, outcome)
     }
 
