@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The real Claude Code and Codex beside the daemon, 100 rounds as root's agent and 100 as a user's (half a minute each pair):
+# The real Claude Code and Codex beside the daemon, 100 rounds as root's agent and 100 as a user's (13 s each):
 # each writes by its own command, and lists; nothing of theirs is ever broken, no denied server stays.
 #
 #     tests/long/clients.sh            # MCPOLICY_ROUNDS=N for others

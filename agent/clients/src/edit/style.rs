@@ -18,12 +18,15 @@ impl Style {
             Some(at) if text[at..].starts_with('\r') => "\r",
             _ => "\n",
         };
-        let lines = text.trim().contains(['\n', '\r']);
+        // by memchr: of a file in one line, thousands of entries may come back one by one
+        let lines = memchr::memchr2(b'\n', b'\r', text.trim().as_bytes()).is_some();
         // The first line that is indented shows the width of a level, if it is not of a comment's picture.
         let starts = |c: char| c.is_alphanumeric() || matches!(c, '"' | '\'' | '<');
-        let indented = text
-            .split(['\n', '\r'])
-            .find(|line| line.starts_with([' ', '\t']) && line.trim_start().starts_with(starts));
+        let ends = memchr::memchr2_iter(b'\n', b'\r', text.as_bytes()).chain([text.len()]);
+        let mut start = 0;
+        let mut lines_of = ends.map(|end| &text[std::mem::replace(&mut start, end + 1)..end]);
+        let indented =
+            lines_of.find(|line| line.starts_with([' ', '\t']) && line.trim_start().starts_with(starts));
         let unit =
             indented.map_or("  ", |line| &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]);
         Self { newline, unit: unit.to_owned(), lines }
