@@ -112,7 +112,9 @@ def latency(lab, rounds, pause):
         write(path, servers("good", "evil"))
         seen.append(until_clean(path, begin))
         time.sleep(pause)
-    elsewhere = lab.root / "bare.json"
+    # not beside the home: what is renamed there may be another home, and a pass follows
+    elsewhere = lab.root / "bare" / "bare.json"
+    elsewhere.parent.mkdir(exist_ok=True)
     for _ in range(rounds):
         write(elsewhere, servers("good", "evil"))
         begin = time.perf_counter()
@@ -151,6 +153,7 @@ def main():
         big = lab.home / ".claude.json"
         state = {"mcpServers": {}, "projects": {f"/p/{n}": {"history": ["x" * 500] * 20} for n in range(480)}}
         big.write_text(json.dumps(state))
+        (lab.root / "bare").mkdir()
         daemon = lab.daemon()
         while '"what":"pass"' not in lab.said.read_text():
             time.sleep(0.05)
