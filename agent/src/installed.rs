@@ -42,8 +42,10 @@ const OF_HOMES: &[&str] = &[
     ".asdf/installs/nodejs/*/bin",
     "AppData/Roaming/npm",
 ];
-/// Folders of Windows with a folder for each program, below a home or of the machine.
-const OF_WINDOWS: &[&str] = &["AppData/Local/Programs/*", "AppData/Local/*/app-*", "C:/Program Files/*"];
+/// Folders of Windows with a folder for each program, below a home.
+const OF_WINDOWS: &[&str] = &["AppData/Local/Programs/*", "AppData/Local/*/app-*"];
+/// The same of the machine.
+const OF_ALL_OF_WINDOWS: &str = "C:/Program Files/*";
 /// Folders in which editors keep extensions, below a home.
 const EXTENSIONS: &[&str] = &[
     ".vscode/extensions",
@@ -111,7 +113,7 @@ pub fn find(machine: &Machine, homes: &[&Layout], os: Os, search: &[PathBuf]) ->
         }
     }
     if os == Os::Windows {
-        for folder in below(OF_WINDOWS) {
+        for folder in [PathBuf::from(OF_ALL_OF_WINDOWS)].into_iter().chain(below(OF_WINDOWS)) {
             for folder in found.matching(&folder) {
                 found.programs_of_windows_in(&folder);
             }

@@ -127,3 +127,14 @@ fn bundles_and_the_folders_of_windows_tell_their_versions() {
         ]
     );
 }
+
+#[test]
+fn what_is_installed_for_all_of_windows_is_found_without_any_home() {
+    let folder = TestMachine::new("");
+    let machine = Machine::at_root(&folder.root());
+    let program = machine.host_path(Path::new("C:/Program Files/Cursor/Cursor.exe"));
+    std::fs::create_dir_all(program.parent().unwrap()).unwrap();
+    std::fs::write(&program, "").unwrap();
+    let all = find(&machine, &[], Os::Windows, &[]);
+    assert_eq!(all.iter().map(|one| one.id).collect::<Vec<_>>(), ["cursor"]);
+}

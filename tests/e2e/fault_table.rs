@@ -258,6 +258,10 @@ fn where_nothing_is_told(limit: &str, most: u32) {
         put(&site, path, "{\"mcpServers\":{}}");
     }
     put(&site, "src/q/README", "");
+    // a project outside of the home, where nothing is written by us
+    let outside = site.machine.root().join("srv/out");
+    fs::create_dir_all(&outside).unwrap();
+    put(&site, ".claude.json", &json!({"projects": {"/srv/out": {}}}).to_string());
     let begin = Instant::now();
     let (daemon, _) = with_limit(&site, limit, most);
     daemon.wait("that not everything is watched", |line| tells(line, "not everything is watched"));
@@ -269,6 +273,11 @@ fn where_nothing_is_told(limit: &str, most: u32) {
     for path in known.into_iter().chain(new) {
         put(&site, path, &servers(if path.contains("vscode") { "servers" } else { "mcpServers" }));
     }
+    fs::write(outside.join(".mcp.json"), servers("mcpServers")).unwrap();
+    crate::actions::give(&site.machine.root(), &outside);
+    daemon.wait_until("the file outside", Instant::now() + Duration::from_secs(30), |line| {
+        line["what"] == "look" && line["left"].to_string().contains("evil")
+    });
     for path in known.into_iter().chain(new) {
         let after = until(path, Duration::from_secs(25), || is_clean(&site, path));
         say(&format!("{path} after {after:.1?}"));

@@ -222,6 +222,39 @@ fn settings_that_come_together_with_a_newer_policy_count() {
     });
 }
 
+/// Whoever pushes settings asks for a pass next: the hint at the one lies beside the other.
+#[test]
+fn settings_count_though_a_pass_is_asked_for_in_the_same_moment() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let (settings, run_by) = (site.machine.root().join("agent.toml"), site.run_by);
+        let write = |ceiling: &str| {
+            let text =
+                format!("schema = \"mcpolicy/agent/v1\"\n[enforcement]\nmode_ceiling = \"{ceiling}\"\n");
+            std::fs::write(&settings, text).unwrap();
+            if let Some(uid) = run_by {
+                own(uid, &settings);
+            }
+        };
+        write("enforce");
+        put(site, ".cursor/mcp.json", "{\"mcpServers\":{}}");
+        let (daemon, _) = Daemon::start_with(site, &["--settings", settings.to_str().unwrap()]);
+        for round in 0..5 {
+            let ceiling = if round % 2 == 0 { "observe" } else { "enforce" };
+            daemon.signal("STOP");
+            std::thread::scope(|scope| {
+                let asks = scope.spawn(|| site.enforce_with(&[]));
+                std::thread::sleep(Duration::from_millis(100));
+                write(ceiling);
+                daemon.signal("CONT");
+                asks.join().unwrap();
+            });
+            daemon.wait(&format!("round {round}"), |line| line["what"] == "pass" && line["mode"] == ceiling);
+        }
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
 #[test]
 fn a_file_that_is_broken_for_a_moment_is_no_problem_any_more_when_it_is_whole_again() {
     both(|site| {

@@ -31,7 +31,6 @@ impl Backlog {
 
     /// One was taken.
     pub(super) fn taken(&self) {
-        // what another session sent was counted by another count
         let less = |waiting: usize| Some(waiting.saturating_sub(1));
         let _ = self.0.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }

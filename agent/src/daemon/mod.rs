@@ -32,6 +32,7 @@ use mcpolicy_platform::memory;
 use mcpolicy_platform::notification::Recipient;
 use mcpolicy_platform::processes::Instance;
 use mcpolicy_platform::watch::{Change, Hint};
+use mcpolicy_schema::document::Rescans as WaitsFor;
 use mcpolicy_schema::redact::Redactor;
 
 use crate::board::Board;
@@ -217,8 +218,10 @@ pub fn run(
                 let error = rig.redactor.name(&format!("{error:#}"));
                 rig.shared.board().lasting("pass", Some(format!("no pass can be made: {error}")));
                 tell(Said::Notice(format!("no pass can be made, and it is tried again: {error}")));
-                if stops_within(wakes, &backlog, POLL) {
-                    return Ok(Ended::Stopped);
+                match waits(wakes, &backlog, POLL) {
+                    Waited::Stopped => return Ok(Ended::Stopped),
+                    Waited::Hinted if (rig.is_other_settings)() => return Ok(Ended::OtherSettings),
+                    Waited::Hinted | Waited::Quiet => {}
                 }
             }
             ends => match ends? {
@@ -235,15 +238,26 @@ pub fn run(
     }
 }
 
-/// Whether it is to stop within a time. What changes meanwhile is seen by the pass that comes then, and who asks is told that
+/// What came while nothing could be done.
+enum Waited {
+    Quiet,
+    Hinted,
+    Stopped,
+}
+
+/// Waits until a pass can be tried again. What changes meanwhile is seen by that, but for the settings; who asks is told that
 /// there is no answer.
-fn stops_within(wakes: &Receiver<Wake>, backlog: &Backlog, time: Duration) -> bool {
+fn waits(wakes: &Receiver<Wake>, backlog: &Backlog, time: Duration) -> Waited {
     let end = Instant::now() + time;
+    let mut waited = Waited::Quiet;
     loop {
         match wakes.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return true,
-            Err(RecvTimeoutError::Timeout) => return false,
-            Ok(Wake::Hint(_)) => backlog.taken(),
+            Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return Waited::Stopped,
+            Err(RecvTimeoutError::Timeout) => return waited,
+            Ok(Wake::Hint(_)) => {
+                backlog.taken();
+                waited = Waited::Hinted;
+            }
             Ok(_) => {}
         }
     }
@@ -285,6 +299,7 @@ impl Line<'_, '_, '_, '_> {
         tell: &mut dyn FnMut(Said<'_>),
     ) -> anyhow::Result<Ends> {
         // before the pass, so that nothing that happens meanwhile is missed
+        let both = (Instant::now(), self.rig.shared.now());
         self.watches.add(None, self.around.folders());
         self.poll_outside(self.watches.unwatched());
         let (mut session, passed) = self.pass()?;
@@ -304,7 +319,8 @@ impl Line<'_, '_, '_, '_> {
         let Passed { outcome, acted, .. } = passed;
         self.servers.passed(self.on.ground, outcome, &acted);
         let begun = Instant::now();
-        let mut times = Times::new((begun, self.rig.shared.now()), next);
+        let mut times = Times::new(begun, both, next);
+        times.leapt(begun, self.rig.shared.now());
         let mut told: BTreeSet<String> = BTreeSet::new();
         let mut storm = Storm::default();
         let mut grown = true;
@@ -319,15 +335,10 @@ impl Line<'_, '_, '_, '_> {
             }
             told = degraded;
             let now = Instant::now();
-            if self.settings_at.is_some_and(|at| now >= at) {
+            if let Some(ends) = self.is_over(&mut times, (waits_for, now)) {
                 self.mend_before_end(&mut session, tell);
-                return Ok(Ends::OtherSettings);
+                return Ok(ends);
             }
-            if times.is_pass_due(now, waits_for) {
-                self.mend_before_end(&mut session, tell);
-                return Ok(if times.is_of_the_day() { Ends::OfTheDay } else { Ends::Anew });
-            }
-            self.poll(&session, &mut times, now);
             let due = self.dirty.take(now);
             if !due.is_empty() {
                 grown = true;
@@ -336,6 +347,7 @@ impl Line<'_, '_, '_, '_> {
                 }
             }
             // after what is due and not in its place: whoever changes files without end keeps no rescan from going on
+            grown |= self.poll(&mut session, &mut times, now, tell);
             grown |= self.rescan(&mut session, &mut times, (waits_for, now), tell);
             self.show_notices(now);
             if self.store_at.is_some_and(|at| now >= at) {
@@ -356,17 +368,13 @@ impl Line<'_, '_, '_, '_> {
             // what came while a look went on is one look, not one after the other; and a file that is written tells thrice
             let mut hinted: BTreeMap<PathBuf, Change> = BTreeMap::new();
             let mut lost = self.backlog.has_lost();
+            let mut ends = None;
             for woken in std::iter::once(woken).chain(wakes.try_iter().map(Ok)).take(AT_ONCE) {
                 match woken {
                     Ok(Wake::Ask(work)) => {
-                        if let Some(ends) = self.work(&mut session, work) {
-                            return Ok(ends);
-                        }
+                        ends = self.work(&mut session, work);
                     }
-                    Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                        self.note(&mut session, Event::new(journal::STOPPED, "it was told to stop"), tell);
-                        return Ok(Ends::Stop);
-                    }
+                    Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => ends = Some(Ends::Stop),
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(Wake::Mounted(paths)) => {
                         if paths.iter().any(|path| self.around.may_be_home(path)) {
@@ -388,6 +396,10 @@ impl Line<'_, '_, '_, '_> {
                         }
                     }
                 }
+                // what came before it is taken in all the same: among it may be other settings
+                if ends.is_some() {
+                    break;
+                }
             }
             let now = Instant::now();
             times.leapt(now, self.rig.shared.now());
@@ -402,17 +414,38 @@ impl Line<'_, '_, '_, '_> {
             if self.dirty.has_dropped() {
                 times.pass(now, LEAST_FOR_ACCOUNTS);
             }
+            if lost {
+                self.store_at.get_or_insert(now);
+            }
             // once for each session: whoever makes hints be lost without end fills no journal
             if lost && !times.has_lost {
                 tell(Said::Notice(HINTS_LOST.to_owned()));
                 self.note(&mut session, Event::new("hints-lost", HINTS_LOST), tell);
-                // among what was lost may be the hint at other settings
-                if (self.rig.is_other_settings)() {
-                    self.settings_at.get_or_insert(now + LEAST_FOR_LOST);
-                }
                 times.lost(now);
             }
+            if let Some(ends) = ends {
+                self.mend_before_end(&mut session, tell);
+                if matches!(ends, Ends::Stop) {
+                    self.note(&mut session, Event::new(journal::STOPPED, "it was told to stop"), tell);
+                }
+                return Ok(ends);
+            }
         }
+    }
+
+    /// Whether the session ends now, because of the time.
+    fn is_over(&self, times: &mut Times, (waits_for, now): (WaitsFor, Instant)) -> Option<Ends> {
+        if self.settings_at.is_some_and(|at| now >= at) {
+            return Some(Ends::OtherSettings);
+        }
+        if !times.is_pass_due(now, waits_for) {
+            return None;
+        }
+        // among the hints that were lost in this session may be the one at other settings
+        if times.has_lost && (self.rig.is_other_settings)() {
+            return Some(Ends::OtherSettings);
+        }
+        Some(if times.is_of_the_day() { Ends::OfTheDay } else { Ends::Anew })
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {

@@ -1,5 +1,6 @@
-//! The rescan: all known files are looked at now and then, whatever the system tells of changes. It is the truth, and it stays
-//! out of the way: home by home in small parts, between which changes are answered, and no more often than its cost lets it.
+//! Looks that nothing but the time calls for, in rounds. The rescan: all known files, whatever the system tells of changes. It is
+//! the truth, and it stays out of the way: home by home in small parts, between which changes are answered, and no more often than
+//! its cost lets it. The poll is the same of homes in which the system does not tell of all changes, and comes more often.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -8,14 +9,25 @@ use std::time::{Duration, Instant};
 use mcpolicy_platform::power;
 use mcpolicy_schema::document::Rescans as WaitsFor;
 
-/// Time between two rescans.
-pub(super) const RESCAN: Duration = Duration::from_secs(15 * 60);
-/// The longest, where one takes much.
-///
-/// Attack: a user whose own files take long to look at has those of all others looked at more seldom.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
-/// A rescan takes this part of one processor's time at most: over that, it comes more seldom.
-const SHARE: u32 = 1000;
+/// How often rounds come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// Time between two.
+    pub(super) every: Duration,
+    /// The longest, where one takes much.
+    ///
+    /// Attack: a user whose own files take long to look at has those of all others looked at more seldom.
+    pub(super) longest: Duration,
+    /// One takes this part of one processor's time at most: over that, the next comes later.
+    pub(super) share: u32,
+}
+
+/// Of all known files.
+pub(super) const RESCAN: Pace =
+    Pace { every: Duration::from_secs(15 * 60), longest: Duration::from_secs(60 * 60), share: 1000 };
+/// Of homes that are not watched whole.
+pub(super) const POLL: Pace =
+    Pace { every: Duration::from_secs(15), longest: Duration::from_secs(60), share: 50 };
 /// Files that are looked at in one go. What changes meanwhile waits for so many.
 const PART: usize = 128;
 /// How long is waited at the most for power or idleness.
@@ -25,12 +37,13 @@ const ASK: Duration = Duration::from_secs(60);
 /// Below this share of its processors' time a machine is idle.
 pub(super) const IDLE: f32 = 0.25;
 
-/// A part of a rescan: a home, and files of it.
+/// A part of a round: a home, and files or folders of it.
 pub(super) type Part = (usize, BTreeSet<PathBuf>);
 
 /// When to look, and at what.
 #[derive(Debug)]
-pub(super) struct Rescans {
+pub(super) struct Rounds {
+    pace: Pace,
     every: Duration,
     next: Instant,
     /// Since when the next one waits.
@@ -40,10 +53,17 @@ pub(super) struct Rescans {
     begun: Option<Duration>,
 }
 
-impl Rescans {
+impl Rounds {
     /// After a pass, which is one itself.
-    pub(super) fn new(every: Duration, now: Instant) -> Self {
-        Self { every, next: now + every, waits: None, left: VecDeque::new(), begun: None }
+    pub(super) fn new(pace: Pace, now: Instant) -> Self {
+        Self {
+            pace,
+            every: pace.every,
+            next: now + pace.every,
+            waits: None,
+            left: VecDeque::new(),
+            begun: None,
+        }
     }
 
     /// Time between two, as things are.
@@ -110,7 +130,7 @@ impl Rescans {
     /// Ends one; the next comes the later the more this one took. Gives what it took.
     pub(super) fn end(&mut self, spent: Duration, now: Instant) -> Duration {
         let took = self.begun.take().map_or(Duration::ZERO, |begun| spent.saturating_sub(begun));
-        self.every = (took * SHARE).clamp(RESCAN, LONGEST);
+        self.every = (took * self.pace.share).clamp(self.pace.every, self.pace.longest);
         self.next = now + self.every;
         took
     }
@@ -129,12 +149,14 @@ pub(super) fn may(waits_for: WaitsFor) -> bool {
 mod tests {
     use super::*;
 
+    const EVERY: Duration = RESCAN.every;
+
     #[test]
     fn a_rescan_that_takes_much_comes_more_seldom_and_never_more_seldom_than_every_hour() {
         let begin = Instant::now();
-        let mut rescans = Rescans::new(RESCAN, begin);
+        let mut rescans = Rounds::new(RESCAN, begin);
         let known = || (0..3_usize).flat_map(|home| (0..200).map(move |n| (home, format!("/{n}").into())));
-        let run = |rescans: &mut Rescans, now, took| {
+        let run = |rescans: &mut Rounds, now, took| {
             assert!(rescans.is_due(now, &|| true));
             rescans.begin(known().collect(), Duration::from_secs(7));
             assert!(!rescans.is_due(now, &|| true) && rescans.next(now) == now);
@@ -146,20 +168,20 @@ mod tests {
             assert_eq!(looked, 600);
             assert_eq!(rescans.end(Duration::from_secs(7) + took, now), took);
         };
-        assert!(!rescans.is_due(begin + RESCAN - Duration::from_secs(1), &|| true));
-        run(&mut rescans, begin + RESCAN, Duration::from_millis(20));
-        assert_eq!(rescans.every(), RESCAN);
-        run(&mut rescans, begin + 2 * RESCAN, Duration::from_secs(2));
+        assert!(!rescans.is_due(begin + EVERY - Duration::from_secs(1), &|| true));
+        run(&mut rescans, begin + EVERY, Duration::from_millis(20));
+        assert_eq!(rescans.every(), EVERY);
+        run(&mut rescans, begin + 2 * EVERY, Duration::from_secs(2));
         assert_eq!(rescans.every(), Duration::from_secs(2000));
-        run(&mut rescans, begin + 5 * RESCAN, Duration::from_secs(60));
-        assert_eq!(rescans.every(), LONGEST);
-        run(&mut rescans, begin + 10 * RESCAN, Duration::from_millis(20));
-        assert_eq!(rescans.every(), RESCAN);
+        run(&mut rescans, begin + 5 * EVERY, Duration::from_secs(60));
+        assert_eq!(rescans.every(), RESCAN.longest);
+        run(&mut rescans, begin + 10 * EVERY, Duration::from_millis(20));
+        assert_eq!(rescans.every(), EVERY);
     }
 
     #[test]
     fn nothing_is_looked_at_twice_and_a_home_that_gives_no_answer_is_not_waited_for_again() {
-        let mut rescans = Rescans::new(RESCAN, Instant::now());
+        let mut rescans = Rounds::new(RESCAN, Instant::now());
         let known =
             (0..3_usize).flat_map(|home| (0..400).map(move |n| (home, PathBuf::from(format!("/{n}")))));
         let known: Vec<_> = known.collect();
@@ -179,13 +201,13 @@ mod tests {
     #[test]
     fn a_rescan_waits_for_power_but_not_for_ever() {
         let begin = Instant::now();
-        let mut rescans = Rescans::new(RESCAN, begin);
-        let mut now = begin + RESCAN;
+        let mut rescans = Rounds::new(RESCAN, begin);
+        let mut now = begin + EVERY;
         assert!(!rescans.is_due(now, &|| false));
         while !rescans.is_due(now, &|| false) {
             assert_eq!(rescans.next(now), now + ASK);
             now = rescans.next(now);
-            assert!(now <= begin + RESCAN + PATIENCE, "it waits for ever");
+            assert!(now <= begin + EVERY + PATIENCE, "it waits for ever");
         }
         rescans.begin(Vec::new(), Duration::ZERO);
         assert_eq!(rescans.part(), None);

@@ -6,24 +6,20 @@ use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::power;
 use mcpolicy_schema::document::Rescans as WaitsFor;
 
-use super::rescans::{self, IDLE, PATIENCE, RESCAN, Rescans};
-use super::{ASK_IDLE, LEAST_FOR_LOST, PASS, POLL, SETTLE};
+use super::rescans::{self, IDLE, PATIENCE, Rounds};
+use super::{ASK_IDLE, LEAST_FOR_LOST, PASS, SETTLE};
 
 /// A clock that leaps by less is of no matter. Virtual machines are set right by their hosts every minute.
 const LEAP: SignedDuration = SignedDuration::from_secs(30);
 
 /// Least time between the passes that such leaps call for.
 const LEAST_FOR_LEAP: Duration = Duration::from_secs(60);
-/// Where folders are not watched, looking at them takes no more than this part of one processor's time, unless that would be too
-/// seldom.
-const POLL_SHARE: u32 = 50;
-const POLL_LONGEST: Duration = Duration::from_secs(300);
 
 /// The times of one session.
 pub(super) struct Times {
     begun: Instant,
-    /// When that was, by the clock, as far as it was not set since.
-    wall: Timestamp,
+    /// A moment by both clocks, as far as the second was not set since.
+    both: (Instant, Timestamp),
     /// The next pass.
     pass_at: Instant,
     /// Nothing but the day that has gone by calls for it: it may wait until the machine is idle, but not for ever.
@@ -31,29 +27,30 @@ pub(super) struct Times {
     /// It waits, and this is when it is asked again.
     ask_at: Option<Instant>,
     /// All known files, now and then.
-    pub(super) rescans: Rescans,
-    /// Those of homes that are not watched whole.
-    pub(super) poll: Option<Instant>,
-    /// The processor's time at the last of these.
-    spent: Option<Duration>,
+    pub(super) rescans: Rounds,
+    /// Those of homes that are not watched whole, while there are such.
+    pub(super) polls: Option<Rounds>,
+    /// Something else than the day that has gone by calls for the pass.
+    is_called: bool,
     /// Hints were lost in this session.
     pub(super) has_lost: bool,
 }
 
 impl Times {
-    /// Those of a session whose pass is over. The next comes after this time.
-    pub(super) fn new((begun, wall): (Instant, Timestamp), next: Duration) -> Self {
+    /// Those of a session whose pass is over. The next comes after this time. `both` was before that pass: the machine may have
+    /// slept in the middle of it.
+    pub(super) fn new(begun: Instant, both: (Instant, Timestamp), next: Duration) -> Self {
         let pass_at = begun + next;
         let patience = (next >= PASS).then(|| pass_at + PATIENCE);
         Self {
             begun,
-            wall,
+            both,
             pass_at,
             patience,
             ask_at: None,
-            rescans: Rescans::new(RESCAN, begun),
-            poll: None,
-            spent: None,
+            rescans: Rounds::new(rescans::RESCAN, begun),
+            polls: None,
+            is_called: false,
             has_lost: false,
         }
     }
@@ -65,10 +62,10 @@ impl Times {
 
     /// The clock was set, or the machine woke: what waits for a time may be due, if it leapt far.
     pub(super) fn leapt(&mut self, now: Instant, wall: Timestamp) {
-        let gone = SignedDuration::try_from(now.saturating_duration_since(self.begun)).unwrap_or_default();
-        let leap = wall.duration_since(self.wall) - gone;
+        let gone = SignedDuration::try_from(now.saturating_duration_since(self.both.0)).unwrap_or_default();
+        let leap = wall.duration_since(self.both.1) - gone;
         if leap.abs() >= LEAP {
-            self.wall = self.wall.checked_add(leap).unwrap_or(wall);
+            self.both = (now, wall);
             self.pass(now, LEAST_FOR_LEAP);
         }
     }
@@ -86,6 +83,7 @@ impl Times {
 
     fn at(&mut self, at: Instant, least: Duration) {
         let at = at.max(self.begun + least);
+        self.is_called = true;
         if at < self.pass_at {
             (self.pass_at, self.patience) = (at, None);
         } else if let Some(until) = &mut self.patience {
@@ -102,17 +100,9 @@ impl Times {
         }
     }
 
-    /// Folders that are not watched were looked at, when so much of the processor's time was spent: the next time comes the later
-    /// the more that takes.
-    pub(super) fn polled(&mut self, spent: Duration, now: Instant) {
-        let took = self.spent.map_or(Duration::ZERO, |before| spent.saturating_sub(before));
-        self.spent = Some(spent);
-        self.poll = Some(now + (took * POLL_SHARE).clamp(POLL, POLL_LONGEST));
-    }
-
     /// Whether nothing but the day that has gone by calls for the pass.
     pub(super) fn is_of_the_day(&self) -> bool {
-        self.patience.is_some()
+        self.patience.is_some() && !self.is_called
     }
 
     /// Whether the pass is to be made now.
@@ -135,10 +125,14 @@ mod tests {
 
     const ON_TIME: WaitsFor = WaitsFor::OnTime;
 
+    fn session(begin: Instant, next: Duration) -> Times {
+        Times::new(begin, (begin, Timestamp::UNIX_EPOCH), next)
+    }
+
     #[test]
     fn what_calls_for_a_pass_brings_it_nearer_and_nothing_puts_it_off() {
         let begin = Instant::now();
-        let mut times = Times::new((begin, Timestamp::UNIX_EPOCH), PASS);
+        let mut times = session(begin, PASS);
         assert!(!times.is_pass_due(begin + PASS / 2, ON_TIME));
         times.pass(begin, Duration::from_secs(30));
         assert_eq!(times.pass_at, begin + Duration::from_secs(30));
@@ -154,36 +148,40 @@ mod tests {
         let begin = Instant::now();
         let wall = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
         let after = |seconds| begin + Duration::from_secs(seconds);
-        let mut times = Times::new((begin, wall(0)), PASS);
+        let mut times = Times::new(begin, (begin, wall(0)), PASS);
         times.leapt(after(60), wall(61));
         times.leapt(after(120), wall(119));
         assert_eq!(times.pass_at, begin + PASS);
         // asleep for an hour, or set forward
         times.leapt(after(180), wall(180 + 3600));
         assert_eq!(times.pass_at, after(180) + SETTLE);
-        let mut times = Times::new((begin, wall(0)), PASS);
+        let mut times = Times::new(begin, (begin, wall(0)), PASS);
         times.leapt(after(180), wall(180 - 3600));
         assert_eq!(times.pass_at, after(180) + SETTLE, "set back");
         times.pass_at = begin + PASS;
         times.leapt(after(240), wall(240 - 3600));
         assert_eq!(times.pass_at, begin + PASS, "told once");
+        // asleep in the middle of the pass
+        let mut times = Times::new(after(60), (begin, wall(0)), PASS);
+        times.leapt(after(60), wall(60 + 36_000));
+        assert_eq!(times.pass_at, after(60) + LEAST_FOR_LEAP);
     }
 
     #[test]
     fn the_pass_of_the_day_waits_for_idleness_no_longer_than_some_hours() {
         let begin = Instant::now();
-        let mut times = Times::new((begin, Timestamp::UNIX_EPOCH), PASS);
+        let mut times = session(begin, PASS);
         assert!(times.is_pass_due(begin + PASS + PATIENCE, ON_TIME));
         // what calls for one meanwhile is not put off with it
-        let mut times = Times::new((begin, Timestamp::UNIX_EPOCH), PASS);
+        let mut times = session(begin, PASS);
         let (due, ask) = (begin + PASS, begin + PASS + ASK_IDLE);
         times.ask_at = Some(ask);
         assert_eq!(times.next_pass(), ask);
         times.pass(due, Duration::ZERO);
         assert_eq!(times.next_pass(), due + SETTLE);
-        assert!(times.is_pass_due(due + SETTLE, ON_TIME));
+        assert!(times.is_pass_due(due + SETTLE, ON_TIME) && !times.is_of_the_day());
         // when a policy ends is no matter of patience
-        let mut times = Times::new((begin, Timestamp::UNIX_EPOCH), PASS / 2);
+        let mut times = session(begin, PASS / 2);
         assert!(times.is_pass_due(begin + PASS / 2, ON_TIME));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mcpolicy_platform::cost;
 use mcpolicy_platform::priority::Background;
@@ -10,12 +10,21 @@ use mcpolicy_platform::watch::Change;
 use mcpolicy_schema::document::Rescans as WaitsFor;
 
 use super::around::Means;
+use super::rescans::Rounds;
 use super::times::Times;
 use super::{Line, POLL, SETTLE, Said, dirty, rescans};
 use crate::board::Whose;
 use crate::enforce::pass::{STORE_MENDED, Session};
 use crate::journal::Event;
 use crate::worker::homes::Homes;
+
+/// What came of a step of a round.
+enum Step {
+    /// A part of it was looked at.
+    Part,
+    /// It is over, and took so much of the processor's time.
+    Over(Duration),
+}
 
 /// While it is there, what is asked of homes is in the background.
 pub(super) struct InBackground<'g, 'h> {
@@ -41,29 +50,66 @@ impl Drop for InBackground<'_, '_> {
 }
 
 impl Line<'_, '_, '_, '_> {
-    /// Looks at all known files of homes that are not watched whole.
-    pub(super) fn poll(&mut self, session: &Session, times: &mut Times, now: Instant) {
+    /// Takes the next step of a poll, if one is due or goes on: of homes that are not watched whole, all known files and the
+    /// folders that are not watched, wherever they are. Whether files were looked at.
+    pub(super) fn poll(
+        &mut self,
+        session: &mut Session,
+        times: &mut Times,
+        now: Instant,
+        tell: &mut dyn FnMut(Said<'_>),
+    ) -> bool {
         if self.watches.degraded.is_empty() {
-            times.poll = None;
-            return;
+            times.polls = None;
+            return false;
         }
-        if now < *times.poll.get_or_insert(now + POLL) {
-            return;
+        let polls = times.polls.get_or_insert_with(|| Rounds::new(rescans::POLL, now));
+        if polls.is_due(now, &|| true) {
+            let new = self.watches.again();
+            self.look_into(new, now);
+            let unwatched = self.watches.unwatched();
+            let mut places = session.all_known();
+            places.retain(|(home, _)| self.watches.degraded.contains_key(&Some(*home)));
+            // in whose home they are, or whose client knows them
+            let of = |folder: &PathBuf| -> Vec<dirty::Place> {
+                let homes = self.watches.owners_of(folder).flatten();
+                homes.map(|home| (home, folder.clone())).collect()
+            };
+            places.extend(unwatched.iter().flat_map(of));
+            places.sort();
+            polls.begin(places, cost::own().cpu);
+            let any = Change { came_or_went: true, may_be_folder: true };
+            for path in self.poll_outside(unwatched) {
+                let means = self.hinted(session, &path, any, now);
+                self.take_in(means, times, now);
+            }
         }
-        times.polled(cost::own().cpu, now);
-        let of: BTreeSet<Option<usize>> = self.watches.degraded.keys().copied().collect();
-        for place in session.all_known().into_iter().filter(|(home, _)| of.contains(&Some(*home))) {
-            self.dirty.hint(place, now);
+        self.step(session, times, |times| times.polls.as_mut(), tell).is_some()
+    }
+
+    /// Looks at the next part of a round that goes on; with none left, the round is over, and what it took is given.
+    fn step(
+        &mut self,
+        session: &mut Session,
+        times: &mut Times,
+        round: impl Fn(&mut Times) -> Option<&mut Rounds>,
+        tell: &mut dyn FnMut(Said<'_>),
+    ) -> Option<Step> {
+        let going_on = round(times).filter(|round| round.is_going_on())?;
+        let Some((home, paths)) = going_on.part() else {
+            return Some(Step::Over(going_on.end(cost::own().cpu, Instant::now())));
+        };
+        let part: Vec<dirty::Place> = paths.into_iter().map(|path| (home, path)).collect();
+        let is_done = self.look_or_tell(session, &part, tell);
+        let round = round(times)?;
+        if is_done {
+            round.looked_at(&self.looked_at);
+        } else {
+            // a worker that its user has stopped is not waited for once for each part
+            round.leave_out(home);
+            times.pass_within(POLL, Instant::now());
         }
-        let mut new = self.watches.again();
-        let unwatched = self.watches.unwatched();
-        new.extend(unwatched.iter().cloned());
-        self.look_into(new, now);
-        let any = Change { came_or_went: true, may_be_folder: true };
-        for path in self.poll_outside(unwatched) {
-            let means = self.hinted(session, &path, any, now);
-            self.take_in(means, times, now);
-        }
+        Some(Step::Part)
     }
 
     /// Takes the next step of a rescan, if one is due or goes on. Whether files were looked at.
@@ -74,34 +120,23 @@ impl Line<'_, '_, '_, '_> {
         (waits_for, now): (WaitsFor, Instant),
         tell: &mut dyn FnMut(Said<'_>),
     ) -> bool {
-        let rescans = &mut times.rescans;
-        if !rescans.is_going_on() {
-            if !rescans.is_due(now, &|| rescans::may(waits_for)) {
-                return false;
-            }
-            rescans.begin(session.all_known(), cost::own().cpu);
+        if times.rescans.is_due(now, &|| rescans::may(waits_for)) {
+            times.rescans.begin(session.all_known(), cost::own().cpu);
+            self.note_writers(session);
+            self.watches.renew_writers();
             let new = self.watches.again();
             self.look_into(new, now);
             self.servers.rescan();
         }
-        let Some((home, paths)) = rescans.part() else {
-            let took = rescans.end(cost::own().cpu, Instant::now());
+        if !times.rescans.is_going_on() {
+            return false;
+        }
+        let _background = InBackground::begin(self.on.homes);
+        if let Some(Step::Over(took)) = self.step(session, times, |times| Some(&mut times.rescans), tell) {
             let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(milliseconds, "a rescan is over");
             self.board().rescanned = Some(self.rig.shared.now());
             session.note_alive(&(self.rig.setting)());
-            return true;
-        };
-        let part: Vec<dirty::Place> = paths.into_iter().map(|path| (home, path)).collect();
-        let background = InBackground::begin(self.on.homes);
-        let is_done = self.look_or_tell(session, &part, tell);
-        drop(background);
-        if is_done {
-            times.rescans.looked_at(&self.looked_at);
-        } else {
-            // a worker that its user has stopped is not waited for once for each part
-            times.rescans.leave_out(home);
-            times.pass_within(POLL, now);
         }
         true
     }
@@ -110,7 +145,7 @@ impl Line<'_, '_, '_, '_> {
     pub(super) fn until_something(&self, times: &Times) -> Instant {
         let now = Instant::now();
         // what the last look wanted to have watched and the system refused is told, and polled from now on
-        let degraded = (times.poll.is_none() && !self.watches.degraded.is_empty()).then_some(now);
+        let degraded = (times.polls.is_none() && !self.watches.degraded.is_empty()).then_some(now);
         let next = [
             degraded,
             self.dirty.next(),
@@ -118,7 +153,7 @@ impl Line<'_, '_, '_, '_> {
             self.store_at,
             self.servers.next(),
             self.notices.next(now),
-            times.poll,
+            times.polls.as_ref().map(|polls| polls.next(now)),
             Some(times.rescans.next(now)),
         ];
         next.into_iter().flatten().fold(times.next_pass(), Instant::min)
@@ -166,7 +201,7 @@ impl Line<'_, '_, '_, '_> {
     ///
     /// Attack: a user's client knows folders of a hundred thousand files, which root would list every 15 s.
     pub(super) fn poll_outside(&mut self, mut unwatched: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
-        unwatched.retain(|folder| self.watches.owner_of(folder).is_none());
+        unwatched.retain(|folder| self.watches.owners_of(folder).any(|owner| owner.is_none()));
         self.polled.changed(&self.on.ground.machine, unwatched)
     }
 

@@ -35,8 +35,8 @@ pub(super) struct Watches {
     watcher: Option<Watcher>,
     /// Who writes in them, where the system tells.
     writers: Option<Writers>,
-    /// Places of the machine that somebody wants to hear of, and whose they are.
-    wanted: BTreeMap<PathBuf, Owner>,
+    /// Places of the machine that somebody wants to hear of, and all who have named them.
+    wanted: BTreeMap<PathBuf, BTreeSet<Owner>>,
     wants: BTreeMap<Owner, usize>,
     /// How many of the watched folders are whose.
     counts: BTreeMap<Owner, usize>,
@@ -97,33 +97,33 @@ impl Watches {
     ) -> BTreeSet<PathBuf> {
         let mut new = BTreeSet::new();
         for place in places {
-            if self.wanted.contains_key(&place) {
+            let owner = innermost(&self.homes, &place).or(named_by);
+            // attack: who has too much to watch names another's folder first
+            if self.wanted.get(&place).is_some_and(|owners| owners.contains(&owner)) {
                 continue;
             }
-            let owner = innermost(&self.homes, &place).or(named_by);
             let wants = self.wants.entry(owner).or_default();
             if *wants >= MOST_WANTED {
-                let why = || format!("there are more than {MOST_WANTED} places to watch");
-                self.degraded.entry(owner).or_insert_with(why);
+                self.degraded.entry(owner).or_insert_with(too_many_wanted);
                 continue;
             }
             *wants += 1;
-            self.wanted.insert(place.clone(), owner);
+            self.wanted.entry(place.clone()).or_default().insert(owner);
             new.extend(self.watch_nearest(&place, owner));
         }
         new
     }
 
     /// Who has named a place.
-    pub(super) fn owner_of(&self, place: &Path) -> Owner {
-        self.wanted.get(place).copied().flatten()
+    pub(super) fn owners_of(&self, place: &Path) -> impl Iterator<Item = Owner> {
+        self.wanted.get(place).into_iter().flatten().copied()
     }
 
-    /// Wanted places at and below a path.
+    /// Wanted places at and below a path, each with everybody who has named it.
     fn wanted_below(&self, path: &Path) -> Vec<(PathBuf, Owner)> {
         let from = self.wanted.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
         let below = from.take_while(|(other, _)| other.starts_with(path));
-        below.map(|(place, owner)| (place.clone(), *owner)).collect()
+        below.flat_map(|(place, owners)| owners.iter().map(|owner| (place.clone(), *owner))).collect()
     }
 
     /// Whether somebody wants to hear of a folder.
@@ -155,14 +155,20 @@ impl Watches {
     pub(super) fn again(&mut self) -> BTreeSet<PathBuf> {
         let gone: Vec<PathBuf> = self.folders().iter().filter(|folder| !folder.is_dir()).cloned().collect();
         gone.iter().for_each(|folder| self.forget(folder));
-        self.degraded.clear();
+        // those who want more than is kept of them still do
+        let full = self.wants.iter().filter(|(_, count)| **count >= MOST_WANTED);
+        self.degraded = full.map(|(owner, _)| (*owner, too_many_wanted())).collect();
         self.make_watcher();
+        let wanted = self.wanted_below(Path::new(""));
+        wanted.iter().filter_map(|(place, owner)| self.watch_nearest(place, *owner)).collect()
+    }
+
+    /// Notes of who writes begin anew; what was told is to be taken in before.
+    pub(super) fn renew_writers(&mut self) {
         if let Some(writers) = &mut self.writers {
             let folders = self.watcher.as_ref().map(Watcher::folders);
             writers.renew(folders.into_iter().flatten());
         }
-        let wanted = self.wanted_below(Path::new(""));
-        wanted.iter().filter_map(|(place, owner)| self.watch_nearest(place, *owner)).collect()
     }
 
     /// Takes in who wrote which file. `matters` is asked about paths of this host.
@@ -244,6 +250,12 @@ impl Watches {
     }
 }
 
+fn too_many_wanted() -> String {
+    format!(
+        "there are more than {MOST_WANTED} places to watch, and what is new in others is found once a day"
+    )
+}
+
 /// The home that a path lies in, the innermost of them.
 fn innermost(homes: &[PathBuf], path: &Path) -> Owner {
     let around = homes.iter().enumerate().filter(|(_, home)| path.starts_with(home));
@@ -268,6 +280,42 @@ fn below<'p>(paths: &'p BTreeSet<PathBuf>, path: &'p Path) -> impl Iterator<Item
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two homes in a folder that is taken for the machine, and a folder outside of both.
+    fn watches(root: &Path) -> Watches {
+        for folder in ["home/ann", "home/bob", "srv/x"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let homes = ["/home/ann", "/home/bob"].map(PathBuf::from).to_vec();
+        Watches::new(Machine::at_root(root), homes, |_| {})
+    }
+
+    #[test]
+    fn a_folder_outside_of_homes_is_of_all_who_name_it_and_one_in_a_home_is_its_owners() {
+        let root = tempfile::tempdir().unwrap();
+        let mut watches = watches(root.path());
+        let (outside, inside) = (PathBuf::from("/srv/x"), PathBuf::from("/home/ann"));
+        assert_eq!(watches.add(Some(1), [outside.clone()]).len(), 1);
+        assert_eq!(watches.add(Some(0), [outside.clone(), inside.clone()]).len(), 1, "it is watched");
+        assert_eq!(watches.owners_of(&outside).collect::<Vec<_>>(), [Some(0), Some(1)]);
+        assert_eq!(watches.add(Some(1), [inside.clone()]).len(), 0);
+        assert_eq!(watches.owners_of(&inside).collect::<Vec<_>>(), [Some(0)]);
+    }
+
+    #[test]
+    fn who_wants_more_than_is_kept_stays_degraded_and_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let mut watches = watches(root.path());
+        let named = |from: usize| (from..from + MOST_WANTED).map(|n| PathBuf::from(format!("/srv/none/{n}")));
+        watches.add(Some(0), named(0));
+        assert!(watches.degraded.is_empty());
+        watches.add(Some(0), named(MOST_WANTED));
+        for _ in 0..2 {
+            assert_eq!(watches.degraded.keys().collect::<Vec<_>>(), [&Some(0)]);
+            watches.again();
+        }
+        assert_eq!(watches.add(Some(1), [PathBuf::from("/home/bob")]).len(), 1);
+    }
 
     #[test]
     fn one_user_takes_what_others_leave_but_not_their_share() {

@@ -91,68 +91,81 @@ impl Writers {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::fs;
-    use std::process::Command;
+    use std::io::Read as _;
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
 
-    #[test]
-    fn it_is_told_which_process_wrote_in_a_folder_that_is_watched_but_not_what_this_program_did() {
-        let Some(mut writers) = Writers::new() else { return eprintln!("skipped: only root is told") };
+    /// A shell that has done something and stays until this goes, so that it can be looked up.
+    struct Shell(Child);
+
+    impl Shell {
+        fn does(what: &str, folder: &Path) -> Self {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", &format!("{what}; echo; read end")]).current_dir(folder);
+            let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            shell.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+            Self(shell)
+        }
+    }
+
+    impl Drop for Shell {
+        fn drop(&mut self) {
+            drop(self.0.stdin.take());
+            let _ = self.0.wait();
+        }
+    }
+
+    /// A folder, and who writes in it; none where the system does not tell.
+    fn watched() -> Option<(tempfile::TempDir, PathBuf, Writers)> {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().canonicalize().unwrap();
-        if !writers.watch(&at) {
-            return eprintln!("skipped: not for this file system");
+        let writers = Writers::new().and_then(|mut writers| writers.watch(&at).then_some(writers));
+        if writers.is_none() {
+            eprintln!("skipped: only root is told, and not for every file system");
         }
-        // it stays until its input ends, so that it can be looked up
-        let script = "echo 1 > new; echo 2 > by-rename.tmp; mv by-rename.tmp by-rename; echo; read end";
-        let mut shell = Command::new("/bin/sh")
-            .args(["-c", script])
-            .current_dir(&at)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::io::Read::read(shell.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        Some((folder, at, writers?))
+    }
+
+    #[test]
+    fn it_is_told_which_process_wrote_in_a_folder_that_is_watched_but_not_what_this_program_did() {
+        let Some((_folder, at, mut writers)) = watched() else { return };
+        let shell =
+            Shell::does("echo 1 > new; echo 2 > x.tmp; mv x.tmp by-rename; echo 3 > unimportant", &at);
         fs::write(at.join("own"), "1").unwrap();
-        fs::write(at.join("unimportant"), "1").unwrap();
         writers.take_in(Instant::now(), &|path| !path.ends_with("unimportant"));
-        let new = writers.of(&at.join("new")).expect("it is told").clone();
-        assert_eq!(new.pid, shell.id());
+        let new = writers.of(&at.join("new")).expect("it is told");
+        assert_eq!(new.pid, shell.0.id());
         assert_eq!(new.program, Some(fs::canonicalize("/bin/sh").unwrap()));
         assert_eq!(new.parent, Some(std::env::current_exe().unwrap()));
         // `mv` has ended by now
-        assert!(writers.of(&at.join("by-rename")).is_some_and(|writer| writer.pid != shell.id()));
-        assert_eq!(writers.of(&at.join("own")), None);
-        assert_eq!(writers.of(&at.join("unimportant")), None);
+        assert!(writers.of(&at.join("by-rename")).is_some_and(|writer| writer.pid != shell.0.id()));
+        for unknown in ["own", "unimportant"] {
+            assert_eq!(writers.of(&at.join(unknown)), None, "{unknown}");
+        }
         writers.take_in(Instant::now() + KEPT, &|_| true);
-        assert_eq!(writers.of(&at.join("new")), None);
-        // a folder that was moved away is not followed
-        let moved = folder.path().join("moved");
-        fs::create_dir(&moved).unwrap();
-        assert!(writers.watch(&moved));
+        assert_eq!(writers.of(&at.join("new")), None, "a minute later");
+    }
+
+    #[test]
+    fn a_folder_that_nobody_cares_about_any_more_is_not_followed() {
+        let Some((_folder, at, mut writers)) = watched() else { return };
+        let below = at.join("below");
+        fs::create_dir(&below).unwrap();
+        let is_told = |writers: &mut Writers, name: &str| {
+            let _shell = Shell::does(&format!("echo 1 > {name}"), &at);
+            writers.take_in(Instant::now(), &|_| true);
+            writers.of(&at.join(name)).is_some()
+        };
+        assert!(!is_told(&mut writers, "below/1"), "folders, never trees");
+        assert!(writers.watch(&below) && is_told(&mut writers, "below/2"));
         writers.renew([at.clone()].iter());
-        let script = "echo 1 > moved/x; echo 1 > again; echo; read end";
-        let mut other = Command::new("/bin/sh")
-            .args(["-c", script])
-            .current_dir(&at)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::io::Read::read(other.stdout.as_mut().unwrap(), &mut [0]).unwrap();
-        writers.take_in(Instant::now(), &|_| true);
-        assert!(writers.of(&at.join("again")).is_some() && writers.of(&moved.join("x")).is_none());
-        drop(other.stdin.take());
-        other.wait().unwrap();
-        writers.take_in(Instant::now() + KEPT, &|_| true);
-        drop(shell.stdin.take());
-        shell.wait().unwrap();
+        assert!(!is_told(&mut writers, "below/3") && is_told(&mut writers, "4"));
         writers.forget(&at);
-        fs::write(at.join("later"), "1").unwrap();
-        writers.take_in(Instant::now(), &|_| true);
-        assert!(writers.known.is_empty());
+        assert!(!is_told(&mut writers, "5"));
     }
 }
