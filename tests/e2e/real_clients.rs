@@ -123,7 +123,10 @@ fn install() -> PathBuf {
     for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
         npm.env_remove(name);
     }
-    npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(&prefix).args(&packages);
+    // errors are shown: a full disk and a registry that does not answer are mended in different places
+    npm.args(["install", "--loglevel=error", "--no-progress", "--no-fund", "--no-audit", "--prefix"])
+        .arg(&prefix)
+        .args(&packages);
     assert!(
         npm.stdin(Stdio::null()).status().expect("npm is installed").success(),
         "npm could not install the clients"
