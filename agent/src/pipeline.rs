@@ -15,7 +15,7 @@ use mcpolicy_schema::finding::{Finding, FindingCode};
 use mcpolicy_schema::redact::Redactor;
 
 use crate::assess::{Assessed, assess};
-use crate::discover::changed::Changed;
+use crate::discover::changed::{Changed, Known, Project};
 use crate::discover::source::{Reading, Source};
 use crate::discover::variables::{self, Values};
 use crate::discover::{Discovery, HomeContext, Reach, elsewhere, shares, unknown, walk};
@@ -61,7 +61,7 @@ pub enum Plan {
     /// One file, as one client reads it.
     File(Box<Source>),
     /// What changed in homes that were scanned before, and what was known of them.
-    Changed(Changed, BTreeMap<PathBuf, Source>),
+    Changed(Changed, Known),
 }
 
 /// What bounds a scan.
@@ -115,6 +115,8 @@ pub struct Outcome {
     pub places: BTreeSet<PathBuf>,
     /// The same of homes that were scanned by others: their owners have named them, wherever they are.
     pub places_of: BTreeMap<usize, BTreeSet<PathBuf>>,
+    /// Projects whose folder was looked into; see [`Known::projects`].
+    pub projects: BTreeSet<Project>,
     /// Directories visited by walks.
     pub directories: u64,
     /// Files opened.
@@ -160,6 +162,7 @@ pub fn scan<'g>(ground: &'g Ground, bounds: &'g Bounds<'g>, redactor: &'g Redact
     let mut outcome = scan.into_outcome();
     outcome.gaps.extend(discovery.take_gaps());
     outcome.places = discovery.take_places();
+    outcome.projects = discovery.take_projects();
     look_at_processes(ground, &mut outcome, redactor);
     outcome.gaps.sort();
     outcome.gaps.dedup();

@@ -1,6 +1,7 @@
 //! A parsed file as one kind of tree, whatever its format, with the place of every value.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use mcpolicy_schema::entry::Position;
 
@@ -191,10 +192,16 @@ pub fn unescape(token: &str) -> Cow<'_, str> {
     }
 }
 
-/// Turns byte offsets into lines and columns; built once a file.
+/// Turns byte offsets into lines and columns. The tables are built at the first question: of most files, an agent that
+/// looks again and again has none.
 #[derive(Debug, Clone)]
 pub struct LineIndex<'a> {
     text: &'a str,
+    tables: OnceLock<Tables>,
+}
+
+#[derive(Debug, Clone)]
+struct Tables {
     starts: Vec<u32>,
     /// Byte offset and number of characters before it in its line, within long lines only: a file of 100,000 entries
     /// on one line must not cost a scan of the line for each.
@@ -205,8 +212,29 @@ pub struct LineIndex<'a> {
 const MARK_EVERY: usize = 1024;
 
 impl<'a> LineIndex<'a> {
-    /// Finds the line starts of a text. A line ends at LF, CRLF or a lone CR.
+    /// For a text in which a line ends at LF, CRLF or a lone CR.
     pub fn new(text: &'a str) -> Self {
+        Self { text, tables: OnceLock::new() }
+    }
+
+    /// Line and column of a byte offset; an offset past the end is the end.
+    pub fn position(&self, offset: usize) -> Position {
+        let Tables { starts, marks } = self.tables.get_or_init(|| Tables::of(self.text));
+        let offset = offset.min(self.text.len());
+        let line = starts.partition_point(|start| *start as usize <= offset) - 1;
+        let start = starts[line] as usize;
+        let marked = marks.partition_point(|(at, _)| *at as usize <= offset);
+        let (from, before) = match marked.checked_sub(1).map(|at| marks[at]) {
+            Some((at, before)) if at as usize > start => (at as usize, before as usize),
+            _ => (start, 0),
+        };
+        let after = self.text.get(from..offset).map_or(offset - from, |part| part.chars().count());
+        Position { line: line as u32 + 1, column: (before + after) as u32 + 1 }
+    }
+}
+
+impl Tables {
+    fn of(text: &str) -> Self {
         let bytes = text.as_bytes();
         let mut starts = vec![0];
         for at in memchr::memchr2_iter(b'\n', b'\r', bytes) {
@@ -219,21 +247,7 @@ impl<'a> LineIndex<'a> {
         for (start, end) in starts.iter().copied().zip(ends) {
             mark_line(text, start as usize, end as usize, &mut marks);
         }
-        Self { text, starts, marks }
-    }
-
-    /// Line and column of a byte offset; an offset past the end is the end.
-    pub fn position(&self, offset: usize) -> Position {
-        let offset = offset.min(self.text.len());
-        let line = self.starts.partition_point(|start| *start as usize <= offset) - 1;
-        let start = self.starts[line] as usize;
-        let marked = self.marks.partition_point(|(at, _)| *at as usize <= offset);
-        let (from, before) = match marked.checked_sub(1).map(|at| self.marks[at]) {
-            Some((at, before)) if at as usize > start => (at as usize, before as usize),
-            _ => (start, 0),
-        };
-        let after = self.text.get(from..offset).map_or(offset - from, |part| part.chars().count());
-        Position { line: line as u32 + 1, column: (before + after) as u32 + 1 }
+        Self { starts, marks }
     }
 }
 

@@ -23,6 +23,28 @@ pub struct Changed {
     pub paths: BTreeSet<PathBuf>,
 }
 
+/// What is known from the looks before at the same homes.
+#[derive(Default)]
+pub struct Known {
+    /// Files, with their readers.
+    pub files: BTreeMap<PathBuf, Source>,
+    /// Projects whose folder has been looked into, per home: what comes into one is told by its watch, or found by a poll.
+    ///
+    /// A client that writes its state every few seconds remembers hundreds of projects in it.
+    pub projects: BTreeSet<Project>,
+}
+
+/// The folder of a project, and the home for which it was looked into.
+pub type Project = (Option<usize>, PathBuf);
+
+impl Known {
+    /// Forgets the projects in which something happened, or on the way to which.
+    pub fn forget_projects(&mut self, changed: &Changed) {
+        let on_way = |folder: &Path, path: &Path| folder.starts_with(path) || path.starts_with(folder);
+        self.projects.retain(|(_, folder)| !changed.paths.iter().any(|path| on_way(folder, path)));
+    }
+}
+
 /// Names that clients' files have, of all clients and systems.
 #[derive(Default)]
 struct Names {
@@ -61,7 +83,9 @@ pub fn may_be_source(path: &Path) -> bool {
 
 impl<'m> Discovery<'m> {
     /// Adds the sources among changed paths. What is known already counts as read but for these.
-    pub fn add_changed(&mut self, changed: &Changed, known: &'m BTreeMap<PathBuf, Source>) {
+    pub fn add_changed(&mut self, changed: &Changed, known: &'m Known) {
+        self.visited.clone_from(&known.projects);
+        let known = &known.files;
         self.known = Some(known);
         let is_new = |path: &&Path| !known.contains_key(*path);
         let new: Vec<&Path> = changed.paths.iter().map(PathBuf::as_path).filter(is_new).collect();

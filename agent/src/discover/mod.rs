@@ -32,6 +32,7 @@ use mcpolicy_platform::paths;
 use mcpolicy_schema::entry::Scope;
 
 use crate::gap::Gap;
+use changed::Project;
 use index::ProjectIndex;
 use shares::{Shares, Told};
 use source::{Reading, Source};
@@ -88,7 +89,9 @@ pub struct Discovery<'m> {
     /// Directories in which files were looked for, found or not: where a new one would come to be.
     places: BTreeSet<PathBuf>,
     /// Project and plugin directories already looked into, per home.
-    visited: BTreeSet<(Option<usize>, PathBuf)>,
+    visited: BTreeSet<Project>,
+    /// Those of them that were listed, or are not there.
+    projects: BTreeSet<Project>,
     /// Places that files name, with the client and how it names them, per home.
     named: BTreeMap<Option<usize>, Shares>,
     gaps: Vec<Gap>,
@@ -122,6 +125,7 @@ impl<'m> Discovery<'m> {
             again: BTreeSet::new(),
             places: BTreeSet::new(),
             visited: BTreeSet::new(),
+            projects: BTreeSet::new(),
             named: BTreeMap::new(),
             gaps: Vec::new(),
         }
@@ -249,7 +253,10 @@ impl<'m> Discovery<'m> {
         // no list of names: each is tried
         let names = match self.names_in(directory) {
             Ok(names) => Some(names),
-            Err(error) if is_no_folder(&error) => return,
+            Err(error) if is_no_folder(&error) => {
+                self.projects.insert((home, directory.to_owned()));
+                return;
+            }
             Err(ReadError::LeavesScope { .. }) => return self.note_outside(directory, home),
             Err(error) => {
                 self.note_unreadable(directory, &error, home);
@@ -257,6 +264,9 @@ impl<'m> Discovery<'m> {
                 None
             }
         };
+        if names.is_some() {
+            self.projects.insert((home, directory.to_owned()));
+        }
         self.add_project_files(directory, names.as_ref(), home);
     }
 
@@ -635,6 +645,11 @@ impl<'m> Discovery<'m> {
     /// Directories in which files were looked for so far, whether they are there or not.
     pub fn take_places(&mut self) -> BTreeSet<PathBuf> {
         std::mem::take(&mut self.places)
+    }
+
+    /// Projects whose folder was looked into so far; not one that could not be listed.
+    pub fn take_projects(&mut self) -> BTreeSet<Project> {
+        std::mem::take(&mut self.projects)
     }
 
     /// Gaps met so far.

@@ -25,10 +25,10 @@ pub fn note(
     layout: Option<&Layout>,
     read: impl Fn(&Path) -> Option<String>,
 ) {
-    let is_filled = bytes.windows(3).any(|part| part == b"${{");
-    if !is_filled
-        || taken.state != State::Read
+    // what costs least is asked first: the text is searched of a few files only
+    if taken.state != State::Read
         || !matches!(format_of(source), Format::Yaml | Format::YamlOrJson)
+        || memchr::memmem::find(bytes, b"${{").is_none()
     {
         return;
     }

@@ -3,7 +3,6 @@
 mod scanning;
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use super::opened::{COMMITTED, committed, opened, written};
 use super::part::{self, Long, Part, is_state};
 use super::{Answer, Broken, Channel, Draft, Failure, FileRights, Held, Request, Seen, Standing, shed};
 use crate::discover::HomeContext;
+use crate::discover::changed::Known;
 use crate::discover::source::Source;
 use crate::enforce::requests;
 use crate::vault::digest_of;
@@ -72,8 +72,8 @@ pub struct Core<'r> {
     asked: Option<Request>,
     /// The home's paths with the variables that its user's shells set.
     layout: OnceCell<Layout>,
-    /// Files that a scan found, with those who read them.
-    known: BTreeMap<PathBuf, Source>,
+    /// What a scan found.
+    known: Known,
 }
 
 /// As what a file is open.
@@ -143,7 +143,7 @@ impl Channel for Core<'_> {
 impl<'r> Core<'r> {
     /// For one home. Nothing is read yet.
     pub fn new(spec: HomeSpec, redactor: &'r Redactor) -> Self {
-        Self { spec, redactor, open: None, asked: None, layout: OnceCell::new(), known: BTreeMap::new() }
+        Self { spec, redactor, open: None, asked: None, layout: OnceCell::new(), known: Known::default() }
     }
 
     /// Answers. A scan tells its progress.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Core, Telling};
 use crate::discover::HomeContext;
-use crate::discover::changed::Changed;
+use crate::discover::changed::{Changed, Known, Project};
 use crate::discover::variables;
 use crate::enforce::last_allowed::Caps;
 use crate::enforce::requests;
@@ -52,7 +52,7 @@ impl Core<'_> {
             variables::join(&mut layout.variables, outcome.moved.clone());
             self.layout = OnceCell::from(layout);
         }
-        self.known.clear();
+        self.known = Known::default();
         self.told(ground, outcome)
     }
 
@@ -62,6 +62,7 @@ impl Core<'_> {
         let layout = self.layout.get_or_init(|| self.whole_layout()).clone();
         let spec = self.spec.clone();
         let paths = changed.paths.clone();
+        self.known.forget_projects(&changed);
         let mut ground =
             ground::of_home_again(spec.machine, HomeContext { layout, ..spec.home }, spec.others);
         ground.plan = Plan::Changed(changed, std::mem::take(&mut self.known));
@@ -71,13 +72,13 @@ impl Core<'_> {
         }
         // Attack, and editors that make their folder anew: what is gone would count as read when it comes again, and be seen
         // by nobody where only its folder is told of.
-        paths.iter().for_each(|path| drop(self.known.remove(path)));
+        paths.iter().for_each(|path| drop(self.known.files.remove(path)));
         self.told(ground, outcome)
     }
 
     fn told(&mut self, mut ground: Ground, outcome: Outcome) -> Scanned {
         let read = outcome.sources.iter().map(|result| result.source.clone());
-        self.known.extend(read.map(|source| (source.path.clone(), source)));
+        self.known.files.extend(read.map(|source| (source.path.clone(), source)));
         let mut gaps = std::mem::take(&mut ground.gaps);
         gaps.extend(outcome.gaps);
         let mut scanned = Scanned {
@@ -98,6 +99,9 @@ impl Core<'_> {
         };
         shed::not_ours(&mut scanned, &self.spec.home.layout.home, &self.spec.others);
         shed::by_number(&mut scanned);
+        // what is not told is not watched either
+        let is_told = |(_, folder): &Project| scanned.places.contains(folder);
+        self.known.projects.extend(outcome.projects.into_iter().filter(is_told));
         scanned
     }
 }
