@@ -43,6 +43,10 @@ pub struct InForce {
     pub expired: bool,
     /// When it ends; `None` for a draft.
     pub expires: Option<Timestamp>,
+    /// Issue of the newest head whose documents are all in force; `None` for a draft, and where there never was one.
+    pub as_of: Option<Timestamp>,
+    /// When it counts as stale without a newer head.
+    pub stale_at: Option<Timestamp>,
     /// When it counts as stale, as expired, and ends; in no order, and some may have passed.
     pub older_at: Vec<Timestamp>,
     /// What a reader of the verdicts must know.
@@ -73,6 +77,8 @@ impl InForce {
             staleness: None,
             expired: false,
             expires: None,
+            as_of: None,
+            stale_at: None,
             older_at: Vec::new(),
             notices: vec![UNSIGNED.to_owned()],
             for_ring: None,
@@ -165,6 +171,8 @@ impl InForce {
             staleness: Some(staleness.as_str()),
             expired: staleness == Staleness::Expired,
             expires: Some(policy.expires),
+            as_of: trust.current_as_of(),
+            stale_at: Some(trust.age_of(policy).rungs()[0]),
             older_at: trust.age_of(policy).rungs().to_vec(),
             notices,
             for_ring: None,
@@ -208,6 +216,12 @@ impl InForce {
             ));
         }
         older
+    }
+
+    /// When it allows nothing new any more, unless there is news before: it ends, or nothing newer has said that it is
+    /// current. `None` for a draft.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.older_at.iter().copied().filter(|at| self.stale_at != Some(*at)).min()
     }
 
     /// How a report names it. `ring` is the machine's.

@@ -14,6 +14,7 @@ use mcpolicy_schema::sensitive::Sensitive;
 use mcpolicy_schema::verdict::Judgement;
 
 use crate::assess::Assessed;
+use crate::given;
 
 /// A finding about a process.
 #[derive(Debug)]
@@ -197,32 +198,9 @@ fn of_flags(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<ProcessFindi
             );
         }
     }
-    for (at, word) in words.iter().enumerate() {
-        let value = |prefix: &str| {
-            word.strip_prefix(prefix)
-                .or_else(|| words.get(at + 1).copied().filter(|_| *word == prefix.trim_end_matches('=')))
-        };
-        if let Some(config) = value("--mcp-config=").or_else(|| value("--additional-mcp-config=")) {
-            let shown = if config.trim_start().starts_with('{') {
-                "inline JSON".to_owned()
-            } else {
-                redactor.text(config)
-            };
-            let message = format!(
-                "{} (process {}) was given servers by {}: {shown}",
-                about.name,
-                process.pid,
-                word.split('=').next().unwrap_or_default()
-            );
-            tell(FindingCode::UndeclaredServer, message);
-        }
-        let setting = words.get(at + 1).filter(|_| matches!(*word, "-c" | "--config"));
-        if let Some(name) = setting.and_then(|s| s.strip_prefix("mcp_servers.")) {
-            let name = redactor.name(name.split(['.', '=']).next().unwrap_or_default());
-            let message =
-                format!("{} (process {}) was given the server {name} by {word}", about.name, process.pid);
-            tell(FindingCode::UndeclaredServer, message);
-        }
+    for given in given::of_client(client, redactor) {
+        let message = format!("{} (process {}) {}", about.name, process.pid, given.said);
+        tell(FindingCode::UndeclaredServer, message);
     }
     out
 }
@@ -252,6 +230,15 @@ pub(crate) fn undeclared(
         process.pid
     );
     Some((Finding::new(FindingCode::UndeclaredServer, message), server_of(process, entry, identity, client)))
+}
+
+/// A child that runs what its client was given on its command line, whatever its own words are about.
+pub(crate) fn given(process: &Process, client: &RunningClient<'_>) -> Option<Undeclared> {
+    let words = words(process);
+    let (command, args) = words.split_first()?;
+    let entry = entry_of(command, args, client);
+    let identity = identity::identify(&entry);
+    Some(server_of(process, entry, identity, client))
 }
 
 /// The words of a process. npm gives its own a title of one word, see [`titled`].

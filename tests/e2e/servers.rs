@@ -10,10 +10,11 @@ use crate::live::can_isolate;
 /// A user's client and what it has started. Servers are spoken to through pipes, as those of real clients are.
 ///
 /// `good` and `evil` stand in its file, `other` in none; `unknown-mcp` is named by no rule. `notes-mcp` is a command that the
-/// client runs in a shell. `deaf` does not end when it is asked. npm gives its own processes a title of one word.
+/// client runs in a shell. `tool` has no word of MCP in its own command line: its client was given it by a flag, and a
+/// remote server beside it. `deaf` does not end when it is asked. npm gives its own processes a title of one word.
 const MACHINE: &str = r#"
     cd /home/dev
-    cp $(command -v bash) claude; cp $(command -v sleep) unknown-mcp; cp unknown-mcp notes-mcp; cp unknown-mcp child
+    cp $(command -v bash) claude; cp $(command -v sleep) unknown-mcp; cp unknown-mcp notes-mcp; cp unknown-mcp child; cp unknown-mcp tool
     cp unknown-mcp node
     printf '#!/bin/bash\n/home/dev/child 6$RANDOM; while :; do sleep 1; done\n' > npx
     chmod +x npx
@@ -23,12 +24,15 @@ sleep 700 | /home/dev/npx -y evil@1.0.0 | cat &
 sleep 700 | (exec -a 'npm exec other@1.0.0' /home/dev/node 703) | cat &
 sleep 700 | (trap '' TERM; exec -a 'npm exec deaf@1.0.0' /home/dev/node 704) | cat &
 sleep 700 | /home/dev/unknown-mcp 701 | cat &
+sleep 700 | /home/dev/tool 705 | cat &
 /bin/bash -c '/home/dev/notes-mcp 702; :' &
 sleep 700
 X
     chown -R 1000:1000 /home/dev
     as_dev() { setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
-    as_dev /home/dev/claude session.sh >/dev/null 2>&1 &
+    as_dev /home/dev/claude session.sh --mcp-config \
+        '{"mcpServers":{"given":{"command":"/home/dev/tool","args":["705"]},"far":{"url":"https://far.example/mcp"}}}' \
+        >/dev/null 2>&1 &
     client=$!
     # processes of another user with the words of a denied server, and of the user's own below no client
     ( exec -a npx /bin/bash -c 'sleep 600; :' -y other@1.0.0 ) >/dev/null 2>&1 &
@@ -52,6 +56,9 @@ struct Told {
     after: Vec<String>,
     file: Value,
     log: String,
+    /// What `mcpolicy status --json` said at last.
+    status: Value,
+    status_code: String,
 }
 
 impl Told {
@@ -66,6 +73,20 @@ impl Told {
             self.of(what).iter().map(|told| told["server"].as_str().unwrap().to_owned()).collect();
         names.sort();
         names
+    }
+
+    /// The running servers that the status names, with whether it is in doubt that they are some.
+    fn running(&self) -> Vec<(&str, bool)> {
+        let running = self.status["running"].as_array().unwrap().iter();
+        let mut all: Vec<_> = running
+            .map(|server| (server["server"].as_str().unwrap(), server.get("doubt").is_some()))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn alerts(&self, code: &str) -> usize {
+        self.status["alerts"].as_array().unwrap().iter().filter(|alert| alert["code"] == code).count()
     }
 
     fn runs(&self, words: &str) -> usize {
@@ -104,6 +125,8 @@ fn run_by(policy: &Value, revocations: Option<&Value>, meanwhile: &str, until: &
         {meanwhile}
         for _ in $(seq 300); do sleep 0.1; {until} && break; done
         runs > {root}/after
+        code=0; $MCPOLICY status --json --socket {root}/state/agent.sock > {root}/status || code=$?
+        echo $code > {root}/status-code
         kill -TERM $daemon; wait $daemon
         echo "{{\"code\": $?}}"
         $MCPOLICY log --state {root}/state > {root}/log"#,
@@ -122,6 +145,8 @@ fn run_by(policy: &Value, revocations: Option<&Value>, meanwhile: &str, until: &
         file: serde_json::from_str(&std::fs::read_to_string(machine.home().join(".claude.json")).unwrap())
             .unwrap(),
         log: read("log"),
+        status: serde_json::from_str(&read("status")).unwrap(),
+        status_code: read("status-code").trim().to_owned(),
     };
     for line in &told.lines {
         say(&line.to_string());
@@ -162,6 +187,8 @@ fn servers_that_are_revoked_are_ended_and_the_client_and_all_others_go_on() {
     let unknown = warned.iter().find(|told| told["server"] == "/home/dev/unknown-mcp 701").unwrap();
     assert!(unknown["detail"].as_str().unwrap().ends_with("it is ended in 60 s"), "{unknown}");
     assert_eq!((&unknown["code"], told.runs("unknown-mcp 701")), (&json!("not-allowed"), 1));
+    let tool = warned.iter().find(|told| told["server"] == "/home/dev/tool 705");
+    assert!(tool.is_some_and(|told| told["detail"].as_str().unwrap().ends_with("60 s")), "{warned:?}");
     let reported = told.of("server-reported");
     assert!(
         reported.iter().any(|told| told["detail"].as_str().unwrap().contains("in a shell")),
@@ -175,6 +202,16 @@ fn servers_that_are_revoked_are_ended_and_the_client_and_all_others_go_on() {
         (restart.len(), &restart[0]["server"], &restart[0]["client"]),
         (1, &json!("evil"), &json!("claude-code"))
     );
+    let running = told.running();
+    assert!(running.contains(&("/home/dev/unknown-mcp 701", false)), "it has a minute: {running:?}");
+    assert!(running.contains(&("far", false)), "a remote one has no process of its own: {running:?}");
+    let given = told.of("undeclared-server");
+    assert!(
+        given.iter().any(|told| told["detail"].as_str().unwrap().contains("by --mcp-config")),
+        "{given:?}"
+    );
+    assert!(running.iter().any(|(server, doubt)| server.contains("notes-mcp 702") && *doubt), "{running:?}");
+    assert_eq!((&*told.status_code, told.alerts("server-ended")), ("10", 3), "{}", told.status);
     for code in ["server-warned", "server-asked", "server-killed", "server-ended", "restart-needed"] {
         assert!(told.log.contains(code), "{code} is not in the journal: {}", told.log);
     }
@@ -184,11 +221,11 @@ fn servers_that_are_revoked_are_ended_and_the_client_and_all_others_go_on() {
 fn a_mode_that_only_observes_tells_of_running_servers_and_ends_none() {
     let settings = json!({"processes": "stop", "mode": "observe"});
     let Some(told) = run(&settings, "grep -q server-reported LINES && sleep 3") else { return };
-    assert_eq!(told.names("server-reported").len(), 5, "{:?}", told.names("server-reported"));
+    assert_eq!(told.names("server-reported").len(), 7, "{:?}", told.names("server-reported"));
     let details = told.of("server-reported");
     let says =
         |words: &str| details.iter().filter(|told| told["detail"].as_str().unwrap().contains(words)).count();
-    assert_eq!((says("mode observe ends nothing, enforcing would end it"), says("in a shell")), (4, 1));
+    assert_eq!((says("mode observe ends nothing, enforcing would end it"), says("in a shell")), (5, 1));
     for what in ["server-warned", "server-asked", "server-killed", "restart-needed"] {
         assert_eq!(told.names(what), Vec::<String>::new());
     }
@@ -222,4 +259,9 @@ fn a_policy_that_has_servers_reported_ends_none() {
     assert!(!told.names("server-reported").is_empty());
     assert!(told.of("server-asked").is_empty() && told.of("server-killed").is_empty());
     assert_eq!(told.before, told.after);
+    // whoever detects by the exit code hears of it, though no file holds what runs
+    assert_eq!(told.status_code, "10");
+    let left = &told.status["running"].as_array().unwrap()[0]["left"];
+    assert_eq!(left, "the policy has running servers told, not ended");
+    assert!(told.alerts("server-reported") > 0, "{}", told.status);
 }

@@ -9,6 +9,7 @@ use mcpolicy_schema::verdict::{DecidedBy, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::{By, Offer, said_of};
+use crate::board::running::{ServerEvent, is_about_server};
 use crate::journal::{Record, What};
 use crate::vault::{Item, State};
 
@@ -29,6 +30,9 @@ pub struct Explained {
     pub found: Vec<Found>,
     /// What was taken out of files, the newest first.
     pub taken: Vec<TakenAway>,
+    /// What became of running servers, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ran: Vec<ServerEvent>,
     /// What the answer was looked for in.
     pub looked_at: LookedAt,
 }
@@ -172,6 +176,16 @@ impl Query<'_> {
         !name.is_empty() && name.eq_ignore_ascii_case(self.text)
     }
 
+    /// The name of an entry, or a program or package in the command line of what stands in no file.
+    fn is_program(&self, server: &str) -> bool {
+        let is_word = |word: &str| {
+            let file = word.rsplit(['/', '\\']).next().unwrap_or(word);
+            let package = word.char_indices().skip(1).find(|(_, c)| *c == '@').map(|(at, _)| &word[..at]);
+            [Some(word), Some(file), package].into_iter().flatten().any(|name| self.is_name(name))
+        };
+        self.is_name(server) || server.split(' ').any(is_word)
+    }
+
     /// The name of a package, image or URL, with or without its kind.
     fn is_identity(&self, kind: &str, name: &str) -> bool {
         name == self.text
@@ -193,6 +207,7 @@ pub fn explain(asked: &str, home: Option<&Path>, known: Known<'_>, redactor: &Re
         policy: known.by.map(By::about),
         found: found(&query, known),
         taken: taken(&query, known, redactor),
+        ran: ran(&query, known, redactor),
         looked_at: LookedAt {
             users: report.scan.users.clone(),
             files: report.sources.len() as u64,
@@ -264,6 +279,25 @@ fn one_found(entry: &v1::Entry, place: Place, findings: Vec<v1::Finding>, by: Op
         offers,
         next,
     }
+}
+
+/// Most events that are shown; a server that is started again and again has many.
+const MOST_EVENTS: usize = 20;
+
+fn ran(query: &Query<'_>, known: Known<'_>, redactor: &Redactor) -> Vec<ServerEvent> {
+    let event = |record: &Record| match &record.what {
+        What::Event(event) if is_about_server(&event.code) && query.is_program(&event.server) => {
+            Some(ServerEvent {
+                time: record.time.to_string(),
+                code: event.code.clone(),
+                server: redactor.name(&event.server),
+                detail: redactor.name(&event.detail),
+                user: event.user.clone(),
+            })
+        }
+        What::Event(_) | What::Intent(_) | What::Outcome(_) => None,
+    };
+    known.records.iter().rev().filter_map(event).take(MOST_EVENTS).collect()
 }
 
 fn taken(query: &Query<'_>, known: Known<'_>, redactor: &Redactor) -> Vec<TakenAway> {
@@ -402,7 +436,11 @@ contact = "@platform"
         let in_force = draft(POLICY);
         let asker = asker("ann");
         let by = By { in_force: &in_force, asker: &asker, now: "2026-11-21T10:00:00Z".parse().unwrap() };
-        let records: Vec<Record> = vec![serde_json::from_value(json!({
+        let event = json!({
+            "seq": 2, "prev": "0", "time": "2026-11-21T10:00:01Z", "kind": "event", "code": "server-ended", "user": "ann",
+            "server": "npx -y @acme/rogue-mcp@1.0.0", "detail": "it has ended"
+        });
+        let mut records: Vec<Record> = vec![serde_json::from_value(json!({
             "seq": 1, "prev": "0", "time": "2026-11-21T10:00:00Z", "kind": "intent", "user": "ann",
             "path": "/home/ann/.cursor/mcp.json", "before": "a", "after": "b", "vault": "q-0123456789",
             "home": "/home/ann", "temporary": ".x",
@@ -410,6 +448,7 @@ contact = "@platform"
                          "code": "impersonation", "detail": "", "rule": "github"}]
         }))
         .unwrap()];
+        records.push(serde_json::from_value(event).unwrap());
         let report =
             report(&in_force, &[("twice", ".cursor/mcp.json"), ("twice", ".kiro/settings/mcp.json")]);
         let items = [item()];
@@ -433,6 +472,19 @@ contact = "@platform"
         }
         assert_eq!(told("q-0123456789").taken.len(), 2);
         assert_eq!(told("other").taken[0].contact, "#mcp-help");
+    }
+
+    #[test]
+    fn a_server_that_ran_and_stood_in_no_file_is_told_by_its_command_line_or_a_word_of_it() {
+        for asked in ["@acme/rogue-mcp", "@acme/rogue-mcp@1.0.0", "npx", "npx -y @acme/rogue-mcp@1.0.0"] {
+            let told = told(asked);
+            assert_eq!(
+                told.ran.iter().map(|event| &*event.code).collect::<Vec<_>>(),
+                ["server-ended"],
+                "{asked}"
+            );
+        }
+        assert_eq!(told("acme").ran, []);
     }
 
     #[test]

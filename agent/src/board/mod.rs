@@ -3,6 +3,7 @@
 //! Everything on it is redacted: it is shown to people and leaves by the socket.
 
 pub mod happened;
+pub mod running;
 pub mod status;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,6 +24,7 @@ use crate::in_force::{self, InForce};
 use crate::pipeline::{Ground, Outcome};
 use crate::report;
 use happened::{Happened, Recent};
+use running::RunningServer;
 
 /// Where an entry stands with the policy, as its file is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,7 +72,8 @@ const MOST_ALERTS: usize = 256;
 /// Something that happened and that somebody should look into. What was to be done about it was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
-    /// `planted-many-clients` or `fight`.
+    /// `planted-many-clients`, `fight`, or what became of a running server: `server-reported`, `server-ended`,
+    /// `server-not-ended`, `undeclared-server`.
     pub code: String,
     /// When.
     pub time: Timestamp,
@@ -163,6 +166,8 @@ pub struct Board {
     pub degraded: Vec<(Option<String>, String)>,
     /// Users, and clients of theirs that may still hold a denied server.
     pub restart_needed: Vec<(String, String)>,
+    /// Denied servers that run.
+    pub running: Vec<RunningServer>,
     /// Time between two looks at all known files.
     pub rescan: Duration,
     /// Files that a tool fights over now, by their users.
@@ -192,6 +197,7 @@ impl Board {
             watched: 0,
             degraded: Vec::new(),
             restart_needed: Vec::new(),
+            running: Vec::new(),
             rescan: Duration::ZERO,
             fought: Vec::new(),
             problems: BTreeSet::new(),

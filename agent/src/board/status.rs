@@ -8,6 +8,7 @@ use mcpolicy_schema::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use super::happened::Happened;
+use super::running::{self, RunningServer};
 use super::{Alert, Board, Found, Stand, mode_word};
 
 /// The value of [`Status::schema`].
@@ -49,6 +50,9 @@ pub struct Status {
     pub open: u64,
     /// See [`Status::open`].
     pub open_entries: Vec<OpenEntry>,
+    /// Servers that are not allowed and run, the first of them; see [`RunningServer`].
+    #[serde(default)]
+    pub running: Vec<RunningServer>,
     /// Clients that may still hold a server that is denied by now: they have to be restarted.
     #[serde(default)]
     pub restart_needed: Vec<String>,
@@ -128,7 +132,20 @@ pub struct PolicyStatus {
     /// `fresh`, `stale` or `expired`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staleness: Option<String>,
-    /// When it ends.
+    /// When the newest head was made that says that it is current: its age counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
+    /// Its age in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<i64>,
+    /// Without news it is stale from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_at: Option<Timestamp>,
+    /// Without news it allows nothing new from then on: the next expiry, be it of the policy or of what says that it is
+    /// current.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_expiry: Option<Timestamp>,
+    /// When the policy itself ends, whatever news there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     /// A newer policy is held, or a document was refused.
@@ -210,6 +227,11 @@ pub struct Cost {
     pub rescan_seconds: u64,
 }
 
+/// What is said where the agent runs and takes no more questions of this user for the moment: no reason to start it anew.
+pub fn busy(why: String) -> Status {
+    Status { state: State::Degraded, ..not_running(why) }
+}
+
 /// What is said where no agent answers.
 pub fn not_running(why: String) -> Status {
     Status {
@@ -226,6 +248,7 @@ pub fn not_running(why: String) -> Status {
         verdicts: VerdictCounts::default(),
         open: 0,
         open_entries: Vec::new(),
+        running: Vec::new(),
         restart_needed: Vec::new(),
         recent: Vec::new(),
         alerts: Vec::new(),
@@ -258,6 +281,7 @@ impl Board {
             verdicts: self.verdicts(user),
             open: open.len() as u64,
             open_entries: open.iter().take(SHOWN).map(|found| open_entry(found)).collect(),
+            running: self.running_of(user),
             restart_needed: self.restart_needed_of(user),
             recent: self.recent.of(user).into_iter().take(SHOWN).cloned().collect(),
             alerts: self.alerts(user).take(SHOWN).cloned().collect(),
@@ -304,10 +328,23 @@ impl Board {
             ceiling: self.ceiling.map(mode_word),
             ring: about.ring,
             staleness,
+            as_of: settled.in_force.as_of,
+            age_seconds: settled.in_force.as_of.map(|at| now.duration_since(at).as_secs().max(0)),
+            stale_at: settled.in_force.stale_at,
+            next_expiry: settled.in_force.next_expiry(),
             expires: settled.in_force.expires,
             waits: settled.policy_waits,
             contact: settled.in_force.policy.document().policy.contact.clone(),
         })
+    }
+
+    /// Those that count come first: they decide the state.
+    fn running_of(&self, user: Option<&str>) -> Vec<RunningServer> {
+        let wanted = self.running.iter().filter(|server| user.is_none_or(|user| user == server.user));
+        let mut all: Vec<RunningServer> = wanted.cloned().collect();
+        all.sort_by_key(|server| !server.counts());
+        all.truncate(SHOWN);
+        all
     }
 
     fn restart_needed_of(&self, user: Option<&str>) -> Vec<String> {
@@ -391,7 +428,7 @@ fn state(status: &Status) -> State {
     if waits || other_problems || status.policy.is_none() {
         state = state.max(State::Degraded);
     }
-    if status.open > 0 {
+    if status.open > 0 || running::open(&status.running) > 0 {
         state = state.max(State::NonCompliant);
     }
     state
@@ -429,6 +466,10 @@ mod tests {
             ceiling: None,
             ring: None,
             staleness: Some("fresh".to_owned()),
+            as_of: None,
+            age_seconds: None,
+            stale_at: None,
+            next_expiry: None,
             expires: None,
             waits: false,
             contact: String::new(),
@@ -445,6 +486,23 @@ mod tests {
         assert_eq!(state(&status).exit_code(), 11);
         status.problems.push("the home of ann gave no answer".to_owned());
         assert_eq!(state(&status).exit_code(), 12);
+        let server = RunningServer {
+            server: "rogue".to_owned(),
+            client: "claude-code".to_owned(),
+            user: "ann".to_owned(),
+            process: 7,
+            undeclared: true,
+            code: "not-allowed".to_owned(),
+            rule: None,
+            detail: "no rule names it".to_owned(),
+            left: None,
+            doubt: Some("a command in a shell looks the same".to_owned()),
+        };
+        status.running = vec![server.clone()];
+        assert_eq!(state(&status).exit_code(), 12, "what may be no server makes nobody non-compliant");
+        status.running.push(RunningServer { doubt: None, ..server });
+        assert_eq!(state(&status).exit_code(), 10, "a denied server that runs");
+        status.running.clear();
         status.open = 1;
         assert_eq!(state(&status).exit_code(), 10);
         assert_eq!(not_running(String::new()).state.exit_code(), 13);

@@ -46,6 +46,6 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     } else {
         answering::say(&answers::explain(&explained, options.verbose, answering::columns(environment)))?;
     }
-    let is_known = !explained.found.is_empty() || !explained.taken.is_empty();
+    let is_known = !explained.found.is_empty() || !explained.taken.is_empty() || !explained.ran.is_empty();
     Ok(if is_known { exit::OK } else { exit::FINDINGS })
 }

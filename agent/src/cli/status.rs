@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use mcpolicy_platform::environment::Environment;
 
 use super::agent::{self, Where};
-use crate::board::status::{self, Cost, SHOWN, State, Status, span};
+use crate::board::status::{self, Cost, PolicyStatus, SHOWN, State, Status, span};
 use crate::ipc::client::Unanswered;
+use crate::ipc::frame::MessageError;
 use crate::ipc::{Answer, Ask};
 use crate::output::json;
 use crate::output::text::visible;
@@ -40,7 +41,11 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         Err(error @ Unanswered::NotRunning { .. }) => status::not_running(format!(
             "{error}; an administrator starts it as a service, each user an own one with `mcpolicy run`"
         )),
-        // it hangs, or has no room for another question: whoever detects by exit code is not to take that for a wrong word
+        // the agent of this user who asks without end closes the channel at once; that it runs is certain
+        Err(error @ Unanswered::Broken { source: MessageError::Closed, .. }) => status::busy(format!(
+            "{error}: it runs, and takes no more questions of yours for now; ask again in a minute"
+        )),
+        // it hangs: whoever detects by exit code is not to take that for a wrong word
         Err(error @ Unanswered::Broken { .. }) => status::not_running(error.to_string()),
     };
     if !options.quiet {
@@ -57,7 +62,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
 fn human(status: &Status, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     let word = match status.state {
         State::Compliant => "compliant",
-        State::NonCompliant => "NON-COMPLIANT: servers that the policy does not allow would be started",
+        State::NonCompliant => {
+            "NON-COMPLIANT: servers that the policy does not allow run or would be started"
+        }
         State::Stale => "STALE: the policy is old",
         State::Degraded => "DEGRADED: something does not work as it should",
         State::NotRunning => "NOT RUNNING",
@@ -88,6 +95,7 @@ fn human(status: &Status, now: Timestamp, out: &mut dyn Write) -> io::Result<()>
         )?;
     }
     open_entries(status, out)?;
+    running(status, out)?;
     if !status.restart_needed.is_empty() {
         writeln!(out, "\nrestart needed, a session may still hold a denied server:")?;
         status.restart_needed.iter().try_for_each(|client| writeln!(out, "  {}", visible(client)))?;
@@ -115,10 +123,55 @@ fn policy(status: &Status, now: Timestamp, out: &mut dyn Write) -> io::Result<()
     let ceiling = policy.ceiling.as_deref().map_or_else(String::new, |word| format!(" (ceiling {word})"));
     let ring = policy.ring.as_deref().map_or_else(String::new, |ring| format!(", ring {}", visible(ring)));
     writeln!(out, "  mode      {}{ceiling}{ring}", policy.mode)?;
-    if let Some(expires) = policy.expires {
-        writeln!(out, "  expires   in {} ({})", span(now, expires), expires.strftime("%Y-%m-%d"))?;
-    }
+    age(policy, now, out)?;
     writeln!(out, "  ask       {}", visible(&policy.contact))
+}
+
+fn age(policy: &PolicyStatus, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    let until = |at: Timestamp| match at > now {
+        true => format!("in {} ({})", span(now, at), at.strftime("%Y-%m-%d")),
+        false => format!("since {} ({})", span(at, now), at.strftime("%Y-%m-%d")),
+    };
+    if let Some(as_of) = policy.as_of {
+        let stale =
+            policy.stale_at.map_or_else(String::new, |at| format!(", without news stale {}", until(at)));
+        writeln!(out, "  age       {}{stale}", span(as_of, now))?;
+    }
+    if let Some(next) = policy.next_expiry {
+        let ends = policy.expires.filter(|expires| *expires != next);
+        let ends = ends.map_or_else(String::new, |at| format!("; the policy itself ends {}", until(at)));
+        writeln!(
+            out,
+            "  expires   {}{}{ends}",
+            if ends.is_empty() { "" } else { "without news " },
+            until(next)
+        )?;
+    }
+    Ok(())
+}
+
+fn running(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+    if status.running.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nrunning, and not allowed:")?;
+    for server in &status.running {
+        let declared = if server.undeclared { ", in no file" } else { "" };
+        let then = match (&server.doubt, &server.left) {
+            (Some(doubt), _) => format!("left, it may be no server: {}", visible(doubt)),
+            (None, Some(left)) => format!("left: {}", visible(left)),
+            (None, None) => "it is being ended".to_owned(),
+        };
+        writeln!(
+            out,
+            "  {} ({}, process {}{declared}): {}; {then}",
+            visible(&server.server),
+            visible(&server.client),
+            server.process,
+            server.code
+        )?;
+    }
+    Ok(())
 }
 
 fn open_entries(status: &Status, out: &mut dyn Write) -> io::Result<()> {

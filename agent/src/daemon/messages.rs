@@ -1,6 +1,7 @@
 //! What a user reads on the desktop: what was done, why, whom to ask, and the id to ask with. Everything is redacted before.
 
 use super::notices::Notice;
+use super::servers::Told;
 use crate::journal::Action;
 
 /// Of something that was done; nothing of what is no news to a user.
@@ -33,6 +34,19 @@ pub(super) fn would(action: &Action, contact: &str) -> Notice {
     Notice { title, lines }
 }
 
+/// Of a server that runs and is denied: that it will end, that it has, or that it is spared after all.
+pub(super) fn server(told: &Told, contact: &str) -> Notice {
+    let then = match told.what {
+        "server-warned" => "will be ended",
+        "server-spared" => "is not ended any more",
+        _ => "was ended",
+    };
+    let mut lines = vec![format!("{} ({})", told.detail, told.code)];
+    lines.extend(ask(contact));
+    lines.push(format!("More: mcpolicy explain {}", crate::answers::word(&told.server)));
+    Notice { title: format!("{} {then}", told.server), lines }
+}
+
 fn shown(action: &Action) -> String {
     if action.server.is_empty() { "A file of settings".to_owned() } else { action.server.clone() }
 }
@@ -62,6 +76,27 @@ mod tests {
             detail: "no rule names it".to_owned(),
             rule: None,
         }
+    }
+
+    #[test]
+    fn a_user_reads_that_a_running_server_will_end_and_that_it_has() {
+        let told = |what| Told {
+            what,
+            user: "ann".to_owned(),
+            server: "rogue-mcp --all".to_owned(),
+            client: "claude-code",
+            process: 7,
+            code: "not-allowed",
+            rule: None,
+            detail: "Claude Code (process 6) runs rogue-mcp: no rule names it; it is ended in 60 s".to_owned(),
+            since: std::time::Duration::ZERO,
+            is_news: true,
+        };
+        let warned = server(&told("server-warned"), "#mcp-help");
+        assert_eq!(warned.title, "rogue-mcp --all will be ended");
+        assert!(warned.lines[0].ends_with("in 60 s (not-allowed)") && warned.lines[1] == "Ask: #mcp-help");
+        assert_eq!(warned.lines[2], "More: mcpolicy explain 'rogue-mcp --all'");
+        assert_eq!(server(&told("server-ended"), "").title, "rogue-mcp --all was ended");
     }
 
     #[test]

@@ -584,7 +584,12 @@ impl Line<'_, '_, '_, '_> {
             let text = format!("{} (process {}), for {}", needed.client, process.pid, servers.join(", "));
             (needed.user.clone(), self.rig.redactor.name(&text))
         });
-        self.board().restart_needed = needed.collect();
+        let needed = needed.collect();
+        let running = self.servers.denied_now();
+        let mut board = self.board();
+        (board.restart_needed, board.running) = (needed, running);
+        drop(board);
+        self.tell_of_servers(told.as_deref().unwrap_or_default());
         match told {
             Ok(told) if told.is_empty() => {}
             Ok(told) => tell(Said::Servers(&told)),

@@ -10,6 +10,7 @@ use super::dirty::Place;
 use super::fights::Fight;
 use super::notices::Notice;
 use super::planted::{self, New};
+use super::servers::Told;
 use super::{Ends, Line, Said, messages};
 use crate::board::Alert;
 use crate::board::happened::Happened;
@@ -20,6 +21,9 @@ use crate::ipc::server::Work;
 use crate::ipc::{Answer, Ask};
 use crate::journal::{End, Event};
 use crate::pipeline::Outcome;
+
+/// Of what is told of running servers, what is an alert of the status.
+const ALERTS: [&str; 4] = ["server-reported", "server-ended", "server-not-ended", "undeclared-server"];
 
 impl Line<'_, '_, '_, '_> {
     pub(super) fn answer_of_pass(&self, passed: &Passed, asked: Vec<Work>) {
@@ -65,6 +69,20 @@ impl Line<'_, '_, '_, '_> {
         }
         for (user, notice) in told {
             self.notices.add(&user, notice);
+        }
+    }
+
+    /// What became of servers that run: what somebody should look into, and what their users are to be told.
+    pub(super) fn tell_of_servers(&mut self, told: &[Told]) {
+        let now = self.rig.shared.now();
+        let contact = self.board().contact();
+        for one in told {
+            if ALERTS.contains(&one.what) {
+                self.board().alert(Alert::new(one.what, now, &one.user, one.detail.clone()));
+            }
+            if one.is_news && self.rig.messenger.is_some() {
+                self.notices.add(&one.user, messages::server(one, &contact));
+            }
         }
     }
 

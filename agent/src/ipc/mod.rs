@@ -226,6 +226,8 @@ impl PolicySent {
             staleness,
             expired: staleness == Some("expired"),
             expires: self.expires,
+            as_of: None,
+            stale_at: None,
             older_at: self.expires.into_iter().collect(),
             notices: Vec::new(),
             for_ring: None,

@@ -35,7 +35,7 @@ fn home_of(ground: &Ground, uid: Option<u32>) -> Option<&HomeContext> {
     }
 }
 
-fn user_of(ground: &Ground, uid: Option<u32>) -> &str {
+pub(super) fn user_of(ground: &Ground, uid: Option<u32>) -> &str {
     home_of(ground, uid).map_or("", |home| &home.user)
 }
 
@@ -62,6 +62,7 @@ impl Look<'_, '_, '_, '_, '_> {
             self.servers.declared.judge_gone(self.amid.judge);
         }
         self.sessions(&of_homes)?;
+        self.given(&of_homes)?;
         let uids: BTreeSet<Option<u32>> = of_homes.iter().map(|client| client.process.uid).collect();
         self.servers.declared.forget(&|uid| match uid {
             Some(_) => uids.contains(&uid),
@@ -200,7 +201,8 @@ impl Look<'_, '_, '_, '_, '_> {
         // what is denied by name is that, whoever started it
         let is_named = matches!(judgement.decided_by, DecidedBy::Revocation | DecidedBy::Denylist);
         let is_fought = self.is_fought(one);
-        let left = doubt.filter(|_| !is_named).or_else(|| self.left_by_policy(is_fought));
+        let doubt = doubt.filter(|_| !is_named);
+        let left = doubt.clone().or_else(|| self.left_by_policy(is_fought));
         let standing = Standing::Denied { has_no_grace: is_revoked || is_fought, is_to_end: left.is_none() };
         let known = self.servers.denied.get(&server);
         Denied {
@@ -215,6 +217,7 @@ impl Look<'_, '_, '_, '_, '_> {
                 Server::Undeclared(..) => true,
             },
             left,
+            doubt,
             user: user_of(self.on.ground, one.process.uid).to_owned(),
         }
     }

@@ -6,6 +6,7 @@
 
 mod declared;
 mod fates;
+mod given;
 mod look;
 mod seen;
 mod sessions;
@@ -17,8 +18,10 @@ use std::time::{Duration, Instant};
 
 use mcpolicy_platform::processes::{Instance, Process, Table};
 use mcpolicy_schema::entry::ClientId;
+use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_schema::verdict::Judgement;
 
+use crate::board::running::RunningServer;
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{On, Session, Setting};
 use crate::journal::End;
@@ -57,7 +60,27 @@ struct Denied {
     is_undeclared: bool,
     /// Why it is only told.
     left: Option<String>,
+    /// Why it is not certain that it is a server that nobody allows.
+    doubt: Option<String>,
     user: String,
+}
+
+impl Denied {
+    fn shown(&self, process: u32) -> RunningServer {
+        let reason = self.judgement.reason.as_ref();
+        RunningServer {
+            server: self.name.clone(),
+            client: self.client.0.to_owned(),
+            user: self.user.clone(),
+            process,
+            undeclared: self.is_undeclared,
+            code: reason.map_or(FindingCode::NotAllowed, |reason| reason.code).as_str().to_owned(),
+            rule: self.judgement.rule.clone(),
+            detail: reason.map_or("it is not allowed", |reason| &reason.detail).to_owned(),
+            left: self.left.clone().filter(|_| self.doubt.is_none()),
+            doubt: self.doubt.clone(),
+        }
+    }
 }
 
 /// A judgement of an undeclared server, and what it was made from: a process may run something else later.
@@ -75,6 +98,8 @@ pub struct Servers {
     /// Denied servers of the last look.
     denied: BTreeMap<Instance, Denied>,
     judged: BTreeMap<Instance, Judged>,
+    /// What clients were given on their command lines.
+    given: BTreeMap<Instance, given::Held>,
     /// Undeclared servers that the policy allows, told once.
     allowed: BTreeSet<Instance>,
     /// Entries that tools fight for, by user and fingerprint, and until when they count as such.
@@ -109,6 +134,7 @@ impl Servers {
             sessions: Sessions::default(),
             denied: BTreeMap::new(),
             judged: BTreeMap::new(),
+            given: BTreeMap::new(),
             allowed: BTreeSet::new(),
             fought: BTreeMap::new(),
             last: None,
@@ -191,6 +217,12 @@ impl Servers {
     /// Clients that have to be started anew, with their processes.
     pub fn restart_needed(&self) -> impl Iterator<Item = (Instance, &RestartNeeded)> {
         self.sessions.needed()
+    }
+
+    /// Denied servers that ran at the last look.
+    pub fn denied_now(&self) -> Vec<RunningServer> {
+        let processes = self.denied.iter().map(|(server, denied)| denied.shown(server.pid));
+        processes.chain(self.given.values().flat_map(|held| held.denied.iter().cloned())).collect()
     }
 
     /// Looks at the processes of this moment, and does what is due. What there is to tell.

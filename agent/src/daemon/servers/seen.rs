@@ -10,6 +10,7 @@ use mcpolicy_schema::sensitive::Sensitive;
 use mcpolicy_schema::verdict::Judgement;
 
 use super::declared::{Declared, Known};
+use crate::given;
 use crate::running::{self, RunningClient, Undeclared, is_interpreter, stem};
 
 /// Programs that take a command line and run it: clients do so for their users all the time.
@@ -50,6 +51,17 @@ pub(super) fn servers<'p, 'd>(
     // what a client starts itself comes before what that starts: the latter is part of it
     children.sort_by_key(|(child, _)| child.parent.is_none_or(|parent| !is_client.contains(&parent)));
     let shells: BTreeSet<u32> = processes.iter().filter(|one| is_shell(one)).map(|one| one.pid).collect();
+    let given: BTreeMap<u32, Vec<Entry>> = clients
+        .iter()
+        .map(|client| {
+            let given = given::of_client(client, redactor).into_iter();
+            (client.process.pid, given.flat_map(|given| given.entries).collect())
+        })
+        .collect();
+    let is_given = |process: &Process, client: &RunningClient<'_>| {
+        let of_client = given.get(&client.process.pid).into_iter().flatten();
+        of_client.into_iter().any(|entry| running::runs(process, entry))
+    };
     let mut found: Vec<Found<'p, 'd>> = Vec::new();
     for (process, client) in children {
         let parent = process.parent.unwrap_or_default();
@@ -58,6 +70,10 @@ pub(super) fn servers<'p, 'd>(
         }
         let server = match entry_of(process, client, declared) {
             Some(known) => Some(Server::Of(known)),
+            // its client's own command line says that it is one
+            None if is_given(process, client) => {
+                running::given(process, client).map(|server| Server::Undeclared(Box::new(server), None))
+            }
             None => running::undeclared(process, client, redactor).map(|(_, server)| {
                 let is_in_shell = shells.contains(&process.pid) || shells.contains(&parent);
                 let doubt = doubt(process, is_in_shell, declared, redactor);

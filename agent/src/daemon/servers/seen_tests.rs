@@ -51,6 +51,21 @@ fn told(pid: u32, what: &str) -> (u32, String) {
     (pid, what.to_owned())
 }
 
+/// `claude --mcp-config '{…}'` and `codex -c mcp_servers.x.command=node`: words in which nothing speaks of MCP.
+#[test]
+fn what_a_client_was_given_on_its_command_line_is_a_server_whatever_its_own_words() {
+    let text = r#"{"mcpServers":{"x":{"command":"/usr/bin/node","args":["/home/dev/tool.js"]}}}"#;
+    let tool = |pid| process(pid, 0, "/usr/bin/node", &["/usr/bin/node", "/home/dev/tool.js"]);
+    let mut claude = client();
+    assert_eq!(found(&[claude.clone(), tool(1)], &Declared::default()), []);
+    claude.args.extend(["--mcp-config", text].map(str::to_owned));
+    assert_eq!(found(&[claude, tool(1)], &Declared::default()), [told(1, "undeclared")]);
+    let mut codex =
+        process(0, 900, "/usr/bin/codex", &["codex", "-c", "mcp_servers.x.command=/usr/bin/node"]);
+    codex.args.extend(["-c", r#"mcp_servers.x.args=["/home/dev/tool.js"]"#].map(str::to_owned));
+    assert_eq!(found(&[codex, tool(1)], &Declared::default()), [told(1, "undeclared")]);
+}
+
 #[test]
 fn servers_of_entries_that_are_there_or_gone_and_of_none_are_told_apart() {
     let declared = declared(vec![

@@ -34,6 +34,8 @@ pub struct Told {
     pub detail: String,
     /// How long after it was first seen.
     pub since: Duration,
+    /// Its user is told of it on the desktop: what is about to be taken away, and what was.
+    pub is_news: bool,
 }
 
 impl Told {
@@ -67,7 +69,13 @@ impl Told {
             Step::Ended { is_killed: true } => ("server-ended", "it was killed and has ended".to_owned()),
             Step::Survived => ("server-not-ended", "it was killed and goes on".to_owned()),
         };
-        Self { since, ..Self::of(what, server, denied, &then) }
+        let is_news = match step {
+            // told when it has ended, a moment later
+            Step::Warn(grace) => !grace.is_zero(),
+            Step::Ended { .. } | Step::Spare => true,
+            Step::Report | Step::AskToEnd(_) | Step::Kill(_) | Step::Survived => false,
+        };
+        Self { since, is_news, ..Self::of(what, server, denied, &then) }
     }
 
     pub(super) fn refused(server: Instance, denied: &Denied, error: &NotHeld) -> Self {
@@ -93,6 +101,7 @@ impl Told {
             rule: denied.judgement.rule.clone(),
             detail,
             since: Duration::ZERO,
+            is_news: false,
         }
     }
 
@@ -107,8 +116,18 @@ impl Told {
             "{name} (process {client_process}) runs {shown} (process {server}), which stands in no file; the policy allows it"
         );
         let code = FindingCode::UndeclaredServer.as_str();
-        let since = Duration::ZERO;
-        Self { what: code, user, server: shown, client, process: server.pid, code, rule: None, detail, since }
+        Self {
+            what: code,
+            user,
+            server: shown,
+            client,
+            process: server.pid,
+            code,
+            rule: None,
+            detail,
+            since: Duration::ZERO,
+            is_news: false,
+        }
     }
 
     pub(super) fn restart_needed(
@@ -134,6 +153,7 @@ impl Told {
             rule: None,
             detail,
             since: Duration::ZERO,
+            is_news: false,
         }
     }
 }

@@ -243,8 +243,11 @@ pub(crate) fn explain(explained: &Explained, verbose: bool, columns: usize) -> S
     for taken in &explained.taken {
         one_taken(&mut page, taken);
     }
+    for event in &explained.ran {
+        page.line(&format!("{}  {}: {}", event.time, event.code, event.detail));
+    }
     let looked = &explained.looked_at;
-    if explained.found.is_empty() && explained.taken.is_empty() {
+    if explained.found.is_empty() && explained.taken.is_empty() && explained.ran.is_empty() {
         page.line(&format!("Nothing is known of {}.", explained.asked));
         let users =
             if looked.users.is_empty() { String::new() } else { format!(" of {}", looked.users.join(", ")) };

@@ -1,0 +1,65 @@
+//! Denied servers that run at this moment: in no file any more, or in none that the agent may change.
+
+use serde::{Deserialize, Serialize};
+
+/// A server that is not allowed and runs. Everything is redacted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningServer {
+    /// The name of its entry, or what it runs.
+    pub server: String,
+    /// The client that runs it.
+    pub client: String,
+    /// Its user; empty where none is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// Its process.
+    pub process: u32,
+    /// No file declares it.
+    pub undeclared: bool,
+    /// Code of the reason.
+    pub code: String,
+    /// The rule that decided, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The reason in words.
+    pub detail: String,
+    /// Why it is not ended; absent where it is being ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
+    /// Why it is not certain that it is a server at all: such a one is told, and makes nobody non-compliant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
+}
+
+impl RunningServer {
+    /// Whether it counts as one that the policy does not allow and that runs all the same.
+    pub fn counts(&self) -> bool {
+        self.doubt.is_none()
+    }
+}
+
+/// An event of the journal about a running server, as `explain` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerEvent {
+    /// When, RFC 3339.
+    pub time: String,
+    /// What: `server-warned`, `server-ended`, `undeclared-server` and the like.
+    pub code: String,
+    /// Name of its entry, or what it ran.
+    pub server: String,
+    /// In words.
+    pub detail: String,
+    /// Whose, where it is not the asker's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
+}
+
+/// Whether an event of the journal is about a running server.
+pub fn is_about_server(code: &str) -> bool {
+    code.starts_with("server-") || matches!(code, "undeclared-server" | "restart-needed")
+}
+
+/// The counts of a status that they add to.
+pub fn open(running: &[RunningServer]) -> u64 {
+    running.iter().filter(|server| server.counts()).count() as u64
+}
