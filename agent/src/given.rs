@@ -122,7 +122,10 @@ mod tests {
     use super::*;
     use crate::running;
 
-    fn given(words: &[&str]) -> Vec<(String, Vec<(String, Vec<String>)>, bool)> {
+    /// Name and words of a server.
+    type Server = (String, Vec<String>);
+
+    fn given(words: &[&str]) -> Vec<(String, Vec<Server>, bool)> {
         let process = Process {
             pid: 4_200_000,
             parent: None,
@@ -146,7 +149,7 @@ mod tests {
             .collect()
     }
 
-    fn server(name: &str, words: &[&str]) -> (String, Vec<String>) {
+    fn server(name: &str, words: &[&str]) -> Server {
         (name.to_owned(), words.iter().map(|word| (*word).to_owned()).collect())
     }
 

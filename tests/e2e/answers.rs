@@ -366,8 +366,11 @@ fn a_request_is_kept_with_its_reason_and_can_be_read_by_whoever_decides() {
     assert!(said(&desk.ask(&["request", "--list"], &[])).contains("for the migration"));
     // as a report carries it, the authoring side reads it
     let draft = desk.path("policy.toml");
-    let mut report = desk.0.scan(&["--draft", draft.to_str().unwrap()]);
-    report["requests"] = listed["requests"].clone();
+    // and it is in the report also where the agent has taken the server out of its file
+    desk.0.file(".cursor/mcp.json", "{}");
+    let state = desk.path("state");
+    let report = desk.0.scan(&["--draft", draft.to_str().unwrap(), "--state", state.to_str().unwrap()]);
+    assert_eq!((&report["requests"], &report["entries"]), (&listed["requests"], &json!([])));
     let stored = desk.path("report.json");
     std::fs::write(&stored, report.to_string()).unwrap();
     let asked = desk.0.run(&["policy", "requests", stored.to_str().unwrap(), "--json"]);

@@ -43,12 +43,47 @@ fn a_status_tells_what_was_done_and_detection_scripts_by_its_exit_code() {
         assert_eq!(said["schema"], "mcpolicy/status/v1");
         assert_eq!(said["verdicts"], json!({"allow": 1, "deny": 0, "unknown": 0}), "{said}");
         assert_eq!((&said["policy"]["mode"], &said["policy"]["sequence"]), (&json!("enforce"), &json!(1)));
+        // how old the policy is, and what ends first without news: what says that it is current, long before itself
+        let policy = &said["policy"];
+        let at = |member: &str| policy[member].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let hours = |member: &str| at(member).duration_since(at("as_of")).as_hours();
+        assert_eq!((hours("stale_at"), hours("next_expiry")), (72, 30 * 24), "{policy}");
+        assert!(
+            policy["age_seconds"].as_i64().unwrap() >= 0 && at("expires") > at("next_expiry"),
+            "{policy}"
+        );
+        let human = String::from_utf8(site.run(&["status"]).stdout).unwrap();
+        assert!(
+            human.contains(", without news stale ") && human.contains("; the policy itself ends "),
+            "{human}"
+        );
         let last = &said["recent"][0];
         assert_eq!((&last["server"], &last["action"]), (&json!("evil"), &json!("quarantine")), "{said}");
         let block = last["block"].as_str().unwrap();
         assert!(site.run(&["quarantine", "show", block]).status.success());
         assert_eq!(daemon.stop(), Some(0));
         assert_eq!(status(site).1, 13, "its socket is gone with it");
+        // after an upgrade or a reboot it still says what it did
+        let (daemon, _) = Daemon::start(site);
+        let again = status_with(site, 0);
+        assert_eq!(again["recent"][0]["block"], last["block"], "{again}");
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
+/// Attack, or a script in a loop: a user asks without end, and whoever detects by exit code as that user is told that no
+/// agent runs.
+#[test]
+fn who_asks_too_often_is_told_that_the_agent_runs() {
+    both(|site| {
+        let Some(_) = site.run_by else { return };
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+        let (daemon, _) = Daemon::start(site);
+        status_with(site, 0);
+        let codes: Vec<i32> =
+            (0..60).map(|_| site.run(&["status", "--quiet"]).status.code().unwrap()).collect();
+        assert!(codes.iter().all(|code| [0, 12].contains(code)), "{codes:?}");
+        assert_eq!(daemon.stop(), Some(0));
     });
 }
 

@@ -145,7 +145,10 @@ fn identity_of(order: &Order<'_>, wanted: &Wanted) -> anyhow::Result<String> {
     let (now, values) = (order.now, order.values);
     let read = reports::each(order.reports, &|_, _| {}, |_, report| {
         let site = Site::of(&report.host, &report.scan.homes, now);
-        let found = report.entries.iter().filter(|entry| entry.fingerprint == wanted.fingerprint);
+        // what was taken out of its file is in no scan any more, and in the request for it
+        let asked = report.requests.iter().map(|request| &*request.entry);
+        let found =
+            report.entries.iter().chain(asked).filter(|entry| entry.fingerprint == wanted.fingerprint);
         found.map(|entry| told(entry, &site, values)).collect::<Vec<_>>()
     });
     let found: Vec<Told> = read.items.into_iter().flatten().collect();

@@ -219,6 +219,12 @@ impl Agent {
         self.machines.as_ref() == Some(&self.state)
     }
 
+    /// Whether this user has no agent of the own and the machine has one: policy and trust root are its.
+    pub(super) fn is_managed(&self) -> bool {
+        let has_own = self.settings.policy.trust_root.is_some() || self.settings.policy.dir.is_some();
+        (self.machines.is_some() || self.machines_settings.is_some()) && !has_own
+    }
+
     /// What a user is told where the machine's agent keeps what is looked for.
     pub(super) fn machines_notice(&self) -> Option<String> {
         let state = self.machines.as_ref()?;

@@ -19,6 +19,7 @@ use super::agent::{self, Agent, Where, Which};
 use super::enforce::Ceiling;
 use super::exit;
 use crate::board::Board;
+use crate::board::happened::Happened;
 use crate::daemon::messenger::Messenger;
 use crate::daemon::servers::Told;
 use crate::daemon::{self, Ended, Rig, Said, Wake};
@@ -26,7 +27,7 @@ use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, Passed};
 use crate::in_force;
 use crate::ipc::server::{self, Shared};
-use crate::journal::{Action, End};
+use crate::journal::{self, Action, End};
 use crate::output::text::visible;
 use crate::pipeline::Outcome;
 
@@ -75,7 +76,11 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let (sender, wakes) = mpsc::channel();
     let stop = sender.clone();
     ctrlc::set_handler(move || drop(stop.send(Wake::Stop))).context("cannot take the signals that end it")?;
-    let board = Board::new(agent::now(), agent.settings.enforcement.mode_ceiling);
+    let mut board = Board::new(agent::now(), agent.settings.enforcement.mode_ceiling);
+    // who asks after an upgrade or a reboot what happened is told; a journal that is damaged is told of by the pass
+    if let Ok((records, _)) = journal::read(&agent.state.join("journal")) {
+        Happened::of_journal(&records, &redactor).into_iter().for_each(|one| board.recent.note(one));
+    }
     let shared = Arc::new(Shared::new(board, (agent.state.clone(), redactor.clone()), agent::now));
     let _open = listen(&agent, &shared, &sender)?;
     let mounted = sender.clone();

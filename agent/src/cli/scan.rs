@@ -14,10 +14,12 @@ use mcpolicy_platform::machine::Machine;
 use mcpolicy_platform::priority;
 use mcpolicy_schema::finding::Severity;
 use mcpolicy_schema::redact::Redactor;
-use mcpolicy_schema::report::v1::Report;
+use mcpolicy_schema::report::v1::{self, Report};
 
+use super::agent::Where;
 use super::exit;
 use super::judging::Judging;
+use crate::answers::request;
 use crate::ground::{self, Target};
 use crate::judge::{Judge, Terms};
 use crate::output::{self, Format, Style};
@@ -88,6 +90,10 @@ pub(super) struct Options {
     /// File whose bytes key the fingerprints of secrets, so that they are equal on all machines of a fleet
     #[arg(long, value_name = "FILE")]
     fingerprint_key: Option<PathBuf>,
+
+    /// The state folder of the agent, whose waiting requests the report carries [default: that of the agent here]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "project"])]
+    state: Option<PathBuf>,
 
     /// When to colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
@@ -176,7 +182,8 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let duration_ms = started.elapsed().as_millis() as u64;
     let device_id = Some(options.judging.device_id.clone()).filter(|id| !id.is_empty());
     let run = Run { started_at, duration_ms, fingerprint_key, device_id, policy };
-    let report = report::build(&ground, &outcome, &run, &redactor);
+    let mut report = report::build(&ground, &outcome, &run, &redactor);
+    report.requests = options.waiting(environment);
     // The working types of a large home are as large as its report; only one of them is kept while it is written.
     drop(outcome);
     write(options, environment, &report)?;
@@ -184,6 +191,31 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
 }
 
 impl Options {
+    /// What developers of what is scanned wait for an answer to. What cannot be read is told, and the scan goes on.
+    fn waiting(&self, environment: &Environment) -> Vec<v1::Request> {
+        let is_agents = self.state.is_some() || matches!(self.target(), Target::Live | Target::Root(_));
+        if !is_agents {
+            return Vec::new();
+        }
+        let place =
+            Where { root: self.root.clone(), settings: None, state: self.state.clone(), socket: None };
+        let listed = place.agent(environment).and_then(|agent| {
+            let folders = request::all_folders(&agent.state).into_iter();
+            let listed = folders.map(|folder| request::list(&folder)).collect::<Result<Vec<_>, _>>();
+            Ok(listed?)
+        });
+        let listed = listed.unwrap_or_else(|error| {
+            super::complain(&format!("mcpolicy: requests that wait are not in the report: {error:#}"));
+            Vec::new()
+        });
+        for damaged in listed.iter().flat_map(|listed| &listed.damaged) {
+            super::complain(&format!(
+                "mcpolicy: the request {damaged} cannot be read and is not in the report"
+            ));
+        }
+        listed.into_iter().flat_map(|listed| listed.requests).collect()
+    }
+
     fn target(&self) -> Target {
         if let (Some(path), Some(client)) = (&self.file, &self.client) {
             return Target::File {

@@ -88,7 +88,8 @@ mod tests {
             process: 7,
             code: "not-allowed",
             rule: None,
-            detail: "Claude Code (process 6) runs rogue-mcp: no rule names it; it is ended in 60 s".to_owned(),
+            detail: "Claude Code (process 6) runs rogue-mcp: no rule names it; it is ended in 60 s"
+                .to_owned(),
             since: std::time::Duration::ZERO,
             is_news: true,
         };

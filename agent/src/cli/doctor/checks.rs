@@ -107,6 +107,27 @@ pub(super) fn trust_root(agent: &Agent) -> Check {
     }
 }
 
+/// Trust root and policy of a user whose machine has an agent: as that says, since its files are not the user's to read.
+pub(super) fn managed(place: &Where, environment: &Environment) -> [Check; 2] {
+    let root = Check::ok("trust root", "that of this machine's agent; `sudo mcpolicy doctor` looks at it");
+    let status = place.ask(&Ask::Status { cost: false }, environment);
+    let Ok(Ok(Answer::Status(status))) = status else {
+        let seen = "that of this machine's agent, which does not answer";
+        return [root, Check::warning("policy", seen, "tell your administrators")];
+    };
+    let Some(policy) = &status.policy else {
+        return [root, Check::warning("policy", "the first pass is not over yet", "ask again in a minute")];
+    };
+    let staleness = policy.staleness.as_deref().unwrap_or("fresh");
+    let sequence = policy.sequence.unwrap_or_default();
+    let seen = format!("that of this machine's agent: {} {sequence}, {staleness}", policy.name);
+    let policy = match staleness {
+        "fresh" => Check::ok("policy", seen),
+        _ => Check::warning("policy", seen, "tell your administrators: no news of it reaches this machine"),
+    };
+    [root, policy]
+}
+
 pub(super) fn policy(agent: &Agent, which: &Which) -> Check {
     let source = &agent.settings.policy;
     let (Some(folder), Some(root)) = (&source.dir, &source.trust_root) else {

@@ -98,8 +98,12 @@ pub(super) fn examine(
             found.push(checks::settings(&agent));
             found.push(checks::rights(&agent));
             found.push(checks::state(&agent));
-            found.push(checks::trust_root(&agent));
-            found.push(checks::policy(&agent, which));
+            if agent.is_managed() {
+                found.extend(checks::managed(place, environment));
+            } else {
+                found.push(checks::trust_root(&agent));
+                found.push(checks::policy(&agent, which));
+            }
             found.push(checks::clock(&agent, which));
             found.push(checks::device(&agent));
         }
