@@ -320,6 +320,55 @@ fn the_same_new_server_in_several_clients_at_once_is_told_as_planted() {
     });
 }
 
+/// Each client writes the same server in its own form, which the fingerprint tells apart.
+#[test]
+fn a_planted_server_is_known_in_every_clients_own_form_and_all_its_clients_are_named() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("@acme/other")])));
+        let forms = |name: &str, package: &str| {
+            let args = json!(["-y", package]);
+            let claude = json!({"type": "stdio", "command": "npx", "args": args, "env": {}});
+            let vector = json!({"type": "local", "command": ["npx", "-y", package], "enabled": true});
+            [
+                (".claude.json", json!({"mcpServers": {name: claude}}).to_string()),
+                (".cursor/mcp.json", json!({"mcpServers": {name: npx(package)}}).to_string()),
+                (".config/opencode/opencode.jsonc", json!({"mcp": {name: vector}}).to_string()),
+                (
+                    ".codex/config.toml",
+                    format!("[mcp_servers.{name}]\ncommand = \"npx\"\nargs = [\"-y\", \"{package}\"]\n"),
+                ),
+            ]
+        };
+        for (path, text) in forms("old", "@acme/other@1.0.0") {
+            put(site, path, &text);
+        }
+        let (daemon, _) = Daemon::start(site);
+        // what the policy allows is what somebody has set up
+        for (path, text) in forms("good", "@acme/good@1.0.0") {
+            put(site, path, &text);
+        }
+        let all = "came to claude-code, codex, cursor, opencode within";
+        let plant = forms("evil", "evil@1.0.0");
+        for (path, text) in &plant[..2] {
+            put(site, path, text);
+        }
+        daemon.wait("planted", |line| {
+            line["text"].as_str().is_some_and(|text| text.contains("came to claude-code, cursor within"))
+        });
+        for (path, text) in &plant[2..] {
+            put(site, path, text);
+        }
+        daemon.wait("planted with all", |line| line["text"].as_str().is_some_and(|text| text.contains(all)));
+        let (said, _) = status(site);
+        let alerts = said["alerts"].to_string();
+        assert!(alerts.contains(all), "{said}");
+        assert!(!alerts.contains("good"), "what is allowed is no plant: {said}");
+        assert_eq!(daemon.stop(), Some(0));
+        let log = site.run(&["log"]);
+        assert!(String::from_utf8_lossy(&log.stdout).contains(all), "{log:?}");
+    });
+}
+
 /// A file that cannot be written was tried five times a second, for ever, with as many records in the journal.
 #[test]
 fn a_file_that_cannot_be_written_is_not_tried_again_and_again() {
