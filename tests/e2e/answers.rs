@@ -115,6 +115,7 @@ fn check_tells_the_verdict_before_anyone_edits_anything() {
     assert_eq!(code(&[], &["--", "npx", "-y", "left-pad-mcp"]), Some(1));
     assert_eq!(code(&[], &["--", "npx", "-y", "later-mcp@1.0.0"]), Some(1));
     assert_eq!(code(&[], &[]), Some(2));
+    assert_eq!((code(&[""], &[]), code(&[], &["--", "", "x"])), (Some(2), Some(2)));
     assert_eq!(code(&["{\"mcpServers\":{"], &[]), Some(2));
     assert_eq!(code(&["--client", "nobody", "https://docs.example.com/mcp"], &[]), Some(2));
     let told = desk.json(&["check"], &["--", "npx", "-y", "@acme/github-mcp"]);
@@ -122,6 +123,7 @@ fn check_tells_the_verdict_before_anyone_edits_anything() {
     assert_eq!((&told["verdict"], &server["entry"]["judged"]["pin"]), (&json!("deny"), &json!("1.2.3")));
     assert_eq!(server["offers"][0]["rule"], "github");
     assert!(server["would_run"]["version"].as_str().unwrap().contains("newest"), "{server}");
+    assert!(!told.to_string().contains("unknown client"), "no file declares it: {told}");
     let next = server["next"].to_string();
     assert!(
         next.contains("1.2.3") && next.contains("mcpolicy add github") && next.contains("@platform"),
