@@ -110,6 +110,54 @@ fn a_users_question_is_answered_with_the_users_own_and_changes_nothing_of_the_ma
     assert_eq!(daemon.stop(), Some(0));
 }
 
+/// The vault is root's: what its user asks for comes from what the agent tells of it.
+#[test]
+fn a_user_asks_for_what_the_machines_agent_took_and_is_told_where_else_to_ask_only_without_an_answer() {
+    let Some(site) = crate::users::site() else { return };
+    let secret = "ghp_0123456789abcdefghijklmnopqrstuvwxyz01";
+    for (name, uid) in [("ann", ANN), ("bob", BOB)] {
+        let file = crate::users::home(&site, name).join(".cursor/mcp.json");
+        std::fs::create_dir(file.parent().unwrap()).unwrap();
+        let server = json!({"command": "npx", "args": ["-y", "evil@1.0.0"], "env": {"API_TOKEN": secret}});
+        let text = json!({"mcpServers": {format!("{name}secret"): server}});
+        std::fs::write(&file, text.to_string()).unwrap();
+        own(uid, &crate::users::home(&site, name));
+    }
+    let socket = site.machine.root().join("run/agent.sock");
+    std::fs::create_dir(socket.parent().unwrap()).unwrap();
+    let socket = socket.to_str().unwrap();
+    let (daemon, _) = Daemon::start_with(&site, &["--socket", socket]);
+    let state = site.folder("state");
+    let ask_as = |name: &str, uid: u32, words: &[&str]| {
+        let uid = uid.to_string();
+        let mut command = Command::new("/usr/bin/setpriv");
+        command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups", crate::BINARY]);
+        command.args(words).args(["--socket", socket, "--state", state.to_str().unwrap()]);
+        let output = command.env_clear().env("HOME", crate::users::home(&site, name)).output().unwrap();
+        let said = String::from_utf8([&output.stdout[..], &output.stderr[..]].concat()).unwrap();
+        assert!(!said.contains(secret), "{said}");
+        (output.status.code(), said)
+    };
+    let (code, said) = ask_as("ann", ANN, &["explain", "annsecret"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("mcpolicy request annsecret"), "{said}");
+    assert!(!said.contains("keeps its own in"), "the answer is whole: {said}");
+    let (code, said) = ask_as("ann", ANN, &["explain", "nothing"]);
+    assert_eq!((code, said.contains("keeps its own in")), (Some(1), true), "{said}");
+    let (code, said) = ask_as("ann", ANN, &["request", "annsecret", "--reason", "to see", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let told: Value = serde_json::from_str(&said).unwrap();
+    let request = &told["requests"][0];
+    assert_eq!((&request["identity"]["name"], &request["user"]), (&json!("evil"), &json!("ann")), "{told}");
+    assert_eq!(request["entry"]["args"], json!(["-y", "evil@1.0.0"]), "whoever decides sees what it is");
+    assert_eq!(request["fingerprint"], request["entry"]["fingerprint"]);
+    let (code, said) = ask_as("ann", ANN, &["request", "--list"]);
+    assert!(code == Some(0) && said.contains("annsecret"), "{said}");
+    let (code, said) = ask_as("ann", ANN, &["request", "bobsecret", "--reason", "to see"]);
+    assert_eq!(code, Some(2), "what is another's is none of hers: {said}");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
 #[test]
 fn a_pass_and_a_restore_are_asked_of_the_daemon_that_holds_the_state() {
     both(|site| {
