@@ -16,7 +16,7 @@ use mcpolicy_schema::sensitive::Sensitive;
 
 use crate::assess::Assessed;
 use crate::discover::HomeContext;
-use crate::discover::source::Reading;
+use crate::discover::source::{Reading, Source};
 use crate::gap::Gap;
 use crate::pipeline::{Ground, Outcome, Plan, SourceResult, entries_by_source};
 
@@ -39,8 +39,7 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
     let signed = run.policy.as_ref().is_some_and(|policy| policy.signed);
     let builder = Builder { ground, outcome, redactor, signed };
     let order = builder.order();
-    let entries: Vec<v1::Entry> =
-        order.iter().enumerate().map(|(n, at)| builder.entry(n, &outcome.entries[*at])).collect();
+    let entries: Vec<v1::Entry> = order.iter().enumerate().map(|(n, at)| builder.entry_at(n, *at)).collect();
     let findings = builder.findings(&order);
     let coverage: Vec<v1::Gap> =
         ground.gaps.iter().chain(&outcome.gaps).map(|gap| builder.gap(gap)).collect();
@@ -84,7 +83,13 @@ pub fn entries(
 ) -> Vec<(usize, v1::Entry, Vec<v1::Finding>)> {
     let builder = Builder { ground, outcome, redactor, signed };
     let order = builder.order().into_iter().enumerate();
-    order.map(|(n, at)| (at, builder.entry(n, &outcome.entries[at]), builder.findings_of(n, at))).collect()
+    order.map(|(n, at)| (at, builder.entry_at(n, at), builder.findings_of(n, at))).collect()
+}
+
+/// One entry of a source as the report shows it.
+pub fn one_entry(ground: &Ground, source: &Source, item: &Assessed, redactor: &Redactor) -> v1::Entry {
+    let outcome = Outcome::default();
+    Builder { ground, outcome: &outcome, redactor, signed: true }.entry(0, item, source)
 }
 
 struct Builder<'a> {
@@ -132,9 +137,13 @@ impl Builder<'_> {
         v1::Host { hostname: facts.hostname, os, device_id: None, os_version: facts.os_version, arch }
     }
 
-    fn entry(&self, number: usize, item: &Assessed) -> v1::Entry {
+    fn entry_at(&self, number: usize, at: usize) -> v1::Entry {
+        let item = &self.outcome.entries[at];
+        self.entry(number, item, &self.outcome.sources[item.source].source)
+    }
+
+    fn entry(&self, number: usize, item: &Assessed, source: &Source) -> v1::Entry {
         let entry = &item.entry;
-        let source = &self.outcome.sources[item.source].source;
         let args = self.redactor.args(&entry.args);
         let url = entry.url.as_ref().map(|u| (u.expose(), self.redactor.url(u.expose())));
         v1::Entry {

@@ -115,6 +115,7 @@ fn check_tells_the_verdict_before_anyone_edits_anything() {
     assert_eq!(code(&[], &["--", "npx", "-y", "left-pad-mcp"]), Some(1));
     assert_eq!(code(&[], &["--", "npx", "-y", "later-mcp@1.0.0"]), Some(1));
     assert_eq!(code(&[], &[]), Some(2));
+    assert_eq!((code(&[""], &[]), code(&[], &["--", "", "x"])), (Some(2), Some(2)));
     assert_eq!(code(&["{\"mcpServers\":{"], &[]), Some(2));
     assert_eq!(code(&["--client", "nobody", "https://docs.example.com/mcp"], &[]), Some(2));
     let told = desk.json(&["check"], &["--", "npx", "-y", "@acme/github-mcp"]);
@@ -122,6 +123,7 @@ fn check_tells_the_verdict_before_anyone_edits_anything() {
     assert_eq!((&told["verdict"], &server["entry"]["judged"]["pin"]), (&json!("deny"), &json!("1.2.3")));
     assert_eq!(server["offers"][0]["rule"], "github");
     assert!(server["would_run"]["version"].as_str().unwrap().contains("newest"), "{server}");
+    assert!(!told.to_string().contains("unknown client"), "no file declares it: {told}");
     let next = server["next"].to_string();
     assert!(
         next.contains("1.2.3") && next.contains("mcpolicy add github") && next.contains("@platform"),
@@ -271,6 +273,51 @@ fn an_approved_server_is_added_to_files_of_five_clients_and_all_else_stays() {
             assert_eq!(desk.read(path), after, "{client}");
         }
     }
+}
+
+#[test]
+fn a_remote_server_gets_its_token_where_one_belongs_and_the_lines_are_shown_as_they_will_stand() {
+    let desk = Desk::new();
+    let rules = r#"
+[[rule]]
+id = "remote"
+identity.url = { url = "https://remote.example.com/mcp" }
+headers = { Authorization = "Bearer *", X-MCP-Toolsets = "*", X-Api-Key = "*" }
+references = ["REMOTE_TOKEN", "X_API_KEY"]
+
+[[rule]]
+id = "keyed"
+identity.url = { url = "https://keyed.example.com/mcp" }
+headers = { X-Api-Key = "*", Authorization = "Bearer *" }
+references = ["AUTHORIZATION", "X_API_KEY"]
+
+[[rule]]
+id = "unfilled"
+identity.oci = { image = "mcp/x", digests = ["sha256:0000000000000000000000000000000000000000000000000000000000000000"] }
+contact = "@reviewers"
+"#;
+    std::fs::write(desk.path("policy.toml"), format!("{POLICY}{rules}")).unwrap();
+    desk.0.file(
+        ".config/Code/User/mcp.json",
+        "{\n\t\"servers\": {\n\t\t\"mine\": {\"command\": \"x\"}\n\t}\n}\n",
+    );
+    let added = desk.ask(&["add", "keyed", "--client", "vscode"], &[]);
+    let told = said(&added);
+    assert!(added.status.success(), "{told}");
+    assert!(told.contains("\n  +         \"keyed\":") && !told.contains("\\u{9}"), "{told}");
+    for line in ["\"Authorization\"", "Bearer ${env:AUTHORIZATION}", "\"X-Api-Key\"", "${env:X_API_KEY}"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(!told.contains("<secret:"), "{told}");
+    assert_eq!(told.matches("Set X_API_KEY").count(), 1, "{told}");
+    let added = desk.ask(&["add", "remote", "--client", "cursor"], &[]);
+    let after = desk.read(".cursor/mcp.json");
+    assert!(after.contains("${env:X_API_KEY}") && !after.contains("Toolsets"), "{after}{}", said(&added));
+    assert!(!after.contains("REMOTE_TOKEN"), "of two credentials one is not sent as the other: {after}");
+    let refused = desk.ask(&["add", "unfilled", "--client", "cursor"], &[]);
+    let told = said(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("placeholder") && told.contains("ask @reviewers"), "{told}");
 }
 
 #[cfg(unix)]

@@ -145,6 +145,54 @@ fn a_users_question_is_answered_with_the_users_own_and_changes_nothing_of_the_ma
     assert_eq!(daemon.stop(), Some(0));
 }
 
+/// The vault is root's: what its user asks for comes from what the agent tells of it.
+#[test]
+fn a_user_asks_for_what_the_machines_agent_took_and_is_told_where_else_to_ask_only_without_an_answer() {
+    let Some(site) = crate::users::site() else { return };
+    let secret = "ghp_0123456789abcdefghijklmnopqrstuvwxyz01";
+    for (name, uid) in [("ann", ANN), ("bob", BOB)] {
+        let file = crate::users::home(&site, name).join(".cursor/mcp.json");
+        std::fs::create_dir(file.parent().unwrap()).unwrap();
+        let server = json!({"command": "npx", "args": ["-y", "evil@1.0.0"], "env": {"API_TOKEN": secret}});
+        let text = json!({"mcpServers": {format!("{name}secret"): server}});
+        std::fs::write(&file, text.to_string()).unwrap();
+        own(uid, &crate::users::home(&site, name));
+    }
+    let socket = site.machine.root().join("run/agent.sock");
+    std::fs::create_dir(socket.parent().unwrap()).unwrap();
+    let socket = socket.to_str().unwrap();
+    let (daemon, _) = Daemon::start_with(&site, &["--socket", socket]);
+    let state = site.folder("state");
+    let ask_as = |name: &str, uid: u32, words: &[&str]| {
+        let uid = uid.to_string();
+        let mut command = Command::new("/usr/bin/setpriv");
+        command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups", crate::BINARY]);
+        command.args(words).args(["--socket", socket, "--state", state.to_str().unwrap()]);
+        let output = command.env_clear().env("HOME", crate::users::home(&site, name)).output().unwrap();
+        let said = String::from_utf8([&output.stdout[..], &output.stderr[..]].concat()).unwrap();
+        assert!(!said.contains(secret), "{said}");
+        (output.status.code(), said)
+    };
+    let (code, said) = ask_as("ann", ANN, &["explain", "annsecret"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("mcpolicy request annsecret"), "{said}");
+    assert!(!said.contains("keeps its own in"), "the answer is whole: {said}");
+    let (code, said) = ask_as("ann", ANN, &["explain", "nothing"]);
+    assert_eq!((code, said.contains("keeps its own in")), (Some(1), true), "{said}");
+    let (code, said) = ask_as("ann", ANN, &["request", "annsecret", "--reason", "to see", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let told: Value = serde_json::from_str(&said).unwrap();
+    let request = &told["requests"][0];
+    assert_eq!((&request["identity"]["name"], &request["user"]), (&json!("evil"), &json!("ann")), "{told}");
+    assert_eq!(request["entry"]["args"], json!(["-y", "evil@1.0.0"]), "whoever decides sees what it is");
+    assert_eq!(request["fingerprint"], request["entry"]["fingerprint"]);
+    let (code, said) = ask_as("ann", ANN, &["request", "--list"]);
+    assert!(code == Some(0) && said.contains("annsecret"), "{said}");
+    let (code, said) = ask_as("ann", ANN, &["request", "bobsecret", "--reason", "to see"]);
+    assert_eq!(code, Some(2), "what is another's is none of hers: {said}");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
 #[test]
 fn a_pass_and_a_restore_are_asked_of_the_daemon_that_holds_the_state() {
     both(|site| {
@@ -352,6 +400,55 @@ fn the_same_new_server_in_several_clients_at_once_is_told_as_planted() {
         let is_told = text.contains(&name) && text.contains(&format!("(process {}", std::process::id()));
         assert_eq!(is_told, tells && site.run_by.is_none(), "{told}");
         assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
+/// Each client writes the same server in its own form, which the fingerprint tells apart.
+#[test]
+fn a_planted_server_is_known_in_every_clients_own_form_and_all_its_clients_are_named() {
+    both(|site| {
+        site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("@acme/other")])));
+        let forms = |name: &str, package: &str| {
+            let args = json!(["-y", package]);
+            let claude = json!({"type": "stdio", "command": "npx", "args": args, "env": {}});
+            let vector = json!({"type": "local", "command": ["npx", "-y", package], "enabled": true});
+            [
+                (".claude.json", json!({"mcpServers": {name: claude}}).to_string()),
+                (".cursor/mcp.json", json!({"mcpServers": {name: npx(package)}}).to_string()),
+                (".config/opencode/opencode.jsonc", json!({"mcp": {name: vector}}).to_string()),
+                (
+                    ".codex/config.toml",
+                    format!("[mcp_servers.{name}]\ncommand = \"npx\"\nargs = [\"-y\", \"{package}\"]\n"),
+                ),
+            ]
+        };
+        for (path, text) in forms("old", "@acme/other@1.0.0") {
+            put(site, path, &text);
+        }
+        let (daemon, _) = Daemon::start(site);
+        // what the policy allows is what somebody has set up
+        for (path, text) in forms("good", "@acme/good@1.0.0") {
+            put(site, path, &text);
+        }
+        let all = "came to claude-code, codex, cursor, opencode within";
+        let plant = forms("evil", "evil@1.0.0");
+        for (path, text) in &plant[..2] {
+            put(site, path, text);
+        }
+        daemon.wait("planted", |line| {
+            line["text"].as_str().is_some_and(|text| text.contains("came to claude-code, cursor within"))
+        });
+        for (path, text) in &plant[2..] {
+            put(site, path, text);
+        }
+        daemon.wait("planted with all", |line| line["text"].as_str().is_some_and(|text| text.contains(all)));
+        let (said, _) = status(site);
+        let alerts = said["alerts"].to_string();
+        assert!(alerts.contains(all), "{said}");
+        assert!(!alerts.contains("good"), "what is allowed is no plant: {said}");
+        assert_eq!(daemon.stop(), Some(0));
+        let log = site.run(&["log"]);
+        assert!(String::from_utf8_lossy(&log.stdout).contains(all), "{log:?}");
     });
 }
 

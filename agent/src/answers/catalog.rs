@@ -180,7 +180,7 @@ pub fn named<'a>(by: By<'a>, name: &str) -> Vec<&'a Rule> {
     }
 }
 
-fn approved(by: By<'_>, rule: &Rule) -> Approved {
+fn approved<'a>(by: By<'a>, rule: &'a Rule) -> Approved {
     let (kind, identity) = identity_of(&rule.identity);
     let text = |value: &Option<jiff::civil::Date>| value.map(|day| day.to_string());
     Approved {
@@ -232,8 +232,8 @@ fn version_of(by: By<'_>, rule: &Rule) -> Option<String> {
     Some(version).filter(|version| !version.is_empty())
 }
 
-fn credentials(by: By<'_>, rule: &Rule) -> Credentials {
-    let contact = rule.contact.as_deref().or(rule.owner.as_deref()).unwrap_or(by.contact());
+fn credentials<'a>(by: By<'a>, rule: &'a Rule) -> Credentials {
+    let contact = by.asked_about(rule);
     let variables: Vec<String> = rule.env.keys().cloned().collect();
     let headers: Vec<String> = rule.headers.keys().cloned().collect();
     let kind = rule.auth.as_ref().map(|auth| auth.kind);

@@ -1,6 +1,7 @@
 //! `check`: what the policy says of something that stands in no file yet, and what exactly it would run.
 
 use mcpolicy_schema::entry::UNKNOWN_CLIENT;
+use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_schema::identity::{Identity, Kind};
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::v1;
@@ -154,8 +155,11 @@ fn server(
     };
     let next = judged.map(|judged| by.steps(judged, &offers, spec.client, &asked)).unwrap_or_default();
     let code = judged.and_then(|judged| judged.reason.as_deref()).and_then(said_of);
-    // the verdict stands in the entry
-    let findings = findings.into_iter().filter(|finding| finding.verdict.is_none()).collect();
+    // the verdict stands in the entry; and that no client was named is no finding about a file, since there is none
+    let is_about_it = |finding: &v1::Finding| {
+        finding.verdict.is_none() && finding.code != FindingCode::UnknownClient.as_str()
+    };
+    let findings = findings.into_iter().filter(is_about_it).collect();
     CheckedServer {
         would_run,
         findings,

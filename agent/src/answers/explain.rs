@@ -154,6 +154,8 @@ pub struct Known<'a> {
     pub records: &'a [Record],
     /// Where else something may be known.
     pub elsewhere: Option<&'a str>,
+    /// The items and records are all that the agent keeps of this user.
+    pub is_whole: bool,
     /// The policy and who asks; nothing where no policy is known.
     pub by: Option<By<'a>>,
 }
@@ -201,20 +203,24 @@ pub fn explain(asked: &str, home: Option<&Path>, known: Known<'_>, redactor: &Re
     };
     let query = Query { text: asked, path: path.map(|path| redactor.name(&path)) };
     let report = known.report;
+    let (found, taken) = (found(&query, known), taken(&query, known, redactor));
+    // who has the whole answer has nobody to ask for the rest of it
+    let ran = ran(&query, known, redactor);
+    let is_answered = known.is_whole && !(found.is_empty() && taken.is_empty() && ran.is_empty());
     Explained {
         schema: SCHEMA.to_owned(),
         asked: redactor.text(asked),
         policy: known.by.map(By::about),
-        found: found(&query, known),
-        taken: taken(&query, known, redactor),
-        ran: ran(&query, known, redactor),
+        found,
+        taken,
+        ran,
         looked_at: LookedAt {
             users: report.scan.users.clone(),
             files: report.sources.len() as u64,
             servers: report.entries.len() as u64,
             taken: known.items.len() as u64,
             gaps: report.coverage.len() as u64,
-            elsewhere: known.elsewhere.map(str::to_owned),
+            elsewhere: known.elsewhere.filter(|_| !is_answered).map(str::to_owned),
         },
     }
 }
@@ -433,6 +439,10 @@ contact = "@platform"
     }
 
     fn told(asked: &str) -> Explained {
+        told_of(asked, true)
+    }
+
+    fn told_of(asked: &str, is_whole: bool) -> Explained {
         let in_force = draft(POLICY);
         let asker = asker("ann");
         let by = By { in_force: &in_force, asker: &asker, now: "2026-11-21T10:00:00Z".parse().unwrap() };
@@ -452,8 +462,14 @@ contact = "@platform"
         let report =
             report(&in_force, &[("twice", ".cursor/mcp.json"), ("twice", ".kiro/settings/mcp.json")]);
         let items = [item()];
-        let known =
-            Known { report: &report, items: &items, records: &records, elsewhere: None, by: Some(by) };
+        let known = Known {
+            report: &report,
+            items: &items,
+            records: &records,
+            elsewhere: Some("ask an administrator"),
+            is_whole,
+            by: Some(by),
+        };
         explain(asked, Some(Path::new("/home/ann")), known, &Redactor::new(&[1; 32]))
     }
 
@@ -496,6 +512,13 @@ contact = "@platform"
         assert!(told.found[0].places.iter().all(|place| place.line.is_some()));
         let json = serde_json::to_string(&told).unwrap();
         assert_eq!(serde_json::from_str::<Explained>(&json).unwrap(), told);
+    }
+
+    #[test]
+    fn where_else_to_ask_is_told_only_where_the_answer_is_not_whole() {
+        let elsewhere = |told: Explained| told.looked_at.elsewhere.is_some();
+        assert!(!elsewhere(told("github")) && !elsewhere(told("twice")));
+        assert!(elsewhere(told("nothing-of-the-kind")) && elsewhere(told_of("github", false)));
     }
 
     #[test]

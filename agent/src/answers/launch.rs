@@ -3,13 +3,16 @@
 //!
 //! What is made here is a proposal. Whether the rule admits it is for the evaluation to say, never for this module.
 
+mod values;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use mcpolicy_clients::writes::{Given, Server, Target};
-use mcpolicy_schema::document::{AuthKind, Ecosystem, IdentityMatcher, PackageMatcher, Rule};
+use mcpolicy_schema::document::{Ecosystem, IdentityMatcher, PackageMatcher, Rule, is_placeholder};
 use mcpolicy_schema::entry::Transport;
-use mcpolicy_schema::secret::is_secret_name;
 
+use self::values::{environment, headers};
 use super::By;
 
 /// What is asked for.
@@ -46,6 +49,17 @@ pub enum NoProposal {
     /// It is nothing that is written into a file.
     #[error("{0}")]
     NoEntry(&'static str),
+    /// It was never filled in: templates have digests that no file has.
+    #[error(
+        "the rule {rule} is not filled in yet: it has a placeholder where the digest of what was reviewed belongs, so that it \
+         admits nothing that exists; ask {contact} to fill it in"
+    )]
+    Placeholder {
+        /// Id of the rule.
+        rule: String,
+        /// Whom to ask.
+        contact: String,
+    },
 }
 
 /// How a server is started, without its own arguments.
@@ -64,7 +78,8 @@ enum Start {
 ///
 /// # Errors
 /// See [`NoProposal`].
-pub fn proposals(by: By<'_>, wanted: Wanted<'_>) -> Result<Vec<Proposal>, NoProposal> {
+pub fn proposals<'a>(by: By<'a>, wanted: Wanted<'a>) -> Result<Vec<Proposal>, NoProposal> {
+    ensure_filled_in(by, wanted.rule)?;
     let env = environment(wanted);
     let headers = headers(wanted);
     let mut out = Vec::new();
@@ -86,8 +101,10 @@ pub fn proposals(by: By<'_>, wanted: Wanted<'_>) -> Result<Vec<Proposal>, NoProp
             headers: headers.to_vec(),
         };
         let notes = if is_remote { &headers.notes } else { &env.notes };
+        // two values may come from one variable, which is set once
         let set = |given: &[Given]| {
-            given.iter().filter_map(|one| Some(set_note(one.variable.as_ref()?))).collect::<Vec<_>>()
+            let variables: BTreeSet<&String> = given.iter().filter_map(|one| one.variable.as_ref()).collect();
+            variables.into_iter().map(|variable| set_note(variable)).collect::<Vec<_>>()
         };
         let used = if is_remote { &headers.given } else { &env.given };
         out.push(Proposal {
@@ -118,6 +135,15 @@ pub fn proposals(by: By<'_>, wanted: Wanted<'_>) -> Result<Vec<Proposal>, NoProp
         Some(why) if out.is_empty() => Err(why),
         _ => Ok(out),
     }
+}
+
+/// Refuses a rule that stands for nothing. The evaluation would admit the placeholder itself, which nobody can start.
+fn ensure_filled_in<'a>(by: By<'a>, rule: &'a Rule) -> Result<(), NoProposal> {
+    let (_, digests) = rule.identity.digests();
+    if digests.is_empty() || !digests.iter().all(|digest| is_placeholder(digest)) {
+        return Ok(());
+    }
+    Err(NoProposal::Placeholder { rule: rule.id.clone(), contact: by.asked_about(rule).to_owned() })
 }
 
 fn set_note(variable: &str) -> String {
@@ -226,7 +252,8 @@ fn own_start(by: By<'_>, wanted: Wanted<'_>) -> Result<Start, NoProposal> {
         }
         M::Oci(image) => {
             let engine = if runner == Some("podman run") { "podman" } else { "docker" };
-            let by_digest = image.digests.first().map(|digest| format!("{}@{digest}", image.image));
+            let digest = image.digests.iter().find(|digest| !is_placeholder(digest));
+            let by_digest = digest.map(|digest| format!("{}@{digest}", image.image));
             let tag = image.tags.iter().find(|tag| *tag != "*");
             let by_tag = tag.map(|tag| format!("{}:{tag}", image.image));
             let name = by_digest.or(by_tag).unwrap_or_else(|| image.image.clone());
@@ -234,7 +261,7 @@ fn own_start(by: By<'_>, wanted: Wanted<'_>) -> Result<Start, NoProposal> {
         }
         M::Git(git) => {
             let name = git.repository.rsplit('/').next().unwrap_or_default().trim_end_matches(".git");
-            let commit = git.commits.iter().find(|commit| *commit != "*");
+            let commit = git.commits.iter().find(|commit| *commit != "*" && !is_placeholder(commit));
             let at = commit.map(|commit| format!("@{commit}")).unwrap_or_default();
             let program = rule.bins.first().map_or(name, String::as_str);
             Start::Argv(words(&["uvx", "--from", &format!("git+{}{at}", git.repository), program]))
@@ -335,59 +362,6 @@ fn with_query(
         out.push_str(&format!("{}{name}={value}", if at == 0 { '?' } else { '&' }));
     }
     Ok(out)
-}
-
-/// Values with what else there is to say.
-struct Values {
-    given: Vec<Given>,
-    notes: Vec<String>,
-}
-
-/// What the server is given: fixed values of the rule, and references for what is secret. Anything else is the user's to
-/// set or not.
-fn environment(wanted: Wanted<'_>) -> Values {
-    let rule = wanted.rule;
-    let is_key = rule.auth.as_ref().is_some_and(|auth| auth.kind == AuthKind::Key);
-    let (mut given, mut notes) = (Vec::new(), Vec::new());
-    for (name, pattern) in &rule.env {
-        if !pattern.contains('*') {
-            let text = at_home(pattern, wanted.home);
-            given.push(Given { name: name.clone(), text, variable: None });
-        } else if is_secret_name(name) || (is_key && rule.env.len() == 1) {
-            given.push(Given { name: name.clone(), text: String::new(), variable: Some(name.clone()) });
-        } else {
-            notes.push(format!("It may also be given {name}."));
-        }
-    }
-    Values { given, notes }
-}
-
-/// Headers of which the rule says from which variable they may come.
-fn headers(wanted: Wanted<'_>) -> Values {
-    let rule = wanted.rule;
-    let is_variable = |name: &&String| {
-        name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') && !name.is_empty()
-    };
-    let variable = rule.references.iter().find(is_variable);
-    let (mut given, mut notes) = (Vec::new(), Vec::new());
-    for (name, pattern) in &rule.headers {
-        let is_authorization = name.eq_ignore_ascii_case("authorization");
-        match (pattern.split_once('*'), variable) {
-            (None, _) => given.push(Given { name: name.clone(), text: pattern.clone(), variable: None }),
-            (Some((before, "")), Some(variable)) => {
-                let before = if before.is_empty() && is_authorization { "Bearer " } else { before };
-                given.push(Given {
-                    name: name.clone(),
-                    text: before.to_owned(),
-                    variable: Some(variable.clone()),
-                });
-            }
-            _ => notes.push(format!(
-                "It may be sent the header {name}; the policy names no variable for it: ask its owner how."
-            )),
-        }
-    }
-    Values { given, notes }
 }
 
 #[cfg(test)]

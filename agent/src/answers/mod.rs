@@ -86,6 +86,11 @@ impl<'a> By<'a> {
         &self.in_force.policy.document().policy.contact
     }
 
+    /// Whom to ask about a rule.
+    fn asked_about(self, rule: &'a Rule) -> &'a str {
+        rule.contact.as_deref().or(rule.owner.as_deref()).unwrap_or(self.contact())
+    }
+
     fn rule(self, id: &str) -> Option<&'a Rule> {
         self.rules().iter().find(|rule| rule.id == id)
     }

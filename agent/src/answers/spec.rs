@@ -82,6 +82,8 @@ pub enum SpecError {
 pub fn of_words(words: &[String], how: How<'_>) -> Result<Spec, SpecError> {
     match words {
         [] => Err(SpecError::Nothing),
+        // a variable of a script that is not set, say
+        [command, ..] if command.trim().is_empty() => Err(SpecError::Nothing),
         [one] if is_url(one) => Ok(Spec::single(Entry::remote(one.as_str()), how)?),
         [one] if is_pasted(one) => of_text(one, how),
         [command, args @ ..] => {
@@ -330,7 +332,9 @@ mod tests {
         assert_eq!(url.entries[0].transport, Transport::Http);
         let entry = of_words(&words(&[r#"{"command":"npx","args":["foo"]}"#]), ANY).unwrap();
         assert_eq!(names(&entry), [("asked".to_owned(), "foo".to_owned())]);
-        assert!(matches!(of_words(&[], ANY), Err(SpecError::Nothing)));
+        for nothing in [&[][..], &[""], &[" "], &["", "x"]] {
+            assert!(matches!(of_words(&words(nothing), ANY), Err(SpecError::Nothing)), "{nothing:?}");
+        }
     }
 
     #[test]

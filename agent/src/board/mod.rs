@@ -17,6 +17,7 @@ use mcpolicy_schema::report::v1;
 use mcpolicy_schema::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
+use crate::daemon::planted;
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, Passed};
 use crate::enforce::plan::Left;
@@ -49,6 +50,9 @@ pub struct Found {
     /// Why it is left where it is, though it is not allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<String>,
+    /// What would run, as [`planted::runs`] has it.
+    #[serde(skip)]
+    pub runs: String,
 }
 
 /// Whom a problem is told.
@@ -325,11 +329,11 @@ impl Board {
         told.into_iter().map(|(_, text)| text).chain(hidden).collect()
     }
 
-    /// Whether a home has an entry of this fingerprint in a client's files.
-    pub fn knows(&self, home: usize, client: &str, fingerprint: &str) -> bool {
+    /// Whether a home has a server in a client's files, in whatever form.
+    pub fn has(&self, home: usize, client: &str, runs: &str) -> bool {
         let of_home = self.files.range((Some(home), PathBuf::new())..(Some(home + 1), PathBuf::new()));
         let mut found = of_home.flat_map(|(_, found)| found);
-        found.any(|found| found.entry.client == client && found.entry.fingerprint == fingerprint)
+        found.any(|found| found.entry.client == client && found.runs == runs)
     }
 
     /// Everything that was found, of all users, or of one and of what is machine-wide.
@@ -355,7 +359,8 @@ impl Board {
             let source = &outcome.sources[outcome.entries[at].source].source;
             let stand = stand(&entry, off.contains(&at));
             let left = left.get(&at).map(|why| (*why).to_owned());
-            let found = Found { entry, stand, left };
+            let runs = planted::runs(&outcome.entries[at].identity);
+            let found = Found { entry, stand, left, runs };
             self.files.entry((source.home, source.path.clone())).or_default().push(found);
         }
     }

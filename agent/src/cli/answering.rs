@@ -270,22 +270,27 @@ impl Basis {
 }
 
 /// What the agent has taken out of files and written down, as far as this user may see it.
-pub(super) fn past(
-    answering: &Answering,
-    agent: &Agent,
-    environment: &Environment,
-) -> anyhow::Result<(Vec<Item>, Vec<Record>)> {
+#[derive(Default)]
+pub(super) struct Past {
+    pub(super) items: Vec<Item>,
+    pub(super) records: Vec<Record>,
+    /// The running agent said so: there is no more.
+    pub(super) is_whole: bool,
+}
+
+/// Asks the agent, or looks into the own state.
+pub(super) fn past(answering: &Answering, agent: &Agent, environment: &Environment) -> anyhow::Result<Past> {
     if let Some(Answer::Past { items, records }) = answering.ask(&Ask::Past, environment)? {
-        return Ok((items, records));
+        return Ok(Past { items, records, is_whole: true });
     }
     if agent.is_machines() {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(Past::default());
     }
     let vault = agent.state.join("vault");
     let items = if vault.is_dir() { Vault::look(&vault)?.items()?.0 } else { Vec::new() };
     let journal = agent.state.join("journal");
     let records = if journal.is_dir() { journal::read(&journal)?.0 } else { Vec::new() };
-    Ok((items, records))
+    Ok(Past { items, records, is_whole: false })
 }
 
 /// Text on standard input, no more than is read.

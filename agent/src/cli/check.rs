@@ -53,7 +53,7 @@ impl Asked {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.spec.is_empty()
+        self.spec.iter().all(|word| word.trim().is_empty())
     }
 
     pub(super) fn read(&self, basis: &Basis) -> anyhow::Result<Spec> {

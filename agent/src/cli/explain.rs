@@ -31,13 +31,14 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let mut judge = basis.judge();
     let asker = judge.asker(0);
     let report = basis.scan(&mut judge);
-    let (items, records) = answering::past(&options.answering, &basis.agent, environment)?;
+    let past = answering::past(&options.answering, &basis.agent, environment)?;
     let elsewhere = basis.agent.machines_notice();
     let known = Known {
         report: &report,
-        items: &items,
-        records: &records,
+        items: &past.items,
+        records: &past.records,
         elsewhere: elsewhere.as_deref(),
+        is_whole: past.is_whole,
         by: Some(basis.by(&asker)),
     };
     let explained = explain::explain(&options.asked, Some(basis.home()), known, &basis.redactor);

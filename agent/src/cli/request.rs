@@ -1,6 +1,7 @@
 //! `mcpolicy request`.
 
-use anyhow::Context as _;
+use std::collections::BTreeSet;
+
 use clap::Args;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_schema::report::v1;
@@ -12,6 +13,7 @@ use crate::answers::request::{self, Listed};
 use crate::answers::{Asker, check};
 use crate::ipc::{Answer, Ask};
 use crate::output::human::answers;
+use crate::vault::{Item, Taken};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -46,7 +48,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let reason = request::reason(options.reason.as_deref().unwrap_or_default(), &basis.redactor)?;
     let mut judge = basis.judge();
     let asker = judge.asker(0);
-    let entries = entries(options, &basis, &mut judge, &asker)?;
+    let entries = entries(options, &basis, &mut judge, &asker, environment)?;
     let is_allowed = |entry: &v1::Entry| {
         entry.judged.as_ref().is_some_and(|judged| judged.verdict == mcpolicy_schema::verdict::Verdict::Allow)
     };
@@ -78,22 +80,23 @@ fn entries(
     basis: &Basis,
     judge: &mut crate::judge::Judge<'_>,
     asker: &Asker,
+    environment: &Environment,
 ) -> anyhow::Result<Vec<v1::Entry>> {
     let word = options.asked.word().filter(|word| is_name(word));
     if let Some(name) = word {
         let mut entries = basis.scan(judge).entries;
         entries.retain(|entry| entry.name.eq_ignore_ascii_case(name));
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         entries.retain(|entry| seen.insert(entry.fingerprint.clone()));
         if !entries.is_empty() {
             return Ok(entries);
         }
-        return taken(basis, judge, asker, name)?.with_context(|| {
-            format!(
-                "no server called {name:?} is in your files or was taken from them; to ask for something new, give its \
-                 command after `--`, its URL, or the entry as text"
-            )
-        });
+        let entries = taken(basis, judge, asker, name)?;
+        return if entries.is_empty() {
+            taken_by_agent(options, basis, environment, name)
+        } else {
+            Ok(entries)
+        };
     }
     let spec = options.asked.read(basis)?;
     let checked = check::check(&spec, basis.by(asker), judge, (&basis.ground, 0), &basis.redactor);
@@ -111,14 +114,46 @@ fn taken(
     judge: &mut crate::judge::Judge<'_>,
     asker: &Asker,
     name: &str,
-) -> anyhow::Result<Option<Vec<v1::Entry>>> {
+) -> anyhow::Result<Vec<v1::Entry>> {
     let specs = crate::answers::taken::specs(&basis.agent.state.join("vault"), name)?;
     let mut entries = Vec::new();
     for spec in &specs {
         let checked = check::check(spec, basis.by(asker), judge, (&basis.ground, 0), &basis.redactor);
         entries.extend(checked.servers.into_iter().map(|server| server.entry));
     }
-    Ok(Some(entries).filter(|entries| !entries.is_empty()))
+    Ok(entries)
+}
+
+/// What the machine's agent took from the user's files: the entries as it tells them, the newest first. Their text stays with
+/// it.
+fn taken_by_agent(
+    options: &Options,
+    basis: &Basis,
+    environment: &Environment,
+    name: &str,
+) -> anyhow::Result<Vec<v1::Entry>> {
+    let past = answering::past(&options.answering, &basis.agent, environment)?;
+    let all = past.items.iter().rev().flat_map(|item| item.entries.iter().map(move |taken| (item, taken)));
+    let is_meant = |(_, taken): &(&Item, &Taken)| {
+        !taken.restored && basis.redactor.name(&taken.name).eq_ignore_ascii_case(name)
+    };
+    let meant: Vec<(&Item, &Taken)> = all.filter(is_meant).collect();
+    let mut seen = BTreeSet::new();
+    let told = meant.iter().filter_map(|(_, taken)| taken.told.as_deref());
+    let told: Vec<v1::Entry> = told.filter(|told| seen.insert(&told.fingerprint)).cloned().collect();
+    match meant.first() {
+        _ if !told.is_empty() => Ok(told),
+        Some((item, _)) => anyhow::bail!(
+            "{name:?} was taken from your files, and its text is kept where administrators see it: name the block {} to {}, or \
+             give its command after `--`, its URL, or the entry as text",
+            item.id,
+            basis.in_force.policy.document().policy.contact
+        ),
+        None => anyhow::bail!(
+            "no server called {name:?} is in your files or was taken from them; to ask for something new, give its command \
+             after `--`, its URL, or the entry as text"
+        ),
+    }
 }
 
 fn list(options: &Options, environment: &Environment) -> anyhow::Result<u8> {

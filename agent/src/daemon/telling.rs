@@ -1,10 +1,11 @@
 //! What a session tells and whom it answers, beside its looks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
 use mcpolicy_schema::document::Mode;
+use mcpolicy_schema::verdict::Judgement;
 
 use super::dirty::Place;
 use super::fights::Fight;
@@ -97,7 +98,7 @@ impl Line<'_, '_, '_, '_> {
         }
     }
 
-    /// Tells of an entry that came to several clients at once.
+    /// Tells of servers that came to several clients at once.
     pub(super) fn tell_planted(
         &mut self,
         session: &mut Session,
@@ -105,19 +106,13 @@ impl Line<'_, '_, '_, '_> {
         looked: &Looked,
         tell: &mut dyn FnMut(Said<'_>),
     ) -> anyhow::Result<()> {
-        let now = Instant::now();
-        for item in &looked.outcome.entries {
-            let Some(home) = looked.outcome.sources[item.source].source.home else { continue };
-            let client = item.entry.client;
-            if self.board().knows(home, client, &item.fingerprint) {
-                continue;
-            }
-            let new = New { home, client: client.to_owned(), fingerprint: item.fingerprint.clone() };
-            let Some(clients) = self.planted.note(new, now) else { continue };
+        for (at, clients) in self.planted_in(&looked.outcome) {
+            let item = &looked.outcome.entries[at];
+            let source = &looked.outcome.sources[item.source].source;
+            let Some(home) = source.home else { continue };
             let clients = clients.into_iter().collect::<Vec<_>>().join(", ");
             let seconds = planted::TOGETHER.as_secs();
-            let path = &looked.outcome.sources[item.source].source.path;
-            let writer = self.writer_of(path).map(|writer| format!("; it was written by {writer}"));
+            let writer = self.writer_of(&source.path).map(|writer| format!("; it was written by {writer}"));
             let writer = writer.unwrap_or_default();
             let detail = format!("the same new server came to {clients} within {seconds} s{writer}");
             let user = self.on.ground.homes[home].user.clone();
@@ -135,6 +130,27 @@ impl Line<'_, '_, '_, '_> {
             tell(Said::Notice(format!("planted-many-clients: {server}: {detail}")));
         }
         Ok(())
+    }
+
+    /// The entries of servers that have come to several clients with this look, each with all its clients. What the policy
+    /// allows is nobody's plant: `mcpolicy add` in a loop, say.
+    fn planted_in(&mut self, outcome: &Outcome) -> Vec<(usize, BTreeSet<String>)> {
+        let now = Instant::now();
+        // one look may see several files: it tells once, with the last that joined
+        let mut found: BTreeMap<(usize, String), (usize, BTreeSet<String>)> = BTreeMap::new();
+        for (at, item) in outcome.entries.iter().enumerate() {
+            let Some(home) = outcome.sources[item.source].source.home else { continue };
+            let runs = planted::runs(&item.identity);
+            let is_allowed = item.judgement.as_ref().is_some_and(Judgement::is_allowed);
+            if is_allowed || self.board().has(home, item.entry.client, &runs) {
+                continue;
+            }
+            let new = New { home, client: item.entry.client.to_owned(), runs: runs.clone() };
+            if let Some(clients) = self.planted.note(new, now) {
+                found.insert((home, runs), (at, clients));
+            }
+        }
+        found.into_values().collect()
     }
 
     /// The process that wrote a file a moment ago, in words, where the system tells.

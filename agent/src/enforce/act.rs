@@ -11,6 +11,7 @@ use mcpolicy_clients::edit::{self, Change, Place};
 use mcpolicy_schema::document::{Mode, PolicyDocument};
 use mcpolicy_schema::identity::Identity;
 use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::report::v1;
 
 use super::aside::Gone;
 use super::freed::Freed;
@@ -25,6 +26,7 @@ use crate::discover::source::Source;
 use crate::journal::{Action, End, Journal, JournalError};
 use crate::judge::Judge;
 use crate::pipeline::{Ground, Outcome, SourceResult};
+use crate::report;
 use crate::vault::{Item, Taken, Vault, VaultError};
 use crate::worker::homes::Homes;
 use crate::worker::{Draft, Held, Opened, is_state, is_too_much};
@@ -177,7 +179,7 @@ impl Hands<'_, '_, '_> {
         let acted = match self.plan(&before).files.into_iter().next() {
             None => done(End::Skipped, NOTHING_DENIED.to_owned()),
             Some(file) => {
-                match self.edit(home, source, &before, &file).and_then(|edit| self.recordable(edit)) {
+                match self.edit(home, source, &before, &file).and_then(|edit| self.recordable(source, edit)) {
                     Ok(edit) => self.replace(at, source, &opened, &edit).map(Some),
                     Err(why) if self.homes.has_failed(home) => done(End::Failed, why),
                     // what can be taken out of it goes, even if not all can
@@ -372,7 +374,7 @@ impl Hands<'_, '_, '_> {
             client: source.owner().adapter.about().id,
             opened,
             after: Some(&edit.edited.bytes),
-            entries: taken(edit, &actions, self.redactor),
+            entries: self.taken(source, edit, &actions),
             actions,
             beside: None,
             owner: self.knowledge.owner(source),
@@ -395,12 +397,47 @@ impl Hands<'_, '_, '_> {
     }
 
     /// The edit, if vault and journal can keep what is to be said of it.
-    pub(super) fn recordable<'b>(&self, edit: Edit<'b>) -> Result<Edit<'b>, String> {
+    pub(super) fn recordable<'b>(&self, source: &Source, edit: Edit<'b>) -> Result<Edit<'b>, String> {
         let actions = self.actions(&edit);
-        if length_of(&actions) > MAX_SAID || length_of(&taken(&edit, &actions, self.redactor)) > MAX_SAID {
+        if length_of(&actions) > MAX_SAID || length_of(&self.taken(source, &edit, &actions)) > MAX_SAID {
             return Err("there is more to be said of what is denied in it than can be kept".to_owned());
         }
         Ok(edit)
+    }
+
+    /// What the vault says of each entry.
+    fn taken(&self, source: &Source, edit: &Edit<'_>, actions: &[Action]) -> Vec<Taken> {
+        let all = edit.targets.iter().zip(actions).zip(edit.edited.removed.iter().zip(&edit.left));
+        all.enumerate()
+            .map(|(n, (((at, _), action), (pieces, left)))| {
+                let item = &edit.entries[*at];
+                Taken {
+                    name: item.entry.name.clone(),
+                    key_path: item.entry.key_path.clone(),
+                    fingerprint: item.fingerprint.clone(),
+                    identity: short(&shown(&item.identity, self.redactor), MAX_NAME),
+                    action: action.action.clone(),
+                    code: action.code.clone(),
+                    detail: action.detail.clone(),
+                    told: self.told(source, item, n),
+                    pieces: pieces
+                        .iter()
+                        .map(|piece| piece.range.start as u64..piece.range.end as u64)
+                        .collect(),
+                    left: left.clone(),
+                    restored: false,
+                }
+            })
+            .collect()
+    }
+
+    /// The entry as reports show it, of the first ones of a file and where it is no longer than an honest one.
+    ///
+    /// Attack: a file of so many entries that more is to be said of them than the vault keeps goes as a whole.
+    pub(super) fn told(&self, source: &Source, item: &Assessed, number: usize) -> Option<Box<v1::Entry>> {
+        let told = || report::one_entry(self.ground, source, item, self.redactor);
+        let told = (number < MOST_TOLD).then(told)?;
+        (length_of(&told) <= MAX_TOLD).then(|| Box::new(told))
     }
 
     fn actions(&self, edit: &Edit<'_>) -> Vec<Action> {
@@ -425,6 +462,10 @@ impl Hands<'_, '_, '_> {
     }
 }
 
+/// Entries of one file that are kept as reports show them.
+const MOST_TOLD: usize = 64;
+/// Longest of these, in bytes of JSON.
+const MAX_TOLD: usize = 16 << 10;
 /// Longest name of a server in the journal, in bytes.
 pub(super) const MAX_NAME: usize = 256;
 /// Longest reason in the journal, in bytes.
@@ -467,28 +508,4 @@ fn gone(edit: &Edit<'_>, actions: &[Action]) -> Vec<Gone> {
 /// Kind and name of what an entry would run or contact.
 fn shown(identity: &Identity, redactor: &Redactor) -> String {
     format!("{}:{}", identity.kind.as_str(), redactor.text(&identity.name))
-}
-
-/// What the vault says of each entry.
-fn taken(edit: &Edit<'_>, actions: &[Action], redactor: &Redactor) -> Vec<Taken> {
-    edit.targets
-        .iter()
-        .zip(actions)
-        .zip(edit.edited.removed.iter().zip(&edit.left))
-        .map(|(((at, _), action), (pieces, left))| {
-            let item = &edit.entries[*at];
-            Taken {
-                name: item.entry.name.clone(),
-                key_path: item.entry.key_path.clone(),
-                fingerprint: item.fingerprint.clone(),
-                identity: short(&shown(&item.identity, redactor), MAX_NAME),
-                action: action.action.clone(),
-                code: action.code.clone(),
-                detail: action.detail.clone(),
-                pieces: pieces.iter().map(|piece| piece.range.start as u64..piece.range.end as u64).collect(),
-                left: left.clone(),
-                restored: false,
-            }
-        })
-        .collect()
 }

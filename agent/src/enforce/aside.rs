@@ -374,6 +374,7 @@ fn taken(aside: &Aside, actions: &[Action], draft: &Draft) -> Vec<Taken> {
         action: action.action.clone(),
         code: action.code.clone(),
         detail: action.detail.clone(),
+        told: None,
         pieces: pieces(at),
         left: None,
         restored: false,

@@ -123,7 +123,7 @@ impl Hands<'_, '_, '_> {
         let came = match self.plan(&before).files.into_iter().next() {
             None => Came::Nothing,
             Some(file) => {
-                match self.edit(home, source, &before, &file).and_then(|edit| self.recordable(edit)) {
+                match self.edit(home, source, &before, &file).and_then(|edit| self.recordable(source, edit)) {
                     Ok(edit) => match self.replace(at, source, &opened, &edit)? {
                         Try::Again(acted) => Came::Again(acted),
                         Try::Done(acted) if acted.end == End::Applied => Came::Done(acted),

@@ -182,6 +182,7 @@ mod tests {
                 action: "quarantine".to_owned(),
                 code: "not-allowed".to_owned(),
                 detail: String::new(),
+                told: None,
                 pieces: Vec::new(),
                 left: None,
                 restored: false,

@@ -97,6 +97,7 @@ impl Hands<'_, '_, '_> {
             }
             taken.push(Taken {
                 fingerprint: item.fingerprint.clone(),
+                told: self.told(source, item, at),
                 ..whole_taken(
                     &short(&item.entry.name, MAX_TEXT),
                     &short(&item.entry.key_path, MAX_TEXT),
@@ -177,6 +178,7 @@ fn whole_taken(name: &str, key_path: &str, action: &Action, length: usize) -> Ta
         action: action.action.clone(),
         code: action.code.clone(),
         detail: action.detail.clone(),
+        told: None,
         pieces: std::iter::once(0..length as u64).collect(),
         left: None,
         restored: false,

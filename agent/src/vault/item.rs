@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use jiff::Timestamp;
+use mcpolicy_schema::report::v1;
 use serde::{Deserialize, Serialize};
 
 use super::changed::Changed;
@@ -140,6 +141,10 @@ pub struct Taken {
     pub code: String,
     /// The reason in words.
     pub detail: String,
+    /// The entry as reports show it: with it its user, who cannot look into this vault, asks to have it allowed. Not known
+    /// of items of older versions, and of many in one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<v1::Entry>>,
     /// Bytes of the original that belong to it.
     pub pieces: Vec<Range<u64>>,
     /// Fingerprint of what the change left in its place; none where it was taken out.

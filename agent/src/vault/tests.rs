@@ -22,6 +22,7 @@ pub(super) fn entry() -> Taken {
         action: "quarantine".into(),
         code: "not-allowed".into(),
         detail: "no rule is about it".into(),
+        told: None,
         pieces: Vec::from([Range { start: 15, end: 66 }]),
         left: None,
         restored: false,

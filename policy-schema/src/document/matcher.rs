@@ -194,6 +194,32 @@ impl IdentityMatcher {
             Self::Any {} => "any",
         }
     }
+
+    /// The digests or commits that it admits, and the member that holds them; none where its kind has none.
+    pub fn digests(&self) -> (&'static str, &[String]) {
+        match self {
+            Self::Oci(image) => ("digests", &image.digests),
+            Self::Git(git) => ("commits", &git.commits),
+            Self::Executable(program) => ("sha256", &program.sha256),
+            Self::Script(script) => ("sha256", &script.sha256),
+            Self::Npm(_)
+            | Self::Pypi(_)
+            | Self::Dotnet(_)
+            | Self::Go(_)
+            | Self::Deno(_)
+            | Self::Url(_)
+            | Self::Bridge(_)
+            | Self::Opaque(_)
+            | Self::Builtin(_)
+            | Self::Any {} => ("", &[]),
+        }
+    }
+}
+
+/// Whether a digest or commit is one digit over and over: templates have such where one is to be filled in.
+pub fn is_placeholder(digest: &str) -> bool {
+    let hex = digest.strip_prefix("sha256:").unwrap_or(digest).as_bytes();
+    hex.len() >= 40 && hex.iter().all(|byte| *byte == hex[0])
 }
 
 fn any_version() -> String {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use lists::{Deny, Exception, Ring};
 pub use matcher::{
     BridgeMatcher, Ecosystem, ExecutableMatcher, GitMatcher, IdentityMatcher, ImageMatcher, OpaqueMatcher,
-    PackageMatcher, ScriptMatcher, UrlMatcher,
+    PackageMatcher, ScriptMatcher, UrlMatcher, is_placeholder,
 };
 pub use rule::{Args, Auth, AuthKind, Class, DataAccess, Remediation, Rule, Token, ToolClass, Tools};
 pub use settings::{

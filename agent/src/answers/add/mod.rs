@@ -3,15 +3,17 @@
 //! The result is parsed as its client would and judged by the same policy before anything is written; what would not be
 //! allowed is not written. It runs as the user on the user's own files.
 
+mod form;
 mod place;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::path::Path;
 
-use mcpolicy_clients::edit::{self, Change, Splice};
+use mcpolicy_clients::adapters;
+use mcpolicy_clients::edit::Change;
 use mcpolicy_clients::location::Location;
-use mcpolicy_clients::{adapters, writes};
 use mcpolicy_platform::secure_fs::TempName;
 use mcpolicy_platform::users;
 use mcpolicy_schema::document::Rule;
@@ -20,6 +22,7 @@ use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::v1;
 use serde::{Deserialize, Serialize};
 
+use self::form::Form;
 use self::place::{place, source_of};
 use super::launch::{self, NoProposal, Proposal, Wanted};
 use super::{By, catalog};
@@ -153,7 +156,11 @@ impl AddError {
     pub fn is_usage(&self) -> bool {
         !matches!(
             self,
-            Self::NotAllowed { .. } | Self::Taken { .. } | Self::File(_) | Self::Unwritable { .. }
+            Self::NotAllowed { .. }
+                | Self::Taken { .. }
+                | Self::File(_)
+                | Self::Unwritable { .. }
+                | Self::NoProposal(NoProposal::Placeholder { .. })
         )
     }
 }
@@ -279,13 +286,13 @@ fn plan(
     let about = about.map_or(source.owner(), |reading| reading).adapter.about();
     let table = location.keys.first().copied().unwrap_or_default();
     let path = source.path.to_string_lossy();
-    let format = inventory::format_of(source);
+    let form = Form { about, format: inventory::format_of(source), path: &path, table };
     let is_blank = opened.bytes.iter().all(u8::is_ascii_whitespace);
-    let before = &opened.bytes;
+    let before = (!is_blank).then_some(&*opened.bytes);
     let mut refused = None;
     for proposal in proposals {
-        let pieces = match writes::entry(about, format, table, &proposal.server) {
-            Ok(pieces) => pieces,
+        let change = match form.insert(&proposal.server) {
+            Ok(change) => change,
             Err(why) => {
                 refused.get_or_insert_with(|| AddError::Unwritable {
                     client: about.id.to_owned(),
@@ -294,28 +301,21 @@ fn plan(
                 continue;
             }
         };
-        let there = entry_of(source, before, table, name);
-        let unwritable = || AddError::File("no file of this format can be made".to_owned());
-        let fresh = writes::alone(format, &path, table, name, &pieces).ok_or_else(unwritable)?;
-        let change = Change::Insert { table: table.to_owned(), name: name.to_owned(), pieces };
-        let (after, splices) = if there.is_some() {
-            (before.clone(), Vec::new())
-        } else if is_blank {
-            (fresh.clone(), vec![Splice { range: 0..0, text: fresh.clone() }])
-        } else {
-            match edit::apply(format, &path, before, std::slice::from_ref(&change)) {
-                Ok(edited) => (edited.bytes, edited.splices),
-                Err(why) => return Err(AddError::File(why.to_string())),
-            }
+        let there = entry_of(source, &opened.bytes, table, name);
+        let fresh = form.alone(&change)?;
+        let after = match (&there, before) {
+            (Some(_), _) => opened.bytes.clone(),
+            (None, None) => fresh.clone(),
+            (None, Some(before)) => form.edited(before, &change)?.bytes,
         };
         let Some(entry) = entry_of(source, &after, table, name) else {
             return Err(AddError::File("the entry could not be read back from the result".to_owned()));
         };
-        if let Some(there) = there {
+        if let Some(there) = &there {
             // what another has put there under the name is not ours to judge, unless it is the same
             let fresh = entry_of(source, &fresh, table, name);
             let is_same =
-                fresh.is_some_and(|fresh| is_same(&there, &fresh, &on.ground.homes[on.home].layout.home));
+                fresh.is_some_and(|fresh| is_same(there, &fresh, &on.ground.homes[on.home].layout.home));
             if !is_same {
                 refused.get_or_insert_with(|| AddError::Taken {
                     path: on.redactor.name(&path),
@@ -327,9 +327,11 @@ fn plan(
         ensure_read(&entry, about.id)?;
         match judged(entry, source, by, on) {
             Ok(entry) => {
+                let is_new = there.is_none();
+                let told = told::told(&proposal.server, on.redactor);
                 return Ok(Plan {
-                    diff: diff(&splices, on.redactor),
-                    after: (!splices.is_empty()).then_some(after),
+                    diff: if is_new { form.lines(&told, before)? } else { Vec::new() },
+                    after: is_new.then_some(after),
                     change: (!is_blank).then_some(change),
                     entry,
                     left_to_do: proposal.left_to_do.clone(),
@@ -404,15 +406,6 @@ fn judged(entry: Entry, source: &Source, by: By<'_>, on: &mut On<'_, '_>) -> Res
         code: judged.and_then(|judged| judged.reason.clone()).unwrap_or_else(|| "not-judged".to_owned()),
         detail: judged.and_then(|judged| judged.detail.clone()).unwrap_or_default(),
     })
-}
-
-/// The lines that come in. What stands around them is the user's, and may hold secrets.
-fn diff(splices: &[Splice], redactor: &Redactor) -> Vec<String> {
-    let texts = splices.iter().map(|splice| String::from_utf8_lossy(&splice.text).into_owned());
-    let lines: Vec<String> =
-        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
-    let is_something = |line: &&String| !line.trim().is_empty() && line.trim() != ",";
-    lines.iter().filter(is_something).map(|line| redactor.text(line)).collect()
 }
 
 /// Writes. `false` if somebody else wrote meanwhile.

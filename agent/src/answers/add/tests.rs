@@ -31,7 +31,11 @@ identity.npm = { package = "taken-back", versions = "1.0.0" }
 "#;
 
 fn try_add(folder: &Path, order: Order<'_>) -> Result<Added, AddError> {
-    let in_force = draft(POLICY);
+    try_add_by(POLICY, folder, order)
+}
+
+fn try_add_by(policy: &str, folder: &Path, order: Order<'_>) -> Result<Added, AddError> {
+    let in_force = draft(policy);
     let ground = home(folder);
     let mut judge = Judge::new(&ground, &ground.machine, terms(&in_force));
     let asker = asker("ann");
@@ -120,6 +124,73 @@ fn a_dry_run_writes_nothing_and_shows_the_same() {
     assert_eq!((&dry.diff, &dry.path), (&wet.diff, &wet.path));
     assert!(wet.diff.iter().any(|line| line.contains("${env:GITHUB_TOKEN}")), "{:?}", wet.diff);
     assert!(wet.left_to_do[0].contains("GITHUB_TOKEN"));
+}
+
+const STRICT: &str = include_str!("../../../../docs/examples/demo-strict.policy.toml");
+
+/// The rules of the demo's policy: as a draft of a test has them, without what stands in front.
+fn strict() -> &'static str {
+    &STRICT[STRICT.find("[[").unwrap()..]
+}
+
+#[test]
+fn the_remote_server_of_the_demo_gets_no_token_that_nobody_asked_for() {
+    for client in ["claude-code", "cursor", "codex", "vscode"] {
+        let folder = tempfile::tempdir().unwrap();
+        let added = try_add_by(strict(), folder.path(), order("github", client)).unwrap();
+        let diff = added.diff.join("\n");
+        assert!(diff.contains("https://api.githubcopilot.com/mcp/"), "{client}: {diff}");
+        assert!(!diff.contains("TOKEN") && !diff.contains("X-MCP"), "{client}: {diff}");
+        assert!(added.left_to_do[0].contains("Sign in"), "{:?}", added.left_to_do);
+    }
+}
+
+#[test]
+fn what_comes_in_is_shown_as_it_is_written_for_every_rule_of_the_demo() {
+    let in_force = draft(strict());
+    let mut shown = 0;
+    for rule in &in_force.policy.document().rule {
+        for client in ["claude-code", "vscode", "codex", "goose"] {
+            let folder = tempfile::tempdir().unwrap();
+            let Ok(added) = try_add_by(strict(), folder.path(), order(&rule.id, client)) else { continue };
+            let told = added.diff.join("\n");
+            assert!(!told.contains("<secret:"), "{}: {told}", rule.id);
+            let written = std::fs::read_to_string(&added.path).unwrap();
+            assert!(
+                added.diff.iter().all(|line| written.contains(line.trim())),
+                "{}: {told}\n{written}",
+                rule.id
+            );
+            let mut once = added.left_to_do.clone();
+            once.sort();
+            once.dedup();
+            assert_eq!(once.len(), added.left_to_do.len(), "{:?}", added.left_to_do);
+            shown += 1;
+        }
+    }
+    assert!(shown > 40, "{shown}");
+}
+
+#[test]
+fn a_secret_among_the_arguments_is_not_shown_with_what_comes_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "[[rule]]\nid = \"x\"\nidentity.npm = { package = \"x\", versions = \"1.0.0\" }\nargs.optional = [\"--token *\"]\n";
+    let args = ["--token".to_owned(), "ghp_0123456789abcdefghijklmnopqrstuvwxyz01".to_owned()];
+    let added = try_add_by(policy, folder.path(), Order { args: &args, ..order("x", "cursor") }).unwrap();
+    let told = added.diff.join("\n");
+    assert!(told.contains("--token") && told.contains("<secret:") && !told.contains("ghp_"), "{told}");
+}
+
+#[test]
+fn a_rule_that_was_never_filled_in_is_refused_with_whom_to_ask() {
+    for name in ["sonarqube", "github-container", "serena"] {
+        let folder = tempfile::tempdir().unwrap();
+        let why = try_add_by(strict(), folder.path(), order(name, "cursor")).unwrap_err();
+        assert!(!why.is_usage(), "{why}");
+        let why = why.to_string();
+        assert!(why.contains("placeholder") && why.contains("ask security@example.com"), "{why}");
+        assert!(!folder.path().join("ann/.cursor").exists());
+    }
 }
 
 /// A client's file with some servers of its user's, in one of several hands.

@@ -1,6 +1,8 @@
 //! What a rule says of a server that cannot be so, or that admits what nobody has reviewed.
 
-use mcpolicy_schema::document::{Auth, AuthKind, IdentityMatcher, PolicyDocument, Rule, Tools};
+use mcpolicy_schema::document::{
+    Auth, AuthKind, IdentityMatcher, PolicyDocument, Rule, Tools, is_placeholder,
+};
 
 use crate::authoring::problem::{Problem, Weight};
 
@@ -41,23 +43,13 @@ type Tell<'t> = dyn FnMut(&'static str, &str, String, &str) + 't;
 
 /// Digests of one digit over and over, as templates have them.
 fn placeholders(rule: &Rule, tell: &mut Tell<'_>) {
-    let (member, digests): (&str, &[String]) = match &rule.identity {
-        IdentityMatcher::Oci(image) => ("identity/oci/digests", &image.digests),
-        IdentityMatcher::Git(git) => ("identity/git/commits", &git.commits),
-        IdentityMatcher::Executable(program) => ("identity/executable/sha256", &program.sha256),
-        IdentityMatcher::Script(script) => ("identity/script/sha256", &script.sha256),
-        _ => return,
-    };
+    let (member, digests) = rule.identity.digests();
     for (at, digest) in digests.iter().enumerate().filter(|(_, digest)| is_placeholder(digest)) {
         let short: String = digest.chars().take(15).collect();
         let message = format!("`{short}…` is a placeholder, so nothing is admitted");
-        tell("placeholder", &format!("{member}/{at}"), message, "write the digest of what was reviewed");
+        let place = format!("identity/{}/{member}/{at}", rule.identity.kind());
+        tell("placeholder", &place, message, "write the digest of what was reviewed");
     }
-}
-
-fn is_placeholder(digest: &str) -> bool {
-    let hex = digest.strip_prefix("sha256:").unwrap_or(digest).as_bytes();
-    hex.len() >= 40 && hex.iter().all(|byte| *byte == hex[0])
 }
 
 /// A path without a digest is whatever lies there; in a home that is what its user, or a program of theirs, puts there.

@@ -321,8 +321,10 @@ pub(crate) fn add(added: &Added, columns: usize) -> String {
     ));
     let mut out = page.end();
     for line in &added.diff {
-        // never folded: it is what stands in the file
-        let _ = writeln!(out, "  + {}", visible(line));
+        // never folded: it is what stands in the file, a tab in front of it as wide as in most editors
+        let rest = line.trim_start_matches([' ', '\t']);
+        let indent = line[..line.len() - rest.len()].replace('\t', "    ");
+        let _ = writeln!(out, "  + {indent}{}", visible(rest));
     }
     let mut page = Page::new(columns);
     page.next(&added.left_to_do);
