@@ -155,7 +155,7 @@ fn what_comes_in_is_shown_as_it_is_written_for_every_rule_of_the_demo() {
             let Ok(added) = try_add_by(strict(), folder.path(), order(&rule.id, client)) else { continue };
             let told = added.diff.join("\n");
             assert!(!told.contains("<secret:"), "{}: {told}", rule.id);
-            let written = std::fs::read_to_string(&added.path).unwrap();
+            let written = ground_read(Path::new(&added.path));
             assert!(
                 added.diff.iter().all(|line| written.contains(line.trim())),
                 "{}: {told}\n{written}",
