@@ -10,12 +10,23 @@ use mcpolicy_schema::redact::Redactor;
 use crate::answers::spec::{self, How};
 use crate::running::RunningClient;
 
-/// Longest text of a flag that is read, in bytes. What is longer is told, and not read.
+/// Most that is read of what one client was given, in bytes. What is beyond is told, and not read.
 ///
-/// Attack: a hundred processes with the name of a client and as much on their command lines as the system takes.
-const MAX_INLINE: usize = 64 * 1024;
+/// Attack: processes with the name of a client and as much on their command lines as the system takes.
+const MAX_BYTES: usize = 64 * 1024;
+/// Most values of flags, and most settings, of one client.
+const MOST_VALUES: usize = 64;
 /// Most servers of one client.
 const MOST: usize = 64;
+/// Most parts of the key of a setting, and its longest.
+///
+/// Attack: a key of 65,000 parts is as many tables in each other, at which whoever walks them has no stack left: root's agent
+/// ended, and again at each start.
+const MOST_PARTS: usize = 8;
+const MAX_KEY: usize = 512;
+/// Longest name or value that is shown, in characters, and most names.
+const MAX_SHOWN: usize = 100;
+const MOST_SHOWN: usize = 5;
 
 /// One flag by which a client was given servers.
 #[derive(Debug)]
@@ -28,38 +39,69 @@ pub struct Given {
     pub is_unread: bool,
 }
 
+/// Whether a client was given servers at all.
+pub fn is_given(client: &RunningClient<'_>) -> bool {
+    let words: Vec<&str> = client.process.args.iter().map(String::as_str).collect();
+    !configs(&words).is_empty() || !settings(&words).is_empty()
+}
+
 /// What a client was given.
 pub fn of_client(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<Given> {
     let words: Vec<&str> = client.process.args.iter().map(String::as_str).collect();
     let id = client.adapter.about().id;
-    let mut given: Vec<Given> =
-        configs(&words).into_iter().map(|(flag, value)| of_config(id, flag, value, redactor)).collect();
-    given.extend(of_settings(id, &settings(&words), redactor));
+    let mut room = MAX_BYTES;
+    let configs = configs(&words);
+    let mut given: Vec<Given> = configs
+        .iter()
+        .take(MOST_VALUES)
+        .map(|(flag, value)| of_config(id, flag, value, &mut room, redactor))
+        .collect();
+    if configs.len() > MOST_VALUES {
+        let said = format!("was given {} more files or texts of servers", configs.len() - MOST_VALUES);
+        given.push(Given { said, entries: Vec::new(), is_unread: true });
+    }
+    given.extend(of_settings(id, &settings(&words), &mut room, redactor));
     given
 }
 
-/// The values of flags that take files or JSON.
+/// A part of what may be very long, in one piece with a mark behind it.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// The first few of some names.
+pub fn names<'n>(entries: impl ExactSizeIterator<Item = &'n str>, redactor: &Redactor) -> String {
+    let more = entries.len().saturating_sub(MOST_SHOWN);
+    let mut shown: Vec<String> = entries.take(MOST_SHOWN).map(|name| short(&redactor.name(name))).collect();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(", ")
+}
+
+/// The values of flags that take files or JSON. Claude Code takes several behind one, Copilot CLI one.
 fn configs<'w>(words: &[&'w str]) -> Vec<(&'w str, &'w str)> {
-    const FLAGS: [&str; 2] = ["--mcp-config", "--additional-mcp-config"];
+    const FLAGS: [(&str, usize); 2] = [("--mcp-config", usize::MAX), ("--additional-mcp-config", 1)];
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
         let (flag, joined) = word.split_once('=').map_or((*word, None), |(flag, value)| (flag, Some(value)));
-        if !FLAGS.contains(&flag) {
-            continue;
-        }
+        let Some((_, most)) = FLAGS.iter().find(|(known, _)| *known == flag) else { continue };
         let apart = words[at + 1..].iter().copied().take_while(|word| !word.starts_with('-'));
         match joined {
             Some(value) => found.push((flag, value)),
-            None => found.extend(apart.map(|value| (flag, value))),
+            None => found.extend(apart.take(*most).map(|value| (flag, value))),
         }
     }
     found
 }
 
-fn of_config(client: &str, flag: &str, value: &str, redactor: &Redactor) -> Given {
+fn of_config(client: &str, flag: &str, value: &str, room: &mut usize, redactor: &Redactor) -> Given {
     let is_inline = value.trim_start().starts_with('{');
-    let shown = if is_inline { "inline JSON".to_owned() } else { redactor.text(value) };
-    let entries = if is_inline { read(client, value) } else { Vec::new() };
+    let shown = if is_inline { "inline JSON".to_owned() } else { short(&redactor.text(value)) };
+    let entries = if is_inline { read(client, value, room) } else { Vec::new() };
     Given { said: format!("was given servers by {flag}: {shown}"), is_unread: entries.is_empty(), entries }
 }
 
@@ -73,15 +115,22 @@ fn settings<'w>(words: &[&'w str]) -> Vec<(&'w str, &'w str)> {
     pairs.filter(|(key, _)| key.trim().split('.').next() == Some("mcp_servers")).collect()
 }
 
-fn of_settings(client: &str, settings: &[(&str, &str)], redactor: &Redactor) -> Option<Given> {
+fn of_settings(
+    client: &str,
+    settings: &[(&str, &str)],
+    room: &mut usize,
+    redactor: &Redactor,
+) -> Option<Given> {
     let (first, _) = settings.first()?;
+    let bytes: usize = settings.iter().map(|(key, value)| key.len() + value.len()).sum();
     let mut root = toml::Table::new();
-    let is_whole = settings.iter().all(|(key, value)| put(&mut root, key, value));
-    let entries = toml::to_string(&root).map(|text| read(client, &text)).unwrap_or_default();
-    let names = root.get("mcp_servers").and_then(toml::Value::as_table);
-    let names: Vec<String> =
-        names.into_iter().flat_map(toml::Table::keys).take(MOST).map(|name| redactor.name(name)).collect();
-    let shown = if names.is_empty() { redactor.name(first) } else { names.join(", ") };
+    let is_read = settings.len() <= MOST_VALUES && bytes <= *room;
+    let is_whole = is_read && settings.iter().all(|(key, value)| put(&mut root, key, value));
+    let entries = toml::to_string(&root).map(|text| read(client, &text, room)).unwrap_or_default();
+    let servers = root.get("mcp_servers").and_then(toml::Value::as_table);
+    let all: Vec<&str> = servers.into_iter().flat_map(toml::Table::keys).map(String::as_str).collect();
+    let shown =
+        if all.is_empty() { short(&redactor.name(first)) } else { names(all.iter().copied(), redactor) };
     Some(Given {
         said: format!("was given the server {shown} by -c"),
         is_unread: !is_whole || entries.is_empty(),
@@ -91,9 +140,13 @@ fn of_settings(client: &str, settings: &[(&str, &str)], redactor: &Redactor) -> 
 
 /// Puts one setting where it belongs; whether there was a place for it.
 fn put(root: &mut toml::Table, key: &str, text: &str) -> bool {
+    let path: Vec<&str> = key.split('.').map(str::trim).take(MOST_PARTS + 1).collect();
+    if path.len() > MOST_PARTS || key.len() > MAX_KEY {
+        return false;
+    }
+    // its parser has a bound for what lies in each other
     let parsed = toml::from_str::<toml::Table>(&format!("value = {text}"));
     let value = parsed.ok().and_then(|mut table| table.remove("value"));
-    let path: Vec<&str> = key.split('.').map(str::trim).collect();
     let Some((last, above)) = path.split_last() else { return false };
     let mut table = root;
     for name in above {
@@ -105,10 +158,9 @@ fn put(root: &mut toml::Table, key: &str, text: &str) -> bool {
     true
 }
 
-fn read(client: &str, text: &str) -> Vec<Entry> {
-    if text.len() > MAX_INLINE {
-        return Vec::new();
-    }
+fn read(client: &str, text: &str, room: &mut usize) -> Vec<Entry> {
+    let Some(left) = room.checked_sub(text.len()) else { return Vec::new() };
+    *room = left;
     let how = How { client: Some(client), name: None, os: Os::Linux };
     let found = spec::of_text(text, how).map(|spec| spec.entries).unwrap_or_default();
     found.into_iter().take(MOST).collect()
@@ -179,9 +231,26 @@ mod tests {
         assert_eq!(given(&["codex", "-c", "model=o3", "-c"]), []);
     }
 
+    /// Attack: one argument of 128 KiB, at which the agent ended, and again at each start.
+    #[test]
+    fn a_key_of_65000_parts_and_values_without_end_are_told_and_not_walked() {
+        let deep = format!("mcp_servers{}=1", ".a".repeat(65_000));
+        let found = given(&["codex", "-c", &deep]);
+        assert_eq!((found.len(), &found[0].1, found[0].2), (1, &vec![], true));
+        assert!(found[0].0.len() < 500, "{}", found[0].0.len());
+        let nested = format!("mcp_servers.x={}1{}", "[".repeat(30_000), "]".repeat(30_000));
+        assert_eq!(given(&["codex", "-c", &nested]).len(), 1);
+        let many = [vec!["claude", "--mcp-config"], vec!["a"; 100_000]].concat();
+        let found = given(&many);
+        assert_eq!(found.len(), MOST_VALUES + 1);
+        assert_eq!(found[MOST_VALUES].0, "was given 99936 more files or texts of servers");
+        let prompt = given(&["copilot", "--additional-mcp-config", "@x.json", "do this"]);
+        assert_eq!(prompt.len(), 1, "a prompt is no file: {prompt:?}");
+    }
+
     #[test]
     fn what_is_longer_than_is_read_is_told_all_the_same() {
-        let long = format!(r#"{{"mcpServers":{{"x":{{"command":"{}"}}}}}}"#, "x".repeat(MAX_INLINE));
+        let long = format!(r#"{{"mcpServers":{{"x":{{"command":"{}"}}}}}}"#, "x".repeat(MAX_BYTES));
         assert_eq!(given(&["claude", "--mcp-config", &long])[0].1, []);
         assert!(given(&["claude", "--mcp-config", &long])[0].2);
     }

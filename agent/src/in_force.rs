@@ -45,8 +45,10 @@ pub struct InForce {
     pub expires: Option<Timestamp>,
     /// Issue of the newest head whose documents are all in force; `None` for a draft, and where there never was one.
     pub as_of: Option<Timestamp>,
-    /// When it counts as stale without a newer head.
+    /// When it counts as stale without a newer head; `None` where there never was one, and it is stale.
     pub stale_at: Option<Timestamp>,
+    /// When it allows nothing new any more without a newer head.
+    pub expired_at: Option<Timestamp>,
     /// When it counts as stale, as expired, and ends; in no order, and some may have passed.
     pub older_at: Vec<Timestamp>,
     /// What a reader of the verdicts must know.
@@ -79,6 +81,7 @@ impl InForce {
             expires: None,
             as_of: None,
             stale_at: None,
+            expired_at: None,
             older_at: Vec::new(),
             notices: vec![UNSIGNED.to_owned()],
             for_ring: None,
@@ -172,7 +175,8 @@ impl InForce {
             expired: staleness == Staleness::Expired,
             expires: Some(policy.expires),
             as_of: trust.current_as_of(),
-            stale_at: Some(trust.age_of(policy).rungs()[0]),
+            stale_at: trust.current_as_of().map(|_| trust.age_of(policy).rungs()[0]),
+            expired_at: Some(trust.age_of(policy).rungs()[1]),
             older_at: trust.age_of(policy).rungs().to_vec(),
             notices,
             for_ring: None,
@@ -221,7 +225,7 @@ impl InForce {
     /// When it allows nothing new any more, unless there is news before: it ends, or nothing newer has said that it is
     /// current. `None` for a draft.
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.older_at.iter().copied().filter(|at| self.stale_at != Some(*at)).min()
+        self.expired_at.into_iter().chain(self.expires).min()
     }
 
     /// How a report names it. `ring` is the machine's.

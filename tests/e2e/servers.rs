@@ -221,7 +221,7 @@ fn servers_that_are_revoked_are_ended_and_the_client_and_all_others_go_on() {
 fn a_mode_that_only_observes_tells_of_running_servers_and_ends_none() {
     let settings = json!({"processes": "stop", "mode": "observe"});
     let Some(told) = run(&settings, "grep -q server-reported LINES && sleep 3") else { return };
-    assert_eq!(told.names("server-reported").len(), 7, "{:?}", told.names("server-reported"));
+    assert_eq!(told.names("server-reported").len(), 6, "{:?}", told.names("server-reported"));
     let details = told.of("server-reported");
     let says =
         |words: &str| details.iter().filter(|told| told["detail"].as_str().unwrap().contains(words)).count();

@@ -70,8 +70,10 @@ pub enum Whose {
 ///
 /// Attack: a user makes files without end that something is to be told of.
 const MOST_PROBLEMS: usize = 256;
-/// Alerts that are kept.
-const MOST_ALERTS: usize = 256;
+/// Alerts that are kept of each user.
+///
+/// Attack: a user starts denied servers without end, and what happened to others is told no more.
+const MOST_ALERTS: usize = 64;
 
 /// Something that happened and that somebody should look into. What was to be done about it was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,8 +182,8 @@ pub struct Board {
     problems: BTreeSet<(Whose, String)>,
     /// What looks noticed about files, until the next look at them.
     noticed: BTreeMap<PathBuf, BTreeSet<String>>,
-    /// What happened that somebody should look into, the oldest first.
-    alerts: VecDeque<Alert>,
+    /// What happened that somebody should look into, of each user the oldest first.
+    alerts: BTreeMap<String, VecDeque<Alert>>,
     /// What goes wrong until somebody mends it, by what it is about.
     lasting: BTreeMap<&'static str, String>,
     /// What was done.
@@ -206,7 +208,7 @@ impl Board {
             fought: Vec::new(),
             problems: BTreeSet::new(),
             noticed: BTreeMap::new(),
-            alerts: VecDeque::new(),
+            alerts: BTreeMap::new(),
             lasting: BTreeMap::new(),
             work: Work::default(),
             files: BTreeMap::new(),
@@ -290,16 +292,21 @@ impl Board {
 
     /// Something happened that somebody should look into.
     pub fn alert(&mut self, alert: Alert) {
-        self.alerts.push_back(alert);
-        if self.alerts.len() > MOST_ALERTS {
-            self.alerts.pop_front();
+        let of_user = self.alerts.entry(alert.user.clone()).or_default();
+        of_user.push_back(alert);
+        if of_user.len() > MOST_ALERTS {
+            of_user.pop_front();
         }
     }
 
     /// Alerts of all users, or of one, the newest first.
     pub fn alerts(&self, user: Option<&str>) -> impl Iterator<Item = &Alert> {
-        let is_wanted = move |alert: &&Alert| user.is_none_or(|user| alert.user == user);
-        self.alerts.iter().rev().filter(is_wanted)
+        let wanted = self.alerts.iter().filter(|(owner, _)| user.is_none_or(|user| user == *owner));
+        let mut all: Vec<&Alert> = wanted.flat_map(|(_, alerts)| alerts).collect();
+        // of one moment the last that was told comes first
+        all.reverse();
+        all.sort_by_key(|alert| std::cmp::Reverse(alert.time));
+        all.into_iter()
     }
 
     /// What goes wrong, or does not any more, whatever passes find.
@@ -470,6 +477,10 @@ mod tests {
         assert_eq!(board.problems(None).len(), 4);
         assert_eq!(board.alerts(Some("ann")).map(|alert| &alert.detail[..]).collect::<Vec<_>>(), ["ann"]);
         assert_eq!(board.alerts(None).count(), 2);
+        for _ in 0..2 * MOST_ALERTS {
+            board.alert(Alert::new("server-ended", Timestamp::UNIX_EPOCH, "bob", "rogue".to_owned()));
+        }
+        assert_eq!((board.alerts(Some("ann")).count(), board.alerts(Some("bob")).count()), (1, MOST_ALERTS));
         for number in 0..2 * MOST_PROBLEMS {
             board.problem(Whose::Administrators, number.to_string());
         }

@@ -32,6 +32,14 @@ pub(super) struct Options {
     quiet: bool,
 }
 
+/// Whether the agent took the connection and closed it without an answer. Where the question lay there already, the system
+/// resets it.
+fn is_closed(error: &Unanswered) -> bool {
+    use MessageError::{Closed, Io};
+    let Unanswered::Broken { source, .. } = error else { return false };
+    matches!(source, Closed | Io(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
+}
+
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let ask = Ask::Status { cost: options.cost };
     let status = match options.r#where.ask(&ask, environment)? {
@@ -42,7 +50,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             "{error}; an administrator starts it as a service, each user an own one with `mcpolicy run`"
         )),
         // the agent of this user who asks without end closes the channel at once; that it runs is certain
-        Err(error @ Unanswered::Broken { source: MessageError::Closed, .. }) => status::busy(format!(
+        Err(error) if is_closed(&error) => status::busy(format!(
             "{error}: it runs, and takes no more questions of yours for now; ask again in a minute"
         )),
         // it hangs: whoever detects by exit code is not to take that for a wrong word

@@ -114,7 +114,8 @@ impl Line<'_, '_, '_, '_> {
             let seconds = planted::TOGETHER.as_secs();
             let writer = self.writer_of(&source.path).map(|writer| format!("; it was written by {writer}"));
             let writer = writer.unwrap_or_default();
-            let detail = format!("the same new server came to {clients} within {seconds} s{writer}");
+            let detail =
+                format!("the same new server came to {clients}, each within {seconds} s of another{writer}");
             let user = self.on.ground.homes[home].user.clone();
             let server = self.rig.redactor.name(&item.entry.name);
             session.event(

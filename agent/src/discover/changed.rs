@@ -28,7 +28,8 @@ pub struct Changed {
 pub struct Known {
     /// Files, with their readers.
     pub files: BTreeMap<PathBuf, Source>,
-    /// Projects whose folder has been looked into, per home: what comes into one is told by its watch, or found by a poll.
+    /// Projects of the home whose folder has been looked into: what comes into one is told by its watch, found by a poll, or
+    /// by the rescan, which takes none for known.
     ///
     /// A client that writes its state every few seconds remembers hundreds of projects in it.
     pub projects: BTreeSet<Project>,

@@ -343,8 +343,9 @@ impl<'m> Discovery<'m> {
             return;
         }
         for parent in directory.ancestors().take_while(|p| !p.as_os_str().is_empty()) {
+            // one above may be another that has to be looked into again
             if self.visited.contains(&(home, parent.to_owned())) {
-                break;
+                continue;
             }
             let inside = home.is_some_and(|at| parent.starts_with(&self.homes[at].layout.home));
             if self.reach == Reach::Homes && !inside {

@@ -228,6 +228,7 @@ impl PolicySent {
             expires: self.expires,
             as_of: None,
             stale_at: None,
+            expired_at: None,
             older_at: self.expires.into_iter().collect(),
             notices: Vec::new(),
             for_ring: None,

@@ -157,7 +157,7 @@ impl<'r> Core<'r> {
             Request::ScanChanged { changed, without, in_background } => {
                 let _background = in_background.then(Background::begin);
                 let bounds = bounds(Duration::ZERO, 1, telling, &without);
-                Ok(Answer::Scanned(Box::new(self.scan_changed(changed, &bounds))))
+                Ok(Answer::Scanned(Box::new(self.scan_changed(changed, in_background, &bounds))))
             }
             Request::Open { source, create, part } => self.open(source, create, part),
             Request::Apply(changes) => self.apply(&changes),

@@ -12,47 +12,111 @@ use mcpolicy_schema::identity;
 use super::look::{Look, user_of};
 use super::tell::Told;
 use crate::board::running::RunningServer;
-use crate::given;
+use crate::given::{self, Given};
 use crate::running::{RunningClient, Undeclared};
 
 /// What one client was given.
 pub(super) struct Held {
     /// The command line that says so: a process may begin to run something else.
     args: Vec<String>,
-    /// Remote servers among it that are denied.
-    pub(super) denied: Vec<RunningServer>,
+    given: Vec<Given>,
+    /// Remote servers among it that are denied, and what of it nobody has read.
+    pub(super) open: Vec<RunningServer>,
 }
+
+impl Held {
+    /// The servers that it was given.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.given.iter().flat_map(|given| &given.entries)
+    }
+}
+
+/// Clients of one user of which is read what they were given; with more than that the user is not compliant.
+///
+/// Attack: a thousand processes with the name of a client and a flag, anew at each look, each of which is read, and is a
+/// record that is synced to the disk before anything else is done.
+const MOST_OF_USER: usize = 64;
+/// Clients of one user of which it is told in one look; of others in a later one.
+const TOLD_OF_USER: usize = 4;
 
 /// Why none of them is ended.
 const LEFT: &str = "its client holds it: end the client, and start it without";
 
 impl Look<'_, '_, '_, '_, '_> {
     /// Judges what clients were given, and tells of it once for each client.
+    ///
+    /// # Errors
+    /// The journal cannot be written. What was found is known all the same, and told at a later look.
     pub(super) fn given(&mut self, clients: &[RunningClient<'_>]) -> anyhow::Result<()> {
         let mut known = std::mem::take(&mut self.servers.given);
         let mut held = BTreeMap::new();
-        for client in clients {
-            let given = given::of_client(client, self.setting.redactor);
-            let Some(instance) = Instance::of(client.process.pid).filter(|_| !given.is_empty()) else {
+        let mut of_user: BTreeMap<Option<u32>, (usize, usize)> = BTreeMap::new();
+        let mut broken = None;
+        for client in clients.iter().filter(|client| given::is_given(client)) {
+            let Some(instance) = Instance::of(client.process.pid) else { continue };
+            let (count, told) = of_user.entry(client.process.uid).or_default();
+            *count += 1;
+            if *count > MOST_OF_USER {
+                let args = client.process.args.clone();
+                held.insert(instance, Held { args, given: Vec::new(), open: vec![self.left_out(client)] });
                 continue;
-            };
-            let entries = given.iter().flat_map(|given| &given.entries);
-            let denied: Vec<RunningServer> =
-                entries.filter_map(|entry| self.denied_remote(client, entry)).collect();
+            }
             let before = known.remove(&instance).filter(|held| held.args == client.process.args);
-            if before.is_none() {
-                for given in &given {
-                    self.tell_given(instance, client, given)?;
-                }
+            let (given, was) = match before {
+                Some(held) => (held.given, Some(held.open)),
+                None => (given::of_client(client, self.setting.redactor), None),
+            };
+            let open = self.open(client, &given);
+            // one that is not told yet is not known yet
+            if was.as_ref() != Some(&open) {
+                *told += 1;
+                let is_told = *told <= TOLD_OF_USER && broken.is_none();
+                broken = broken.or_else(|| {
+                    is_told.then(|| self.tell_given(instance, client, (&given, &open)).err()).flatten()
+                });
+                let args = if is_told && broken.is_none() { client.process.args.clone() } else { Vec::new() };
+                held.insert(instance, Held { args, given, open });
+                continue;
             }
-            let was = before.map(|held| held.denied).unwrap_or_default();
-            for server in denied.iter().filter(|server| !was.contains(server)) {
-                self.tell_held(instance, client, server)?;
-            }
-            held.insert(instance, Held { args: client.process.args.clone(), denied });
+            held.insert(instance, Held { args: client.process.args.clone(), given, open });
         }
         self.servers.given = held;
-        Ok(())
+        broken.map_or(Ok(()), Err)
+    }
+
+    /// What of it is denied and has no process of its own, and what is not read.
+    fn open(&mut self, client: &RunningClient<'_>, given: &[Given]) -> Vec<RunningServer> {
+        let entries = given.iter().flat_map(|given| &given.entries);
+        let mut open: Vec<RunningServer> =
+            entries.filter_map(|entry| self.denied_remote(client, entry)).collect();
+        let unread = given.iter().filter(|given| given.is_unread).take(MOST_UNREAD);
+        open.extend(unread.map(|given| RunningServer {
+            detail: given.said.clone(),
+            doubt: Some("what stands there is not read by the agent".to_owned()),
+            ..self.of_client(client, "servers of a flag".to_owned())
+        }));
+        open
+    }
+
+    /// Of a client that is one of too many.
+    fn left_out(&self, client: &RunningClient<'_>) -> RunningServer {
+        let detail = format!("its user runs more than {MOST_OF_USER} clients with servers of flags");
+        RunningServer { detail, ..self.of_client(client, "servers of a flag".to_owned()) }
+    }
+
+    fn of_client(&self, client: &RunningClient<'_>, server: String) -> RunningServer {
+        RunningServer {
+            server,
+            client: client.adapter.about().id.to_owned(),
+            user: user_of(self.on.ground, client.process.uid).to_owned(),
+            process: client.process.pid,
+            undeclared: true,
+            code: FindingCode::UndeclaredServer.as_str().to_owned(),
+            rule: None,
+            detail: String::new(),
+            left: Some(LEFT.to_owned()),
+            doubt: None,
+        }
     }
 
     fn denied_remote(&mut self, client: &RunningClient<'_>, entry: &Entry) -> Option<RunningServer> {
@@ -65,39 +129,44 @@ impl Look<'_, '_, '_, '_, '_> {
             return None;
         }
         let reason = judgement.reason.as_ref();
+        let name = given::names(std::iter::once(&*entry.name), self.setting.redactor);
         Some(RunningServer {
-            server: self.setting.redactor.name(&entry.name),
-            client: client.adapter.about().id.to_owned(),
-            user: user_of(self.on.ground, client.process.uid).to_owned(),
-            process: client.process.pid,
-            undeclared: true,
             code: reason.map_or(FindingCode::NotAllowed, |reason| reason.code).as_str().to_owned(),
             rule: judgement.rule.clone(),
             detail: reason.map_or("it is not allowed", |reason| &reason.detail).to_owned(),
-            left: Some(LEFT.to_owned()),
-            doubt: None,
+            ..self.of_client(client, name)
         })
     }
 
+    /// One event for all that a client was given.
     fn tell_given(
         &mut self,
         instance: Instance,
         client: &RunningClient<'_>,
-        given: &given::Given,
+        (given, open): (&[Given], &[RunningServer]),
     ) -> anyhow::Result<()> {
         let about = client.adapter.about();
-        let unread = if given.is_unread { "; what stands there is not read by the agent" } else { "" };
-        let detail = format!("{} (process {instance}) {}{unread}", about.name, given.said);
-        let names = given.entries.iter().map(|entry| self.setting.redactor.name(&entry.name));
-        let names: Vec<String> = names.collect();
+        let said: Vec<&str> = given.iter().take(MOST_UNREAD).map(|given| &*given.said).collect();
+        let denied: Vec<&RunningServer> = open.iter().filter(|server| server.counts()).collect();
+        let denied_names: Vec<&str> = denied.iter().map(|server| &*server.server).collect();
+        let mut detail = format!("{} (process {instance}) {}", about.name, said.join("; "));
+        if open.iter().any(|server| !server.counts()) {
+            detail.push_str("; what stands there is not read by the agent");
+        }
+        if let Some(first) = denied.first() {
+            let names = given::names(denied_names.iter().copied(), self.setting.redactor);
+            detail.push_str(&format!("; {names}: {}; not ended: {LEFT}", first.detail));
+        }
+        let entries: Vec<&str> =
+            given.iter().flat_map(|given| &given.entries).map(|entry| &*entry.name).collect();
         let told = Told {
             what: FindingCode::UndeclaredServer.as_str(),
             user: user_of(self.on.ground, client.process.uid).to_owned(),
-            server: names.join(", "),
+            server: given::names(entries.iter().copied(), self.setting.redactor),
             client: about.id,
             process: instance.pid,
             code: FindingCode::UndeclaredServer.as_str(),
-            rule: None,
+            rule: denied.first().and_then(|server| server.rule.clone()),
             detail,
             since: Duration::ZERO,
             is_news: false,
@@ -106,32 +175,7 @@ impl Look<'_, '_, '_, '_, '_> {
         self.told.push(told);
         Ok(())
     }
-
-    fn tell_held(
-        &mut self,
-        instance: Instance,
-        client: &RunningClient<'_>,
-        server: &RunningServer,
-    ) -> anyhow::Result<()> {
-        let about = client.adapter.about();
-        let RunningServer { server: name, detail, .. } = server;
-        let told = Told {
-            what: "server-reported",
-            user: server.user.clone(),
-            server: name.clone(),
-            client: about.id,
-            process: instance.pid,
-            code: FindingCode::UndeclaredServer.as_str(),
-            rule: server.rule.clone(),
-            detail: format!(
-                "{} (process {instance}) was given {name}, which stands in no file: {detail}; not ended: {LEFT}",
-                about.name
-            ),
-            since: Duration::ZERO,
-            is_news: false,
-        };
-        self.amid.note(told.event())?;
-        self.told.push(told);
-        Ok(())
-    }
 }
+
+/// Most flags of one client that are told one by one.
+const MOST_UNREAD: usize = 4;

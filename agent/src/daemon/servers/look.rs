@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use mcpolicy_platform::processes::{self, Exact, Instance, NotHeld, Process};
 use mcpolicy_schema::document::{Fights, Mode, Processes};
+use mcpolicy_schema::entry::Entry;
 use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_schema::verdict::{DecidedBy, Judgement};
 
@@ -62,7 +63,8 @@ impl Look<'_, '_, '_, '_, '_> {
             self.servers.declared.judge_gone(self.amid.judge);
         }
         self.sessions(&of_homes)?;
-        self.given(&of_homes)?;
+        // what cannot be told of flags is no reason to end nothing
+        let given = self.given(&of_homes);
         let uids: BTreeSet<Option<u32>> = of_homes.iter().map(|client| client.process.uid).collect();
         self.servers.declared.forget(&|uid| match uid {
             Some(_) => uids.contains(&uid),
@@ -82,7 +84,7 @@ impl Look<'_, '_, '_, '_, '_> {
         }
         let followed: BTreeSet<Instance> = self.servers.fates.followed().collect();
         self.servers.denied.retain(|server, _| followed.contains(server));
-        broken.map_or(Ok(()), Err)
+        broken.map_or(given, Err)
     }
 
     /// Tells which clients have to be started anew.
@@ -118,7 +120,10 @@ impl Look<'_, '_, '_, '_, '_> {
         clients: &[RunningClient<'_>],
         is_client: &BTreeSet<u32>,
     ) -> anyhow::Result<Vec<Sight>> {
-        let found = seen::servers(self.table, clients, declared, self.setting.redactor);
+        let given =
+            self.servers.given.iter().map(|(client, held)| (client.pid, held.entries().cloned().collect()));
+        let given: BTreeMap<u32, Vec<Entry>> = given.collect();
+        let found = seen::servers(self.table, clients, (declared, &given), self.setting.redactor);
         let mut sights = Vec::new();
         let mut judged = BTreeMap::new();
         let mut leave: Option<BTreeSet<u32>> = None;

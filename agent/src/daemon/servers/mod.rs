@@ -200,7 +200,9 @@ impl Servers {
     /// When the next look is due; never while no known client runs and nothing else calls for one.
     pub fn next(&self) -> Option<Instant> {
         // files change in bursts: clients write their state while they run
-        let wait = match (self.is_wanted, self.is_client_there) {
+        // what outlives its client is looked at until it ends: the status names it
+        let is_anybody_there = self.is_client_there || !self.denied.is_empty();
+        let wait = match (self.is_wanted, is_anybody_there) {
             (true, _) if self.is_urgent => Some(LEAST),
             (true, _) | (_, true) => Some(self.every),
             (false, false) => None,
@@ -222,7 +224,7 @@ impl Servers {
     /// Denied servers that ran at the last look.
     pub fn denied_now(&self) -> Vec<RunningServer> {
         let processes = self.denied.iter().map(|(server, denied)| denied.shown(server.pid));
-        processes.chain(self.given.values().flat_map(|held| held.denied.iter().cloned())).collect()
+        processes.chain(self.given.values().flat_map(|held| held.open.iter().cloned())).collect()
     }
 
     /// Looks at the processes of this moment, and does what is due. What there is to tell.

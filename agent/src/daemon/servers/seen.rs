@@ -10,7 +10,6 @@ use mcpolicy_schema::sensitive::Sensitive;
 use mcpolicy_schema::verdict::Judgement;
 
 use super::declared::{Declared, Known};
-use crate::given;
 use crate::running::{self, RunningClient, Undeclared, is_interpreter, stem};
 
 /// Programs that take a command line and run it: clients do so for their users all the time.
@@ -37,11 +36,12 @@ pub(super) enum Server<'d> {
     Undeclared(Box<Undeclared>, Option<String>),
 }
 
-/// The servers below clients. `clients` are those whose servers count.
+/// The servers below clients. `clients` are those whose servers count; `given` is what they were given on their command
+/// lines, by their numbers.
 pub(super) fn servers<'p, 'd>(
     processes: &'p [Process],
     clients: &'p [RunningClient<'p>],
-    declared: &'d Declared,
+    (declared, given): (&'d Declared, &BTreeMap<u32, Vec<Entry>>),
     redactor: &Redactor,
 ) -> Vec<Found<'p, 'd>> {
     let is_client: BTreeSet<u32> = clients.iter().map(|client| client.process.pid).collect();
@@ -51,13 +51,6 @@ pub(super) fn servers<'p, 'd>(
     // what a client starts itself comes before what that starts: the latter is part of it
     children.sort_by_key(|(child, _)| child.parent.is_none_or(|parent| !is_client.contains(&parent)));
     let shells: BTreeSet<u32> = processes.iter().filter(|one| is_shell(one)).map(|one| one.pid).collect();
-    let given: BTreeMap<u32, Vec<Entry>> = clients
-        .iter()
-        .map(|client| {
-            let given = given::of_client(client, redactor).into_iter();
-            (client.process.pid, given.flat_map(|given| given.entries).collect())
-        })
-        .collect();
     let is_given = |process: &Process, client: &RunningClient<'_>| {
         let of_client = given.get(&client.process.pid).into_iter().flatten();
         of_client.into_iter().any(|entry| running::runs(process, entry))

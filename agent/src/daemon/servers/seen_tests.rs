@@ -34,7 +34,13 @@ fn entry(command: &str, args: &[&str]) -> Entry {
 /// The servers among processes: number, and the words of the entry, or why it is in doubt that it is an undeclared one.
 fn found(processes: &[Process], declared: &Declared) -> Vec<(u32, String)> {
     let clients = running::clients(processes);
-    let found = servers(processes, &clients, declared, &Redactor::new(b"key"));
+    let redactor = Redactor::new(b"key");
+    let given = |client: &RunningClient<'_>| {
+        let given = crate::given::of_client(client, &redactor).into_iter();
+        (client.process.pid, given.flat_map(|given| given.entries).collect())
+    };
+    let given = clients.iter().map(given).collect();
+    let found = servers(processes, &clients, (declared, &given), &redactor);
     let told = |one: Found<'_, '_>| {
         let what = match one.server {
             Server::Of(known) if known.is_gone => format!("gone {}", known.entry().args.len()),
@@ -150,7 +156,7 @@ fn of_entries_with_the_same_words_the_one_counts_whose_variables_the_process_has
         let server = Process { pid: child.id(), ..process(1, 0, "/bin/sleep", &["sleep", "631"]) };
         let processes = [client(), server];
         let clients = running::clients(&processes);
-        let seen = servers(&processes, &clients, &declared, &Redactor::new(b"key"));
+        let seen = servers(&processes, &clients, (&declared, &BTreeMap::new()), &Redactor::new(b"key"));
         child.kill().unwrap();
         child.wait().unwrap();
         let Server::Of(known) = seen[0].server else { panic!("it is declared") };

@@ -57,12 +57,22 @@ impl Core<'_> {
     }
 
     /// Looks at what changed since the last scan, and at what that leads to which was not known then. Where the home's
-    /// clients keep their files is not asked again: what may change that is looked at by a scan of the whole.
-    pub(super) fn scan_changed(&mut self, changed: Changed, bounds: &Bounds<'_>) -> Scanned {
+    /// clients keep their files is not asked again: what may change that is looked at by a scan of the whole. What nothing but
+    /// the time calls for (`in_background`) takes no folder for one of which a watch tells: links and mounts have watches
+    /// end that seem to be there.
+    pub(super) fn scan_changed(
+        &mut self,
+        changed: Changed,
+        in_background: bool,
+        bounds: &Bounds<'_>,
+    ) -> Scanned {
         let layout = self.layout.get_or_init(|| self.whole_layout()).clone();
         let spec = self.spec.clone();
         let paths = changed.paths.clone();
         self.known.forget_projects(&changed);
+        if in_background {
+            self.known.projects.clear();
+        }
         let mut ground =
             ground::of_home_again(spec.machine, HomeContext { layout, ..spec.home }, spec.others);
         ground.plan = Plan::Changed(changed, std::mem::take(&mut self.known));
@@ -100,8 +110,13 @@ impl Core<'_> {
         shed::not_ours(&mut scanned, &self.spec.home.layout.home, &self.spec.others);
         shed::by_number(&mut scanned);
         // what is not told is not watched either
-        let is_told = |(_, folder): &Project| scanned.places.contains(folder);
+        let home = &self.spec.home.layout.home;
+        let is_told = |(_, folder): &Project| folder.starts_with(home) && scanned.places.contains(folder);
         self.known.projects.extend(outcome.projects.into_iter().filter(is_told));
+        // attack: a client's state that names ever other projects
+        if self.known.projects.len() > MAX_PLACES {
+            self.known.projects.clear();
+        }
         scanned
     }
 }
