@@ -465,7 +465,7 @@ fn accounts_that_hold_all_their_places_at_the_socket_leave_room_for_administrato
     let others = ask_as(crate::actions::DEV);
     let root = site.run(&["status", "--json", "--socket", socket]);
     assert!(begin.elapsed() < Duration::from_secs(4), "the silent ones are let go of after five seconds");
-    assert_eq!((others, root.status.code()), (Some(13), Some(0)), "{root:?}");
+    assert_eq!((others, root.status.code()), (Some(12), Some(0)), "{root:?}");
     until("others are answered again", Duration::from_secs(20), || ask_as(crate::actions::DEV) == Some(0));
     for mut holder in holders {
         holder.kill().unwrap();

@@ -430,13 +430,13 @@ fn a_planted_server_is_known_in_every_clients_own_form_and_all_its_clients_are_n
         for (path, text) in forms("good", "@acme/good@1.0.0") {
             put(site, path, &text);
         }
-        let all = "came to claude-code, codex, cursor, opencode within";
+        let all = "came to claude-code, codex, cursor, opencode, each within";
         let plant = forms("evil", "evil@1.0.0");
         for (path, text) in &plant[..2] {
             put(site, path, text);
         }
         daemon.wait("planted", |line| {
-            line["text"].as_str().is_some_and(|text| text.contains("came to claude-code, cursor within"))
+            line["text"].as_str().is_some_and(|text| text.contains("came to claude-code, cursor, each within"))
         });
         for (path, text) in &plant[2..] {
             put(site, path, text);

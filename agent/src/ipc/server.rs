@@ -20,7 +20,7 @@ use crate::answers::request;
 use crate::board::{Board, mode_word};
 use crate::journal;
 use crate::settings::{DeviceSettings, Settings};
-use crate::vault::Vault;
+use crate::vault::{Item, Vault};
 
 /// Peers that are spoken with at once.
 ///
@@ -84,6 +84,22 @@ pub struct Shared {
     questions: Mutex<Questions>,
     /// One at a time reads vault and journal.
     reading: Mutex<()>,
+}
+
+/// Most that is told of entries that were taken, in bytes: the newest first.
+const MOST_TOLD: usize = 8 << 20;
+
+/// Of the oldest items only what was done is told where there is more to tell than an answer holds.
+fn bound_told(items: &mut [Item]) {
+    let mut room = MOST_TOLD;
+    for taken in items.iter_mut().rev().flat_map(|item| &mut item.entries) {
+        let length =
+            taken.told.as_ref().and_then(|told| serde_json::to_vec(told).ok()).map_or(0, |told| told.len());
+        match room.checked_sub(length) {
+            Some(left) => room = left,
+            None => taken.told = None,
+        }
+    }
 }
 
 /// How many questions each user has asked in this window.
@@ -182,7 +198,10 @@ impl Shared {
         let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let is_theirs = |user: &str| caller.sees().is_none_or(|own| !own.is_empty() && own == user);
         let (mut items, _) = Vault::look(&self.state.join("vault"))?.items()?;
-        items.retain(|item| is_theirs(&item.user));
+        // attack: an account that is made anew under an old name. Where it has a number, that is its own
+        let is_number = |uid: u32| caller.is_administrator || caller.id == uid.to_string();
+        items.retain(|item| is_theirs(&item.user) && item.uid.is_none_or(is_number));
+        bound_told(&mut items);
         let (records, _) = journal::read(&self.state.join("journal"))?;
         let records = journal::of_users(&records, &is_theirs);
         let from = records.len().saturating_sub(MOST_RECORDS);
