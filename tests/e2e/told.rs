@@ -436,7 +436,9 @@ fn a_planted_server_is_known_in_every_clients_own_form_and_all_its_clients_are_n
             put(site, path, text);
         }
         daemon.wait("planted", |line| {
-            line["text"].as_str().is_some_and(|text| text.contains("came to claude-code, cursor, each within"))
+            line["text"]
+                .as_str()
+                .is_some_and(|text| text.contains("came to claude-code, cursor, each within"))
         });
         for (path, text) in &plant[2..] {
             put(site, path, text);
