@@ -49,7 +49,7 @@ pub struct ServerEvent {
     pub server: String,
     /// In words.
     pub detail: String,
-    /// Whose, where it is not the asker's own.
+    /// Whose; empty for nobody's.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub user: String,
 }
@@ -59,7 +59,7 @@ pub fn is_about_server(code: &str) -> bool {
     code.starts_with("server-") || matches!(code, "undeclared-server" | "restart-needed")
 }
 
-/// The counts of a status that they add to.
+/// How many of them count.
 pub fn open(running: &[RunningServer]) -> u64 {
     running.iter().filter(|server| server.counts()).count() as u64
 }
