@@ -142,6 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn a_project_is_looked_into_again_when_something_happens_in_it_or_on_the_way_to_it_and_no_other() {
+        let left = |changed: &str| {
+            let all = ["/h/ann/a", "/h/ann/a/sub", "/h/ann/ab"].map(|path| (Some(0), PathBuf::from(path)));
+            let mut known = Known { projects: all.into(), ..Known::default() };
+            known.forget_projects(&Changed { paths: [PathBuf::from(changed)].into() });
+            known.projects.into_iter().map(|(_, path)| path.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(left("/h/ann/a/.cursor"), ["/h/ann/a/sub", "/h/ann/ab"]);
+        assert_eq!(left("/h/ann/a"), ["/h/ann/ab"]);
+        assert_eq!(left("/h/ann"), [""; 0]);
+        assert_eq!(left("/h/ann/.claude.json").len(), 3, "the state of a client is no news of its projects");
+    }
+
+    #[test]
     fn a_clients_file_is_known_by_its_name_and_what_lies_beside_it_is_no_news() {
         let may_be = |path: &str| may_be_source(Path::new(path));
         for path in ["/h/.claude.json", "/h/.codex/config.toml", "/h/p/.MCP.json", "/h/p/team.code-workspace"]
