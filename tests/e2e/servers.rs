@@ -1,7 +1,7 @@
 //! Servers that run: the daemon ends what is denied and nothing else, on a live machine in name spaces of its own.
 
 use mcpolicy_tests::signing::{at, publish};
-use mcpolicy_tests::{TestMachine, say};
+use mcpolicy_tests::{TestMachine, say, skip, workspace};
 use serde_json::{Value, json};
 
 use crate::enforce::{npx, policy, rule};
@@ -56,6 +56,8 @@ struct Told {
     after: Vec<String>,
     file: Value,
     log: String,
+    /// What the user's desktop was told, where there is one.
+    desktop: Vec<Value>,
     /// What `mcpolicy status --json` said at last.
     status: Value,
     status_code: String,
@@ -102,11 +104,16 @@ fn run(settings: &Value, until: &str) -> Option<Told> {
         |rule| json!({"id": format!("r-{rule}"), "revoked": {"rule": rule}, "reason": "found malicious"}),
     );
     let revocations = json!({"schema": "mcpolicy/revocations/v1", "revocation": revoked});
-    run_by(&policy(settings, &rules), Some(&revocations), "", until)
+    run_by(&policy(settings, &rules), Some(&revocations), ("", ""), until)
 }
 
-/// The same by any policy. `meanwhile` runs beside it.
-fn run_by(policy: &Value, revocations: Option<&Value>, meanwhile: &str, until: &str) -> Option<Told> {
+/// The same by any policy. What is to happen `before` the daemon and `meanwhile`, beside it.
+fn run_by(
+    policy: &Value,
+    revocations: Option<&Value>,
+    (before, meanwhile): (&str, &str),
+    until: &str,
+) -> Option<Told> {
     if !can_isolate() {
         return None;
     }
@@ -118,6 +125,7 @@ fn run_by(policy: &Value, revocations: Option<&Value>, meanwhile: &str, until: &
     let script = format!(
         r#"{MACHINE}
         {RUNS}
+        {before}
         runs > {root}/before
         $MCPOLICY run --json --state {root}/state --policy {root}/published --trust-root {root}/published/root.1.json \
             --now {now} > {root}/lines 2> {root}/errors &
@@ -136,8 +144,13 @@ fn run_by(policy: &Value, revocations: Option<&Value>, meanwhile: &str, until: &
         meanwhile = meanwhile.replace("LINES", &root.join("lines").display().to_string()),
     );
     let ended = crate::live::isolated(&machine, &script);
+    if ended["skipped"] == true {
+        skip("dbus-daemon, python3-dbus and python3-gi are needed");
+        return None;
+    }
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
     let lines = |name: &str| read(name).lines().map(str::to_owned).collect::<Vec<_>>();
+    let desktop = std::fs::read_to_string(machine.home().join("desktop")).unwrap_or_default();
     let told = Told {
         lines: lines("lines").iter().map(|line| serde_json::from_str(line).unwrap()).collect(),
         before: lines("before"),
@@ -145,6 +158,7 @@ fn run_by(policy: &Value, revocations: Option<&Value>, meanwhile: &str, until: &
         file: serde_json::from_str(&std::fs::read_to_string(machine.home().join(".claude.json")).unwrap())
             .unwrap(),
         log: read("log"),
+        desktop: desktop.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
         status: serde_json::from_str(&read("status")).unwrap(),
         status_code: read("status-code").trim().to_owned(),
     };
@@ -244,7 +258,7 @@ fn a_server_that_a_tool_fights_for_is_ended_at_once_where_the_policy_says_so_and
     let until = "grep -q server-ended LINES";
     let settings = json!({"fights": "stop-servers", "max_new_removals": {"entries": 50, "percent": 100}});
     let policy = policy(&settings, &json!([rule("@acme/good")]));
-    let Some(told) = run_by(&policy, None, fights, until) else { return };
+    let Some(told) = run_by(&policy, None, ("", fights), until) else { return };
     assert_eq!(told.names("server-asked"), ["evil"]);
     let reported = told.names("server-reported");
     assert!(reported.contains(&"/home/dev/unknown-mcp 701".to_owned()), "{reported:?}");
@@ -264,4 +278,68 @@ fn a_policy_that_has_servers_reported_ends_none() {
     let left = &told.status["running"].as_array().unwrap()[0]["left"];
     assert_eq!(left, "the policy has running servers told, not ended");
     assert!(told.alerts("server-reported") > 0, "{}", told.status);
+}
+
+/// A session of the user with a bus and a desktop that writes down what it is told.
+fn desktop() -> String {
+    let server = std::fs::read_to_string(workspace().join("tests/fixtures/notification_server.py")).unwrap();
+    format!(
+        r#"
+        if ! dbus-daemon --version >/dev/null 2>&1 || ! /usr/bin/python3 -c 'import dbus, gi' 2>/dev/null; then
+            echo '{{"skipped": true}}'; exit 0
+        fi
+        mount -t tmpfs none /run; mkdir -p /run/user/1000
+        cat > /run/desktop.py <<'X'
+{server}
+X
+        chown 1000:1000 /run/user/1000; chmod 700 /run/user/1000
+        as_dev dbus-daemon --session --nofork --nopidfile --address=unix:path=/run/user/1000/bus >/dev/null 2>&1 &
+        until [ -S /run/user/1000/bus ]; do sleep 0.1; done
+        DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus \
+            as_dev /usr/bin/python3 /run/desktop.py /home/dev/desktop > /run/ready 2>/dev/null &
+        until grep -q ready /run/ready; do sleep 0.1; done"#
+    )
+}
+
+#[test]
+fn the_user_reads_on_the_desktop_which_server_will_be_ended_and_how_much_else_there_is() {
+    let settings = json!({"processes": "stop", "contact": "#mcp-help"});
+    let policy = policy(&settings, &json!([rule("@acme/good"), rule("evil")]));
+    let revoked = json!({"schema": "mcpolicy/revocations/v1", "revocation": [
+        {"id": "r-evil", "revoked": {"rule": "evil"}, "reason": "found malicious"}]});
+    let until = "grep -q server-ended LINES && grep -q 'will be ended' /home/dev/desktop 2>/dev/null";
+    let Some(told) = run_by(&policy, Some(&revoked), (&desktop(), ""), until) else { return };
+    let summaries: Vec<&str> = told.desktop.iter().map(|told| told["summary"].as_str().unwrap()).collect();
+    // the second comes ten seconds after the first, with all that came meanwhile: three more to be ended, and one that was
+    assert_eq!(summaries, ["evil was taken out of claude-code", "npx other@1.0.0 will be ended"]);
+    let body = told.desktop[1]["body"].as_str().unwrap();
+    for words in ["ended in 60 s (not-allowed)", "Ask: #mcp-help", "and 4 more: mcpolicy status"] {
+        assert!(body.contains(words), "{body}");
+    }
+    assert!(told.desktop.iter().all(|told| told["uid"] == 1000), "{:?}", told.desktop);
+}
+
+/// Attack: processes with the name of a client and a flag by the hundred, anew at each look, each of which would be a record
+/// that is synced to the disk.
+#[test]
+fn a_user_with_very_many_clients_with_servers_of_flags_is_told_in_turn_and_is_not_compliant() {
+    let many = r#"
+        for n in $(seq 100); do
+            as_dev /home/dev/claude -c 'sleep 600; :' --mcp-config                 "{"mcpServers":{"far$n":{"url":"https://far.example/mcp/$n"}}}" >/dev/null 2>&1 &
+        done
+        sleep 1"#;
+    let policy = policy(&json!({}), &json!([rule("@acme/good"), rule("evil")]));
+    // far more than one look's four
+    let until = "[ $(grep -o 'by --mcp-config' LINES | wc -l) -ge 12 ]";
+    let Some(told) = run_by(&policy, None, (many, ""), until) else { return };
+    let looks = told.lines.iter().filter(|line| line["what"] == "servers");
+    let of_look = |look: &Value| {
+        let all = look["servers"].as_array().unwrap().iter();
+        all.filter(|told| told["detail"].as_str().unwrap().contains("by --mcp-config")).count()
+    };
+    let counts: Vec<usize> = looks.map(of_look).filter(|count| *count > 0).collect();
+    assert!(counts.iter().all(|count| *count <= 4) && counts.len() >= 3, "{counts:?}");
+    assert_eq!(told.status_code, "10");
+    let details = told.status["running"].to_string();
+    assert!(details.contains("more than 64 clients"), "{details}");
 }

@@ -123,7 +123,47 @@ impl Core<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use mcpolicy_clients::template::Layout;
+    use mcpolicy_platform::machine::{Account, Machine};
+    use mcpolicy_schema::redact::Redactor;
+
     use super::*;
+    use crate::worker::core::HomeSpec;
+
+    /// Clients that write their state every few seconds have their projects looked into once; a file that came without a
+    /// word of it (a disk that was mounted there) is for the rescan.
+    #[test]
+    fn a_remembered_project_is_looked_into_once_and_by_every_rescan() {
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path().canonicalize().unwrap();
+        let (state, project) = (home.join(".claude.json"), home.join("p"));
+        std::fs::create_dir(&project).unwrap();
+        let text = serde_json::json!({"projects": {project.to_str().unwrap(): {}}});
+        std::fs::write(&state, text.to_string()).unwrap();
+        let redactor = Redactor::new(&[3; 32]);
+        let layout = Layout { os: ground::host_os(), home: home.clone(), variables: BTreeMap::new() };
+        let context = HomeContext { user: "ann".to_owned(), uid: None, layout };
+        let spec = HomeSpec {
+            machine: Machine::live(),
+            home: context,
+            others: Vec::new(),
+            account: Account::default(),
+        };
+        let mut core = Core::new(spec, &redactor);
+        let nothing = BTreeSet::new();
+        let bounds = bounds(Duration::ZERO, 1, &Telling::NOTHING, &nothing);
+        let changed = || Changed { paths: [state.clone()].into() };
+        let mut look = |in_background| {
+            let scanned = core.scan_changed(changed(), in_background, &bounds);
+            scanned.sources.into_iter().any(|result| result.source.path.starts_with(&project))
+        };
+        assert!(!look(false));
+        std::fs::write(project.join(".mcp.json"), r#"{"mcpServers": {"a": {"command": "a"}}}"#).unwrap();
+        assert!(!look(false), "what is told by a watch is looked at when it tells");
+        assert!(look(true));
+    }
 
     #[test]
     fn no_more_places_are_told_than_an_answer_holds() {
