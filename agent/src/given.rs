@@ -16,8 +16,17 @@ use crate::running::RunningClient;
 const MAX_BYTES: usize = 64 * 1024;
 /// Most values of flags, and most settings, of one client.
 const MOST_VALUES: usize = 64;
-/// Most servers of one client.
+/// Most servers of one client. What is beyond is told, and not read.
+///
+/// Attack: a denied server behind very many that are allowed, or thousands of them, each of which is judged at each look.
 const MOST: usize = 64;
+/// Most of the marks of TOML that lie one in the other, in the value of one setting; it can be no deeper.
+///
+/// Attack: a parser that bounds tables in braces and the parts of a key each for itself takes one of both: thousands of
+/// tables in each other, see [`MOST_PARTS`].
+const MOST_MARKS: usize = 256;
+/// Longest value of a flag that is shown at all.
+const MAX_VALUE: usize = 4096;
 /// Most parts of the key of a setting, and its longest.
 ///
 /// Attack: a key of 65,000 parts is as many tables in each other, at which whoever walks them has no stack left: root's agent
@@ -35,8 +44,17 @@ pub struct Given {
     pub said: String,
     /// The servers, as far as the command line says what they are.
     pub entries: Vec<Entry>,
-    /// It names a file, or is of a form that is not read: there may be others.
-    pub is_unread: bool,
+    /// Why there may be others.
+    pub unread: Option<Unread>,
+}
+
+/// Why something of what a client was given is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unread {
+    /// It names a file, or is of a form that is not read.
+    Form,
+    /// It is more than is read of one client, which nobody needs who hides nothing.
+    Bound,
 }
 
 /// Whether a client was given servers at all.
@@ -49,7 +67,7 @@ pub fn is_given(client: &RunningClient<'_>) -> bool {
 pub fn of_client(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<Given> {
     let words: Vec<&str> = client.process.args.iter().map(String::as_str).collect();
     let id = client.adapter.about().id;
-    let mut room = MAX_BYTES;
+    let mut room = Room { bytes: MAX_BYTES, servers: MOST };
     let configs = configs(&words);
     let mut given: Vec<Given> = configs
         .iter()
@@ -58,10 +76,16 @@ pub fn of_client(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<Given> 
         .collect();
     if configs.len() > MOST_VALUES {
         let said = format!("was given {} more files or texts of servers", configs.len() - MOST_VALUES);
-        given.push(Given { said, entries: Vec::new(), is_unread: true });
+        given.push(Given { said, entries: Vec::new(), unread: Some(Unread::Bound) });
     }
     given.extend(of_settings(id, &settings(&words), &mut room, redactor));
     given
+}
+
+/// How much more is read of one client.
+struct Room {
+    bytes: usize,
+    servers: usize,
 }
 
 /// A part of what may be very long, in one piece with a mark behind it.
@@ -82,34 +106,48 @@ pub fn names<'n>(entries: impl ExactSizeIterator<Item = &'n str>, redactor: &Red
     shown.join(", ")
 }
 
-/// The values of flags that take files or JSON. Claude Code takes several behind one, Copilot CLI one.
+/// The values of flags that take files or JSON. Claude Code takes several behind one, Copilot CLI one. The first word behind a
+/// flag is its value, whatever it begins with (commander, which both use).
 fn configs<'w>(words: &[&'w str]) -> Vec<(&'w str, &'w str)> {
     const FLAGS: [(&str, usize); 2] = [("--mcp-config", usize::MAX), ("--additional-mcp-config", 1)];
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
         let (flag, joined) = word.split_once('=').map_or((*word, None), |(flag, value)| (flag, Some(value)));
         let Some((_, most)) = FLAGS.iter().find(|(known, _)| *known == flag) else { continue };
-        let apart = words[at + 1..].iter().copied().take_while(|word| !word.starts_with('-'));
-        match joined {
-            Some(value) => found.push((flag, value)),
-            None => found.extend(apart.take(*most).map(|value| (flag, value))),
+        let mut apart = words[at + 1..].iter().copied();
+        let first = joined.or_else(|| apart.next());
+        found.extend(first.map(|value| (flag, value)));
+        if joined.is_none() {
+            let more = apart.take_while(|word| !word.starts_with('-'));
+            found.extend(more.take(most - 1).map(|value| (flag, value)));
         }
     }
     found
 }
 
-fn of_config(client: &str, flag: &str, value: &str, room: &mut usize, redactor: &Redactor) -> Given {
+fn of_config(client: &str, flag: &str, value: &str, room: &mut Room, redactor: &Redactor) -> Given {
     let is_inline = value.trim_start().starts_with('{');
-    let shown = if is_inline { "inline JSON".to_owned() } else { short(&redactor.text(value)) };
-    let entries = if is_inline { read(client, value, room) } else { Vec::new() };
-    Given { said: format!("was given servers by {flag}: {shown}"), is_unread: entries.is_empty(), entries }
+    let shown = match value {
+        _ if is_inline => "inline JSON".to_owned(),
+        // what is no path may be a text of servers with their secrets, behind a mark or in a list
+        _ if value.len() > MAX_VALUE || value.contains(['{', '"', '\n']) => {
+            format!("a text of {} bytes", value.len())
+        }
+        path => short(&redactor.text(path)),
+    };
+    let (entries, unread) =
+        if is_inline { read(client, value, room) } else { (Vec::new(), Some(Unread::Form)) };
+    Given { said: format!("was given servers by {flag}: {shown}"), unread, entries }
 }
 
 /// The settings of Codex that concern servers, by the path of their key.
 fn settings<'w>(words: &[&'w str]) -> Vec<(&'w str, &'w str)> {
     let value = |(at, word): (usize, &&'w str)| match *word {
         "-c" | "--config" => words.get(at + 1).copied(),
-        word => word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c")),
+        // clap takes `-cKEY=VALUE` and `-c=KEY=VALUE`
+        word => word
+            .strip_prefix("--config=")
+            .or_else(|| word.strip_prefix("-c").map(|setting| setting.strip_prefix('=').unwrap_or(setting))),
     };
     let pairs = words.iter().enumerate().filter_map(value).filter_map(|setting| setting.split_once('='));
     pairs.filter(|(key, _)| key.trim().split('.').next() == Some("mcp_servers")).collect()
@@ -118,52 +156,66 @@ fn settings<'w>(words: &[&'w str]) -> Vec<(&'w str, &'w str)> {
 fn of_settings(
     client: &str,
     settings: &[(&str, &str)],
-    room: &mut usize,
+    room: &mut Room,
     redactor: &Redactor,
 ) -> Option<Given> {
     let (first, _) = settings.first()?;
     let bytes: usize = settings.iter().map(|(key, value)| key.len() + value.len()).sum();
     let mut root = toml::Table::new();
-    let is_read = settings.len() <= MOST_VALUES && bytes <= *room;
-    let is_whole = is_read && settings.iter().all(|(key, value)| put(&mut root, key, value));
-    let entries = toml::to_string(&root).map(|text| read(client, &text, room)).unwrap_or_default();
+    let unread = if settings.len() > MOST_VALUES || bytes > room.bytes {
+        Some(Unread::Bound)
+    } else {
+        // one that has no place hides none of the others
+        settings.iter().filter_map(|(key, value)| put(&mut root, key, value).err()).max()
+    };
+    let text = toml::to_string(&root).unwrap_or_default();
+    let (entries, unread_text) = read(client, &text, room);
     let servers = root.get("mcp_servers").and_then(toml::Value::as_table);
     let all: Vec<&str> = servers.into_iter().flat_map(toml::Table::keys).map(String::as_str).collect();
     let shown =
         if all.is_empty() { short(&redactor.name(first)) } else { names(all.iter().copied(), redactor) };
     Some(Given {
         said: format!("was given the server {shown} by -c"),
-        is_unread: !is_whole || entries.is_empty(),
+        unread: unread.max(unread_text),
         entries,
     })
 }
 
-/// Puts one setting where it belongs; whether there was a place for it.
-fn put(root: &mut toml::Table, key: &str, text: &str) -> bool {
+/// Puts one setting where it belongs.
+fn put(root: &mut toml::Table, key: &str, text: &str) -> Result<(), Unread> {
     let path: Vec<&str> = key.split('.').map(str::trim).take(MOST_PARTS + 1).collect();
     if path.len() > MOST_PARTS || key.len() > MAX_KEY {
-        return false;
+        return Err(Unread::Bound);
     }
-    // its parser has a bound for what lies in each other
+    if text.matches(['.', '{', '[']).nth(MOST_MARKS).is_some() {
+        return Err(Unread::Bound);
+    }
     let parsed = toml::from_str::<toml::Table>(&format!("value = {text}"));
     let value = parsed.ok().and_then(|mut table| table.remove("value"));
-    let Some((last, above)) = path.split_last() else { return false };
+    let Some((last, above)) = path.split_last() else { return Err(Unread::Form) };
     let mut table = root;
     for name in above {
         let below = table.entry((*name).to_owned()).or_insert_with(|| toml::Table::new().into());
-        let Some(below) = below.as_table_mut() else { return false };
+        let Some(below) = below.as_table_mut() else { return Err(Unread::Form) };
         table = below;
     }
     table.insert((*last).to_owned(), value.unwrap_or_else(|| text.into()));
-    true
+    Ok(())
 }
 
-fn read(client: &str, text: &str, room: &mut usize) -> Vec<Entry> {
-    let Some(left) = room.checked_sub(text.len()) else { return Vec::new() };
-    *room = left;
+/// The servers of a text, and why those are not all of it.
+fn read(client: &str, text: &str, room: &mut Room) -> (Vec<Entry>, Option<Unread>) {
+    let Some(left) = room.bytes.checked_sub(text.len()) else { return (Vec::new(), Some(Unread::Bound)) };
+    room.bytes = left;
     let how = How { client: Some(client), name: None, os: Os::Linux };
-    let found = spec::of_text(text, how).map(|spec| spec.entries).unwrap_or_default();
-    found.into_iter().take(MOST).collect()
+    let mut found = spec::of_text(text, how).map(|spec| spec.entries).unwrap_or_default();
+    let unread = match found.len() {
+        0 => Some(Unread::Form),
+        count => (count > room.servers).then_some(Unread::Bound),
+    };
+    found.truncate(room.servers);
+    room.servers -= found.len();
+    (found, unread)
 }
 
 #[cfg(test)]
@@ -177,7 +229,7 @@ mod tests {
     /// Name and words of a server.
     type Server = (String, Vec<String>);
 
-    fn given(words: &[&str]) -> Vec<(String, Vec<Server>, bool)> {
+    fn given(words: &[&str]) -> Vec<(String, Vec<Server>, Option<Unread>)> {
         let process = Process {
             pid: 4_200_000,
             parent: None,
@@ -195,10 +247,7 @@ mod tests {
             (entry.name.clone(), runs.map(str::to_owned).collect())
         };
         let given = of_client(&clients[0], &Redactor::new(b"key"));
-        given
-            .into_iter()
-            .map(|one| (one.said, one.entries.iter().map(shown).collect(), one.is_unread))
-            .collect()
+        given.into_iter().map(|one| (one.said, one.entries.iter().map(shown).collect(), one.unread)).collect()
     }
 
     fn server(name: &str, words: &[&str]) -> Server {
@@ -210,8 +259,11 @@ mod tests {
         let text = r#"{"mcpServers":{"x":{"command":"/usr/bin/node","args":["tool.js"],"env":{"K":"Planted99999"}}}}"#;
         let found = given(&["claude", "--mcp-config", text, "other.json", "-p", "x.json"]);
         assert_eq!(found[0].0, "was given servers by --mcp-config: inline JSON");
-        assert_eq!((&found[0].1, found[0].2), (&vec![server("x", &["/usr/bin/node", "tool.js"])], false));
-        assert_eq!(found[1], ("was given servers by --mcp-config: other.json".to_owned(), vec![], true));
+        assert_eq!((&found[0].1, found[0].2), (&vec![server("x", &["/usr/bin/node", "tool.js"])], None));
+        assert_eq!(
+            found[1],
+            ("was given servers by --mcp-config: other.json".to_owned(), vec![], Some(Unread::Form))
+        );
         assert_eq!(found.len(), 2);
         let joined = format!("--mcp-config={text}");
         assert_eq!(given(&["claude", &joined])[0].1.len(), 1);
@@ -222,13 +274,56 @@ mod tests {
     fn codex_is_given_servers_setting_by_setting_in_toml_or_plain_text() {
         let words = ["codex", "-c", "mcp_servers.x.command=node", "-c", "mcp_servers.x.args=[\"tool.js\"]"];
         let wanted =
-            [("was given the server x by -c".to_owned(), vec![server("x", &["node", "tool.js"])], false)];
+            [("was given the server x by -c".to_owned(), vec![server("x", &["node", "tool.js"])], None)];
         assert_eq!(given(&words), wanted);
         let table = ["codex", "--config=mcp_servers.y={url=\"https://y.example/mcp\"}", "-c", "model=o3"];
         assert_eq!(given(&table)[0].1, [server("y", &["https://y.example/mcp"])]);
         let clash = ["codex", "-c", "mcp_servers.y=1", "-c", "mcp_servers.y.command=node"];
-        assert!(given(&clash)[0].2, "what cannot be read is told as such");
+        assert_eq!(given(&clash)[0].2, Some(Unread::Form), "what cannot be read is told as such");
         assert_eq!(given(&["codex", "-c", "model=o3", "-c"]), []);
+        for joined in
+            ["-cmcp_servers.z.url=https://z.example/mcp", "-c=mcp_servers.z.url=https://z.example/mcp"]
+        {
+            assert_eq!(given(&["codex", joined])[0].1, [server("z", &["https://z.example/mcp"])], "{joined}");
+        }
+    }
+
+    /// Attack: what is denied stands behind as much as is read, or behind what is not read.
+    #[test]
+    fn a_server_behind_as_many_as_are_read_or_behind_a_setting_without_a_place_is_not_passed_over() {
+        let one = |name: &str| format!(r#""{name}":{{"url":"https://x.example/{name}"}}"#);
+        let all: Vec<String> = (0..MOST).map(|n| one(&format!("s{n}"))).chain([one("evil")]).collect();
+        let text = format!(r#"{{"mcpServers":{{{}}}}}"#, all.join(","));
+        let found = given(&["claude", "--mcp-config", &text]);
+        assert_eq!((found[0].1.len(), found[0].2), (MOST, Some(Unread::Bound)));
+        let evil = format!(r#"{{"mcpServers":{{{}}}}}"#, one("evil"));
+        let found = given(&["claude", "--mcp-config", &text, &evil]);
+        assert_eq!(
+            (found[1].1.len(), found[1].2),
+            (0, Some(Unread::Bound)),
+            "the bound is one of the client"
+        );
+        let words = ["codex", "-c", "mcp_servers.a.b.c.d.e.f.g.h=1", "-c", "mcp_servers.x.command=node"];
+        let found = given(&words);
+        assert_eq!((&found[0].1, found[0].2), (&vec![server("x", &["node"])], Some(Unread::Bound)));
+    }
+
+    #[test]
+    fn what_is_behind_a_flag_is_its_value_and_no_text_is_shown_as_a_file() {
+        assert_eq!(
+            given(&["claude", "--mcp-config", "-x.json"])[0].0,
+            "was given servers by --mcp-config: -x.json"
+        );
+        for text in [
+            "\u{feff}{\"mcpServers\":{\"x\":{\"env\":{\"K\":\"Planted99999\"}}}}",
+            "[{\"K\":\"Planted99999\"}]",
+        ] {
+            let found = given(&["claude", "--mcp-config", text]);
+            assert!(
+                found[0].2 == Some(Unread::Form) && !format!("{found:?}").contains("Planted99999"),
+                "{found:?}"
+            );
+        }
     }
 
     /// Attack: one argument of 128 KiB, at which the agent ended, and again at each start.
@@ -236,10 +331,15 @@ mod tests {
     fn a_key_of_65000_parts_and_values_without_end_are_told_and_not_walked() {
         let deep = format!("mcp_servers{}=1", ".a".repeat(65_000));
         let found = given(&["codex", "-c", &deep]);
-        assert_eq!((found.len(), &found[0].1, found[0].2), (1, &vec![], true));
+        assert_eq!((found.len(), &found[0].1, found[0].2), (1, &vec![], Some(Unread::Bound)));
         assert!(found[0].0.len() < 500, "{}", found[0].0.len());
         let nested = format!("mcp_servers.x={}1{}", "[".repeat(30_000), "]".repeat(30_000));
         assert_eq!(given(&["codex", "-c", &nested]).len(), 1);
+        // what one dimension of the parser's bound allows in the other
+        let keys = "a.".repeat(79);
+        let both = format!("mcp_servers.x={}1{}", format!("{{{keys}a=").repeat(79), "}".repeat(79));
+        let found = given(&["codex", "-c", &both]);
+        assert_eq!((found.len(), &found[0].1, found[0].2), (1, &vec![], Some(Unread::Bound)));
         let many = [vec!["claude", "--mcp-config"], vec!["a"; 100_000]].concat();
         let found = given(&many);
         assert_eq!(found.len(), MOST_VALUES + 1);
@@ -252,6 +352,6 @@ mod tests {
     fn what_is_longer_than_is_read_is_told_all_the_same() {
         let long = format!(r#"{{"mcpServers":{{"x":{{"command":"{}"}}}}}}"#, "x".repeat(MAX_BYTES));
         assert_eq!(given(&["claude", "--mcp-config", &long])[0].1, []);
-        assert!(given(&["claude", "--mcp-config", &long])[0].2);
+        assert_eq!(given(&["claude", "--mcp-config", &long])[0].2, Some(Unread::Bound));
     }
 }

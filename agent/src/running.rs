@@ -36,7 +36,7 @@ impl ProcessFinding {
 }
 
 /// A server that runs and stands in no file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Undeclared {
     /// The entry that would have started it.
     pub entry: Entry,
@@ -171,12 +171,21 @@ pub(crate) fn runs(process: &Process, entry: &Entry) -> bool {
     (same_tail && !before.is_empty() && (by_command || by_launcher)) || titled(process, &command, &wanted)
 }
 
+const TITLE: &str = "npm exec ";
+
 /// npm gives its processes a title of one word: `npm exec @scope/package args`.
 fn titled(process: &Process, command: &str, wanted: &[&str]) -> bool {
+    // attack: this is asked of each process for each entry, and a command line may have 2 MB
+    if command != "npx" || !process.args.first().is_some_and(|first| first.starts_with(TITLE)) {
+        return false;
+    }
     let title = process.args.join(" ");
     let plain: Vec<&str> = wanted.iter().copied().filter(|a| !matches!(*a, "-y" | "--yes")).collect();
-    command == "npx" && !plain.is_empty() && title.trim_end() == format!("npm exec {}", plain.join(" "))
+    !plain.is_empty() && title.trim_end() == format!("npm exec {}", plain.join(" "))
 }
+
+/// Most flags of one client that are told one by one.
+const MOST_FLAGS: usize = 8;
 
 /// What the command line of a client says: switched-off checks and servers given by flags.
 fn of_flags(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<ProcessFinding> {
@@ -198,7 +207,12 @@ fn of_flags(client: &RunningClient<'_>, redactor: &Redactor) -> Vec<ProcessFindi
             );
         }
     }
-    for given in given::of_client(client, redactor) {
+    let given = given::of_client(client, redactor);
+    if let Some(more) = given.len().checked_sub(MOST_FLAGS + 1) {
+        let message = format!("{} (process {}) was given {} more", about.name, process.pid, more + 1);
+        tell(FindingCode::UndeclaredServer, message);
+    }
+    for given in given.into_iter().take(MOST_FLAGS) {
         let message = format!("{} (process {}) {}", about.name, process.pid, given.said);
         tell(FindingCode::UndeclaredServer, message);
     }
@@ -243,7 +257,7 @@ pub(crate) fn given(process: &Process, client: &RunningClient<'_>) -> Option<Und
 
 /// The words of a process. npm gives its own a title of one word, see [`titled`].
 fn words(process: &Process) -> Vec<String> {
-    match process.args.first().filter(|title| title.starts_with("npm exec ")) {
+    match process.args.first().filter(|title| title.starts_with(TITLE)) {
         // npx is the same program, and what nearly all entries name
         Some(title) => {
             std::iter::once("npx").chain(title.split_whitespace().skip(2)).map(str::to_owned).collect()

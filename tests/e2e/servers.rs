@@ -61,6 +61,8 @@ struct Told {
     /// What `mcpolicy status --json` said at last.
     status: Value,
     status_code: String,
+    /// The same at a moment between, where a test asked.
+    of_many: String,
 }
 
 impl Told {
@@ -122,12 +124,14 @@ fn run_by(
     publish(&root.join("published"), 1, at(1), policy, revocations);
     let servers = json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "evil": npx("evil@1.0.0")}});
     machine.file(".claude.json", servers.to_string());
+    let [lines, settings] = ["lines", "agent.toml"].map(|name| root.join(name).display().to_string());
     let script = format!(
         r#"{MACHINE}
         {RUNS}
         {before}
         runs > {root}/before
-        $MCPOLICY run --json --state {root}/state --policy {root}/published --trust-root {root}/published/root.1.json \
+        printf 'schema = "mcpolicy/agent/v1"\n' > {root}/agent.toml
+        $MCPOLICY run --json --settings {root}/agent.toml --state {root}/state --policy {root}/published --trust-root {root}/published/root.1.json \
             --now {now} > {root}/lines 2> {root}/errors &
         daemon=$!
         {meanwhile}
@@ -140,8 +144,8 @@ fn run_by(
         $MCPOLICY log --state {root}/state > {root}/log"#,
         root = root.display(),
         now = at(1) + jiff::SignedDuration::from_mins(5),
-        until = until.replace("LINES", &root.join("lines").display().to_string()),
-        meanwhile = meanwhile.replace("LINES", &root.join("lines").display().to_string()),
+        until = until.replace("LINES", &lines),
+        meanwhile = meanwhile.replace("LINES", &lines).replace("SETTINGS", &settings),
     );
     let ended = crate::live::isolated(&machine, &script);
     if ended["skipped"] == true {
@@ -158,6 +162,7 @@ fn run_by(
         file: serde_json::from_str(&std::fs::read_to_string(machine.home().join(".claude.json")).unwrap())
             .unwrap(),
         log: read("log"),
+        of_many: std::fs::read_to_string(root.join("status-of-many")).unwrap_or_default(),
         desktop: desktop.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
         status: serde_json::from_str(&read("status")).unwrap(),
         status_code: read("status-code").trim().to_owned(),
@@ -325,13 +330,18 @@ fn the_user_reads_on_the_desktop_which_server_will_be_ended_and_how_much_else_th
 fn a_user_with_very_many_clients_with_servers_of_flags_is_told_in_turn_and_is_not_compliant() {
     let many = r#"
         for n in $(seq 100); do
-            as_dev /home/dev/claude -c 'sleep 600; :' --mcp-config                 "{"mcpServers":{"far$n":{"url":"https://far.example/mcp/$n"}}}" >/dev/null 2>&1 &
+            as_dev /home/dev/claude -c 'sleep 600; :' --mcp-config \
+                "{\"mcpServers\":{\"far$n\":{\"url\":\"https://far.example/mcp/$n\"}}}" >/dev/null 2>&1 &
         done
         sleep 1"#;
     let policy = policy(&json!({}), &json!([rule("@acme/good"), rule("evil")]));
-    // far more than one look's four
-    let until = "[ $(grep -o 'by --mcp-config' LINES | wc -l) -ge 12 ]";
-    let Some(told) = run_by(&policy, None, (many, ""), until) else { return };
+    // far more than one look's four; then all end but the last, which was one too many to be looked at
+    let meanwhile = r#"
+        until [ $(grep -o 'by --mcp-config' LINES | wc -l) -ge 12 ]; do sleep 0.1; done
+        $MCPOLICY status --json --socket $root/state/agent.sock > $root/status-of-many || true
+        kill $(pgrep -f 'far.example/mcp/[0-9]' | sort -n | head -n -1)"#;
+    let until = "grep -q 'far100: no rule' LINES";
+    let Some(told) = run_by(&policy, None, (many, meanwhile), until) else { return };
     let looks = told.lines.iter().filter(|line| line["what"] == "servers");
     let of_look = |look: &Value| {
         let all = look["servers"].as_array().unwrap().iter();
@@ -339,7 +349,26 @@ fn a_user_with_very_many_clients_with_servers_of_flags_is_told_in_turn_and_is_no
     };
     let counts: Vec<usize> = looks.map(of_look).filter(|count| *count > 0).collect();
     assert!(counts.iter().all(|count| *count <= 4) && counts.len() >= 3, "{counts:?}");
+    assert!(told.of_many.contains(r#""state": "non-compliant""#), "{}", told.of_many);
     assert_eq!(told.status_code, "10");
-    let details = told.status["running"].to_string();
-    assert!(details.contains("more than 64 clients"), "{details}");
+    let running = told.running();
+    assert!(running.contains(&("far100", false)) && !running.contains(&("far99", false)), "{running:?}");
+}
+
+/// A server whose client has ended is nobody's any more, and what is decided of it meanwhile counts.
+#[test]
+fn a_server_that_outlived_its_client_is_spared_when_the_mode_is_lowered_meanwhile() {
+    let meanwhile = r#"
+        until grep -q 'unknown-mcp 701.*is ended in 60 s' LINES; do sleep 0.1; done
+        kill $(pgrep -f '^/home/dev/claude session'); sleep 1
+        printf '[enforcement]\nmode_ceiling = "observe"\n' >> SETTINGS"#;
+    let settings = json!({"processes": "stop"});
+    let policy = policy(&settings, &json!([rule("@acme/good"), rule("evil")]));
+    let until = "grep -q server-spared LINES";
+    let Some(told) = run_by(&policy, None, ("", meanwhile), until) else { return };
+    assert!(told.names("server-spared").contains(&"/home/dev/unknown-mcp 701".to_owned()));
+    assert_eq!((told.runs("unknown-mcp 701"), told.runs("/home/dev/claude")), (1, 0), "{:?}", told.after);
+    let all = told.status["running"].as_array().unwrap();
+    let one = all.iter().find(|server| server["server"] == "/home/dev/unknown-mcp 701");
+    assert_eq!(one.unwrap()["left"], "mode observe ends nothing, enforcing would end it");
 }

@@ -112,6 +112,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     };
     let messenger = agent.has_desktops().then(Messenger::start).transpose();
     let messenger = messenger.context("cannot start the thread that shows notices")?;
+    let mut kept = daemon::Kept::new(below);
     loop {
         shared.knows_settings(&agent.settings, agent.device());
         let rig = Rig {
@@ -125,10 +126,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             is_other_settings: &|| read().map_or(true, |new| new.settings != agent.settings),
             messenger: messenger.as_ref(),
             recipient: &|home| agent.recipient(home, environment),
-            below,
             shared: &shared,
         };
-        match daemon::run(&rig, (&sender, &wakes), &mut tell)? {
+        match daemon::run(&rig, (&sender, &wakes), &mut kept, &mut tell)? {
             Ended::Stopped => return Ok(exit::OK),
             Ended::OtherSettings => match read().and_then(|new| agent.changed_to(new)) {
                 Ok(new) => agent = new,

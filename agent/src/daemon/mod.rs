@@ -120,8 +120,6 @@ pub struct Rig<'a> {
     pub messenger: Option<&'a Messenger>,
     /// Whose desktop the user of a home has.
     pub recipient: &'a dyn Fn(&HomeContext) -> Option<Recipient>,
-    /// The process whose descendants are taken for what runs on a folder that is taken for a machine.
-    pub below: Option<Instance>,
     /// What is told to whoever asks.
     pub shared: &'a Shared,
     /// Folders of this host in which a change means another pass: the published policy, the settings.
@@ -160,6 +158,21 @@ enum Ends {
     Asked(Work),
 }
 
+/// What outlasts a change of the settings: a user who was told that a server will be ended is told that it will not.
+pub struct Kept {
+    fights: Fights,
+    notices: Notices,
+    servers: Servers,
+}
+
+impl Kept {
+    /// Nothing known yet. `below` is the process whose descendants are taken for what runs on a folder that is taken for a
+    /// machine.
+    pub fn new(below: Option<Instance>) -> Self {
+        Self { fights: Fights::default(), notices: Notices::default(), servers: Servers::new(below) }
+    }
+}
+
 /// Holds the line until it is told to stop.
 ///
 /// # Errors
@@ -167,14 +180,12 @@ enum Ends {
 pub fn run(
     rig: &Rig<'_>,
     (tell_wake, wakes): (&Sender<Wake>, &Receiver<Wake>),
+    kept: &mut Kept,
     tell: &mut dyn FnMut(Said<'_>),
 ) -> anyhow::Result<Ended> {
     let backlog = Backlog::default();
     let mut asked = Vec::new();
     let (mut settings_at, mut in_background) = (None, false);
-    let mut fights = Fights::default();
-    let mut notices = Notices::default();
-    let mut servers = Servers::new(rig.below);
     loop {
         let ground = (rig.ground)()?;
         rig.shared.know(people(&ground));
@@ -194,7 +205,7 @@ pub fn run(
             watches,
             polled: Polled::default(),
             backlog: backlog.clone(),
-            servers: &mut servers,
+            servers: &mut kept.servers,
             dirty: Dirty::default(),
             retries: Retries::default(),
             around: Around::new(rig, &ground),
@@ -204,12 +215,12 @@ pub fn run(
             first_hint: BTreeMap::new(),
             looked_at: BTreeMap::new(),
             moved: BTreeSet::new(),
-            fights: std::mem::take(&mut fights),
+            fights: std::mem::take(&mut kept.fights),
             planted: Planted::default(),
-            notices: &mut notices,
+            notices: &mut kept.notices,
         };
         let ends = session.hold(wakes, std::mem::take(&mut asked), tell);
-        fights = session.fights;
+        kept.fights = session.fights;
         settings_at = session.settings_at;
         let held = rig.shared.board().settled.is_some();
         match ends {

@@ -603,6 +603,8 @@ fn lost(vault: &Vault, journal: &Journal, activation: &Activation) -> anyhow::Re
 
 /// Finishes or undoes what a crash broke off, and loads what was remembered.
 fn finish_broken(setting: &Setting<'_>, on: On<'_, '_>, opened: &mut Opened) -> anyhow::Result<()> {
+    let homes = on.ground.homes.iter();
+    opened.journal.know(homes.filter_map(|home| Some((home.user.clone(), home.uid?))));
     for (number, intent) in std::mem::take(&mut opened.pending) {
         let replayed = {
             let how = (setting.redactor, setting.now);

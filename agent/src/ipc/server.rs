@@ -200,10 +200,11 @@ impl Shared {
         let (mut items, _) = Vault::look(&self.state.join("vault"))?.items()?;
         // attack: an account that is made anew under an old name. Where it has a number, that is its own
         let is_number = |uid: u32| caller.is_administrator || caller.id == uid.to_string();
-        items.retain(|item| is_theirs(&item.user) && item.uid.is_none_or(is_number));
+        let is_of = |user: &str, uid: Option<u32>| is_theirs(user) && uid.is_none_or(is_number);
+        items.retain(|item| is_of(&item.user, item.uid));
         bound_told(&mut items);
         let (records, _) = journal::read(&self.state.join("journal"))?;
-        let records = journal::of_users(&records, &is_theirs);
+        let records = journal::of_users(&records, &is_of);
         let from = records.len().saturating_sub(MOST_RECORDS);
         let records = records[from..].iter().map(|record| record.redacted(&self.redactor)).collect();
         Ok(Answer::Past { items, records })

@@ -161,7 +161,8 @@ fn a_number_at_the_end_of_all_numbers_is_told_and_does_not_stop_the_agent() {
     let (mut journal, _) = Journal::open(folder.path(), now()).unwrap();
     journal.append(now(), intent("/one")).unwrap();
     let path = only_segment(folder.path());
-    let record = Record { seq: u64::MAX, prev: journal.last.clone(), time: now(), what: outcome(1) };
+    let record =
+        Record { seq: u64::MAX, prev: journal.last.clone(), time: now(), uid: None, what: outcome(1) };
     let mut bytes = bytes_of(&path);
     bytes.extend(record.to_line().unwrap());
     bytes.push(b'\n');

@@ -86,6 +86,8 @@ pub struct Journal {
     seq: u64,
     /// Digest of the last line.
     last: String,
+    /// Numbers of the accounts that are known.
+    numbers: BTreeMap<String, u32>,
 }
 
 impl Journal {
@@ -96,8 +98,13 @@ impl Journal {
     pub fn open(folder: &Path, now: Timestamp) -> Result<(Self, Opened), JournalError> {
         durable::make_private_directory(folder).map_err(disk("make", folder))?;
         durable::check_private_directory(folder).map_err(disk("use", folder))?;
-        let mut journal =
-            Self { folder: folder.to_owned(), current: None, seq: 0, last: NOTHING_BEFORE.to_owned() };
+        let mut journal = Self {
+            folder: folder.to_owned(),
+            current: None,
+            seq: 0,
+            last: NOTHING_BEFORE.to_owned(),
+            numbers: BTreeMap::new(),
+        };
         let mut opened = Opened::default();
         let listed = segments::list(folder)?;
         let mut torn = 0;
@@ -163,6 +170,11 @@ impl Journal {
         self.last = digest(line);
     }
 
+    /// Takes in which accounts there are, by name and number: records about them carry the number from now on.
+    pub fn know(&mut self, accounts: impl Iterator<Item = (String, u32)>) {
+        self.numbers = accounts.collect();
+    }
+
     /// Number of the last record; 0 if there is none.
     pub fn sequence(&self) -> u64 {
         self.seq
@@ -173,7 +185,8 @@ impl Journal {
     /// # Errors
     /// The system refuses, or the record is too long: the caller must then not do what it is about.
     pub fn append(&mut self, time: Timestamp, what: What) -> Result<u64, JournalError> {
-        let record = Record { seq: self.seq.saturating_add(1), prev: self.last.clone(), time, what };
+        let uid = self.numbers.get(what.user()).copied();
+        let record = Record { seq: self.seq.saturating_add(1), prev: self.last.clone(), time, uid, what };
         let mut line = record.to_line()?;
         if line.len() > MAX_RECORD_BYTES {
             // attack: a file whose record cannot be read again would be the end of the journal, for all users
@@ -250,20 +263,20 @@ fn cut(record: &Record) -> u64 {
 }
 
 /// The records that are about users; an outcome goes with its intent.
-pub fn of_users(records: &[Record], is_wanted: &dyn Fn(&str) -> bool) -> Vec<Record> {
+pub fn of_users(records: &[Record], is_wanted: &dyn Fn(&str, Option<u32>) -> bool) -> Vec<Record> {
     let mut intents = std::collections::BTreeSet::new();
     let mut wanted = Vec::new();
     for record in records {
         let fits = match &record.what {
             What::Intent(intent) => {
-                let fits = is_wanted(&intent.user);
+                let fits = is_wanted(&intent.user, record.uid);
                 if fits {
                     intents.insert(record.seq);
                 }
                 fits
             }
             What::Outcome(outcome) => intents.contains(&outcome.intent),
-            What::Event(event) => is_wanted(&event.user),
+            What::Event(event) => is_wanted(&event.user, record.uid),
         };
         if fits {
             wanted.push(record.clone());

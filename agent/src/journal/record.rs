@@ -23,6 +23,9 @@ pub struct Record {
     pub prev: String,
     /// When it was written, by the trusted clock.
     pub time: Timestamp,
+    /// The number of the account that it is about, where that has one: another may come to have its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
     /// What happened.
     #[serde(flatten)]
     pub what: What,
@@ -77,6 +80,17 @@ fn check_of(said: &[u8]) -> String {
     let mut digest = digest(said);
     digest.truncate(CHECK_DIGITS);
     digest
+}
+
+impl What {
+    /// The name of the user whom it is about; empty for nobody.
+    pub(super) fn user(&self) -> &str {
+        match self {
+            Self::Intent(intent) => &intent.user,
+            Self::Event(event) => &event.user,
+            Self::Outcome(_) => "",
+        }
+    }
 }
 
 /// What happened.

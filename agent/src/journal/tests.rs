@@ -142,3 +142,21 @@ fn a_record_that_could_not_be_read_again_is_refused_and_the_journal_goes_on() {
     let (_, opened) = Journal::open(&path, now()).unwrap();
     assert_eq!(opened.damage, Vec::<String>::new());
 }
+
+/// Attack: an account that is made anew under the name of one that went asks what was done to its files.
+#[test]
+fn records_of_an_account_are_not_those_of_another_that_comes_to_have_its_name() {
+    let folder = folder();
+    let (mut journal, _) = Journal::open(folder.path(), now()).unwrap();
+    for uid in [1000, 1001] {
+        journal.know(std::iter::once(("ann".to_owned(), uid)));
+        let number = journal.append(now(), intent(&format!("/of/{uid}"))).unwrap();
+        journal.append(now(), outcome(number)).unwrap();
+    }
+    let (records, _) = read(folder.path()).unwrap();
+    let of = |wanted: u32| {
+        let found = of_users(&records, &|user, uid| user == "ann" && uid == Some(wanted));
+        found.iter().map(|record| record.seq).collect::<Vec<_>>()
+    };
+    assert_eq!((of(1000), of(1001)), (vec![1, 2], vec![3, 4]));
+}

@@ -158,11 +158,13 @@ impl Fates {
     }
 
     /// Takes in a look at all servers, and says what is to be done, in order. A server that is not among them has ended, or
-    /// is none any more; `is_running` tells of what was asked to end.
+    /// is none any more; `is_running` tells of what was asked to end. Without `may_end`, by the mode of this moment, nothing
+    /// more is sent a signal.
     pub(super) fn look(
         &mut self,
         now: Instant,
         sights: &[Sight],
+        may_end: bool,
         is_running: &dyn Fn(Instance) -> bool,
     ) -> Vec<(Instance, Step)> {
         let mut steps = Vec::new();
@@ -185,7 +187,7 @@ impl Fates {
         let unseen: Vec<Instance> =
             self.all.keys().filter(|server| !seen.contains(server)).copied().collect();
         for server in unseen {
-            self.unseen(now, server, is_running, &mut steps);
+            self.unseen(now, server, may_end, is_running, &mut steps);
         }
         steps
     }
@@ -252,6 +254,7 @@ impl Fates {
         &mut self,
         now: Instant,
         server: Instance,
+        may_end: bool,
         is_running: &dyn Fn(Instance) -> bool,
         steps: &mut Vec<(Instance, Step)>,
     ) {
@@ -262,7 +265,15 @@ impl Fates {
                 self.all.remove(&server);
                 return;
             }
-            Stage::Asked { all, .. } => (running(all, is_running), false),
+            Stage::Asked { all, .. } => {
+                let left = running(all, is_running);
+                if !may_end && !left.is_empty() {
+                    self.all.remove(&server);
+                    steps.push((server, Step::Spare));
+                    return;
+                }
+                (left, false)
+            }
             Stage::Killed { all, .. } => (running(all, is_running), true),
         };
         if left.is_empty() {

@@ -23,16 +23,17 @@ fn denied(has_no_grace: bool, is_to_end: bool) -> Vec<Sight> {
 struct Test {
     fates: Fates,
     begun: Instant,
+    may_end: bool,
 }
 
 impl Test {
     fn new() -> Self {
-        Self { fates: Fates::default(), begun: Instant::now() }
+        Self { fates: Fates::default(), begun: Instant::now(), may_end: true }
     }
 
     fn at(&mut self, second: u64, sights: &[Sight], is_running: &dyn Fn(Instance) -> bool) -> Vec<Step> {
         let now = self.begun + Duration::from_secs(second);
-        self.fates.look(now, sights, is_running).into_iter().map(|(_, step)| step).collect()
+        self.fates.look(now, sights, self.may_end, is_running).into_iter().map(|(_, step)| step).collect()
     }
 
     fn next(&self) -> Option<u64> {
@@ -168,5 +169,14 @@ fn a_server_that_ends_within_its_grace_is_forgotten() {
     let mut test = Test::new();
     test.at(0, &denied(false, true), GOES_ON);
     assert_eq!(test.at(10, &[], IS_GONE), []);
+    assert_eq!((test.next(), test.fates.followed().count()), (None, 0));
+}
+
+#[test]
+fn what_a_server_has_left_behind_is_spared_when_the_mode_is_lowered_meanwhile() {
+    let mut test = Test::new();
+    test.at(0, &denied(true, true), GOES_ON);
+    test.may_end = false;
+    assert_eq!(test.at(10, &[], GOES_ON), [Step::Spare]);
     assert_eq!((test.next(), test.fates.followed().count()), (None, 0));
 }

@@ -12,7 +12,7 @@ use mcpolicy_schema::identity;
 use super::look::{Look, user_of};
 use super::tell::Told;
 use crate::board::running::RunningServer;
-use crate::given::{self, Given};
+use crate::given::{self, Given, Unread};
 use crate::running::{RunningClient, Undeclared};
 
 /// What one client was given.
@@ -57,8 +57,9 @@ impl Look<'_, '_, '_, '_, '_> {
             let (count, told) = of_user.entry(client.process.uid).or_default();
             *count += 1;
             if *count > MOST_OF_USER {
-                let args = client.process.args.clone();
-                held.insert(instance, Held { args, given: Vec::new(), open: vec![self.left_out(client)] });
+                // it is told of one of them. None counts as read: the others may end, and this one is looked at then
+                let open = (*count == MOST_OF_USER + 1).then(|| self.left_out(client)).into_iter().collect();
+                held.insert(instance, Held { args: Vec::new(), given: Vec::new(), open });
                 continue;
             }
             let before = known.remove(&instance).filter(|held| held.args == client.process.args);
@@ -89,12 +90,19 @@ impl Look<'_, '_, '_, '_, '_> {
         let entries = given.iter().flat_map(|given| &given.entries);
         let mut open: Vec<RunningServer> =
             entries.filter_map(|entry| self.denied_remote(client, entry)).collect();
-        let unread = given.iter().filter(|given| given.is_unread).take(MOST_UNREAD);
-        open.extend(unread.map(|given| RunningServer {
+        let unread = given.iter().filter_map(|given| Some((given, given.unread?))).take(MOST_UNREAD);
+        open.extend(unread.map(|(given, why)| RunningServer {
             detail: given.said.clone(),
-            doubt: Some("what stands there is not read by the agent".to_owned()),
+            doubt: (why == Unread::Form).then(|| "what stands there is not read by the agent".to_owned()),
             ..self.of_client(client, "servers of a flag".to_owned())
         }));
+        // attack: as much in files before it as is told
+        if !open.iter().any(|server| server.counts())
+            && let Some(cut) = given.iter().find(|given| given.unread == Some(Unread::Bound))
+        {
+            let detail = format!("{}, which is more than is read of one client", cut.said);
+            open.push(RunningServer { detail, ..self.of_client(client, "servers of a flag".to_owned()) });
+        }
         open
     }
 

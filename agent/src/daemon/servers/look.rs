@@ -7,6 +7,7 @@ use mcpolicy_platform::processes::{self, Exact, Instance, NotHeld, Process};
 use mcpolicy_schema::document::{Fights, Mode, Processes};
 use mcpolicy_schema::entry::Entry;
 use mcpolicy_schema::finding::FindingCode;
+use mcpolicy_schema::identity;
 use mcpolicy_schema::verdict::{DecidedBy, Judgement};
 
 use super::declared::Declared;
@@ -58,7 +59,8 @@ impl Look<'_, '_, '_, '_, '_> {
         let of_homes: Vec<RunningClient<'_>> =
             all.into_iter().filter(|client| home_of(self.on.ground, client.process.uid).is_some()).collect();
         self.servers.is_client_there = !of_homes.is_empty();
-        if std::mem::take(&mut self.servers.is_stale) {
+        let is_stale = std::mem::take(&mut self.servers.is_stale);
+        if is_stale {
             self.servers.judged.clear();
             self.servers.declared.judge_gone(self.amid.judge);
         }
@@ -73,7 +75,10 @@ impl Look<'_, '_, '_, '_, '_> {
         let declared = std::mem::take(&mut self.servers.declared);
         let sights = self.sights(&declared, &of_homes, &is_client);
         self.servers.declared = declared;
-        let steps = self.servers.fates.look(self.now, &sights?, &Instance::is_running);
+        let mut sights = sights?;
+        self.orphans(&mut sights, is_stale);
+        let may_end = matches!(self.amid.mode, Mode::Hold | Mode::Enforce);
+        let steps = self.servers.fates.look(self.now, &sights, may_end, &Instance::is_running);
         let mut broken = None;
         for (server, step) in steps {
             // what could not be written down is not done, and begins anew at the next look
@@ -159,24 +164,53 @@ impl Look<'_, '_, '_, '_, '_> {
         }
         self.servers.judged = judged;
         self.servers.allowed.retain(|instance| sights.iter().any(|sight| sight.server == *instance));
-        self.orphans(&mut sights);
         Ok(sights)
     }
 
-    /// Denied servers whose client has ended go on being what they are. Without a client nothing else tells of them.
-    fn orphans(&self, sights: &mut Vec<Sight>) {
-        for server in self.servers.fates.followed() {
-            let Some(denied) = self.servers.denied.get(&server) else { continue };
+    /// Denied servers whose client has ended go on being what they are, by the policy and the mode of this moment. Without a
+    /// client nothing else tells of them.
+    fn orphans(&mut self, sights: &mut Vec<Sight>, is_stale: bool) {
+        let followed: Vec<Instance> = self.servers.fates.followed().collect();
+        for server in followed {
+            let Some(mut denied) = self.servers.denied.get(&server).cloned() else { continue };
             let is_there = |now: &Process| {
                 now.pid == server.pid && now.args == denied.process.args && now.exe == denied.process.exe
             };
-            if sights.iter().all(|sight| sight.server != server)
-                && self.table.iter().any(is_there)
-                && server.is_running()
+            if sights.iter().any(|sight| sight.server == server)
+                || !self.table.iter().any(is_there)
+                || !server.is_running()
             {
-                sights.push(denied.sight.clone());
+                continue;
             }
+            if is_stale {
+                denied.judgement = self.amid.judge.judge_process(&denied.server, denied.process.uid);
+            }
+            if denied.judgement.is_allowed() {
+                sights.push(Sight { server, parts: Vec::new(), standing: Standing::Allowed });
+                continue;
+            }
+            (denied.left, denied.doubt, denied.sight.standing) =
+                self.standing(&denied.judgement, denied.doubt.take(), denied.is_fought);
+            sights.push(denied.sight.clone());
+            self.servers.denied.insert(server, denied);
         }
+    }
+
+    /// Why it is only told, why it is in doubt, and what the policy says of it now.
+    fn standing(
+        &self,
+        judgement: &Judgement,
+        doubt: Option<String>,
+        is_fought: bool,
+    ) -> (Option<String>, Option<String>, Standing) {
+        let is_revoked = judgement.reason.as_ref().is_some_and(|reason| reason.code == FindingCode::Revoked);
+        // what is denied by name is that, whoever started it
+        let is_named = matches!(judgement.decided_by, DecidedBy::Revocation | DecidedBy::Denylist);
+        let is_fought = is_fought && self.amid.document.policy.fights == Fights::StopServers;
+        let doubt = doubt.filter(|_| !is_named);
+        let left = doubt.clone().or_else(|| self.left_by_policy(is_fought));
+        let standing = Standing::Denied { has_no_grace: is_revoked || is_fought, is_to_end: left.is_none() };
+        (left, doubt, standing)
     }
 
     /// The judgement of an undeclared server, made once for what the process runs.
@@ -198,21 +232,18 @@ impl Look<'_, '_, '_, '_, '_> {
         judgement: Judgement,
     ) -> Denied {
         let about = one.client.adapter.about();
-        let is_revoked = judgement.reason.as_ref().is_some_and(|reason| reason.code == FindingCode::Revoked);
-        let doubt = match &one.server {
-            Server::Of(_) => None,
-            Server::Undeclared(_, doubt) => doubt.clone(),
+        let (what, doubt) = match &one.server {
+            Server::Of(known) => (declared_server(known.entry(), one.process), None),
+            Server::Undeclared(server, doubt) => (server.as_ref().clone(), doubt.clone()),
         };
-        // what is denied by name is that, whoever started it
-        let is_named = matches!(judgement.decided_by, DecidedBy::Revocation | DecidedBy::Denylist);
         let is_fought = self.is_fought(one);
-        let doubt = doubt.filter(|_| !is_named);
-        let left = doubt.clone().or_else(|| self.left_by_policy(is_fought));
-        let standing = Standing::Denied { has_no_grace: is_revoked || is_fought, is_to_end: left.is_none() };
+        let (left, doubt, standing) = self.standing(&judgement, doubt, is_fought);
         let known = self.servers.denied.get(&server);
         Denied {
             first: known.map_or(self.now, |known| known.first),
             process: one.process.clone(),
+            server: what,
+            is_fought,
             sight: Sight { server, parts, standing },
             judgement,
             client: (about.id, about.name, one.client.process.pid),
@@ -227,12 +258,11 @@ impl Look<'_, '_, '_, '_, '_> {
         }
     }
 
-    /// Whether a tool fights for its entry, and the policy answers that here.
+    /// Whether a tool fights for its entry.
     fn is_fought(&self, one: &Found<'_, '_>) -> bool {
         let Server::Of(known) = &one.server else { return false };
         let user = user_of(self.on.ground, one.process.uid);
-        self.amid.document.policy.fights == Fights::StopServers
-            && self.servers.is_fought(user, &known.item.fingerprint, self.now)
+        self.servers.is_fought(user, &known.item.fingerprint, self.now)
     }
 
     /// Why nothing is ended at all, where that is so.
@@ -311,6 +341,16 @@ impl Look<'_, '_, '_, '_, '_> {
         if seen.uid != denied.process.uid {
             return Err(NotHeld::Gone);
         }
+        // it has become one since it was started: whatever it was, its user works in it
+        if running::is_client(seen) {
+            return Err(NotHeld::Changed);
+        }
         Exact::hold(seen, one)
     }
+}
+
+/// A server of an entry, as one that is judged by itself: its file may be another by then.
+fn declared_server(entry: &Entry, process: &Process) -> Undeclared {
+    let identity = identity::identify(entry);
+    Undeclared { entry: entry.clone(), identity, directory: process.cwd.clone(), file: None }
 }

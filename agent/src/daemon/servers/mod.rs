@@ -51,6 +51,10 @@ struct Denied {
     /// When it was first seen.
     first: Instant,
     process: Process,
+    /// What it is judged by once its client has ended.
+    server: running::Undeclared,
+    /// A tool fought for its entry.
+    is_fought: bool,
     sight: Sight,
     judgement: Judgement,
     /// The client below which it runs: its name and process.

@@ -197,6 +197,7 @@ mod tests {
             seq,
             prev: String::new(),
             time: Timestamp::from_second(second).unwrap(),
+            uid: None,
             what,
         };
         let intent = || Intent {

@@ -143,7 +143,7 @@ mod tests {
         let text = serde_json::json!({"projects": {project.to_str().unwrap(): {}}});
         std::fs::write(&state, text.to_string()).unwrap();
         let redactor = Redactor::new(&[3; 32]);
-        let layout = Layout { os: ground::host_os(), home: home.clone(), variables: BTreeMap::new() };
+        let layout = Layout { os: ground::host_os(), home, variables: BTreeMap::new() };
         let context = HomeContext { user: "ann".to_owned(), uid: None, layout };
         let spec = HomeSpec {
             machine: Machine::live(),
