@@ -10,7 +10,7 @@ use mcpolicy_schema::verdict::Judgement;
 use mcpolicy_schema::{fingerprint, risk};
 
 /// An entry with everything that is known of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Assessed {
     /// The declaration.
     pub entry: Entry,

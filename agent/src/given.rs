@@ -20,11 +20,12 @@ const MOST_VALUES: usize = 64;
 ///
 /// Attack: a denied server behind very many that are allowed, or thousands of them, each of which is judged at each look.
 const MOST: usize = 64;
-/// Most of the marks of TOML that lie one in the other, in the value of one setting; it can be no deeper.
+/// Most of the marks of TOML that lie one in the other, in the value of one setting; it can be no deeper. With the parts of its
+/// key it stays below the 80 that is read again.
 ///
 /// Attack: a parser that bounds tables in braces and the parts of a key each for itself takes one of both: thousands of
 /// tables in each other, see [`MOST_PARTS`].
-const MOST_MARKS: usize = 256;
+const MOST_MARKS: usize = 64;
 /// Longest value of a flag that is shown at all.
 const MAX_VALUE: usize = 4096;
 /// Most parts of the key of a setting, and its longest.
@@ -169,6 +170,9 @@ fn of_settings(
         settings.iter().filter_map(|(key, value)| put(&mut root, key, value).err()).max()
     };
     let text = toml::to_string(&root).unwrap_or_default();
+    // attack: what cannot be read again hides all that stands beside it
+    let is_broken = text.is_empty() != root.is_empty() || toml::from_str::<toml::Table>(&text).is_err();
+    let unread = if is_broken { Some(Unread::Bound) } else { unread };
     let (entries, unread_text) = read(client, &text, room);
     let servers = root.get("mcp_servers").and_then(toml::Value::as_table);
     let all: Vec<&str> = servers.into_iter().flat_map(toml::Table::keys).map(String::as_str).collect();
@@ -196,6 +200,10 @@ fn put(root: &mut toml::Table, key: &str, text: &str) -> Result<(), Unread> {
     let mut table = root;
     for name in above {
         let below = table.entry((*name).to_owned()).or_insert_with(|| toml::Table::new().into());
+        // as Codex does: what is no table makes room for one
+        if !below.is_table() {
+            *below = toml::Table::new().into();
+        }
         let Some(below) = below.as_table_mut() else { return Err(Unread::Form) };
         table = below;
     }
@@ -279,7 +287,9 @@ mod tests {
         let table = ["codex", "--config=mcp_servers.y={url=\"https://y.example/mcp\"}", "-c", "model=o3"];
         assert_eq!(given(&table)[0].1, [server("y", &["https://y.example/mcp"])]);
         let clash = ["codex", "-c", "mcp_servers.y=1", "-c", "mcp_servers.y.command=node"];
-        assert_eq!(given(&clash)[0].2, Some(Unread::Form), "what cannot be read is told as such");
+        assert_eq!(given(&clash)[0].1, [server("y", &["node"])], "a later setting makes room for itself");
+        let all = ["codex", "-c", "mcp_servers=1", "-c", "mcp_servers.y.command=node"];
+        assert_eq!(given(&all)[0].1, [server("y", &["node"])]);
         assert_eq!(given(&["codex", "-c", "model=o3", "-c"]), []);
         for joined in
             ["-cmcp_servers.z.url=https://z.example/mcp", "-c=mcp_servers.z.url=https://z.example/mcp"]
@@ -340,6 +350,16 @@ mod tests {
         let both = format!("mcp_servers.x={}1{}", format!("{{{keys}a=").repeat(79), "}".repeat(79));
         let found = given(&["codex", "-c", &both]);
         assert_eq!((found.len(), &found[0].1, found[0].2), (1, &vec![], Some(Unread::Bound)));
+        // what lies deep hides nothing beside it
+        let deep = format!("mcp_servers.x.zz={{{}a=1}}", "a.".repeat(79));
+        let found = given(&["codex", "-c", &deep, "-c", "mcp_servers.x.url=https://x.example"]);
+        assert_eq!(
+            (&found[0].1, found[0].2),
+            (&vec![server("x", &["https://x.example"])], Some(Unread::Bound))
+        );
+        let near = format!("mcp_servers.x.zz={{{}a=1}}", "a.".repeat(62));
+        let found = given(&["codex", "-c", &near, "-c", "mcp_servers.x.url=https://x.example"]);
+        assert_eq!((&found[0].1, found[0].2), (&vec![server("x", &["https://x.example"])], None));
         let many = [vec!["claude", "--mcp-config"], vec!["a"; 100_000]].concat();
         let found = given(&many);
         assert_eq!(found.len(), MOST_VALUES + 1);

@@ -347,7 +347,8 @@ fn purge(options: &One, environment: &Environment) -> anyhow::Result<u8> {
     let path = agent::redactor()?.name(&item.path);
     let detail = format!("the original of {path} ({}) was removed for good", item.id);
     // said before it is done: what is gone must have a trace
-    journal.append(now, What::Event(Event { user: item.user.clone(), ..Event::new("purged", detail) }))?;
+    let event = Event { user: item.user.clone(), ..Event::new("purged", detail) };
+    journal.append_of(now, What::Event(event), item.uid)?;
     vault.forget(&item)?;
     say(|out| match options.json {
         true => json::write_value(&serde_json::json!({ "schema": "mcpolicy/purged/v1", "id": item.id }), out),

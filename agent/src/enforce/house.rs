@@ -67,7 +67,7 @@ impl<'a> House<'a> {
             let path = self.redactor.name(&item.path.to_string());
             let what = format!("the original of {path} ({}) is not kept any longer", item.id);
             let event = Event { user: item.user, ..Event::new("vault-pruned", what) };
-            journal.append(self.now, What::Event(event))?;
+            journal.append_of(self.now, What::Event(event), item.uid)?;
         }
         for (user, count) in pruned.too_many {
             let what = format!(

@@ -172,7 +172,7 @@ impl Hands<'_, '_, '_> {
     fn tell_not_restored(&mut self, item: &Item, why: &str) -> Result<(), ActError> {
         let detail = self.redactor.name(&format!("{} of {}: {why}", item.id, item.path));
         let event = Event { user: item.user.clone(), ..Event::new("not-restored", detail) };
-        self.journal.append(self.now, What::Event(event))?;
+        self.journal.append_of(self.now, What::Event(event), item.uid)?;
         Ok(())
     }
 

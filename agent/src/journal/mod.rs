@@ -186,6 +186,14 @@ impl Journal {
     /// The system refuses, or the record is too long: the caller must then not do what it is about.
     pub fn append(&mut self, time: Timestamp, what: What) -> Result<u64, JournalError> {
         let uid = self.numbers.get(what.user()).copied();
+        self.append_of(time, what, uid)
+    }
+
+    /// The same of an account with this number, which may not be the one that has its name now.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_of(&mut self, time: Timestamp, what: What, uid: Option<u32>) -> Result<u64, JournalError> {
         let record = Record { seq: self.seq.saturating_add(1), prev: self.last.clone(), time, uid, what };
         let mut line = record.to_line()?;
         if line.len() > MAX_RECORD_BYTES {

@@ -18,6 +18,7 @@ use crate::pipeline::{Ground, Outcome};
 const MOST_GONE: usize = 200;
 
 /// An entry that starts a process, with what the policy says of it.
+#[derive(Clone)]
 pub(super) struct Known {
     pub(super) item: Assessed,
     source: Source,
@@ -36,6 +37,13 @@ impl Known {
 
     pub(super) fn judgement(&self) -> Option<&Judgement> {
         self.item.judgement.as_ref()
+    }
+
+    /// Judges it anew, as what its file declares; the homes of the ground may have other numbers now.
+    pub(super) fn judge(&mut self, ground: &Ground, judge: &mut Judge<'_>) {
+        self.source.home = ground.homes.iter().position(|home| Some(&home.user) == self.user.as_ref());
+        judge.judge_entry(&mut self.item, &self.source);
+        self.item.findings = Vec::new();
     }
 
     fn is_same(&self, other: &Self) -> bool {

@@ -7,14 +7,13 @@ use mcpolicy_platform::processes::{self, Exact, Instance, NotHeld, Process};
 use mcpolicy_schema::document::{Fights, Mode, Processes};
 use mcpolicy_schema::entry::Entry;
 use mcpolicy_schema::finding::FindingCode;
-use mcpolicy_schema::identity;
 use mcpolicy_schema::verdict::{DecidedBy, Judgement};
 
-use super::declared::Declared;
+use super::declared::{Declared, Known};
 use super::fates::{Sight, Standing, Step};
 use super::seen::{self, Found, Server};
 use super::tell::Told;
-use super::{Denied, Judged, Servers, sessions};
+use super::{Denied, Judged, Servers, What, sessions};
 use crate::discover::HomeContext;
 use crate::enforce::pass::{Amid, On, Setting};
 use crate::journal;
@@ -59,7 +58,7 @@ impl Look<'_, '_, '_, '_, '_> {
         let of_homes: Vec<RunningClient<'_>> =
             all.into_iter().filter(|client| home_of(self.on.ground, client.process.uid).is_some()).collect();
         self.servers.is_client_there = !of_homes.is_empty();
-        let is_stale = std::mem::take(&mut self.servers.is_stale);
+        let is_stale = self.servers.is_stale;
         if is_stale {
             self.servers.judged.clear();
             self.servers.declared.judge_gone(self.amid.judge);
@@ -77,6 +76,8 @@ impl Look<'_, '_, '_, '_, '_> {
         self.servers.declared = declared;
         let mut sights = sights?;
         self.orphans(&mut sights, is_stale);
+        // a look that broke off before has judged nothing anew
+        self.servers.is_stale = false;
         let may_end = matches!(self.amid.mode, Mode::Hold | Mode::Enforce);
         let steps = self.servers.fates.look(self.now, &sights, may_end, &Instance::is_running);
         let mut broken = None;
@@ -183,16 +184,33 @@ impl Look<'_, '_, '_, '_, '_> {
                 continue;
             }
             if is_stale {
-                denied.judgement = self.amid.judge.judge_process(&denied.server, denied.process.uid);
+                self.judge_again(&mut denied);
             }
             if denied.judgement.is_allowed() {
                 sights.push(Sight { server, parts: Vec::new(), standing: Standing::Allowed });
                 continue;
             }
+            let is_fought = match &denied.what {
+                What::Declared(known) => self.is_fought(&denied.user, known),
+                What::Undeclared(_) => false,
+            };
             (denied.left, denied.doubt, denied.sight.standing) =
-                self.standing(&denied.judgement, denied.doubt.take(), denied.is_fought);
+                self.standing(&denied.judgement, denied.raw_doubt.clone(), is_fought);
             sights.push(denied.sight.clone());
             self.servers.denied.insert(server, denied);
+        }
+    }
+
+    fn judge_again(&mut self, denied: &mut Denied) {
+        let judge = &mut *self.amid.judge;
+        match &mut denied.what {
+            What::Declared(known) => {
+                known.judge(self.on.ground, judge);
+                denied.judgement = known.judgement().cloned().unwrap_or_else(|| denied.judgement.clone());
+            }
+            What::Undeclared(server) => {
+                denied.judgement = judge.judge_process(server, denied.process.uid);
+            }
         }
     }
 
@@ -232,18 +250,20 @@ impl Look<'_, '_, '_, '_, '_> {
         judgement: Judgement,
     ) -> Denied {
         let about = one.client.adapter.about();
-        let (what, doubt) = match &one.server {
-            Server::Of(known) => (declared_server(known.entry(), one.process), None),
-            Server::Undeclared(server, doubt) => (server.as_ref().clone(), doubt.clone()),
+        let user = user_of(self.on.ground, one.process.uid).to_owned();
+        let (what, raw_doubt, is_fought) = match &one.server {
+            Server::Of(known) => {
+                (What::Declared(Box::new((*known).clone())), None, self.is_fought(&user, known))
+            }
+            Server::Undeclared(server, doubt) => (What::Undeclared(server.clone()), doubt.clone(), false),
         };
-        let is_fought = self.is_fought(one);
-        let (left, doubt, standing) = self.standing(&judgement, doubt, is_fought);
+        let (left, doubt, standing) = self.standing(&judgement, raw_doubt.clone(), is_fought);
         let known = self.servers.denied.get(&server);
         Denied {
             first: known.map_or(self.now, |known| known.first),
             process: one.process.clone(),
-            server: what,
-            is_fought,
+            what,
+            raw_doubt,
             sight: Sight { server, parts, standing },
             judgement,
             client: (about.id, about.name, one.client.process.pid),
@@ -254,14 +274,12 @@ impl Look<'_, '_, '_, '_, '_> {
             },
             left,
             doubt,
-            user: user_of(self.on.ground, one.process.uid).to_owned(),
+            user,
         }
     }
 
     /// Whether a tool fights for its entry.
-    fn is_fought(&self, one: &Found<'_, '_>) -> bool {
-        let Server::Of(known) = &one.server else { return false };
-        let user = user_of(self.on.ground, one.process.uid);
+    fn is_fought(&self, user: &str, known: &Known) -> bool {
         self.servers.is_fought(user, &known.item.fingerprint, self.now)
     }
 
@@ -347,10 +365,4 @@ impl Look<'_, '_, '_, '_, '_> {
         }
         Exact::hold(seen, one)
     }
-}
-
-/// A server of an entry, as one that is judged by itself: its file may be another by then.
-fn declared_server(entry: &Entry, process: &Process) -> Undeclared {
-    let identity = identity::identify(entry);
-    Undeclared { entry: entry.clone(), identity, directory: process.cwd.clone(), file: None }
 }

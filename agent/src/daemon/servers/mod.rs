@@ -27,7 +27,7 @@ use crate::enforce::pass::{On, Session, Setting};
 use crate::journal::End;
 use crate::pipeline::{Ground, Outcome};
 use crate::running;
-use declared::Declared;
+use declared::{Declared, Known};
 pub use fates::Waits;
 use fates::{Fates, Sight};
 use look::Look;
@@ -52,9 +52,9 @@ struct Denied {
     first: Instant,
     process: Process,
     /// What it is judged by once its client has ended.
-    server: running::Undeclared,
-    /// A tool fought for its entry.
-    is_fought: bool,
+    what: What,
+    /// Why it may be no server, whatever else is decided of it.
+    raw_doubt: Option<String>,
     sight: Sight,
     judgement: Judgement,
     /// The client below which it runs: its name and process.
@@ -67,6 +67,13 @@ struct Denied {
     /// Why it is not certain that it is a server that nobody allows.
     doubt: Option<String>,
     user: String,
+}
+
+/// What a denied server is judged by.
+#[derive(Clone)]
+enum What {
+    Declared(Box<Known>),
+    Undeclared(Box<running::Undeclared>),
 }
 
 impl Denied {
