@@ -29,6 +29,7 @@ pub mod pipeline;
 pub mod policy_store;
 pub mod read;
 pub mod report;
+pub mod reporter;
 pub mod resolve;
 pub mod running;
 pub mod settings;

@@ -2,6 +2,8 @@
 //!
 //! One typed form; unknown members are refused, so that a misspelt one is not a silent default.
 
+mod shipping;
+
 use std::path::{Path, PathBuf};
 
 use mcpolicy_platform::machine::{Machine, ReadError, Snapshot};
@@ -9,6 +11,7 @@ use mcpolicy_schema::document::Mode;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::LogLevel;
+pub use shipping::{Auth, Format, NetworkSettings, ReportSettings, SinkKind, SinkSettings};
 
 /// The only schema that is known.
 pub const SCHEMA: &str = "mcpolicy/agent/v1";
@@ -42,6 +45,15 @@ pub struct Settings {
     /// Lines for support.
     #[serde(default)]
     pub log: LogSettings,
+    /// What is reported.
+    #[serde(default)]
+    pub report: ReportSettings,
+    /// Where it goes; nothing leaves the machine without one.
+    #[serde(default)]
+    pub sink: Vec<SinkSettings>,
+    /// How the network is used, by the role that does.
+    #[serde(default)]
+    pub network: NetworkSettings,
 }
 
 /// `[policy]`.
@@ -50,6 +62,12 @@ pub struct Settings {
 pub struct PolicySource {
     /// The folder that `mcpolicy policy publish` wrote.
     pub dir: Option<PathBuf>,
+    /// Where that folder is served, the first that answers: `mcpolicy ship` fetches it, and `dir` is its inbox then.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// Seconds between two looks there, half more or less.
+    #[serde(default = "poll_seconds")]
+    pub poll_seconds: u32,
     /// The root document that is trusted.
     pub trust_root: Option<PathBuf>,
     /// Policies with a lower sequence are not taken.
@@ -62,8 +80,19 @@ pub struct PolicySource {
 
 impl Default for PolicySource {
     fn default() -> Self {
-        Self { dir: None, trust_root: None, min_sequence: 0, channel: default_channel() }
+        Self {
+            dir: None,
+            urls: Vec::new(),
+            poll_seconds: poll_seconds(),
+            trust_root: None,
+            min_sequence: 0,
+            channel: default_channel(),
+        }
     }
+}
+
+fn poll_seconds() -> u32 {
+    120
 }
 
 /// As `policy publish` names it unless it is told another.
@@ -197,6 +226,9 @@ impl Default for Settings {
             vault: Keeping::default(),
             journal: Keeping::default(),
             log: LogSettings::default(),
+            report: ReportSettings::default(),
+            sink: Vec::new(),
+            network: NetworkSettings::default(),
         }
     }
 }
@@ -269,14 +301,28 @@ impl Settings {
                 "[log] max_files and max_mib must be at least 1; level = \"off\" writes none".to_owned()
             );
         }
+        if let Some(fault) = shipping::fault(&settings.sink, &settings.report) {
+            return Err(fault);
+        }
+        if settings.policy.poll_seconds < 10 {
+            return Err("[policy] poll_seconds must be at least 10".to_owned());
+        }
         // attack: what is relative lies in the folder from which a pass is started, and that may be a user's
         let paths = [
             ("[state] dir", &settings.state.dir),
             ("[policy] dir", &settings.policy.dir),
             ("[policy] trust_root", &settings.policy.trust_root),
             ("[log] dir", &settings.log.dir),
+            ("[report] key_file", &settings.report.key_file),
+            ("[network] client_identity_file", &settings.network.client_identity_file),
         ];
-        let relative = paths.into_iter().find(|(_, path)| path.as_ref().is_some_and(|path| !path.has_root()));
+        let of_sinks = settings.sink.iter().flat_map(|sink| {
+            [("[[sink]] path", &sink.path), ("[[sink]] credential_file", &sink.credential_file)]
+        });
+        let relative = paths
+            .into_iter()
+            .chain(of_sinks)
+            .find(|(_, path)| path.as_ref().is_some_and(|path| !path.has_root()));
         match relative {
             Some((name, Some(path))) => {
                 Err(format!("{name} must be an absolute path, and {:?} is not", path.display().to_string()))

@@ -1,19 +1,30 @@
-//! The published JSON Schema of `report/v1` is the one that the types make.
+//! The published JSON Schemas of `report/v1`, of a whole scan and of the records of a running agent, are those that the
+//! types make.
 
-use mcpolicy_schema::report::v1::Report;
+#![allow(clippy::unwrap_used, reason = "this file is a test")]
 
-#[test]
+use mcpolicy_schema::report::v1::{Record, Report};
+
 #[expect(clippy::disallowed_methods, reason = "a test's own switch and the repository's own file")]
-fn the_schema_in_the_repository_is_the_generated_one() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/report-v1.schema.json");
-    let schema = schemars::schema_for!(Report);
-    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+fn assert_current(name: &str, schema: &schemars::Schema) {
+    let path = format!("{}/schema/{name}", env!("CARGO_MANIFEST_DIR"));
+    let text = serde_json::to_string_pretty(schema).unwrap() + "\n";
     if std::env::var_os("MCPOLICY_REGENERATE").is_some() {
-        std::fs::write(path, &text).unwrap();
+        std::fs::write(&path, &text).unwrap();
     }
-    let written = std::fs::read_to_string(path).unwrap_or_default().replace("\r\n", "\n");
+    let written = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
     assert!(
         written == text,
-        "schema/report-v1.schema.json is not current: MCPOLICY_REGENERATE=1 cargo test -p mcpolicy-schema --all-features"
+        "schema/{name} is not current: MCPOLICY_REGENERATE=1 cargo test -p mcpolicy-schema --all-features"
     );
+}
+
+#[test]
+fn the_schema_of_a_scan_is_the_generated_one() {
+    assert_current("report-v1.schema.json", &schemars::schema_for!(Report));
+}
+
+#[test]
+fn the_schema_of_a_record_is_the_generated_one() {
+    assert_current("record-v1.json", &schemars::schema_for!(Record));
 }

@@ -108,6 +108,7 @@ fn the_arrows_between_our_crates_are_those_of_the_architecture() {
         ("mcpolicy-schema", &["mcpolicy-schema"]),
         ("mcpolicy-clients", &["mcpolicy-clients", "mcpolicy-schema"]),
         ("mcpolicy-platform", &["mcpolicy-platform"]),
+        ("mcpolicy-spool", &["mcpolicy-platform", "mcpolicy-schema", "mcpolicy-spool"]),
     ];
     for (package, allowed) in arrows {
         let reached = reached_by(package);

@@ -91,6 +91,8 @@ mod policy_words;
 #[cfg(unix)]
 mod real_clients;
 #[cfg(unix)]
+mod reported;
+#[cfg(unix)]
 mod rights;
 #[cfg(unix)]
 mod run;

@@ -53,6 +53,9 @@ pub struct Found {
     /// What would run, as [`planted::runs`] has it.
     #[serde(skip)]
     pub runs: String,
+    /// What is worth telling of it, in reports.
+    #[serde(skip)]
+    pub findings: Vec<v1::Finding>,
 }
 
 /// Whom a problem is told.
@@ -188,6 +191,8 @@ pub struct Board {
     lasting: BTreeMap<&'static str, String>,
     /// What was done.
     pub work: Work,
+    /// The queue of records that are reported; nothing where none are.
+    pub spool: Option<status::SpoolStatus>,
     files: BTreeMap<FileKey, Vec<Found>>,
 }
 
@@ -211,6 +216,7 @@ impl Board {
             alerts: BTreeMap::new(),
             lasting: BTreeMap::new(),
             work: Work::default(),
+            spool: None,
             files: BTreeMap::new(),
         }
     }
@@ -362,12 +368,12 @@ impl Board {
     ) {
         self.work.bytes += outcome.sources.iter().filter_map(|source| source.bytes).sum::<u64>();
         let left: BTreeMap<usize, &str> = left.iter().map(|left| (left.entry, left.why)).collect();
-        for (at, entry, _) in report::entries(ground, outcome, true, redactor) {
+        for (at, entry, findings) in report::entries(ground, outcome, true, redactor) {
             let source = &outcome.sources[outcome.entries[at].source].source;
             let stand = stand(&entry, off.contains(&at));
             let left = left.get(&at).map(|why| (*why).to_owned());
             let runs = planted::runs(&outcome.entries[at].identity);
-            let found = Found { entry, stand, left, runs };
+            let found = Found { entry, stand, left, runs, findings };
             self.files.entry((source.home, source.path.clone())).or_default().push(found);
         }
     }

@@ -63,6 +63,9 @@ pub struct Status {
     pub alerts: Vec<Alert>,
     /// What is wrong, and what to do.
     pub problems: Vec<String>,
+    /// The queue of records that are reported; absent where the settings name no sink, and nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spool: Option<SpoolStatus>,
     /// What it costs, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
@@ -152,6 +155,17 @@ pub struct PolicyStatus {
     pub waits: bool,
     /// Whom to ask.
     pub contact: String,
+}
+
+/// The queue of records.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpoolStatus {
+    /// Records that were written since it began, of all classes.
+    pub records: u64,
+    /// Bytes on the disk, delivered ones that are kept to be shown among them.
+    pub bytes: u64,
+    /// The disk was full, and only violations are taken.
+    pub short: bool,
 }
 
 /// One layer of design and whether it is in force.
@@ -253,6 +267,7 @@ pub fn not_running(why: String) -> Status {
         recent: Vec::new(),
         alerts: Vec::new(),
         problems: vec![why],
+        spool: None,
         cost: None,
     }
 }
@@ -286,6 +301,7 @@ impl Board {
             recent: self.recent.of(user).into_iter().take(SHOWN).cloned().collect(),
             alerts: self.alerts(user).take(SHOWN).cloned().collect(),
             problems,
+            spool: self.spool.clone(),
             cost: None,
             policy,
         };

@@ -13,6 +13,7 @@ mod judging;
 mod log;
 mod policy;
 mod quarantine;
+mod reporting;
 mod request;
 mod run;
 mod scan;

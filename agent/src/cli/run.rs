@@ -17,7 +17,7 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder};
 
 use super::agent::{self, Agent, Where, Which};
 use super::enforce::Ceiling;
-use super::exit;
+use super::{exit, reporting};
 use crate::board::Board;
 use crate::board::happened::Happened;
 use crate::daemon::messenger::Messenger;
@@ -30,6 +30,7 @@ use crate::ipc::server::{self, Shared};
 use crate::journal::{self, Action, End};
 use crate::output::text::visible;
 use crate::pipeline::Outcome;
+use crate::reporter::Reporter;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -71,7 +72,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     agent.ensure_trust_root()?;
     let below = options.processes_below.map(started_by).transpose()?;
     let _lock = agent.lock()?;
-    let redactor = agent::redactor()?;
+    // fingerprints of secrets that leave are the same tomorrow, and on all machines with the fleet's key
+    let key = reporting::key(&agent)?;
+    let redactor = Redactor::new(&key);
     let _log = agent.start_log(&redactor);
     let (sender, wakes) = mpsc::channel();
     let stop = sender.clone();
@@ -114,6 +117,12 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let messenger = messenger.context("cannot start the thread that shows notices")?;
     let mut kept = daemon::Kept::new(below);
     loop {
+        match kept.reporter.as_mut() {
+            Some(reporter) if !agent.settings.sink.is_empty() => {
+                reporter.knows(reporting::about(&agent, &key));
+            }
+            _ => kept.reporter = open_report(&agent, &key, &shared, &redactor, &mut tell),
+        }
         shared.knows_settings(&agent.settings, agent.device());
         let rig = Rig {
             ground: &|| agent.ground(environment),
@@ -142,6 +151,26 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         }
         shared.board().lasting("settings", None);
     }
+}
+
+/// The reporting side. One that cannot be opened is told, and protects nobody less: the line is held without it.
+fn open_report(
+    agent: &Agent,
+    key: &[u8],
+    shared: &Shared,
+    redactor: &Redactor,
+    tell: &mut dyn FnMut(Said<'_>),
+) -> Option<Reporter> {
+    let opened = reporting::open(agent, key);
+    let problem = opened.as_ref().err().map(|error| {
+        let error = redactor.name(&format!("{error:#}"));
+        format!("nothing is reported until the agent is started again: {error}")
+    });
+    if let Some(problem) = &problem {
+        tell(Said::Notice(problem.clone()));
+    }
+    shared.board().lasting("spool", problem);
+    opened.ok().flatten()
 }
 
 /// The process with this number, if this one was started by it.

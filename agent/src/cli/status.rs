@@ -87,6 +87,10 @@ fn human(status: &Status, now: Timestamp, out: &mut dyn Write) -> io::Result<()>
             status.layers.iter().map(|layer| format!("{} {}", layer.name, layer.state)).collect();
         writeln!(out, "  layers    {}", layers.join(", "))?;
     }
+    if let Some(spool) = &status.spool {
+        let short = if spool.short { "; the disk was full, and only violations are taken" } else { "" };
+        writeln!(out, "  spool     {} records, {} KiB{short}", spool.records, spool.bytes.div_ceil(1024))?;
+    }
     if let Some(rescan) = status.last_rescan {
         let pass =
             status.last_pass.map_or_else(String::new, |at| format!(", last pass {} ago", span(at, now)));

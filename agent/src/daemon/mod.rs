@@ -12,6 +12,7 @@ pub mod messenger;
 pub mod notices;
 pub mod planted;
 mod polled;
+mod reports;
 mod rescans;
 mod retries;
 pub mod servers;
@@ -42,6 +43,7 @@ use crate::enforce::pass::{Looked, On, Passed, Session, Setting};
 use crate::ipc::server::{Shared, Work};
 use crate::journal::{self, End, Event};
 use crate::pipeline::{Bounds, Ground, Outcome};
+use crate::reporter::Reporter;
 use crate::resolve;
 use crate::worker::homes::Homes;
 use around::{Around, Means};
@@ -163,13 +165,16 @@ pub struct Kept {
     fights: Fights,
     notices: Notices,
     servers: Servers,
+    /// Who reports; nobody where nothing is to be.
+    pub reporter: Option<Reporter>,
 }
 
 impl Kept {
     /// Nothing known yet. `below` is the process whose descendants are taken for what runs on a folder that is taken for a
     /// machine.
     pub fn new(below: Option<Instance>) -> Self {
-        Self { fights: Fights::default(), notices: Notices::default(), servers: Servers::new(below) }
+        let (fights, notices) = (Fights::default(), Notices::default());
+        Self { fights, notices, servers: Servers::new(below), reporter: None }
     }
 }
 
@@ -218,6 +223,7 @@ pub fn run(
             fights: std::mem::take(&mut kept.fights),
             planted: Planted::default(),
             notices: &mut kept.notices,
+            reporter: kept.reporter.as_mut(),
         };
         let ends = session.hold(wakes, std::mem::take(&mut asked), tell);
         kept.fights = session.fights;
@@ -300,6 +306,7 @@ struct Line<'r, 'a, 'g, 'h> {
     fights: Fights,
     planted: Planted,
     notices: &'r mut Notices,
+    reporter: Option<&'r mut Reporter>,
 }
 
 impl Line<'_, '_, '_, '_> {
@@ -323,6 +330,9 @@ impl Line<'_, '_, '_, '_> {
         self.try_again(&passed.outcome, &passed.acted, &[]);
         self.board().passed(self.on.ground, &passed, self.rig.redactor, self.rig.shared.now());
         tell(Said::Pass(&passed));
+        self.report_inventory("pass");
+        self.report_foreseen(&passed.outcome, &passed.would);
+        self.report(&mut session);
         self.note_for_users(&passed.outcome, &passed.acted, &passed.would);
         self.answer_of_pass(&passed, asked);
         let waits_for = passed.in_force.policy.document().policy.rescans;
@@ -337,6 +347,7 @@ impl Line<'_, '_, '_, '_> {
         let mut grown = true;
         loop {
             self.tell_state(times.rescans.every(), Instant::now());
+            self.report(&mut session);
             let degraded: BTreeSet<String> = self.watches.degraded.values().cloned().collect();
             for why in degraded.difference(&told) {
                 let every = POLL.as_secs();
@@ -348,6 +359,7 @@ impl Line<'_, '_, '_, '_> {
             let now = Instant::now();
             if let Some(ends) = self.is_over(&mut times, (waits_for, now)) {
                 self.mend_before_end(&mut session, tell);
+                self.report(&mut session);
                 return Ok(ends);
             }
             let due = self.dirty.take(now);
@@ -642,6 +654,8 @@ impl Line<'_, '_, '_, '_> {
         self.hold_fights(session, &setting, &looked, tell)?;
         let now = self.rig.shared.now();
         self.board().looked(self.on.ground, &looked, (since, now), self.rig.redactor);
+        self.report_inventory("change");
+        self.report_foreseen(&looked.outcome, &looked.would);
         self.note_for_users(&looked.outcome, &looked.acted, &looked.would);
         tell(Said::Look(&looked, since));
         self.watch(places_of(&looked.outcome));

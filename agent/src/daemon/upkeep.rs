@@ -153,6 +153,7 @@ impl Line<'_, '_, '_, '_> {
             self.store_at,
             self.servers.next(),
             self.notices.next(now),
+            self.next_report(now),
             times.polls.as_ref().map(|polls| polls.next(now)),
             Some(times.rescans.next(now)),
         ];

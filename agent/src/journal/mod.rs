@@ -88,7 +88,12 @@ pub struct Journal {
     last: String,
     /// Numbers of the accounts that are known.
     numbers: BTreeMap<String, u32>,
+    /// What was added since it was last asked for, for the report.
+    fresh: Vec<Record>,
 }
+
+/// Fresh records that are kept; with more, whoever asks reads the files.
+const MOST_FRESH: usize = 1024;
 
 impl Journal {
     /// Opens the journal in a folder, which is made if it is not there, and reads it whole.
@@ -104,6 +109,7 @@ impl Journal {
             seq: 0,
             last: NOTHING_BEFORE.to_owned(),
             numbers: BTreeMap::new(),
+            fresh: Vec::new(),
         };
         let mut opened = Opened::default();
         let listed = segments::list(folder)?;
@@ -219,7 +225,17 @@ impl Journal {
         segment.bytes += line.len() as u64;
         self.seq = record.seq;
         self.last = last;
-        Ok(record.seq)
+        // nobody may ask for them
+        if self.fresh.len() >= MOST_FRESH {
+            self.fresh.clear();
+        }
+        self.fresh.push(record);
+        Ok(self.seq)
+    }
+
+    /// What was added since this was last asked for: the last of it at least, all of it where the numbers follow.
+    pub fn take_fresh(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.fresh)
     }
 
     /// Drops the oldest segments: those whose last record is older than `keep_after`, and as many more as the journal

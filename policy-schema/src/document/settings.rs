@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::rule::ToolClass;
+use crate::report::v1::Tier;
 
 /// What is done with verdicts. Verdicts do not depend on it; actions do.
 #[derive(
@@ -294,7 +295,31 @@ pub struct Settings {
     /// The Linux gate holds readers until a file is checked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gate: bool,
+    /// How much of a machine's users leaves it in records. A policy that lets all of it leave does not say so, and so agents
+    /// that are older than this member take it too.
+    #[serde(default, skip_serializing_if = "is_full")]
+    pub privacy: Tier,
     /// The oldest revision of the MCP specification that servers should meet, for example `2025-06-18`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcp_spec: Option<String>,
+}
+
+fn is_full(tier: &Tier) -> bool {
+    *tier == Tier::Full
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_says_nothing_of_privacy_where_all_may_leave() {
+        let policy = |text: &str| serde_json::from_str::<Settings>(text).unwrap();
+        let plain = policy(r#"{"name":"fleet","contact":"it@example.com"}"#);
+        assert_eq!(plain.privacy, Tier::Full);
+        assert!(!serde_json::to_string(&plain).unwrap().contains("privacy"));
+        let strict = policy(r#"{"name":"fleet","contact":"it@example.com","privacy":"outcomes"}"#);
+        assert_eq!(strict.privacy, Tier::Outcomes);
+        assert_eq!(policy(&serde_json::to_string(&strict).unwrap()), strict);
+    }
 }

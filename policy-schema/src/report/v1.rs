@@ -3,10 +3,12 @@
 //! Every text in here is redacted: values of environment variables and headers, URL user information and queries,
 //! and arguments that look like secrets appear as `<secret:KIND:FINGERPRINT>`.
 
+mod record;
 mod request;
 
 use serde::{Deserialize, Serialize};
 
+pub use record::{Action, Body, Chain, Class, Device, Event, Inventory, Layer, Loss, Posture, Record, Tier};
 pub use request::Request;
 
 use crate::entry::{Inert, Scope, Transport};

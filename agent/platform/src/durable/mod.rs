@@ -2,12 +2,14 @@
 //! And what a folder of ours must be.
 
 mod private;
+mod shared;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-pub use private::{check_private_directory, leave_out_of_backups};
+pub use private::{check_private_directory, check_shared_directory, leave_out_of_backups};
+pub use shared::{append_shared, make_shared_directory};
 
 /// Writes a new file, readable by its owner only. What stands at the path is cut first: it may be the rest of a write
 /// that a crash broke off. The bytes may still be on their way to the disk.

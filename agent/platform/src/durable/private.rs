@@ -10,6 +10,20 @@ use std::path::Path;
 /// It is none; the message says what to do.
 #[cfg(unix)]
 pub fn check_private_directory(path: &Path) -> io::Result<()> {
+    check(path, 0o077, "others have rights to it: `chmod 700` it, and look at what is in it")
+}
+
+/// Whether a folder is as a private one, but that its group may enter and read it.
+///
+/// # Errors
+/// It is none; the message says what to do.
+#[cfg(unix)]
+pub fn check_shared_directory(path: &Path) -> io::Result<()> {
+    check(path, 0o027, "others have rights to it: `chmod 2750` it, and look at what is in it")
+}
+
+#[cfg(unix)]
+fn check(path: &Path, denied: u32, advice: &str) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
     let refused = |why: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, why.to_owned()));
     let own = rustix::process::geteuid().as_raw();
@@ -20,8 +34,8 @@ pub fn check_private_directory(path: &Path) -> io::Result<()> {
     if found.uid() != own {
         return refused("it belongs to another user: give it to the one that the agent runs as");
     }
-    if found.mode() & 0o077 != 0 {
-        return refused("others have rights to it: `chmod 700` it, and look at what is in it");
+    if found.mode() & denied != 0 {
+        return refused(advice);
     }
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
     let above = std::fs::metadata(parent)?;
@@ -40,6 +54,15 @@ pub fn check_private_directory(path: &Path) -> io::Result<()> {
 /// None.
 #[cfg(windows)]
 pub fn check_private_directory(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Nothing to ask for.
+///
+/// # Errors
+/// None.
+#[cfg(windows)]
+pub fn check_shared_directory(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -87,6 +110,7 @@ mod tests {
         for mode in [0o777, 0o770, 0o750, 0o701] {
             fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
             assert!(check_private_directory(&folder).is_err(), "{mode:o}");
+            assert_eq!(check_shared_directory(&folder).is_ok(), mode == 0o750, "{mode:o}");
         }
         fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
         for (mode, is_private) in [(0o755, true), (0o777, false), (0o1777, true)] {

@@ -129,6 +129,7 @@ fn acting(old: &Settings, new: &Settings, field: &mut Field<'_>) {
         std::cmp::Ordering::Greater => field.tell(Class::Tightens, what),
         std::cmp::Ordering::Equal => {}
     }
+    field.neutral("privacy", &old.privacy, &new.privacy, new.privacy.as_str());
     let (before, now) = (old.staleness.stale_after_hours, new.staleness.stale_after_hours);
     field.neutral("staleness.stale_after_hours", &before, &now, &now.to_string());
 }

@@ -19,6 +19,7 @@ use crate::discover::changed::Changed;
 use crate::disk_advice::advice;
 use crate::enforce::foreseen::{self, Would};
 use crate::enforce::freed::Freed;
+use crate::journal::Record;
 use crate::pipeline::Bounds;
 use crate::policy_store::{FolderDisk, Store};
 
@@ -131,6 +132,11 @@ impl Session {
     pub fn event(&mut self, setting: &Setting<'_>, event: Event) -> anyhow::Result<()> {
         self.opened.journal.append(setting.now.max(self.since), What::Event(event))?;
         Ok(())
+    }
+
+    /// What was added to the journal since this was last asked for.
+    pub fn fresh_records(&mut self) -> Vec<Record> {
+        self.opened.journal.take_fresh()
     }
 
     /// Writes down that the agent is alive, for whoever asks after it has ended.

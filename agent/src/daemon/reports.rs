@@ -1,0 +1,81 @@
+//! What a session reports: its journal, its board, and what enforcing would do. A report that cannot be written is told, and
+//! holds up nothing.
+
+use std::time::{Duration, Instant};
+
+use mcpolicy_schema::report::privacy::Person;
+
+use super::Line;
+use crate::enforce::foreseen::Would;
+use crate::enforce::pass::Session;
+use crate::pipeline::Outcome;
+use crate::reporter::{ReportError, Reporter};
+
+/// What the board calls the problem.
+const ABOUT: &str = "report";
+
+impl Line<'_, '_, '_, '_> {
+    /// Reports what there is to report.
+    pub(super) fn report(&mut self, session: &mut Session) {
+        let fresh = session.fresh_records();
+        let people = self.people();
+        let (now, redactor, shared) = (self.rig.shared.now(), self.rig.redactor, self.rig.shared);
+        let Some(reporter) = self.reporter.as_deref_mut() else { return };
+        let mut board = shared.board();
+        let done = reporter.turn(now, &board, &people, fresh, redactor);
+        board.spool = Some(reporter.status());
+        drop(board);
+        self.tell_report(done);
+    }
+
+    /// An inventory is due soon.
+    pub(super) fn report_inventory(&mut self, cause: &'static str) {
+        let now = self.rig.shared.now();
+        if let Some(reporter) = self.reporter.as_deref_mut() {
+            reporter.changed(cause, now);
+        }
+    }
+
+    /// Reports what enforcing would do, in a mode that writes nothing.
+    pub(super) fn report_foreseen(&mut self, outcome: &Outcome, would: &[Would]) {
+        let (now, redactor, people) = (self.rig.shared.now(), self.rig.redactor, self.people());
+        if let Some(reporter) = self.reporter.as_deref_mut() {
+            reporter.minds(&self.rig.shared.board(), &people);
+        }
+        for one in would {
+            let source = &outcome.sources[one.source].source;
+            let user = source.home.map_or("", |home| &*self.on.ground.homes[home].user);
+            let path = source.path.to_string_lossy();
+            let Some(reporter) = self.reporter.as_deref_mut() else { return };
+            let done = reporter.foresees(now, one, user, &path, redactor);
+            if done.is_err() {
+                return self.tell_report(done);
+            }
+        }
+    }
+
+    /// When the report has something to do.
+    pub(super) fn next_report(&self, now: Instant) -> Option<Instant> {
+        let next = self.reporter.as_deref().and_then(Reporter::next)?;
+        let wait = next.duration_since(self.rig.shared.now());
+        Some(now + Duration::try_from(wait).unwrap_or_default())
+    }
+
+    fn tell_report(&self, done: Result<(), ReportError>) {
+        let problem = done.err().map(|error| {
+            let error = self.rig.redactor.name(&error.to_string());
+            format!("what happens here is not reported, and it is tried again: {error}")
+        });
+        self.board().lasting(ABOUT, problem);
+    }
+
+    fn people(&self) -> Vec<Person> {
+        let homes = self.on.ground.homes.iter().filter(|home| !home.user.is_empty());
+        homes
+            .map(|home| Person {
+                user: home.user.clone(),
+                home: home.layout.home.to_string_lossy().into_owned(),
+            })
+            .collect()
+    }
+}
