@@ -73,6 +73,16 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
     }
 }
 
+/// Counts of entries that were judged, of findings and of gaps.
+pub(crate) fn summary_of(entries: &[v1::Entry], findings: &[v1::Finding], gaps: &[v1::Gap]) -> v1::Summary {
+    let files: BTreeSet<_> = entries.iter().map(|entry| (&entry.source.path, &entry.user)).collect();
+    v1::Summary {
+        sources: files.len() as u64,
+        verdicts: Some(verdicts::count(entries)),
+        ..summary(entries, findings, &[], gaps)
+    }
+}
+
 /// The entries of an outcome, each with its place there and its findings, in the order of a report: for answers about
 /// single ones.
 pub fn entries(
@@ -84,6 +94,19 @@ pub fn entries(
     let builder = Builder { ground, outcome, redactor, signed };
     let order = builder.order().into_iter().enumerate();
     order.map(|(n, at)| (at, builder.entry_at(n, at), builder.findings_of(n, at))).collect()
+}
+
+/// The findings that are about no entry, and what could not be seen. Those of the ground itself only with `of_ground`: a look
+/// at some files says nothing new of it.
+pub fn beside(
+    ground: &Ground,
+    outcome: &Outcome,
+    of_ground: bool,
+    redactor: &Redactor,
+) -> (Vec<v1::Finding>, Vec<v1::Gap>) {
+    let builder = Builder { ground, outcome, redactor, signed: true };
+    let gaps = ground.gaps.iter().filter(|_| of_ground).chain(&outcome.gaps);
+    (builder.findings_beside(of_ground), gaps.map(|gap| builder.gap(gap)).collect())
 }
 
 /// One entry of a source as the report shows it.
@@ -301,13 +324,22 @@ impl Builder<'_> {
         for (number, at) in order.iter().enumerate() {
             out.extend(self.findings_of(number, *at));
         }
+        out.extend(self.findings_beside(true));
+        out.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)));
+        out
+    }
+
+    /// The findings about no entry: of files, homes and processes.
+    fn findings_beside(&self, of_ground: bool) -> Vec<v1::Finding> {
+        let mut out = Vec::new();
         for result in &self.outcome.sources {
             for file in &result.findings {
                 let place = self.location(&result.source.path, Some(&file.position));
                 out.push(self.finding(&file.finding, Some(place), self.user(result.source.home)));
             }
         }
-        for (path, home, file) in self.ground.findings.iter().chain(&self.outcome.home_findings) {
+        let ground = self.ground.findings.iter().filter(|_| of_ground);
+        for (path, home, file) in ground.chain(&self.outcome.home_findings) {
             let place = self.location(path, Some(&file.position));
             out.push(self.finding(&file.finding, Some(place), self.user(*home)));
         }
@@ -322,7 +354,6 @@ impl Builder<'_> {
                 judgement.and_then(|j| verdicts::of_process(j, &process.finding, self.signed, self.redactor));
             out.extend(verdict.map(|finding| v1::Finding { user: self.user(home), ..finding }));
         }
-        out.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(&b.code)));
         out
     }
 
@@ -368,7 +399,7 @@ fn plain(shown: &[String], raw: &[Sensitive]) -> Vec<u32> {
     pairs.filter(|(_, (shown, raw))| is_plain(shown, raw)).map(|(at, _)| at).collect()
 }
 
-fn entry_id(number: usize) -> String {
+pub(crate) fn entry_id(number: usize) -> String {
     format!("e{}", number + 1)
 }
 

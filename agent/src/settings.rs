@@ -2,7 +2,7 @@
 //!
 //! One typed form; unknown members are refused, so that a misspelt one is not a silent default.
 
-mod shipping;
+mod report;
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use mcpolicy_schema::document::Mode;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::LogLevel;
-pub use shipping::{Auth, Format, NetworkSettings, ReportSettings, SinkKind, SinkSettings};
+pub use report::ReportSettings;
 
 /// The only schema that is known.
 pub const SCHEMA: &str = "mcpolicy/agent/v1";
@@ -48,12 +48,6 @@ pub struct Settings {
     /// What is reported.
     #[serde(default)]
     pub report: ReportSettings,
-    /// Where it goes; nothing leaves the machine without one.
-    #[serde(default)]
-    pub sink: Vec<SinkSettings>,
-    /// How the network is used, by the role that does.
-    #[serde(default)]
-    pub network: NetworkSettings,
 }
 
 /// `[policy]`.
@@ -62,12 +56,6 @@ pub struct Settings {
 pub struct PolicySource {
     /// The folder that `mcpolicy policy publish` wrote.
     pub dir: Option<PathBuf>,
-    /// Where that folder is served, the first that answers: `mcpolicy ship` fetches it, and `dir` is its inbox then.
-    #[serde(default)]
-    pub urls: Vec<String>,
-    /// Seconds between two looks there, half more or less.
-    #[serde(default = "poll_seconds")]
-    pub poll_seconds: u32,
     /// The root document that is trusted.
     pub trust_root: Option<PathBuf>,
     /// Policies with a lower sequence are not taken.
@@ -80,19 +68,8 @@ pub struct PolicySource {
 
 impl Default for PolicySource {
     fn default() -> Self {
-        Self {
-            dir: None,
-            urls: Vec::new(),
-            poll_seconds: poll_seconds(),
-            trust_root: None,
-            min_sequence: 0,
-            channel: default_channel(),
-        }
+        Self { dir: None, trust_root: None, min_sequence: 0, channel: default_channel() }
     }
-}
-
-fn poll_seconds() -> u32 {
-    120
 }
 
 /// As `policy publish` names it unless it is told another.
@@ -227,8 +204,6 @@ impl Default for Settings {
             journal: Keeping::default(),
             log: LogSettings::default(),
             report: ReportSettings::default(),
-            sink: Vec::new(),
-            network: NetworkSettings::default(),
         }
     }
 }
@@ -301,11 +276,8 @@ impl Settings {
                 "[log] max_files and max_mib must be at least 1; level = \"off\" writes none".to_owned()
             );
         }
-        if let Some(fault) = shipping::fault(&settings.sink, &settings.report) {
+        if let Some(fault) = settings.report.fault() {
             return Err(fault);
-        }
-        if settings.policy.poll_seconds < 10 {
-            return Err("[policy] poll_seconds must be at least 10".to_owned());
         }
         // attack: what is relative lies in the folder from which a pass is started, and that may be a user's
         let paths = [
@@ -314,15 +286,8 @@ impl Settings {
             ("[policy] trust_root", &settings.policy.trust_root),
             ("[log] dir", &settings.log.dir),
             ("[report] key_file", &settings.report.key_file),
-            ("[network] client_identity_file", &settings.network.client_identity_file),
         ];
-        let of_sinks = settings.sink.iter().flat_map(|sink| {
-            [("[[sink]] path", &sink.path), ("[[sink]] credential_file", &sink.credential_file)]
-        });
-        let relative = paths
-            .into_iter()
-            .chain(of_sinks)
-            .find(|(_, path)| path.as_ref().is_some_and(|path| !path.has_root()));
+        let relative = paths.into_iter().find(|(_, path)| path.as_ref().is_some_and(|path| !path.has_root()));
         match relative {
             Some((name, Some(path))) => {
                 Err(format!("{name} must be an absolute path, and {:?} is not", path.display().to_string()))
@@ -354,13 +319,30 @@ mod tests {
 
     #[test]
     fn a_path_that_would_depend_on_where_a_pass_is_started_is_refused() {
-        for (table, name) in [("state", "dir"), ("policy", "dir"), ("policy", "trust_root"), ("log", "dir")] {
+        let all = [
+            ("state", "dir"),
+            ("policy", "dir"),
+            ("policy", "trust_root"),
+            ("log", "dir"),
+            ("report", "key_file"),
+        ];
+        for (table, name) in all {
             let of = |path: &str| {
                 parse(&format!("schema = \"mcpolicy/agent/v1\"\n[{table}]\n{name} = \"{path}\"\n"))
             };
             let refused = of("lib/mcpolicy").unwrap_err();
             assert!(refused.contains(name) && refused.contains("absolute"), "{refused}");
             assert!(of("/srv/mcpolicy").is_ok());
+        }
+    }
+
+    #[test]
+    fn a_spool_that_could_not_hold_violations_is_refused() {
+        let of = |text: &str| parse(&format!("schema = \"mcpolicy/agent/v1\"\n[report]\n{text}"));
+        let report = of("spool = true\nspool_mib = 30").unwrap().report;
+        assert_eq!((report.spool, report.spool_mib, report.heartbeat_minutes), (true, 30, 15));
+        for wrong in ["spool_mib = 20", "heartbeat_minutes = 0", "spol = true"] {
+            assert!(of(wrong).is_err(), "{wrong}");
         }
     }
 

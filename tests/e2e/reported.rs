@@ -12,10 +12,10 @@ use crate::enforce::{Site, npx, own, policy, rule};
 use crate::run::{Daemon, put, servers};
 use crate::told::status_with;
 
-/// Settings with a sink, so that there is something to report to.
-fn with_sink(site: &Site) -> String {
+/// Settings that want a spool.
+fn with_spool(site: &Site) -> String {
     let settings = site.machine.root().join("agent.toml");
-    let text = "schema = \"mcpolicy/agent/v1\"\n[device]\nid = \"laptop-1\"\n[[sink]]\nname = \"siem\"\nkind = \"file\"\npath = \"/nowhere\"\n";
+    let text = "schema = \"mcpolicy/agent/v1\"\n[device]\nid = \"laptop-1\"\n[report]\nspool = true\n";
     std::fs::write(&settings, text).unwrap();
     if let Some(uid) = site.run_by {
         own(uid, &settings);
@@ -57,7 +57,7 @@ fn wait(site: &Site, class: Class, is_there: impl Fn(&Record) -> bool) -> Vec<Re
     }
 }
 
-fn quarantines(records: &[Record]) -> Vec<(&str, &str, u64)> {
+fn quarantines(records: &[Record]) -> Vec<(&str, &str, Option<u64>)> {
     let actions = records.iter().filter_map(|record| match &record.body {
         Body::Action(action) => Some((&*action.server, &*action.outcome, action.journal)),
         _ => None,
@@ -68,9 +68,10 @@ fn quarantines(records: &[Record]) -> Vec<(&str, &str, u64)> {
 #[test]
 fn what_is_found_and_done_is_reported_in_order_once_and_outlasts_a_kill() {
     both(|site| {
-        let settings = with_sink(site);
+        let settings = with_spool(site);
         site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
         put(site, ".cursor/mcp.json", &servers("mcpServers"));
+        put(site, ".codeium/windsurf/mcp_config.json", "{ broken");
         let (daemon, _) = Daemon::start_with(site, &["--settings", &settings]);
         let told = wait(site, Class::Violation, |record| matches!(record.body, Body::Action(_)));
         assert_eq!(quarantines(&told).first().map(|told| (told.0, told.1)), Some(("evil", "applied")));
@@ -84,6 +85,16 @@ fn what_is_found_and_done_is_reported_in_order_once_and_outlasts_a_kill() {
             panic!("no inventory")
         };
         assert!(head.summary.entries >= 1 && head.policy.as_ref().is_some_and(|policy| policy.signed));
+        let of_it =
+            |body: &Body| matches!(body, Body::Entry { .. } | Body::Finding { .. } | Body::Coverage { .. });
+        let state = wait(
+            site,
+            Class::State,
+            |record| matches!(&record.body, Body::Finding { finding, .. } if finding.code == "unparseable"),
+        );
+        assert_eq!(head.records, state.iter().filter(|record| of_it(&record.body)).count() as u64);
+        let coverage = state.iter().filter(|record| matches!(record.body, Body::Coverage { .. })).count();
+        assert_eq!((head.cause.as_str(), head.summary.gaps), ("start", coverage as u64));
         let said = status_with(site, 0);
         assert!(said["spool"]["records"].as_u64().unwrap() >= 3, "{said}");
         // killed, another attack, started again: nothing twice, nothing missing
@@ -95,7 +106,7 @@ fn what_is_found_and_done_is_reported_in_order_once_and_outlasts_a_kill() {
             Class::Violation,
             |record| matches!(&record.body, Body::Action(action) if action.server == "other"),
         );
-        let mut numbers: Vec<u64> = quarantines(&told).iter().map(|told| told.2).collect();
+        let mut numbers: Vec<Option<u64>> = quarantines(&told).iter().map(|told| told.2).collect();
         let count = numbers.len();
         numbers.sort_unstable();
         numbers.dedup();
@@ -110,7 +121,7 @@ fn what_is_found_and_done_is_reported_in_order_once_and_outlasts_a_kill() {
 #[test]
 fn a_policy_that_lets_only_outcomes_out_keeps_names_and_paths_on_the_machine() {
     both(|site| {
-        let settings = with_sink(site);
+        let settings = with_spool(site);
         let rules = json!([rule("@acme/good")]);
         site.publish(&policy(&json!({"privacy": "outcomes", "mode": "observe"}), &rules));
         let text = json!({"mcpServers": {"my-own-name": npx("evil@1.0.0")}}).to_string();

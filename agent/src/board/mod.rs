@@ -194,6 +194,10 @@ pub struct Board {
     /// The queue of records that are reported; nothing where none are.
     pub spool: Option<status::SpoolStatus>,
     files: BTreeMap<FileKey, Vec<Found>>,
+    /// Findings about no entry, as they are now.
+    pub beside: Vec<v1::Finding>,
+    /// What the last pass could not see.
+    pub coverage: Vec<v1::Gap>,
 }
 
 impl Board {
@@ -218,6 +222,8 @@ impl Board {
             work: Work::default(),
             spool: None,
             files: BTreeMap::new(),
+            beside: Vec::new(),
+            coverage: Vec::new(),
         }
     }
 
@@ -234,6 +240,7 @@ impl Board {
         });
         self.files.clear();
         self.take(ground, &passed.outcome, &passed.off, &passed.plan.left, redactor);
+        (self.beside, self.coverage) = report::beside(ground, &passed.outcome, true, redactor);
         self.problems = problems_of(passed, redactor);
         self.noticed.clear();
         self.happened(ground, &passed.outcome, &passed.acted, redactor, now);
@@ -255,6 +262,10 @@ impl Board {
         }
         self.take(ground, &looked.outcome, &looked.off, &looked.left, redactor);
         let paths: Vec<&PathBuf> = looked.changed.values().flatten().collect();
+        let told: BTreeSet<String> =
+            paths.iter().map(|path| redactor.name(&path.to_string_lossy())).collect();
+        self.beside.retain(|finding| finding.source.as_ref().is_none_or(|at| !told.contains(&at.path)));
+        self.beside.extend(report::beside(ground, &looked.outcome, false, redactor).0);
         self.noticed(&paths, &looked.notices, redactor);
         self.happened(ground, &looked.outcome, &looked.acted, redactor, now);
     }

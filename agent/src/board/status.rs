@@ -63,7 +63,7 @@ pub struct Status {
     pub alerts: Vec<Alert>,
     /// What is wrong, and what to do.
     pub problems: Vec<String>,
-    /// The queue of records that are reported; absent where the settings name no sink, and nothing is.
+    /// The queue of records that are reported; absent where the settings want none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spool: Option<SpoolStatus>,
     /// What it costs, where it was asked for.

@@ -50,12 +50,12 @@ fn fleet_key(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(snapshot.bytes)
 }
 
-/// Opens the reporting side where the settings name a sink.
+/// Opens the reporting side where the settings want a spool.
 ///
 /// # Errors
 /// The key or the spool cannot be used.
 pub(super) fn open(agent: &Agent, key: &[u8]) -> anyhow::Result<Option<Reporter>> {
-    if agent.settings.sink.is_empty() {
+    if !agent.settings.report.spool {
         return Ok(None);
     }
     let folder = reporter::folder(&agent.state);
@@ -74,7 +74,7 @@ pub(super) fn open(agent: &Agent, key: &[u8]) -> anyhow::Result<Option<Reporter>
         })
     };
     let (reporter, opened) =
-        Reporter::open(&agent.state, about(agent, key), caps, agent::now(), &mut epochs)?;
+        Reporter::open(&agent.state, about(agent, key), &caps, agent::now(), &mut epochs)?;
     for loss in &opened.losses {
         tracing::warn!(class = loss.of.as_str(), count = loss.count, "records of the spool are damaged");
     }

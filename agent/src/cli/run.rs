@@ -118,7 +118,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let mut kept = daemon::Kept::new(below);
     loop {
         match kept.reporter.as_mut() {
-            Some(reporter) if !agent.settings.sink.is_empty() => {
+            Some(reporter) if agent.settings.report.spool => {
                 reporter.knows(reporting::about(&agent, &key));
             }
             _ => kept.reporter = open_report(&agent, &key, &shared, &redactor, &mut tell),
@@ -169,7 +169,9 @@ fn open_report(
     if let Some(problem) = &problem {
         tell(Said::Notice(problem.clone()));
     }
-    shared.board().lasting("spool", problem);
+    let mut board = shared.board();
+    board.lasting("spool", problem);
+    board.spool = None;
     opened.ok().flatten()
 }
 

@@ -330,8 +330,7 @@ impl Line<'_, '_, '_, '_> {
         self.try_again(&passed.outcome, &passed.acted, &[]);
         self.board().passed(self.on.ground, &passed, self.rig.redactor, self.rig.shared.now());
         tell(Said::Pass(&passed));
-        self.report_inventory("pass");
-        self.report_foreseen(&passed.outcome, &passed.would);
+        self.report_found(&passed.outcome, &passed.would);
         self.report(&mut session);
         self.note_for_users(&passed.outcome, &passed.acted, &passed.would);
         self.answer_of_pass(&passed, asked);
@@ -654,8 +653,7 @@ impl Line<'_, '_, '_, '_> {
         self.hold_fights(session, &setting, &looked, tell)?;
         let now = self.rig.shared.now();
         self.board().looked(self.on.ground, &looked, (since, now), self.rig.redactor);
-        self.report_inventory("change");
-        self.report_foreseen(&looked.outcome, &looked.would);
+        self.report_found(&looked.outcome, &looked.would);
         self.note_for_users(&looked.outcome, &looked.acted, &looked.would);
         tell(Said::Look(&looked, since));
         self.watch(places_of(&looked.outcome));

@@ -18,38 +18,33 @@ impl Line<'_, '_, '_, '_> {
     /// Reports what there is to report.
     pub(super) fn report(&mut self, session: &mut Session) {
         let fresh = session.fresh_records();
-        let people = self.people();
-        let (now, redactor, shared) = (self.rig.shared.now(), self.rig.redactor, self.rig.shared);
+        let (now, redactor, shared, people) =
+            (self.rig.shared.now(), self.rig.redactor, self.rig.shared, self.people());
         let Some(reporter) = self.reporter.as_deref_mut() else { return };
-        let mut board = shared.board();
-        let done = reporter.turn(now, &board, &people, fresh, redactor);
-        board.spool = Some(reporter.status());
-        drop(board);
+        // whoever asks for the status is not to wait for the disk
+        let ready = {
+            let board = shared.board();
+            reporter.minds(&board, &people);
+            reporter.ready(now, &board)
+        };
+        let done = reporter.turn(now, ready, fresh, redactor);
+        shared.board().spool = Some(reporter.status());
         self.tell_report(done);
     }
 
-    /// An inventory is due soon.
-    pub(super) fn report_inventory(&mut self, cause: &'static str) {
-        let now = self.rig.shared.now();
-        if let Some(reporter) = self.reporter.as_deref_mut() {
-            reporter.changed(cause, now);
-        }
-    }
-
-    /// Reports what enforcing would do, in a mode that writes nothing.
-    pub(super) fn report_foreseen(&mut self, outcome: &Outcome, would: &[Would]) {
+    /// Entries may have changed, and an inventory is due soon; in a mode that writes nothing it is reported what enforcing
+    /// would do.
+    pub(super) fn report_found(&mut self, outcome: &Outcome, would: &[Would]) {
         let (now, redactor, people) = (self.rig.shared.now(), self.rig.redactor, self.people());
-        if let Some(reporter) = self.reporter.as_deref_mut() {
-            reporter.minds(&self.rig.shared.board(), &people);
-        }
+        let Some(reporter) = self.reporter.as_deref_mut() else { return };
+        reporter.minds(&self.rig.shared.board(), &people);
+        reporter.changed(now);
         for one in would {
             let source = &outcome.sources[one.source].source;
             let user = source.home.map_or("", |home| &*self.on.ground.homes[home].user);
             let path = source.path.to_string_lossy();
-            let Some(reporter) = self.reporter.as_deref_mut() else { return };
-            let done = reporter.foresees(now, one, user, &path, redactor);
-            if done.is_err() {
-                return self.tell_report(done);
+            if let Err(error) = reporter.foresees(now, one, (user, &path), redactor) {
+                return self.tell_report(Err(error));
             }
         }
     }

@@ -8,7 +8,7 @@ mod inventory;
 mod of_journal;
 mod posture;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,13 +18,14 @@ use jiff::Timestamp;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::privacy::{Person, Privacy};
 use mcpolicy_schema::report::v1::{self, Body, Chain, Class, Loss, Tier};
-use mcpolicy_spool::{Caps, Cursor, Disk, Opened, Reader, Spool, SpoolError};
+use mcpolicy_spool::{Caps, Cursor, Disk, Files, GapBuilder, Opened, Reader, Spool, SpoolError};
 
 use crate::answers::request;
 use crate::board::Board;
 use crate::board::status::SpoolStatus;
 use crate::enforce::foreseen::Would;
 use crate::journal::{self, Record};
+use inventory::Inventory;
 use of_journal::OfJournal;
 
 /// How long an inventory waits after a change: one edit is rarely alone.
@@ -38,7 +39,10 @@ const MOST_FORESEEN: usize = 10_000;
 /// After a failure, how long nothing is tried.
 const RETRY: Duration = Duration::from_secs(15);
 /// Records of the spool that are looked through at a time for the last one of the journal.
-const BACK: u64 = 400;
+const BACK: usize = 400;
+
+/// Longest JSON of a record, in bytes.
+const MAX_RECORD: usize = 256 << 10;
 
 /// What a report says of the machine and the agent.
 #[derive(Debug, Clone, Default)]
@@ -58,18 +62,25 @@ struct Mind {
     privacy: Privacy,
 }
 
+/// What a turn takes from the board, so that nobody who asks it waits for a disk.
+#[derive(Default)]
+pub struct Ready {
+    posture: Option<v1::Posture>,
+    inventory: Option<Inventory>,
+}
+
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The spool refuses.
-    #[error("the spool: {0}")]
+    #[error(transparent)]
     Spool(#[from] SpoolError),
     /// The journal cannot be read again.
     #[error(transparent)]
     Journal(#[from] journal::JournalError),
-    /// A record cannot be written as JSON.
-    #[error("a record cannot be written: {0}")]
-    Json(#[from] serde_json::Error),
+    /// Requests cannot be read.
+    #[error(transparent)]
+    Requests(#[from] request::RequestError),
 }
 
 /// The reporting side of the running agent.
@@ -78,22 +89,20 @@ pub struct Reporter {
     state: PathBuf,
     about: About,
     of_journal: OfJournal,
-    /// Number of the last record of the journal that is in the spool.
-    told: u64,
-    /// All that the journal had at the start is in the spool. Until then intents of before may be missing here.
-    is_caught_up: bool,
+    /// How much of the journal is in the spool, of each class: one may be on the disk when another is not.
+    told: BTreeMap<Class, Place>,
+    /// Number of the last record of the journal, if all up to it was reported.
+    read: Option<u64>,
     /// After a failure: nothing is tried before.
     retry_at: Option<Timestamp>,
     /// The time of the last turn, for records of losses, which the spool makes by itself. Seconds since 1970.
     clock: Arc<AtomicI64>,
-    /// By tier and people, since it costs more to make than to use.
-    privacy: Option<Mind>,
+    /// Nothing until a policy is known.
+    mind: Option<Mind>,
     next_heartbeat: Option<Timestamp>,
-    /// When the next inventory is due, and why.
-    inventory: Option<(Timestamp, &'static str)>,
-    last_inventory: Option<Timestamp>,
-    /// What the last one said, in short: a client that writes its state every few seconds changes nothing of it.
-    last_digest: Option<[u8; 32]>,
+    /// When the next inventory is due.
+    inventory_at: Option<Timestamp>,
+    last_inventory: Option<(Timestamp, [u8; 32])>,
     /// Requests that are in the spool, by id.
     requests: BTreeSet<String>,
     foreseen: BTreeSet<(String, String, String, String)>,
@@ -107,36 +116,44 @@ impl Reporter {
     pub fn open(
         state: &Path,
         about: About,
-        caps: Caps,
+        caps: &Caps,
         now: Timestamp,
         epochs: &mut dyn FnMut() -> String,
     ) -> Result<(Self, Opened), ReportError> {
-        let folder = folder(state);
+        let files = Box::new(Disk::new(&folder(state)));
+        Self::open_in(state, files, about, caps, now, epochs)
+    }
+
+    fn open_in(
+        state: &Path,
+        files: Box<dyn Files>,
+        about: About,
+        caps: &Caps,
+        now: Timestamp,
+        epochs: &mut dyn FnMut() -> String,
+    ) -> Result<(Self, Opened), ReportError> {
         let clock = Arc::new(AtomicI64::new(now.as_second()));
-        let (at, of) = (Arc::clone(&clock), about.device.clone());
-        let gaps = Box::new(move |loss: &Loss, class: Class, chain: &Chain| {
-            let time = Timestamp::from_second(at.load(Ordering::Relaxed)).unwrap_or_default();
-            // nothing in it is a user's
-            let record = record(&of, class, time, chain, Body::Gap(loss.clone()));
-            serde_json::to_vec(&record).unwrap_or_default()
-        });
-        let files = Box::new(Disk::new(&folder));
+        let gaps = gap_builder(&about, Arc::clone(&clock));
+        let caps = Caps { record: MAX_RECORD, ..caps.clone() };
         let (spool, opened) = Spool::open(files, caps, millis(now), epochs, gaps)?;
-        let told = last_told(&Reader::open(&folder), &spool)?;
+        let reader = Reader::open(&folder(state));
+        let mut told = BTreeMap::new();
+        for class in [Class::Event, Class::Violation] {
+            told.insert(class, last_told(&reader, &spool, class)?);
+        }
         let reporter = Self {
             spool,
             state: state.to_owned(),
             about,
             of_journal: OfJournal::default(),
             told,
-            is_caught_up: false,
+            read: None,
             retry_at: None,
             clock,
-            privacy: None,
+            mind: None,
             next_heartbeat: None,
-            inventory: None,
+            inventory_at: None,
             last_inventory: None,
-            last_digest: None,
             requests: BTreeSet::new(),
             foreseen: BTreeSet::new(),
         };
@@ -148,21 +165,20 @@ impl Reporter {
         self.about = about;
     }
 
-    /// Something about entries changed, or all was looked at: an inventory is due soon.
-    pub fn changed(&mut self, cause: &'static str, now: Timestamp) {
+    /// Entries may have changed: an inventory is due soon.
+    pub fn changed(&mut self, now: Timestamp) {
         let settled = now.saturating_add(SETTLES).unwrap_or(now);
-        let after_last = self.last_inventory.and_then(|last| last.checked_add(BETWEEN).ok());
-        let due = after_last.map_or(settled, |after| after.max(settled));
-        self.inventory.get_or_insert((due, cause));
+        let after_last = self.last_inventory.and_then(|(last, _)| last.checked_add(BETWEEN).ok());
+        self.inventory_at.get_or_insert(after_last.map_or(settled, |after| after.max(settled)));
     }
 
     /// When the next turn is due, whatever happens.
     pub fn next(&self) -> Option<Timestamp> {
-        let sync = self.spool.due().and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok());
-        if let Some(at) = self.retry_at {
-            return Some(at);
+        if self.retry_at.is_some() {
+            return self.retry_at;
         }
-        [self.next_heartbeat, self.inventory.map(|(due, _)| due), sync].into_iter().flatten().min()
+        let sync = self.spool.due().and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok());
+        [self.next_heartbeat, self.inventory_at, sync].into_iter().flatten().min()
     }
 
     /// How the spool stands.
@@ -174,50 +190,55 @@ impl Reporter {
         }
     }
 
-    /// Puts into the spool whatever there is to report. `fresh` is what was added to the journal since the last turn.
+    /// Takes up how much the policy lets out, and of whom. Before a policy is known nothing is written: what is in the spool
+    /// leaves.
+    pub fn minds(&mut self, board: &Board, people: &[Person]) {
+        let Some(settled) = &board.settled else { return };
+        let tier = settled.in_force.policy.document().policy.privacy;
+        let known: Vec<(String, String)> =
+            people.iter().map(|person| (person.user.clone(), person.home.clone())).collect();
+        if self.mind.as_ref().is_none_or(|mind| (mind.tier, &mind.people) != (tier, &known)) {
+            let privacy = Privacy::new(tier, &self.about.key, people);
+            self.mind = Some(Mind { tier, people: known, privacy });
+        }
+    }
+
+    /// What of the board is due.
+    pub fn ready(&self, now: Timestamp, board: &Board) -> Ready {
+        if board.settled.is_none() || self.retry_at.is_some_and(|at| now < at) {
+            return Ready::default();
+        }
+        let is_heartbeat = self.next_heartbeat.is_none_or(|at| now >= at);
+        let is_inventory = self.inventory_at.is_some_and(|at| now >= at) || self.is_new_day(now);
+        Ready {
+            posture: is_heartbeat.then(|| posture::of(board, now)),
+            inventory: is_inventory.then(|| Inventory::of(board)),
+        }
+    }
+
+    /// Puts into the spool whatever there is to report. `fresh` is the end of the journal, with the number of its last record:
+    /// what is between the last turn and it is read from the files.
     ///
     /// # Errors
-    /// The spool or the journal refuses. What was not reported is reported at the next turn.
+    /// The spool or the journal refuses. What was not reported is reported at a later turn.
     pub fn turn(
         &mut self,
         now: Timestamp,
-        board: &Board,
-        people: &[Person],
-        fresh: Vec<Record>,
+        ready: Ready,
+        (fresh, last): (Vec<Record>, u64),
         redactor: &Redactor,
     ) -> Result<(), ReportError> {
         self.clock.store(now.as_second(), Ordering::Relaxed);
-        if self.retry_at.is_some_and(|at| now < at) {
-            self.is_caught_up &= fresh.is_empty();
+        if self.mind.is_none() || self.retry_at.is_some_and(|at| now < at) {
             return Ok(());
         }
-        self.minds(board, people);
-        if self.privacy.is_none() {
-            self.is_caught_up &= fresh.is_empty();
-            return Ok(());
-        }
-        let done = self.try_turn(now, board, fresh, redactor);
-        self.is_caught_up = done.is_ok();
+        // violations first: a disk that takes nothing else takes them
+        let journal = self.report_journal((fresh, last), now, redactor);
+        let rest = self.report_rest(now, ready);
+        let synced = self.spool.sync_due(millis(now)).map_err(ReportError::from);
+        let done = journal.and(rest).and(synced);
         self.retry_at = if done.is_ok() { None } else { now.checked_add(RETRY).ok() };
         done
-    }
-
-    fn try_turn(
-        &mut self,
-        now: Timestamp,
-        board: &Board,
-        fresh: Vec<Record>,
-        redactor: &Redactor,
-    ) -> Result<(), ReportError> {
-        self.of_fresh(fresh, now, redactor)?;
-        if self.next_heartbeat.is_none_or(|at| now >= at) && board.settled.is_some() {
-            self.heartbeat(now, board)?;
-        }
-        if self.inventory.is_some_and(|(due, _)| now >= due) && board.settled.is_some() {
-            self.inventory(now, board)?;
-        }
-        self.spool.sync_due(millis(now))?;
-        Ok(())
     }
 
     /// What enforcing would do, in a mode that writes nothing: told once for each entry.
@@ -228,132 +249,166 @@ impl Reporter {
         &mut self,
         now: Timestamp,
         would: &Would,
-        user: &str,
-        path: &str,
+        (user, path): (&str, &str),
         redactor: &Redactor,
     ) -> Result<(), ReportError> {
         let action = would.action.redacted(redactor);
         let key = (user.to_owned(), path.to_owned(), action.fingerprint.clone(), action.code.clone());
+        if self.mind.is_none() || self.foreseen.contains(&key) {
+            return Ok(());
+        }
+        let place = v1::Action {
+            outcome: "would".to_owned(),
+            user: user.to_owned(),
+            path: redactor.name(path),
+            ..v1::Action::default()
+        };
+        self.append(Class::Violation, now, now, &[Body::Action(of_journal::action(action, place))])?;
         if self.foreseen.len() >= MOST_FORESEEN {
             self.foreseen.clear();
         }
-        if !self.foreseen.insert(key) {
-            return Ok(());
-        }
-        let body = Body::Action(v1::Action {
-            action: action.action,
-            outcome: "would".to_owned(),
-            server: action.server,
-            client: action.client,
-            user: user.to_owned(),
-            path: redactor.name(path),
-            fingerprint: action.fingerprint,
-            code: action.code,
-            rule: action.rule,
-            detail: action.detail,
-            block: String::new(),
-            journal: 0,
-        });
-        self.append(Class::Violation, now, &[body])
+        self.foreseen.insert(key);
+        Ok(())
     }
 
-    /// Takes up how much the policy lets out, and of whom. Before it is known nothing is written: what is in the spool leaves.
-    pub fn minds(&mut self, board: &Board, people: &[Person]) {
-        let Some(settled) = &board.settled else { return };
-        let tier = settled.in_force.policy.document().policy.privacy;
-        let known: Vec<(String, String)> =
-            people.iter().map(|person| (person.user.clone(), person.home.clone())).collect();
-        if self.privacy.as_ref().is_none_or(|mind| (mind.tier, &mind.people) != (tier, &known)) {
-            let privacy = Privacy::new(tier, &self.about.key, people);
-            self.privacy = Some(Mind { tier, people: known, privacy });
-        }
+    fn is_new_day(&self, now: Timestamp) -> bool {
+        let day = self.last_inventory.and_then(|(last, _)| last.checked_add(DAILY).ok());
+        day.is_some_and(|day| now >= day)
     }
 
-    fn of_fresh(
+    fn report_journal(
         &mut self,
-        fresh: Vec<Record>,
+        (fresh, last): (Vec<Record>, u64),
         now: Timestamp,
         redactor: &Redactor,
     ) -> Result<(), ReportError> {
-        let follows = fresh.first().is_none_or(|first| first.seq <= self.told + 1);
-        // a crash, a session that ended, a spool that had no room: what is between stands in the journal
-        let is_known = self.is_caught_up && follows;
-        let records = if is_known { fresh } else { journal::read(&self.state.join("journal"))?.0 };
+        let is_whole = self.read.is_some_and(|read| read + fresh.len() as u64 == last);
+        // a crash, a session that ended, a spool that had no room: what is missing here stands in the journal
+        let records = if is_whole { fresh } else { journal::read(&self.state.join("journal"))?.0 };
+        // of a class that was refused once nothing more: what came behind it would hide it
+        let mut refused: BTreeMap<Class, SpoolError> = BTreeMap::new();
         for record in &records {
-            let bodies = self.of_journal.bodies(record, redactor);
-            if record.seq <= self.told {
-                continue;
+            for (at, (class, body)) in self.of_journal.bodies(record, redactor).into_iter().enumerate() {
+                let place = Place { seq: record.seq, bodies: at + 1 };
+                if refused.contains_key(&class) || self.told.get(&class).is_some_and(|told| *told >= place) {
+                    continue;
+                }
+                match self.append(class, now, record.time, &[body]) {
+                    Ok(()) => drop(self.told.insert(class, place)),
+                    Err(error) => drop(refused.insert(class, error)),
+                }
             }
-            for (class, body) in bodies {
-                self.append_at(class, now, record.time, &[body])?;
-            }
-            self.told = record.seq;
         }
-        Ok(())
+        self.read = Some(last).filter(|_| refused.is_empty());
+        refused.into_values().next().map_or(Ok(()), |error| Err(error.into()))
     }
 
-    fn heartbeat(&mut self, now: Timestamp, board: &Board) -> Result<(), ReportError> {
-        let waiting = request::list(&self.state).map(|listed| listed.requests).unwrap_or_default();
-        let posture = posture::of(board, now, waiting.len() as u64);
-        self.append(Class::State, now, &[Body::Heartbeat(Box::new(posture))])?;
-        self.next_heartbeat = now.checked_add(self.about.heartbeat).ok();
+    fn report_rest(&mut self, now: Timestamp, ready: Ready) -> Result<(), ReportError> {
+        if let Some(posture) = ready.posture {
+            let mut waiting = Vec::new();
+            for folder in request::all_folders(&self.state) {
+                waiting.extend(request::list(&folder)?.requests);
+            }
+            let requests = waiting.len() as u64;
+            self.report_requests(now, waiting)?;
+            let posture = v1::Posture { requests, ..posture };
+            self.append(Class::State, now, now, &[Body::Heartbeat(Box::new(posture))])?;
+            self.next_heartbeat = now.checked_add(self.about.heartbeat).ok();
+        }
+        ready.inventory.map_or(Ok(()), |inventory| self.report_inventory(now, inventory))
+    }
+
+    fn report_requests(&mut self, now: Timestamp, waiting: Vec<v1::Request>) -> Result<(), ReportError> {
+        let ids: BTreeSet<String> = waiting.iter().map(|request| request.id.clone()).collect();
         for request in waiting {
-            if self.requests.insert(request.id.clone()) {
-                self.append(Class::Event, now, &[Body::Request { request: Box::new(request) }])?;
+            let id = request.id.clone();
+            if !self.requests.contains(&id) {
+                self.append(Class::Event, now, now, &[Body::Request { request: Box::new(request) }])?;
+                self.requests.insert(id);
             }
         }
-        let day = self.last_inventory.and_then(|last| last.checked_add(DAILY).ok());
-        if day.is_some_and(|day| now >= day) {
-            self.changed("daily", now);
-        }
+        // answered ones never come again
+        self.requests.retain(|id| ids.contains(id));
         Ok(())
     }
 
-    fn inventory(&mut self, now: Timestamp, board: &Board) -> Result<(), ReportError> {
-        let Some((_, cause)) = self.inventory else { return Ok(()) };
-        let digest = inventory::digest(board);
-        if cause != "daily" && self.last_digest == Some(digest) {
-            self.inventory = None;
-            return Ok(());
-        }
+    fn report_inventory(&mut self, now: Timestamp, inventory: Inventory) -> Result<(), ReportError> {
+        let digest = inventory.digest;
+        let cause = match self.last_inventory {
+            None => "start",
+            Some(_) if self.is_new_day(now) => "daily",
+            Some((_, last)) if last == digest => {
+                self.inventory_at = None;
+                return Ok(());
+            }
+            Some(_) => "change",
+        };
         let place = self.spool.position(Class::State);
         // the number of its head: no other inventory of the machine has it
         let snapshot = format!("{}-{}", place.epoch, place.seq + 1);
-        self.append(Class::State, now, &inventory::bodies(board, &snapshot, cause))?;
-        (self.inventory, self.last_inventory, self.last_digest) = (None, Some(now), Some(digest));
+        self.append(Class::State, now, now, &inventory.bodies(&snapshot, cause))?;
+        (self.inventory_at, self.last_inventory) = (None, Some((now, digest)));
         Ok(())
     }
 
-    fn append(&mut self, class: Class, now: Timestamp, bodies: &[Body]) -> Result<(), ReportError> {
-        self.append_at(class, now, now, bodies)
-    }
-
-    /// Appends records; of one that is too long for the spool its head stays away, and the next go on.
-    fn append_at(
+    fn append(
         &mut self,
         class: Class,
         now: Timestamp,
         time: Timestamp,
         bodies: &[Body],
-    ) -> Result<(), ReportError> {
-        let Some(Mind { privacy, .. }) = &self.privacy else { return Ok(()) };
-        let device = self.about.device.clone();
-        let mut failed = None;
-        let spool = &mut self.spool;
-        spool.append_all(class, millis(now), bodies.len(), &mut |at, chain| {
-            let record = record(&device, class, time, chain, bodies[at].clone());
-            let line = serde_json::to_value(&record).and_then(|mut value| {
-                // before it is chained: see `privacy`
-                privacy.apply(&mut value);
-                serde_json::to_vec(&value)
-            });
-            line.unwrap_or_else(|error| {
-                failed = Some(error);
-                Vec::new()
-            })
+    ) -> Result<(), SpoolError> {
+        let Some(Mind { privacy, .. }) = &self.mind else { return Ok(()) };
+        let device = &self.about.device;
+        self.spool.append_all(class, millis(now), bodies.len(), &mut |at, chain| {
+            let line = |body: Body| line(&record(device, class, time, chain, body), privacy);
+            let whole = line(bodies[at].clone());
+            // attack: one entry that is too long would keep all others away
+            if whole.len() > MAX_RECORD { line(too_long(&bodies[at], whole.len())) } else { whole }
         })?;
-        failed.map_or(Ok(()), |error| Err(error.into()))
+        Ok(())
     }
+}
+
+/// How far the journal is in the spool: so many bodies of this record of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    seq: u64,
+    bodies: usize,
+}
+
+/// As it leaves. Nothing of what cannot be written, which the spool refuses.
+fn line(record: &v1::Record, privacy: &Privacy) -> Vec<u8> {
+    let value = serde_json::to_value(record).map(|mut value| {
+        // before it is chained: see `privacy`
+        privacy.apply(&mut value);
+        value
+    });
+    value.and_then(|value| serde_json::to_vec(&value)).unwrap_or_default()
+}
+
+/// What stands in the place of a record that is too long.
+fn too_long(body: &Body, bytes: usize) -> Body {
+    let (what, journal) = match body {
+        Body::Action(action) => ("an action", action.journal),
+        Body::Event(event) => ("an event", event.journal),
+        Body::Entry { .. } => ("an entry of the inventory", None),
+        Body::Finding { .. } => ("a finding of the inventory", None),
+        _ => ("a record", None),
+    };
+    let detail = format!("{what} of {bytes} bytes is not reported: {MAX_RECORD} are the most");
+    Body::Event(v1::Event { code: "record-too-long".to_owned(), detail, journal, ..v1::Event::default() })
+}
+
+/// Makes records of losses: the machine's id and numbers, whatever the policy lets out.
+fn gap_builder(about: &About, clock: Arc<AtomicI64>) -> GapBuilder {
+    let privacy = Privacy::new(Tier::Outcomes, &about.key, &[]);
+    let device =
+        v1::Device { id: about.device.id.clone(), os: about.device.os.clone(), ..v1::Device::default() };
+    Box::new(move |loss: &Loss, class: Class, chain: &Chain| {
+        let time = Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap_or_default();
+        line(&record(&device, class, time, chain, Body::Gap(loss.clone())), &privacy)
+    })
 }
 
 /// The folder of the spool in a state folder.
@@ -379,24 +434,25 @@ fn record(device: &v1::Device, class: Class, time: Timestamp, chain: &Chain, bod
     }
 }
 
-/// The number of the last record of the journal that is in the spool, looked for from its end; 0 if there is none.
-fn last_told(reader: &Reader, spool: &Spool) -> Result<u64, ReportError> {
-    let mut last = 0;
-    for class in [Class::Event, Class::Violation] {
-        let end = spool.position(class);
-        let mut before = end.seq;
-        while before > 0 {
-            before = before.saturating_sub(BACK);
-            let from = Cursor { epoch: end.epoch.clone(), seq: before };
-            let batch = reader.batch(class, &from, mcpolicy_spool::MAX_RECORDS, usize::MAX)?;
-            let numbers = batch.lines.iter().filter_map(|line| journal_of(&line.json));
-            if let Some(found) = numbers.max() {
-                last = last.max(found);
-                break;
-            }
+/// How much of the journal is in the spool in a class, looked for from its end.
+fn last_told(reader: &Reader, spool: &Spool, class: Class) -> Result<Place, ReportError> {
+    let end = spool.position(class);
+    let mut before = end.seq;
+    let mut numbers: Vec<u64> = Vec::new();
+    while before > 0 {
+        let until = before;
+        before = before.saturating_sub(BACK as u64);
+        let from = Cursor { epoch: end.epoch.clone(), seq: before };
+        let batch = reader.batch(class, &from, BACK, usize::MAX)?;
+        let lines = batch.lines.iter().filter(|line| line.seq <= until);
+        numbers.splice(0..0, lines.filter_map(|line| journal_of(&line.json)));
+        // the bodies of the last one may begin before these
+        if let Some(seq) = numbers.last().copied().filter(|seq| numbers.first() != Some(seq)) {
+            return Ok(Place { seq, bodies: numbers.iter().filter(|number| **number == seq).count() });
         }
     }
-    Ok(last)
+    let seq = numbers.last().copied().unwrap_or(0);
+    Ok(Place { seq, bodies: numbers.len() })
 }
 
 fn journal_of(json: &[u8]) -> Option<u64> {
@@ -406,3 +462,6 @@ fn journal_of(json: &[u8]) -> Option<u64> {
     }
     serde_json::from_slice::<Told>(json).ok()?.journal
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::v1::{self, Body, Class};
 
-use crate::journal::{Event, Intent, Outcome, Record, What};
+use crate::journal::{self, Event, Intent, Outcome, Record, What};
 
 /// Events that tell of something that the policy does not allow, or of somebody who is at the agent itself. The codes of
 /// running servers begin with `server-`.
@@ -68,29 +68,36 @@ fn class_of(code: &str) -> Class {
 }
 
 fn actions(seq: u64, intent: &Intent, outcome: &Outcome, redactor: &Redactor) -> Vec<(Class, Body)> {
-    let path = redactor.name(&intent.path);
-    let of = |action: &crate::journal::Action| {
-        let action = action.redacted(redactor);
-        let detail = match outcome.detail.as_str() {
-            "" => action.detail,
-            why => format!("{}; {}", action.detail, redactor.name(why)),
-        };
-        Body::Action(v1::Action {
-            action: action.action,
-            outcome: outcome.outcome.as_str().to_owned(),
-            server: action.server,
-            client: action.client,
-            user: intent.user.clone(),
-            path: path.clone(),
-            fingerprint: action.fingerprint,
-            code: action.code,
-            rule: action.rule,
-            detail,
-            block: intent.vault.clone(),
-            journal: seq,
-        })
+    let place = v1::Action {
+        outcome: outcome.outcome.as_str().to_owned(),
+        user: intent.user.clone(),
+        path: redactor.name(&intent.path),
+        block: intent.vault.clone(),
+        journal: Some(seq),
+        ..v1::Action::default()
+    };
+    let of = |one: &journal::Action| {
+        let mut told = action(one.redacted(redactor), place.clone());
+        if !outcome.detail.is_empty() {
+            told.detail = format!("{}; {}", told.detail, redactor.name(&outcome.detail));
+        }
+        Body::Action(told)
     };
     intent.actions.iter().map(|action| (Class::Violation, of(action))).collect()
+}
+
+/// An action, which is redacted, with where it was and what became of it.
+pub(super) fn action(action: journal::Action, place: v1::Action) -> v1::Action {
+    v1::Action {
+        action: action.action,
+        server: action.server,
+        client: action.client,
+        fingerprint: action.fingerprint,
+        code: action.code,
+        rule: action.rule,
+        detail: action.detail,
+        ..place
+    }
 }
 
 fn of_event(seq: u64, event: &Event, redactor: &Redactor) -> v1::Event {
@@ -146,7 +153,7 @@ mod tests {
         let outcome = Outcome { intent: 1, outcome: End::Applied, detail: String::new() };
         let told = of.bodies(&record(2, What::Outcome(outcome.clone())), &redactor);
         let [(Class::Violation, Body::Action(action))] = told.as_slice() else { panic!("{told:?}") };
-        assert_eq!((&*action.outcome, &*action.block, action.journal), ("applied", "q-1", 2));
+        assert_eq!((&*action.outcome, &*action.block, action.journal), ("applied", "q-1", Some(2)));
         assert!(!format!("{told:?}").contains(secret), "{told:?}");
         let again = of.bodies(&record(3, What::Outcome(outcome)), &redactor);
         assert_eq!(again, [], "an intent has one outcome");

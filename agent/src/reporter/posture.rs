@@ -9,8 +9,8 @@ use crate::board::{Board, mode_word};
 /// Problems that a heartbeat names; the count is of all in the status.
 const MOST_PROBLEMS: usize = 20;
 
-/// The posture of now.
-pub(super) fn of(board: &Board, now: Timestamp, requests: u64) -> v1::Posture {
+/// The posture of now, but for the requests, which stand in files.
+pub(super) fn of(board: &Board, now: Timestamp) -> v1::Posture {
     let status = board.status(None, now);
     let policy = board.settled.as_ref().map(|settled| settled.in_force.about(settled.ring.as_deref()));
     let mut problems = status.problems;
@@ -37,6 +37,6 @@ pub(super) fn of(board: &Board, now: Timestamp, requests: u64) -> v1::Posture {
         degraded: status.watches.degraded,
         problems,
         last_rescan: status.last_rescan.map(|at| at.to_string()),
-        requests,
+        requests: 0,
     }
 }

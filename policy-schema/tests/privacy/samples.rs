@@ -96,13 +96,6 @@ pub(crate) fn all() -> Vec<Value> {
         ),
         record("entry", &json!({ "snapshot": "s-17", "entry": entry() })),
         record(
-            "source",
-            &json!({ "snapshot": "s-17", "source": {
-                "path": "/home/alice/.cursor/mcp.json", "client": "cursor", "readers": readers(), "scope": "user",
-                "user": "alice", "state": "read", "bytes": 900, "digest": "0011223344556677", "entries": 2,
-            } }),
-        ),
-        record(
             "coverage",
             &json!({ "snapshot": "s-17", "gap": {
                 "kind": "unreadable", "reason": "permission denied", "path": "/home/alice/x", "count": 1, "user": "alice",

@@ -134,9 +134,10 @@ impl Session {
         Ok(())
     }
 
-    /// What was added to the journal since this was last asked for.
-    pub fn fresh_records(&mut self) -> Vec<Record> {
-        self.opened.journal.take_fresh()
+    /// What was added to the journal since this was last asked for, or the end of it, with the number of its last record.
+    pub fn fresh_records(&mut self) -> (Vec<Record>, u64) {
+        let journal = &mut self.opened.journal;
+        (journal.take_fresh(), journal.sequence())
     }
 
     /// Writes down that the agent is alive, for whoever asks after it has ended.

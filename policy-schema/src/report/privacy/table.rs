@@ -224,18 +224,6 @@ const FILE: &[Field] = &[
     number("user_writable", "tells whether it can be swapped without an administrator"),
 ];
 
-const SOURCE: &[Field] = &[
-    named("path", "names the file").needed(),
-    word("client", "tells which client it belongs to"),
-    part("readers[]", READER, "tells which clients read it"),
-    word("scope", "tells whose it is"),
-    user("tells whom to ask and to help"),
-    word("state", "shows a file that could not be read"),
-    place("bytes", "shows a file that is too large"),
-    digest("digest", "shows that a file changed; keyed, so its text cannot be guessed"),
-    number("entries", "counts its servers"),
-];
-
 const GAP: &[Field] = &[
     word("kind", "tells what could not be seen"),
     text("reason", "says why in words").needed(),
@@ -311,7 +299,6 @@ pub const BODIES: &[(&str, &[Field])] = &[
     ("heartbeat", HEARTBEAT),
     ("inventory", INVENTORY),
     ("entry", &[SNAPSHOT, part("entry", ENTRY, "shows one declared server")]),
-    ("source", &[SNAPSHOT, part("source", SOURCE, "shows one file that declares servers")]),
     (
         "coverage",
         &[SNAPSHOT, part("gap", GAP, "shows what could not be seen, so that nobody takes it for nothing")],

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Entry, Finding, Gap, PolicyInForce, Request, Source, Summary, VerdictCounts};
+use super::{Agent, Entry, Finding, Gap, PolicyInForce, Request, Summary, VerdictCounts};
 
 /// How soon a record leaves, how it is kept, and what goes last when room is short. Each has numbers and a chain of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ pub struct Chain {
 pub enum Body {
     /// How the machine stands, every now and then.
     Heartbeat(Box<Posture>),
-    /// An inventory begins: as many `entry`, `source` and `coverage` records of this snapshot follow as it says.
+    /// An inventory begins: as many `entry`, `finding` and `coverage` records of this snapshot follow as it says.
     Inventory(Inventory),
     /// One entry of an inventory.
     Entry {
@@ -138,13 +138,6 @@ pub enum Body {
         snapshot: String,
         /// The entry.
         entry: Box<Entry>,
-    },
-    /// One configuration file of an inventory.
-    Source {
-        /// The inventory that it is of.
-        snapshot: String,
-        /// The file.
-        source: Source,
     },
     /// Something that an inventory could not see.
     Coverage {
@@ -246,7 +239,7 @@ pub struct Layer {
 pub struct Action {
     /// `quarantine`, `revert`, `pin`, `disable`, `restore` and the like.
     pub action: String,
-    /// `applied`, `skipped`, `conflict` or `failed`.
+    /// `applied`, `skipped`, `conflict` or `failed`; `would` in a mode that writes nothing.
     pub outcome: String,
     /// Name of the entry.
     pub server: String,
@@ -271,8 +264,9 @@ pub struct Action {
     /// Id with which the original is found in the vault.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub block: String,
-    /// Number of its record in the machine's journal.
-    pub journal: u64,
+    /// Number of its record in the machine's journal; absent for what enforcing would do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<u64>,
 }
 
 /// Something that happened.
@@ -317,6 +311,6 @@ pub struct Loss {
     pub last: u64,
     /// How many.
     pub count: u64,
-    /// Why: `room`, `damage` or `refused`.
+    /// Why: `room` or `damage`.
     pub reason: String,
 }

@@ -1,0 +1,253 @@
+use std::io;
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::journal::{Action, End, Event, Intent, Journal, Outcome, What};
+
+const KEY: &[u8] = b"a key of a test";
+
+fn now() -> Timestamp {
+    "2026-11-30T10:00:00Z".parse().unwrap()
+}
+
+/// A state folder with a journal.
+struct State {
+    folder: tempfile::TempDir,
+    journal: Journal,
+}
+
+impl State {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(super::folder(folder.path())).unwrap();
+        let (journal, _) = Journal::open(&folder.path().join("journal"), now()).unwrap();
+        Self { folder, journal }
+    }
+
+    fn reporter(&self, files: Box<dyn Files>) -> Reporter {
+        let device = v1::Device {
+            id: "laptop-1".to_owned(),
+            hostname: Some("wombat".to_owned()),
+            ..v1::Device::default()
+        };
+        let about = About { device, key: KEY.to_vec(), heartbeat: DAILY };
+        let mut epochs = || "e".repeat(16);
+        let (mut reporter, _) =
+            Reporter::open_in(self.folder.path(), files, about, &Caps::default(), now(), &mut epochs)
+                .unwrap();
+        let privacy = Privacy::new(Tier::Full, KEY, &[]);
+        reporter.mind = Some(Mind { tier: Tier::Full, people: Vec::new(), privacy });
+        reporter
+    }
+
+    fn on_disk(&self) -> Reporter {
+        self.reporter(Box::new(Disk::new(&self.spool())))
+    }
+
+    fn spool(&self) -> PathBuf {
+        super::folder(self.folder.path())
+    }
+
+    /// An event, and a change of a file with two actions.
+    fn happens(&mut self, name: &str) {
+        self.journal.append(now(), What::Event(Event::new("policy-activated", name))).unwrap();
+        let action = |at: u8| Action {
+            action: "quarantine".to_owned(),
+            server: format!("{name}-{at}"),
+            client: "cursor".to_owned(),
+            fingerprint: String::new(),
+            code: "not-allowed".to_owned(),
+            detail: String::new(),
+            rule: None,
+        };
+        let intent = Intent {
+            user: "ann".to_owned(),
+            path: "/home/ann/.cursor/mcp.json".to_owned(),
+            path_base64: None,
+            before: String::new(),
+            after: String::new(),
+            vault: "q-1".to_owned(),
+            home: "/home/ann".to_owned(),
+            temporary: String::new(),
+            actions: vec![action(1), action(2)],
+        };
+        let intent = self.journal.append(now(), What::Intent(intent)).unwrap();
+        let outcome = Outcome { intent, outcome: End::Applied, detail: String::new() };
+        self.journal.append(now(), What::Outcome(outcome)).unwrap();
+    }
+
+    fn turn(&mut self, reporter: &mut Reporter, second: i64) -> Result<(), ReportError> {
+        let fresh = (self.journal.take_fresh(), self.journal.sequence());
+        let at = now() + jiff::SignedDuration::from_secs(second);
+        reporter.turn(at, Ready::default(), fresh, &Redactor::new(KEY))
+    }
+
+    /// Names of actions and details of events in the spool.
+    fn told(&self) -> Vec<String> {
+        let reader = Reader::open(&self.spool());
+        let mut told = Vec::new();
+        for class in [Class::Event, Class::Violation] {
+            let batch = reader.batch(class, &Cursor::default(), 500, usize::MAX).unwrap();
+            told.extend(batch.lines.iter().map(|line| {
+                match serde_json::from_slice::<v1::Record>(&line.json).unwrap().body {
+                    Body::Action(action) => action.server,
+                    Body::Event(event) => event.detail,
+                    other => format!("{other:?}"),
+                }
+            }));
+        }
+        told
+    }
+
+    /// Takes the last record of a class from the disk, as if it had never come there.
+    fn loses_the_last(&self, class: Class) {
+        let names = std::fs::read_dir(self.spool()).unwrap().map(|entry| entry.unwrap().path());
+        let mut of_class: Vec<PathBuf> = names
+            .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(class.as_str()))
+            .collect();
+        of_class.sort();
+        let path = of_class.pop().unwrap();
+        let bytes = mcpolicy_platform::machine::Machine::live().read(&path, None, u64::MAX).unwrap().bytes;
+        let text = String::from_utf8(bytes).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        let rest: String = lines[..lines.len() - 1].iter().map(|line| format!("{line}\n")).collect();
+        std::fs::write(&path, rest).unwrap();
+    }
+}
+
+/// A crash brings one class to the disk and not another, and of a change with two entries the first.
+#[test]
+fn what_a_crash_kept_from_the_spool_is_reported_at_the_next_start_and_nothing_twice() {
+    let mut state = State::new();
+    let mut reporter = state.on_disk();
+    for name in ["one", "two"] {
+        state.happens(name);
+    }
+    state.turn(&mut reporter, 0).unwrap();
+    state.turn(&mut reporter, 5).unwrap();
+    let all = ["one", "two", "one-1", "one-2", "two-1", "two-2"];
+    assert_eq!(state.told(), all);
+    drop(reporter);
+    for lost in [Class::Event, Class::Violation] {
+        state.loses_the_last(lost);
+        let mut reporter = state.on_disk();
+        assert_eq!(state.told().len(), all.len() - 1);
+        state.turn(&mut reporter, 10).unwrap();
+        state.turn(&mut reporter, 15).unwrap();
+        assert_eq!(state.told(), all, "{lost:?}");
+    }
+}
+
+/// A session that broke off has taken its end of the journal along.
+#[test]
+fn records_that_nobody_handed_over_are_read_from_the_journal() {
+    let mut state = State::new();
+    let mut reporter = state.on_disk();
+    state.turn(&mut reporter, 0).unwrap();
+    state.happens("one");
+    drop(state.journal.take_fresh());
+    state.turn(&mut reporter, 5).unwrap();
+    state.turn(&mut reporter, 10).unwrap();
+    assert_eq!(state.told(), ["one", "one-1", "one-2"]);
+}
+
+/// Files of which one class cannot be written.
+struct Refusing {
+    disk: Disk,
+    refuses: Arc<AtomicBool>,
+}
+
+impl Files for Refusing {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+    fn read(&self, name: &str, offset: u64, limit: usize) -> io::Result<Vec<u8>> {
+        self.disk.read(name, offset, limit)
+    }
+    fn length(&self, name: &str) -> io::Result<u64> {
+        self.disk.length(name)
+    }
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        if name.starts_with("event") && self.refuses.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::Other.into());
+        }
+        self.disk.append(name, bytes)
+    }
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        self.disk.sync(name)
+    }
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn sync_directory(&mut self) -> io::Result<()> {
+        self.disk.sync_directory()
+    }
+}
+
+#[test]
+fn events_that_cannot_be_written_keep_no_violation_away_and_come_later() {
+    let mut state = State::new();
+    let refuses = Arc::new(AtomicBool::new(true));
+    let files = Refusing { disk: Disk::new(&state.spool()), refuses: Arc::clone(&refuses) };
+    let mut reporter = state.reporter(Box::new(files));
+    state.happens("one");
+    assert!(state.turn(&mut reporter, 0).is_err());
+    assert_eq!(state.told(), ["one-1", "one-2"]);
+    refuses.store(false, Ordering::Relaxed);
+    state.happens("two");
+    for second in [20, 40] {
+        state.turn(&mut reporter, second).unwrap();
+    }
+    assert_eq!(state.told(), ["one", "two", "one-1", "one-2", "two-1", "two-2"]);
+}
+
+/// Attack: an entry with thousands of arguments keeps away everything that is reported behind it.
+#[test]
+fn a_record_that_is_too_long_is_told_in_a_short_one_and_the_next_go_on() {
+    let mut state = State::new();
+    let mut reporter = state.on_disk();
+    let event = |detail: &str, journal| {
+        let detail = detail.to_owned();
+        Body::Event(v1::Event { journal: Some(journal), detail, ..v1::Event::default() })
+    };
+    let bodies = [event(&"so many words ".repeat(MAX_RECORD / 10), 1), event("two", 2)];
+    reporter.append(Class::Event, now(), now(), &bodies).unwrap();
+    state.turn(&mut reporter, 5).unwrap();
+    let told = state.told();
+    assert!(told[0].contains("an event of ") && told[0].len() < 200 && told[1] == "two", "{told:?}");
+    drop(reporter);
+    let place = Place { seq: 2, bodies: 1 };
+    assert_eq!(
+        state.on_disk().told[&Class::Event],
+        place,
+        "the short one is of the same record of the journal"
+    );
+}
+
+#[test]
+fn a_record_of_a_loss_names_neither_the_machine_nor_its_groups_whatever_the_policy_lets_out() {
+    let device = v1::Device {
+        id: "laptop-1".to_owned(),
+        hostname: Some("wombat".to_owned()),
+        groups: vec!["payments".to_owned()],
+        ..v1::Device::default()
+    };
+    let about = About { device, key: KEY.to_vec(), heartbeat: DAILY };
+    let mut build = gap_builder(&about, Arc::new(AtomicI64::new(now().as_second())));
+    let loss = Loss {
+        of: Class::State,
+        epoch: "e".to_owned(),
+        first: 1,
+        last: 9,
+        count: 9,
+        reason: "room".to_owned(),
+    };
+    let chain = Chain { epoch: "f".to_owned(), seq: 1, prev: "0".repeat(64) };
+    let record: v1::Record = serde_json::from_slice(&build(&loss, Class::Event, &chain)).unwrap();
+    assert_eq!((&*record.device.id, record.device.hostname), ("laptop-1", None));
+    assert!(record.device.groups.is_empty());
+    assert_eq!((record.privacy, record.body), (Tier::Outcomes, Body::Gap(loss)));
+}
