@@ -33,5 +33,6 @@ pub mod reporter;
 pub mod resolve;
 pub mod running;
 pub mod settings;
+pub mod shipper;
 pub mod vault;
 pub mod worker;

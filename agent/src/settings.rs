@@ -3,6 +3,7 @@
 //! One typed form; unknown members are refused, so that a misspelt one is not a silent default.
 
 mod report;
+pub mod shipping;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::LogLevel;
 pub use report::ReportSettings;
+use shipping::{NetworkSettings, ShipSettings, SinkSettings};
 
 /// The only schema that is known.
 pub const SCHEMA: &str = "mcpolicy/agent/v1";
@@ -48,6 +50,22 @@ pub struct Settings {
     /// What is reported.
     #[serde(default)]
     pub report: ReportSettings,
+    /// The role that uses the network.
+    #[serde(default)]
+    pub ship: ShipSettings,
+    /// Where records go.
+    #[serde(default, rename = "sink")]
+    pub sinks: Vec<SinkSettings>,
+    /// How that role reaches the network.
+    #[serde(default)]
+    pub network: NetworkSettings,
+}
+
+impl Settings {
+    /// Whether records are kept for whoever reports them.
+    pub fn has_spool(&self) -> bool {
+        self.report.spool || !self.sinks.is_empty()
+    }
 }
 
 /// `[policy]`.
@@ -64,12 +82,52 @@ pub struct PolicySource {
     /// Of the fleets that one root signs for, the one that this machine belongs to: the folder of another is refused.
     #[serde(default = "default_channel")]
     pub channel: String,
+    /// Folders on web servers that hold what `mcpolicy policy publish` wrote, the same in each; the first that answers
+    /// counts. `dir` is the inbox then.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// Seconds between two questions for a newer head, half of it more or less; a head may say another.
+    #[serde(default = "poll_seconds")]
+    pub poll_seconds: u32,
+    /// A file with the token that these web servers ask for.
+    pub credential_file: Option<PathBuf>,
 }
 
 impl Default for PolicySource {
     fn default() -> Self {
-        Self { dir: None, trust_root: None, min_sequence: 0, channel: default_channel() }
+        Self {
+            dir: None,
+            trust_root: None,
+            min_sequence: 0,
+            channel: default_channel(),
+            urls: Vec::new(),
+            poll_seconds: poll_seconds(),
+            credential_file: None,
+        }
     }
+}
+
+impl PolicySource {
+    fn fault(&self) -> Option<String> {
+        if self.dir.is_some() && !self.urls.is_empty() {
+            return Some("[policy] has both dir and urls: what is fetched lies in the inbox".to_owned());
+        }
+        if self.poll_seconds == 0 || self.urls.len() > MOST_MIRRORS {
+            return Some(format!("[policy] poll_seconds must be at least 1, urls at most {MOST_MIRRORS}"));
+        }
+        let faults = self.urls.iter().enumerate();
+        faults
+            .filter_map(|(at, url)| Some((at, shipping::fault_of_url(url)?)))
+            .map(|(at, fault)| format!("[policy] urls, number {}: {fault}", at + 1))
+            .next()
+    }
+}
+
+/// Most mirrors of a policy.
+const MOST_MIRRORS: usize = 8;
+
+fn poll_seconds() -> u32 {
+    120
 }
 
 /// As `policy publish` names it unless it is told another.
@@ -204,6 +262,9 @@ impl Default for Settings {
             journal: Keeping::default(),
             log: LogSettings::default(),
             report: ReportSettings::default(),
+            ship: ShipSettings::default(),
+            sinks: Vec::new(),
+            network: NetworkSettings::default(),
         }
     }
 }
@@ -276,24 +337,33 @@ impl Settings {
                 "[log] max_files and max_mib must be at least 1; level = \"off\" writes none".to_owned()
             );
         }
-        if let Some(fault) = settings.report.fault() {
+        let fault = settings.report.fault().or_else(|| settings.policy.fault());
+        if let Some(fault) = fault.or_else(|| shipping::fault(&settings.sinks, &settings.network)) {
             return Err(fault);
         }
         // attack: what is relative lies in the folder from which a pass is started, and that may be a user's
-        let paths = [
-            ("[state] dir", &settings.state.dir),
-            ("[policy] dir", &settings.policy.dir),
-            ("[policy] trust_root", &settings.policy.trust_root),
-            ("[log] dir", &settings.log.dir),
-            ("[report] key_file", &settings.report.key_file),
-        ];
-        let relative = paths.into_iter().find(|(_, path)| path.as_ref().is_some_and(|path| !path.has_root()));
-        match relative {
-            Some((name, Some(path))) => {
+        match settings.paths().into_iter().find(|(_, path)| !path.has_root()) {
+            Some((name, path)) => {
                 Err(format!("{name} must be an absolute path, and {:?} is not", path.display().to_string()))
             }
-            _ => Ok(settings),
+            None => Ok(settings),
         }
+    }
+
+    /// Every path in them, with its name.
+    fn paths(&self) -> Vec<(&'static str, &PathBuf)> {
+        let single = [
+            ("[state] dir", &self.state.dir),
+            ("[policy] dir", &self.policy.dir),
+            ("[policy] trust_root", &self.policy.trust_root),
+            ("[policy] credential_file", &self.policy.credential_file),
+            ("[log] dir", &self.log.dir),
+            ("[report] key_file", &self.report.key_file),
+            ("[ship] dir", &self.ship.dir),
+        ];
+        let single = single.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?)));
+        let of_sinks = self.sinks.iter().flat_map(SinkSettings::paths);
+        single.chain(of_sinks).chain(self.network.paths()).collect()
     }
 }
 
@@ -344,6 +414,36 @@ mod tests {
         for wrong in ["spool_mib = 20", "heartbeat_minutes = 0", "spol = true"] {
             assert!(of(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn sinks_and_mirrors_that_could_not_work_are_refused_and_nothing_secret_is_repeated() {
+        let of = |text: &str| parse(&format!("schema = \"mcpolicy/agent/v1\"\n{text}"));
+        let sink = |text: &str| of(&format!("[[sink]]\nname = \"siem\"\n{text}"));
+        let good = sink("kind = \"otlp\"\nurl = \"https://siem.example.com/\"").unwrap();
+        assert!(good.has_spool() && good.ship.user == "mcpolicy-ship");
+        assert!(sink("kind = \"file\"\npath = \"/var/log/mcpolicy/records.ndjson\"").is_ok());
+        assert!(sink("kind = \"syslog\"\nurl = \"tls://logs.example.com\"").is_ok());
+        for wrong in [
+            "kind = \"otlp\"",
+            "kind = \"file\"\nurl = \"https://siem.example.com/\"",
+            "kind = \"file\"\npath = \"records.ndjson\"",
+            "kind = \"otlp\"\nurl = \"http://siem.example.com/\"",
+            "kind = \"https\"\nurl = \"https://u:hunter2@siem.example.com/\"",
+            "kind = \"https\"\nurl = \"https://siem.example.com/?token=hunter2\"",
+            "kind = \"https\"\nurl = \"https://siem.example.com/\"\nauth = \"hmac\"",
+            "kind = \"splunk\"\nurl = \"https://siem.example.com/\"",
+            "kind = \"syslog\"\nurl = \"https://siem.example.com/\"",
+            "kind = \"otlp\"\nurl = \"https://siem.example.com/\"\ncredential_file = \"token\"",
+        ] {
+            let error = sink(wrong).unwrap_err();
+            assert!(!error.contains("hunter2"), "{wrong}");
+        }
+        let twice = "kind = \"otlp\"\nurl = \"https://siem.example.com/\"\n";
+        assert!(sink(&format!("{twice}[[sink]]\nname = \"siem\"\n{twice}")).unwrap_err().contains("twice"));
+        assert!(of("[policy]\nurls = [\"https://policy.example.com/fleet\"]").is_ok());
+        assert!(of("[policy]\nurls = [\"https://policy.example.com/\"]\ndir = \"/srv/p\"").is_err());
+        assert!(of("[network]\nproxy = \"http://u:hunter2@proxy.example.com\"").is_err());
     }
 
     #[test]

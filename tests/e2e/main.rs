@@ -95,10 +95,12 @@ mod reported;
 #[cfg(unix)]
 mod rights;
 #[cfg(unix)]
+mod roles;
 mod run;
 mod secrets;
 #[cfg(unix)]
 mod servers;
+mod shipped;
 mod signing;
 #[cfg(unix)]
 mod token;

@@ -25,7 +25,7 @@ fn with_spool(site: &Site) -> String {
 
 /// All records of a class, in order, with their chain held against them.
 fn records(site: &Site, class: Class) -> Vec<Record> {
-    let reader = Reader::open(&site.folder("state").join("spool"));
+    let reader = Reader::open(&site.folder("state").join("ship/spool"));
     let (mut cursor, mut all) = (Cursor::default(), Vec::new());
     let mut prev = "0".repeat(64);
     loop {
@@ -90,12 +90,12 @@ fn what_is_found_and_done_is_reported_in_order_once_and_outlasts_a_kill() {
         let state = wait(
             site,
             Class::State,
-            |record| matches!(&record.body, Body::Finding { finding, .. } if finding.code == "unparseable"),
+            |record| matches!(&record.body, Body::Finding { finding, .. } if finding.code == "unparseable-config"),
         );
         assert_eq!(head.records, state.iter().filter(|record| of_it(&record.body)).count() as u64);
         let coverage = state.iter().filter(|record| matches!(record.body, Body::Coverage { .. })).count();
         assert_eq!((head.cause.as_str(), head.summary.gaps), ("start", coverage as u64));
-        let said = status_with(site, 0);
+        let said = status_with(site, 12);
         assert!(said["spool"]["records"].as_u64().unwrap() >= 3, "{said}");
         // killed, another attack, started again: nothing twice, nothing missing
         drop(daemon);

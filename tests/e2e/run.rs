@@ -65,7 +65,11 @@ impl Daemon {
 
     /// The same by another program, which becomes the daemon in the end.
     pub(crate) fn start_by(site: &Site, by: &[&str], more: &[&str]) -> (Self, Value) {
-        let mut child = Self::by(site, by, more).spawn().unwrap();
+        Self::of(Self::by(site, by, more))
+    }
+
+    fn of(mut command: Command) -> (Self, Value) {
+        let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (tell, lines) = channel();
         std::thread::spawn(move || {
@@ -76,6 +80,19 @@ impl Daemon {
         let daemon = Self { child, lines };
         let pass = daemon.wait("a pass", |line| line["what"] == "pass");
         (daemon, pass)
+    }
+
+    /// Starts one whose policy is fetched, as its settings say.
+    pub(crate) fn start_fetching(site: &Site, settings: &std::path::Path) -> (Self, Value) {
+        let mut command = Command::new("/usr/bin/setpriv");
+        let uid = site.run_by.unwrap().to_string();
+        own(site.run_by.unwrap(), &site.machine.root());
+        command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups", crate::BINARY, "run", "--json"]);
+        command.arg("--root").arg(site.machine.root()).arg("--state").arg(site.folder("state"));
+        command.arg("--settings").arg(settings).args(["--now", &site.now()]);
+        command.env_clear().env("HOME", site.machine.home()).env("PATH", "/nonexistent");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        Self::of(command)
     }
 
     /// The command that has another program start the daemon.

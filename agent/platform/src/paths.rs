@@ -11,6 +11,8 @@ pub struct AgentFolders {
     pub settings: PathBuf,
     /// What it must not forget.
     pub state: PathBuf,
+    /// What goes between it and the role that uses the network: that role has to reach it, and must not reach the state.
+    pub exchange: PathBuf,
     /// Where it listens for commands: a socket; on Windows the name of a pipe.
     pub socket: PathBuf,
 }
@@ -20,16 +22,18 @@ const SOCKET: &str = "agent.sock";
 
 /// Of the agent of this machine, unless told otherwise. `None` if the system's folders are not known.
 pub fn of_machine(environment: &Environment) -> Option<AgentFolders> {
-    let (settings, state, socket) = if cfg!(windows) {
+    let (settings, state, exchange, socket) = if cfg!(windows) {
         let base = PathBuf::from(environment.get("ProgramData")?).join("mcpolicy");
-        (base.clone(), base.join("state"), r"\\.\pipe\mcpolicy".into())
+        (base.clone(), base.join("state"), base.join("ship"), r"\\.\pipe\mcpolicy".into())
     } else if cfg!(target_os = "macos") {
         let base = Path::new("/Library/Application Support/mcpolicy");
-        (base.to_owned(), base.join("state"), Path::new("/var/run/mcpolicy").join(SOCKET))
+        let socket = Path::new("/var/run/mcpolicy").join(SOCKET);
+        (base.to_owned(), base.join("state"), base.join("ship"), socket)
     } else {
-        ("/etc/mcpolicy".into(), "/var/lib/mcpolicy".into(), Path::new("/run/mcpolicy").join(SOCKET))
+        let socket = Path::new("/run/mcpolicy").join(SOCKET);
+        ("/etc/mcpolicy".into(), "/var/lib/mcpolicy".into(), "/var/lib/mcpolicy-ship".into(), socket)
     };
-    Some(AgentFolders { settings, state, socket })
+    Some(AgentFolders { settings, state, exchange, socket })
 }
 
 /// Of an agent of one user. `None` if the user's folders are not known.
@@ -54,7 +58,13 @@ pub fn of_user(environment: &Environment) -> Option<AgentFolders> {
     let runtime = absolute("XDG_RUNTIME_DIR").filter(|_| cfg!(target_os = "linux"));
     let socket = runtime.map(|folder| folder.join("mcpolicy").join(SOCKET));
     let socket = socket.unwrap_or_else(|| socket_of(&state));
-    Some(AgentFolders { settings, state, socket })
+    let exchange = exchange_of(&state);
+    Some(AgentFolders { settings, state, exchange, socket })
+}
+
+/// What goes between an agent, whose state is in a folder that somebody chose, and the role that uses the network.
+pub fn exchange_of(state: &Path) -> PathBuf {
+    state.join("ship")
 }
 
 /// Where an agent listens whose state is in a folder that somebody chose. On Windows pipes are in no folder: the name says

@@ -2,6 +2,7 @@
 //! in the published folder too; an expired head or list does not stand in the way of an emergency.
 
 pub mod by_id;
+pub mod containment;
 mod valid;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use mcpolicy_schema::document::{
 };
 use mcpolicy_schema::limits::{MAX_ENVELOPE_BYTES, MAX_POLICY_BODY_BYTES, MAX_REVOCATIONS_BODY_BYTES};
 use mcpolicy_schema::revocations::{self, Revocation, Revocations, RevocationsDocument, Revoked};
-use mcpolicy_schema::signed::{Current, Digest, Payload as _, RevocationsStatement, Root};
+use mcpolicy_schema::signed::{Current, Digest, Head, Payload as _, RevocationsStatement, Root};
 
 use super::before::{self, Before};
 use super::elsewhere;
@@ -86,6 +87,8 @@ pub struct Revised {
     pub warning: Option<String>,
     /// Why the repository does not remember the head, and what to do.
     pub unrecorded: Option<String>,
+    /// What else is to be done, where something is denied anew.
+    pub containment: Option<String>,
 }
 
 /// Changes the list and publishes it.
@@ -166,7 +169,25 @@ pub fn revise(order: &Order<'_>) -> anyhow::Result<Revised> {
             format!("no repository is at hand (--repository DIR) to remember this head: copy {HEAD} to its signed/{name}")
         }),
     };
-    Ok(Revised { sequence, list: document.revocation, id, head: head.sequence, warning, unrecorded })
+    let containment = containment_of(order, policy, &head, (&document.revocation, id.as_deref()));
+    let list = document.revocation;
+    Ok(Revised { sequence, list, id, head: head.sequence, warning, unrecorded, containment })
+}
+
+/// What else is to be done about a line that is new.
+fn containment_of(
+    order: &Order<'_>,
+    policy: Current,
+    head: &Head,
+    (list, id): (&[Revocation], Option<&str>),
+) -> Option<String> {
+    if !matches!(order.change, Change::Revoke { .. }) {
+        return None;
+    }
+    let line = list.iter().find(|line| Some(line.id.as_str()) == id)?;
+    let policies = published_documents(order.to, policy.sequence);
+    let known = containment::Known { policies: &policies, poll_s: head.poll_interval_s };
+    Some(containment::sheet(line, known))
 }
 
 /// The list that is in force, as the emergency keys have signed it. What somebody else has put in its place must not

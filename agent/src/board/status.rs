@@ -160,6 +160,12 @@ pub struct PolicyStatus {
 /// The queue of records.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpoolStatus {
+    /// Records that not all sinks have taken; all of them where there is no sink.
+    #[serde(default)]
+    pub waiting: u64,
+    /// Why records do not arrive or no policy comes, as the role that ships says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<String>,
     /// Records that were written since it began, of all classes.
     pub records: u64,
     /// Bytes on the disk, delivered ones that are kept to be shown among them.

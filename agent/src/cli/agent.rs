@@ -1,7 +1,8 @@
 //! What the commands of the agent have in common: its settings, its state, its ground.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
@@ -13,7 +14,7 @@ use mcpolicy_platform::ipc_channel::Audience;
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_platform::notification::Recipient;
 use mcpolicy_platform::privileges::UserIds;
-use mcpolicy_platform::{host, paths, privileges, uptime, users};
+use mcpolicy_platform::{durable, host, paths, privileges, uptime, users};
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::trust::{Reading, Uptime};
@@ -28,6 +29,7 @@ use crate::ipc::client::{self, Unanswered};
 use crate::ipc::{Answer, Ask};
 use crate::pipeline::{Bounds, Ground};
 use crate::settings::Settings;
+use crate::shipper::Exchange;
 use crate::worker::homes::{Homes, WALK_BUDGET};
 
 /// Where the agent finds what it needs. Every path is a parameter.
@@ -104,6 +106,8 @@ impl Which {
 pub(super) struct Agent {
     pub(super) settings: Settings,
     pub(super) state: PathBuf,
+    /// Spool and inbox, between it and the role that uses the network.
+    pub(super) exchange: Exchange,
     /// Where it listens for commands.
     pub(super) socket: PathBuf,
     /// The file of its settings, which need not be there.
@@ -145,15 +149,21 @@ impl Where {
                 &mut settings.policy.dir,
                 &mut settings.policy.trust_root,
                 &mut settings.log.dir,
+                &mut settings.ship.dir,
             ] {
                 *path = path.take().map(|path| inside(root, &path)).transpose()?;
             }
         }
         let of_settings = self.state.clone().or_else(|| settings.state.dir.clone());
-        let (state, socket) = match of_settings {
-            Some(state) => (state.clone(), paths::socket_of(&state)),
-            None => places.map(|places| (places.state, places.socket)).context(unknown)?,
+        let (state, exchange, socket) = match of_settings {
+            Some(state) => (state.clone(), paths::exchange_of(&state), paths::socket_of(&state)),
+            None => places.map(|of| (of.state, of.exchange, of.socket)).context(unknown)?,
         };
+        let exchange = settings.ship.dir.clone().unwrap_or(exchange);
+        let exchange = Exchange::in_folder(&std::path::absolute(exchange)?);
+        if !settings.policy.urls.is_empty() {
+            settings.policy.dir = Some(exchange.inbox.clone());
+        }
         let socket = self.socket.clone().unwrap_or(socket);
         let state = std::path::absolute(state)?;
         let of_machine = Places::of(environment, false).filter(|_| user_level);
@@ -166,6 +176,7 @@ impl Where {
         Ok(Agent {
             settings,
             state,
+            exchange,
             socket,
             settings_file: path,
             machines,
@@ -300,6 +311,14 @@ impl Agent {
         })
     }
 
+    /// As [`Self::start_log`], beside another folder than the state; the service manager's log has the same.
+    pub(super) fn start_log_in(&self, folder: &Path, redactor: &Redactor) -> Option<Log> {
+        diagnostics::start(&self.settings.log, folder, redactor, false).unwrap_or_else(|error| {
+            super::complain(&format!("mcpolicy: {error}"));
+            None
+        })
+    }
+
     /// Lays the ground: the machine, the own home without root, or the folder that is taken for a machine.
     pub(super) fn ground(&self, environment: &Environment) -> anyhow::Result<Ground> {
         // where no worker can be started, a process with all rights would meet what users wrote
@@ -364,6 +383,44 @@ impl Agent {
     /// Folders in which a change may mean another policy.
     pub(super) fn watched(&self) -> Vec<PathBuf> {
         self.settings.policy.dir.iter().filter_map(|folder| std::path::absolute(folder).ok()).collect()
+    }
+
+    /// Makes the folders between this agent and the role that uses the network, and gives that role what is its own. On a
+    /// managed machine without its account everything stays root's, and nothing leaves.
+    ///
+    /// # Errors
+    /// One cannot be made, or is not as it must be.
+    pub(super) fn make_exchange(&self) -> anyhow::Result<()> {
+        let Exchange { spool, inbox, shipped } = &self.exchange;
+        let above = spool.parent().context("no folder for spool and inbox")?;
+        let make = || -> io::Result<()> {
+            durable::make_public_directory(above)?;
+            for folder in [spool, inbox, shipped] {
+                durable::make_shared_directory(folder)?;
+            }
+            if let Some((uid, gid)) = self.shipping_account() {
+                durable::share_with_group(spool, gid)?;
+                durable::give(inbox, (uid, gid))?;
+                durable::give(shipped, (uid, gid))?;
+            }
+            durable::check_shared_directory(spool)
+        };
+        make().with_context(|| format!("cannot use the folders of {}", above.display()))
+    }
+
+    /// Takes other folders between both roles.
+    pub(super) fn use_exchange(&mut self, folder: &Path) {
+        self.exchange = Exchange::in_folder(folder);
+        if !self.settings.policy.urls.is_empty() {
+            self.settings.policy.dir = Some(self.exchange.inbox.clone());
+        }
+    }
+
+    /// The account of the role that uses the network; none where it is this user, or a folder is taken for a machine.
+    pub(super) fn shipping_account(&self) -> Option<(u32, u32)> {
+        let is_managed = !self.user_level && self.root.is_none() && users::is_privileged();
+        let account = users::service_account(&Machine::live(), &self.settings.ship.user);
+        account.filter(|(uid, _)| is_managed && *uid != 0)
     }
 
     /// Lowers the mode's ceiling, never raises it.
@@ -436,6 +493,7 @@ mod tests {
         let mut agent = Agent {
             settings: Settings::default(),
             state: "/home/ann/.local/state/mcpolicy/state".into(),
+            exchange: Exchange::in_folder(Path::new("/home/ann/.local/state/mcpolicy/state/ship")),
             socket: "/home/ann/.local/state/mcpolicy/state/agent.sock".into(),
             settings_file: "/home/ann/.config/mcpolicy/agent.toml".into(),
             machines: Some("/var/lib/mcpolicy".into()),

@@ -13,10 +13,12 @@ mod judging;
 mod log;
 mod policy;
 mod quarantine;
+mod report;
 mod reporting;
 mod request;
 mod run;
 mod scan;
+mod ship;
 mod stand_in;
 mod status;
 mod support_bundle;
@@ -68,6 +70,14 @@ enum Command {
     /// Makes a pass at its start, and then looks at whatever changes. Ends with 0 when it is told to (SIGTERM, Ctrl-C), with 2
     /// where it cannot begin or its own state cannot be written.
     Run(Box<run::Options>),
+    /// Send reports to every sink of the settings and fetch the policy: the role that uses the network, without rights
+    ///
+    /// On a managed machine it runs as an account of its own beside `mcpolicy run`. With --once it delivers one stored report
+    /// and ends. Exit codes: 0 told to stop, or everything was delivered; 1 with --once, something was not; 2 wrong usage or
+    /// settings.
+    Ship(Box<ship::Options>),
+    /// Show what leaves this machine in reports, as it leaves: your own records, without root
+    Report(Box<report::Options>),
     /// Tell what the running agent holds: posture, what is open, what was done, what is wrong
     ///
     /// A user is told of the own entries, an administrator of everybody's.
@@ -143,6 +153,8 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Scan(options) => scan::run(&options, environment),
         Command::Enforce(options) => enforce::run(&options, environment),
         Command::Run(options) => run::run(&options, environment),
+        Command::Ship(options) => ship::run(&options, environment),
+        Command::Report(options) => report::run(&options, environment),
         Command::Status(options) => status::run(&options, environment),
         Command::Doctor(options) => doctor::run(&options, environment),
         Command::SupportBundle(options) => support_bundle::run(&options, environment),

@@ -12,7 +12,7 @@ use mcpolicy_spool::Caps;
 
 use super::agent::{self, Agent};
 use crate::ground;
-use crate::reporter::{self, About, Reporter};
+use crate::reporter::{About, Reporter};
 use crate::settings;
 
 /// Least bytes of a key.
@@ -55,12 +55,10 @@ fn fleet_key(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// The key or the spool cannot be used.
 pub(super) fn open(agent: &Agent, key: &[u8]) -> anyhow::Result<Option<Reporter>> {
-    if !agent.settings.report.spool {
+    if !agent.settings.has_spool() {
         return Ok(None);
     }
-    let folder = reporter::folder(&agent.state);
-    durable::make_shared_directory(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    durable::check_shared_directory(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
+    agent.make_exchange()?;
     let caps = Caps { total: u64::from(agent.settings.report.spool_mib) << 20, ..Caps::default() };
     let mut epochs = || {
         let mut random = [0; 8];
@@ -74,7 +72,7 @@ pub(super) fn open(agent: &Agent, key: &[u8]) -> anyhow::Result<Option<Reporter>
         })
     };
     let (reporter, opened) =
-        Reporter::open(&agent.state, about(agent, key), &caps, agent::now(), &mut epochs)?;
+        Reporter::open((&agent.state, &agent.exchange), about(agent, key), &caps, agent::now(), &mut epochs)?;
     for loss in &opened.losses {
         tracing::warn!(class = loss.of.as_str(), count = loss.count, "records of the spool are damaged");
     }

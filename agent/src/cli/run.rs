@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,14 +11,15 @@ use clap::Args;
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::ipc_channel::Listener;
 use mcpolicy_platform::processes::{self, Instance};
-use mcpolicy_platform::{clock, mounts};
+use mcpolicy_platform::{clock, mounts, users};
 use mcpolicy_schema::redact::Redactor;
 use serde::Serialize;
+use tokio::sync::watch;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder};
 
 use super::agent::{self, Agent, Where, Which};
 use super::enforce::Ceiling;
-use super::{exit, reporting};
+use super::{exit, reporting, ship};
 use crate::board::Board;
 use crate::board::happened::Happened;
 use crate::daemon::messenger::Messenger;
@@ -26,11 +28,12 @@ use crate::daemon::{self, Ended, Rig, Said, Wake};
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, Passed};
 use crate::in_force;
-use crate::ipc::server::{self, Shared};
+use crate::ipc::server::{self, Reports, Shared};
 use crate::journal::{self, Action, End};
 use crate::output::text::visible;
 use crate::pipeline::Outcome;
 use crate::reporter::Reporter;
+use crate::shipper;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -46,6 +49,10 @@ pub(super) struct Options {
     /// Say each line as JSON
     #[arg(long)]
     json: bool,
+
+    /// Ship reports and fetch the policy as well, in this process; only for a user's own agent: root uses no network
+    #[arg(long)]
+    ship: bool,
 
     /// Stop too when standard input ends: with whoever started it
     #[arg(long, hide = true)]
@@ -72,6 +79,12 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     agent.ensure_trust_root()?;
     let below = options.processes_below.map(started_by).transpose()?;
     let _lock = agent.lock()?;
+    if !agent.settings.policy.urls.is_empty()
+        && let Err(error) = agent.make_exchange()
+    {
+        super::complain(&format!("mcpolicy: no policy can be fetched: {error:#}"));
+    }
+    let mut shipping = Shipping::start(options, &agent, environment)?;
     // fingerprints of secrets that leave are the same tomorrow, and on all machines with the fleet's key
     let key = reporting::key(&agent)?;
     let redactor = Redactor::new(&key);
@@ -118,12 +131,17 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let mut kept = daemon::Kept::new(below);
     loop {
         match kept.reporter.as_mut() {
-            Some(reporter) if agent.settings.report.spool => {
+            Some(reporter) if agent.settings.has_spool() => {
                 reporter.knows(reporting::about(&agent, &key));
             }
             _ => kept.reporter = open_report(&agent, &key, &shared, &redactor, &mut tell),
         }
         shared.knows_settings(&agent.settings, agent.device());
+        shared.knows_reports(agent.settings.has_spool().then(|| Reports {
+            exchange: agent.exchange.clone(),
+            key: key.clone(),
+            sinks: agent.settings.sinks.clone(),
+        }));
         let rig = Rig {
             ground: &|| agent.ground(environment),
             setting: &|| agent.setting(options.which.reading(), &redactor),
@@ -131,6 +149,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             bounds: &|run| agent::with_bounds(|bounds| run(bounds)),
             redactor: &redactor,
             own: agent.watched(),
+            waits_for_policy: !agent.settings.policy.urls.is_empty(),
             settings: &agent.settings_file,
             is_other_settings: &|| read().map_or(true, |new| new.settings != agent.settings),
             messenger: messenger.as_ref(),
@@ -140,7 +159,10 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         match daemon::run(&rig, (&sender, &wakes), &mut kept, &mut tell)? {
             Ended::Stopped => return Ok(exit::OK),
             Ended::OtherSettings => match read().and_then(|new| agent.changed_to(new)) {
-                Ok(new) => agent = new,
+                Ok(new) => {
+                    agent = new;
+                    shipping.start_anew(options, &agent, environment);
+                }
                 Err(error) => {
                     let error = format!("the settings of before go on: {error:#}");
                     shared.board().lasting("settings", Some(redactor.name(&error)));
@@ -150,6 +172,52 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             },
         }
         shared.board().lasting("settings", None);
+    }
+}
+
+/// The role that uses the network, as a thread of a user's own agent.
+#[derive(Default)]
+struct Shipping(Option<(watch::Sender<bool>, JoinHandle<()>)>);
+
+impl Shipping {
+    fn start(options: &Options, agent: &Agent, environment: &Environment) -> anyhow::Result<Self> {
+        if !options.ship {
+            return Ok(Self::default());
+        }
+        anyhow::ensure!(
+            !users::is_privileged(),
+            "--ship is for a user's own agent: root uses no network; `mcpolicy ship` runs beside it as an account of its own"
+        );
+        let plan = ship::plan(agent, environment, true);
+        if plan.settings.sinks.is_empty() && plan.settings.policy.urls.is_empty() {
+            return Ok(Self::default());
+        }
+        let (stop, stopped) = watch::channel(false);
+        let thread = std::thread::Builder::new().name("ship".to_owned()).spawn(move || {
+            if let Err(error) = shipper::run(&plan, stopped) {
+                tracing::error!(error = format!("{error:#}"), "nothing is shipped");
+                super::complain(&format!("mcpolicy: nothing is shipped: {error:#}"));
+            }
+        });
+        Ok(Self(Some((stop, thread.context("cannot start the thread that ships")?))))
+    }
+
+    /// With other settings. What cannot be shipped is told; the line is held all the same.
+    fn start_anew(&mut self, options: &Options, agent: &Agent, environment: &Environment) {
+        drop(std::mem::take(self));
+        match Self::start(options, agent, environment) {
+            Ok(new) => *self = new,
+            Err(error) => super::complain(&format!("mcpolicy: nothing is shipped: {error:#}")),
+        }
+    }
+}
+
+impl Drop for Shipping {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            let _ = stop.send(true);
+            let _ = thread.join();
+        }
     }
 }
 

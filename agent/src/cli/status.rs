@@ -89,7 +89,11 @@ fn human(status: &Status, now: Timestamp, out: &mut dyn Write) -> io::Result<()>
     }
     if let Some(spool) = &status.spool {
         let short = if spool.short { "; the disk was full, and only violations are taken" } else { "" };
-        writeln!(out, "  spool     {} records, {} KiB{short}", spool.records, spool.bytes.div_ceil(1024))?;
+        let (records, waiting, kib) = (spool.records, spool.waiting, spool.bytes.div_ceil(1024));
+        writeln!(out, "  spool     {records} records, {waiting} not delivered, {kib} KiB{short}")?;
+        for trouble in &spool.troubles {
+            writeln!(out, "  ! {}", visible(trouble))?;
+        }
     }
     if let Some(rescan) = status.last_rescan {
         let pass =

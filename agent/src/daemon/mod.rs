@@ -67,6 +67,8 @@ const PASS: Duration = Duration::from_secs(24 * 60 * 60);
 const ASK_IDLE: Duration = Duration::from_secs(5 * 60);
 /// Time between two looks where the system does not tell of changes.
 const POLL: Duration = Duration::from_secs(15);
+/// The same while the first policy is fetched.
+const FIRST: Duration = Duration::from_secs(2);
 /// Time that is let pass before a pass is made because of a change of policy or accounts: several files change at once.
 const SETTLE: Duration = Duration::from_millis(300);
 
@@ -126,6 +128,8 @@ pub struct Rig<'a> {
     pub shared: &'a Shared,
     /// Folders of this host in which a change means another pass: the published policy, the settings.
     pub own: Vec<PathBuf>,
+    /// A policy is fetched by another: without one there is nothing to do yet, and no reason to end.
+    pub waits_for_policy: bool,
 }
 
 /// What the daemon tells.
@@ -191,6 +195,7 @@ pub fn run(
     let backlog = Backlog::default();
     let mut asked = Vec::new();
     let (mut settings_at, mut in_background) = (None, false);
+    let mut told = None;
     loop {
         let ground = (rig.ground)()?;
         rig.shared.know(people(&ground));
@@ -231,11 +236,15 @@ pub fn run(
         let held = rig.shared.board().settled.is_some();
         match ends {
             // one that has held the line goes on trying: a disk that is full is so for all, and has room again one day
-            Err(error) if held => {
+            Err(error) if held || rig.waits_for_policy => {
                 let error = rig.redactor.name(&format!("{error:#}"));
                 rig.shared.board().lasting("pass", Some(format!("no pass can be made: {error}")));
-                tell(Said::Notice(format!("no pass can be made, and it is tried again: {error}")));
-                match waits(wakes, &backlog, POLL) {
+                // while the first policy is fetched it is the same every two seconds
+                if told.as_ref() != Some(&error) {
+                    tell(Said::Notice(format!("no pass can be made, and it is tried again: {error}")));
+                    told = Some(error);
+                }
+                match waits(wakes, &backlog, if held { POLL } else { FIRST }) {
                     Waited::Stopped => return Ok(Ended::Stopped),
                     Waited::Hinted if (rig.is_other_settings)() => return Ok(Ended::OtherSettings),
                     Waited::Hinted | Waited::Quiet => {}

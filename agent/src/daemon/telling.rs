@@ -248,6 +248,7 @@ impl Line<'_, '_, '_, '_> {
             | Ask::Found
             | Ask::Policy
             | Ask::Past
+            | Ask::Report { .. }
             | Ask::Request { .. }
             | Ask::Requests => None,
         }

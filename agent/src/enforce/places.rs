@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::machine::Machine;
+use mcpolicy_platform::paths::AgentFolders;
 use mcpolicy_platform::{durable, paths};
 
 /// Folders of one agent.
@@ -15,6 +16,8 @@ pub struct Places {
     pub settings: PathBuf,
     /// Everything that it must not forget.
     pub state: PathBuf,
+    /// Spool and inbox: what goes between it and the role that uses the network.
+    pub exchange: PathBuf,
     /// Where it listens for commands.
     pub socket: PathBuf,
 }
@@ -23,8 +26,10 @@ impl Places {
     /// Of the agent of a machine; of one user's, if `user_level`. `None` if the user's folders are not known.
     pub fn of(environment: &Environment, user_level: bool) -> Option<Self> {
         let folders = if user_level { paths::of_user(environment) } else { paths::of_machine(environment) };
-        let settings = |folder: PathBuf| folder.join("agent.toml");
-        folders.map(|of| Self { settings: settings(of.settings), state: of.state, socket: of.socket })
+        folders.map(|of| {
+            let AgentFolders { settings, state, exchange, socket } = of;
+            Self { settings: settings.join("agent.toml"), state, exchange, socket }
+        })
     }
 
     /// The same places inside a folder that is taken for the machine.
@@ -33,15 +38,16 @@ impl Places {
     /// As [`inside`].
     pub fn inside(self, root: &Path) -> anyhow::Result<Self> {
         let state = inside(root, &self.state)?;
-        let socket = paths::socket_of(&state);
-        Ok(Self { settings: inside(root, &self.settings)?, state, socket })
+        let (socket, exchange) = (paths::socket_of(&state), inside(root, &self.exchange)?);
+        Ok(Self { settings: inside(root, &self.settings)?, state, exchange, socket })
     }
 
     /// The same with another folder of state. The socket goes with it: an agent on a state of its own must not be in the
     /// way of another.
     #[must_use]
     pub fn with_state(self, state: PathBuf) -> Self {
-        Self { socket: paths::socket_of(&state), state, ..self }
+        let (socket, exchange) = (paths::socket_of(&state), paths::exchange_of(&state));
+        Self { state, exchange, socket, ..self }
     }
 }
 
@@ -132,7 +138,8 @@ mod tests {
         std::fs::create_dir_all(root.join("var")).unwrap();
         let (settings, state) = ("/etc/mcpolicy/agent.toml".into(), "/var/lib/mcpolicy".into());
         let socket = "/run/mcpolicy/agent.sock".into();
-        let places = Places { settings, state, socket }.inside(&root).unwrap();
+        let exchange = "/var/lib/mcpolicy-ship".into();
+        let places = Places { settings, state, exchange, socket }.inside(&root).unwrap();
         assert_eq!(places.settings, root.join("etc/mcpolicy/agent.toml"));
         assert_eq!(places.state, root.join("var/lib/mcpolicy"));
         // not the one of this machine's agent

@@ -23,6 +23,7 @@ use crate::board::status::Status;
 use crate::enforce::restore::Restored;
 use crate::in_force::InForce;
 use crate::journal::{End, Record};
+use crate::reporter::shown::{Shown, Which};
 use crate::vault::Item;
 
 /// A question. Each names who may ask it.
@@ -41,6 +42,11 @@ pub enum Ask {
     Policy,
     /// Everybody: what was taken out of the own files, and the own records of the journal.
     Past,
+    /// Everybody: records that leave or have left, as they are: the own, and those that are about nobody.
+    Report {
+        /// Which.
+        which: Which,
+    },
     /// Everybody: keep a request of the own.
     Request {
         /// The request; who asks is taken from the peer.
@@ -75,6 +81,7 @@ impl Ask {
             | Self::Found
             | Self::Policy
             | Self::Past
+            | Self::Report { .. }
             | Self::Request { .. }
             | Self::Requests
             | Self::Redeem { .. } => false,
@@ -105,6 +112,8 @@ pub enum Answer {
         /// Records, the oldest first.
         records: Vec<Record>,
     },
+    /// To [`Ask::Report`].
+    Report(Box<Leaves>),
     /// To [`Ask::Request`] and [`Ask::Requests`].
     Requests(Listed),
     /// To [`Ask::Pass`].
@@ -132,6 +141,17 @@ pub enum Answer {
         /// Why, and what to do.
         why: String,
     },
+}
+
+/// What leaves a machine, and where to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaves {
+    /// Whether anything is kept to leave.
+    pub has_spool: bool,
+    /// The records.
+    pub shown: Shown,
+    /// Name, kind and place of each sink, and what the role that ships says of it.
+    pub sinks: Vec<String>,
 }
 
 /// What became of an item of the vault that was asked for.

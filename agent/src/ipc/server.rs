@@ -15,11 +15,14 @@ use mcpolicy_platform::users;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::v1::Request;
 
-use super::{Answer, Ask, PolicySent, frame};
+use super::{Answer, Ask, Leaves, PolicySent, frame};
 use crate::answers::request;
 use crate::board::{Board, mode_word};
 use crate::journal;
+use crate::reporter::shown::{Viewer, Which};
+use crate::settings::shipping::SinkSettings;
 use crate::settings::{DeviceSettings, Settings};
+use crate::shipper::{self, Exchange};
 use crate::vault::{Item, Vault};
 
 /// Peers that are spoken with at once.
@@ -76,6 +79,7 @@ pub struct Shared {
     board: Mutex<Board>,
     people: Mutex<BTreeMap<String, String>>,
     device: Mutex<DeviceSettings>,
+    reports: Mutex<Option<Reports>>,
     state: PathBuf,
     redactor: Redactor,
     now: fn() -> Timestamp,
@@ -84,6 +88,36 @@ pub struct Shared {
     questions: Mutex<Questions>,
     /// One at a time reads vault and journal.
     reading: Mutex<()>,
+}
+
+/// What is told of reports.
+#[derive(Debug, Clone)]
+pub struct Reports {
+    /// The folders of both roles.
+    pub exchange: Exchange,
+    /// The key of names that may leave.
+    pub key: Vec<u8>,
+    /// Where records go.
+    pub sinks: Vec<SinkSettings>,
+}
+
+impl Reports {
+    /// Each sink in a line: where it is, and what the role that ships says of it.
+    fn sinks(&self) -> Vec<String> {
+        let shipping = shipper::told(&self.exchange.shipped).unwrap_or_default();
+        let line = |sink: &SinkSettings| {
+            let state = shipping.sinks.get(&sink.name).cloned().unwrap_or_default();
+            let path = sink.path.as_ref().map(|path| path.display().to_string());
+            let place = sink.url.clone().or(path).unwrap_or_default();
+            let last = match (&state.last_sent, &state.receipt) {
+                (Some(at), Some(receipt)) => format!("last at {at}: {receipt}"),
+                _ => "nothing yet since the last start".to_owned(),
+            };
+            let told = shipper::short(&format!("{} ({place}): {last}", sink.name));
+            state.trouble.map_or(told.clone(), |trouble| shipper::short(&format!("{told}; {trouble}")))
+        };
+        self.sinks.iter().map(line).collect()
+    }
 }
 
 /// Most that is told of entries that were taken, in bytes: the newest first.
@@ -128,6 +162,7 @@ impl Shared {
             board: Mutex::new(board),
             people: Mutex::default(),
             device: Mutex::default(),
+            reports: Mutex::default(),
             state,
             redactor,
             now,
@@ -187,10 +222,28 @@ impl Shared {
             Ask::Policy => Some(self.policy(&self.board(), caller)),
             // these read the disk, and the daemon must not wait for the board meanwhile
             Ask::Past => Some(refused_if(self.past(caller))),
+            Ask::Report { which } => Some(refused_if(self.leaves(*which, caller))),
             Ask::Request { request } => Some(refused_if(self.keep_request(request, caller))),
             Ask::Requests => Some(refused_if(self.requests(caller))),
             Ask::Redeem { .. } | Ask::Breakglass { .. } | Ask::Pass | Ask::Restore { .. } => None,
         }
+    }
+
+    /// What leaves of the caller and of nobody.
+    fn leaves(&self, which: Which, caller: &Caller) -> anyhow::Result<Answer> {
+        let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(reports) = reports else { return Ok(Answer::Report(Box::default())) };
+        let has_others = self.people.lock().unwrap_or_else(PoisonError::into_inner).len() > 1;
+        let viewer = Viewer { user: caller.sees(), has_others, key: &reports.key };
+        let shown = viewer.of(&reports.exchange.spool, which)?;
+        let sinks = reports.sinks();
+        Ok(Answer::Report(Box::new(Leaves { has_spool: true, shown, sinks })))
+    }
+
+    /// What is told of reports; nothing where none are kept.
+    pub fn knows_reports(&self, reports: Option<Reports>) {
+        *self.reports.lock().unwrap_or_else(PoisonError::into_inner) = reports;
     }
 
     /// What was taken out of the caller's files.

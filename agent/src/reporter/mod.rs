@@ -7,6 +7,7 @@
 mod inventory;
 mod of_journal;
 mod posture;
+pub mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,13 +19,14 @@ use jiff::Timestamp;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::privacy::{Person, Privacy};
 use mcpolicy_schema::report::v1::{self, Body, Chain, Class, Loss, Tier};
-use mcpolicy_spool::{Caps, Cursor, Disk, Files, GapBuilder, Opened, Reader, Spool, SpoolError};
+use mcpolicy_spool::{Caps, Cursor, Disk, Files, GapBuilder, Opened, Positions, Reader, Spool, SpoolError};
 
 use crate::answers::request;
 use crate::board::Board;
 use crate::board::status::SpoolStatus;
 use crate::enforce::foreseen::Would;
 use crate::journal::{self, Record};
+use crate::shipper::{self, Exchange};
 use inventory::Inventory;
 use of_journal::OfJournal;
 
@@ -41,6 +43,10 @@ const RETRY: Duration = Duration::from_secs(15);
 /// Records of the spool that are looked through at a time for the last one of the journal.
 const BACK: usize = 400;
 
+/// How often it is asked what was delivered.
+const ACKS_EVERY: Duration = Duration::from_secs(20);
+/// Troubles of sinks that a status shows.
+const MOST_TROUBLES: usize = 20;
 /// Longest JSON of a record, in bytes.
 const MAX_RECORD: usize = 256 << 10;
 
@@ -87,6 +93,14 @@ pub enum ReportError {
 pub struct Reporter {
     spool: Spool,
     state: PathBuf,
+    /// Where the role that ships says what all sinks have taken.
+    shipped: PathBuf,
+    acks_at: Option<Timestamp>,
+    /// When that is asked again: later each time while nothing new is said, so that an outage wakes nobody up each minute.
+    acks_wait: Duration,
+    /// What it said last.
+    taken: Positions,
+    troubles: Vec<String>,
     about: About,
     of_journal: OfJournal,
     /// How much of the journal is in the spool, of each class: one may be on the disk when another is not.
@@ -109,23 +123,23 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Opens the spool of a state folder, and finds where the report of the journal ended.
+    /// Opens the spool, and finds where the report of the journal ended.
     ///
     /// # Errors
     /// The system refuses.
     pub fn open(
-        state: &Path,
+        (state, exchange): (&Path, &Exchange),
         about: About,
         caps: &Caps,
         now: Timestamp,
         epochs: &mut dyn FnMut() -> String,
     ) -> Result<(Self, Opened), ReportError> {
-        let files = Box::new(Disk::new(&folder(state)));
-        Self::open_in(state, files, about, caps, now, epochs)
+        let files = Box::new(Disk::new(&exchange.spool));
+        Self::open_in((state, exchange), files, about, caps, now, epochs)
     }
 
     fn open_in(
-        state: &Path,
+        (state, exchange): (&Path, &Exchange),
         files: Box<dyn Files>,
         about: About,
         caps: &Caps,
@@ -136,7 +150,7 @@ impl Reporter {
         let gaps = gap_builder(&about, Arc::clone(&clock));
         let caps = Caps { record: MAX_RECORD, ..caps.clone() };
         let (spool, opened) = Spool::open(files, caps, millis(now), epochs, gaps)?;
-        let reader = Reader::open(&folder(state));
+        let reader = Reader::open(&exchange.spool);
         let mut told = BTreeMap::new();
         for class in [Class::Event, Class::Violation] {
             told.insert(class, last_told(&reader, &spool, class)?);
@@ -144,6 +158,11 @@ impl Reporter {
         let reporter = Self {
             spool,
             state: state.to_owned(),
+            shipped: exchange.shipped.clone(),
+            acks_at: None,
+            acks_wait: ACKS_EVERY,
+            taken: Positions::new(),
+            troubles: Vec::new(),
             about,
             of_journal: OfJournal::default(),
             told,
@@ -178,16 +197,50 @@ impl Reporter {
             return self.retry_at;
         }
         let sync = self.spool.due().and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok());
-        [self.next_heartbeat, self.inventory_at, sync].into_iter().flatten().min()
+        let is_waiting = Class::ALL.into_iter().any(|class| self.waiting(class) > 0);
+        let acks = self.acks_due().filter(|_| is_waiting);
+        [self.next_heartbeat, self.inventory_at, sync, acks].into_iter().flatten().min()
     }
 
     /// How the spool stands.
     pub fn status(&self) -> SpoolStatus {
         SpoolStatus {
             records: Class::ALL.into_iter().map(|class| self.spool.position(class).seq).sum(),
+            troubles: self.troubles.clone(),
+            waiting: Class::ALL.into_iter().map(|class| self.waiting(class)).sum(),
             bytes: self.spool.bytes(),
             short: self.spool.is_short(),
         }
+    }
+
+    /// Records of a class that not all sinks have taken, as far as is known.
+    fn waiting(&self, class: Class) -> u64 {
+        let place = self.spool.position(class);
+        let taken = self.taken.get(&class).filter(|taken| taken.epoch == place.epoch);
+        place.seq.saturating_sub(taken.map_or(0, |taken| taken.seq))
+    }
+
+    /// Takes up what the role that ships says has been taken. It is believed as far as it goes: it could as well keep
+    /// records for itself, and the receiver sees that by their numbers.
+    fn take_acks(&mut self, now: Timestamp) -> Result<(), ReportError> {
+        // a clock that was set back must not put this off
+        if self.acks_due().is_some_and(|due| now < due) && self.acks_at.is_some_and(|at| now >= at) {
+            return Ok(());
+        }
+        self.acks_at = Some(now);
+        self.acks_wait = (self.acks_wait * 2).min(self.about.heartbeat.max(ACKS_EVERY));
+        let shipping = shipper::told(&self.shipped).unwrap_or_default();
+        self.troubles = shipping.troubles().into_iter().take(MOST_TROUBLES).collect();
+        let taken = shipper::acks(&self.shipped);
+        if taken != self.taken {
+            self.spool.delivered(&taken)?;
+            (self.taken, self.acks_wait) = (taken, ACKS_EVERY);
+        }
+        Ok(())
+    }
+
+    fn acks_due(&self) -> Option<Timestamp> {
+        self.acks_at.and_then(|at| at.checked_add(self.acks_wait).ok())
     }
 
     /// Takes up how much the policy lets out, and of whom. Before a policy is known nothing is written: what is in the spool
@@ -236,7 +289,8 @@ impl Reporter {
         let journal = self.report_journal((fresh, last), now, redactor);
         let rest = self.report_rest(now, ready);
         let synced = self.spool.sync_due(millis(now)).map_err(ReportError::from);
-        let done = journal.and(rest).and(synced);
+        let acks = self.take_acks(now);
+        let done = journal.and(rest).and(synced).and(acks);
         self.retry_at = if done.is_ok() { None } else { now.checked_add(RETRY).ok() };
         done
     }
@@ -366,6 +420,7 @@ impl Reporter {
             // attack: one entry that is too long would keep all others away
             if whole.len() > MAX_RECORD { line(too_long(&bodies[at], whole.len())) } else { whole }
         })?;
+        self.acks_wait = ACKS_EVERY;
         Ok(())
     }
 }
@@ -409,11 +464,6 @@ fn gap_builder(about: &About, clock: Arc<AtomicI64>) -> GapBuilder {
         let time = Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap_or_default();
         line(&record(&device, class, time, chain, Body::Gap(loss.clone())), &privacy)
     })
-}
-
-/// The folder of the spool in a state folder.
-pub fn folder(state: &Path) -> PathBuf {
-    state.join("spool")
 }
 
 fn millis(time: Timestamp) -> u64 {

@@ -19,7 +19,7 @@ struct State {
 impl State {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(super::folder(folder.path())).unwrap();
+        std::fs::create_dir(folder.path().join("spool")).unwrap();
         let (journal, _) = Journal::open(&folder.path().join("journal"), now()).unwrap();
         Self { folder, journal }
     }
@@ -32,9 +32,15 @@ impl State {
         };
         let about = About { device, key: KEY.to_vec(), heartbeat: DAILY };
         let mut epochs = || "e".repeat(16);
-        let (mut reporter, _) =
-            Reporter::open_in(self.folder.path(), files, about, &Caps::default(), now(), &mut epochs)
-                .unwrap();
+        let (mut reporter, _) = Reporter::open_in(
+            (self.folder.path(), &Exchange::in_folder(self.folder.path())),
+            files,
+            about,
+            &Caps::default(),
+            now(),
+            &mut epochs,
+        )
+        .unwrap();
         let privacy = Privacy::new(Tier::Full, KEY, &[]);
         reporter.mind = Some(Mind { tier: Tier::Full, people: Vec::new(), privacy });
         reporter
@@ -45,7 +51,7 @@ impl State {
     }
 
     fn spool(&self) -> PathBuf {
-        super::folder(self.folder.path())
+        self.folder.path().join("spool")
     }
 
     /// An event, and a change of a file with two actions.

@@ -15,6 +15,11 @@ impl Sha256Hex {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Reads 64 hex digits; only lower case, so that a digest has one spelling.
     pub fn parse(text: &str) -> Option<Self> {
         let digit = |byte: u8| match byte {

@@ -5,11 +5,11 @@ mod private;
 mod shared;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 pub use private::{check_private_directory, check_shared_directory, leave_out_of_backups};
-pub use shared::{append_shared, make_shared_directory};
+pub use shared::{append_shared, give, make_public_directory, make_shared_directory, share_with_group};
 
 /// Writes a new file, readable by its owner only. What stands at the path is cut first: it may be the rest of a write
 /// that a crash broke off. The bytes may still be on their way to the disk.
@@ -50,6 +50,35 @@ pub fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = private(OpenOptions::new().append(true).create(true)).open(path)?;
     file.write_all(bytes)?;
     file.sync_data()
+}
+
+/// As [`append`], for a file that its group may read too: that of a forwarder. A file that is there keeps its rights.
+///
+/// # Errors
+/// The system refuses, or a link stands there; some of the bytes may be there.
+pub fn append_for_group(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    private(options.append(true).create(true));
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()
+}
+
+/// Whether the last byte of a file of ours is this one. Of an empty file it is not.
+///
+/// # Errors
+/// The system refuses.
+pub fn ends_with(path: &Path, byte: u8) -> io::Result<bool> {
+    let mut file = private(OpenOptions::new().read(true)).open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    file.seek(io::SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last[0] == byte)
 }
 
 /// Cuts a file to a length, and waits until that is on the disk.
@@ -103,6 +132,20 @@ pub fn is_private(path: &Path) -> bool {
     return !metadata.is_symlink();
 }
 
+/// Whether nobody but its owner may write what stands at a path, and nobody but its owner and group may read it; a link is not
+/// followed. On Windows, where a folder hands its access list down, whether it is there at all.
+pub fn is_kept_from_others(path: &Path) -> bool {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        if found.mode() & 0o027 != 0 {
+            return false;
+        }
+    }
+    !found.is_symlink()
+}
+
 /// Waits until the names in a directory are on the disk. Windows has no such call; its file systems keep names in a
 /// journal.
 ///
@@ -145,5 +188,21 @@ mod tests {
         std::fs::create_dir(folder.path().join("state.new")).unwrap();
         assert!(replace(&path, b"three").is_err());
         assert_eq!(read(&path), b"two");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_forwarders_file_is_its_groups_to_read_and_a_link_in_its_place_is_not_followed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.ndjson");
+        append_for_group(&path, b"one\n").unwrap();
+        append_for_group(&path, b"two").unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o137, 0);
+        assert!(!ends_with(&path, b'\n').unwrap() && ends_with(&path, b'o').unwrap());
+        std::fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+        assert!(append_for_group(&path, b"three").is_err());
+        assert_eq!(folder.path().join("elsewhere").metadata().unwrap().len(), 7);
     }
 }

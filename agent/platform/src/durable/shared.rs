@@ -16,6 +16,59 @@ pub fn make_shared_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Makes a folder that everybody may enter and only its owner may write; one that is there stays as it is.
+///
+/// # Errors
+/// The system refuses.
+pub fn make_public_directory(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+    builder.create(path)
+}
+
+/// Gives a folder of ours to a group that may enter and read it; what is made in it later is that group's too. Its owner stays.
+/// Only for folders below ones that nobody else writes: the path is looked up. Where the system has no groups, nothing is done.
+///
+/// # Errors
+/// The system refuses.
+pub fn share_with_group(path: &Path, gid: u32) -> io::Result<()> {
+    own(path, None, gid, 0o2750)
+}
+
+/// Gives a folder to an account, for itself alone. Only for folders below ones that nobody else writes: the path is looked up.
+/// Where the system has no such numbers, nothing is done.
+///
+/// # Errors
+/// The system refuses.
+pub fn give(path: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
+    own(path, Some(uid), gid, 0o700)
+}
+
+#[cfg(unix)]
+fn own(path: &Path, uid: Option<u32>, gid: u32, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::DIRECTORY;
+    let flags = i32::try_from(flags.bits()).unwrap_or(0);
+    // by what was opened: a link that stands there is refused, and what is changed is what was looked at
+    let folder = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let found = folder.metadata()?;
+    if uid.is_some_and(|uid| found.uid() != uid) || found.gid() != gid {
+        fchown(&folder, uid, Some(gid))?;
+    }
+    if folder.metadata()?.mode() & 0o7777 != mode {
+        folder.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn own(_path: &Path, _uid: Option<u32>, _gid: u32, _mode: u32) -> io::Result<()> {
+    Ok(())
+}
+
 /// Opens a file to add to its end, made if it is not there. Its owner writes it and its group reads it.
 ///
 /// # Errors
@@ -39,6 +92,24 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn a_folder_is_given_with_its_group_and_rights_and_a_link_in_its_place_is_not_followed() {
+        use std::os::unix::fs::MetadataExt as _;
+        let root = tempfile::tempdir().unwrap();
+        let (folder, link) = (root.path().join("inbox"), root.path().join("link"));
+        make_shared_directory(&folder).unwrap();
+        let own = std::fs::metadata(&folder).unwrap();
+        let other = if rustix::process::geteuid().is_root() { (4001, 4002) } else { (own.uid(), own.gid()) };
+        share_with_group(&folder, other.1).unwrap();
+        let found = std::fs::metadata(&folder).unwrap();
+        assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (own.uid(), other.1, 0o2750));
+        give(&folder, other).unwrap();
+        let found = std::fs::metadata(&folder).unwrap();
+        assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (other.0, other.1, 0o700));
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert!(give(&link, other).is_err() && share_with_group(&link, other.1).is_err());
+    }
 
     #[test]
     fn a_shared_file_is_read_by_its_group_whatever_the_mask_and_a_link_is_not_followed() {

@@ -88,6 +88,12 @@ pub fn uncovered_homes(machine: &Machine) -> Vec<Home> {
     passwd::uncovered(machine)
 }
 
+/// Number and primary group of a service's account, by the system's own file. Nothing where it has no line there; macOS keeps
+/// its accounts elsewhere, and Windows has no such numbers.
+pub fn service_account(machine: &Machine, name: &str) -> Option<(u32, u32)> {
+    passwd::ids_of(machine, name).filter(|_| cfg!(unix))
+}
+
 /// The home of whoever started this process.
 pub fn own_home(env: &Environment) -> Option<Home> {
     let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };

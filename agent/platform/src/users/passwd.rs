@@ -84,6 +84,13 @@ pub(super) fn primary_group(machine: &Machine, user: &str, uid: Option<u32>) -> 
     accounts.iter().find(|account| by_uid(account) || by_name(account))?.gid
 }
 
+/// Number and primary group of the account of a name.
+pub(super) fn ids_of(machine: &Machine, user: &str) -> Option<(u32, u32)> {
+    let accounts = accounts(machine);
+    let account = accounts.iter().find(|account| account.name == user)?;
+    Some((account.uid, account.gid?))
+}
+
 /// The primary groups of all accounts.
 pub(super) fn primary_groups(machine: &Machine) -> impl Iterator<Item = u32> {
     accounts(machine).into_iter().filter_map(|account| account.gid)

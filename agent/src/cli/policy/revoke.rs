@@ -218,6 +218,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
         _ => "machines deny at their next poll".to_owned(),
     };
     let _ = writeln!(out, "next: serve the folder; {next}");
+    out.extend(revised.containment);
     common::say(&out)?;
     Ok(exit::OK)
 }

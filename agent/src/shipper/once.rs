@@ -1,0 +1,194 @@
+//! One stored report, delivered without a daemon: an audit that MDM runs once.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use mcpolicy_platform::machine::Machine;
+use mcpolicy_schema::report::privacy::{Person, Privacy};
+use mcpolicy_schema::report::v1::{self, Body, Chain, Class, Device, Record, Report, Tier};
+use mcpolicy_ship::Line;
+use mcpolicy_ship::drive::{Driver, Pace, Told};
+use mcpolicy_ship::sink::AnySink;
+use sha2::{Digest as _, Sha256};
+
+use super::source::Limited;
+
+/// Largest stored report, in bytes.
+const MAX_REPORT: u64 = 512 << 20;
+
+/// A stored report, as lines that a sink takes.
+#[derive(Debug)]
+pub struct Stored {
+    /// Of which machine.
+    pub device: String,
+    /// The records.
+    pub lines: Vec<Line>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Every record was taken or refused for good in the time that was given.
+    pub is_whole: bool,
+    /// Records that were taken.
+    pub sent: usize,
+    /// Records that the receiver refused for good.
+    pub rejected: usize,
+    /// Why it refused or did not answer, the last reason.
+    pub why: Option<String>,
+    /// Its last proof.
+    pub receipt: Option<String>,
+}
+
+/// Reads a stored report: the document of `mcpolicy scan --format json`, whose records are made here, or lines of records
+/// as they are.
+///
+/// Each run gives the same ids for the same report, so that a receiver drops what it has. `key` is the one of names and homes
+/// that the tier hides.
+///
+/// # Errors
+/// It cannot be read, or is neither. Nothing of what it holds is in the message but line and column.
+pub fn records(path: &Path, device: Option<&str>, tier: Tier, key: &[u8]) -> anyhow::Result<Stored> {
+    let full = std::path::absolute(path)?;
+    let read = Machine::live().read(&full, None, MAX_REPORT);
+    let bytes = read.with_context(|| format!("cannot read {}", path.display()))?.bytes;
+    if let Ok(report) = serde_json::from_slice::<Report>(&bytes) {
+        anyhow::ensure!(report.schema == v1::SCHEMA, "{} is of another schema", path.display());
+        return of_report(&report, &bytes, device, tier, key);
+    }
+    let mut stored = Stored { device: String::new(), lines: Vec::new() };
+    let lines =
+        bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+    for (at, json) in lines {
+        let json = json.trim_ascii();
+        let record: Record = serde_json::from_slice(json).map_err(|error| {
+            anyhow::anyhow!(
+                "{}:{}:{}: neither the report of a scan nor a record of one",
+                path.display(),
+                at + 1,
+                error.column()
+            )
+        })?;
+        stored.device.clone_from(&record.device.id);
+        stored.lines.push(line(&record, json.to_vec()));
+    }
+    anyhow::ensure!(!stored.lines.is_empty(), "{} holds no record", path.display());
+    Ok(stored)
+}
+
+fn of_report(
+    report: &Report,
+    bytes: &[u8],
+    device: Option<&str>,
+    tier: Tier,
+    key: &[u8],
+) -> anyhow::Result<Stored> {
+    let device = device.map(str::to_owned).or_else(|| report.host.device_id.clone());
+    let id = device
+        .or_else(|| report.host.hostname.clone())
+        .context("the report says of no machine: give --device-id")?;
+    let device = Device {
+        id,
+        hostname: report.host.hostname.clone(),
+        os: report.host.os.clone(),
+        os_version: report.host.os_version.clone(),
+        arch: report.host.arch.clone(),
+        groups: Vec::new(),
+    };
+    let digest = Sha256::digest(bytes);
+    let epoch: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let homes = report.scan.homes.iter();
+    let people: Vec<Person> =
+        homes.map(|home| Person { user: home.user.clone(), home: home.path.clone() }).collect();
+    let privacy = Privacy::new(tier, key, &people);
+    let mut stored = Stored { device: device.id.clone(), lines: Vec::new() };
+    let mut prev = "0".repeat(64);
+    for (at, body) in bodies(report, &epoch).into_iter().enumerate() {
+        let chain = Chain { epoch: epoch.clone(), seq: at as u64 + 1, prev };
+        let record = Record {
+            schema: v1::SCHEMA.to_owned(),
+            id: format!("{}.scan.{}.{}", device.id, epoch, chain.seq),
+            class: Class::State,
+            device: device.clone(),
+            agent: report.agent.clone(),
+            chain,
+            time: report.scan.started_at.clone(),
+            privacy: Tier::Full,
+            body,
+        };
+        let mut value = serde_json::to_value(&record)?;
+        privacy.apply(&mut value);
+        let json = serde_json::to_vec(&value)?;
+        prev = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
+        stored.lines.push(line(&record, json));
+    }
+    Ok(stored)
+}
+
+/// The records of a scan: those of an inventory, and the requests.
+fn bodies(report: &Report, snapshot: &str) -> Vec<Body> {
+    let snapshot = || snapshot.to_owned();
+    let records = (report.entries.len() + report.findings.len() + report.coverage.len()) as u64;
+    let head = v1::Inventory {
+        snapshot: snapshot(),
+        cause: "scan".to_owned(),
+        policy: report.policy.clone(),
+        summary: report.summary.clone(),
+        records,
+    };
+    let entry = |entry: &v1::Entry| Body::Entry { snapshot: snapshot(), entry: Box::new(entry.clone()) };
+    let finding =
+        |finding: &v1::Finding| Body::Finding { snapshot: snapshot(), finding: Box::new(finding.clone()) };
+    let gap = |gap: &v1::Gap| Body::Coverage { snapshot: snapshot(), gap: gap.clone() };
+    let request = |request: &v1::Request| Body::Request { request: Box::new(request.clone()) };
+    std::iter::once(Body::Inventory(head))
+        .chain(report.entries.iter().map(entry))
+        .chain(report.findings.iter().map(finding))
+        .chain(report.coverage.iter().map(gap))
+        .chain(report.requests.iter().map(request))
+        .collect()
+}
+
+fn line(record: &Record, json: Vec<u8>) -> Line {
+    let time = record.time.parse::<jiff::Timestamp>().unwrap_or_default();
+    Line {
+        id: record.id.clone(),
+        class: record.class.as_str().to_owned(),
+        seq: record.chain.seq,
+        time_ms: u64::try_from(time.as_millisecond()).unwrap_or(0),
+        json,
+    }
+}
+
+/// Sends a stored report, within a time.
+pub async fn deliver(sink: AnySink, stored: Stored, within: Duration, draw: fn() -> u64) -> Delivered {
+    let told = Arc::new(std::sync::Mutex::new(Delivered::default()));
+    let heard = Arc::clone(&told);
+    let tell = move |_: &str, told: Told| {
+        let mut delivered = super::kept::lock(&heard);
+        match told {
+            Told::Sent { lines, rejected, why, receipt, .. } => {
+                delivered.sent += lines;
+                delivered.rejected += rejected;
+                delivered.why = why.or(delivered.why.take());
+                delivered.receipt = Some(receipt);
+            }
+            Told::SetAside { error, .. } => {
+                delivered.rejected += 1;
+                delivered.why = Some(error.to_string());
+            }
+            Told::Waiting { error, .. } | Told::Fewer { error, .. } => {
+                delivered.why = Some(error.to_string());
+            }
+            Told::Spool { error } => delivered.why = Some(error),
+        }
+    };
+    let source = Limited::new(&stored.device, stored.lines);
+    let pace = Pace { splay: Duration::ZERO, try_timeout: within, ..Pace::default() };
+    let mut driver = Driver::new(sink, source, pace, draw, tell);
+    let is_whole = driver.until_empty(tokio::time::Instant::now() + within).await;
+    let delivered = super::kept::lock(&told).clone();
+    Delivered { is_whole, ..delivered }
+}
