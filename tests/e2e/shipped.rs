@@ -322,3 +322,39 @@ fn one_stored_report_is_delivered_without_a_daemon_and_the_same_again_has_the_sa
     assert_eq!((code, said["whole"].as_bool()), (Some(1), Some(false)), "{said}");
     assert!(said["why"].as_str().unwrap().contains("401"), "{said}");
 }
+
+#[test]
+fn the_doctor_names_the_hop_that_fails_and_asks_nothing_of_the_network_unasked() {
+    let Some((site, web, settings)) = site() else { return };
+    site.machine.file(".cursor/mcp.json", "{}");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut text = std::fs::read_to_string(&settings).unwrap();
+    text += &format!(
+        "[[sink]]\nname = \"closed\"\nkind = \"otlp\"\nurl = \"https://127.0.0.1:{closed}/\"\n\
+         [[sink]]\nname = \"nowhere\"\nkind = \"otlp\"\nurl = \"https://siem.invalid/\"\n\
+         [[sink]]\nname = \"plain\"\nkind = \"syslog\"\nurl = \"tls://127.0.0.1:{}\"\n",
+        web.port
+    );
+    std::fs::write(&settings, text).unwrap();
+    let doctor = |more: &[&str]| {
+        own(DEV, &site.machine.root());
+        let mut command = as_user(&site, &["doctor", "--json", "--settings", settings.to_str().unwrap()]);
+        let output = command.args(more).output().unwrap();
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let checks = said["checks"].as_array().unwrap().iter().filter(|check| check["name"] == "network");
+        checks
+            .map(|check| (check["health"].as_str().unwrap().to_owned(), check["seen"].to_string()))
+            .collect::<Vec<_>>()
+    };
+    let said = doctor(&[]);
+    assert!(said.len() == 1 && said[0].1.contains("not looked at"), "{said:?}");
+    assert!(web.asked.lock().unwrap().is_empty());
+    let said = doctor(&["--network"]);
+    let of =
+        |name: &str| said.iter().find(|(_, seen)| seen.contains(name)).unwrap_or_else(|| panic!("{said:?}"));
+    assert!(of("sink siem").0 == "ok" && of("policy").0 == "ok", "{said:?}");
+    for (name, hop) in [("sink closed", "tcp: "), ("sink nowhere", "dns: "), ("sink plain", "tls: ")] {
+        let (health, seen) = of(name);
+        assert!(health == "fault" && seen.contains(hop), "{seen}");
+    }
+}

@@ -110,7 +110,12 @@ async fn asks(http: &Http, place: &Place, credential: Option<(&str, &Secret)>, s
             if trouble.hop > Hop::Tls {
                 steps.extend(tls(http, place));
             }
-            steps.push(failed(trouble.hop, trouble.what));
+            // it has just taken a connection: who breaks off now speaks no TLS, or not with us
+            let is_broken_off = trouble.hop == Hop::Tcp && place.is_encrypted();
+            match is_broken_off {
+                true => steps.push(failed(Hop::Tls, format!("the other side breaks off: {}", trouble.what))),
+                false => steps.push(failed(trouble.hop, trouble.what)),
+            }
         }
         Ok(answer) => {
             steps.extend(tls(http, place));

@@ -42,7 +42,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let facts = host::facts(&Machine::live());
     let (status, entries) =
         (ask(place, environment, &Ask::Status { cost: true }), ask(place, environment, &Ask::Found));
-    let examined = doctor::examine((place, &options.which), environment, &redactor);
+    let examined = doctor::examine((place, &options.which), environment, &redactor, false);
     let mut bundle = json!({
         "schema": "mcpolicy/support-bundle/v1",
         "made": agent::now(),

@@ -9,6 +9,7 @@ mod fleet;
 mod mappings;
 mod receiver;
 mod receivers;
+mod rsyslog;
 mod syslog;
 mod tree;
 mod trust;

@@ -1,6 +1,7 @@
 //! `mcpolicy doctor`: what the agent needs, and whether it has it.
 
 mod checks;
+mod network;
 
 use std::io::{self, Write};
 
@@ -22,6 +23,10 @@ pub(super) struct Options {
 
     #[command(flatten)]
     which: Which,
+
+    /// Go the way to each receiver and mirror of the settings, and name the hop that fails (DNS, proxy, TLS, HTTP)
+    #[arg(long)]
+    network: bool,
 
     /// Say it as JSON (`mcpolicy/doctor/v1`)
     #[arg(long)]
@@ -90,6 +95,7 @@ pub(super) fn examine(
     (place, which): (&Where, &Which),
     environment: &Environment,
     redactor: &Redactor,
+    with_network: bool,
 ) -> Examined {
     let mut found = vec![checks::program()];
     match place.agent(environment) {
@@ -106,6 +112,7 @@ pub(super) fn examine(
             }
             found.push(checks::clock(&agent, which));
             found.push(checks::device(&agent));
+            found.extend(network::checks(&agent, environment, with_network));
         }
         Err(error) => found.push(Check::fault(
             "settings",
@@ -128,7 +135,8 @@ pub(super) fn examine(
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
     let redactor = agent::redactor()?;
-    let Examined { checks, clients } = examine((&options.r#where, &options.which), environment, &redactor);
+    let Examined { checks, clients } =
+        examine((&options.r#where, &options.which), environment, &redactor, options.network);
     let worst = checks.iter().map(|check| check.health).max().unwrap_or(Health::Ok);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = match options.json {
