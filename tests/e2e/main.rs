@@ -101,6 +101,7 @@ mod secrets;
 #[cfg(unix)]
 mod servers;
 mod shipped;
+mod shipped_faults;
 mod signing;
 #[cfg(unix)]
 mod token;

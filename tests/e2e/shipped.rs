@@ -16,34 +16,52 @@ use crate::told::status_with;
 use crate::users::ANN as DEV;
 
 /// A web server on loopback: files of a folder for whoever asks, and a box for what is posted.
-struct Web {
+pub(crate) struct Web {
     port: u16,
     /// Records that were posted, a line each.
     posted: Arc<Mutex<Vec<String>>>,
     asked: Arc<Mutex<Vec<String>>>,
-    /// What is answered to posts; 200 is well.
-    status: Arc<Mutex<u16>>,
+    answer: Arc<Mutex<Answer>>,
+}
+
+/// What is answered to posts.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Answer {
+    /// This; 200 is well.
+    Status(u16),
+    /// Nothing: what was posted is kept, and the connection is closed.
+    BreaksOffAfter,
+    /// Nothing: what was posted is forgotten, and the connection is closed.
+    BreaksOffBefore,
 }
 
 impl Web {
     fn of(folder: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let web =
-            Self { port, posted: Arc::default(), asked: Arc::default(), status: Arc::new(Mutex::new(200)) };
-        let (posted, asked, status) =
-            (Arc::clone(&web.posted), Arc::clone(&web.asked), Arc::clone(&web.status));
+        let web = Self {
+            port,
+            posted: Arc::default(),
+            asked: Arc::default(),
+            answer: Arc::new(Mutex::new(Answer::Status(200))),
+        };
+        let (posted, asked, answer) =
+            (Arc::clone(&web.posted), Arc::clone(&web.asked), Arc::clone(&web.answer));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (folder, posted, asked, status) =
-                    (folder.clone(), Arc::clone(&posted), Arc::clone(&asked), Arc::clone(&status));
-                std::thread::spawn(move || serve(&stream, &folder, &posted, &asked, &status));
+                let (folder, posted, asked, answer) =
+                    (folder.clone(), Arc::clone(&posted), Arc::clone(&asked), Arc::clone(&answer));
+                std::thread::spawn(move || serve(&stream, &folder, &posted, &asked, &answer));
             }
         });
         web
     }
 
-    fn posted(&self) -> Vec<Value> {
+    pub(crate) fn answers(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    pub(crate) fn posted(&self) -> Vec<Value> {
         self.posted.lock().unwrap().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
@@ -53,7 +71,7 @@ fn serve(
     folder: &Path,
     posted: &Mutex<Vec<String>>,
     asked: &Mutex<Vec<String>>,
-    status: &Mutex<u16>,
+    answers: &Mutex<Answer>,
 ) {
     let mut reader = BufReader::new(stream);
     loop {
@@ -74,8 +92,8 @@ fn serve(
         reader.read_exact(&mut body).unwrap();
         let path = first.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
         let answer = if first.starts_with("POST") {
-            let status = *status.lock().unwrap();
-            if status == 200 {
+            let said = *answers.lock().unwrap();
+            if matches!(said, Answer::Status(200) | Answer::BreaksOffAfter) {
                 let mut text = String::new();
                 if is_packed {
                     flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
@@ -84,6 +102,7 @@ fn serve(
                 }
                 posted.lock().unwrap().extend(text.lines().map(str::to_owned));
             }
+            let Answer::Status(status) = said else { return };
             (status, Vec::new())
         } else {
             asked.lock().unwrap().push(path.clone());
@@ -101,10 +120,10 @@ fn serve(
 }
 
 /// The role, running.
-struct Ship(Child);
+pub(crate) struct Ship(pub(crate) Child);
 
 impl Ship {
-    fn start(site: &Site, settings: &Path) -> Self {
+    pub(crate) fn start(site: &Site, settings: &Path) -> Self {
         own(site.run_by.unwrap(), &site.machine.root());
         let mut command = as_user(site, &["ship", "--at-once"]);
         command.args(["--settings", settings.to_str().unwrap()]);
@@ -129,7 +148,7 @@ fn as_user(site: &Site, words: &[&str]) -> Command {
 }
 
 /// A machine whose agent is its user's, and which gets its policy from a web server; `None` where the test is not root.
-fn site() -> Option<(Site, Web, PathBuf)> {
+pub(crate) fn site() -> Option<(Site, Web, PathBuf)> {
     if !rustix_is_root() {
         return None;
     }
@@ -167,7 +186,7 @@ fn rustix_is_root() -> bool {
 }
 
 /// Waits until something is so.
-fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
     // what was delivered is told each twenty seconds, and asked for as often
     let end = Instant::now() + Duration::from_secs(60);
     while !is_so() {
@@ -206,11 +225,11 @@ fn a_policy_comes_over_the_network_and_what_it_takes_is_told_to_every_sink_byte_
     let ship = Ship::start(&site, &settings);
     until("the newer policy", || crate::told::status(&site).0["policy"]["sequence"] == 2);
     // a receiver that is down: its records wait, and come once
-    *web.status.lock().unwrap() = 503;
+    web.answers(Answer::Status(503));
     put(&site, ".cursor/mcp.json", &servers("mcpServers").replace("evil", "third"));
     until("the violation in the file", || lines(&site).iter().any(|line| line.contains("\"third\"")));
     assert!(!web.posted().iter().any(|record| record["server"] == "third"));
-    *web.status.lock().unwrap() = 200;
+    web.answers(Answer::Status(200));
     drop(ship);
     let ship = Ship::start(&site, &settings);
     until("the violation at the receiver", || web.posted().iter().any(|record| record["server"] == "third"));
@@ -317,7 +336,7 @@ fn one_stored_report_is_delivered_without_a_daemon_and_the_same_again_has_the_sa
     deliver(&["--privacy", "outcomes"]);
     let last = web.posted()[again.len()..].to_vec();
     assert!(!last.is_empty() && !serde_json::to_string(&last).unwrap().contains("/home/dev"), "{last:?}");
-    *web.status.lock().unwrap() = 401;
+    web.answers(Answer::Status(401));
     let (code, said) = deliver(&["--within", "2"]);
     assert_eq!((code, said["whole"].as_bool()), (Some(1), Some(false)), "{said}");
     assert!(said["why"].as_str().unwrap().contains("401"), "{said}");
