@@ -1,7 +1,7 @@
 //! Writes a fleet of generated machines as a folder that `mcpolicy fleet` and tests/siem read: `make_fleet MACHINES FOLDER`.
 //!
 //! `records/` has the records, `offboarded.csv`, `tickets.csv` and `expiries.csv` what a security team supplies, and `key.json`
-//! the answers that the gates must give at the time that it says.
+//! the answers that the gates must give at the time that it says. `fleet.sqlite` is the database that is made of the records.
 
 #[path = "../tests/maker/mod.rs"]
 mod maker;
@@ -11,6 +11,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use maker::fleet::{self, NOW, Plan};
+use mcpolicy_fleet::{Options, load};
 
 /// Machines whose records stand in one file.
 const PER_FILE: usize = 2_000;
@@ -56,6 +57,8 @@ fn write(machines: usize, folder: &Path) -> io::Result<()> {
     if machines <= 20_000 {
         let key = serde_json::json!({ "now": NOW, "machines": machines, "gates": fleet::key(machines) });
         serde_json::to_writer(file("key.json")?, &key)?;
+        let options = Options { database: Some(folder.join("fleet.sqlite")), ..Options::default() };
+        load(&[folder.join("records")], &mut io::empty(), &options, &mut |_| {}).map_err(io::Error::other)?;
     }
     Ok(())
 }

@@ -100,7 +100,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
 fn overview(options: &Options) -> anyhow::Result<u8> {
     let now = options.now.as_deref().map_or_else(|| Ok(agent::now().as_second()), moment)?;
     let database = options.database.clone();
-    let fleet = load(&options.inputs, mcpolicy_fleet::Options { database, ..Default::default() })?;
+    let fleet = load(&options.inputs, &mcpolicy_fleet::Options { database, ..Default::default() })?;
     for (kind, path) in [
         (SuppliedKind::Offboarded, &options.offboarded),
         (SuppliedKind::ChangeTickets, &options.tickets),
@@ -159,15 +159,15 @@ fn blast(options: &BlastOptions) -> anyhow::Result<u8> {
     let since = options.since.as_deref().map_or(Ok(0), moment)?;
     let until = options.until.as_deref().map_or(Ok(i64::MAX), moment)?;
     anyhow::ensure!(since <= until, "--since is after --until");
-    let fleet = load(&options.inputs, mcpolicy_fleet::Options::default())?;
+    let fleet = load(&options.inputs, &mcpolicy_fleet::Options::default())?;
     let blast = fleet.blast(Wanted::parse(&options.identity, since, until))?;
     if let Some(folder) = &options.out {
         blast.write_tables(&mut |name| create(folder, name).map_err(io::Error::other))?;
     }
     if options.inputs.json {
-        json(&blast)?
+        json(&blast)?;
     } else {
-        answer(|out| tell_blast(&blast, out))?
+        answer(|out| tell_blast(&blast, out))?;
     }
     Ok(verdict(&fleet, blast.machines > 0))
 }
@@ -209,12 +209,12 @@ fn tell_blast(blast: &Blast, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn check(inputs: &Inputs) -> anyhow::Result<u8> {
-    let fleet = load(inputs, mcpolicy_fleet::Options { prove: true, ..Default::default() })?;
+    let fleet = load(inputs, &mcpolicy_fleet::Options { prove: true, ..Default::default() })?;
     let checked = fleet.check()?;
     if inputs.json {
-        json(&checked)?
+        json(&checked)?;
     } else {
-        answer(|out| tell_chains(&checked, out))?
+        answer(|out| tell_chains(&checked, out))?;
     }
     Ok(verdict(&fleet, checked.faulty > 0))
 }
@@ -248,7 +248,7 @@ fn verdict(fleet: &Fleet, is_found: bool) -> u8 {
 }
 
 /// Reads everything, with how far it has come on a terminal.
-fn load(inputs: &Inputs, options: mcpolicy_fleet::Options) -> anyhow::Result<Fleet> {
+fn load(inputs: &Inputs, options: &mcpolicy_fleet::Options) -> anyhow::Result<Fleet> {
     let bar = ProgressBar::new(0);
     if let Ok(style) =
         ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {msg} records, {eta} left")
@@ -260,7 +260,7 @@ fn load(inputs: &Inputs, options: mcpolicy_fleet::Options) -> anyhow::Result<Fle
         bar.set_position(progress.bytes);
         bar.set_message(progress.documents.to_string());
     };
-    let fleet = mcpolicy_fleet::load(&inputs.files, &mut io::stdin(), &options, &mut told)?;
+    let fleet = mcpolicy_fleet::load(&inputs.files, &mut io::stdin(), options, &mut told)?;
     bar.finish_and_clear();
     for problem in fleet.problems.iter().take(SHOWN_PROBLEMS) {
         complain(&format!("mcpolicy: {}: {}", visible(&problem.place), visible(&problem.what)));

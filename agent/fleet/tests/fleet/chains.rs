@@ -66,7 +66,7 @@ fn a_record_that_was_changed_on_its_way_is_found_by_the_next() {
 fn a_second_record_with_a_number_that_is_taken_is_found() {
     let machine = Plan::of(3).machine();
     let at = of_state(&machine)[2];
-    let mut lines = machine.lines.clone();
+    let mut lines = machine.lines;
     lines.push(lines[at].replace("\"disabled\":false", "\"disabled\":true"));
     let found = faults(&lines);
     assert!(found.contains(&Fault::Twice { seq: 3 }), "{found:?}");
@@ -82,7 +82,7 @@ fn a_spool_that_began_anew_is_told() {
     let old = epoch(&first.lines[0]);
     // what is written from the beginning again, under another epoch: ids differ, the links hold only for the first line
     let again = first.lines[0].replace(&old, "00000000000000aa");
-    let mut lines = first.lines.clone();
+    let mut lines = first.lines;
     lines.push(again);
     assert_eq!(faults(&lines), [Fault::Epochs { count: 2 }]);
 }

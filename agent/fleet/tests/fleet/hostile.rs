@@ -52,7 +52,14 @@ fn names_become_neither_markup_nor_formulas() {
     for text in std::iter::once(&page).chain(&files) {
         assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'));
     }
-    assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("http:") && !page.contains("https:") && !page.contains("url("), "{page}");
+    assert!(
+        !page.contains("<script")
+            && !page.contains("src=")
+            && !page.contains("http:")
+            && !page.contains("https:")
+            && !page.contains("url("),
+        "{page}"
+    );
     assert_eq!(files.len(), 4);
     for file in &files {
         for row in csv::ReaderBuilder::new().from_reader(file.as_bytes()).records() {

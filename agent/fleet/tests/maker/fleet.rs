@@ -39,7 +39,7 @@ impl Plan {
             .collect();
         let mut add = |one: Declared, from: i64, to: i64| declared.push((one, from, to));
         let plain = |identity: &str| Declared::approved(&owner, identity);
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             add(Declared { version: None, ..plain("npm:@acme/floating") }, 0, 9);
         }
         if number % 10 == 3 {
@@ -113,7 +113,7 @@ impl Plan {
     /// The records that it has written until [`NOW`].
     pub fn machine(&self) -> Machine {
         let mut machine = Machine::new(&self.id, &self.team);
-        machine.tier = if self.number % 7 == 0 { Tier::Pseudonymous } else { Tier::Full };
+        machine.tier = if self.number.is_multiple_of(7) { Tier::Pseudonymous } else { Tier::Full };
         if self.number % 15 == 4 {
             (machine.sequence, machine.staleness) = (5, "stale");
         }
@@ -153,7 +153,7 @@ impl Plan {
 
 /// The account of a machine; where names are hashed, as such a hash.
 pub fn owner(number: usize) -> String {
-    if number % 7 == 0 { format!("{:016x}", number * 0x9e37_79b9) } else { format!("user{number}") }
+    if number.is_multiple_of(7) { format!("{:016x}", number * 0x9e37_79b9) } else { format!("user{number}") }
 }
 
 /// Accounts that are gone, as `owner,since`.
