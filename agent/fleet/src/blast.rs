@@ -36,6 +36,12 @@ impl Wanted {
         };
         Self { name, version, since, until }
     }
+
+    /// Whether it is no fingerprint and no digest, which are the same in every privacy tier.
+    fn is_name(&self) -> bool {
+        let digits = self.name.strip_prefix("sha256:").unwrap_or(&self.name);
+        digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
 }
 
 /// A declaration of it.
@@ -129,6 +135,8 @@ pub struct Blast {
     pub timeline: Vec<What>,
     /// There is more than is told.
     pub is_cut: bool,
+    /// Machines of which the policy lets out names as hashes only: of them a name finds nothing, a fingerprint does.
+    pub nameless_machines: u64,
 }
 
 const HITS: &str = "
@@ -201,13 +209,17 @@ impl Fleet {
         };
         let machines = u64::try_from(one("device")?).unwrap_or(0);
         let users = u64::try_from(one("CASE WHEN owner <> '' THEN owner END")?).unwrap_or(0);
+        let nameless = "SELECT count(DISTINCT device) FROM records WHERE privacy = 'outcomes'";
+        let nameless: i64 =
+            if wanted.is_name() { self.connection.query_row(nameless, [], |row| row.get(0))? } else { 0 };
+        let nameless_machines = u64::try_from(nameless).unwrap_or(0);
         let limit = usize::try_from(MOST_ROWS).unwrap_or(usize::MAX);
         let is_cut = [had.len(), credentials.len(), timeline.len()].into_iter().any(|rows| rows >= limit);
         timeline.extend(had.iter().flat_map(seen));
         timeline.sort_by(|a, b| {
             (a.time, &a.device, &a.owner, &a.what).cmp(&(b.time, &b.device, &b.owner, &b.what))
         });
-        Ok(Blast { wanted, machines, users, had, credentials, timeline, is_cut })
+        Ok(Blast { wanted, machines, users, had, credentials, timeline, is_cut, nameless_machines })
     }
 
     pub(crate) fn rows<T>(

@@ -169,6 +169,15 @@ fn blast(options: &BlastOptions) -> anyhow::Result<u8> {
     } else {
         answer(|out| tell_blast(&blast, out))?;
     }
+    if blast.nameless_machines > 0 {
+        complain(&format!(
+            "mcpolicy: {} machines tell names as hashes only (privacy outcomes); ask for the fingerprint or digest as well",
+            blast.nameless_machines
+        ));
+        if blast.machines == 0 {
+            return Ok(exit::USAGE);
+        }
+    }
     Ok(verdict(&fleet, blast.machines > 0))
 }
 

@@ -99,3 +99,16 @@ fn the_timeline_has_what_was_seen_done_and_asked_in_order() {
         .unwrap();
     assert_eq!(files, ["declarations.csv", "credentials.csv", "timeline.csv"]);
 }
+
+#[test]
+fn where_names_are_hashed_a_name_that_finds_nothing_is_no_answer() {
+    let mut machine = Machine::new("m", "t");
+    machine.tier = mcpolicy_schema::report::v1::Tier::Outcomes;
+    let hashed =
+        Declared { identity: "0123456789abcdef".to_owned(), ..Declared::approved("", "npm:@acme/tool") };
+    machine.inventory(START, "start", std::slice::from_ref(&hashed));
+    let fleet = load_lines(&machine.lines);
+    assert_eq!(blast(&fleet, "npm:@acme/tool").nameless_machines, 1);
+    let by_fingerprint = blast(&fleet, &hashed.fingerprint());
+    assert_eq!((by_fingerprint.machines, by_fingerprint.nameless_machines), (1, 0));
+}

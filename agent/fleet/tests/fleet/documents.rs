@@ -14,7 +14,8 @@ fn every_gate_has_a_runbook_that_is_there_and_says_something() {
     for gate in definitions().unwrap() {
         let (file, anchor) = gate.runbook.split_once('#').unwrap();
         let document = text(file);
-        let (_, section) = document.split_once(&format!("\n## {anchor}\n")).unwrap_or_else(|| panic!("{anchor}"));
+        let (_, section) =
+            document.split_once(&format!("\n## {anchor}\n")).unwrap_or_else(|| panic!("{anchor}"));
         let section = section.split("\n## ").next().unwrap();
         assert!(section.len() > 80, "{anchor}: {section}");
     }
@@ -33,13 +34,15 @@ fn every_engine_has_a_query_for_every_gate() {
 #[test]
 fn both_schemas_have_the_same_tables_and_columns() {
     let columns = |name: &str| -> Vec<(String, Vec<String>)> {
-        let schema: String = text(name).lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
+        let schema: String =
+            text(name).lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
         let tables = schema.split("CREATE TABLE ").skip(1);
         let table = |part: &str| {
             let (name, rest) = part.split_once(" (").unwrap();
             let body = rest.split("\n)").next().unwrap().split(");").next().unwrap();
             let body = body.split(") ENGINE").next().unwrap();
-            let columns = body.split(',').map(|column| column.split_whitespace().next().unwrap_or("").to_owned());
+            let columns =
+                body.split(',').map(|column| column.split_whitespace().next().unwrap_or("").to_owned());
             (name.to_owned(), columns.collect())
         };
         tables.map(table).filter(|(name, _)| name != "incoming").collect()

@@ -10,5 +10,6 @@ mod documents;
 mod hostile;
 mod key;
 mod order;
+mod scans;
 mod support;
 mod thresholds;

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_schema::finding::Severity;
-use mcpolicy_schema::report::v1::Tier;
+use mcpolicy_schema::report::v1::{self, Tier};
 
-use super::machine::{DAY, Declared, Machine, START};
+use super::machine::{DAY, Declared, Machine, START, report};
 
 /// The moment at which the gates are asked: a Wednesday at noon.
 pub const NOW: i64 = START + 9 * DAY + 12 * 3_600;
@@ -108,6 +108,12 @@ impl Plan {
 
     fn taken(&self) -> Option<Declared> {
         (self.number % 25 == 9).then(|| Declared::unknown(&self.owner, "npm:bad"))
+    }
+
+    /// The report of a scan on the last day.
+    pub fn report(&self) -> v1::Report {
+        let declared: Vec<Declared> = self.on(9).cloned().collect();
+        report(&self.id, self.time(9), "machine", &declared)
     }
 
     /// The records that it has written until [`NOW`].

@@ -69,7 +69,24 @@ impl Declared {
         hex(&Sha256::digest(format!("{} {:?} {}", self.identity, self.version, self.variant)))
     }
 
-    fn entry(&self, number: usize) -> v1::Entry {
+    /// The finding about it, if there is one.
+    pub fn found(&self, number: usize) -> Option<v1::Finding> {
+        let (code, severity) = self.finding?;
+        Some(v1::Finding {
+            code: code.to_owned(),
+            severity,
+            message: format!("{} is as it should not be", self.server),
+            remedy: "See the runbook.".to_owned(),
+            entry: Some(format!("e{number}")),
+            name: Some(self.server.clone()),
+            user: Some(self.owner.clone()),
+            source: None,
+            verdict: None,
+            judged: None,
+        })
+    }
+
+    pub fn entry(&self, number: usize) -> v1::Entry {
         let kind = self.identity.split(':').next().unwrap_or("opaque").to_owned();
         let value = self.secret.as_ref().map(|(kind, fingerprint)| v1::RedactedValue {
             r#in: "env".to_owned(),
@@ -265,19 +282,7 @@ impl Machine {
             self.write(Class::State, time, Body::Entry { snapshot: snapshot.clone(), entry });
         }
         for (number, one) in found {
-            let Some((code, severity)) = one.finding else { continue };
-            let finding = Box::new(v1::Finding {
-                code: code.to_owned(),
-                severity,
-                message: format!("{} is as it should not be", one.server),
-                remedy: "See the runbook.".to_owned(),
-                entry: Some(format!("e{number}")),
-                name: Some(one.server.clone()),
-                user: Some(one.owner.clone()),
-                source: None,
-                verdict: None,
-                judged: None,
-            });
+            let Some(finding) = one.found(number).map(Box::new) else { continue };
             self.write(Class::State, time, Body::Finding { snapshot: snapshot.clone(), finding });
         }
     }
@@ -333,6 +338,45 @@ impl Machine {
         let epoch = link.epoch.clone();
         let loss = v1::Loss { of, epoch, first, last, count, reason: "room".to_owned() };
         self.write(Class::Event, time, Body::Gap(loss));
+    }
+}
+
+/// The report of a scan that finds these.
+pub fn report(id: &str, time: i64, mode: &str, declared: &[Declared]) -> v1::Report {
+    let entries: Vec<v1::Entry> =
+        declared.iter().enumerate().map(|(number, one)| one.entry(number)).collect();
+    v1::Report {
+        schema: v1::SCHEMA.to_owned(),
+        agent: v1::Agent { name: "mcpolicy".to_owned(), version: "0.1.0".to_owned() },
+        host: v1::Host {
+            hostname: (!id.is_empty()).then(|| format!("{id}.example.com")),
+            os: "linux".to_owned(),
+            device_id: (!id.is_empty()).then(|| id.to_owned()),
+            os_version: Some("6.1".to_owned()),
+            arch: Some("x86_64".to_owned()),
+        },
+        scan: v1::Scan {
+            mode: mode.to_owned(),
+            root: None,
+            started_at: time_of(time),
+            duration_ms: 140,
+            users: declared.first().map(|one| one.owner.clone()).into_iter().collect(),
+            homes: Vec::new(),
+            directories_walked: 900,
+            files_read: 40,
+            fingerprint_key: "file".to_owned(),
+        },
+        policy: None,
+        summary: v1::Summary {
+            entries: entries.len() as u64,
+            live: entries.len() as u64,
+            ..v1::Summary::default()
+        },
+        sources: Vec::new(),
+        findings: declared.iter().enumerate().filter_map(|(number, one)| one.found(number)).collect(),
+        coverage: Vec::new(),
+        requests: Vec::new(),
+        entries,
     }
 }
 
