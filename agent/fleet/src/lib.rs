@@ -13,6 +13,7 @@
 mod batch;
 mod blast;
 mod chain;
+mod coding;
 mod gates;
 mod input;
 mod line;

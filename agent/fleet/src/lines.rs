@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::coding::Coding;
+
 /// Longest document, in bytes. A record has at most 256 KiB; a report of a scan of a thousand servers a few MiB.
 pub(crate) const MAX_DOCUMENT: usize = 64 << 20;
 
@@ -21,6 +23,7 @@ pub(crate) struct Lines<F> {
     shape: Shape,
     /// What is behind is passed over up to the end of its line.
     is_skipping: bool,
+    coding: Coding,
     give: F,
 }
 
@@ -36,11 +39,24 @@ enum Shape {
 
 impl<F: FnMut(Piece<'_>)> Lines<F> {
     pub(crate) fn new(give: F) -> Self {
-        Self { buffer: Vec::new(), line: 1, shape: Shape::Unknown, is_skipping: false, give }
+        Self {
+            buffer: Vec::new(),
+            line: 1,
+            shape: Shape::Unknown,
+            is_skipping: false,
+            coding: Coding::default(),
+            give,
+        }
     }
 
     /// Takes some more bytes.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        let mut coding = std::mem::take(&mut self.coding);
+        self.feed_utf8(&coding.decode(bytes));
+        self.coding = coding;
+    }
+
+    fn feed_utf8(&mut self, mut bytes: &[u8]) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (piece, rest) = bytes.split_at(end + 1);
             self.take(piece);
@@ -52,6 +68,8 @@ impl<F: FnMut(Piece<'_>)> Lines<F> {
 
     /// Nothing comes any more.
     pub(crate) fn finish(&mut self) {
+        let rest = self.coding.rest();
+        self.feed_utf8(&rest);
         if self.shape == Shape::Whole {
             self.hand_over(1);
         } else {

@@ -124,14 +124,16 @@ impl Store {
     }
 }
 
-/// A kept database is a new one: an old file would be filled twice.
+/// A kept database is a new one, as an old file would be filled twice; and only its owner reads it, as it names people.
 fn free(path: &Path) -> Result<&Path, FleetError> {
-    match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
+    let absolute = std::path::absolute(path)?;
+    let folder = absolute.parent().ok_or(std::io::ErrorKind::InvalidInput).map_err(std::io::Error::from)?;
+    match tempfile::NamedTempFile::new_in(folder)?.persist_noclobber(path) {
         Ok(_) => Ok(path),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
             Err(FleetError::Taken(path.display().to_string()))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error.error.into()),
     }
 }
 
@@ -174,6 +176,14 @@ fn value(batch: &Batch, cell: Cell) -> Value<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_that_is_kept_is_never_one_that_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { database: Some(folder.path().join("fleet.sqlite")), ..Options::default() };
+        drop(Store::create(&options).unwrap());
+        assert!(matches!(Store::create(&options), Err(FleetError::Taken(_))));
+    }
 
     #[test]
     fn every_table_has_as_many_columns_as_the_schema_says() {

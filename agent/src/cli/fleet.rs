@@ -288,10 +288,13 @@ fn supply(fleet: &Fleet, kind: SuppliedKind, path: &Path) -> anyhow::Result<()> 
     fleet.supply(kind, bytes.as_slice()).map(drop).with_context(|| path.display().to_string())
 }
 
+/// A new file of that name, which only its owner reads: it names people. It takes the place of an old one, or of a link.
 fn create(folder: &Path, name: &str) -> anyhow::Result<BufWriter<File>> {
-    let failed = || format!("cannot write {}", folder.join(name).display());
-    std::fs::create_dir_all(folder).with_context(failed)?;
-    Ok(BufWriter::new(File::create(folder.join(name)).with_context(failed)?))
+    let made = || -> io::Result<File> {
+        std::fs::create_dir_all(folder)?;
+        Ok(tempfile::NamedTempFile::new_in(folder)?.persist(folder.join(name))?)
+    };
+    made().map(BufWriter::new).with_context(|| format!("cannot write {}", folder.join(name).display()))
 }
 
 fn answer(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mcpolicy_fleet::definitions;
 
+#[expect(clippy::disallowed_methods, reason = "documents of our own")]
 fn text(name: &str) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/siem").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -32,10 +32,20 @@ fn a_report_that_takes_many_lines_is_one_document() {
 }
 
 #[test]
+fn a_report_as_powershell_writes_it_is_read() {
+    let report = report("laptop", START, "machine", &[unknown("ann", "npm:größe")]);
+    let text = serde_json::to_string_pretty(&report).unwrap().replace('\n', "\r\n");
+    let bytes = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let fleet = load_bytes(bytes);
+    assert_eq!((fleet.counts.documents, fleet.counts.refused), (1, 0), "{:?}", fleet.problems);
+    assert_eq!(fleet.blast(Wanted::parse("npm:größe", 0, i64::MAX)).unwrap().machines, 1);
+}
+
+#[test]
 fn of_a_machine_only_the_newest_report_counts_and_older_ones_give_history() {
     let old = report("laptop", START, "machine", &[unknown("ann", "npm:a"), unknown("ann", "npm:b")]);
     let new = report("laptop", START + DAY, "machine", &[unknown("ann", "npm:b")]);
-    let fleet = of(&[new.clone(), old.clone(), new]);
+    let fleet = of(&[new.clone(), old, new]);
     assert_eq!((fleet.counts.documents, fleet.counts.duplicates), (2, 1));
     assert_eq!(servers(&fleet), 1.0);
     let gone = fleet.blast(Wanted::parse("npm:a", 0, i64::MAX)).unwrap();
