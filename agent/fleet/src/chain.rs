@@ -143,6 +143,11 @@ fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
     })
 }
 
+/// How many numbers there are from one to another. Machines say them, and may say anything.
+fn length(first: i64, last: i64) -> u64 {
+    u64::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(0)
+}
+
 /// The chain that is being read.
 struct Open {
     chain: Chain,
@@ -180,7 +185,7 @@ impl Open {
                 self.fault(Fault::Twice { seq: link.seq });
                 self.chain.records += 1;
             }
-            Some(before) if before.seq + 1 == link.seq => {
+            Some(before) if before.seq.checked_add(1) == Some(link.seq) => {
                 if before.digest != link.prev {
                     self.fault(Fault::Forged { seq: before.seq });
                 }
@@ -218,7 +223,7 @@ impl Open {
             missing.push((next, to));
         }
         for (first, last) in missing {
-            self.chain.missing += u64::try_from(last - first + 1).unwrap_or(0);
+            self.chain.missing = self.chain.missing.saturating_add(length(first, last));
             self.fault(Fault::Missing { first, last });
         }
         Ok(())
@@ -235,8 +240,7 @@ impl Open {
             let mut rows = told.query((&self.chain.device, &self.chain.class, epoch))?;
             while let Some(row) = rows.next()? {
                 let (first, last): (i64, i64) = (row.get(0)?, row.get(1)?);
-                self.chain.dropped +=
-                    u64::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(0);
+                self.chain.dropped = self.chain.dropped.saturating_add(length(first, last));
             }
         }
         if self.epochs.len() > 1 {
@@ -244,7 +248,7 @@ impl Open {
         }
         checked.chains += 1;
         checked.records += self.chain.records;
-        checked.dropped += self.chain.dropped;
+        checked.dropped = checked.dropped.saturating_add(self.chain.dropped);
         if !self.chain.faults.is_empty() {
             checked.faulty += 1;
             if checked.chains_with_faults.len() < MOST_FAULTY {

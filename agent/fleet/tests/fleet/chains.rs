@@ -2,6 +2,7 @@
 
 use mcpolicy_fleet::Fault;
 use mcpolicy_schema::report::v1::Class;
+use proptest::prelude::*;
 
 use crate::maker::fleet::Plan;
 use crate::maker::machine::{Machine, START};
@@ -85,4 +86,31 @@ fn a_spool_that_began_anew_is_told() {
     let mut lines = first.lines;
     lines.push(again);
     assert_eq!(faults(&lines), [Fault::Epochs { count: 2 }]);
+}
+
+/// Numbers at which arithmetic goes wrong, and others.
+fn numbers() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(1), Just(u64::MAX), Just(i64::MAX as u64), Just(i64::MAX as u64 - 1), 0_u64..9]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_numbers_a_machine_says_the_proof_ends(
+        said in proptest::collection::vec((numbers(), numbers(), numbers(), 0..2_u8), 1..12)
+    ) {
+        let lines: Vec<String> = said
+            .iter()
+            .map(|(seq, first, last, epoch)| format!(
+                r#"{{"schema":"mcpolicy/report/v1","id":"m.{seq}.{first}.{epoch}","class":"state","device":{{"id":"m","os":"linux"}},
+                "agent":{{"name":"mcpolicy","version":"1"}},"chain":{{"epoch":"e{epoch}","seq":{seq},"prev":"{last}"}},
+                "time":"2026-11-02T00:00:00Z","privacy":"full","kind":"gap","of":"state","epoch":"e{epoch}","first":{first},
+                "last":{last},"count":{last},"reason":"room"}}"#
+            ).replace('\n', " "))
+            .collect();
+        let fleet = load_lines(&lines);
+        prop_assert_eq!(fleet.counts.refused, 0);
+        prop_assert!(fleet.check().unwrap().chains == 1);
+    }
 }
