@@ -118,8 +118,12 @@ impl Store {
         }
         self.connection.execute_batch(
             "CREATE INDEX current_entries_by_device ON current_entries (device);
-             CREATE INDEX current_teams_by_device ON current_teams (device);",
+             CREATE INDEX current_teams_by_device ON current_teams (device);
+             CREATE INDEX current_heartbeats_by_device ON current_heartbeats (device);
+             CREATE INDEX known_since_by_device ON known_since (device);",
         )?;
+        // without the sizes of tables a join of two large ones is looked up row by row
+        self.connection.execute_batch("PRAGMA analysis_limit = 400; ANALYZE;")?;
         Ok(Fleet { connection: self.connection, counts, problems })
     }
 }
