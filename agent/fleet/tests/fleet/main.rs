@@ -13,3 +13,4 @@ mod order;
 mod scans;
 mod support;
 mod thresholds;
+mod tiers;
