@@ -50,6 +50,9 @@ pub struct Definition {
     pub owner: String,
     /// What to do, as a link from docs/siem.
     pub runbook: String,
+    /// A table that the security team supplies and without which there is no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
     /// More rows for the table `parameters`.
     #[serde(default)]
     pub parameters: BTreeMap<String, i64>,
@@ -110,6 +113,8 @@ impl From<Bound> for String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateState {
+    /// The table that it needs is empty: that nothing was found means nothing.
+    NotAsked,
     /// Every value is as it should be.
     Ok,
     /// Somebody should look at it.
@@ -122,6 +127,7 @@ impl GateState {
     /// The word of it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::NotAsked => "not-asked",
             Self::Ok => "ok",
             Self::Look => "look",
             Self::Page => "page",
@@ -202,6 +208,10 @@ impl Fleet {
         }
         let mut gate =
             Gate { definition, state: GateState::Ok, rows: 0, offending: 0, offenders: Vec::new() };
+        if !self.has_what(gate.definition.needs.as_deref())? {
+            gate.state = GateState::NotAsked;
+            return Ok(gate);
+        }
         let mut statement = self.connection.prepare(query)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -225,6 +235,15 @@ impl Fleet {
             }
         }
         Ok(gate)
+    }
+
+    /// Whether a table that is needed has something in it.
+    fn has_what(&self, needed: Option<&str>) -> Result<bool, FleetError> {
+        let Some(table) = needed else { return Ok(true) };
+        let supplied = ["offboarded", "change_tickets", "expiries"];
+        let table = supplied.into_iter().find(|known| *known == table);
+        let table = table.ok_or_else(|| FleetError::Gates("a table that nobody supplies".to_owned()))?;
+        Ok(self.connection.query_row(&format!("SELECT count(*) > 0 FROM {table}"), [], |row| row.get(0))?)
     }
 }
 

@@ -77,7 +77,7 @@ struct BlastOptions {
     /// Not before this day or time
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Not after this day or time
+    /// Not after this time, or the end of this day
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Write declarations.csv, credentials.csv (what to change) and timeline.csv into this folder
@@ -141,12 +141,12 @@ fn tell_gates(
     writeln!(out, "{} reports and records were read.", fleet.counts.documents)?;
     for gate in gates {
         let about = &gate.definition;
-        writeln!(out, "{:<5} {:<24} {}", gate.state.as_str(), about.id, about.question)?;
+        writeln!(out, "{:<9} {:<24} {}", gate.state.as_str(), about.id, about.question)?;
         for one in gate.offenders.iter().take(3) {
-            writeln!(out, "        {}: {:.1} {}", visible(&one.subject), one.value, about.value)?;
+            writeln!(out, "            {}: {:.1} {}", visible(&one.subject), one.value, about.value)?;
         }
         if gate.offending > 3 {
-            writeln!(out, "        and {} more", gate.offending - 3)?;
+            writeln!(out, "            and {} more", gate.offending - 3)?;
         }
     }
     match out_folder {
@@ -157,7 +157,7 @@ fn tell_gates(
 
 fn blast(options: &BlastOptions) -> anyhow::Result<u8> {
     let since = options.since.as_deref().map_or(Ok(0), moment)?;
-    let until = options.until.as_deref().map_or(Ok(i64::MAX), moment)?;
+    let until = options.until.as_deref().map_or(Ok(i64::MAX), end)?;
     anyhow::ensure!(since <= until, "--since is after --until");
     let fleet = load(&options.inputs, &mcpolicy_fleet::Options::default())?;
     let blast = fleet.blast(Wanted::parse(&options.identity, since, until))?;
@@ -224,6 +224,10 @@ fn check(inputs: &Inputs) -> anyhow::Result<u8> {
         json(&checked)?;
     } else {
         answer(|out| tell_chains(&checked, out))?;
+    }
+    if checked.records == 0 {
+        complain("mcpolicy: no record among them has a place in a chain, so nothing is proved");
+        return Ok(exit::USAGE);
     }
     Ok(verdict(&fleet, checked.faulty > 0))
 }
@@ -308,6 +312,12 @@ fn json(value: &impl Serialize) -> anyhow::Result<()> {
 
 fn time(seconds: i64) -> String {
     Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
+}
+
+/// As [`moment`]; a day is meant to its last second.
+fn end(text: &str) -> anyhow::Result<i64> {
+    let is_day = text.parse::<Timestamp>().is_err();
+    moment(text).map(|seconds| if is_day { seconds.saturating_add(86_399) } else { seconds })
 }
 
 /// A time or a day, in seconds since 1970.

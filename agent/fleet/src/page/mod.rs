@@ -43,7 +43,7 @@ impl Fleet {
         charts::write(&facts, &mut page)?;
         page.raw("<h2>Gates</h2>\n")?;
         gates_table(gates, &mut page)?;
-        for gate in gates.iter().filter(|gate| gate.state != GateState::Ok) {
+        for gate in gates.iter().filter(|gate| gate.state > GateState::Ok) {
             offenders(gate, &mut page)?;
         }
         page.raw("<h2>How far the policy would reach</h2>\n<p class=\"soft\">Live declarations that enforcing would ")?;
@@ -108,6 +108,7 @@ fn gates_table(gates: &[Gate], page: &mut Markup<'_>) -> io::Result<()> {
     page.raw("<th>of</th><th>target</th><th>pages at</th><th>owner</th></tr></thead><tbody>\n")?;
     for gate in gates {
         page.raw(match gate.state {
+            GateState::NotAsked => "<tr><td class=\"soft\">not asked</td>",
             GateState::Ok => "<tr><td class=\"ok\">ok</td>",
             GateState::Look => "<tr><td class=\"look\">look</td>",
             GateState::Page => "<tr><td class=\"page\">page</td>",

@@ -209,3 +209,13 @@ fn an_inventory_of_which_something_is_missing_replaces_nothing() {
     assert_eq!((partly.offenders[0].value, partly.offenders[0].detail.as_str()), (1.0, "npm:old"));
     machine.lose(NOW, Class::State, 1);
 }
+
+#[test]
+fn a_gate_without_the_list_that_it_needs_says_that_it_was_not_asked() {
+    let fleet = load_lines(&one(0, &[Declared::approved(OWNER, "npm:a")]));
+    for definition in mcpolicy_fleet::definitions().unwrap() {
+        let needs = definition.needs.is_some();
+        let gate = fleet.gate(definition, NOW).unwrap();
+        assert_eq!(gate.state == GateState::NotAsked, needs, "{}", gate.definition.id);
+    }
+}
