@@ -142,7 +142,7 @@ pub struct Blast {
 const HITS: &str = "
 CREATE TEMP TABLE hits AS SELECT * FROM entries
 WHERE time >= ?3 AND time <= ?4 AND (
-    ((identity = ?1 OR identity = kind || ':' || ?1) AND (?2 = '' OR version = ?2))
+    ((identity = ?1 OR kind || ':' || identity = ?1 OR identity = kind || ':' || ?1) AND (?2 = '' OR version = ?2))
     OR fingerprint = ?1 OR fingerprint = 'sha256:' || ?1
     OR (length(?1) >= 64 AND replace(?1, 'sha256:', '') IN (program_sha256, script_sha256, listener_sha256, fingerprint))
 )";
