@@ -72,7 +72,9 @@ fn a_fleet_is_told_from_what_the_scanner_wrote_without_secrets_scripts_or_formul
     assert_eq!(files.len(), 5, "{files:?}");
     for (name, text) in files {
         assert!(
-            !text.contains(TOKEN) && !text.contains("<script>alert") && !text.contains("\n=cmd"),
+            !text.contains(TOKEN)
+                && (name != "fleet.html" || !text.contains("<script"))
+                && !text.contains("\n=cmd"),
             "{name}"
         );
         assert!(!text.contains(",=cmd"), "{name} has a formula");
