@@ -108,6 +108,7 @@ fn the_arrows_between_our_crates_are_those_of_the_architecture() {
         ("mcpolicy-schema", &["mcpolicy-schema"]),
         ("mcpolicy-clients", &["mcpolicy-clients", "mcpolicy-schema"]),
         ("mcpolicy-platform", &["mcpolicy-platform"]),
+        ("mcpolicy-fleet", &["mcpolicy-fleet", "mcpolicy-platform", "mcpolicy-schema"]),
         ("mcpolicy-ship", &["mcpolicy-platform", "mcpolicy-ship"]),
         ("mcpolicy-spool", &["mcpolicy-platform", "mcpolicy-schema", "mcpolicy-spool"]),
     ];

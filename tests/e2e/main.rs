@@ -29,6 +29,7 @@ mod fault_table;
 mod faults;
 #[cfg(unix)]
 mod five_users;
+mod fleet;
 #[cfg(unix)]
 mod generated;
 #[cfg(unix)]

@@ -126,6 +126,7 @@ fn lines(path: &Path) -> Vec<String> {
     text.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).map(str::to_owned).collect()
 }
 
+#[expect(clippy::print_stderr, reason = "numbers of a long run, for whoever reads its log")]
 fn run(time: Duration, kills: bool, mut watch: impl FnMut(&Roles)) {
     let Some((mut site, web, settings)) = site() else { return };
     site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));

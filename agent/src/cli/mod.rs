@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod enforce;
 mod explain;
+mod fleet;
 mod judging;
 mod log;
 mod policy;
@@ -123,6 +124,12 @@ enum Command {
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
     Policy(Box<policy::Command>),
+    /// Tell a fleet from its stored reports: who runs what, where, since when, and how its gates stand
+    ///
+    /// Reads reports of `mcpolicy scan --format json` and records as sinks write them. Starts nothing and uses no network.
+    /// Exit codes: 0 no gate pages; nobody had it (blast); no hole (check); 1 the opposite; 2 wrong usage, nothing could be
+    /// read, or a `nobody` or `no hole` for which something was passed over.
+    Fleet(Box<fleet::Options>),
     /// Answer for one home, as its owner; started by mcpolicy itself
     #[command(hide = true)]
     Worker,
@@ -168,6 +175,7 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Add(options) => add::run(&options, environment),
         Command::Request(options) => request::run(&options, environment),
         Command::Policy(command) => policy::run(&command, environment),
+        Command::Fleet(options) => fleet::run(&options),
         Command::Worker => process::run().map(|()| exit::OK),
         Command::Notify => Ok(notification::run()),
         Command::StandIn(options) => stand_in::run(&options),

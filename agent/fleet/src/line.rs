@@ -1,0 +1,415 @@
+//! What is taken of one JSON document: a record of a stream, or the whole report of a scan.
+//!
+//! Everything is optional and every word is a text: readers of `report/v1` ignore what they do not know, and one machine
+//! with a newer agent must not be missing from the fleet.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+type Text<'a> = Option<Cow<'a, str>>;
+
+/// A record or a report; members that both have mean the same in both.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Line<'a> {
+    #[serde(borrow)]
+    pub(crate) schema: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) class: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) device: Option<Device<'a>>,
+    #[serde(borrow)]
+    pub(crate) agent: Agent<'a>,
+    #[serde(borrow)]
+    pub(crate) chain: Option<Chain<'a>>,
+    #[serde(borrow)]
+    pub(crate) time: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) privacy: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) snapshot: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) cause: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) policy: Option<Policy<'a>>,
+    pub(crate) summary: Summary,
+    pub(crate) records: u64,
+    #[serde(borrow)]
+    pub(crate) entry: Option<Box<Entry<'a>>>,
+    #[serde(borrow)]
+    pub(crate) finding: Option<Box<Finding<'a>>>,
+    #[serde(borrow)]
+    pub(crate) gap: Option<Gap<'a>>,
+    #[serde(borrow)]
+    pub(crate) request: Option<Box<Request<'a>>>,
+    // a heartbeat
+    #[serde(borrow)]
+    pub(crate) state: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) mode: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) ceiling: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) layers: Vec<Layer<'a>>,
+    pub(crate) verdicts: Verdicts,
+    pub(crate) open: u64,
+    pub(crate) running: u64,
+    pub(crate) restart_needed: u64,
+    pub(crate) watches: u64,
+    pub(crate) problems: Vec<IgnoredAny>,
+    #[serde(borrow)]
+    pub(crate) last_rescan: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) requests: Requests<'a>,
+    // an action or event
+    #[serde(borrow)]
+    pub(crate) action: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) outcome: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) server: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) client: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) user: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) path: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) fingerprint: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) code: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) rule: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) block: Text<'a>,
+    pub(crate) count: Option<u64>,
+    #[serde(borrow)]
+    pub(crate) from: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) to: Text<'a>,
+    // records that were lost
+    #[serde(borrow)]
+    pub(crate) of: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) epoch: Text<'a>,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    #[serde(borrow)]
+    pub(crate) reason: Text<'a>,
+    // the report of a scan
+    #[serde(borrow)]
+    pub(crate) host: Option<Host<'a>>,
+    #[serde(borrow)]
+    pub(crate) scan: Option<Scan<'a>>,
+    #[serde(borrow)]
+    pub(crate) entries: Vec<Entry<'a>>,
+    #[serde(borrow)]
+    pub(crate) findings: Vec<Finding<'a>>,
+    #[serde(borrow)]
+    pub(crate) coverage: Vec<Gap<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Device<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) hostname: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) os: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) os_version: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) groups: Vec<Cow<'a, str>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Agent<'a> {
+    #[serde(borrow)]
+    pub(crate) version: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Chain<'a> {
+    #[serde(borrow)]
+    pub(crate) epoch: Text<'a>,
+    pub(crate) seq: u64,
+    #[serde(borrow)]
+    pub(crate) prev: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Policy<'a> {
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    pub(crate) sequence: Option<u64>,
+    pub(crate) signed: bool,
+    #[serde(borrow)]
+    pub(crate) sha256: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) mode: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) ring: Text<'a>,
+    pub(crate) revocations: Option<u64>,
+    #[serde(borrow)]
+    pub(crate) staleness: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Summary {
+    pub(crate) entries: u64,
+    pub(crate) live: u64,
+    pub(crate) gaps: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Verdicts {
+    pub(crate) allow: u64,
+    pub(crate) deny: u64,
+    pub(crate) unknown: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Layer<'a> {
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) state: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Entry<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) client: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) readers: Vec<Reader<'a>>,
+    #[serde(borrow)]
+    pub(crate) scope: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) user: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) source: Place<'a>,
+    #[serde(borrow)]
+    pub(crate) transport: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) identity: Identity<'a>,
+    #[serde(borrow)]
+    pub(crate) values: Vec<Value<'a>>,
+    pub(crate) disabled: bool,
+    pub(crate) running: Option<bool>,
+    #[serde(borrow)]
+    pub(crate) inert: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) fingerprint: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) judged: Option<Judged<'a>>,
+    #[serde(borrow)]
+    pub(crate) project: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) facts: Option<Facts<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Reader<'a> {
+    #[serde(borrow)]
+    pub(crate) client: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Place<'a> {
+    #[serde(borrow)]
+    pub(crate) path: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Identity<'a> {
+    #[serde(borrow)]
+    pub(crate) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) version: Text<'a>,
+    pub(crate) pinned: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Value<'a> {
+    #[serde(borrow, rename = "in")]
+    pub(crate) place: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) fingerprint: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Judged<'a> {
+    #[serde(borrow)]
+    pub(crate) verdict: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) decided_by: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) rule: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) reason: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) pin: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Facts<'a> {
+    #[serde(borrow)]
+    pub(crate) program: FileFacts<'a>,
+    #[serde(borrow)]
+    pub(crate) script: FileFacts<'a>,
+    #[serde(borrow)]
+    pub(crate) listener: FileFacts<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct FileFacts<'a> {
+    #[serde(borrow)]
+    pub(crate) sha256: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Finding<'a> {
+    #[serde(borrow)]
+    pub(crate) code: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) severity: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) entry: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) user: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) source: Option<Place<'a>>,
+    #[serde(borrow)]
+    pub(crate) verdict: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Gap<'a> {
+    #[serde(borrow)]
+    pub(crate) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) path: Text<'a>,
+    pub(crate) count: u64,
+    #[serde(borrow)]
+    pub(crate) user: Text<'a>,
+    pub(crate) partial: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Request<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) time: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) user: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) fingerprint: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) identity: Identity<'a>,
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) client: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Host<'a> {
+    #[serde(borrow)]
+    pub(crate) hostname: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) device_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) os: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) os_version: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Scan<'a> {
+    #[serde(borrow)]
+    pub(crate) mode: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) started_at: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) users: Vec<Cow<'a, str>>,
+}
+
+/// How many requests wait, in a heartbeat; or the requests themselves, in the report of a scan.
+#[derive(Debug)]
+pub(crate) enum Requests<'a> {
+    Count(u64),
+    List(Vec<Request<'a>>),
+}
+
+impl Default for Requests<'_> {
+    fn default() -> Self {
+        Self::Count(0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Requests<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Requests<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number or a list of requests")
+            }
+
+            fn visit_u64<E>(self, count: u64) -> Result<Self::Value, E> {
+                Ok(Requests::Count(count))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(one) = seq.next_element()? {
+                    all.push(one);
+                }
+                Ok(Requests::List(all))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}

@@ -1,0 +1,16 @@
+//! Generated fleets, and what is said of them.
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "modules of one test program")]
+
+#[path = "../maker/mod.rs"]
+mod maker;
+
+mod blast;
+mod chains;
+mod documents;
+mod hostile;
+mod key;
+mod order;
+mod scans;
+mod support;
+mod thresholds;
+mod tiers;

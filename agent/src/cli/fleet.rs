@@ -1,0 +1,332 @@
+//! `mcpolicy fleet`: a fleet from its stored reports, for a team without a warehouse.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use mcpolicy_fleet::{Blast, Checked, Fleet, Gate, GateState, SuppliedKind, Wanted};
+use serde::Serialize;
+
+use super::{agent, complain, exit, written};
+use crate::output::text::visible;
+
+/// What was passed over is told one by one up to here; all of it is counted.
+const SHOWN_PROBLEMS: usize = 20;
+/// Rows of an answer on a terminal; the files have all.
+const SHOWN_ROWS: usize = 40;
+
+/// Options of `mcpolicy fleet`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Write the page (fleet.html) and the CSV files into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Keep the database, for questions of your own in SQL; docs/siem says what is in it
+    #[arg(long, value_name = "FILE")]
+    database: Option<PathBuf>,
+    /// Accounts that are gone: a CSV file with the columns owner, since
+    #[arg(long, value_name = "FILE")]
+    offboarded: Option<PathBuf>,
+    /// Change tickets: a CSV file with the columns ticket, subject, opened, closed
+    #[arg(long, value_name = "FILE")]
+    tickets: Option<PathBuf>,
+    /// What expires: a CSV file with the columns what, subject, expires
+    #[arg(long, value_name = "FILE")]
+    expiries: Option<PathBuf>,
+    /// The moment for which the gates are asked (RFC 3339), for reports of another day
+    #[arg(long, value_name = "TIME")]
+    now: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Inputs {
+    /// Reports and records: files, folders of them (*.json, *.jsonl, *.ndjson, also .gz), `-` for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell which machines and users declared or ran a server, from when to when, and beside which credentials
+    Blast(BlastOptions),
+    /// Prove that no record is missing, or tell which are
+    Check(Inputs),
+}
+
+#[derive(Debug, Args)]
+struct BlastOptions {
+    /// Its identity (`npm:@scope/name`, also with `@VERSION`), its fingerprint, or the SHA-256 of its executable
+    #[arg(value_name = "IDENTITY")]
+    identity: String,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Not before this day or time
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Not after this time, or the end of this day
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Write declarations.csv, credentials.csv (what to change) and timeline.csv into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Runs the command. The exit code.
+///
+/// # Errors
+/// Wrong usage, or the answer cannot be given or written.
+pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
+    match &options.command {
+        Some(Command::Blast(options)) => blast(options),
+        Some(Command::Check(inputs)) => check(inputs),
+        None => overview(options),
+    }
+}
+
+fn overview(options: &Options) -> anyhow::Result<u8> {
+    let now = options.now.as_deref().map_or_else(|| Ok(agent::now().as_second()), moment)?;
+    let database = options.database.clone();
+    let fleet = load(&options.inputs, &mcpolicy_fleet::Options { database, ..Default::default() })?;
+    for (kind, path) in [
+        (SuppliedKind::Offboarded, &options.offboarded),
+        (SuppliedKind::ChangeTickets, &options.tickets),
+        (SuppliedKind::Expiries, &options.expiries),
+    ] {
+        if let Some(path) = path {
+            supply(&fleet, kind, path)?;
+        }
+    }
+    let gates = fleet.gates(now)?;
+    if let Some(folder) = &options.out {
+        let mut page = create(folder, "fleet.html")?;
+        fleet.write_page(&gates, now, &mut page)?;
+        page.flush().context("cannot write fleet.html")?;
+        fleet.write_tables(&gates, &mut |name| create(folder, name).map_err(io::Error::other))?;
+    }
+    if options.inputs.json {
+        #[derive(Serialize)]
+        struct Answer<'a> {
+            read: mcpolicy_fleet::Counts,
+            problems: &'a [mcpolicy_fleet::Problem],
+            gates: &'a [Gate],
+        }
+        json(&Answer { read: fleet.counts, problems: &fleet.problems, gates: &gates })?;
+    } else {
+        answer(|out| tell_gates(&fleet, &gates, options.out.as_deref(), out))?;
+    }
+    let pages = gates.iter().any(|gate| gate.state == GateState::Page);
+    Ok(if pages { exit::FINDINGS } else { exit::OK })
+}
+
+fn tell_gates(
+    fleet: &Fleet,
+    gates: &[Gate],
+    out_folder: Option<&Path>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    writeln!(out, "{} reports and records were read.", fleet.counts.documents)?;
+    for gate in gates {
+        let about = &gate.definition;
+        writeln!(out, "{:<9} {:<24} {}", gate.state.as_str(), about.id, about.question)?;
+        for one in gate.offenders.iter().take(3) {
+            writeln!(out, "            {}: {:.1} {}", visible(&one.subject), one.value, about.value)?;
+        }
+        if gate.offending > 3 {
+            writeln!(out, "            and {} more", gate.offending - 3)?;
+        }
+    }
+    match out_folder {
+        Some(folder) => writeln!(out, "All of it is in {}.", visible(&folder.display().to_string())),
+        None => writeln!(out, "With --out DIR all of it is written, as a page and as CSV."),
+    }
+}
+
+fn blast(options: &BlastOptions) -> anyhow::Result<u8> {
+    let since = options.since.as_deref().map_or(Ok(0), moment)?;
+    let until = options.until.as_deref().map_or(Ok(i64::MAX), end)?;
+    anyhow::ensure!(since <= until, "--since is after --until");
+    let fleet = load(&options.inputs, &mcpolicy_fleet::Options::default())?;
+    let blast = fleet.blast(Wanted::parse(&options.identity, since, until))?;
+    if let Some(folder) = &options.out {
+        blast.write_tables(&mut |name| create(folder, name).map_err(io::Error::other))?;
+    }
+    if options.inputs.json {
+        json(&blast)?;
+    } else {
+        answer(|out| tell_blast(&blast, out))?;
+    }
+    if blast.nameless_machines > 0 {
+        complain(&format!(
+            "mcpolicy: {} machines tell names as hashes only (privacy outcomes); ask for the fingerprint or digest as well",
+            blast.nameless_machines
+        ));
+        if blast.machines == 0 {
+            return Ok(exit::USAGE);
+        }
+    }
+    Ok(verdict(&fleet, blast.machines > 0))
+}
+
+fn tell_blast(blast: &Blast, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{} machines and {} users had it.", blast.machines, blast.users)?;
+    for had in blast.had.iter().take(SHOWN_ROWS) {
+        let gone = if had.gone_by == 0 {
+            "still there".to_owned()
+        } else {
+            format!("gone by {}", time(had.gone_by))
+        };
+        let rule = if had.rule.is_empty() { String::new() } else { format!(" by {}", had.rule) };
+        writeln!(
+            out,
+            "  {} {} in {} as {} {}: from {}, {gone}; {}{}{}",
+            visible(&had.device),
+            visible(&had.owner),
+            visible(&had.client),
+            visible(&had.server),
+            visible(&had.version),
+            time(had.first_seen),
+            if had.ran { "ran, " } else { "" },
+            visible(&had.verdict),
+            visible(&rule),
+        )?;
+    }
+    if blast.had.len() > SHOWN_ROWS {
+        writeln!(out, "  and {} more: --out DIR or --json", blast.had.len() - SHOWN_ROWS)?;
+    }
+    if !blast.credentials.is_empty() {
+        writeln!(
+            out,
+            "{} credentials stood beside it: --out DIR writes what to change.",
+            blast.credentials.len()
+        )?;
+    }
+    Ok(())
+}
+
+fn check(inputs: &Inputs) -> anyhow::Result<u8> {
+    let fleet = load(inputs, &mcpolicy_fleet::Options { prove: true, ..Default::default() })?;
+    let checked = fleet.check()?;
+    if inputs.json {
+        json(&checked)?;
+    } else {
+        answer(|out| tell_chains(&checked, out))?;
+    }
+    if checked.records == 0 {
+        complain("mcpolicy: no record among them has a place in a chain, so nothing is proved");
+        return Ok(exit::USAGE);
+    }
+    Ok(verdict(&fleet, checked.faulty > 0))
+}
+
+fn tell_chains(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} records in {} chains; {} more were dropped, and their machines say so. {} chains have a fault.",
+        checked.records, checked.chains, checked.dropped, checked.faulty
+    )?;
+    if checked.scans > 0 {
+        writeln!(out, "{} reports of scans have no chain: nothing is proved of them.", checked.scans)?;
+    }
+    for chain in checked.chains_with_faults.iter().take(SHOWN_ROWS) {
+        let faults = serde_json::to_string(&chain.faults).unwrap_or_default();
+        writeln!(out, "  {} {}: {faults}", visible(&chain.device), visible(&chain.class))?;
+    }
+    Ok(())
+}
+
+/// The exit code of an answer. That nobody had something is no answer where something was passed over.
+fn verdict(fleet: &Fleet, is_found: bool) -> u8 {
+    match (is_found, fleet.counts.refused) {
+        (true, _) => exit::FINDINGS,
+        (false, 0) => exit::OK,
+        (false, refused) => {
+            complain(&format!("mcpolicy: {refused} lines or files were passed over, so this proves nothing"));
+            exit::USAGE
+        }
+    }
+}
+
+/// Reads everything, with how far it has come on a terminal.
+fn load(inputs: &Inputs, options: &mcpolicy_fleet::Options) -> anyhow::Result<Fleet> {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {msg} records, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    let mut told = |progress: mcpolicy_fleet::Progress| {
+        bar.set_length(progress.of_bytes.max(progress.bytes));
+        bar.set_position(progress.bytes);
+        bar.set_message(progress.documents.to_string());
+    };
+    let fleet = mcpolicy_fleet::load(&inputs.files, &mut io::stdin(), options, &mut told)?;
+    bar.finish_and_clear();
+    for problem in fleet.problems.iter().take(SHOWN_PROBLEMS) {
+        complain(&format!("mcpolicy: {}: {}", visible(&problem.place), visible(&problem.what)));
+    }
+    let more = fleet.counts.refused.saturating_sub(SHOWN_PROBLEMS as u64);
+    if more > 0 {
+        complain(&format!("mcpolicy: and {more} more lines or files were passed over"));
+    }
+    anyhow::ensure!(fleet.counts.documents > 0, "nothing of it is a report or record of mcpolicy");
+    Ok(fleet)
+}
+
+fn supply(fleet: &Fleet, kind: SuppliedKind, path: &Path) -> anyhow::Result<()> {
+    let bytes = crate::policy_store::published::read_file(path, 256 << 20)?;
+    let bytes = bytes.with_context(|| format!("there is no {}", path.display()))?;
+    fleet.supply(kind, bytes.as_slice()).map(drop).with_context(|| path.display().to_string())
+}
+
+/// A new file of that name, which only its owner reads: it names people. It takes the place of an old one, or of a link.
+fn create(folder: &Path, name: &str) -> anyhow::Result<BufWriter<File>> {
+    let made = || -> io::Result<File> {
+        std::fs::create_dir_all(folder)?;
+        Ok(tempfile::NamedTempFile::new_in(folder)?.persist(folder.join(name))?)
+    };
+    made().map(BufWriter::new).with_context(|| format!("cannot write {}", folder.join(name).display()))
+}
+
+fn answer(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    written(write(&mut out).and_then(|()| out.flush()))
+}
+
+fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    answer(|out| crate::output::json::write_value(value, out))
+}
+
+fn time(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
+}
+
+/// As [`moment`]; a day is meant to its last second.
+fn end(text: &str) -> anyhow::Result<i64> {
+    let is_day = text.parse::<Timestamp>().is_err();
+    moment(text).map(|seconds| if is_day { seconds.saturating_add(86_399) } else { seconds })
+}
+
+/// A time or a day, in seconds since 1970.
+fn moment(text: &str) -> anyhow::Result<i64> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time.as_second());
+    }
+    let day = text.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+    day.map(|day| day.timestamp().as_second()).with_context(|| {
+        format!("{} is no day (2026-11-30) and no time (2026-11-30T12:00:00Z)", visible(text))
+    })
+}

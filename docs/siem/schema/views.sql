@@ -1,0 +1,66 @@
+-- What the queries of the gates read, in SQL that SQLite, DuckDB and ClickHouse run unchanged.
+
+-- Inventories of which every record arrived. A report of `mcpolicy scan` is one record and always whole.
+CREATE VIEW whole_inventories AS
+SELECT i.id AS id, i.device AS device, i.time AS time, i.seq AS seq, i.snapshot AS snapshot, i.extent AS extent,
+  i.cause AS cause, i.policy AS policy, i.sequence AS sequence, i.mode AS mode, i.staleness AS staleness
+FROM inventories AS i
+WHERE i.records = 0 OR (i.device, i.snapshot, i.records) IN (
+  SELECT device, snapshot, count(*) FROM (
+    SELECT device, snapshot FROM entries
+    UNION ALL SELECT device, snapshot FROM findings
+    UNION ALL SELECT device, snapshot FROM coverage
+  ) AS parts GROUP BY device, snapshot
+);
+
+-- The newest of each machine. Scans of one home alone do not replace those of another.
+CREATE VIEW current_inventories AS
+SELECT id, device, time, snapshot, extent, policy, sequence, mode, staleness FROM (
+  SELECT id, device, time, snapshot, extent, policy, sequence, mode, staleness,
+    row_number() OVER (PARTITION BY device, extent ORDER BY time DESC, seq DESC, snapshot DESC) AS place
+  FROM whole_inventories
+) AS placed WHERE place = 1;
+
+-- Since when and until when a declaration was seen, of one user on one machine.
+CREATE VIEW sightings AS
+SELECT device, owner, client, server, kind, identity, version, fingerprint,
+  min(time) AS first_seen, max(time) AS last_seen
+FROM entries GROUP BY device, owner, client, server, kind, identity, version, fingerprint;
+
+-- Since when each of them was seen stands beside it.
+CREATE VIEW current_entries AS
+SELECT
+  e.id AS id, e.device AS device, e.time AS time, e.snapshot AS snapshot, e.entry AS entry, e.server AS server, e.client
+  AS client, e.readers AS readers, e.scope AS scope, e.owner AS owner, e.path AS path, e.project AS project, e.transport
+  AS transport, e.kind AS kind, e.identity AS identity, e.version AS version, e.pinned AS pinned, e.disabled AS
+  disabled, e.running AS running, e.inert AS inert, e.fingerprint AS fingerprint, e.verdict AS verdict, e.decided_by AS
+  decided_by, e.rule AS rule, e.reason AS reason, e.pin AS pin, e.program_sha256 AS program_sha256, e.script_sha256 AS
+  script_sha256, e.listener_sha256 AS listener_sha256,
+  s.first_seen AS first_seen
+FROM entries AS e JOIN sightings AS s
+  ON s.device = e.device AND s.owner = e.owner AND s.client = e.client AND s.server = e.server AND s.kind = e.kind
+    AND s.identity = e.identity AND s.version = e.version AND s.fingerprint = e.fingerprint
+WHERE (e.device, e.snapshot) IN (SELECT device, snapshot FROM current_inventories);
+
+CREATE VIEW current_findings AS
+SELECT f.* FROM findings AS f WHERE (f.device, f.snapshot) IN (SELECT device, snapshot FROM current_inventories);
+
+CREATE VIEW current_credentials AS
+SELECT c.* FROM credentials AS c WHERE (c.device, c.snapshot) IN (SELECT device, snapshot FROM current_inventories);
+
+CREATE VIEW current_heartbeats AS
+SELECT id, device, time, state, mode, policy, sequence, ring, revocations, staleness, open_entries, running, requests FROM (
+  SELECT id, device, time, state, mode, policy, sequence, ring, revocations, staleness, open_entries, running, requests,
+    row_number() OVER (PARTITION BY device ORDER BY time DESC, id DESC) AS place
+  FROM heartbeats
+) AS placed WHERE place = 1;
+
+-- Groups of each machine as it told them last. Who is in two groups counts in both.
+CREATE VIEW current_teams AS
+SELECT DISTINCT device, team FROM (
+  SELECT device, team, rank() OVER (PARTITION BY device ORDER BY time DESC, id DESC) AS place FROM device_groups
+) AS placed WHERE place = 1;
+
+-- Since when a machine, and a user on it, is known at all.
+CREATE VIEW known_since AS
+SELECT device, min(time) AS since FROM inventories GROUP BY device;

@@ -1,0 +1,21 @@
+-- An approved server that is declared otherwise than before, under a change ticket: how far the change has come.
+WITH fleet AS (
+  SELECT kind, identity, fingerprint, min(first_seen) AS first_at, count(DISTINCT device) AS on_machines
+  FROM sightings WHERE identity <> '' GROUP BY kind, identity, fingerprint
+), known AS (
+  SELECT kind, identity, min(first_at) AS known_at FROM fleet GROUP BY kind, identity
+), drifted AS (
+  SELECT f.kind AS kind, f.identity AS identity, f.fingerprint AS fingerprint, f.first_at AS first_at,
+    f.on_machines AS on_machines
+  FROM fleet AS f JOIN known AS k ON k.kind = f.kind AND k.identity = f.identity
+  WHERE f.first_at > k.known_at AND f.first_at >= (SELECT value FROM parameters WHERE name = 'since')
+    AND f.fingerprint IN (SELECT fingerprint FROM current_entries WHERE verdict = 'allow')
+), ticketed AS (
+  SELECT d.fingerprint AS fingerprint FROM drifted AS d JOIN change_tickets AS c ON c.subject = d.identity
+  WHERE c.opened <= d.first_at AND (c.closed = 0 OR c.closed >= d.first_at)
+)
+SELECT identity AS subject, sum(on_machines) AS value, sum(on_machines) AS machines, min(first_at) AS since,
+  max(fingerprint) AS detail
+FROM drifted WHERE fingerprint IN (SELECT fingerprint FROM ticketed)
+GROUP BY identity
+ORDER BY value DESC, subject

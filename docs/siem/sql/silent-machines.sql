@@ -1,0 +1,6 @@
+-- Hours since a machine was heard last, of any record.
+SELECT device AS subject, ((SELECT value FROM parameters WHERE name = 'now') - max(time)) / 3600.0 AS value,
+  1 AS machines, max(time) AS since, max(hostname) AS detail
+FROM records
+GROUP BY device
+ORDER BY value DESC, subject

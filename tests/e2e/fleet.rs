@@ -1,0 +1,118 @@
+//! `mcpolicy fleet` on reports that the scanner has written, and on records.
+
+use std::path::Path;
+use std::process::Output;
+
+use mcpolicy_tests::{TestMachine, report_of};
+use serde_json::{Value, json};
+
+#[path = "../../agent/fleet/tests/maker/mod.rs"]
+mod maker;
+
+use maker::fleet::Plan;
+
+const TOKEN: &str = "ghp_SECRETMARK0000000000000000000000000001";
+
+/// A machine with the reports of three others, of which one was scanned twice.
+fn machine() -> TestMachine {
+    let machine = TestMachine::new(crate::BINARY);
+    let servers = json!({"mcpServers": {
+        "docs": {"command": "npx", "args": ["-y", "@example/docs-mcp"], "env": {"DOCS_TOKEN": TOKEN}},
+        "=cmd|'/c calc'!A1": {"command": "npx", "args": ["-y", "@example/<script>alert(1)</script>"]},
+    }});
+    machine.file(".claude.json", servers.to_string());
+    let report = machine.scan(&[]);
+    let store = |name: &str, host: &str, started: &str, entries: usize| {
+        let mut report = report.clone();
+        report["host"]["hostname"] = json!(host);
+        report["scan"]["started_at"] = json!(started);
+        if let Value::Array(list) = &mut report["entries"] {
+            list.truncate(entries);
+        }
+        if entries == 0 {
+            report["findings"] = json!([]);
+        }
+        machine.file(&format!("reports/{name}"), serde_json::to_string_pretty(&report).unwrap());
+    };
+    store("a.json", "laptop-a", "2026-11-20T09:00:00Z", 2);
+    store("a-later.json", "laptop-a", "2026-11-21T09:00:00Z", 0);
+    store("b.json", "laptop-b", "2026-11-21T09:00:00Z", 2);
+    machine
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn every_file(folder: &Path) -> Vec<(String, String)> {
+    let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    all.map(|path| {
+        (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(&path).unwrap())
+    })
+    .collect()
+}
+
+#[test]
+fn a_fleet_is_told_from_what_the_scanner_wrote_without_secrets_scripts_or_formulas() {
+    let machine = machine();
+    let output =
+        machine.run(&["fleet", "reports", "--out", "out", "--json", "--now", "2026-11-21T12:00:00Z"]);
+    assert!(matches!(code(&output), Some(0 | 1)), "{output:?}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&answer["read"]["documents"], &answer["read"]["refused"]), (&json!(3), &json!(0)));
+    let gate =
+        answer["gates"].as_array().unwrap().iter().find(|gate| gate["id"] == "literal-secrets").unwrap();
+    assert_eq!(gate["state"], "look", "{gate}");
+    assert_eq!(gate["offenders"][0]["machines"], 1, "the newer report of laptop-a has none");
+    let files = every_file(&machine.home().join("out"));
+    assert_eq!(files.len(), 5, "{files:?}");
+    for (name, text) in files {
+        assert!(
+            !text.contains(TOKEN)
+                && (name != "fleet.html" || !text.contains("<script"))
+                && !text.contains("\n=cmd"),
+            "{name}"
+        );
+        assert!(!text.contains(",=cmd"), "{name} has a formula");
+    }
+}
+
+#[test]
+fn whoever_had_a_server_is_told_with_the_exit_code_and_what_to_change() {
+    let machine = machine();
+    let output =
+        machine.run(&["fleet", "blast", "npm:@example/docs-mcp", "reports", "--out", "out", "--json"]);
+    assert_eq!(code(&output), Some(1), "{output:?}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["machines"], 2);
+    let gone: Vec<bool> = answer["had"].as_array().unwrap().iter().map(|had| had["gone_by"] != 0).collect();
+    assert_eq!(gone, [true, false], "{answer}");
+    let credentials = std::fs::read_to_string(machine.home().join("out/credentials.csv")).unwrap();
+    assert!(credentials.contains("DOCS_TOKEN") && credentials.contains("same-entry"), "{credentials}");
+    assert!(!credentials.contains(TOKEN));
+    let until = ["fleet", "blast", "npm:@example/docs-mcp", "reports", "--until", "2026-11-19"];
+    assert_eq!(code(&machine.run(&until)), Some(0));
+    machine.file("reports/torn.json", "{\n \"schema\": ");
+    let output = machine.run(&until);
+    assert_eq!(code(&output), Some(2), "a torn report may have had it: {output:?}");
+}
+
+#[test]
+fn a_record_that_is_missing_is_told_and_reports_without_a_chain_prove_nothing() {
+    let machine = machine();
+    assert_eq!(code(&machine.run(&["fleet", "check", "reports"])), Some(2));
+    let mut lines: Vec<String> = (0..5).flat_map(|number| Plan::of(number).machine().lines).collect();
+    machine.file("records/all.ndjson", lines.join("\n"));
+    let whole = machine.run(&["fleet", "check", "records"]);
+    assert_eq!(code(&whole), Some(0), "{}", text(&whole));
+    lines.remove(3);
+    machine.file("records/all.ndjson", lines.join("\n"));
+    let output = machine.run(&["fleet", "check", "records", "--json"]);
+    assert_eq!(code(&output), Some(1));
+    let fault = &report_of(&output)["chains_with_faults"][0]["faults"][0];
+    assert_eq!(fault, &json!({"fault": "missing", "first": 4, "last": 4}));
+}
