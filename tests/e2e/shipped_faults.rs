@@ -12,6 +12,22 @@ use crate::enforce::{Site, npx, policy, rule};
 use crate::run::{Daemon, put};
 use crate::shipped::{Answer, Ship, Web, site, until};
 
+/// Files that take turns: one that is fought over is acted on ever more slowly, from five times a minute on.
+const FILES: &[&str] = &[
+    ".cursor/mcp.json",
+    ".aws/amazonq/mcp.json",
+    ".codeium/windsurf/mcp_config.json",
+    ".codeium/windsurf-next/mcp_config.json",
+    ".codeium/windsurf-insiders/mcp_config.json",
+    ".lmstudio/mcp.json",
+    ".gemini/settings.json",
+    ".qwen/settings.json",
+    ".copilot/mcp-config.json",
+    ".claude.json",
+];
+/// Between two violations.
+const PAUSE: Duration = Duration::from_millis(1300);
+
 /// Random numbers (splitmix64), the same in each run.
 struct Draw(u64);
 
@@ -52,10 +68,11 @@ impl Roles {
     }
 
     /// A denied server in a client's file; back when it was taken out.
-    fn violate(&mut self, name: &str) {
+    fn violate(&mut self, number: usize, name: &str) {
+        let file = FILES[number % FILES.len()];
         let servers = json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), name: npx("evil@1.0.0")}});
-        put(&self.site, ".cursor/mcp.json", &servers.to_string());
-        let path = self.site.machine.home().join(".cursor/mcp.json");
+        put(&self.site, file, &servers.to_string());
+        let path = self.site.machine.home().join(file);
         until(name, || !std::fs::read_to_string(&path).unwrap_or_default().contains(name));
     }
 }
@@ -81,8 +98,9 @@ fn storm(
             _ => web.answers(Answer::Status(200)),
         }
         roles.start();
-        roles.violate(&name);
+        roles.violate(names.len(), &name);
         names.push(name);
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -130,6 +148,9 @@ fn lines(path: &Path) -> Vec<String> {
 fn run(time: Duration, kills: bool, mut watch: impl FnMut(&Roles)) {
     let Some((mut site, web, settings)) = site() else { return };
     site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+    for file in FILES {
+        put(&site, file, "{}");
+    }
     let mut roles = Roles { site, settings, daemon: None, ship: None };
     roles.ship = Some(Ship::start(&roles.site, &roles.settings));
     let head = roles.site.folder("state/ship/inbox/head.json");
