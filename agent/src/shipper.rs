@@ -87,11 +87,14 @@ pub fn run(plan: &Plan, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let (added, is_added) = watch::channel(0_u64);
     let _watcher = watch_spool(&plan.exchange.spool, added);
     let signals = Signals { added: is_added, stop: stop.clone() };
-    for settings in &plan.settings.sinks {
-        start_sink(plan, settings, (&http, &kept), signals.clone(), &mut tasks)?;
-    }
     if !plan.settings.policy.urls.is_empty() {
         start_fetching(plan, (&http, &kept), stop.clone(), &mut tasks)?;
+    }
+    for settings in &plan.settings.sinks {
+        // one that cannot be used holds up neither another nor a revocation
+        if let Err(error) = start_sink(plan, settings, (&http, &kept), signals.clone(), &mut tasks) {
+            kept::lock(&kept).unusable(&settings.name, &format!("{error:#}"));
+        }
     }
     let told = Arc::clone(&kept);
     tasks.spawn(async move {
@@ -158,9 +161,9 @@ fn start_fetching(
 ) -> anyhow::Result<()> {
     let (fetcher, mut wants) = policy::fetcher(plan, http)?;
     let heard = Arc::clone(kept);
-    let inbox = plan.exchange.inbox.clone();
+    let (inbox, trust_root) = (plan.exchange.inbox.clone(), plan.settings.policy.trust_root.clone());
     let tell = move |result| {
-        policy::clear(&inbox);
+        policy::clear(trust_root.as_deref(), &inbox);
         kept::lock(&heard).fetched(&result);
     };
     let hint = Arc::new(Notify::new());

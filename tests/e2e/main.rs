@@ -97,11 +97,14 @@ mod reported;
 mod rights;
 #[cfg(unix)]
 mod roles;
+#[cfg(unix)]
 mod run;
 mod secrets;
 #[cfg(unix)]
 mod servers;
+#[cfg(unix)]
 mod shipped;
+#[cfg(unix)]
 mod shipped_faults;
 mod signing;
 #[cfg(unix)]

@@ -377,3 +377,33 @@ fn the_doctor_names_the_hop_that_fails_and_asks_nothing_of_the_network_unasked()
         assert!(health == "fault" && seen.contains(hop), "{seen}");
     }
 }
+
+#[test]
+fn a_sink_that_is_added_is_used_without_a_new_start_and_one_without_its_token_holds_up_no_other() {
+    let Some((mut site, web, settings)) = site() else { return };
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good")])));
+    let mut text = std::fs::read_to_string(&settings).unwrap();
+    let token = site.folder("token");
+    text += &format!(
+        "[[sink]]\nname = \"late\"\nkind = \"https\"\nurl = \"http://127.0.0.1:{}/late\"\ncredential_file = {token:?}\n",
+        web.port
+    );
+    std::fs::write(&settings, &text).unwrap();
+    put(&site, ".cursor/mcp.json", &servers("mcpServers"));
+    let ship = Ship::start(&site, &settings);
+    until("a head in the inbox", || site.folder("state/ship/inbox/head.json").exists());
+    let (daemon, _) = Daemon::start_fetching(&site, &settings);
+    until("the violation at the receiver", || web.posted().iter().any(is_of_evil));
+    until("the missing token is told", || {
+        crate::told::status(&site).0["spool"]["troubles"].to_string().contains("late: nothing is taken")
+    });
+    let before = web.posted().iter().filter(|record| is_of_evil(record)).count();
+    std::fs::write(&token, "hunter2-hunter2").unwrap();
+    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    own(DEV, &token);
+    until("the same by the sink that has its token now", || {
+        web.posted().iter().filter(|record| is_of_evil(record)).count() > before
+    });
+    assert_eq!(daemon.stop(), Some(0));
+    drop(ship);
+}

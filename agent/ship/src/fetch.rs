@@ -90,6 +90,8 @@ pub struct Wants {
     pub documents: Vec<Wanted>,
     /// Another time between polls.
     pub poll: Option<Duration>,
+    /// The head itself is wanted. Else the documents are, and it is asked once more whether it is then.
+    pub is_believed: bool,
 }
 
 /// What a poll came to.
@@ -149,6 +151,9 @@ pub struct Fetcher {
     authorization: Option<HeaderValue>,
     /// Of each mirror, the tag of the head that was handed over.
     tags: Vec<Option<String>>,
+    /// The mirror that is asked first. Each is in turn: one that stands still, or says that nothing is new, hides nothing that
+    /// another has for longer than a few polls.
+    first: usize,
     poll: Duration,
 }
 
@@ -170,7 +175,7 @@ impl Fetcher {
         }
         let tags = vec![None; settings.mirrors.len()];
         let poll = settings.poll.clamp(SHORTEST_POLL, LONGEST_POLL);
-        Ok(Self { settings, http, inbox, clock, authorization, tags, poll })
+        Ok(Self { settings, http, inbox, clock, authorization, tags, first: 0, poll })
     }
 
     /// Time between two polls now.
@@ -189,7 +194,10 @@ impl Fetcher {
         wants: &mut (dyn FnMut(&[u8]) -> Option<Wants> + Send),
     ) -> Result<Fetched, FetchError> {
         let mut failures = Vec::new();
-        for at in 0..self.settings.mirrors.len() {
+        let count = self.settings.mirrors.len();
+        let first = self.first;
+        self.first = (first + 1) % count;
+        for at in (0..count).map(|at| (first + at) % count) {
             match self.try_mirror(at, wants).await {
                 Ok(fetched) => return Ok(fetched),
                 Err(failure) => failures.push(failure),
@@ -241,10 +249,36 @@ impl Fetcher {
         if serde_json::from_slice::<serde::de::IgnoredAny>(&head).is_err() {
             return Err(answered(&place, "it is no JSON, or not all of it", None));
         }
-        let Some(Wants { documents, poll }) = wants(&head) else {
-            return Err(answered(&place, "its head is none, or older than the one that is here", None));
+        let old = || answered(&place, "its head is none, or older than the one that is here", None);
+        let first = wants(&head).ok_or_else(old)?;
+        let Wants { documents, poll, is_believed } = match first.is_believed {
+            true => first,
+            false => {
+                // a head of keys that came with a newer root
+                self.lay_down(at, first.documents).await?;
+                wants(&head).ok_or_else(old)?
+            }
         };
+        if !is_believed {
+            return Err(answered(
+                &place,
+                "its head is signed by nobody whom the trust root vouches for",
+                None,
+            ));
+        }
+        let names = self.lay_down(at, documents).await?;
+        self.inbox.put(&self.settings.head, &head).map_err(|error| Failure::Inbox(error.kind()))?;
+        // kept only now: a head whose documents failed is asked for again
+        self.tags[at] = said.etag;
+        // Attack: a head that asks for a poll in ten years would be the last. One that asks for none ends what an earlier one asked
+        self.poll = poll.unwrap_or(self.settings.poll).clamp(SHORTEST_POLL, LONGEST_POLL);
+        Ok(Fetched::New(names))
+    }
+
+    /// Fetches documents from a mirror and lays them into the inbox. Their names.
+    async fn lay_down(&self, at: usize, documents: Vec<Wanted>) -> Result<Vec<DocumentName>, Failure> {
         if documents.len() > MOST_DOCUMENTS {
+            let place = self.settings.mirrors[at].below(self.settings.head.as_str());
             return Err(Failure::TooMany { place: place.to_string() });
         }
         let mut names = Vec::new();
@@ -261,14 +295,7 @@ impl Fetcher {
                 None => is_end = true,
             }
         }
-        self.inbox.put(&self.settings.head, &head).map_err(|error| Failure::Inbox(error.kind()))?;
-        // kept only now: a head whose documents failed is asked for again
-        self.tags[at] = said.etag;
-        if let Some(poll) = poll {
-            // Attack: a head that asks for a poll in ten years would be the last
-            self.poll = poll.clamp(SHORTEST_POLL, LONGEST_POLL);
-        }
-        Ok(Fetched::New(names))
+        Ok(names)
     }
 
     async fn wanted(&self, at: usize, wanted: &Wanted) -> Result<Option<Vec<u8>>, Failure> {

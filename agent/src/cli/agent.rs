@@ -156,7 +156,13 @@ impl Where {
         }
         let of_settings = self.state.clone().or_else(|| settings.state.dir.clone());
         let (state, exchange, socket) = match of_settings {
-            Some(state) => (state.clone(), paths::exchange_of(&state), paths::socket_of(&state)),
+            Some(state) => {
+                // of the machine's agent both roles have to find it, by the settings alone
+                let is_machines = !user_level && self.root.is_none() && self.state.is_none();
+                let fixed = places.filter(|_| is_machines).map(|of| of.exchange);
+                let exchange = fixed.unwrap_or_else(|| paths::exchange_of(&state));
+                (state.clone(), exchange, paths::socket_of(&state))
+            }
             None => places.map(|of| (of.state, of.exchange, of.socket)).context(unknown)?,
         };
         let exchange = settings.ship.dir.clone().unwrap_or(exchange);

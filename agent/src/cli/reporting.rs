@@ -91,5 +91,6 @@ pub(super) fn about(agent: &Agent, key: &[u8]) -> About {
         groups: agent.settings.device.groups.clone(),
     };
     let heartbeat = Duration::from_secs(60 * u64::from(agent.settings.report.heartbeat_minutes));
-    About { device, key: key.to_vec(), heartbeat }
+    let sinks = agent.settings.sinks.iter().map(|sink| sink.name.clone()).collect();
+    About { device, key: key.to_vec(), heartbeat, sinks }
 }

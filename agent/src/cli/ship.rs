@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use mcpolicy_platform::environment::Environment;
-use mcpolicy_platform::users;
+use mcpolicy_platform::{durable, users};
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::v1::Tier;
 use mcpolicy_ship::clock::Clock;
@@ -19,6 +21,7 @@ use super::{exit, reporting};
 use crate::enforce::places::Places;
 use crate::output::json;
 use crate::output::text::visible;
+use crate::settings::Settings;
 use crate::settings::shipping::SinkSettings;
 use crate::shipper::{self, Credentials, Plan};
 
@@ -156,11 +159,99 @@ fn forever(options: &Options, agent: &Agent, environment: &Environment) -> anyho
     // records were redacted before they came here; what is logged besides them are hosts, codes and counts
     let redactor = agent::redactor()?;
     let _log = agent.start_log_in(&agent.exchange.shipped, &redactor);
-    let (stop, stopped) = watch::channel(false);
-    let end = move || stop.send_replace(true);
-    ctrlc::set_handler(move || _ = end()).context("cannot take the signals that end it")?;
-    shipper::run(&plan(agent, environment, options.at_once), stopped)?;
-    Ok(exit::OK)
+    can_write(agent)?;
+    let (end, ended) = mpsc::channel();
+    let (signal, is_ending) = (end.clone(), Arc::new(AtomicBool::new(false)));
+    let is_told = Arc::clone(&is_ending);
+    let take = move || {
+        is_told.store(true, Ordering::Relaxed);
+        let _ = signal.send(());
+    };
+    ctrlc::set_handler(take).context("cannot take the signals that end it")?;
+    let mut plan = plan(agent, environment, options.at_once);
+    loop {
+        let (stop, stopped) = watch::channel(false);
+        let seen = Seen::of(&plan.settings);
+        let (done, other) = std::thread::scope(|scope| {
+            let shipping = scope.spawn(|| {
+                let done = shipper::run(&plan, stopped);
+                // where it ended by itself
+                let _ = end.send(());
+                done
+            });
+            let other = until_other(&seen, &ended, || read_anew(options, environment));
+            stop.send_replace(true);
+            (shipping.join(), other)
+        });
+        done.map_err(|_| anyhow::anyhow!("what ships has panicked"))??;
+        // that it ended was told, and is not for the next
+        while ended.try_recv().is_ok() {}
+        let Some(settings) = other.filter(|_| !is_ending.load(Ordering::Relaxed)) else {
+            return Ok(exit::OK);
+        };
+        tracing::info!("settings or credentials have changed");
+        (plan.settings, plan.splay) = (settings, Duration::ZERO);
+    }
+}
+
+/// Whether both folders of this account can be written: a service that was started before they were there sees them as they were
+/// then, and only another start helps.
+fn can_write(agent: &Agent) -> anyhow::Result<()> {
+    for folder in [&agent.exchange.inbox, &agent.exchange.shipped] {
+        let path = folder.join("probe");
+        durable::replace(&path, b"").with_context(|| {
+            format!(
+                "{} cannot be written by this account; it is tried again at the next start",
+                folder.display()
+            )
+        })?;
+        std::fs::remove_file(&path)?;
+    }
+    Ok(())
+}
+
+/// Settings as they are now. Ones that cannot be used change nothing.
+fn read_anew(options: &Options, environment: &Environment) -> Option<Settings> {
+    agent_of(options, environment).ok().map(|agent| agent.settings)
+}
+
+/// How often settings and credentials are looked at.
+const LOOKS: Duration = Duration::from_secs(15);
+
+/// Settings and the state of the files of credentials.
+#[derive(PartialEq)]
+struct Seen {
+    settings: Settings,
+    files: Vec<Option<(std::time::SystemTime, u64)>>,
+}
+
+impl Seen {
+    fn of(settings: &Settings) -> Self {
+        let state = |path: &PathBuf| {
+            let found = std::fs::metadata(path).ok()?;
+            Some((found.modified().ok()?, found.len()))
+        };
+        let sinks = settings.sinks.iter().filter_map(|sink| sink.credential_file.as_ref());
+        let network = &settings.network;
+        let others = settings.policy.credential_file.iter().chain(&settings.policy.trust_root);
+        let others = others.chain(&network.client_identity_file).chain(&network.proxy_credential_file);
+        let files = sinks.chain(others).chain(&network.ca_files).map(state).collect();
+        Self { settings: settings.clone(), files }
+    }
+}
+
+/// Waits until this is to end, or until something has changed: the new settings then.
+fn until_other(
+    seen: &Seen,
+    ended: &mpsc::Receiver<()>,
+    read: impl Fn() -> Option<Settings>,
+) -> Option<Settings> {
+    while ended.recv_timeout(LOOKS) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if let Some(settings) = read().filter(|settings| Seen::of(settings) != *seen) {
+            return Some(settings);
+        }
+    }
+    None
 }
 
 /// What became of a stored report.

@@ -670,7 +670,7 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<(Trust, T
                 opened.is_old = !old.is_empty();
                 for refusal in old {
                     let notice = format!("STALE: what is offered is old, what was in force stays: {refusal}");
-                    opened.journal.append(setting.now, What::Event(Event::new("policy-refused", &notice)))?;
+                    opened.journal.append_refusal(setting.now, &notice)?;
                     opened.notices.push(notice);
                 }
                 if update.changed() {
@@ -688,7 +688,7 @@ fn bring(setting: &Setting<'_>, opened: &mut Opened) -> anyhow::Result<(Trust, T
         }
     }
     for notice in &notices {
-        opened.journal.append(setting.now, What::Event(Event::new("policy-refused", notice)))?;
+        opened.journal.append_refusal(setting.now, notice)?;
     }
     opened.policy_waits |= !notices.is_empty();
     opened.notices.extend(notices);

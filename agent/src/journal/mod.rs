@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mcpolicy_platform::durable;
 use sha2::{Digest, Sha256};
 
@@ -90,7 +90,14 @@ pub struct Journal {
     numbers: BTreeMap<String, u32>,
     /// What was added since it was last asked for, for the report.
     fresh: Vec<Record>,
+    /// What was refused of what was offered, and when that was last told.
+    refused: BTreeMap<String, Timestamp>,
 }
+
+/// A refusal that was told is told again after this.
+const REFUSED_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+/// Refusals that are remembered.
+const MOST_REFUSED: usize = 64;
 
 /// Fresh records that are kept; with more, whoever asks reads the files.
 const MOST_FRESH: usize = 1024;
@@ -110,6 +117,7 @@ impl Journal {
             last: NOTHING_BEFORE.to_owned(),
             numbers: BTreeMap::new(),
             fresh: Vec::new(),
+            refused: BTreeMap::new(),
         };
         let mut opened = Opened::default();
         let listed = segments::list(folder)?;
@@ -172,8 +180,39 @@ impl Journal {
             }
             What::Event(_) => {}
         }
+        self.note_refusal(record);
         self.seq = self.seq.max(record.seq);
         self.last = digest(line);
+    }
+
+    fn note_refusal(&mut self, record: &Record) {
+        let What::Event(event) = &record.what else { return };
+        match event.code.as_str() {
+            // what comes after a success is new
+            "policy-accepted" => self.refused.clear(),
+            "policy-refused" => {
+                if self.refused.len() >= MOST_REFUSED {
+                    self.refused.clear();
+                }
+                self.refused.insert(event.detail.clone(), record.time);
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells that something offered is refused, once an hour.
+    ///
+    /// Attack, or a mirror that serves another fleet: each look at what is offered refuses it anew, and what really happens is
+    /// driven out of journal and spool by that.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_refusal(&mut self, time: Timestamp, detail: &str) -> Result<(), JournalError> {
+        let again = self.refused.get(detail).map(|at| time.duration_since(*at).abs() >= REFUSED_AGAIN);
+        if again.unwrap_or(true) {
+            self.append(time, What::Event(Event::new("policy-refused", detail)))?;
+        }
+        Ok(())
     }
 
     /// Takes in which accounts there are, by name and number: records about them carry the number from now on.
@@ -229,6 +268,7 @@ impl Journal {
         if self.fresh.len() >= MOST_FRESH {
             self.fresh.clear();
         }
+        self.note_refusal(&record);
         self.fresh.push(record);
         Ok(self.seq)
     }

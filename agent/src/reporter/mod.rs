@@ -59,6 +59,8 @@ pub struct About {
     pub key: Vec<u8>,
     /// Time between two heartbeats.
     pub heartbeat: Duration,
+    /// Names of the sinks.
+    pub sinks: BTreeSet<String>,
 }
 
 /// How much leaves, and of whom.
@@ -231,8 +233,8 @@ impl Reporter {
         self.acks_wait = (self.acks_wait * 2).min(self.about.heartbeat.max(ACKS_EVERY));
         let shipping = shipper::told(&self.shipped).unwrap_or_default();
         self.troubles = shipping.troubles().into_iter().take(MOST_TROUBLES).collect();
-        let taken = shipper::acks(&self.shipped);
-        if taken != self.taken {
+        let taken = shipper::acks(&self.shipped, &shipping, &self.about.sinks);
+        if !taken.is_empty() && taken != self.taken {
             self.spool.delivered(&taken)?;
             (self.taken, self.acks_wait) = (taken, ACKS_EVERY);
         }

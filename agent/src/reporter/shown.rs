@@ -110,6 +110,12 @@ impl Viewer<'_> {
         if record["kind"] == "heartbeat" && self.has_others && !is_empty(&record["problems"]) {
             return false;
         }
+        // nor is it said whose an event without a user is about
+        let says = record.get("detail").and_then(Value::as_str).is_some_and(|detail| !detail.is_empty());
+        let is_nobodys = record.get("user").and_then(Value::as_str).is_none_or(str::is_empty);
+        if record["kind"] == "event" && self.has_others && is_nobodys && says {
+            return false;
+        }
         let mut users = ["user", "/entry/user", "/finding/user", "/gap/user", "/request/user"]
             .into_iter()
             .filter_map(|place| if place == "user" { record.get("user") } else { record.pointer(place) });
@@ -147,6 +153,7 @@ mod tests {
         let entry = |user: &str| json!({"kind": "entry", "privacy": "full", "entry": {"user": user}});
         assert!(see(Some("ann"), entry("ann")) && !see(Some("ann"), entry("bob")));
         assert!(see(Some("ann"), json!({"kind": "gap", "privacy": "full", "of": "state"})));
+        assert!(!see(Some("ann"), json!({"kind": "event", "privacy": "full", "detail": "entries of bob"})));
         let beat = |problems: Value| json!({"kind": "heartbeat", "privacy": "full", "problems": problems});
         assert!(see(Some("ann"), beat(json!([]))) && !see(Some("ann"), beat(json!(["/home/bob/x"]))));
         assert!(!viewer(Some("ann")).sees(b"no record"));

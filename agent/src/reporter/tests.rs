@@ -30,7 +30,7 @@ impl State {
             hostname: Some("wombat".to_owned()),
             ..v1::Device::default()
         };
-        let about = About { device, key: KEY.to_vec(), heartbeat: DAILY };
+        let about = About { device, key: KEY.to_vec(), heartbeat: DAILY, sinks: BTreeSet::new() };
         let mut epochs = || "e".repeat(16);
         let (mut reporter, _) = Reporter::open_in(
             (self.folder.path(), &Exchange::in_folder(self.folder.path())),
@@ -241,7 +241,7 @@ fn a_record_of_a_loss_names_neither_the_machine_nor_its_groups_whatever_the_poli
         groups: vec!["payments".to_owned()],
         ..v1::Device::default()
     };
-    let about = About { device, key: KEY.to_vec(), heartbeat: DAILY };
+    let about = About { device, key: KEY.to_vec(), heartbeat: DAILY, sinks: BTreeSet::new() };
     let mut build = gap_builder(&about, Arc::new(AtomicI64::new(now().as_second())));
     let loss = Loss {
         of: Class::State,

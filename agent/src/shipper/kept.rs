@@ -133,6 +133,17 @@ impl Kept {
         tracing::warn!(sink, count, "records were dropped before they could be sent; a record tells which");
     }
 
+    /// A sink that cannot be set up.
+    pub(super) fn unusable(&mut self, name: &str, error: &str) {
+        let now = self.now();
+        let state = self.shipping.sinks.entry(name.to_owned()).or_default();
+        state.trouble = Some(short(error));
+        state.since.get_or_insert(now);
+        tracing::error!(sink = name, error, "nothing is sent there");
+        self.is_changed = true;
+        self.write(false);
+    }
+
     /// What happened to a sink.
     pub(super) fn told(&mut self, name: &str, told: &Told) {
         let now = self.now();
@@ -226,8 +237,15 @@ impl Shipping {
             let since = state.since.as_deref().unwrap_or("some time");
             Some(format!("{name}: nothing is taken since {since}: {}", state.trouble.as_ref()?))
         });
+        let lost = self.sinks.iter().filter_map(|(name, state)| {
+            let SinkState { rejected, set_aside, gone, .. } = state;
+            let is_any = rejected + set_aside + gone > 0;
+            is_any.then(|| {
+                format!("{name}: {rejected} records refused for good, {set_aside} set aside, {gone} dropped before they were sent")
+            })
+        });
         let policy = self.trouble.iter().map(|trouble| format!("no policy can be fetched: {trouble}"));
-        sinks.chain(policy).map(|line| short(&line)).collect()
+        sinks.chain(lost).chain(policy).map(|line| short(&line)).collect()
     }
 }
 
@@ -236,7 +254,11 @@ pub fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(LONGEST_REASON).collect()
 }
 
-/// What all of these have taken, of what this role says.
-pub fn acks(folder: &Path) -> Positions {
+/// What all of these sinks have taken, of what this role says; nothing where it speaks of other sinks, as between a change of the
+/// settings and the moment at which it takes it up.
+pub fn acks(folder: &Path, said: &Shipping, sinks: &BTreeSet<String>) -> Positions {
+    if !said.sinks.keys().eq(sinks) {
+        return Positions::new();
+    }
     Acks::load(&Machine::live(), folder).ok().flatten().unwrap_or_default().taken
 }

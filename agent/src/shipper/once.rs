@@ -58,6 +58,11 @@ pub fn records(path: &Path, device: Option<&str>, tier: Tier, key: &[u8]) -> any
         anyhow::ensure!(report.schema == v1::SCHEMA, "{} is of another schema", path.display());
         return of_report(&report, &bytes, device, tier, key);
     }
+    anyhow::ensure!(
+        tier == Tier::Full,
+        "{} is no report of a scan: how much of users is in its records was decided when they were made",
+        path.display()
+    );
     let mut stored = Stored { device: String::new(), lines: Vec::new() };
     let lines =
         bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
@@ -86,9 +91,9 @@ fn of_report(
     key: &[u8],
 ) -> anyhow::Result<Stored> {
     let device = device.map(str::to_owned).or_else(|| report.host.device_id.clone());
-    let id = device
-        .or_else(|| report.host.hostname.clone())
-        .context("the report says of no machine: give --device-id")?;
+    // the id stays in every tier, and a host's name is often its user's
+    let named = report.host.hostname.clone().filter(|_| tier == Tier::Full);
+    let id = device.or(named).context("the report says of no machine by an id: give --device-id")?;
     let device = Device {
         id,
         hostname: report.host.hostname.clone(),
@@ -188,7 +193,8 @@ pub async fn deliver(sink: AnySink, stored: Stored, within: Duration, draw: fn()
     let source = Limited::new(&stored.device, stored.lines);
     let pace = Pace { splay: Duration::ZERO, try_timeout: within, ..Pace::default() };
     let mut driver = Driver::new(sink, source, pace, draw, tell);
-    let is_whole = driver.until_empty(tokio::time::Instant::now() + within).await;
+    let end = tokio::time::Instant::now() + within;
+    let is_whole = tokio::time::timeout_at(end, driver.until_empty(end)).await.unwrap_or(false);
     let delivered = super::kept::lock(&told).clone();
     Delivered { is_whole, ..delivered }
 }

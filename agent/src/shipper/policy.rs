@@ -10,11 +10,12 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::envelope::Envelope;
-use mcpolicy_schema::limits::{MAX_ENVELOPE_BYTES, MAX_POLICY_BODY_BYTES, MAX_REVOCATIONS_BODY_BYTES};
+use mcpolicy_schema::limits::{
+    MAX_ENVELOPE_BYTES, MAX_POLICY_BODY_BYTES, MAX_REVOCATIONS_BODY_BYTES, MAX_ROOT_UPDATES,
+};
 use mcpolicy_schema::signed::{self, Current, Head};
 use mcpolicy_schema::trust::{Documents, Time, Trust};
 use mcpolicy_ship::Place;
-use mcpolicy_ship::clock::Clock;
 use mcpolicy_ship::fetch::{FetchSettings, Fetcher, Wanted, Wants};
 use mcpolicy_ship::http::Http;
 use mcpolicy_ship::inbox::{DocumentName, Inbox};
@@ -44,7 +45,7 @@ pub(super) fn fetcher(plan: &Plan, http: &Http) -> anyhow::Result<(Fetcher, Want
         settings.bearer = Some(plan.credentials.read(path)?);
     }
     let inbox = Inbox::new(plan.exchange.inbox.clone());
-    let wanting = Wanting::new(policy.trust_root.as_deref(), &plan.exchange.inbox, plan.clock.clone());
+    let wanting = Wanting::new(policy.trust_root.as_deref(), &plan.exchange.inbox);
     Ok((Fetcher::new(settings, http.clone(), inbox, plan.clock.clone())?, wanting))
 }
 
@@ -53,30 +54,34 @@ pub(super) struct Wanting {
     /// Bytes of the pinned root, where they can be read.
     root: Option<Vec<u8>>,
     inbox: PathBuf,
-    clock: Clock,
     /// The highest number of a head that was verified.
     newest: u64,
 }
 
 impl Wanting {
-    pub(super) fn new(trust_root: Option<&Path>, inbox: &Path, clock: Clock) -> Self {
+    pub(super) fn new(trust_root: Option<&Path>, inbox: &Path) -> Self {
         let read = |path: &Path| published::read_file(path, MAX_ENVELOPE_BYTES).ok().flatten();
         let root = trust_root.and_then(read);
-        let mut wanting = Self { root, inbox: inbox.to_owned(), clock, newest: 0 };
+        let mut wanting = Self { root, inbox: inbox.to_owned(), newest: 0 };
         if let Some(head) = read(&inbox.join(HEAD)) {
             wanting.newest = wanting.verified(&head);
         }
         wanting
     }
 
-    /// What of a head is wanted; nothing where it is none, or older than the newest.
+    /// What of a head is wanted; nothing where it is none, or older than the newest. Of one that nobody vouches for only the
+    /// roots that may: attack, a mirror that makes up heads, for whose sake no other would be asked.
     pub(super) fn of(&mut self, bytes: &[u8]) -> Option<Wants> {
         let head: Head = signed::decode(Envelope::parse(bytes).ok()?.payload()).ok()?;
         if head.sequence < self.newest {
             return None;
         }
-        self.newest = self.newest.max(self.verified(bytes));
+        let verified = self.verified(bytes);
+        self.newest = self.newest.max(verified);
         let mut documents = self.roots();
+        if self.root.is_some() && verified == 0 {
+            return Some(Wants { documents, poll: None, is_believed: false });
+        }
         for (kind, current, most) in [
             ("policy", Some(head.policy), MAX_POLICY_BODY_BYTES),
             ("policy", head.elsewhere, MAX_POLICY_BODY_BYTES),
@@ -85,27 +90,44 @@ impl Wanting {
             documents.extend(current.into_iter().flat_map(|current| self.named(kind, current, most)));
         }
         let poll = head.poll_interval_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
-        Some(Wants { documents, poll })
+        Some(Wants { documents, poll, is_believed: true })
     }
 
-    /// Number of a head, if the pinned root or one that follows it in the inbox vouches for it now; else 0.
+    /// Number of a head, if the pinned root or one that follows it in the inbox vouches for it; else 0.
     fn verified(&self, head: &[u8]) -> u64 {
-        let trust = self.root.as_ref().map(|root| Trust::pinned(root, Timestamp::UNIX_EPOCH));
-        let Some(Ok(mut trust)) = trust else { return 0 };
-        let numbers = published::numbers(&self.inbox, "root").unwrap_or_default();
+        let trust = self.trust(Some(head));
+        trust.and_then(|trust| trust.head().map(|head| head.sequence)).unwrap_or(0)
+    }
+
+    /// What the pinned root comes to with the roots of the inbox, and a head. By the time that the head itself says: who enforces
+    /// judges by a clock that it trusts, and this machine's may be wrong.
+    fn trust(&self, head: Option<&[u8]>) -> Option<Trust> {
+        let mut trust = Trust::pinned(self.root.as_ref()?, Timestamp::UNIX_EPOCH).ok()?;
+        let mut numbers = published::numbers(&self.inbox, "root").unwrap_or_default();
+        numbers.retain(|number| *number > trust.root().sequence);
+        numbers.truncate(MAX_ROOT_UPDATES);
         let roots = published::roots(&self.inbox, numbers).unwrap_or_default();
-        let ms = i64::try_from(self.clock.now_ms()).unwrap_or(0);
-        let now = Timestamp::from_millisecond(ms).unwrap_or_default();
-        let documents = Documents { roots, head: Some(head.to_vec()), ..Documents::default() };
-        trust.update(&documents, Time::certain(now));
-        trust.head().map_or(0, |head| head.sequence)
+        let issued = head.and_then(|head| {
+            let parsed = Envelope::parse(head).ok()?;
+            signed::decode::<Head>(parsed.payload()).ok().map(|head| head.issued)
+        });
+        let time = issued.unwrap_or_else(|| trust.root().issued);
+        let head = head.map(<[u8]>::to_vec);
+        trust.update(&Documents { roots, head, ..Documents::default() }, Time::certain(time));
+        Some(trust)
+    }
+
+    /// Number of the newest root that the pinned one vouches for. Without a pinned one, of the newest file.
+    ///
+    /// Attack, or a web server that answers everything with a page: what lies there under a number and is no root would keep
+    /// the real one of that number away for ever.
+    fn newest_root(&self) -> u64 {
+        let known = || published::numbers(&self.inbox, "root").unwrap_or_default().last().copied();
+        self.trust(None).map_or_else(|| known().unwrap_or(0), |trust| trust.root().sequence)
     }
 
     fn roots(&self) -> Vec<Wanted> {
-        let pinned = self.root.as_ref().and_then(|root| Trust::pinned(root, Timestamp::UNIX_EPOCH).ok());
-        let pinned = pinned.map_or(0, |trust| trust.root().sequence);
-        let known = published::numbers(&self.inbox, "root").unwrap_or_default();
-        let last = known.last().copied().unwrap_or(0).max(pinned);
+        let last = self.newest_root();
         (1..=ROOTS_AHEAD)
             .filter_map(|ahead| {
                 wanted(&format!("root.{}.json", last.checked_add(ahead)?), MAX_ENVELOPE_BYTES)
@@ -133,8 +155,16 @@ fn wanted(name: &str, max_bytes: usize) -> Option<Wanted> {
     Some(Wanted { name, max_bytes, sha256: None, may_be_absent: false })
 }
 
-/// Removes documents of the inbox that no head names any more. What cannot be removed stays: it harms nobody.
-pub(super) fn clear(inbox: &Path) {
+/// Removes documents of the inbox that no head names any more, and roots that nobody vouches for. What cannot be removed stays:
+/// it harms nobody.
+pub(super) fn clear(trust_root: Option<&Path>, inbox: &Path) {
+    let wanting = Wanting::new(trust_root, inbox);
+    if let Some(trust) = wanting.trust(None) {
+        let numbers = published::numbers(inbox, "root").unwrap_or_default();
+        for number in numbers.into_iter().filter(|number| *number > trust.root().sequence) {
+            let _ = std::fs::remove_file(inbox.join(format!("root.{number}.json")));
+        }
+    }
     let Ok(Some(head)) = published::read_file(&inbox.join(HEAD), MAX_ENVELOPE_BYTES) else { return };
     let head = Envelope::parse(&head).ok().and_then(|parsed| signed::decode::<Head>(parsed.payload()).ok());
     let Some(head) = head else { return };
@@ -154,5 +184,66 @@ pub(super) fn clear(inbox: &Path) {
         if is_old {
             let _ = std::fs::remove_file(inbox.join(&entry.name));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mcpolicy_tests::signing::{at, publish};
+    use serde_json::json;
+
+    use super::*;
+
+    fn site() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let (published, inbox) = (folder.path().join("published"), folder.path().join("inbox"));
+        std::fs::create_dir(&inbox).unwrap();
+        let body =
+            json!({"schema": "mcpolicy/policy/v1", "policy": {"name": "fleet", "contact": "#mcp-help"}});
+        publish(&published, 1, at(1), &body, None);
+        (folder, published, inbox)
+    }
+
+    fn head(published: &Path) -> Vec<u8> {
+        published::read_file(&published.join(HEAD), MAX_ENVELOPE_BYTES).unwrap().unwrap()
+    }
+
+    fn roots_of(wants: &Wants) -> Vec<String> {
+        let roots = wants.documents.iter().filter(|wanted| wanted.may_be_absent);
+        roots.map(|wanted| wanted.name.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_head_of_the_pinned_root_is_believed_and_a_forged_one_asks_for_roots_alone() {
+        let (_folder, published, inbox) = site();
+        let root = published.join("root.1.json");
+        let mut wanting = Wanting::new(Some(&root), &inbox);
+        let head = head(&published);
+        let wants = wanting.of(&head).unwrap();
+        assert!(wants.is_believed && wants.documents.iter().any(|one| one.name.as_str() == "policy.1.body"));
+        // attack: another number under the same signature
+        let text = String::from_utf8(head).unwrap();
+        let mut envelope: serde_json::Value = serde_json::from_str(&text).unwrap();
+        envelope["signatures"][0]["sig"] = json!("AAAA");
+        let forged = wanting.of(envelope.to_string().as_bytes());
+        assert!(forged.is_none_or(|wants| !wants.is_believed && wants.poll.is_none()));
+        assert!(wanting.of(b"{}").is_none() && wanting.newest == 1);
+    }
+
+    /// A web server that answers everything with 200, or a mirror of somebody else.
+    #[test]
+    fn what_lies_under_the_name_of_a_root_and_is_none_keeps_the_real_one_away_for_one_poll_at_most() {
+        let (_folder, published, inbox) = site();
+        let root = published.join("root.1.json");
+        for number in 2..=9 {
+            std::fs::write(inbox.join(format!("root.{number}.json")), "{\"error\":\"not found\"}").unwrap();
+        }
+        let head = head(&published);
+        let wants = Wanting::new(Some(&root), &inbox).of(&head).unwrap();
+        assert!(wants.is_believed, "rubbish beside it takes no belief away");
+        assert_eq!(roots_of(&wants)[0], "root.2.json", "the real one is asked for again");
+        std::fs::write(inbox.join(HEAD), &head).unwrap();
+        clear(Some(&root), &inbox);
+        assert_eq!(published::numbers(&inbox, "root").unwrap(), Vec::<u64>::new());
     }
 }

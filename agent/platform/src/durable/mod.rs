@@ -132,14 +132,16 @@ pub fn is_private(path: &Path) -> bool {
     return !metadata.is_symlink();
 }
 
-/// Whether nobody but its owner may write what stands at a path, and nobody but its owner and group may read it; a link is not
-/// followed. On Windows, where a folder hands its access list down, whether it is there at all.
+/// Whether nobody but its owner may write what stands at a path, and nobody but its owner and the group of this process may read it
+/// (root is told of no group); a link is not followed. On Windows, where a folder hands its access list down, whether it is there at all.
 pub fn is_kept_from_others(path: &Path) -> bool {
     let Ok(found) = std::fs::symlink_metadata(path) else { return false };
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        if found.mode() & 0o027 != 0 {
+        let (group, own) = (rustix::process::getegid().as_raw(), rustix::process::geteuid());
+        let is_other_group = found.mode() & 0o040 != 0 && found.gid() != group && !own.is_root();
+        if found.mode() & 0o027 != 0 || is_other_group {
             return false;
         }
     }

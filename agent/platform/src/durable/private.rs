@@ -19,7 +19,7 @@ pub fn check_private_directory(path: &Path) -> io::Result<()> {
 /// It is none; the message says what to do.
 #[cfg(unix)]
 pub fn check_shared_directory(path: &Path) -> io::Result<()> {
-    check(path, 0o027, "others have rights to it: `chmod 2750` it, and look at what is in it")
+    check(path, 0o027, "others have rights to it: `chmod 750` it, and look at what is in it")
 }
 
 #[cfg(unix)]

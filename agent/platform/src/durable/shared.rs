@@ -28,13 +28,36 @@ pub fn make_public_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Gives a folder of ours to a group that may enter and read it; what is made in it later is that group's too. Its owner stays.
-/// Only for folders below ones that nobody else writes: the path is looked up. Where the system has no groups, nothing is done.
+/// Gives a folder of ours, and the files in it, to a group that may enter and read them. Its owner stays. Without the bit by which
+/// a folder hands its group down: a hardened service may not set it (`RestrictSUIDSGID` of systemd), so that each file gets its
+/// group when it is opened ([`append_shared`]). Only for folders below ones that nobody else writes: the path is looked up. Where
+/// the system has no groups, nothing is done.
 ///
 /// # Errors
 /// The system refuses.
 pub fn share_with_group(path: &Path, gid: u32) -> io::Result<()> {
-    own(path, None, gid, 0o2750)
+    own(path, None, gid, 0o750)?;
+    for entry in std::fs::read_dir(path)? {
+        let path = entry?.path();
+        if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+            give_to_group_of_folder(&append_shared(&path)?, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file has the group of the folder that it is in.
+#[cfg(unix)]
+fn give_to_group_of_folder(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let gid = std::fs::metadata(folder)?.gid();
+    if file.metadata()?.gid() == gid { Ok(()) } else { fchown(file, None, Some(gid)) }
+}
+
+#[cfg(not(unix))]
+fn give_to_group_of_folder(_file: &File, _path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Gives a folder to an account, for itself alone. Only for folders below ones that nobody else writes: the path is looked up.
@@ -83,6 +106,7 @@ pub fn append_shared(path: &Path) -> io::Result<File> {
             file.set_permissions(std::fs::Permissions::from_mode(0o640))?;
         }
     }
+    give_to_group_of_folder(&file, path)?;
     Ok(file)
 }
 
@@ -103,7 +127,12 @@ mod tests {
         let other = if rustix::process::geteuid().is_root() { (4001, 4002) } else { (own.uid(), own.gid()) };
         share_with_group(&folder, other.1).unwrap();
         let found = std::fs::metadata(&folder).unwrap();
-        assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (own.uid(), other.1, 0o2750));
+        assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (own.uid(), other.1, 0o750));
+        let early = folder.join("early");
+        append_shared(&early).unwrap();
+        assert_eq!(std::fs::metadata(&early).unwrap().gid(), other.1);
+        share_with_group(&folder, own.gid()).unwrap();
+        assert_eq!(std::fs::metadata(&early).unwrap().gid(), own.gid(), "of another account's time");
         give(&folder, other).unwrap();
         let found = std::fs::metadata(&folder).unwrap();
         assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (other.0, other.1, 0o700));

@@ -110,9 +110,10 @@ impl Otlp {
             429 | 502 | 503 | 504 => {
                 Some(SinkError::Retry { after: asked_to_wait(answer, &self.clock), reason: reason() })
             }
-            400 | 422 | 500 | 501 | 505..=599 => {
-                Some(SinkError::Poison { may_try_again: false, reason: reason() })
-            }
+            // the specification lets nobody repeat these. But what answers may be a proxy before a collector that is being
+            // started, and a violation is not to be lost for it
+            500 | 501 | 505..=599 => Some(SinkError::retry(reason())),
+            400 | 422 => Some(SinkError::poison(reason())),
             _ => refused(answer, &self.logs, &self.clock),
         }
     }

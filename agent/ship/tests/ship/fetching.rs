@@ -40,7 +40,7 @@ fn wants(head: &[u8]) -> Option<Wants> {
     let sha256 = Some(Sha256::digest(BODY).into());
     let body = Wanted { name: name("policy.7.body"), max_bytes: 100, sha256, may_be_absent: false };
     let root = Wanted { name: name("root.2.json"), max_bytes: 100, sha256: None, may_be_absent: true };
-    Some(Wants { documents: vec![body, root], poll: Some(Duration::from_secs(1)) })
+    Some(Wants { documents: vec![body, root], poll: Some(Duration::from_secs(1)), is_believed: true })
 }
 
 /// A web server with the policy; it knows the tag of the head.
@@ -186,7 +186,7 @@ async fn a_head_that_names_very_much_is_refused() {
             sha256: None,
             may_be_absent: true,
         };
-        Some(Wants { documents: (0..33).map(document).collect(), poll: None })
+        Some(Wants { documents: (0..33).map(document).collect(), poll: None, is_believed: true })
     };
     let error = fetcher(&[&receiver], inbox.path()).once(&mut many).await.unwrap_err();
     assert!(error.to_string().contains("more than 32"), "{error}");
@@ -222,4 +222,30 @@ async fn a_hint_makes_the_next_poll_at_once_and_a_stop_ends_it() {
     running.await.unwrap();
     let told = told.lock().unwrap();
     assert_eq!((told.len(), &told[1]), (2, &Ok(Fetched::Unchanged)));
+}
+
+/// Attack: the first mirror makes up a head, or stands still. The others are asked all the same.
+#[tokio::test]
+async fn a_head_that_is_not_believed_is_not_laid_down_and_the_next_mirror_is_asked() {
+    let inbox = tempfile::tempdir().unwrap();
+    let forger = Receiver::plain(|request: &Request, _| match &*request.path {
+        "/policy/head.json" => reply(200, r#"{"made":"up"}"#),
+        "/policy/root.2.json" => reply(200, "{}"),
+        _ => reply(404, ""),
+    })
+    .await;
+    let receiver = Receiver::plain(site).await;
+    let mut fetcher = fetcher(&[&forger, &receiver], inbox.path());
+    let mut wants = |head: &[u8]| {
+        let root = Wanted { name: name("root.2.json"), max_bytes: 100, sha256: None, may_be_absent: true };
+        let doubted =
+            Wants { documents: vec![root], poll: Some(Duration::from_secs(3600)), is_believed: false };
+        if head == HEAD.as_bytes() { wants(head) } else { Some(doubted) }
+    };
+    assert_eq!(fetcher.once(&mut wants).await, Ok(Fetched::New(vec![name("policy.7.body")])));
+    assert_eq!(files(inbox.path()), ["head.json", "policy.7.body", "root.2.json"]);
+    assert_eq!(fetcher.poll(), Duration::from_secs(30), "of the head that is believed");
+    // each mirror is asked first in its turn
+    fetcher.once(&mut wants).await.unwrap();
+    assert_eq!(forger.received().len(), 2, "a head and a root: the second mirror was asked first this time");
 }
