@@ -87,8 +87,10 @@ pub fn run(plan: &Plan, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let (added, is_added) = watch::channel(0_u64);
     let _watcher = watch_spool(&plan.exchange.spool, added);
     let signals = Signals { added: is_added, stop: stop.clone() };
-    if !plan.settings.policy.urls.is_empty() {
-        start_fetching(plan, (&http, &kept), stop.clone(), &mut tasks)?;
+    if !plan.settings.policy.urls.is_empty()
+        && let Err(error) = start_fetching(plan, (&http, &kept), stop.clone(), &mut tasks)
+    {
+        kept::lock(&kept).fetches_nothing(&format!("{error:#}"));
     }
     for settings in &plan.settings.sinks {
         // one that cannot be used holds up neither another nor a revocation

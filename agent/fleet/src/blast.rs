@@ -25,6 +25,11 @@ pub struct Wanted {
 impl Wanted {
     /// From what a person writes: `npm:left-pad`, `npm:left-pad@1.3.0`, `sha256:…` or 64 hex digits.
     pub fn parse(text: &str, since: i64, until: i64) -> Self {
+        // digests are kept in small letters, and some tools print capital ones
+        let digits = text.strip_prefix("sha256:").unwrap_or(text);
+        let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let lower = text.to_ascii_lowercase();
+        let text = if is_digest { lower.as_str() } else { text };
         let at = text.rfind('@').filter(|at| {
             let before = &text[..*at];
             // the first character of a scope is no version
@@ -35,6 +40,11 @@ impl Wanted {
             None => (text.to_owned(), None),
         };
         Self { name, version, since, until }
+    }
+
+    /// As it was written: an `@` may be of a path (`/opt/homebrew/opt/node@20/bin/x`) and part no version.
+    fn whole(&self) -> String {
+        self.version.as_ref().map_or_else(|| self.name.clone(), |version| format!("{}@{version}", self.name))
     }
 
     /// Whether it is no fingerprint and no digest, which are the same in every privacy tier.
@@ -140,8 +150,15 @@ pub struct Blast {
 }
 
 const HITS: &str = "
-CREATE TEMP TABLE hits AS SELECT * FROM entries
-WHERE time >= ?3 AND time <= ?4 AND (
+CREATE TEMP TABLE hits AS SELECT * FROM entries AS e
+WHERE e.time <= ?4 AND (
+    -- what an inventory says holds until the next: a server that was there all day was seen in the morning
+    e.time >= ?3 OR COALESCE((
+        SELECT min(i.time) FROM whole_inventories AS i WHERE i.device = e.device AND i.time > e.time
+          AND i.extent = (SELECT o.extent FROM inventories AS o WHERE o.device = e.device AND o.snapshot = e.snapshot)
+    ), ?3) >= ?3
+) AND (
+    identity = ?5 OR kind || ':' || identity = ?5 OR identity = kind || ':' || ?5 OR
     ((identity = ?1 OR kind || ':' || identity = ?1 OR identity = kind || ':' || ?1) AND (?2 = '' OR version = ?2))
     OR fingerprint = ?1 OR fingerprint = 'sha256:' || ?1
     OR (length(?1) >= 64 AND replace(?1, 'sha256:', '') IN (program_sha256, script_sha256, listener_sha256, fingerprint))
@@ -194,12 +211,13 @@ impl Fleet {
     pub fn blast(&self, wanted: Wanted) -> Result<Blast, FleetError> {
         let version = wanted.version.as_deref().unwrap_or_default();
         self.connection.execute_batch("DROP TABLE IF EXISTS temp.hits")?;
-        self.connection.execute(HITS, params![wanted.name, version, wanted.since, wanted.until])?;
         self.connection.execute_batch(
             "CREATE INDEX IF NOT EXISTS entries_by_snapshot ON entries (device, snapshot, entry);
              CREATE INDEX IF NOT EXISTS inventories_by_device ON inventories (device, snapshot);
              CREATE INDEX IF NOT EXISTS whole_by_device ON whole_inventories (device, time);",
         )?;
+        let asked = params![wanted.name, version, wanted.since, wanted.until, wanted.whole()];
+        self.connection.execute(HITS, asked)?;
         let had = self.rows(HAD, params![MOST_ROWS], had)?;
         let credentials = self.rows(CREDENTIALS, params![MOST_ROWS], credential)?;
         let mut timeline = self.rows(ACTED, params![wanted.since, wanted.until, MOST_ROWS], what)?;

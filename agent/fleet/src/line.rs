@@ -11,6 +11,46 @@ use serde::{Deserialize, Deserializer};
 
 type Text<'a> = Option<Cow<'a, str>>;
 
+/// Entries and the like of one document that are kept; one more is kept, which shows that there are too many.
+pub(crate) const MOST_ROWS: usize = 200_000;
+/// Values of an entry and the like; more than any real one has.
+const MOST_VALUES: usize = 1000;
+
+/// Attack: `[{},{},…]` of 64 MiB is millions of entries of half a kilobyte each.
+fn rows<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_seq(Few { most: MOST_ROWS + 1, of: std::marker::PhantomData })
+}
+
+fn values<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_seq(Few { most: MOST_VALUES, of: std::marker::PhantomData })
+}
+
+/// The first of a list; the others are passed over.
+struct Few<T> {
+    most: usize,
+    of: std::marker::PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut few = Vec::new();
+        while few.len() < self.most {
+            match list.next_element()? {
+                Some(one) => few.push(one),
+                None => return Ok(few),
+            }
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(few)
+    }
+}
+
 /// A record or a report; members that both have mean the same in both.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -56,7 +96,7 @@ pub(crate) struct Line<'a> {
     pub(crate) mode: Text<'a>,
     #[serde(borrow)]
     pub(crate) ceiling: Text<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "values")]
     pub(crate) layers: Vec<Layer<'a>>,
     pub(crate) verdicts: Verdicts,
     pub(crate) open: u64,
@@ -108,11 +148,11 @@ pub(crate) struct Line<'a> {
     pub(crate) host: Option<Host<'a>>,
     #[serde(borrow)]
     pub(crate) scan: Option<Scan<'a>>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "rows")]
     pub(crate) entries: Vec<Entry<'a>>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "rows")]
     pub(crate) findings: Vec<Finding<'a>>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "rows")]
     pub(crate) coverage: Vec<Gap<'a>>,
 }
 
@@ -200,7 +240,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) name: Text<'a>,
     #[serde(borrow)]
     pub(crate) client: Text<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "values")]
     pub(crate) readers: Vec<Reader<'a>>,
     #[serde(borrow)]
     pub(crate) scope: Text<'a>,
@@ -212,7 +252,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) transport: Text<'a>,
     #[serde(borrow)]
     pub(crate) identity: Identity<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "values")]
     pub(crate) values: Vec<Value<'a>>,
     pub(crate) disabled: bool,
     pub(crate) running: Option<bool>,
@@ -402,12 +442,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Requests<'a> {
                 Ok(Requests::Count(count))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut all = Vec::new();
-                while let Some(one) = seq.next_element()? {
-                    all.push(one);
-                }
-                Ok(Requests::List(all))
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+                let few = Few { most: MOST_ROWS + 1, of: std::marker::PhantomData };
+                few.visit_seq(seq).map(Requests::List)
             }
         }
         deserializer.deserialize_any(Either)

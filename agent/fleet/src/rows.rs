@@ -10,7 +10,7 @@ use crate::line::{Entry, FileFacts, Finding, Gap, Line, Policy, Request, Request
 use crate::table::Table;
 
 /// Most rows that one document may bring; a report of a machine has some hundred.
-const MAX_ROWS: usize = 200_000;
+const MAX_ROWS: usize = crate::line::MOST_ROWS;
 
 /// Why a document is no record and no report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -140,7 +140,10 @@ fn scan(line: &Line<'_>, place: &str, batch: &mut Batch) -> Result<(), Refused> 
         Requests::List(list) => list,
         Requests::Count(_) => &[],
     };
-    if line.entries.len() + line.findings.len() + line.coverage.len() + waiting.len() > MAX_ROWS {
+    // attack: each value is a row too, with all the ids of its entry
+    let values: usize = line.entries.iter().map(|entry| entry.values.len()).sum();
+    let rows = line.entries.len() + line.findings.len() + line.coverage.len() + waiting.len() + values;
+    if rows > MAX_ROWS {
         return Err(Refused::Rows);
     }
     // each row has an id of its own, as those of records have

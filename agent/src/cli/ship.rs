@@ -174,10 +174,9 @@ fn forever(options: &Options, agent: &Agent, environment: &Environment) -> anyho
         let seen = Seen::of(&plan.settings);
         let (done, other) = std::thread::scope(|scope| {
             let shipping = scope.spawn(|| {
-                let done = shipper::run(&plan, stopped);
-                // where it ended by itself
-                let _ = end.send(());
-                done
+                // where it ends by itself, by a panic too
+                let _tells = Ending(&end);
+                shipper::run(&plan, stopped)
             });
             let other = until_other(&seen, &ended, || read_anew(options, environment));
             stop.send_replace(true);
@@ -186,11 +185,20 @@ fn forever(options: &Options, agent: &Agent, environment: &Environment) -> anyho
         done.map_err(|_| anyhow::anyhow!("what ships has panicked"))??;
         // that it ended was told, and is not for the next
         while ended.try_recv().is_ok() {}
-        let Some(settings) = other.filter(|_| !is_ending.load(Ordering::Relaxed)) else {
+        let Some(agent) = other.filter(|_| !is_ending.load(Ordering::Relaxed)) else {
             return Ok(exit::OK);
         };
         tracing::info!("settings or credentials have changed");
-        (plan.settings, plan.splay) = (settings, Duration::ZERO);
+        plan = self::plan(&agent, environment, true);
+    }
+}
+
+/// Tells at its end that something has ended.
+struct Ending<'e>(&'e mpsc::Sender<()>);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
     }
 }
 
@@ -211,8 +219,8 @@ fn can_write(agent: &Agent) -> anyhow::Result<()> {
 }
 
 /// Settings as they are now. Ones that cannot be used change nothing.
-fn read_anew(options: &Options, environment: &Environment) -> Option<Settings> {
-    agent_of(options, environment).ok().map(|agent| agent.settings)
+fn read_anew(options: &Options, environment: &Environment) -> Option<Agent> {
+    agent_of(options, environment).ok()
 }
 
 /// How often settings and credentials are looked at.
@@ -241,14 +249,10 @@ impl Seen {
 }
 
 /// Waits until this is to end, or until something has changed: the new settings then.
-fn until_other(
-    seen: &Seen,
-    ended: &mpsc::Receiver<()>,
-    read: impl Fn() -> Option<Settings>,
-) -> Option<Settings> {
+fn until_other(seen: &Seen, ended: &mpsc::Receiver<()>, read: impl Fn() -> Option<Agent>) -> Option<Agent> {
     while ended.recv_timeout(LOOKS) == Err(mpsc::RecvTimeoutError::Timeout) {
-        if let Some(settings) = read().filter(|settings| Seen::of(settings) != *seen) {
-            return Some(settings);
+        if let Some(agent) = read().filter(|agent| Seen::of(&agent.settings) != *seen) {
+            return Some(agent);
         }
     }
     None

@@ -94,6 +94,11 @@ pub struct Journal {
     refused: BTreeMap<String, Timestamp>,
 }
 
+/// A refusal without its numbers: one that names the time of now is another each time.
+fn kind_of(detail: &str) -> String {
+    detail.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
 /// A refusal that was told is told again after this.
 const REFUSED_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 /// Refusals that are remembered.
@@ -194,7 +199,7 @@ impl Journal {
                 if self.refused.len() >= MOST_REFUSED {
                     self.refused.clear();
                 }
-                self.refused.insert(event.detail.clone(), record.time);
+                self.refused.insert(kind_of(&event.detail), record.time);
             }
             _ => {}
         }
@@ -208,7 +213,8 @@ impl Journal {
     /// # Errors
     /// As [`Self::append`].
     pub fn append_refusal(&mut self, time: Timestamp, detail: &str) -> Result<(), JournalError> {
-        let again = self.refused.get(detail).map(|at| time.duration_since(*at).abs() >= REFUSED_AGAIN);
+        let again =
+            self.refused.get(&kind_of(detail)).map(|at| time.duration_since(*at).abs() >= REFUSED_AGAIN);
         if again.unwrap_or(true) {
             self.append(time, What::Event(Event::new("policy-refused", detail)))?;
         }

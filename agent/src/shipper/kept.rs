@@ -133,6 +133,14 @@ impl Kept {
         tracing::warn!(sink, count, "records were dropped before they could be sent; a record tells which");
     }
 
+    /// No mirror can be asked.
+    pub(super) fn fetches_nothing(&mut self, error: &str) {
+        tracing::error!(error, "no policy can be fetched");
+        self.shipping.trouble = Some(short(error));
+        self.is_changed = true;
+        self.write(false);
+    }
+
     /// A sink that cannot be set up.
     pub(super) fn unusable(&mut self, name: &str, error: &str) {
         let now = self.now();

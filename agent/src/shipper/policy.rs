@@ -26,6 +26,8 @@ use crate::policy_store::published::{self, HEAD};
 
 /// Roots behind the last known one that are asked for with each new head. The first that is absent ends it.
 const ROOTS_AHEAD: u64 = 8;
+/// Later than whatever is signed, 31 December 2999.
+const FAR: Timestamp = Timestamp::constant(32_503_593_600, 0);
 /// Documents of a kind that stay in the inbox behind the ones that the head names: whoever reads may just be at them.
 const STAY: u64 = 1;
 
@@ -54,34 +56,53 @@ pub(super) struct Wanting {
     /// Bytes of the pinned root, where they can be read.
     root: Option<Vec<u8>>,
     inbox: PathBuf,
+    /// Number of the root by which the next was found.
+    by_root: u64,
     /// The highest number of a head that was verified.
     newest: u64,
+    /// The head for which roots were asked: it is judged when they are there.
+    asked: Option<[u8; 32]>,
 }
 
 impl Wanting {
     pub(super) fn new(trust_root: Option<&Path>, inbox: &Path) -> Self {
         let read = |path: &Path| published::read_file(path, MAX_ENVELOPE_BYTES).ok().flatten();
         let root = trust_root.and_then(read);
-        let mut wanting = Self { root, inbox: inbox.to_owned(), newest: 0 };
-        if let Some(head) = read(&inbox.join(HEAD)) {
-            wanting.newest = wanting.verified(&head);
-        }
+        let mut wanting = Self { root, inbox: inbox.to_owned(), by_root: 0, newest: 0, asked: None };
+        wanting.follow_roots();
         wanting
+    }
+
+    /// After a new root the number counts that the head of the inbox has under it: attack, a stolen key has signed enormous numbers,
+    /// and the new root begins anew below them (`policy rotate --reset`).
+    fn follow_roots(&mut self) {
+        let root = self.newest_root();
+        if root != self.by_root {
+            let head = published::read_file(&self.inbox.join(HEAD), MAX_ENVELOPE_BYTES).ok().flatten();
+            self.newest = head.map_or(0, |head| self.verified(&head));
+            self.by_root = root;
+        }
     }
 
     /// What of a head is wanted; nothing where it is none, or older than the newest. Of one that nobody vouches for only the
     /// roots that may: attack, a mirror that makes up heads, for whose sake no other would be asked.
     pub(super) fn of(&mut self, bytes: &[u8]) -> Option<Wants> {
         let head: Head = signed::decode(Envelope::parse(bytes).ok()?.payload()).ok()?;
-        if head.sequence < self.newest {
-            return None;
-        }
+        self.follow_roots();
         let verified = self.verified(bytes);
-        self.newest = self.newest.max(verified);
+        let is_doubtful = head.sequence < self.newest || self.root.is_some() && verified == 0;
         let mut documents = self.roots();
-        if self.root.is_some() && verified == 0 {
+        if is_doubtful {
+            // newer roots may say otherwise; asked for once
+            let digest: [u8; 32] = Sha256::digest(bytes).into();
+            if self.root.is_none() || self.asked.take() == Some(digest) {
+                return None;
+            }
+            self.asked = Some(digest);
             return Some(Wants { documents, poll: None, is_believed: false });
         }
+        self.asked = None;
+        self.newest = self.newest.max(verified);
         for (kind, current, most) in [
             ("policy", Some(head.policy), MAX_POLICY_BODY_BYTES),
             ("policy", head.elsewhere, MAX_POLICY_BODY_BYTES),
@@ -107,13 +128,16 @@ impl Wanting {
         numbers.retain(|number| *number > trust.root().sequence);
         numbers.truncate(MAX_ROOT_UPDATES);
         let roots = published::roots(&self.inbox, numbers).unwrap_or_default();
-        let issued = head.and_then(|head| {
-            let parsed = Envelope::parse(head).ok()?;
-            signed::decode::<Head>(parsed.payload()).ok().map(|head| head.issued)
-        });
-        let time = issued.unwrap_or_else(|| trust.root().issued);
-        let head = head.map(<[u8]>::to_vec);
-        trust.update(&Documents { roots, head, ..Documents::default() }, Time::certain(time));
+        // one root leads to the next whatever the time is; whether the last has ended is for who enforces
+        trust.update(&Documents { roots, ..Documents::default() }, Time::certain(FAR));
+        if let Some(head) = head {
+            let parsed = Envelope::parse(head).ok();
+            let issued = parsed
+                .and_then(|parsed| signed::decode::<Head>(parsed.payload()).ok())
+                .map(|head| head.issued);
+            let documents = Documents { head: Some(head.to_vec()), ..Documents::default() };
+            trust.update(&documents, Time::certain(issued.unwrap_or_default()));
+        }
         Some(trust)
     }
 
@@ -189,7 +213,8 @@ pub(super) fn clear(trust_root: Option<&Path>, inbox: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use mcpolicy_tests::signing::{at, publish};
+    use mcpolicy_schema::signed::{Roles, Root};
+    use mcpolicy_tests::signing::{self, at, publish, role, signed};
     use serde_json::json;
 
     use super::*;
@@ -245,5 +270,64 @@ mod tests {
         std::fs::write(inbox.join(HEAD), &head).unwrap();
         clear(Some(&root), &inbox);
         assert_eq!(published::numbers(&inbox, "root").unwrap(), Vec::<u64>::new());
+    }
+
+    /// A rotation or a renewal comes months after the root that is pinned.
+    #[test]
+    fn a_root_of_months_later_is_followed_and_stays_in_the_inbox() {
+        let (_folder, published, inbox) = site();
+        let root = published.join("root.1.json");
+        let later = at(24 * 150);
+        let new = Root {
+            roles: Roles { online: role(&[41], 1), ..signing::root(2, later).roles },
+            ..signing::root(2, later)
+        };
+        let under_new = signed(&signing::head(5, later, signing::current(1, b"{}")), &[41]);
+        let mut wanting = Wanting::new(Some(&root), &inbox);
+        let first = wanting.of(&under_new).unwrap();
+        assert!(!first.is_believed && roots_of(&first)[0] == "root.2.json");
+        std::fs::write(inbox.join("root.2.json"), signed(&new, &signing::ROOT[..2])).unwrap();
+        assert!(wanting.of(&under_new).unwrap().is_believed);
+        std::fs::write(inbox.join(HEAD), &under_new).unwrap();
+        clear(Some(&root), &inbox);
+        assert_eq!(published::numbers(&inbox, "root").unwrap(), [2]);
+        assert_eq!(Wanting::new(Some(&root), &inbox).newest, 5, "after a start, too");
+    }
+
+    /// Attack: a stolen online key has signed an enormous number; the fleet's owner begins anew below it with a new root.
+    #[test]
+    fn a_head_of_a_stolen_key_with_an_enormous_number_is_forgotten_with_the_root_that_replaces_the_key() {
+        let (_folder, published, inbox) = site();
+        let root = published.join("root.1.json");
+        let thiefs =
+            signed(&signing::head(1 << 50, at(2), signing::current(1, b"{}")), &signing::ONLINE[..1]);
+        std::fs::write(inbox.join(HEAD), &thiefs).unwrap();
+        let mut wanting = Wanting::new(Some(&root), &inbox);
+        assert_eq!(wanting.newest, 1 << 50);
+        let new = Root {
+            roles: Roles { online: role(&[41], 1), ..signing::root(2, at(5)).roles },
+            ..signing::root(2, at(5))
+        };
+        let real = signed(&signing::head(41, at(6), signing::current(1, b"{}")), &[41]);
+        let asks = wanting.of(&real).unwrap();
+        assert!(
+            !asks.is_believed && roots_of(&asks)[0] == "root.2.json",
+            "roots are asked for before numbers count"
+        );
+        std::fs::write(inbox.join("root.2.json"), signed(&new, &signing::ROOT[..2])).unwrap();
+        assert!(wanting.of(&real).unwrap().is_believed);
+        assert_eq!(wanting.newest, 41);
+    }
+
+    #[test]
+    fn an_older_head_is_passed_over_after_newer_roots_were_asked_for_once() {
+        let (_folder, published, inbox) = site();
+        let root = published.join("root.1.json");
+        let mut wanting = Wanting::new(Some(&root), &inbox);
+        let newer = signed(&signing::head(9, at(3), signing::current(1, b"{}")), &signing::ONLINE[..1]);
+        assert!(wanting.of(&newer).unwrap().is_believed);
+        let older = head(&published);
+        assert!(wanting.of(&older).is_some_and(|wants| !wants.is_believed && wants.documents.len() == 8));
+        assert!(wanting.of(&older).is_none());
     }
 }

@@ -59,6 +59,39 @@ fn a_server_is_found_by_identity_version_fingerprint_and_digest() {
     assert_eq!(before.machines, 0, "it was not there yet");
 }
 
+/// An incident from ten to six: the server was inventoried at nine, and nothing changed until the next day.
+#[test]
+fn a_server_that_was_there_all_the_time_is_found_by_a_time_between_two_inventories() {
+    let mut machine = Machine::new("m", "t");
+    let one = Declared::approved("ann", "npm:@acme/tool");
+    machine.inventory(START, "start", std::slice::from_ref(&one));
+    machine.inventory(START + DAY, "daily", std::slice::from_ref(&one));
+    machine.inventory(START + 2 * DAY, "daily", &[]);
+    let fleet = load_lines(&machine.lines);
+    let hour = DAY / 24;
+    for (since, until, machines) in [
+        (START + hour, START + 9 * hour, 1),
+        (START + DAY + hour, START + DAY + 2 * hour, 1),
+        (START + 2 * DAY + hour, START + 3 * DAY, 0),
+    ] {
+        let blast = fleet.blast(Wanted::parse("npm:@acme/tool", since, until)).unwrap();
+        assert_eq!(blast.machines, machines, "{since} to {until}");
+    }
+}
+
+#[test]
+fn a_digest_in_capital_letters_and_a_path_with_an_at_sign_are_found() {
+    let digest = "ab".repeat(32);
+    let mut machine = Machine::new("m", "t");
+    let path = "executable:/opt/homebrew/opt/node@20/bin/x";
+    let one = Declared { program: Some(digest.clone()), ..Declared::approved("ann", path) };
+    machine.inventory(START + 5, "start", std::slice::from_ref(&one));
+    let fleet = load_lines(&machine.lines);
+    for wanted in [digest.to_uppercase(), format!("sha256:{}", digest.to_uppercase()), path.to_owned()] {
+        assert_eq!(blast(&fleet, &wanted).machines, 1, "{wanted}");
+    }
+}
+
 #[test]
 fn credentials_in_the_entry_and_beside_it_are_told_apart_and_those_of_others_left_out() {
     let with = |owner: &str, identity: &str, secret: &str| Declared {
