@@ -302,7 +302,10 @@ impl Fetcher {
         let place = self.settings.mirrors[at].below(wanted.name.as_str());
         let most = wanted.max_bytes.min(MOST_BYTES);
         let bytes = match self.document(&place, most, None).await {
-            Err(Failure::Answer { what, .. }) if wanted.may_be_absent && what == words(404) => {
+            // stores that list nothing to strangers say 403 of what is not there; the head came, so it is not us
+            Err(Failure::Answer { what, .. })
+                if wanted.may_be_absent && [403, 404, 410].iter().any(|status| what == words(*status)) =>
+            {
                 return Ok(None);
             }
             Err(failure) => return Err(failure),

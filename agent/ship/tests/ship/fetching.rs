@@ -249,3 +249,17 @@ async fn a_head_that_is_not_believed_is_not_laid_down_and_the_next_mirror_is_ask
     fetcher.once(&mut wants).await.unwrap();
     assert_eq!(forger.received().len(), 2, "a head and a root: the second mirror was asked first this time");
 }
+
+/// Object stores answer 403 to a name that is not there: no new root is no fault of theirs.
+#[tokio::test]
+async fn a_root_that_is_not_there_yet_stops_no_policy_whatever_the_store_says_of_it() {
+    for status in [403, 404, 410] {
+        let inbox = tempfile::tempdir().unwrap();
+        let receiver = Receiver::plain(move |request: &Request, before| {
+            if request.path.ends_with("root.2.json") { reply(status, "") } else { site(request, before) }
+        })
+        .await;
+        let mut fetcher = fetcher(&[&receiver], inbox.path());
+        assert_eq!(fetcher.once(&mut wants).await, Ok(Fetched::New(vec![name("policy.7.body")])), "{status}");
+    }
+}
