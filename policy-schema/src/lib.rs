@@ -28,6 +28,7 @@ pub mod secret;
 pub mod sensitive;
 pub mod signed;
 pub mod trust;
+pub mod unseen;
 pub mod verdict;
 
 #[cfg(test)]

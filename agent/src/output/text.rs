@@ -3,22 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+pub(crate) use mcpolicy_schema::unseen::is_unseen;
 use unicode_width::UnicodeWidthChar;
 
 /// Combining marks in a row that real names use; more of them climb over the lines above.
 const MAX_MARKS: usize = 2;
-
-/// Whether a character acts on the terminal or cannot be seen: controls, bidirectional overrides, zero-width and
-/// filler characters, spaces that are not the space, tags and variation selectors.
-pub(crate) fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{1680}'
-            | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}'
-            | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{2800}' | '\u{3000}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
 
 /// The text with every unseen character written out as `\u{1b}`.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
