@@ -35,6 +35,10 @@ pub struct InForce {
     pub sequence: Option<u64>,
     /// SHA-256 of its body.
     pub sha256: String,
+    /// Change ticket under which it was signed.
+    pub ticket: Option<String>,
+    /// When the trust root ends; `None` for a draft.
+    pub root_expires: Option<Timestamp>,
     /// Sequence of the revocations.
     pub revocations_sequence: Option<u64>,
     /// `fresh`, `stale` or `expired`; `None` for a draft.
@@ -75,6 +79,8 @@ impl InForce {
             grants: Vec::new(),
             sequence: None,
             sha256: Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect(),
+            ticket: None,
+            root_expires: None,
             revocations_sequence: None,
             staleness: None,
             expired: false,
@@ -170,6 +176,8 @@ impl InForce {
             grants: Vec::new(),
             sequence: Some(policy.sequence),
             sha256: policy.sha256.to_string(),
+            ticket: policy.statement().ticket.clone(),
+            root_expires: Some(trust.root().expires),
             revocations_sequence: trust.revocations().map(|list| list.sequence),
             staleness: Some(staleness.as_str()),
             expired: staleness == Staleness::Expired,
@@ -205,6 +213,8 @@ impl InForce {
             policy,
             sequence: Some(acting.sequence),
             sha256: acting.sha256.clone(),
+            // that of the newer one
+            ticket: None,
             expires: acting.expires,
             older_at: self.older_at.iter().copied().chain(acting.expires).collect(),
             for_ring: None,
@@ -245,6 +255,10 @@ impl InForce {
             ring: ring.map(str::to_owned),
             revocations: self.revocations_sequence,
             staleness: self.staleness.map(str::to_owned),
+            ticket: self.ticket.clone(),
+            expires: self.expires.map(|at| at.to_string()),
+            stale_at: self.stale_at.map(|at| at.to_string()),
+            root_expires: self.root_expires.map(|at| at.to_string()),
             notices,
         }
     }

@@ -231,11 +231,20 @@ impl<'a> Judge<'a> {
         Some(in_use)
     }
 
+    fn home_of(&self, uid: Option<u32>) -> Option<usize> {
+        self.ground.homes.iter().position(|home| home.uid.is_some() && home.uid == uid)
+    }
+
+    /// Fingerprint of the entry that would have started a server that stands in no file.
+    pub fn print_of_process(&self, server: &Undeclared, uid: Option<u32>) -> String {
+        let person = self.home_of(uid).and_then(|at| self.people.get(at));
+        fingerprint::of(&server.entry, &server.identity, person.and_then(|person| person.home.as_deref()))
+    }
+
     /// The judgement of a server that runs and stands in no file.
     pub fn judge_process(&mut self, server: &Undeclared, uid: Option<u32>) -> Judgement {
-        let home = self.ground.homes.iter().position(|home| home.uid.is_some() && home.uid == uid);
-        let place = home.and_then(|at| self.people.get(at)).and_then(|person| person.home.as_deref());
-        let fingerprint = fingerprint::of(&server.entry, &server.identity, place);
+        let home = self.home_of(uid);
+        let fingerprint = self.print_of_process(server, uid);
         let subject = Subject { entry: &server.entry, identity: &server.identity, fingerprint: &fingerprint };
         let directory = server.directory.as_deref();
         let places = Places { directory, place: directory, running: server.file.as_deref() };

@@ -10,6 +10,7 @@ use mcpolicy_platform::host;
 use mcpolicy_schema::entry::{Entry, NamedValue, Position, Reader};
 use mcpolicy_schema::evaluate::{Facts, FileFacts};
 use mcpolicy_schema::finding::{Finding, Severity};
+use mcpolicy_schema::identity::Identity;
 use mcpolicy_schema::redact::{self, Redactor};
 use mcpolicy_schema::report::v1;
 use mcpolicy_schema::sensitive::Sensitive;
@@ -30,6 +31,8 @@ pub struct Run {
     pub fingerprint_key: &'static str,
     /// The id of the machine, where the caller gave one.
     pub device_id: Option<String>,
+    /// Groups of the settings of its agent.
+    pub groups: Vec<String>,
     /// The policy by which the entries were judged, where there is one.
     pub policy: Option<v1::PolicyInForce>,
 }
@@ -48,7 +51,7 @@ pub fn build(ground: &Ground, outcome: &Outcome, run: &Run, redactor: &Redactor)
     v1::Report {
         schema: v1::SCHEMA.to_owned(),
         agent: v1::Agent { name: "mcpolicy".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        host: v1::Host { device_id: run.device_id.clone(), ..builder.host() },
+        host: v1::Host { device_id: run.device_id.clone(), groups: run.groups.clone(), ..builder.host() },
         scan: v1::Scan {
             mode: ground.mode.to_owned(),
             root: builder.root(),
@@ -115,6 +118,16 @@ pub fn one_entry(ground: &Ground, source: &Source, item: &Assessed, redactor: &R
     Builder { ground, outcome: &outcome, redactor, signed: true }.entry(0, item, source)
 }
 
+/// What an entry would run or contact, in the words of the report.
+pub fn identity(identity: &Identity, redactor: &Redactor) -> v1::Identity {
+    v1::Identity {
+        kind: identity.kind.as_str().to_owned(),
+        name: redactor.text(&identity.name),
+        version: identity.version.as_deref().map(|version| redactor.text(version)),
+        pinned: identity.pinned,
+    }
+}
+
 struct Builder<'a> {
     ground: &'a Ground,
     outcome: &'a Outcome,
@@ -153,11 +166,19 @@ impl Builder<'_> {
     fn host(&self) -> v1::Host {
         let os = self.ground.os.as_str().to_owned();
         if !matches!(self.ground.mode, "machine" | "own-home" | "root") {
-            return v1::Host { hostname: None, os, device_id: None, os_version: None, arch: None };
+            return v1::Host {
+                hostname: None,
+                os,
+                device_id: None,
+                os_version: None,
+                arch: None,
+                groups: Vec::new(),
+            };
         }
         let facts = host::facts(&self.ground.machine);
         let arch = self.ground.machine.is_live().then(|| facts.arch.to_owned());
-        v1::Host { hostname: facts.hostname, os, device_id: None, os_version: facts.os_version, arch }
+        let (hostname, os_version) = (facts.hostname, facts.os_version);
+        v1::Host { hostname, os, device_id: None, os_version, arch, groups: Vec::new() }
     }
 
     fn entry_at(&self, number: usize, at: usize) -> v1::Entry {
@@ -183,12 +204,7 @@ impl Builder<'_> {
             },
             key_path: self.redactor.name(&entry.key_path),
             transport: entry.transport,
-            identity: v1::Identity {
-                kind: item.identity.kind.as_str().to_owned(),
-                name: self.redactor.text(&item.identity.name),
-                version: item.identity.version.as_deref().map(|v| self.redactor.text(v)),
-                pinned: item.identity.pinned,
-            },
+            identity: identity(&item.identity, self.redactor),
             command: entry.command.as_ref().map(|c| self.redactor.text(c.expose())),
             plain_args: plain(&args, &entry.args),
             args,

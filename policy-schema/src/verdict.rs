@@ -1,5 +1,6 @@
 //! What an evaluation says: verdict, rule, reason and the trace of rules tried.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::FindingCode;
@@ -95,6 +96,10 @@ pub struct Judgement {
     pub alternatives: Vec<String>,
     /// Whom to ask.
     pub contact: String,
+    /// When what allows it ends: an exception, a grant, hold mode's grace, a condition that is not met yet.
+    pub until: Option<Timestamp>,
+    /// Change ticket of what allows it.
+    pub ticket: Option<String>,
 }
 
 impl Judgement {

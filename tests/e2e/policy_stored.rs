@@ -65,6 +65,7 @@ impl Inventory {
         let outcome = pipeline::scan(&ground, &bounds, &redactor);
         let run = Run {
             device_id: None,
+            groups: Vec::new(),
             started_at: "2026-11-21T00:00:00Z".into(),
             duration_ms: 1,
             fingerprint_key: "ephemeral",

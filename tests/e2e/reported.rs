@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mcpolicy_schema::report::v1::{Body, Class, Record};
+use mcpolicy_schema::report::v1::{Body, Class, PolicyInForce, Record};
 use mcpolicy_spool::{Cursor, Reader};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -75,6 +75,15 @@ fn what_is_found_and_done_is_reported_in_order_once_and_outlasts_a_kill() {
         let (daemon, _) = Daemon::start_with(site, &["--settings", &settings]);
         let told = wait(site, Class::Violation, |record| matches!(record.body, Body::Action(_)));
         assert_eq!(quarantines(&told).first().map(|told| (told.0, told.1)), Some(("evil", "applied")));
+        let Some(Body::Action(action)) =
+            told.iter().map(|record| &record.body).find(|body| matches!(body, Body::Action(_)))
+        else {
+            panic!("no action")
+        };
+        assert_eq!(
+            (action.layer.as_str(), action.identity.as_ref().map(|identity| identity.kind.as_str())),
+            ("watch", Some("npm"))
+        );
         assert!(told.iter().all(|record| record.device.id == "laptop-1" && record.class == Class::Violation));
         // an inventory after what was found, and a heartbeat
         let state = wait(site, Class::State, |record| matches!(&record.body, Body::Entry { .. }));
@@ -85,6 +94,10 @@ fn what_is_found_and_done_is_reported_in_order_once_and_outlasts_a_kill() {
             panic!("no inventory")
         };
         assert!(head.summary.entries >= 1 && head.policy.as_ref().is_some_and(|policy| policy.signed));
+        let ends = |policy: &PolicyInForce| {
+            policy.expires.is_some() && policy.root_expires.is_some() && policy.stale_at.is_some()
+        };
+        assert!(head.policy.as_ref().is_some_and(ends), "{:?}", head.policy);
         let of_it =
             |body: &Body| matches!(body, Body::Entry { .. } | Body::Finding { .. } | Body::Coverage { .. });
         let state = wait(

@@ -77,7 +77,7 @@ pub struct Had {
     pub first_seen: i64,
     /// When it was last seen.
     pub last_seen: i64,
-    /// The first inventory without it; 0 where it is still there.
+    /// The first inventory without it that could have seen it; 0 where it is still there.
     pub gone_by: i64,
     /// A process of it was seen.
     pub ran: bool,
@@ -156,6 +156,13 @@ WHERE e.time <= ?4 AND (
     e.time >= ?3 OR COALESCE((
         SELECT min(i.time) FROM whole_inventories AS i WHERE i.device = e.device AND i.time > e.time
           AND i.extent = (SELECT o.extent FROM inventories AS o WHERE o.device = e.device AND o.snapshot = e.snapshot)
+          AND NOT EXISTS (
+      -- what an inventory could not look into it does not say to be gone
+      SELECT 1 FROM coverage AS c WHERE c.device = i.device AND c.snapshot = i.snapshot AND c.is_partial = 1
+        AND c.owner IN ('', e.owner) AND CASE WHEN c.path = '' THEN c.kind = 'worker-failed' OR e.project <> ''
+          ELSE e.path = c.path OR (substr(e.path, 1, length(c.path)) = c.path
+            AND substr(e.path, length(c.path) + 1, 1) IN ('/', '\\')) END
+    )
     ), ?3) >= ?3
 ) AND (
     identity = ?5 OR kind || ':' || identity = ?5 OR identity = kind || ':' || ?5 OR
@@ -169,6 +176,13 @@ SELECT h.device, h.owner, h.client, h.server, h.identity, h.version, h.fingerpri
   COALESCE((
     SELECT min(i.time) FROM whole_inventories AS i WHERE i.device = h.device AND i.time > s.last_seen
       AND i.extent = (SELECT o.extent FROM inventories AS o WHERE o.device = h.device AND o.snapshot = h.snapshot)
+      AND NOT EXISTS (
+      -- what an inventory could not look into it does not say to be gone
+      SELECT 1 FROM coverage AS c WHERE c.device = i.device AND c.snapshot = i.snapshot AND c.is_partial = 1
+        AND c.owner IN ('', h.owner) AND CASE WHEN c.path = '' THEN c.kind = 'worker-failed' OR h.project <> ''
+          ELSE h.path = c.path OR (substr(h.path, 1, length(c.path)) = c.path
+            AND substr(h.path, length(c.path) + 1, 1) IN ('/', '\\')) END
+    )
   ), 0),
   h.ran, h.verdict, h.rule, h.reason
 FROM (
@@ -214,6 +228,7 @@ impl Fleet {
         self.connection.execute_batch(
             "CREATE INDEX IF NOT EXISTS entries_by_snapshot ON entries (device, snapshot, entry);
              CREATE INDEX IF NOT EXISTS inventories_by_device ON inventories (device, snapshot);
+             CREATE INDEX IF NOT EXISTS coverage_by_device ON coverage (device, snapshot);
              CREATE INDEX IF NOT EXISTS whole_by_device ON whole_inventories (device, time);",
         )?;
         let asked = params![wanted.name, version, wanted.since, wanted.until, wanted.whole()];

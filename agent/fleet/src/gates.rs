@@ -22,7 +22,7 @@ macro_rules! queries {
 }
 
 queries! {
-    "actions-by-layer" "expiring" "impersonations" "literal-secrets" "new-to-fleet" "new-to-machine" "new-to-user"
+    "actions-by-layer" "clock-ahead" "expiring" "impersonations" "literal-secrets" "new-to-fleet" "new-to-machine" "new-to-user"
     "offboarded" "outside-hours" "quarantine-ratio" "registry-drift" "registry-drift-ticketed" "registry-override"
     "requests-waiting" "silent-machines" "stale-policy" "unknown-servers" "unpinned"
 }

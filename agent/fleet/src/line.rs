@@ -108,6 +108,8 @@ pub(crate) struct Line<'a> {
     pub(crate) last_rescan: Text<'a>,
     #[serde(borrow)]
     pub(crate) requests: Requests<'a>,
+    #[serde(borrow, deserialize_with = "values")]
+    pub(crate) waiting: Vec<Cow<'a, str>>,
     // an action or event
     #[serde(borrow)]
     pub(crate) action: Text<'a>,
@@ -129,6 +131,10 @@ pub(crate) struct Line<'a> {
     pub(crate) rule: Text<'a>,
     #[serde(borrow)]
     pub(crate) block: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) layer: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) identity: Option<Identity<'a>>,
     pub(crate) count: Option<u64>,
     #[serde(borrow)]
     pub(crate) from: Text<'a>,
@@ -204,6 +210,14 @@ pub(crate) struct Policy<'a> {
     pub(crate) revocations: Option<u64>,
     #[serde(borrow)]
     pub(crate) staleness: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) ticket: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) expires: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) stale_at: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) root_expires: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -320,6 +334,10 @@ pub(crate) struct Judged<'a> {
     pub(crate) reason: Text<'a>,
     #[serde(borrow)]
     pub(crate) pin: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) until: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) ticket: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -402,6 +420,8 @@ pub(crate) struct Host<'a> {
     pub(crate) os: Text<'a>,
     #[serde(borrow)]
     pub(crate) os_version: Text<'a>,
+    #[serde(borrow, deserialize_with = "values")]
+    pub(crate) groups: Vec<Cow<'a, str>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use mcpolicy_schema::report::v1::SCHEMA;
 
 use crate::batch::{Batch, TooLong};
-use crate::line::{Entry, FileFacts, Finding, Gap, Line, Policy, Request, Requests};
+use crate::line::{Entry, FileFacts, Finding, Gap, Identity, Line, Policy, Request, Requests};
 use crate::table::Table;
 
+/// Requests that a heartbeat may name; the agent names 200.
+const MOST_WAITING: usize = 1000;
 /// Most rows that one document may bring; a report of a machine has some hundred.
 const MAX_ROWS: usize = crate::line::MOST_ROWS;
 
@@ -134,7 +136,7 @@ fn scan(line: &Line<'_>, place: &str, batch: &mut Batch) -> Result<(), Refused> 
         batch.text(text(&host.os)).text(text(&host.os_version));
         Ok(())
     })?;
-    groups(&head, &[], batch)?;
+    groups(&head, &host.groups, batch)?;
     inventory(&head, 0, (&snapshot, &extent, "scan"), line, batch)?;
     let waiting: &[Request<'_>] = match &line.requests {
         Requests::List(list) => list,
@@ -216,7 +218,14 @@ fn heartbeat(head: &Head<'_>, line: &Line<'_>, batch: &mut Batch) -> Result<(), 
         .number(line.watches)
         .number(line.problems.len() as u64)
         .signed(optional_time(&line.last_rescan))
-        .number(requests);
+        .number(requests)
+        .text(text(&policy.ticket))
+        .signed(optional_time(&policy.expires))
+        .signed(optional_time(&policy.stale_at))
+        .signed(optional_time(&policy.root_expires));
+    for request in line.waiting.iter().take(MOST_WAITING) {
+        row(head, Table::Waiting, batch)?.id(request)?;
+    }
     for layer in line.layers.iter().take(64) {
         row(head, Table::Layers, batch)?.text(text(&layer.name)).text(text(&layer.state));
     }
@@ -288,7 +297,9 @@ fn entry(head: &Head<'_>, snapshot: &str, entry: &Entry<'_>, batch: &mut Batch) 
         .text(&said(|j| text(&j.pin).to_owned()))
         .text(&digest(|f| sha256(&f.program)))
         .text(&digest(|f| sha256(&f.script)))
-        .text(&digest(|f| sha256(&f.listener)));
+        .text(&digest(|f| sha256(&f.listener)))
+        .signed(judged.map_or(0, |judged| optional_time(&judged.until)))
+        .text(&said(|j| text(&j.ticket).to_owned()));
     for value in entry.values.iter().take(1000) {
         row(head, Table::Credentials, batch)?
             .id(snapshot)?
@@ -341,7 +352,9 @@ fn action(head: &Head<'_>, line: &Line<'_>, batch: &mut Batch) -> Result<(), Ref
         .id(text(&line.fingerprint))?
         .text(text(&line.code))
         .text(text(&line.rule))
-        .text(text(&line.block));
+        .text(text(&line.block))
+        .text(text(&line.layer));
+    of_server(line, batch);
     Ok(())
 }
 
@@ -368,8 +381,21 @@ fn event(head: &Head<'_>, line: &Line<'_>, batch: &mut Batch) -> Result<(), Refu
         .text(text(&line.server))
         .number(line.count.unwrap_or(0))
         .signed(optional_time(&line.from))
-        .signed(optional_time(&line.to));
+        .signed(optional_time(&line.to))
+        .text(text(&line.layer))
+        .text(text(&line.client))
+        .id(text(&line.fingerprint))?
+        .text(text(&line.reason))
+        .text(text(&line.rule));
+    of_server(line, batch);
     Ok(())
+}
+
+/// What the server of an action or event is.
+fn of_server(line: &Line<'_>, batch: &mut Batch) {
+    let none = Identity::default();
+    let identity = line.identity.as_ref().unwrap_or(&none);
+    batch.text(text(&identity.kind)).text(text(&identity.name)).text(text(&identity.version));
 }
 
 fn loss(head: &Head<'_>, line: &Line<'_>, batch: &mut Batch) -> Result<(), Refused> {

@@ -6,6 +6,7 @@ pub(crate) enum Table {
     Records,
     DeviceGroups,
     Heartbeats,
+    Waiting,
     Layers,
     Inventories,
     Entries,
@@ -20,10 +21,11 @@ pub(crate) enum Table {
 
 impl Table {
     /// All, in the order in which they are declared.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Records,
         Self::DeviceGroups,
         Self::Heartbeats,
+        Self::Waiting,
         Self::Layers,
         Self::Inventories,
         Self::Entries,
@@ -42,6 +44,7 @@ impl Table {
             Self::Records => "records",
             Self::DeviceGroups => "device_groups",
             Self::Heartbeats => "heartbeats",
+            Self::Waiting => "waiting",
             Self::Layers => "layers",
             Self::Inventories => "inventories",
             Self::Entries => "entries",
@@ -58,15 +61,16 @@ impl Table {
     /// How many columns it has.
     pub(crate) fn columns(self) -> usize {
         match self {
-            Self::DeviceGroups => 4,
+            Self::DeviceGroups | Self::Waiting => 4,
             Self::Layers => 5,
             Self::Coverage | Self::Gaps => 9,
-            Self::Credentials | Self::Events => 10,
+            Self::Credentials => 10,
             Self::Findings => 11,
-            Self::Records | Self::Actions | Self::Requests => 13,
-            Self::Inventories => 18,
-            Self::Heartbeats => 22,
-            Self::Entries => 29,
+            Self::Records | Self::Requests => 13,
+            Self::Actions => 17,
+            Self::Inventories | Self::Events => 18,
+            Self::Heartbeats => 26,
+            Self::Entries => 31,
         }
     }
 }

@@ -380,6 +380,8 @@ fn as_judged(item: &Item, entry: &crate::vault::Taken, records: &[Record]) -> v1
             .into_iter()
             .collect(),
         contact: None,
+        until: None,
+        ticket: None,
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) fn scan(ground: &Ground, in_force: &InForce) -> v1::Report {
         duration_ms: 0,
         fingerprint_key: "ephemeral",
         device_id: None,
+        groups: Vec::new(),
         policy: Some(in_force.about(None)),
     };
     report::build(ground, &outcome, &run, &redactor)

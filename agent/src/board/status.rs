@@ -11,6 +11,11 @@ use super::happened::Happened;
 use super::running::{self, RunningServer};
 use super::{Alert, Board, Found, Stand, mode_word};
 
+/// The layer that watches files and puts them right.
+pub const WATCH: &str = "watch";
+/// The layer that looks at running servers.
+pub const PROCESSES: &str = "processes";
+
 /// The value of [`Status::schema`].
 pub const SCHEMA: &str = "mcpolicy/status/v1";
 /// Most entries and events that a status names; the counts are of all.
@@ -399,12 +404,7 @@ impl Board {
         let watch = if acts { "in-force" } else { "report-only" };
         let stops = settled.in_force.policy.document().policy.processes == Processes::Stop;
         let processes = if acts && stops { "in-force" } else { "report-only" };
-        vec![
-            layer("native", "off"),
-            layer("watch", watch),
-            layer("gate", "off"),
-            layer("processes", processes),
-        ]
+        vec![layer("native", "off"), layer(WATCH, watch), layer("gate", "off"), layer(PROCESSES, processes)]
     }
 
     fn verdicts(&self, user: Option<&str>) -> VerdictCounts {

@@ -263,6 +263,7 @@ impl Basis {
             duration_ms: 0,
             fingerprint_key: "ephemeral",
             device_id: Some(self.device.clone()).filter(|id| !id.is_empty()),
+            groups: Vec::new(),
             policy: Some(self.in_force.about(judge.ring())),
         };
         report::build(&self.ground, &outcome, &run, &self.redactor)

@@ -46,6 +46,10 @@ pub(super) struct Judging {
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     pub(super) device_id: String,
 
+    /// A group that this machine is in, as rings name it; may be given several times. Stored reports are compared by it
+    #[arg(long = "group", value_name = "NAME")]
+    pub(super) groups: Vec<String>,
+
     /// Exit with 1 if an entry or an undeclared running server has this verdict or a graver one
     #[arg(long, value_name = "VERDICT")]
     fail_on_verdict: Option<FailOnVerdict>,

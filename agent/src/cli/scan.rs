@@ -174,14 +174,16 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     let sequence = in_force.as_ref().and_then(|in_force| in_force.sequence);
     options.judging.ensure_floor(sequence)?;
     let policy = in_force.as_ref().map(|in_force| {
-        let terms = Terms { in_force, now, device, groups: &[], remembered: None };
+        let groups = &options.judging.groups;
+        let terms = Terms { in_force, now, device, groups, remembered: None };
         let mut judge = Judge::new(&ground, &ground.machine, terms);
         judge.judge(&mut outcome);
         in_force.about(judge.ring())
     });
     let duration_ms = started.elapsed().as_millis() as u64;
     let device_id = Some(options.judging.device_id.clone()).filter(|id| !id.is_empty());
-    let run = Run { started_at, duration_ms, fingerprint_key, device_id, policy };
+    let groups = options.judging.groups.clone();
+    let run = Run { started_at, duration_ms, fingerprint_key, device_id, groups, policy };
     let mut report = report::build(&ground, &outcome, &run, &redactor);
     report.requests = options.waiting(environment);
     // The working types of a large home are as large as its report; only one of them is kept while it is written.

@@ -75,6 +75,7 @@ mod tests {
             code: "not-allowed".to_owned(),
             detail: "no rule names it".to_owned(),
             rule: None,
+            identity: None,
         }
     }
 
@@ -88,6 +89,8 @@ mod tests {
             process: 7,
             code: "not-allowed",
             rule: None,
+            identity: None,
+            fingerprint: String::new(),
             detail: "Claude Code (process 6) runs rogue-mcp: no rule names it; it is ended in 60 s"
                 .to_owned(),
             since: std::time::Duration::ZERO,

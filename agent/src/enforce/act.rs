@@ -458,6 +458,7 @@ impl Hands<'_, '_, '_> {
             rule: judgement.and_then(|judgement| {
                 judgement.rule.clone().or_else(|| Some(judgement.trace.first()?.rule.clone()))
             }),
+            identity: Some(short_identity(report::identity(&item.identity, self.redactor))),
         }
     }
 }
@@ -472,6 +473,15 @@ pub(super) const MAX_NAME: usize = 256;
 const MAX_DETAIL: usize = 1024;
 /// Most that is said of the entries of one file in the vault, and in the journal, in bytes of JSON. Both take more.
 const MAX_SAID: usize = 16 << 20;
+
+/// An identity, cut where it is longer than any honest one.
+pub(crate) fn short_identity(identity: v1::Identity) -> v1::Identity {
+    v1::Identity {
+        name: short(&identity.name, MAX_NAME),
+        version: identity.version.map(|version| short(&version, MAX_NAME)),
+        ..identity
+    }
+}
 
 /// A text for people, cut where it is longer than any honest one.
 pub(super) fn short(text: &str, most: usize) -> String {

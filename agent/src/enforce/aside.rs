@@ -7,7 +7,7 @@ use mcpolicy_clients::adapters::by_id;
 use mcpolicy_schema::entry::{ClientId, Entry, Scope};
 use mcpolicy_schema::redact::Redactor;
 
-use super::act::{ActError, Acted, Hands, MAX_NAME, TRIES, short};
+use super::act::{ActError, Acted, Hands, MAX_NAME, TRIES, short, short_identity};
 use super::plan::{FilePlan, Wish};
 use super::spot::Spot;
 use super::swap::{Swap, Try};
@@ -345,6 +345,7 @@ fn gone_of(item: &Item, taken: &Taken, source: &Source, redactor: &Redactor) -> 
             code: taken.code.clone(),
             detail: taken.detail.clone(),
             rule: None,
+            identity: taken.told.as_ref().map(|entry| short_identity(entry.identity.clone())),
         },
     }
 }

@@ -53,6 +53,7 @@ pub fn would(hands: &Hands<'_, '_, '_>, outcome: &Outcome, mode: Mode) -> Vec<Wo
             code: "unparseable-config".to_owned(),
             detail: String::new(),
             rule: None,
+            identity: None,
         };
         Would { source: *source, action }
     };

@@ -58,6 +58,8 @@ fn judgement(code: FindingCode, pin: Option<&str>) -> Judgement {
         pin: pin.map(str::to_owned),
         alternatives: Vec::new(),
         contact: String::new(),
+        until: None,
+        ticket: None,
     }
 }
 

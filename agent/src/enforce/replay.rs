@@ -226,6 +226,7 @@ mod tests {
                 code: String::new(),
                 detail: String::new(),
                 rule: None,
+                identity: None,
             };
             let intent = Intent {
                 user: "ann".to_owned(),

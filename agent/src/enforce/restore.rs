@@ -9,7 +9,7 @@ use mcpolicy_platform::secure_fs::TempName;
 use mcpolicy_schema::contradiction;
 use mcpolicy_schema::entry::Entry;
 
-use super::act::{ActError, Hands, place};
+use super::act::{ActError, Hands, place, short_identity};
 use super::leftovers;
 use super::refused::{NOT_ALLOWED, Refused, Why};
 use super::spot::{Spot, alone};
@@ -390,6 +390,7 @@ impl Hands<'_, '_, '_> {
                 code: "allowed".to_owned(),
                 detail: "the policy in force allows it".to_owned(),
                 rule: None,
+                identity: taken.told.as_ref().map(|entry| short_identity(entry.identity.clone())),
             }
         };
         let digest = digest_of(after.unwrap_or_default());

@@ -55,6 +55,7 @@ impl Hands<'_, '_, '_> {
                     code: "unparseable-config".to_owned(),
                     detail,
                     rule: None,
+                    identity: None,
                 };
                 let taken = whole_taken("", "", &action, opened.bytes.len());
                 self.take_away((home, at, source), &opened, (vec![action], vec![taken]), &[])
@@ -133,6 +134,7 @@ impl Hands<'_, '_, '_> {
             code: FindingCode::ConfigTooLarge.as_str().to_owned(),
             detail: why,
             rule: None,
+            identity: None,
         };
         let taken = whole_taken("", "", &action, opened.bytes.len());
         self.take_away((home, at, source), opened, (vec![action], vec![taken]), &[])

@@ -242,6 +242,8 @@ impl PolicySent {
             grants: self.grants,
             sequence: self.sequence,
             sha256: self.sha256,
+            ticket: None,
+            root_expires: None,
             revocations_sequence: self.revocations_sequence,
             staleness,
             expired: staleness == Some("expired"),

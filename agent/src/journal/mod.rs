@@ -24,7 +24,7 @@ use mcpolicy_platform::durable;
 use sha2::{Digest, Sha256};
 
 use crate::disk_advice::advice;
-pub use record::{Action, End, Event, Gap, Intent, NOTHING_BEFORE, Outcome, Record, What};
+pub use record::{Action, End, Event, Gap, Intent, NOTHING_BEFORE, Outcome, Record, Running, What};
 use segments::Segment;
 
 /// Code of the event that counts records which went because the journal outgrew its size.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::report::v1::Identity;
 use serde::{Deserialize, Serialize};
 
 use super::digest;
@@ -148,6 +149,9 @@ pub struct Action {
     /// The rule that decided or came nearest, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// What the entry would run or contact, as reports show it; absent for a whole file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
 }
 
 impl Action {
@@ -216,9 +220,31 @@ pub struct Event {
     /// How many things it stands for, where it counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Of a running server: what is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Running>,
     /// Of `agent-gap`: for how long no agent ran, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
+}
+
+/// What is known of a server that an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// The client that runs it.
+    pub client: String,
+    /// Code of the reason why it is not allowed; empty where it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The rule that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// What it runs or contacts, as reports show it; absent where the event is about several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    /// Fingerprint of its entry, or of the one that would have started it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
 }
 
 /// A time in which no agent of the machine ran.
@@ -241,6 +267,7 @@ impl Event {
             user: String::new(),
             server: String::new(),
             count: None,
+            running: None,
             gap: None,
         }
     }

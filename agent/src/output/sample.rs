@@ -244,6 +244,7 @@ fn report(entries: Vec<Entry>, findings: Vec<Finding>, coverage: Vec<Gap>) -> Re
             device_id: None,
             os_version: Some("Debian GNU/Linux 12".to_owned()),
             arch: Some("x86_64".to_owned()),
+            groups: Vec::new(),
         },
         scan: Scan {
             mode: "machine".to_owned(),
@@ -304,6 +305,10 @@ pub(super) fn judged_report() -> Report {
         ring: Some("pilot".to_owned()),
         revocations: None,
         staleness: None,
+        ticket: None,
+        expires: None,
+        stale_at: None,
+        root_expires: None,
         notices: vec![crate::in_force::UNSIGNED.to_owned()],
     });
     let last = report.entries.len() - 1;
@@ -351,6 +356,8 @@ fn judged(at: usize, last: bool, name: &str) -> Judged {
             })
             .collect(),
         contact: code.map(|_| "#mcp-help".to_owned()),
+        until: None,
+        ticket: None,
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) fn judged(judgement: &Judgement, redactor: &Redactor) -> v1::Judged {
         alternatives: judgement.alternatives.clone(),
         trace: tried.collect(),
         contact: Some(judgement.contact.clone()).filter(|c| !judgement.is_allowed() && !c.is_empty()),
+        until: judgement.until.filter(|_| judgement.is_allowed()).map(|until| until.to_string()),
+        ticket: judgement.ticket.clone().filter(|_| judgement.is_allowed()),
     }
 }
 

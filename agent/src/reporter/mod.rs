@@ -23,7 +23,7 @@ use mcpolicy_spool::{Caps, Cursor, Disk, Files, GapBuilder, Opened, Positions, R
 
 use crate::answers::request;
 use crate::board::Board;
-use crate::board::status::SpoolStatus;
+use crate::board::status::{SpoolStatus, WATCH};
 use crate::enforce::foreseen::Would;
 use crate::journal::{self, Record};
 use crate::shipper::{self, Exchange};
@@ -42,6 +42,9 @@ const MOST_FORESEEN: usize = 10_000;
 const RETRY: Duration = Duration::from_secs(15);
 /// Records of the spool that are looked through at a time for the last one of the journal.
 const BACK: usize = 400;
+
+/// Requests whose ids a heartbeat names.
+const MOST_WAITING: usize = 200;
 
 /// How often it is asked what was delivered.
 const ACKS_EVERY: Duration = Duration::from_secs(20);
@@ -315,6 +318,7 @@ impl Reporter {
         }
         let place = v1::Action {
             outcome: "would".to_owned(),
+            layer: WATCH.to_owned(),
             user: user.to_owned(),
             path: redactor.name(path),
             ..v1::Action::default()
@@ -366,8 +370,9 @@ impl Reporter {
                 waiting.extend(request::list(&folder)?.requests);
             }
             let requests = waiting.len() as u64;
+            let ids = waiting.iter().map(|request| request.id.clone()).take(MOST_WAITING).collect();
             self.report_requests(now, waiting)?;
-            let posture = v1::Posture { requests, ..posture };
+            let posture = v1::Posture { requests, waiting: ids, ..posture };
             self.append(Class::State, now, now, &[Body::Heartbeat(Box::new(posture))])?;
             self.next_heartbeat = now.checked_add(self.about.heartbeat).ok();
         }

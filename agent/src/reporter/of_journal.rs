@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::v1::{self, Body, Class};
 
+use crate::board::running::is_about_server;
+use crate::board::status::{PROCESSES, WATCH};
 use crate::journal::{self, Event, Intent, Outcome, Record, What};
 
 /// Events that tell of something that the policy does not allow, or of somebody who is at the agent itself. The codes of
@@ -70,6 +72,7 @@ fn class_of(code: &str) -> Class {
 fn actions(seq: u64, intent: &Intent, outcome: &Outcome, redactor: &Redactor) -> Vec<(Class, Body)> {
     let place = v1::Action {
         outcome: outcome.outcome.as_str().to_owned(),
+        layer: WATCH.to_owned(),
         user: intent.user.clone(),
         path: redactor.name(&intent.path),
         block: intent.vault.clone(),
@@ -96,15 +99,24 @@ pub(super) fn action(action: journal::Action, place: v1::Action) -> v1::Action {
         code: action.code,
         rule: action.rule,
         detail: action.detail,
+        identity: action.identity,
         ..place
     }
 }
 
 fn of_event(seq: u64, event: &Event, redactor: &Redactor) -> v1::Event {
+    let running = event.running.as_ref();
+    let is_of_server = running.is_some() || is_about_server(&event.code);
     v1::Event {
         code: event.code.clone(),
         user: event.user.clone(),
         server: redactor.name(&event.server),
+        layer: if is_of_server { PROCESSES.to_owned() } else { String::new() },
+        client: running.map(|running| running.client.clone()).unwrap_or_default(),
+        identity: running.and_then(|running| running.identity.clone()),
+        fingerprint: running.map(|running| running.fingerprint.clone()).unwrap_or_default(),
+        reason: running.map(|running| running.reason.clone()).unwrap_or_default(),
+        rule: running.and_then(|running| running.rule.clone()),
         detail: redactor.name(&event.detail),
         count: event.count,
         from: event.gap.as_ref().map(|gap| gap.from.to_string()),
@@ -116,7 +128,7 @@ fn of_event(seq: u64, event: &Event, redactor: &Redactor) -> v1::Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{Action, End};
+    use crate::journal::{Action, End, Running};
 
     fn record(seq: u64, what: What) -> Record {
         Record { seq, prev: String::new(), time: jiff::Timestamp::UNIX_EPOCH, uid: None, what }
@@ -131,6 +143,7 @@ mod tests {
             code: "not-allowed".to_owned(),
             detail: "no rule is about it".to_owned(),
             rule: None,
+            identity: None,
         };
         What::Intent(Intent {
             user: "ann".to_owned(),
@@ -157,6 +170,31 @@ mod tests {
         assert!(!format!("{told:?}").contains(secret), "{told:?}");
         let again = of.bodies(&record(3, What::Outcome(outcome)), &redactor);
         assert_eq!(again, [], "an intent has one outcome");
+    }
+
+    #[test]
+    fn a_running_server_is_told_with_what_it_is_and_by_which_layer() {
+        let identity = v1::Identity {
+            kind: "npm".to_owned(),
+            name: "npm:evil".to_owned(),
+            version: None,
+            pinned: false,
+        };
+        let running = Running {
+            client: "cursor".to_owned(),
+            reason: "not-allowed".to_owned(),
+            rule: None,
+            identity: Some(identity.clone()),
+            fingerprint: "sha256:00".to_owned(),
+        };
+        let event = Event { running: Some(running), ..Event::new("undeclared-server", "it runs") };
+        let told = OfJournal::default().bodies(&record(1, What::Event(event)), &Redactor::new(b"key"));
+        let [(Class::Violation, Body::Event(event))] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!((&*event.layer, &*event.client, &*event.reason), ("processes", "cursor", "not-allowed"));
+        assert_eq!((event.identity.as_ref(), &*event.fingerprint), (Some(&identity), "sha256:00"));
+        let other = What::Event(Event::new("policy-held", "it would remove much"));
+        let told = OfJournal::default().bodies(&record(2, other), &Redactor::new(b"key"));
+        assert!(matches!(&told[..], [(_, Body::Event(event))] if event.layer.is_empty()), "{told:?}");
     }
 
     #[test]

@@ -38,5 +38,6 @@ pub(super) fn of(board: &Board, now: Timestamp) -> v1::Posture {
         problems,
         last_rescan: status.last_rescan.map(|at| at.to_string()),
         requests: 0,
+        waiting: Vec::new(),
     }
 }

@@ -65,6 +65,7 @@ impl State {
             code: "not-allowed".to_owned(),
             detail: String::new(),
             rule: None,
+            identity: None,
         };
         let intent = Intent {
             user: "ann".to_owned(),

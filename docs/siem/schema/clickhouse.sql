@@ -42,7 +42,8 @@ CREATE TABLE heartbeats (
   id String, device String, time Int64, state String, mode String, ceiling String,
   policy String, sequence Int64, policy_sha256 String, ring String, revocations Int64, staleness String,
   allowed Int64, denied Int64, unknown Int64, open_entries Int64, running Int64, restart_needed Int64,
-  watches Int64, problems Int64, last_rescan Int64, requests Int64
+  watches Int64, problems Int64, last_rescan Int64, requests Int64, policy_ticket String,
+  policy_expires Int64, stale_at Int64, root_expires Int64
 ) ENGINE = ReplacingMergeTree ORDER BY (device, id);
 CREATE MATERIALIZED VIEW incoming_heartbeats TO heartbeats AS
 SELECT
@@ -67,8 +68,24 @@ SELECT
   JSONExtractInt(line, 'watches') AS watches,
   toInt64(JSONLength(line, 'problems')) AS problems,
   toInt64(toUnixTimestamp(parseDateTimeBestEffortOrZero(JSONExtractString(line, 'last_rescan'), 'UTC'))) AS last_rescan,
-  JSONExtractInt(line, 'requests') AS requests
+  JSONExtractInt(line, 'requests') AS requests,
+  JSONExtractString(line, 'policy', 'ticket') AS policy_ticket,
+  toInt64(toUnixTimestamp(parseDateTimeBestEffortOrZero(JSONExtractString(line, 'policy', 'expires'), 'UTC'))) AS policy_expires,
+  toInt64(toUnixTimestamp(parseDateTimeBestEffortOrZero(JSONExtractString(line, 'policy', 'stale_at'), 'UTC'))) AS stale_at,
+  toInt64(toUnixTimestamp(parseDateTimeBestEffortOrZero(JSONExtractString(line, 'policy', 'root_expires'), 'UTC'))) AS root_expires
 FROM incoming
+WHERE JSONExtractString(line, 'kind') = 'heartbeat';
+
+CREATE TABLE waiting (
+  id String, device String, time Int64, request String
+) ENGINE = ReplacingMergeTree ORDER BY (device, id, request);
+CREATE MATERIALIZED VIEW incoming_waiting TO waiting AS
+SELECT
+  JSONExtractString(line, 'id') AS id,
+  JSONExtractString(line, 'device', 'id') AS device,
+  toInt64(toUnixTimestamp(parseDateTimeBestEffortOrZero(JSONExtractString(line, 'time'), 'UTC'))) AS time,
+  request
+FROM (SELECT line, arrayJoin(JSONExtract(line, 'waiting', 'Array(String)')) AS request FROM incoming)
 WHERE JSONExtractString(line, 'kind') = 'heartbeat';
 
 CREATE TABLE layers (
@@ -117,7 +134,8 @@ CREATE TABLE entries (
   client String, readers String, scope String, owner String, path String, project String,
   transport String, kind String, identity String, version String, pinned Int64, disabled Int64,
   running Int64, inert String, fingerprint String, verdict String, decided_by String, rule String,
-  reason String, pin String, program_sha256 String, script_sha256 String, listener_sha256 String
+  reason String, pin String, program_sha256 String, script_sha256 String, listener_sha256 String,
+  ends Int64, ticket String
 ) ENGINE = ReplacingMergeTree ORDER BY (device, id);
 CREATE MATERIALIZED VIEW incoming_entries TO entries AS
 SELECT
@@ -149,7 +167,9 @@ SELECT
   JSONExtractString(line, 'entry', 'judged', 'pin') AS pin,
   JSONExtractString(line, 'entry', 'facts', 'program', 'sha256') AS program_sha256,
   JSONExtractString(line, 'entry', 'facts', 'script', 'sha256') AS script_sha256,
-  JSONExtractString(line, 'entry', 'facts', 'listener', 'sha256') AS listener_sha256
+  JSONExtractString(line, 'entry', 'facts', 'listener', 'sha256') AS listener_sha256,
+  toInt64(toUnixTimestamp(parseDateTimeBestEffortOrZero(JSONExtractString(line, 'entry', 'judged', 'until'), 'UTC'))) AS ends,
+  JSONExtractString(line, 'entry', 'judged', 'ticket') AS ticket
 FROM incoming
 WHERE JSONExtractString(line, 'kind') = 'entry';
 
@@ -213,7 +233,7 @@ WHERE JSONExtractString(line, 'kind') = 'coverage';
 CREATE TABLE actions (
   id String, device String, time Int64, action String, outcome String, server String,
   client String, owner String, path String, fingerprint String, code String, rule String,
-  block String
+  block String, layer String, kind String, identity String, version String
 ) ENGINE = ReplacingMergeTree ORDER BY (device, id);
 CREATE MATERIALIZED VIEW incoming_actions TO actions AS
 SELECT
@@ -229,7 +249,11 @@ SELECT
   JSONExtractString(line, 'fingerprint') AS fingerprint,
   JSONExtractString(line, 'code') AS code,
   JSONExtractString(line, 'rule') AS rule,
-  JSONExtractString(line, 'block') AS block
+  JSONExtractString(line, 'block') AS block,
+  JSONExtractString(line, 'layer') AS layer,
+  JSONExtractString(line, 'identity', 'kind') AS kind,
+  JSONExtractString(line, 'identity', 'name') AS identity,
+  JSONExtractString(line, 'identity', 'version') AS version
 FROM incoming
 WHERE JSONExtractString(line, 'kind') = 'action';
 
@@ -258,7 +282,8 @@ WHERE JSONExtractString(line, 'kind') = 'request';
 
 CREATE TABLE events (
   id String, device String, time Int64, class String, code String, owner String,
-  server String, number Int64, from_time Int64, to_time Int64
+  server String, number Int64, from_time Int64, to_time Int64, layer String, client String,
+  fingerprint String, reason String, rule String, kind String, identity String, version String
 ) ENGINE = ReplacingMergeTree ORDER BY (device, id);
 CREATE MATERIALIZED VIEW incoming_events TO events AS
 SELECT
@@ -271,7 +296,15 @@ SELECT
   JSONExtractString(line, 'server') AS server,
   JSONExtractInt(line, 'count') AS number,
   toInt64(toUnixTimestamp(parseDateTimeBestEffortOrZero(JSONExtractString(line, 'from'), 'UTC'))) AS from_time,
-  toInt64(toUnixTimestamp(parseDateTimeBestEffortOrZero(JSONExtractString(line, 'to'), 'UTC'))) AS to_time
+  toInt64(toUnixTimestamp(parseDateTimeBestEffortOrZero(JSONExtractString(line, 'to'), 'UTC'))) AS to_time,
+  JSONExtractString(line, 'layer') AS layer,
+  JSONExtractString(line, 'client') AS client,
+  JSONExtractString(line, 'fingerprint') AS fingerprint,
+  JSONExtractString(line, 'reason') AS reason,
+  JSONExtractString(line, 'rule') AS rule,
+  JSONExtractString(line, 'identity', 'kind') AS kind,
+  JSONExtractString(line, 'identity', 'name') AS identity,
+  JSONExtractString(line, 'identity', 'version') AS version
 FROM incoming
 WHERE JSONExtractString(line, 'kind') = 'event';
 

@@ -15,8 +15,11 @@ CREATE TABLE heartbeats (
   ring TEXT NOT NULL, revocations INTEGER NOT NULL, staleness TEXT NOT NULL, allowed INTEGER NOT NULL,
   denied INTEGER NOT NULL, unknown INTEGER NOT NULL, open_entries INTEGER NOT NULL, running INTEGER NOT NULL,
   restart_needed INTEGER NOT NULL, watches INTEGER NOT NULL, problems INTEGER NOT NULL, last_rescan INTEGER NOT NULL,
-  requests INTEGER NOT NULL
+  requests INTEGER NOT NULL, policy_ticket TEXT NOT NULL, policy_expires INTEGER NOT NULL, stale_at INTEGER NOT NULL,
+  root_expires INTEGER NOT NULL
 );
+-- requests that wait, told with each heartbeat
+CREATE TABLE waiting (id TEXT NOT NULL, device TEXT NOT NULL, time INTEGER NOT NULL, request TEXT NOT NULL);
 CREATE TABLE layers (id TEXT NOT NULL, device TEXT NOT NULL, time INTEGER NOT NULL, layer TEXT NOT NULL, state TEXT NOT NULL);
 CREATE TABLE inventories (
   id TEXT NOT NULL, device TEXT NOT NULL, time INTEGER NOT NULL, seq INTEGER NOT NULL, snapshot TEXT NOT NULL,
@@ -30,7 +33,8 @@ CREATE TABLE entries (
   path TEXT NOT NULL, project TEXT NOT NULL, transport TEXT NOT NULL, kind TEXT NOT NULL, identity TEXT NOT NULL,
   version TEXT NOT NULL, pinned INTEGER NOT NULL, disabled INTEGER NOT NULL, running INTEGER NOT NULL, inert TEXT NOT NULL,
   fingerprint TEXT NOT NULL, verdict TEXT NOT NULL, decided_by TEXT NOT NULL, rule TEXT NOT NULL, reason TEXT NOT NULL,
-  pin TEXT NOT NULL, program_sha256 TEXT NOT NULL, script_sha256 TEXT NOT NULL, listener_sha256 TEXT NOT NULL
+  pin TEXT NOT NULL, program_sha256 TEXT NOT NULL, script_sha256 TEXT NOT NULL, listener_sha256 TEXT NOT NULL,
+  ends INTEGER NOT NULL, ticket TEXT NOT NULL
 );
 -- values of variables and headers: which kind of secret, never the value
 CREATE TABLE credentials (
@@ -49,7 +53,8 @@ CREATE TABLE coverage (
 CREATE TABLE actions (
   id TEXT NOT NULL, device TEXT NOT NULL, time INTEGER NOT NULL, action TEXT NOT NULL, outcome TEXT NOT NULL,
   server TEXT NOT NULL, client TEXT NOT NULL, owner TEXT NOT NULL, path TEXT NOT NULL, fingerprint TEXT NOT NULL,
-  code TEXT NOT NULL, rule TEXT NOT NULL, block TEXT NOT NULL
+  code TEXT NOT NULL, rule TEXT NOT NULL, block TEXT NOT NULL, layer TEXT NOT NULL, kind TEXT NOT NULL, identity TEXT NOT NULL,
+  version TEXT NOT NULL
 );
 CREATE TABLE requests (
   id TEXT NOT NULL, device TEXT NOT NULL, time INTEGER NOT NULL, snapshot TEXT NOT NULL, request TEXT NOT NULL, asked INTEGER NOT NULL,
@@ -58,7 +63,9 @@ CREATE TABLE requests (
 );
 CREATE TABLE events (
   id TEXT NOT NULL, device TEXT NOT NULL, time INTEGER NOT NULL, class TEXT NOT NULL, code TEXT NOT NULL,
-  owner TEXT NOT NULL, server TEXT NOT NULL, number INTEGER NOT NULL, from_time INTEGER NOT NULL, to_time INTEGER NOT NULL
+  owner TEXT NOT NULL, server TEXT NOT NULL, number INTEGER NOT NULL, from_time INTEGER NOT NULL, to_time INTEGER NOT NULL,
+  layer TEXT NOT NULL, client TEXT NOT NULL, fingerprint TEXT NOT NULL, reason TEXT NOT NULL, rule TEXT NOT NULL,
+  kind TEXT NOT NULL, identity TEXT NOT NULL, version TEXT NOT NULL
 );
 -- records that were dropped before they left
 CREATE TABLE gaps (

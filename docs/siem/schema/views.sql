@@ -35,7 +35,7 @@ SELECT
   AS transport, e.kind AS kind, e.identity AS identity, e.version AS version, e.pinned AS pinned, e.disabled AS
   disabled, e.running AS running, e.inert AS inert, e.fingerprint AS fingerprint, e.verdict AS verdict, e.decided_by AS
   decided_by, e.rule AS rule, e.reason AS reason, e.pin AS pin, e.program_sha256 AS program_sha256, e.script_sha256 AS
-  script_sha256, e.listener_sha256 AS listener_sha256,
+  script_sha256, e.listener_sha256 AS listener_sha256, e.ends AS ends, e.ticket AS ticket,
   s.first_seen AS first_seen
 FROM entries AS e JOIN sightings AS s
   ON s.device = e.device AND s.owner = e.owner AND s.client = e.client AND s.server = e.server AND s.kind = e.kind
@@ -49,11 +49,23 @@ CREATE VIEW current_credentials AS
 SELECT c.* FROM credentials AS c WHERE (c.device, c.snapshot) IN (SELECT device, snapshot FROM current_inventories);
 
 CREATE VIEW current_heartbeats AS
-SELECT id, device, time, state, mode, policy, sequence, ring, revocations, staleness, open_entries, running, requests FROM (
+SELECT id, device, time, state, mode, policy, sequence, ring, revocations, staleness, open_entries, running, requests,
+  policy_expires, root_expires FROM (
   SELECT id, device, time, state, mode, policy, sequence, ring, revocations, staleness, open_entries, running, requests,
+  policy_expires, root_expires,
     row_number() OVER (PARTITION BY device ORDER BY time DESC, id DESC) AS place
   FROM heartbeats
 ) AS placed WHERE place = 1;
+
+-- Requests that wait by the newest word of their machine. One that is not named any more was answered or withdrawn.
+CREATE VIEW current_waiting AS
+SELECT w.device AS device, w.request AS request
+FROM waiting AS w WHERE (w.device, w.id) IN (SELECT device, id FROM current_heartbeats);
+
+-- Since when an identity is allowed under a ticket ('': without one).
+CREATE VIEW approvals AS
+SELECT kind, identity, ticket, min(time) AS since FROM entries WHERE verdict = 'allow' AND identity <> ''
+GROUP BY kind, identity, ticket;
 
 -- Groups of each machine as it told them last. Who is in two groups counts in both.
 CREATE VIEW current_teams AS

@@ -13,6 +13,12 @@ WITH fleet AS (
 ), ticketed AS (
   SELECT d.fingerprint AS fingerprint FROM drifted AS d JOIN change_tickets AS c ON c.subject = d.identity
   WHERE c.opened <= d.first_at AND (c.closed = 0 OR c.closed >= d.first_at)
+  UNION ALL
+  SELECT e.fingerprint AS fingerprint FROM current_entries AS e
+  JOIN approvals AS a ON a.kind = e.kind AND a.identity = e.identity AND a.ticket = e.ticket
+  JOIN (SELECT kind, identity, min(since) AS since FROM approvals GROUP BY kind, identity) AS f
+    ON f.kind = e.kind AND f.identity = e.identity
+  WHERE e.verdict = 'allow' AND e.ticket <> '' AND a.since > f.since
 )
 SELECT identity AS subject, sum(on_machines) AS value, sum(on_machines) AS machines, min(first_at) AS since,
   max(fingerprint) AS detail

@@ -87,6 +87,8 @@ impl<'a> Case<'a> {
             pin: None,
             alternatives: Vec::new(),
             contact: self.policy.document().policy.contact.clone(),
+            until: None,
+            ticket: None,
         }
     }
 
@@ -111,6 +113,8 @@ impl<'a> Case<'a> {
             pin: None,
             alternatives: own.into_iter().chain(alternatives).collect(),
             contact: rule.and_then(|r| r.contact.clone()).unwrap_or_else(|| document.policy.contact.clone()),
+            until: None,
+            ticket: None,
         }
     }
 }

@@ -21,6 +21,10 @@ pub use context::{ClientVariable, Context, Device, Facts, FileFacts, Subject, Sy
 pub(crate) use members::is_harmless as is_harmless_member;
 pub use members::{is_judged, is_judged_but_for_case};
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
 use crate::document::{Default, Mode, Runners};
 use crate::finding::FindingCode;
 use crate::identity::Kind;
@@ -106,7 +110,11 @@ fn exception(case: &Case<'_>) -> Option<Judgement> {
             && anchor::is_meant(case, e)
     });
     if let Some(exception) = found.next() {
-        return Some(case.allowed(DecidedBy::Exception, Some(&exception.id)));
+        return Some(Judgement {
+            until: Some(exception.expires),
+            ticket: Some(exception.ticket.clone()),
+            ..case.allowed(DecidedBy::Exception, Some(&exception.id))
+        });
     }
     let grant = context.grants.iter().find(|grant| {
         // A grant that names nobody counts for nobody.
@@ -121,12 +129,20 @@ fn exception(case: &Case<'_>) -> Option<Judgement> {
             && anchor::is_same_everywhere(case)
     });
     if let Some(grant) = grant {
-        return Some(case.allowed(DecidedBy::Exception, Some(&grant.id)));
+        return Some(Judgement {
+            until: Some(grant.expires),
+            ticket: grant.ticket.clone(),
+            ..case.allowed(DecidedBy::Exception, Some(&grant.id))
+        });
     }
-    let held = policy.mode(context.device.ring) == Mode::Hold
-        && policy.document().policy.grace_until.is_some_and(|day| case.today() <= day)
-        && is_remembered(case);
-    held.then(|| case.allowed(DecidedBy::Exception, None))
+    let grace = policy.document().policy.grace_until.filter(|day| case.today() <= *day)?;
+    let is_held = policy.mode(context.device.ring) == Mode::Hold && is_remembered(case);
+    is_held.then(|| Judgement { until: end_of(grace), ..case.allowed(DecidedBy::Exception, None) })
+}
+
+/// The first moment after a day that still counts.
+fn end_of(day: Date) -> Option<Timestamp> {
+    Some(day.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 /// Whether the entry was there when hold mode began.
@@ -169,6 +185,9 @@ fn allowlist(case: &Case<'_>) -> Result<Judgement, Vec<Attempt>> {
             Outcome::Allow => {
                 let mut judgement = case.allowed(DecidedBy::Allowlist, Some(&rules[at].id));
                 judgement.trace = told(case, attempts);
+                judgement.ticket = rules[at].ticket.clone();
+                let condition = rules[at].remediation.as_ref().filter(|condition| !condition.done);
+                judgement.until = condition.and_then(|condition| end_of(condition.deadline));
                 return Ok(judgement);
             }
             Outcome::NotAbout => continue,

@@ -76,6 +76,9 @@ pub struct Host {
     /// Processor architecture of a live scan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arch: Option<String>,
+    /// Groups of the settings of its agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
 }
 
 /// What was scanned and how.
@@ -163,6 +166,18 @@ pub struct PolicyInForce {
     /// `fresh`, `stale` or `expired`; absent for a draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staleness: Option<String>,
+    /// Change ticket under which it was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// When it ends, RFC 3339 in UTC; absent for a draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// When it counts as stale if no newer head arrives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_at: Option<String>,
+    /// When the trust root by which it was verified ends: until then another has to be signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_expires: Option<String>,
     /// What a reader of the verdicts must know: that the policy is UNSIGNED, stale or expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
@@ -209,6 +224,13 @@ pub struct Judged {
     /// Whom to ask, where it is not allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<String>,
+    /// When what allows it ends, RFC 3339 in UTC: an exception, a grant, hold mode's grace, a condition of the rule
+    /// that is not met yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Change ticket of what allows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
 }
 
 /// A rule that was asked and did not admit an entry.

@@ -481,3 +481,28 @@ fn a_grant_and_hold_mode_leave_what_lies_in_a_project_only_where_it_was() {
     assert_eq!(code_in(&hold, &relative, &within("/p/two")), "not-allowed");
     assert_eq!(held_as(&relative, &identity, &print, None), None, "without a directory it cannot be told");
 }
+
+#[test]
+fn what_allows_for_a_time_says_until_when_and_by_which_ticket() {
+    let said = |policy: &Policy, context: &Context<'_>| {
+        let judgement = judge(policy, &ab(), context);
+        assert_eq!(judgement.verdict, Verdict::Allow);
+        (judgement.until.map(|until| until.to_string()), judgement.ticket)
+    };
+    let until = |time: &str| Some(time.to_owned());
+    let exception = json!({
+        "id": "x", "fingerprint": fingerprint_of(&ab()), "owner": "o", "ticket": "CHG-7", "expires": "2026-12-01T00:00:00Z",
+    });
+    let excepted = policy(json!({ "exception": [exception] }));
+    assert_eq!(said(&excepted, &now()), (until("2026-12-01T00:00:00Z"), until("CHG-7")));
+    let condition = |done: bool| {
+        rule(json!({ "ticket": "CHG-8",
+            "remediation": { "what": "rotate the key", "deadline": "2026-11-30", "done": done } }))
+    };
+    assert_eq!(said(&condition(false), &now()), (until("2026-12-01T00:00:00Z"), until("CHG-8")));
+    assert_eq!(said(&condition(true), &now()), (None, until("CHG-8")));
+    let held = BTreeSet::from([fingerprint_of(&ab())]);
+    let hold = policy_with(json!({ "mode": "hold", "grace_until": "2026-11-30" }), json!({}));
+    let there = Context { grandfathered: &held, ..now() };
+    assert_eq!(said(&hold, &there), (until("2026-12-01T00:00:00Z"), None));
+}

@@ -31,6 +31,7 @@ fn policy() -> Value {
     json!({
         "name": "fleet", "sequence": 7, "signed": true, "sha256": &DIGEST[7..], "mode": "enforce", "ring": "pilot",
         "revocations": 2, "staleness": "fresh", "notices": ["a notice"],
+        "ticket": "CHG-17", "expires": TIME, "stale_at": TIME, "root_expires": TIME,
     })
 }
 
@@ -50,6 +51,7 @@ fn judged() -> Value {
     json!({
         "verdict": "deny", "decided_by": "default", "rule": "deny-all", "reason": "not-allowed", "detail": "no rule names it",
         "pin": "1.2.3", "alternatives": ["playwright"], "contact": "it@example.com",
+        "until": TIME, "ticket": "CHG-17",
         "trace": [{ "rule": "playwright", "reason": "version-mismatch", "detail": "asks for 1.2.4" }],
     })
 }
@@ -87,7 +89,7 @@ pub(crate) fn all() -> Vec<Value> {
                 "state": "degraded", "mode": "enforce", "ceiling": "enforce", "policy": policy(),
                 "layers": [{ "name": "watch", "state": "in-force" }], "verdicts": verdicts(), "open": 1, "running": 1,
                 "restart_needed": 1, "watches": 90, "degraded": "too many folders", "problems": ["the disk is full"],
-                "last_rescan": TIME, "requests": 1,
+                "last_rescan": TIME, "requests": 1, "waiting": ["r-0011223344556677"],
             }),
         ),
         record(
@@ -115,7 +117,7 @@ pub(crate) fn all() -> Vec<Value> {
             &json!({
                 "action": "quarantine", "outcome": "applied", "server": "browser", "client": "cursor", "user": "alice",
                 "path": "/home/alice/.cursor/mcp.json", "fingerprint": DIGEST, "code": "not-allowed", "rule": "deny-all",
-                "detail": "no rule names it", "block": "b-17", "journal": 4,
+                "detail": "no rule names it", "block": "b-17", "journal": 4, "layer": "watch", "identity": identity(),
             }),
         ),
         record(
@@ -130,7 +132,8 @@ pub(crate) fn all() -> Vec<Value> {
             "event",
             &json!({
                 "code": "agent-gap", "user": "alice", "server": "browser", "detail": "it was killed", "count": 1,
-                "from": TIME, "to": TIME, "journal": 4,
+                "from": TIME, "to": TIME, "journal": 4, "layer": "processes", "client": "cursor", "reason": "not-allowed",
+                "rule": "deny-all", "identity": identity(), "fingerprint": DIGEST,
             }),
         ),
         record(

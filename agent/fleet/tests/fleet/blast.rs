@@ -80,6 +80,25 @@ fn a_server_that_was_there_all_the_time_is_found_by_a_time_between_two_inventori
 }
 
 #[test]
+fn an_inventory_that_could_not_look_into_its_file_does_not_say_that_a_server_is_gone() {
+    let one = Declared::approved("ann", "npm:@acme/tool");
+    let (file, day) = ("/home/ann/.cursor/mcp.json", START + DAY);
+    for (path, is_gone) in
+        [(file, false), ("/home/ann", false), ("/home/ann/.cur", true), ("/srv", true), ("", true)]
+    {
+        let mut machine = Machine::new("m", "t");
+        machine.inventory(START, "start", std::slice::from_ref(&one));
+        machine.inventory_without(day, path);
+        machine.heartbeat(day);
+        let blast = blast(&load_lines(&machine.lines), "npm:@acme/tool");
+        assert_eq!(blast.had[0].gone_by, if is_gone { day } else { 0 }, "{path}");
+        let fleet = load_lines(&machine.lines);
+        let later = fleet.blast(Wanted::parse("npm:@acme/tool", day + 1, NOW)).unwrap();
+        assert_eq!(later.machines, u64::from(!is_gone), "{path}");
+    }
+}
+
+#[test]
 fn a_digest_in_capital_letters_and_a_path_with_an_at_sign_are_found() {
     let digest = "ab".repeat(32);
     let mut machine = Machine::new("m", "t");

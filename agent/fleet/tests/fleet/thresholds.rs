@@ -77,6 +77,7 @@ fn fleet(gate: &str, n: i64) -> Fleet {
             fleet
         }
         "silent-machines" => load_lines(&at(0, NOW - n * 3_600, "daily", &[])),
+        "clock-ahead" => load_lines(&at(0, NOW + n * 3_600, "daily", &[])),
         "stale-policy" => {
             let mut lines = Vec::new();
             for number in 0..100 {
@@ -92,14 +93,15 @@ fn fleet(gate: &str, n: i64) -> Fleet {
             load_lines(&lines)
         }
         "expires-in-30-days" | "expires-in-7-days" | "expires-in-1-day" => {
-            let fleet = load_lines(&[]);
-            let row = format!("policy,fleet,{}", NOW + n * DAY);
-            give(&fleet, SuppliedKind::Expiries, "what,subject,expires", &[row]);
-            fleet
+            let mut machine = Machine::new("laptop", "team");
+            machine.policy_expires = Some(NOW + n * DAY);
+            // later than any threshold
+            machine.root_expires = Some(NOW + 400 * DAY);
+            machine.heartbeat(START);
+            load_lines(&machine.lines)
         }
         "requests-waiting" => {
             let mut machine = Machine::new("laptop", "team");
-            machine.requests = 1;
             machine.request(START, NOW - n * DAY, &Declared::unknown(OWNER, "npm:wanted"));
             machine.heartbeat(START + 1);
             load_lines(&machine.lines)
@@ -180,7 +182,6 @@ fn a_request_waits_until_its_server_is_allowed_or_taken_back() {
         gate.rows
     };
     assert_eq!(rows(&machine), 1);
-    machine.requests = 1;
     machine.heartbeat(START + 10);
     assert_eq!(rows(&machine), 1);
     let allowed =
@@ -189,7 +190,12 @@ fn a_request_waits_until_its_server_is_allowed_or_taken_back() {
     assert_eq!(rows(&machine), 0, "it is allowed");
     let mut other = Machine::new("other", "team");
     other.request(START, START, &wanted);
+    other.request(START, START, &Declared::unknown(OWNER, "npm:wanted-too"));
+    let withdrawn = other.waiting.remove(0);
     other.heartbeat(START + 10);
+    assert_eq!(rows(&other), 1, "of two {withdrawn} was withdrawn");
+    other.waiting.clear();
+    other.heartbeat(START + 20);
     assert_eq!(rows(&other), 0, "the machine has none any more");
 }
 
@@ -218,4 +224,59 @@ fn a_gate_without_the_list_that_it_needs_says_that_it_was_not_asked() {
         let gate = fleet.gate(definition, NOW).unwrap();
         assert_eq!(gate.state == GateState::NotAsked, needs, "{}", gate.definition.id);
     }
+}
+
+#[test]
+fn what_expires_is_told_from_records_and_from_the_list() {
+    let mut machine = Machine::new("laptop", "team");
+    (machine.policy_expires, machine.root_expires) = (Some(NOW + 20 * DAY), Some(NOW + 90 * DAY));
+    machine.heartbeat(START);
+    let until = Declared { until: Some(NOW + 3 * DAY), ..Declared::approved(OWNER, "npm:@acme/excepted") };
+    machine.inventory(START, "start", &[until]);
+    let mut old = Machine::new("old", "team");
+    old.policy_expires = Some(NOW - DAY);
+    old.heartbeat(START);
+    let fleet = load_lines(&[machine.lines, old.lines].concat());
+    let row = format!("key,release,{}", NOW + DAY);
+    give(&fleet, SuppliedKind::Expiries, "what,subject,expires", &[row]);
+    let gate = crate::support::every_row(&fleet, "expires-in-30-days", NOW);
+    let told: Vec<(&str, f64, i64)> =
+        gate.offenders.iter().map(|row| (row.subject.as_str(), row.value, row.machines)).collect();
+    let rule = Declared::approved(OWNER, "npm:@acme/excepted").rule.unwrap();
+    let wanted = [
+        ("key release", 1.0, 0),
+        (&*format!("approval {rule}"), 3.0, 1),
+        // of the two the newest: that one machine has an old one is for another gate
+        ("policy fleet", 20.0, 2),
+        ("root fleet", 90.0, 1),
+    ];
+    assert_eq!(told, wanted);
+}
+
+#[test]
+fn a_new_ticket_of_a_rule_explains_a_drift_and_the_first_one_does_not() {
+    let approved = |variant, ticket: &str| Declared {
+        variant,
+        ticket: Some(ticket.to_owned()),
+        ..Declared::approved(OWNER, "npm:@acme/server")
+    };
+    let rows = |ticket: &str| {
+        let (mut first, mut second) = (Machine::new("first", "team"), Machine::new("second", "team"));
+        first.inventory(START, "start", &[approved(0, "CHG-1")]);
+        // the rule is changed before anybody has what it allows now
+        first.inventory(NOW - 2 * DAY, "change", &[approved(0, ticket)]);
+        second.inventory(NOW - DAY, "change", &[approved(1, ticket)]);
+        let fleet = load_lines(&[first.lines, second.lines].concat());
+        let rows = |gate| crate::support::every_row(&fleet, gate, NOW).rows;
+        // the table of tickets may be empty, and then the second gate is not asked
+        give(
+            &fleet,
+            SuppliedKind::ChangeTickets,
+            "ticket,subject,opened,closed",
+            &["X,other,2026-01-01,".to_owned()],
+        );
+        (rows("registry-drift"), rows("registry-drift-ticketed"))
+    };
+    assert_eq!(rows("CHG-1"), (1, 0));
+    assert_eq!(rows("CHG-2"), (0, 1));
 }

@@ -119,6 +119,7 @@ impl Plan {
     /// The records that it has written until [`NOW`].
     pub fn machine(&self) -> Machine {
         let mut machine = Machine::new(&self.id, &self.team);
+        (machine.policy_expires, machine.root_expires) = (Some(POLICY_ENDS), Some(ROOT_ENDS));
         machine.tier = if self.number.is_multiple_of(7) { Tier::Pseudonymous } else { Tier::Full };
         if self.number % 15 == 4 {
             (machine.sequence, machine.staleness) = (5, "stale");
@@ -150,8 +151,11 @@ impl Plan {
         if self.number % 30 == 5 {
             machine.event(time, "server-ended", &self.owner, "rogue-tool");
         }
+        if self.number % 60 == 7 {
+            // its clock went ahead for a moment
+            machine.event(NOW + AHEAD, "clock-rollback", "", "");
+        }
         if self.number % 33 == 2 {
-            machine.requests = 1;
             machine.request(time, NOW - 4 * DAY, &Declared::unknown(&self.owner, "npm:wanted"));
         }
     }
@@ -175,13 +179,16 @@ pub fn tickets() -> Vec<(&'static str, &'static str, i64, i64)> {
     ]
 }
 
+/// How far a clock went ahead, in seconds.
+const AHEAD: i64 = 5 * 3_600;
+/// When the policy of all machines ends.
+const POLICY_ENDS: i64 = NOW + 20 * DAY;
+/// When their trust root does.
+const ROOT_ENDS: i64 = NOW + 200 * DAY;
+
 /// What expires, as `what,subject,expires`.
 pub fn expiries() -> Vec<(&'static str, &'static str, i64)> {
-    vec![
-        ("policy", "fleet", NOW + 20 * DAY),
-        ("exception", "EX-1", NOW + 3 * DAY),
-        ("key", "online-1", NOW - DAY),
-    ]
+    vec![("exception", "EX-1", NOW + 3 * DAY), ("key", "online-1", NOW - DAY)]
 }
 
 /// The answers.
@@ -245,6 +252,9 @@ pub fn key(machines: usize) -> Key {
             fails[1] = [fails[1][0] + 1.0, fails[1][1] + 1.0];
         }
         fails[2][1] += f64::from(u8::from(plan.number % 30 == 5));
+        if plan.number % 60 == 7 {
+            put("clock-ahead", &plan.id, AHEAD as f64 / 3_600.0);
+        }
         if plan.number % 33 == 2 {
             put("requests-waiting", &format!("r-{}-wanted", plan.id), 4.0);
         }
@@ -261,7 +271,8 @@ pub fn key(machines: usize) -> Key {
         put("actions-by-layer", subject, if all == 0.0 { 0.0 } else { 100.0 * failed / all });
     }
     for gate in ["expires-in-30-days", "expires-in-7-days", "expires-in-1-day"] {
-        for (what, subject, expires) in expiries() {
+        let of_records = [("policy", "fleet", POLICY_ENDS), ("root", "fleet", ROOT_ENDS)];
+        for (what, subject, expires) in expiries().into_iter().chain(of_records) {
             put(gate, &format!("{what} {subject}"), (expires - NOW) as f64 / DAY as f64);
         }
     }

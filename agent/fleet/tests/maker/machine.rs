@@ -35,6 +35,10 @@ pub struct Declared {
     pub running: bool,
     /// Digest of its program.
     pub program: Option<String>,
+    /// When what allows it ends.
+    pub until: Option<i64>,
+    /// Change ticket of what allows it.
+    pub ticket: Option<String>,
 }
 
 impl Declared {
@@ -55,6 +59,8 @@ impl Declared {
             finding: None,
             running: false,
             program: None,
+            until: None,
+            ticket: None,
         }
     }
 
@@ -156,6 +162,8 @@ impl Declared {
                 alternatives: Vec::new(),
                 trace: Vec::new(),
                 contact: (!is_allowed).then(|| "security@example.com".to_owned()),
+                until: self.until.map(time_of),
+                ticket: self.ticket.clone(),
             }),
             project: None,
             declared_type: None,
@@ -178,7 +186,9 @@ pub struct Machine {
     pub tier: Tier,
     pub sequence: u64,
     pub staleness: &'static str,
-    pub requests: u64,
+    pub waiting: Vec<String>,
+    pub policy_expires: Option<i64>,
+    pub root_expires: Option<i64>,
     chains: BTreeMap<Class, Link>,
     pub lines: Vec<String>,
 }
@@ -191,7 +201,9 @@ impl Machine {
             tier: Tier::Full,
             sequence: 7,
             staleness: "fresh",
-            requests: 0,
+            waiting: Vec::new(),
+            policy_expires: None,
+            root_expires: None,
             chains: BTreeMap::new(),
             lines: Vec::new(),
         }
@@ -240,6 +252,10 @@ impl Machine {
             ring: None,
             revocations: Some(3),
             staleness: Some(self.staleness.to_owned()),
+            ticket: Some("CHG-0".to_owned()),
+            expires: self.policy_expires.map(time_of),
+            stale_at: None,
+            root_expires: self.root_expires.map(time_of),
             notices: Vec::new(),
         }
     }
@@ -252,7 +268,8 @@ impl Machine {
             policy: Some(self.policy()),
             layers: vec![layer("watch", "in-force"), layer("processes", "report-only")],
             watches: 12,
-            requests: self.requests,
+            requests: self.waiting.len() as u64,
+            waiting: self.waiting.clone(),
             ..v1::Posture::default()
         };
         self.write(Class::State, time, Body::Heartbeat(Box::new(posture)));
@@ -287,6 +304,29 @@ impl Machine {
         }
     }
 
+    /// An inventory that finds nothing and could not look into a place; `""` is none in particular.
+    pub fn inventory_without(&mut self, time: i64, path: &str) {
+        let seq = self.chains.get(&Class::State).map_or(0, |link| link.seq);
+        let snapshot = format!("{}-{}", self.id, seq + 1);
+        let head = v1::Inventory {
+            snapshot: snapshot.clone(),
+            cause: "daily".to_owned(),
+            policy: Some(self.policy()),
+            summary: v1::Summary { gaps: 1, ..v1::Summary::default() },
+            records: 1,
+        };
+        self.write(Class::State, time, Body::Inventory(head));
+        let gap = v1::Gap {
+            kind: "unreadable".to_owned(),
+            reason: "permission denied".to_owned(),
+            path: Some(path.to_owned()).filter(|path| !path.is_empty()),
+            count: 1,
+            user: Some("ann".to_owned()),
+            partial: true,
+        };
+        self.write(Class::State, time, Body::Coverage { snapshot, gap });
+    }
+
     pub fn action(&mut self, time: i64, action: &str, outcome: &str, declared: &Declared) {
         let body = v1::Action {
             action: action.to_owned(),
@@ -295,7 +335,9 @@ impl Machine {
             client: declared.client.to_owned(),
             user: declared.owner.clone(),
             path: format!("/home/{}/.{}/mcp.json", declared.owner, declared.client),
+            layer: "watch".to_owned(),
             fingerprint: declared.fingerprint(),
+            identity: Some(declared.entry(0).identity),
             code: "not-allowed".to_owned(),
             ..v1::Action::default()
         };
@@ -307,6 +349,9 @@ impl Machine {
             code: code.to_owned(),
             user: owner.to_owned(),
             server: server.to_owned(),
+            layer: "processes".to_owned(),
+            client: "claude-code".to_owned(),
+            reason: "not-allowed".to_owned(),
             detail: "it was told to end".to_owned(),
             ..v1::Event::default()
         };
@@ -327,6 +372,7 @@ impl Machine {
             reason: "for my work".to_owned(),
             entry: Box::new(entry),
         };
+        self.waiting.push(request.id.clone());
         self.write(Class::Event, time, Body::Request { request: Box::new(request) });
     }
 
@@ -354,6 +400,7 @@ pub fn report(id: &str, time: i64, mode: &str, declared: &[Declared]) -> v1::Rep
             device_id: (!id.is_empty()).then(|| id.to_owned()),
             os_version: Some("6.1".to_owned()),
             arch: Some("x86_64".to_owned()),
+            groups: vec!["scanned".to_owned()],
         },
         scan: v1::Scan {
             mode: mode.to_owned(),

@@ -63,9 +63,9 @@ impl<'a> Subject<'a> {
             server: first(&["entry/name", "finding/name", "request/name", "server"]),
             fingerprint: first(&["entry/fingerprint", "request/fingerprint", "fingerprint"]),
             identity: Identity {
-                kind: first(&["entry/identity/kind", "request/identity/kind"]),
-                name: first(&["entry/identity/name", "request/identity/name"]),
-                version: first(&["entry/identity/version", "request/identity/version"]),
+                kind: first(&["entry/identity/kind", "request/identity/kind", "identity/kind"]),
+                name: first(&["entry/identity/name", "request/identity/name", "identity/name"]),
+                version: first(&["entry/identity/version", "request/identity/version", "identity/version"]),
             },
             user: first(&["entry/user", "finding/user", "source/user", "request/user", "gap/user", "user"]),
             path: first(&["entry/source/path", "finding/source/path", "source/path", "gap/path", "path"]),

@@ -50,7 +50,8 @@ fn records() -> Vec<Map<String, Value>> {
     let action = |action: &str, outcome: &str| {
         json!({"kind": "action", "action": action, "outcome": outcome, "server": "files", "client": "cursor", "user": "ada",
             "path": "/home/ada/.cursor/mcp.json", "fingerprint": "f".repeat(64), "code": "not-listed", "rule": "files-1",
-            "detail": "it was taken out", "block": "b1", "journal": 12})
+            "detail": "it was taken out", "block": "b1", "journal": 12, "layer": "watch",
+            "identity": entry["identity"]})
     };
     let request = json!({"id": "r1", "time": "2023-11-14T22:13:20Z", "user": "ada", "fingerprint": "f".repeat(64),
         "identity": entry["identity"], "name": "files", "client": "cursor", "reason": "I need it", "entry": entry});
@@ -213,6 +214,8 @@ fn a_denied_server_is_a_matter_of_compliance_and_its_removal_a_detection() {
     assert_eq!((removed["class_uid"].clone(), removed["action"].clone()), (json!(2004), json!("Denied")));
     assert_eq!(removed["evidences"][0]["file"]["name"], "mcp.json");
     assert_eq!(removed["finding_info"]["analytic"]["uid"], "files-1");
+    assert_eq!(removed["resources"][0]["version"], "1.2.3");
+    assert_eq!(removed["unmapped"]["layer"], "watch");
 }
 
 #[test]

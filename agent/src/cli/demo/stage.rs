@@ -206,6 +206,7 @@ impl Stage {
             duration_ms: started.elapsed().as_millis() as u64,
             fingerprint_key: "ephemeral",
             device_id: Some("demo".to_owned()),
+            groups: Vec::new(),
             policy: Some(in_force.about(judge.ring())),
         };
         Ok(report::build(&ground, &outcome, &run, redactor))

@@ -196,6 +196,7 @@ impl Answer {
             code: told.code,
             detail: told.detail,
             rule: told.rule,
+            identity: None,
         });
     }
 }

@@ -168,6 +168,8 @@ pub(super) mod testing {
             pin: None,
             alternatives: Vec::new(),
             contact: String::new(),
+            until: None,
+            ticket: None,
         }
     }
 

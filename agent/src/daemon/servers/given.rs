@@ -8,11 +8,14 @@ use mcpolicy_platform::processes::Instance;
 use mcpolicy_schema::entry::Entry;
 use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_schema::identity;
+use mcpolicy_schema::report::v1;
 
 use super::look::{Look, user_of};
 use super::tell::Told;
 use crate::board::running::RunningServer;
+use crate::enforce::act::short_identity;
 use crate::given::{self, Given, Unread};
+use crate::report;
 use crate::running::{RunningClient, Undeclared};
 
 /// What one client was given.
@@ -146,6 +149,14 @@ impl Look<'_, '_, '_, '_, '_> {
         })
     }
 
+    fn about_given(&self, client: &RunningClient<'_>, entry: &Entry) -> (Option<v1::Identity>, String) {
+        let identity = identity::identify(entry);
+        let shown = short_identity(report::identity(&identity, self.setting.redactor));
+        let directory = client.process.cwd.clone();
+        let server = Undeclared { entry: entry.clone(), identity, directory, file: None };
+        (Some(shown), self.amid.judge.print_of_process(&server, client.process.uid))
+    }
+
     /// One event for all that a client was given.
     fn tell_given(
         &mut self,
@@ -165,16 +176,23 @@ impl Look<'_, '_, '_, '_, '_> {
             let names = given::names(denied_names.iter().copied(), self.setting.redactor);
             detail.push_str(&format!("; {names}: {}; not ended: {LEFT}", first.detail));
         }
-        let entries: Vec<&str> =
-            given.iter().flat_map(|given| &given.entries).map(|entry| &*entry.name).collect();
+        let entries: Vec<&Entry> = given.iter().flat_map(|given| &given.entries).collect();
+        // of several none: what each of them is stands in the words
+        let (identity, fingerprint) = match entries.as_slice() {
+            [one] => self.about_given(client, one),
+            _ => (None, String::new()),
+        };
+        let names: Vec<&str> = entries.iter().map(|entry| &*entry.name).collect();
         let told = Told {
             what: FindingCode::UndeclaredServer.as_str(),
             user: user_of(self.on.ground, client.process.uid).to_owned(),
-            server: given::names(entries.iter().copied(), self.setting.redactor),
+            server: given::names(names.iter().copied(), self.setting.redactor),
             client: about.id,
             process: instance.pid,
             code: FindingCode::UndeclaredServer.as_str(),
             rule: denied.first().and_then(|server| server.rule.clone()),
+            identity,
+            fingerprint,
             detail,
             since: Duration::ZERO,
             is_news: false,

@@ -7,6 +7,8 @@ use mcpolicy_platform::processes::{self, Exact, Instance, NotHeld, Process};
 use mcpolicy_schema::document::{Fights, Mode, Processes};
 use mcpolicy_schema::entry::Entry;
 use mcpolicy_schema::finding::FindingCode;
+use mcpolicy_schema::identity::Identity;
+use mcpolicy_schema::report::v1;
 use mcpolicy_schema::verdict::{DecidedBy, Judgement};
 
 use super::declared::{Declared, Known};
@@ -15,9 +17,11 @@ use super::seen::{self, Found, Server};
 use super::tell::Told;
 use super::{Denied, Judged, Servers, What, sessions};
 use crate::discover::HomeContext;
+use crate::enforce::act::short_identity;
 use crate::enforce::pass::{Amid, On, Setting};
 use crate::journal;
 use crate::pipeline::Ground;
+use crate::report;
 use crate::running::{self, RunningClient, Undeclared};
 
 /// The home of a process, by the number of its user. Where the system has no such numbers, all are the user's own.
@@ -259,6 +263,7 @@ impl Look<'_, '_, '_, '_, '_> {
         };
         let (left, doubt, standing) = self.standing(&judgement, raw_doubt.clone(), is_fought);
         let known = self.servers.denied.get(&server);
+        let (identity, fingerprint) = self.about(one);
         Denied {
             first: known.map_or(self.now, |known| known.first),
             process: one.process.clone(),
@@ -268,6 +273,8 @@ impl Look<'_, '_, '_, '_, '_> {
             judgement,
             client: (about.id, about.name, one.client.process.pid),
             name: self.name(one),
+            identity,
+            fingerprint,
             is_undeclared: match &one.server {
                 Server::Of(known) => known.is_gone,
                 Server::Undeclared(..) => true,
@@ -296,6 +303,17 @@ impl Look<'_, '_, '_, '_, '_> {
         }
     }
 
+    /// What it runs, as reports show it, and the fingerprint of its entry.
+    fn about(&self, one: &Found<'_, '_>) -> (v1::Identity, String) {
+        let shown = |identity: &Identity| short_identity(report::identity(identity, self.setting.redactor));
+        match &one.server {
+            Server::Of(known) => (shown(&known.item.identity), known.item.fingerprint.clone()),
+            Server::Undeclared(server, _) => {
+                (shown(&server.identity), self.amid.judge.print_of_process(server, one.process.uid))
+            }
+        }
+    }
+
     fn name(&self, one: &Found<'_, '_>) -> String {
         let redactor = self.setting.redactor;
         match &one.server {
@@ -316,7 +334,8 @@ impl Look<'_, '_, '_, '_, '_> {
         let about = one.client.adapter.about();
         let client = (about.id, about.name, one.client.process.pid);
         let user = user_of(self.on.ground, one.process.uid).to_owned();
-        let told = Told::undeclared(instance, client, user, self.name(one));
+        let (identity, fingerprint) = self.about(one);
+        let told = Told::undeclared(instance, client, user, (self.name(one), identity, fingerprint));
         self.amid.note(told.event())?;
         self.told.push(told);
         Ok(())

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use mcpolicy_platform::processes::{Instance, Process, Table};
 use mcpolicy_schema::entry::ClientId;
 use mcpolicy_schema::finding::FindingCode;
+use mcpolicy_schema::report::v1;
 use mcpolicy_schema::verdict::Judgement;
 
 use crate::board::running::RunningServer;
@@ -61,6 +62,10 @@ struct Denied {
     client: (ClientId, &'static str, u32),
     /// Name of its entry, or what it runs; redacted.
     name: String,
+    /// What it runs.
+    identity: v1::Identity,
+    /// Fingerprint of its entry, or of the one that would have started it.
+    fingerprint: String,
     is_undeclared: bool,
     /// Why it is only told.
     left: Option<String>,

@@ -142,6 +142,7 @@ mod tests {
             code: "not-allowed".to_owned(),
             detail: String::new(),
             rule: None,
+            identity: None,
         }
     }
 

@@ -6,11 +6,12 @@ use mcpolicy_platform::processes::{Exact, Instance, NotHeld};
 use mcpolicy_schema::entry::ClientId;
 use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_schema::redact::Redactor;
+use mcpolicy_schema::report::v1;
 
 use super::Denied;
 use super::fates::Step;
 use super::sessions::RestartNeeded;
-use crate::journal::Event;
+use crate::journal::{Event, Running};
 
 /// One thing to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,10 @@ pub struct Told {
     pub code: &'static str,
     /// The rule that decided, where there is one.
     pub rule: Option<String>,
+    /// What it runs or contacts; absent where it is about several.
+    pub identity: Option<v1::Identity>,
+    /// Fingerprint of its entry, or of the one that would have started it.
+    pub fingerprint: String,
     /// In words.
     pub detail: String,
     /// How long after it was first seen.
@@ -44,7 +49,18 @@ impl Told {
         Event {
             user: self.user.clone(),
             server: self.server.clone(),
+            running: Some(self.running()),
             ..Event::new(self.what, self.detail.clone())
+        }
+    }
+
+    fn running(&self) -> Running {
+        Running {
+            client: self.client.to_owned(),
+            reason: self.code.to_owned(),
+            rule: self.rule.clone(),
+            identity: self.identity.clone(),
+            fingerprint: self.fingerprint.clone(),
         }
     }
 
@@ -99,6 +115,8 @@ impl Told {
             process: server.pid,
             code: reason.map_or(FindingCode::NotAllowed, |reason| reason.code).as_str(),
             rule: denied.judgement.rule.clone(),
+            identity: Some(denied.identity.clone()),
+            fingerprint: denied.fingerprint.clone(),
             detail,
             since: Duration::ZERO,
             is_news: false,
@@ -110,7 +128,7 @@ impl Told {
         server: Instance,
         (client, name, client_process): (ClientId, &'static str, u32),
         user: String,
-        shown: String,
+        (shown, identity, fingerprint): (String, v1::Identity, String),
     ) -> Self {
         let detail = format!(
             "{name} (process {client_process}) runs {shown} (process {server}), which stands in no file; the policy allows it"
@@ -124,6 +142,8 @@ impl Told {
             process: server.pid,
             code,
             rule: None,
+            identity: Some(identity),
+            fingerprint,
             detail,
             since: Duration::ZERO,
             is_news: false,
@@ -151,6 +171,8 @@ impl Told {
             process: process.pid,
             code,
             rule: None,
+            identity: None,
+            fingerprint: String::new(),
             detail,
             since: Duration::ZERO,
             is_news: false,

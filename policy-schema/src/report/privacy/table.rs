@@ -81,6 +81,7 @@ const HEARTBEAT: &[Field] = &[
     text("problems[]", "tells what to repair on the machine"),
     time("last_rescan", "tells how old the picture is"),
     number("requests", "counts requests that wait for an answer"),
+    id("waiting[]", "tells which requests were answered or withdrawn"),
 ];
 
 const LAYER: &[Field] = &[word("name", "names the protection"), word("state", "tells whether it is on")];
@@ -100,6 +101,10 @@ const POLICY: &[Field] = &[
     named("ring", "tells which share of the fleet the machine is in"),
     number("revocations", "finds machines that a revocation has not reached"),
     word("staleness", "finds machines that get no policy any more"),
+    named("ticket", "joins it to the change under which it was signed"),
+    time("expires", "tells when another has to be signed"),
+    time("stale_at", "tells how long the machine can do without news"),
+    time("root_expires", "tells when another trust root has to be signed"),
     text("notices[]", "warns whoever reads the verdicts"),
 ];
 
@@ -203,6 +208,8 @@ const JUDGED: &[Field] = &[
     id("alternatives[]", "tells what is offered instead"),
     part("trace[]", TRIED, "tells why other rules did not admit it"),
     text("contact", "tells whom to ask"),
+    time("until", "tells when what allows it ends"),
+    named("ticket", "joins it to the change under which it was allowed"),
 ];
 
 const TRIED: &[Field] = &[
@@ -249,11 +256,13 @@ const FINDING: &[Field] = &[
 const ACTION: &[Field] = &[
     word("action", "tells what was done to a file"),
     word("outcome", "tells whether it was done"),
+    word("layer", "tells which protection did it"),
     named("server", "is how the user knows the server").needed(),
     word("client", "tells which client it was taken from"),
     user("tells whom to help"),
     named("path", "names the file").needed(),
     digest("fingerprint", "finds the same server on other machines"),
+    part("identity", IDENTITY, "tells what would have run or been contacted"),
     word("code", "tells why"),
     id("rule", "tells which rule decided"),
     text("detail", "says why in words"),
@@ -278,6 +287,12 @@ const EVENT: &[Field] = &[
     word("code", "tells what happened"),
     user("tells whom it is about"),
     named("server", "names the server that it is about"),
+    word("layer", "tells which protection saw or did it"),
+    word("client", "tells which client runs the server"),
+    part("identity", IDENTITY, "tells what the server runs or contacts"),
+    digest("fingerprint", "finds the same server on other machines"),
+    word("reason", "tells why it is not allowed"),
+    id("rule", "tells which rule decided"),
     text("detail", "says what happened in words").needed(),
     number("count", "tells how often"),
     time("from", "tells since when no agent ran"),

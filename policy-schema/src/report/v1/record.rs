@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Entry, Finding, Gap, PolicyInForce, Request, Summary, VerdictCounts};
+use super::{Agent, Entry, Finding, Gap, Identity, PolicyInForce, Request, Summary, VerdictCounts};
 
 /// How soon a record leaves, how it is kept, and what goes last when room is short. Each has numbers and a chain of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -221,6 +221,9 @@ pub struct Posture {
     pub last_rescan: Option<String>,
     /// Requests that wait.
     pub requests: u64,
+    /// Their ids, the first ones. One that was there and is not any more was answered or withdrawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<String>,
 }
 
 /// A layer of enforcement.
@@ -241,6 +244,9 @@ pub struct Action {
     pub action: String,
     /// `applied`, `skipped`, `conflict` or `failed`; `would` in a mode that writes nothing.
     pub outcome: String,
+    /// The layer of enforcement that did it, by its name in a heartbeat: `watch`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub layer: String,
     /// Name of the entry.
     pub server: String,
     /// The client whose file it is.
@@ -253,6 +259,9 @@ pub struct Action {
     /// Fingerprint of the entry.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fingerprint: String,
+    /// What it would run or contact; absent for a whole file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
     /// Code of the reason.
     pub code: String,
     /// The rule that decided.
@@ -281,6 +290,24 @@ pub struct Event {
     /// The server that it is about.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub server: String,
+    /// The layer of enforcement that saw or did it, by its name in a heartbeat: `processes` for running servers.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub layer: String,
+    /// The client that runs the server.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub client: String,
+    /// What the server runs or contacts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    /// Fingerprint of its entry, or of the entry that would have started it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
+    /// Code of the reason why the server is not allowed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The rule that decided of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// In words.
     pub detail: String,
     /// How many, where it counts something.
