@@ -74,7 +74,7 @@ work=$(mktemp -d)
 # what was started is ended by run.py, this is for what it leaves behind when it is killed
 trap 'rm -rf "$work"' EXIT
 "$MAKE_FLEET" "${MCPOLICY_FLEET:-200}" "$work/fleet"
-export RECEIVERS_JAR=$jar RECEIVERS_CLASSES=$classes RECEIVERS_ROTEL=$dir/rotel/rotel/rotel-agent RECEIVERS_NGINX=$nginx
+export PYTHONDONTWRITEBYTECODE=1 RECEIVERS_JAR=$jar RECEIVERS_CLASSES=$classes RECEIVERS_ROTEL=$dir/rotel/rotel/rotel-agent RECEIVERS_NGINX=$nginx
 export RECEIVERS_MCPOLICY=$(realpath "$MCPOLICY") RECEIVERS_WORK=$work
 run=("$dir/venv/bin/python3" -u $here/run.py "$@")
 if [ "$(id -u)" -eq 0 ] && unshare --net true 2>/dev/null; then
