@@ -9,7 +9,6 @@ import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -125,7 +124,8 @@ public final class Elastic {
             switch (method.getName()) {
                 case "registerRequestHandler":
                     RequestHandlerRegistry<?> handler = (RequestHandlerRegistry<?>) args[0];
-                    return handlers.put(handler.getAction(), handler) == null ? null : null;
+                    handlers.put(handler.getAction(), handler);
+                    return null;
                 case "getRequestHandler": return handlers.get(args[0]);
                 case "removeMessageListener": return true;
                 case "boundAddress": return new BoundTransportAddress(new TransportAddress[] {self}, self);
