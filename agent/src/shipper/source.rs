@@ -81,11 +81,17 @@ impl Source for Spooled {
         Ok(None)
     }
 
-    fn advance(&mut self, batch: &Batch, count: usize, _: &Receipt) -> io::Result<()> {
+    fn advance(&mut self, batch: &Batch, count: usize, receipt: &Receipt) -> io::Result<()> {
         let last = count.checked_sub(1).and_then(|at| batch.lines.get(at));
         let place = last.and_then(place);
         let (class, cursor) = place.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-        kept::lock(&self.kept).advance(&self.sink, class, cursor)
+        let mut kept = kept::lock(&self.kept);
+        // Quirk: an index whose mapping a line does not fit refuses that one and takes the rest. It is as little at the receiver
+        // as one that cannot be read
+        for line in receipt.rejected.iter().filter_map(|(at, _)| batch.lines.get(*at)) {
+            kept.set_aside(&self.sink, line)?;
+        }
+        kept.advance(&self.sink, class, cursor)
     }
 
     fn set_aside(&mut self, _: &Batch, line: &Line, _: &str) -> io::Result<()> {
@@ -134,5 +140,35 @@ impl Source for Limited {
         self.lines.pop_front();
         kept::lock(&self.aside).push(line.id.clone());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mcpolicy_platform::machine::Machine;
+    use mcpolicy_ship::clock::Clock;
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(seq: u64) -> Line {
+        let json = json!({"id": format!("d.e.{seq}"), "class": "violation", "device": {"id": "d"},
+            "chain": {"epoch": "e", "seq": seq, "prev": ""}});
+        let json = json.to_string().into_bytes();
+        Line { id: format!("d.e.{seq}"), class: "violation".to_owned(), seq, time_ms: 0, json }
+    }
+
+    #[test]
+    fn a_record_that_a_receiver_refuses_among_others_is_set_aside_before_the_cursor_moves_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::open(folder.path(), vec!["siem".to_owned()], Clock::new(|| 0));
+        let kept = Arc::new(Mutex::new(kept));
+        let mut spooled = Spooled::new("siem", &folder.path().join("spool"), Arc::clone(&kept));
+        let batch = Batch::new("d", vec![record(1), record(2), record(3)], true).unwrap();
+        let rejected = vec![(1, "status 400 (mapper_parsing_exception)".to_owned())];
+        spooled.advance(&batch, 3, &Receipt { accepted: 3, rejected, ..Receipt::default() }).unwrap();
+        let aside = Machine::live().read(&folder.path().join("aside-siem.ndjson"), None, 1 << 20).unwrap();
+        assert_eq!(aside.bytes, [&record(2).json[..], b"\n"].concat());
+        assert_eq!(kept::lock(&kept).cursor("siem", Class::Violation).seq, 3);
     }
 }
