@@ -217,6 +217,7 @@ fn security(unit: &Path, most: u32) -> Option<Output> {
 #[test]
 fn the_account_of_the_role_that_ships_is_made_by_systemd() {
     let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("etc")).unwrap();
     let account = workspace().join("installers/linux/systemd/mcpolicy.sysusers");
     let output =
         Command::new("systemd-sysusers").arg("--root").arg(root.path()).arg(account).env_clear().output();
