@@ -40,8 +40,7 @@ struct Ground {
 impl Ground {
     /// Nothing where the test is not root or has no name spaces.
     fn new(settings: &str) -> Option<Self> {
-        let is_root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
-        let can = is_root
+        let can = is_root()
             && Command::new("unshare")
                 .args(["--mount", "--pid", "--fork", "true"])
                 .status()
@@ -88,6 +87,7 @@ impl Ground {
         let caps = capabilities();
         command
             .env("CAPS", caps)
+            .env("MASK", of_unit("UMask="))
             .env("T", self.folder.path())
             .env("B", program)
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
@@ -95,12 +95,21 @@ impl Ground {
     }
 }
 
-/// What the unit leaves root, as setpriv takes it: what is not there is missing to the test too.
-fn capabilities() -> String {
+fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
+}
+
+/// What the unit of the role that enforces says of something.
+fn of_unit(name: &str) -> String {
     #[expect(clippy::disallowed_methods, reason = "a file of the project itself")]
     let unit =
         std::fs::read_to_string(workspace().join("installers/linux/systemd/mcpolicy.service")).unwrap();
-    let line = unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).unwrap();
+    unit.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
+}
+
+/// What the unit leaves root, as setpriv takes it: what is not there is missing to the test too.
+fn capabilities() -> String {
+    let line = of_unit("CapabilityBoundingSet=");
     let names = line.split(' ').map(|name| format!(",+{}", name.to_lowercase().trim_start_matches("cap_")));
     format!("-all{}", names.collect::<String>())
 }
@@ -120,9 +129,12 @@ fn root_enforces_without_a_network_and_the_account_that_ships_sees_the_spool_and
         r#"
 trace=""
 if command -v strace >/dev/null; then trace="strace -f -qq -e trace=socket -o $T/trace"; fi
+# the mask is the unit's, too: what root makes for the other account has to be open to it all the same
+umask "$MASK"
 $trace setpriv --bounding-set "$CAPS" --inh-caps=-all --no-new-privs "$B" run --json --now {} > "$T/run.out" 2> "$T/run.err" &
 until_there test -d /var/lib/mcpolicy-ship/shipped
 until_there sh -c 'test "$(stat -c %U /var/lib/mcpolicy-ship/shipped)" = mcpolicy-ship'
+umask 022
 # what is fetched is laid down by the account without rights
 ship cp "$T/published/"* /var/lib/mcpolicy-ship/inbox/
 ship "$B" ship --machine --at-once 2> "$T/ship.err" &
@@ -200,4 +212,21 @@ fn security(unit: &Path, most: u32) -> Option<Output> {
         mcpolicy_tests::skip("needs systemd-analyze");
     }
     output.ok()
+}
+
+#[test]
+fn the_account_of_the_role_that_ships_is_made_by_systemd() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("etc")).unwrap();
+    let account = workspace().join("installers/linux/systemd/mcpolicy.sysusers");
+    let output =
+        Command::new("systemd-sysusers").arg("--root").arg(root.path()).arg(account).env_clear().output();
+    let Some(output) = output.ok().filter(|_| is_root()) else {
+        return mcpolicy_tests::skip("needs root and systemd-sysusers");
+    };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    #[expect(clippy::disallowed_methods, reason = "a file that was just made")]
+    let made = std::fs::read_to_string(root.path().join("etc/passwd")).unwrap_or_default();
+    assert!(made.lines().any(|line| line.starts_with("mcpolicy-ship:")), "{said}{made}");
 }

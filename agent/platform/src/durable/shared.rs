@@ -16,7 +16,8 @@ pub fn make_shared_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Makes a folder that everybody may enter and only its owner may write; one that is there stays as it is.
+/// Makes a folder that everybody may enter and only its owner may write. One of ours that is there is opened to everybody, and
+/// keeps what else it lets; one of somebody else's stays as it is.
 ///
 /// # Errors
 /// The system refuses.
@@ -25,7 +26,28 @@ pub fn make_public_directory(path: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
-    builder.create(path)
+    builder.create(path)?;
+    open_to_all(path)
+}
+
+/// The mask of a service (`UMask=0077`) takes away what is asked for at the making: nobody but root could enter, and nothing
+/// would leave the machine.
+#[cfg(unix)]
+fn open_to_all(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let folder = File::open(path)?;
+    let found = folder.metadata()?;
+    let mode = found.mode() & 0o7777;
+    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+    if !is_ours || mode & 0o755 == 0o755 {
+        return Ok(());
+    }
+    folder.set_permissions(std::fs::Permissions::from_mode(mode | 0o755))
+}
+
+#[cfg(not(unix))]
+fn open_to_all(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Gives a folder of ours, and the files in it, to a group that may enter and read them. Its owner stays. Without the bit by which
@@ -138,6 +160,19 @@ mod tests {
         assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (other.0, other.1, 0o700));
         std::os::unix::fs::symlink(&folder, &link).unwrap();
         assert!(give(&link, other).is_err() && share_with_group(&link, other.1).is_err());
+    }
+
+    #[test]
+    fn a_public_folder_is_opened_to_everybody_whatever_the_mask_of_a_service_took_away() {
+        use std::os::unix::fs::MetadataExt as _;
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("ship");
+        make_public_directory(&folder).unwrap();
+        for (before, after) in [(0o700, 0o755), (0o2710, 0o2755), (0o775, 0o775)] {
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(before)).unwrap();
+            make_public_directory(&folder).unwrap();
+            assert_eq!(std::fs::metadata(&folder).unwrap().mode() & 0o7777, after, "{before:o}");
+        }
     }
 
     #[test]
