@@ -120,11 +120,11 @@ fn is_pattern(text: &str) -> bool {
 }
 
 /// Rules that refuse what is known here and denied, before all others.
-fn denied(plan: &Plan<'_>) -> Vec<Value> {
+fn denied(plan: &mut Plan<'_>) -> Vec<Value> {
     let allowed: Vec<Value> = plan.servers.iter().filter_map(|server| matches(&server.launch)).collect();
-    let launches = plan.denied.iter().filter_map(|denied| denied.launch.as_ref());
+    let launches = plan.denied_launches();
     let mut out: Vec<Value> = launches
-        .filter(|launch| !launch.holds_secret())
+        .iter()
         .filter_map(matches)
         .filter(|matches| !allowed.contains(matches))
         .map(|matches| json!({ "matches": matches, "action": "reject" }))

@@ -5,6 +5,7 @@
 //! later file wins over a lock, so ours has the last name. The two versions differ where a file is broken: 2.1.329 does not
 //! run, 2.1.197 runs without any policy. Other systems by documentation.
 
+use mcpolicy_schema::entry::Transport;
 use mcpolicy_schema::evaluate::System;
 use serde_json::{Map, Value, json};
 
@@ -120,7 +121,8 @@ impl Compiler for ClaudeCode {
                 continue;
             }
             let Ok(root) = json_file::read(bytes, Format::Json) else {
-                let what = "the file is no strict JSON: newer versions do not run with it, older ones run without any policy";
+                let what = "the file is no strict JSON: newer versions do not run with it, older ones run \
+                    without any policy";
                 out.push(conflict("", ConflictKind::Unreadable, what));
                 continue;
             };
@@ -143,10 +145,12 @@ impl Compiler for ClaudeCode {
     fn facts(&self) -> Facts {
         Facts {
             evidence: "2.1.329 and 2.1.197, tested on Linux; other systems by documentation",
-            compares: "whole argv or URL, after `${VAR}` is filled in; user, project, local, plugin and `--mcp-config`",
+            compares: "whole argv or URL, after `${VAR}` is filled in; user, project, local, plugin and \
+                `--mcp-config`",
             round_it: "settings from the claude.ai console, an MDM profile or HKLM take the place of files without a sign (`/status`); \
                        on Linux a user namespace hides the folder where such namespaces are allowed",
-            broken: "not JSON: 2.1.329 does not run, 2.1.197 runs without policy; empty or unreadable: no policy",
+            broken: "not JSON: 2.1.329 does not run, 2.1.197 runs without policy; empty or unreadable: no \
+                policy",
         }
     }
 }
@@ -250,7 +254,10 @@ fn exclusive(plan: &mut Plan<'_>) -> Vec<Setting> {
     }
     let mut servers = Map::new();
     let mut told = Vec::new();
-    for server in plan.servers.iter().filter(|server| !server.name.is_empty()) {
+    let mut named: Vec<&Server> = plan.servers.iter().filter(|server| !server.name.is_empty()).collect();
+    // of several forms of one name, that of an entry goes on
+    named.sort_by_key(|server| !server.is_here);
+    for server in named {
         if server.has_more || !server.env.is_empty() || !server.headers.is_empty() {
             told.push((
                 server.rule.clone(),
@@ -278,7 +285,10 @@ fn exclusive(plan: &mut Plan<'_>) -> Vec<Setting> {
 fn definition(server: &Server) -> Value {
     match server.launch.words() {
         Some(words) => json!({ "type": "stdio", "command": words[0], "args": words[1..] }),
-        None => json!({ "type": "http", "url": server.launch.url() }),
+        None => {
+            let word = if server.transport == Transport::Sse { "sse" } else { "http" };
+            json!({ "type": word, "url": server.launch.url() })
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::output::{Conflict, ConflictKind};
 use crate::plan::{Plan, Server};
 use crate::refused::{Refused, flag, map};
 use crate::target::{Format, Target};
-use crate::toml_file::{self, Blocks, Part, quoted};
+use crate::toml_file::{self, Blocks, Part, bare, quoted};
 
 pub(crate) struct Codex;
 
@@ -66,7 +66,8 @@ impl Compiler for Codex {
         Some(HookFacts {
             name: "codex",
             fails_open: true,
-            what: "without the program, after exit code 0 or 1, a broken answer or a time-out the call goes on (0.169.0, tested)",
+            what: "without the program, after exit code 0 or 1, a broken answer or a time-out the call \
+                goes on (0.169.0, tested)",
         })
     }
 
@@ -105,7 +106,8 @@ impl Compiler for Codex {
         Facts {
             evidence: "codex-cli 0.169.0, tested on Linux; other systems by documentation",
             compares: "name, and argv or URL, exactly; plugins by a table of their own",
-            round_it: "requirements of the cloud and of an MDM profile come before the file; no flag was found that leads round it",
+            round_it: "requirements of the cloud and of an MDM profile come before the file; no flag was \
+                found that leads round it",
             broken: "not valid: the client does not start; empty: no policy",
         }
     }
@@ -271,23 +273,20 @@ fn servers(plan: &Plan<'_>, theirs: &Value) -> (Vec<Part>, Vec<Told>) {
                 continue;
             }
             let key = at.iter().chain([name]).map(|part| (*part).to_owned()).collect::<Vec<_>>();
-            out.push(Part::new(
-                pointer(&key),
-                format!("[{header}.{}]\n{}", quoted(name), requirement.line()),
-            ));
+            out.push(Part::new(pointer(&key), format!("[{header}.{}]\n{}", bare(name), requirement.line())));
         }
     };
     table("mcp_servers".to_owned(), &["mcp_servers"], &files);
     for (plugin, named) in &plugins {
         let at = ["plugins", plugin, "mcp_servers"];
-        table(format!("plugins.{}.mcp_servers", quoted(plugin)), &at, named);
+        table(format!("plugins.{}.mcp_servers", bare(plugin)), &at, named);
     }
     // an empty table is none; without any table all would start
     if files.is_empty() && theirs.get("mcp_servers").is_none() {
         out.insert(0, Part::new("/mcp_servers", "[mcp_servers]\n"));
     }
     if plugins.is_empty() && theirs.get("plugins").is_none() {
-        out.push(Part::new("/plugins", format!("[plugins.{}.mcp_servers]\n", quoted(NO_PLUGIN))));
+        out.push(Part::new("/plugins", format!("[plugins.{}.mcp_servers]\n", bare(NO_PLUGIN))));
     }
     (out, told)
 }

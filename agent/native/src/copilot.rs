@@ -72,9 +72,11 @@ impl Compiler for Copilot {
 
     fn facts(&self) -> Facts {
         Facts {
-            evidence: "Copilot CLI 1.0.102, tested on Linux; VS Code, JetBrains and other systems by documentation",
+            evidence: "Copilot CLI 1.0.102, tested on Linux; VS Code, JetBrains and other systems by \
+                documentation",
             compares: "whole argv or URL, after `${VAR}` is filled in",
-            round_it: "settings of MDM and of the organisation's server come before the file; its built-in GitHub server is under no list",
+            round_it: "settings of MDM and of the organisation's server come before the file; its built-in \
+                GitHub server is under no list",
             broken: "anything wrong, a link, another owner or mode: no server starts",
         }
     }

@@ -71,7 +71,8 @@ impl Compiler for Cursor {
         Facts {
             evidence: "code of `@cursor/sdk` 1.0.32; the IDE was not run",
             compares: "each call, asked of mcpolicy with the server's command or URL",
-            round_it: "a server does its work when it is started, before any call; background agents in the cloud do not ask",
+            round_it: "a server does its work when it is started, before any call; background agents in the \
+                cloud do not ask",
             broken: "not JSON of this shape: no hooks at all",
         }
     }

@@ -70,7 +70,8 @@ impl Compiler for Droid {
         Facts {
             evidence: "0.215.0, tested on Linux; other systems by documentation",
             compares: "letters and digits of the command or of one argument, anywhere in it; the host of a URL",
-            round_it: "any argument that contains an allowed word; settings of the organisation's console come first",
+            round_it: "any argument that contains an allowed word; settings of the organisation's console \
+                come first",
             broken: "not known",
         }
     }

@@ -35,13 +35,10 @@ pub(crate) fn allowed(plan: &mut Plan<'_>) -> Value {
 }
 
 /// The items of the denylist: what is known on this machine, unless an allowed server is started just so.
-pub(crate) fn denied(plan: &Plan<'_>) -> Vec<Value> {
-    let allowed: BTreeSet<&Launch> = plan.servers.iter().map(|server| &server.launch).collect();
-    let launches = plan.denied.iter().filter_map(|denied| denied.launch.as_ref());
-    let out: BTreeSet<&Launch> = launches
-        .filter(|launch| !allowed.contains(launch) && !is_pattern(launch) && !launch.holds_secret())
-        .collect();
-    match items(out.into_iter()) {
+pub(crate) fn denied(plan: &mut Plan<'_>) -> Vec<Value> {
+    let out = plan.denied_launches();
+    let out = out.iter().filter(|launch| !is_pattern(launch));
+    match items(out) {
         Value::Array(items) => items,
         _ => Vec::new(),
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Scope};
+use mcpolicy_schema::entry::{ClientId, Entry, NamedValue, Scope, Transport};
 use mcpolicy_schema::evaluate::depends_on_directory;
 use mcpolicy_schema::identity::{Identity, identify};
 use mcpolicy_schema::redact::Redactor;
@@ -118,6 +118,8 @@ pub struct Allowed {
     pub clients: BTreeSet<ClientId>,
     /// Id of the rule, exception or grant that allows it; `None` for what hold mode leaves and for the default.
     pub rule: Option<String>,
+    /// How its client talks to it, for clients that take a whole definition.
+    pub transport: Transport,
     /// Where it is declared.
     pub scope: Scope,
     /// The plugin that declares it, as its client names it (`plugin@marketplace`).
@@ -144,6 +146,7 @@ impl Allowed {
             launch: Launch::of_entry(entry)?,
             clients: readers.chain([entry.client]).collect(),
             rule: rule.map(str::to_owned),
+            transport: entry.transport,
             scope: entry.scope,
             plugin: None,
             env: entry.env.clone(),

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use mcpolicy_schema::entry::{NamedValue, Scope};
+use mcpolicy_schema::entry::{NamedValue, Scope, Transport};
 use mcpolicy_schema::evaluate::System;
 use mcpolicy_schema::secret;
 use serde_json::{Map, Value, json};
@@ -27,8 +27,6 @@ pub(crate) struct Family {
     paths: [&'static str; 3],
     /// An empty list is everything.
     empty_is_all: bool,
-    /// The member of a remote server's definition that holds its URL.
-    url: &'static str,
     /// Whether a key locks the mode that asks nobody.
     has_floor: bool,
     facts: fn() -> Facts,
@@ -41,7 +39,6 @@ pub(crate) static GEMINI: Family = Family {
         "C:\\ProgramData\\gemini-cli\\settings.json",
     ],
     empty_is_all: true,
-    url: "httpUrl",
     has_floor: true,
     facts: || Facts {
         evidence: "0.61.0, tested on Linux; other systems by source",
@@ -59,7 +56,6 @@ pub(crate) static QWEN: Family = Family {
         "C:\\ProgramData\\qwen-code\\settings.json",
     ],
     empty_is_all: false,
-    url: "httpUrl",
     has_floor: false,
     facts: || Facts {
         evidence: "0.24.4, tested on Linux; other systems by source",
@@ -155,7 +151,13 @@ impl Family {
                 continue;
             }
             if server.scope != Scope::User {
-                plan.tell(&server.rule, What::Scope, "a server of a project or extension is defined for the whole machine, and so starts everywhere", false);
+                plan.tell(
+                    &server.rule,
+                    What::Scope,
+                    "a server of a project or extension is defined for the whole machine, and so \
+                    starts everywhere",
+                    false,
+                );
             }
             named.insert(server.name, definition);
         }
@@ -182,7 +184,13 @@ impl Family {
             return None;
         }
         let (Some(env), Some(headers)) = (plain(&server.env), plain(&server.headers)) else {
-            plan.tell(&server.rule, What::Secret, "a value of the entry may be a secret and is not put into a file that everybody can read: write `$NAME` in its place", true);
+            plan.tell(
+                &server.rule,
+                What::Secret,
+                "a value of the entry may be a secret and is not put into a file that everybody can \
+                read: write `$NAME` in its place",
+                true,
+            );
             return None;
         };
         let mut out = Map::new();
@@ -192,7 +200,9 @@ impl Family {
                 out.insert("args".to_owned(), json!(words[1..]));
             }
             None => {
-                out.insert(self.url.to_owned(), json!(server.launch.url()));
+                // to both clients `url` is the older of the two ways over HTTP
+                let name = if server.transport == Transport::Sse { "url" } else { "httpUrl" };
+                out.insert(name.to_owned(), json!(server.launch.url()));
             }
         }
         for (name, values) in [("env", env), ("headers", headers)] {

@@ -23,7 +23,8 @@ pub struct MdmFile {
 }
 
 /// What MDM may distribute for a client on the system of the input: every target as it is on a machine on which nobody has
-/// written anything. Registry values come as a `.reg` file, preferences as a property list of the domain.
+/// written anything. For a whole fleet the input has no entries and no homes: what is in it goes to every machine.
+/// Registry values come as a `.reg` file, preferences as a property list of the domain.
 ///
 /// # Errors
 /// What is compiled would be refused by the client; nothing is handed out then.
@@ -144,7 +145,8 @@ pub(crate) fn registry_file(key: &str, values: &Map<String, Value>) -> Vec<u8> {
 pub(crate) fn property_list(values: &Map<String, Value>) -> Vec<u8> {
     let mut out = String::from(concat!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
-        "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n",
+        "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \
+            \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n",
         "<plist version=\"1.0\">\n"
     ));
     element(&mut out, &Value::Object(values.clone()), 0);

@@ -1,6 +1,6 @@
 //! opencode and Kilo Code: the configuration of the managed folder.
 //!
-//! Tested with opencode 1.18.33 and Kilo 7.7.9 on Linux: it is merged over all others, so `mcp.NAME.enabled = false` holds, also
+//! Tested with opencode 1.18.33 and Kilo 7.7.7 on Linux: it is merged over all others, so `mcp.NAME.enabled = false` holds, also
 //! for a name that is defined nowhere. There is no list of what may start: a name that we do not know keeps running.
 
 use mcpolicy_schema::evaluate::System;
@@ -43,7 +43,7 @@ pub(crate) static KILO: Family = Family {
     ],
     preferences: None,
     facts: || Facts {
-        evidence: "7.7.9, tested on Linux; other systems by source",
+        evidence: "7.7.7, tested on Linux; other systems by source",
         compares: "the name, to switch it off",
         round_it: "any name that is not known yet; plugins are programs",
         broken: "not JSON: the client ends with an error",

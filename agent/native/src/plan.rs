@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_schema::document::{Default as Verdict, Expressible, IdentityMatcher, Native, Rule};
-use mcpolicy_schema::entry::{NamedValue, Reader, Scope};
+use mcpolicy_schema::entry::{NamedValue, Reader, Scope, Transport};
 use mcpolicy_schema::evaluate::{Context, Subject, evaluate};
 use mcpolicy_schema::fingerprint;
 use mcpolicy_schema::identity::identify;
@@ -21,6 +21,7 @@ pub(crate) struct Server {
     pub(crate) launch: Launch,
     /// Id of what allows it; empty for hold mode and the default.
     pub(crate) rule: String,
+    pub(crate) transport: Transport,
     pub(crate) scope: Scope,
     pub(crate) plugin: Option<String>,
     pub(crate) env: Vec<NamedValue>,
@@ -141,6 +142,7 @@ impl<'a> Plan<'a> {
                 name: allowed.name.clone(),
                 launch: allowed.launch.clone(),
                 rule: id,
+                transport: allowed.transport,
                 scope: allowed.scope,
                 plugin: allowed.plugin.clone(),
                 env: allowed.env.clone(),
@@ -217,6 +219,7 @@ impl<'a> Plan<'a> {
                 name: (*name).to_owned(),
                 launch: form.clone(),
                 rule: rule.id.clone(),
+                transport: transport(rule, &form),
                 scope: Scope::User,
                 plugin: None,
                 env: Vec::new(),
@@ -252,6 +255,24 @@ impl<'a> Plan<'a> {
         out
     }
 
+    /// What is known on this machine and denied, but for what an allowed server is started as, too.
+    pub(crate) fn denied_launches(&mut self) -> BTreeSet<Launch> {
+        let allowed: BTreeSet<&Launch> = self.servers.iter().map(|server| &server.launch).collect();
+        let launches = self.denied.iter().filter_map(|denied| denied.launch.as_ref());
+        let (secret, plain): (BTreeSet<&Launch>, BTreeSet<&Launch>) =
+            launches.filter(|launch| !allowed.contains(launch)).partition(|launch| launch.holds_secret());
+        let (plain, has_secret) = (plain.into_iter().cloned().collect(), !secret.is_empty());
+        if has_secret {
+            self.tell(
+                "",
+                What::Secret,
+                "a denied server is not named in the file, since a secret stands in its form",
+                false,
+            );
+        }
+        plain
+    }
+
     /// Names of servers on this machine that are denied and that no allowed server bears, as the client spells them in
     /// its rules.
     pub(crate) fn denied_names(&mut self, spelt: impl Fn(&str) -> String) -> BTreeSet<String> {
@@ -267,6 +288,15 @@ impl<'a> Plan<'a> {
             );
         }
         denied.difference(&allowed).cloned().collect()
+    }
+}
+
+/// How a client talks to what a form of a rule starts.
+fn transport(rule: &Rule, form: &Launch) -> Transport {
+    match form {
+        Launch::Command(_) => Transport::Stdio,
+        Launch::Remote(_) if rule.transports == [Transport::Sse] => Transport::Sse,
+        Launch::Remote(_) => Transport::Http,
     }
 }
 

@@ -82,7 +82,8 @@ fn compares(compares: Compares) -> &'static str {
 
 fn expressible(out: &mut String) {
     out.push_str(
-        "\n## What a client can be told\n\n| client | allowlist | compares | known denials | never-tools |\n|---|---|---|---|---|\n",
+        "\n## What a client can be told\n\n| client | allowlist | compares | known denials | \
+            never-tools |\n|---|---|---|---|---|\n",
     );
     for client in Client::ALL {
         let compiler = compiler(client);
@@ -162,7 +163,10 @@ fn inexpressible(out: &mut String) {
     let of: Vec<(Client, BTreeSet<What>)> =
         Client::ALL.into_iter().map(|client| (client, cannot(compiler(client)))).collect();
     let all: BTreeSet<What> = of.iter().flat_map(|(_, what)| what.iter().copied()).collect();
-    out.push_str("\n## What a client cannot be told\n\n`mcpolicy native plan` says it for each rule. A dot: it cannot be told.\n\n|  |");
+    out.push_str(
+        "\n## What a client cannot be told\n\n`mcpolicy native plan` says it for each rule. A dot: it \
+        cannot be told.\n\n|  |",
+    );
     out.extend(of.iter().map(|(client, _)| format!(" {} |", client.id())));
     out.push_str(&format!("\n|---|{}\n", ":-:|".repeat(of.len())));
     for what in all {
@@ -179,7 +183,8 @@ fn inexpressible(out: &mut String) {
 
 fn facts(out: &mut String) {
     out.push_str(
-        "\n## Evidence, and ways round\n\n| client | established with | a broken file | ways round it |\n|---|---|---|---|\n",
+        "\n## Evidence, and ways round\n\n| client | established with | a broken file | ways \
+            round it |\n|---|---|---|---|\n",
     );
     for client in Client::ALL {
         let facts = compiler(client).facts();
@@ -193,7 +198,8 @@ fn facts(out: &mut String) {
     }
     out.push_str("\n## Hooks\n\n");
     out.push_str(
-        "Where a client has managed hooks, mcpolicy is asked before each call to a server. What happens without the program:\n\n",
+        "Where a client has managed hooks, mcpolicy is asked before each call to a server. What \
+            happens without the program:\n\n",
     );
     for client in Client::ALL {
         if let Some(hook) = compiler(client).hook_facts() {

@@ -163,3 +163,9 @@ pub(crate) fn quoted(text: &str) -> String {
     // JSON's escapes are TOML's, but for DEL, which TOML wants escaped too
     Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
+
+/// A name as a key of TOML.
+pub(crate) fn bare(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { quoted(name) }
+}
