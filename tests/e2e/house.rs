@@ -109,6 +109,7 @@ fn the_arrows_between_our_crates_are_those_of_the_architecture() {
         ("mcpolicy-clients", &["mcpolicy-clients", "mcpolicy-schema"]),
         ("mcpolicy-platform", &["mcpolicy-platform"]),
         ("mcpolicy-fleet", &["mcpolicy-fleet", "mcpolicy-platform", "mcpolicy-schema"]),
+        ("mcpolicy-native", &["mcpolicy-clients", "mcpolicy-native", "mcpolicy-schema"]),
         ("mcpolicy-ship", &["mcpolicy-platform", "mcpolicy-ship"]),
         ("mcpolicy-spool", &["mcpolicy-platform", "mcpolicy-schema", "mcpolicy-spool"]),
     ];
@@ -122,7 +123,7 @@ fn the_arrows_between_our_crates_are_those_of_the_architecture() {
 
 #[test]
 fn the_pure_crates_reach_no_file_network_clock_or_randomness() {
-    for package in ["mcpolicy-schema", "mcpolicy-clients"] {
+    for package in ["mcpolicy-schema", "mcpolicy-clients", "mcpolicy-native"] {
         let reached = reached_by(package);
         assert!(reached.len() > 3, "the tree of {package} was not read");
         for (name, parents) in reached {
