@@ -24,6 +24,7 @@ pub mod ipc;
 pub mod journal;
 pub mod judge;
 pub mod kept_path;
+pub mod native;
 pub mod output;
 pub mod pipeline;
 pub mod policy_store;

@@ -58,6 +58,8 @@ mod named_secrets;
 #[cfg(target_os = "linux")]
 mod notification;
 #[cfg(unix)]
+mod native;
+#[cfg(unix)]
 mod odd_paths;
 #[cfg(unix)]
 mod off_switches;

@@ -13,6 +13,8 @@ use super::{Alert, Board, Found, Stand, mode_word};
 
 /// The layer that watches files and puts them right.
 pub const WATCH: &str = "watch";
+/// The layer of clients' own managed files.
+pub const NATIVE: &str = "native";
 /// The layer that looks at running servers.
 pub const PROCESSES: &str = "processes";
 
@@ -404,7 +406,7 @@ impl Board {
         let watch = if acts { "in-force" } else { "report-only" };
         let stops = settled.in_force.policy.document().policy.processes == Processes::Stop;
         let processes = if acts && stops { "in-force" } else { "report-only" };
-        vec![layer("native", "off"), layer(WATCH, watch), layer("gate", "off"), layer(PROCESSES, processes)]
+        vec![layer(NATIVE, "off"), layer(WATCH, watch), layer("gate", "off"), layer(PROCESSES, processes)]
     }
 
     fn verdicts(&self, user: Option<&str>) -> VerdictCounts {

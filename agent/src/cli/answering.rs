@@ -175,7 +175,11 @@ impl Answering {
 }
 
 /// The policy of a user's own agent, as its next pass would have it. Nothing is written by asking.
-fn of_agent(agent: &Agent, channel: Option<&str>, reading: &Reading) -> anyhow::Result<(InForce, Timestamp)> {
+pub(super) fn of_agent(
+    agent: &Agent,
+    channel: Option<&str>,
+    reading: &Reading,
+) -> anyhow::Result<(InForce, Timestamp)> {
     agent.ensure_trust_root()?;
     let source = &agent.settings.policy;
     let root = std::path::absolute(source.trust_root.as_ref().context(NO_POLICY)?)?;

@@ -12,6 +12,7 @@ mod explain;
 mod fleet;
 mod judging;
 mod log;
+mod native;
 mod policy;
 mod quarantine;
 mod report;
@@ -124,6 +125,11 @@ enum Command {
     /// Write, test, sign and publish a policy
     #[command(subcommand)]
     Policy(Box<policy::Command>),
+    /// Put the policy into the clients' own managed files, so that they refuse by themselves; show and check what stands there
+    ///
+    /// Exit codes: 0 all is as it should be; 1 something is not, or stands in the way; 2 wrong usage, or no policy.
+    #[command(subcommand)]
+    Native(Box<native::Command>),
     /// Tell a fleet from its stored reports: who runs what, where, since when, and how its gates stand
     ///
     /// Reads reports of `mcpolicy scan --format json` and records as sinks write them. Starts nothing and uses no network.
@@ -169,6 +175,7 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Breakglass(options) => tokens::breakglass(&options, environment),
         Command::Quarantine(command) => quarantine::run(&command, environment),
         Command::Log(options) => log::run(&options, environment),
+        Command::Native(options) => native::run(&options, environment),
         Command::Explain(options) => explain::run(&options, environment),
         Command::Check(options) => check::run(&options, environment),
         Command::Catalog(options) => catalog::run(&options, environment),

@@ -428,6 +428,11 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> (Outcome,
     (outcome, asked)
 }
 
+/// What is there, looked at as a pass does, each home by whoever may. Nothing is judged, written or done.
+pub fn look(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> Outcome {
+    scan(setting, on, bounds).0
+}
+
 /// Puts one item back, as far as the policy allows it by which a pass would act now. Beside what became of it, what people
 /// must know of that policy.
 ///

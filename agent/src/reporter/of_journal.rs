@@ -7,7 +7,7 @@ use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::v1::{self, Body, Class};
 
 use crate::board::running::is_about_server;
-use crate::board::status::{PROCESSES, WATCH};
+use crate::board::status::{NATIVE, PROCESSES, WATCH};
 use crate::journal::{self, Event, Intent, Outcome, Record, What};
 
 /// Events that tell of something that the policy does not allow, or of somebody who is at the agent itself. The codes of
@@ -111,7 +111,11 @@ fn of_event(seq: u64, event: &Event, redactor: &Redactor) -> v1::Event {
         code: event.code.clone(),
         user: event.user.clone(),
         server: redactor.name(&event.server),
-        layer: if is_of_server { PROCESSES.to_owned() } else { String::new() },
+        layer: match event.code.as_str() {
+            code if code.starts_with("native-") => NATIVE.to_owned(),
+            _ if is_of_server => PROCESSES.to_owned(),
+            _ => String::new(),
+        },
         client: running.map(|running| running.client.clone()).unwrap_or_default(),
         identity: running.and_then(|running| running.identity.clone()),
         fingerprint: running.map(|running| running.fingerprint.clone()).unwrap_or_default(),

@@ -9,7 +9,10 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 pub use private::{check_private_directory, check_shared_directory, leave_out_of_backups};
-pub use shared::{append_shared, give, make_public_directory, make_shared_directory, share_with_group};
+pub use shared::{
+    append_shared, give, is_readable_by_all, make_public_directory, make_shared_directory, replace_public,
+    share_with_group,
+};
 
 /// Writes a new file, readable by its owner only. What stands at the path is cut first: it may be the rest of a write
 /// that a crash broke off. The bytes may still be on their way to the disk.

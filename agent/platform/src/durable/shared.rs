@@ -30,6 +30,46 @@ pub fn make_public_directory(path: &Path) -> io::Result<()> {
     open_to_all(path)
 }
 
+/// As [`super::replace`], for a file that everybody reads: a client's managed configuration. Folders that are not there are made,
+/// for everybody to enter; those that are there stay as they are.
+///
+/// # Errors
+/// The system refuses; the file of before is still there then.
+pub fn replace_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut missing: Vec<&Path> = folder.into_iter().flat_map(Path::ancestors).collect();
+    missing.retain(|folder| !folder.as_os_str().is_empty() && std::fs::symlink_metadata(folder).is_err());
+    for folder in missing.into_iter().rev() {
+        make_public_directory(folder)?;
+    }
+    let unfinished = path.with_extension("new");
+    super::write(&unfinished, bytes)?;
+    #[cfg(unix)]
+    std::fs::set_permissions(&unfinished, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    super::sync_file(&unfinished)?;
+    std::fs::rename(&unfinished, path)?;
+    folder.map_or(Ok(()), super::sync_directory)
+}
+
+/// Whether everybody can read a file: it, and every folder above it that is below `root`. On Windows, where access lists say that, whether it is
+/// there.
+pub fn is_readable_by_all(root: &Path, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let lets =
+            |path: &Path, bit: u32| std::fs::metadata(path).is_ok_and(|found| found.mode() & bit == bit);
+        let mut above =
+            path.ancestors().skip(1).take_while(|folder| *folder != root && folder.starts_with(root));
+        lets(path, 0o004) && above.all(|folder| lets(folder, 0o001))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = root;
+        std::fs::metadata(path).is_ok()
+    }
+}
+
 /// The mask of a service (`UMask=0077`) takes away what is asked for at the making: nobody but root could enter, and nothing
 /// would leave the machine.
 #[cfg(unix)]

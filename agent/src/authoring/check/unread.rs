@@ -8,15 +8,16 @@ use crate::authoring::problem::{Problem, Weight};
 pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
     let settings = &document.policy;
     let mut tell = |place: String, what: &str, whose: &str| {
-        let message = format!("{what} is not read yet: it acts from the day on which {whose}");
+        let message = format!("{what} is not read yet by the running agent: {whose}");
         problems.push(Problem::new(Weight::Note, "not-read-yet", place, message));
     };
-    let agent = "the resident agent holds readers";
-    let native = "native policies of clients are written";
+    let agent = "it acts from the day on which that holds readers";
+    let native = "`mcpolicy native apply` writes native policies of clients by it";
+    let later = "it acts from the day on which tools are sorted";
     for (is_set, member, whose) in [
         (settings.gate, "gate", agent),
         (settings.native.values().any(|own| *own != Native::default()), "native", native),
-        (settings.unlisted_tools != ToolClass::default(), "unlisted_tools", native),
+        (settings.unlisted_tools != ToolClass::default(), "unlisted_tools", later),
     ] {
         if is_set {
             tell(format!("/policy/{member}"), member, whose);

@@ -1,0 +1,175 @@
+//! What of managed files is ours, kept in the agent's state: without it our keys would look like somebody else's.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mcpolicy_native::Ours;
+use mcpolicy_platform::durable;
+use mcpolicy_platform::machine::{Machine, ReadError};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::enforce::places::StateLock;
+
+/// Largest file of it, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// What of one target is ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct OfTarget {
+    ours: Ours,
+    /// SHA-256 of the whole file as it was written; of one that is not there, of nothing.
+    sha256: String,
+    /// The same of before: a crash may have come before the file was in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Box<(Ours, String)>>,
+}
+
+/// What of all targets is ours.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Kept {
+    schema: String,
+    targets: BTreeMap<String, OfTarget>,
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+/// Its schema.
+const SCHEMA: &str = "mcpolicy/native-state/v1";
+
+impl Kept {
+    /// What stands in the state. A file that is damaged is an error: with another one our own keys would stay for ever.
+    ///
+    /// # Errors
+    /// It cannot be read, or is of another version.
+    pub fn open(state: &Path) -> anyhow::Result<Self> {
+        let folder = state.join("native");
+        let none = Self { schema: SCHEMA.to_owned(), targets: BTreeMap::new(), folder: folder.clone() };
+        let path = folder.join("ours.json");
+        let read = match Machine::live().read(&path, None, MAX_BYTES) {
+            Err(ReadError::NotFound) => return Ok(none),
+            read => read.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?,
+        };
+        let kept: Self = serde_json::from_slice(&read.bytes)
+            .map_err(|_| anyhow::anyhow!("{} is damaged; give back what it was, or remove it and what is ours of the managed files by hand", path.display()))?;
+        anyhow::ensure!(kept.schema == SCHEMA, "{} is of another version of mcpolicy", path.display());
+        Ok(Self { folder, ..kept })
+    }
+
+    /// Takes it for this process alone.
+    ///
+    /// # Errors
+    /// Another is at work on it, or the state cannot be written.
+    pub fn lock(&self) -> anyhow::Result<StateLock> {
+        durable::make_private_directory(&self.folder)?;
+        let lock = StateLock::take(&self.folder)?;
+        lock.ok_or_else(|| {
+            anyhow::anyhow!("another mcpolicy writes native policies; try again when it is through")
+        })
+    }
+
+    /// What is ours of a target that holds these bytes now.
+    pub fn ours(&self, id: &str, bytes: Option<&[u8]>) -> Option<Ours> {
+        let of = self.targets.get(id)?;
+        let before = of.before.as_deref().filter(|(_, sha256)| *sha256 == digest(bytes));
+        match before {
+            Some((ours, _)) if of.sha256 != digest(bytes) => Some(ours.clone()),
+            _ => Some(of.ours.clone()),
+        }
+        .filter(|ours| !ours.keys.is_empty() || ours.before.is_some())
+    }
+
+    /// Targets of which something is ours.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        self.targets.keys().map(String::as_str)
+    }
+
+    /// Whether a target holds just what was written.
+    pub fn is_as_written(&self, id: &str, bytes: Option<&[u8]>) -> bool {
+        self.targets.get(id).is_some_and(|of| of.sha256 == digest(bytes))
+    }
+
+    /// Keeps what is about to be written, before it is: what stands there now may be what stands there after a crash. The
+    /// first original of each file is kept beside it.
+    ///
+    /// # Errors
+    /// The state cannot be written; nothing is to be written then.
+    pub fn begin(
+        &mut self,
+        id: &str,
+        now: Option<&[u8]>,
+        then: Option<&[u8]>,
+        ours: Option<&Ours>,
+    ) -> io::Result<()> {
+        durable::make_private_directory(&self.folder)?;
+        let was = self.ours(id, now);
+        if let (Some(bytes), None) = (now, &was) {
+            let originals = self.folder.join("originals");
+            durable::make_private_directory(&originals)?;
+            durable::replace(&originals.join(digest(Some(bytes))), bytes)?;
+        }
+        let nothing = Ours::default();
+        let of = OfTarget {
+            ours: ours.cloned().unwrap_or_else(|| nothing.clone()),
+            sha256: digest(then),
+            before: Some(Box::new((was.unwrap_or(nothing), digest(now)))),
+        };
+        self.targets.insert(id.to_owned(), of);
+        self.save()
+    }
+
+    /// What was begun is in place.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub fn end(&mut self, id: &str) -> io::Result<()> {
+        if let Some(of) = self.targets.get_mut(id) {
+            of.before = None;
+        }
+        self.targets.retain(|_, of| of.before.is_some() || !of.ours.keys.is_empty());
+        self.save()
+    }
+
+    fn save(&self) -> io::Result<()> {
+        durable::replace(&self.folder.join("ours.json"), &serde_json::to_vec(self)?)
+    }
+}
+
+fn digest(bytes: Option<&[u8]>) -> String {
+    Sha256::digest(bytes.unwrap_or_default()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use mcpolicy_native::OurKey;
+
+    use super::*;
+
+    fn ours(name: &str) -> Ours {
+        let key = OurKey { path: vec![name.to_owned()], value: serde_json::json!(true), item: false };
+        Ours { keys: vec![key], ..Ours::default() }
+    }
+
+    #[test]
+    fn after_a_crash_between_state_and_file_it_is_known_which_keys_are_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        kept.begin("/etc/a.json", Some(b"theirs"), Some(b"one"), Some(&ours("one"))).unwrap();
+        kept.end("/etc/a.json").unwrap();
+        kept.begin("/etc/a.json", Some(b"one"), Some(b"two"), Some(&ours("two"))).unwrap();
+        let kept = Kept::open(folder.path()).unwrap();
+        assert_eq!(kept.ours("/etc/a.json", Some(b"one")), Some(ours("one")), "the file was not written yet");
+        assert_eq!(kept.ours("/etc/a.json", Some(b"two")), Some(ours("two")), "it was");
+        let original = folder.path().join("native/originals").join(digest(Some(b"theirs")));
+        assert!(original.is_file(), "the first original is kept");
+    }
+
+    #[test]
+    fn a_damaged_state_is_told_and_not_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        durable::make_private_directory(&folder.path().join("native")).unwrap();
+        durable::replace(&folder.path().join("native/ours.json"), b"{ broken").unwrap();
+        assert!(Kept::open(folder.path()).unwrap_err().to_string().contains("damaged"));
+    }
+}
