@@ -74,7 +74,9 @@ def sink(form="native", index=None):
 
 
 def millis(text):
-    return round(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+    """Whole milliseconds since 1970, in whole numbers: what is finer is cut off."""
+    since = datetime.datetime.fromisoformat(text.replace("Z", "+00:00")) - datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
+    return since // datetime.timedelta(milliseconds=1)
 
 
 def as_native(stored):
