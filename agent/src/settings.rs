@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use mcpolicy_platform::machine::{Machine, ReadError, Snapshot};
 use mcpolicy_schema::document::Mode;
+use mcpolicy_schema::limits::DEFAULT_POLL_S;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::LogLevel;
@@ -127,7 +128,7 @@ impl PolicySource {
 const MOST_MIRRORS: usize = 8;
 
 fn poll_seconds() -> u32 {
-    120
+    DEFAULT_POLL_S
 }
 
 /// As `policy publish` names it unless it is told another.

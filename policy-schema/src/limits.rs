@@ -14,6 +14,10 @@ pub const MAX_ALIAS_NODES: usize = 100_000;
 /// Largest envelope of a signed document that is read, in bytes; judged before anything of it is parsed.
 pub const MAX_ENVELOPE_BYTES: usize = 64 * 1024;
 
+/// Seconds between two questions for the head where neither settings nor a head say otherwise: half of a fleet then asks within 70 s of
+/// a revocation, and 95 % within 160 s.
+pub const DEFAULT_POLL_S: u32 = 120;
+
 /// Most signatures of an envelope that are looked at: each costs one verification for each trusted key.
 pub const MAX_SIGNATURES: usize = 32;
 

@@ -36,16 +36,13 @@ pub struct HeadOptions {
     pub ring: Option<String>,
     /// With a ring: the number of the policy of all other machines, where the last head does not say it; 0: none.
     pub elsewhere: Option<u64>,
-    /// How often to ask, in seconds.
+    /// How often to ask, in seconds. A head that says nothing leaves it to the settings of machines.
     pub poll_interval_s: Option<u32>,
     /// How long it is valid.
     pub lifetime: SignedDuration,
     /// Its number, where the last one is not known.
     pub sequence: Option<u64>,
 }
-
-/// How often to ask, in seconds, where nobody said otherwise.
-const POLL_S: u32 = 300;
 
 /// What to publish.
 pub struct Order<'a> {
@@ -363,10 +360,7 @@ impl Make<'_> {
             min_agent: kept(&options.min_agent, model.and_then(|h| h.min_agent.clone())),
             elsewhere,
             ring,
-            poll_interval_s: options
-                .poll_interval_s
-                .or(model.and_then(|h| h.poll_interval_s))
-                .or(Some(POLL_S)),
+            poll_interval_s: options.poll_interval_s.or(model.and_then(|h| h.poll_interval_s)),
             crit: Vec::new(),
         };
         let names = ("the head", "online key", "online keys");

@@ -143,11 +143,14 @@ fn forever(options: &Options, agent: &Agent, environment: &Environment) -> anyho
         "root uses no network here: start this as the account {:?} of the settings ([ship] user), as the service does",
         settings.ship.user
     );
-    anyhow::ensure!(
-        !settings.sinks.is_empty() || !settings.policy.urls.is_empty(),
-        "there is nothing to ship: {} has no [[sink]] and no [policy] urls",
-        agent.settings_file.display()
-    );
+    if settings.sinks.is_empty() && settings.policy.urls.is_empty() {
+        let file = agent.settings_file.display();
+        let said = format!("there is nothing to ship: {file} has no [[sink]] and no [policy] urls");
+        anyhow::ensure!(options.machine, "{said}");
+        // the service ends well then, and is started again when the settings change: not every few seconds
+        super::complain(&format!("mcpolicy: {said}"));
+        return Ok(exit::OK);
+    }
     let folders = [&agent.exchange.spool, &agent.exchange.inbox, &agent.exchange.shipped];
     if let Some(missing) = folders.into_iter().find(|folder| !folder.is_dir()) {
         anyhow::bail!(

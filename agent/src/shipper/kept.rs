@@ -85,6 +85,8 @@ pub struct Kept {
     shipping: Shipping,
     written_ms: u64,
     is_changed: bool,
+    /// Ids of what was set aside last, by sink.
+    aside: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Kept {
@@ -95,7 +97,16 @@ impl Kept {
         let sinks = names.iter().map(|name| (name.clone(), SinkState::default())).collect();
         let shipping = Shipping { sinks, ..Shipping::default() };
         let folder = folder.to_owned();
-        Self { folder, names, clock, cursors, shipping, written_ms: 0, is_changed: true }
+        Self {
+            folder,
+            names,
+            clock,
+            cursors,
+            shipping,
+            written_ms: 0,
+            is_changed: true,
+            aside: BTreeMap::new(),
+        }
     }
 
     /// How far a sink is.
@@ -116,15 +127,31 @@ impl Kept {
         Ok(())
     }
 
-    /// Keeps a line that a receiver could not read.
-    pub(super) fn set_aside(&mut self, sink: &str, line: &Line) -> std::io::Result<()> {
-        let path = self.folder.join(format!("aside-{sink}.ndjson"));
-        let length = std::fs::symlink_metadata(&path).map_or(0, |found| found.len());
-        if length.saturating_add(line.json.len() as u64) > MOST_ASIDE {
-            tracing::warn!(sink, id = %line.id, "a record was given up: the file of such records is full");
+    /// Keeps lines that a receiver could not read.
+    pub(super) fn set_aside(&mut self, sink: &str, lines: &[&Line]) -> std::io::Result<()> {
+        let ids: BTreeSet<String> = lines.iter().map(|line| line.id.clone()).collect();
+        // a cursor that could not be kept brings the same lines again
+        if lines.is_empty() || self.aside.get(sink) == Some(&ids) {
             return Ok(());
         }
-        durable::append(&path, &[&line.json[..], b"\n"].concat())
+        let path = self.folder.join(format!("aside-{sink}.ndjson"));
+        let mut length = std::fs::symlink_metadata(&path).map_or(0, |found| found.len());
+        // one write for all: each waits for the disk, under a lock that all sinks share
+        let mut bytes = Vec::new();
+        for line in lines {
+            length = length.saturating_add(line.json.len() as u64 + 1);
+            if length > MOST_ASIDE {
+                tracing::warn!(sink, id = %line.id, "a record was given up: the file of such records is full");
+                continue;
+            }
+            bytes.extend_from_slice(&line.json);
+            bytes.push(b'\n');
+        }
+        if !bytes.is_empty() {
+            durable::append(&path, &bytes)?;
+        }
+        self.aside.insert(sink.to_owned(), ids);
+        Ok(())
     }
 
     /// Numbers were gone before they could be sent.

@@ -88,9 +88,8 @@ impl Source for Spooled {
         let mut kept = kept::lock(&self.kept);
         // Quirk: an index whose mapping a line does not fit refuses that one and takes the rest. It is as little at the receiver
         // as one that cannot be read
-        for line in receipt.rejected.iter().filter_map(|(at, _)| batch.lines.get(*at)) {
-            kept.set_aside(&self.sink, line)?;
-        }
+        let refused = receipt.rejected.iter().filter_map(|(at, _)| batch.lines.get(*at));
+        kept.set_aside(&self.sink, &refused.collect::<Vec<_>>())?;
         kept.advance(&self.sink, class, cursor)
     }
 
@@ -98,7 +97,7 @@ impl Source for Spooled {
         let place = place(line);
         let (class, cursor) = place.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
         let mut kept = kept::lock(&self.kept);
-        kept.set_aside(&self.sink, line)?;
+        kept.set_aside(&self.sink, &[line])?;
         kept.advance(&self.sink, class, cursor)
     }
 }
@@ -170,5 +169,11 @@ mod tests {
         let aside = Machine::live().read(&folder.path().join("aside-siem.ndjson"), None, 1 << 20).unwrap();
         assert_eq!(aside.bytes, [&record(2).json[..], b"\n"].concat());
         assert_eq!(kept::lock(&kept).cursor("siem", Class::Violation).seq, 3);
+        // the same once more, as after a cursor that could not be kept
+        let again =
+            Receipt { accepted: 3, rejected: vec![(1, "status 400".to_owned())], ..Receipt::default() };
+        spooled.advance(&batch, 3, &again).unwrap();
+        let once = Machine::live().read(&folder.path().join("aside-siem.ndjson"), None, 1 << 20).unwrap();
+        assert_eq!(once.bytes, aside.bytes);
     }
 }

@@ -1,6 +1,6 @@
 //! Files and folders that a process of ours with another user may read: through the group that the folder hands down.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
@@ -9,25 +9,34 @@ use std::path::Path;
 /// # Errors
 /// The system refuses.
 pub fn make_shared_directory(path: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
+    let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o750);
     builder.create(path)
 }
 
-/// Makes a folder that everybody may enter and only its owner may write. One of ours that is there is opened to everybody, and
-/// keeps what else it lets; one of somebody else's stays as it is.
+/// Makes a folder that everybody may enter and only its owner may write, and those above it that are not there. What is there stays
+/// as it is.
 ///
 /// # Errors
 /// The system refuses.
 pub fn make_public_directory(path: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
-    builder.create(path)?;
-    open_to_all(path)
+    let is_missing = |folder: &&Path| std::fs::symlink_metadata(folder).is_err();
+    let named = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    let missing: Vec<&Path> = named.take_while(is_missing).collect();
+    for folder in missing.into_iter().rev() {
+        match DirBuilder::new().create(folder) {
+            // somebody else was quicker
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            made => made?,
+        }
+        // the mask of a service (`UMask=0077`) takes away what is asked for at the making: nobody but root could enter, and
+        // nothing would leave the machine
+        #[cfg(unix)]
+        std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    }
+    if path.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
 /// As [`super::replace`], for a file that everybody reads: a client's managed configuration. Folders that are not there are made,
@@ -37,11 +46,7 @@ pub fn make_public_directory(path: &Path) -> io::Result<()> {
 /// The system refuses; the file of before is still there then.
 pub fn replace_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut missing: Vec<&Path> = folder.into_iter().flat_map(Path::ancestors).collect();
-    missing.retain(|folder| !folder.as_os_str().is_empty() && std::fs::symlink_metadata(folder).is_err());
-    for folder in missing.into_iter().rev() {
-        make_public_directory(folder)?;
-    }
+    folder.map_or(Ok(()), make_public_directory)?;
     let unfinished = path.with_extension("new");
     super::write(&unfinished, bytes)?;
     #[cfg(unix)]
@@ -68,26 +73,6 @@ pub fn is_readable_by_all(root: &Path, path: &Path) -> bool {
         let _ = root;
         std::fs::metadata(path).is_ok()
     }
-}
-
-/// The mask of a service (`UMask=0077`) takes away what is asked for at the making: nobody but root could enter, and nothing
-/// would leave the machine.
-#[cfg(unix)]
-fn open_to_all(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-    let folder = File::open(path)?;
-    let found = folder.metadata()?;
-    let mode = found.mode() & 0o7777;
-    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
-    if !is_ours || mode & 0o755 == 0o755 {
-        return Ok(());
-    }
-    folder.set_permissions(std::fs::Permissions::from_mode(mode | 0o755))
-}
-
-#[cfg(not(unix))]
-fn open_to_all(_path: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// Gives a folder of ours, and the files in it, to a group that may enter and read them. Its owner stays. Without the bit by which
@@ -203,16 +188,20 @@ mod tests {
     }
 
     #[test]
-    fn a_public_folder_is_opened_to_everybody_whatever_the_mask_of_a_service_took_away() {
+    fn a_public_folder_is_open_to_everybody_and_one_that_was_there_stays_as_it_is() {
         use std::os::unix::fs::MetadataExt as _;
         let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("ship");
-        make_public_directory(&folder).unwrap();
-        for (before, after) in [(0o700, 0o755), (0o2710, 0o2755), (0o775, 0o775)] {
-            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(before)).unwrap();
-            make_public_directory(&folder).unwrap();
-            assert_eq!(std::fs::metadata(&folder).unwrap().mode() & 0o7777, after, "{before:o}");
-        }
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
+        // under the mask of a service: tests/e2e/roles.rs
+        make_public_directory(&root.path().join("a/ship")).unwrap();
+        assert_eq!((mode(&root.path().join("a")), mode(&root.path().join("a/ship"))), (0o755, 0o755));
+        let own = root.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o700)).unwrap();
+        make_public_directory(&own).unwrap();
+        assert_eq!(mode(&own), 0o700, "a folder of somebody's own is not opened");
+        std::fs::write(root.path().join("file"), "").unwrap();
+        assert!(make_public_directory(&root.path().join("file")).is_err());
     }
 
     #[test]

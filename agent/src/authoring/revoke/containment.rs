@@ -5,11 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use mcpolicy_schema::document::{IdentityMatcher, PolicyDocument, Processes, Rule};
+use mcpolicy_schema::limits::DEFAULT_POLL_S;
 use mcpolicy_schema::policy::is_about_same;
 use mcpolicy_schema::revocations::{Revocation, Revoked};
-
-/// Time between two polls where no head says one, in seconds.
-const POLL_S: u32 = 120;
 
 /// What is known where the sheet is made.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +39,7 @@ pub fn sheet(line: &Revocation, known: Known<'_>) -> String {
 }
 
 fn ours(out: &mut String, known: Known<'_>) {
-    let poll = known.poll_s.unwrap_or(POLL_S);
+    let poll = known.poll_s.unwrap_or(DEFAULT_POLL_S);
     // a poll is at half to one and a half of its time: half of all machines have it by then, nineteen of twenty by this
     let (half, most) = (poll / 2, poll + poll * 2 / 5);
     out.push_str("\n1. What the agents do, without you\n");

@@ -52,7 +52,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "VERSION")]
     min_agent: Option<String>,
 
-    /// How often machines ask, in seconds [default: as before, or 300]
+    /// How often machines ask, in seconds [default: as before, else as the settings of machines say]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(30..=86_400))]
     poll_interval: Option<u32>,
 
