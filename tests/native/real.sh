@@ -1,10 +1,10 @@
 #!/bin/bash
 # Compiled files before the real clients: an approved server is taken, another is refused by the client itself, and without
 # the files the same one is taken. Linux, as root, offline: each run has its own mount namespace, an overlay over /etc, a
-# throw-away HOME and no network but loopback. `npx` is a stand-in that leaves a mark of what was started.
+# throw-away HOME and no network but loopback, and all that it starts ends with it. `npx` is a stand-in that leaves a mark of what was started.
 #
 #   WRITE_NATIVE   the program of agent/native/examples/write_native.rs
-#   CLAUDE, CLAUDE_OLD, CODEX, GEMINI, QWEN, OPENCODE, KILO, DROID   the clients; a client that is not named is left out
+#   CLAUDE, CLAUDE_OLD, CODEX, COPILOT, GEMINI, QWEN, OPENCODE, KILO, DROID   the clients; a client that is not named is left out
 #
 # One line a client and case: what was expected and what came. Exit code 1 if they differ anywhere.
 set -uo pipefail
@@ -29,7 +29,7 @@ run() {
     own=$(mktemp -d "$work/run.XXXX")
     marks="$own/marks"
     mkdir -p "$own/home" "$own/over" "$marks"
-    OWN="$own" FILES="$1" SCRIPT="$2" MARKS="$marks" BIN="$work/bin" unshare --mount --net bash -c '
+    OWN="$own" FILES="$1" SCRIPT="$2" MARKS="$marks" BIN="$work/bin" unshare --mount --net --pid --fork --kill-child --mount-proc bash -c '
         mount --make-rprivate / && mount -t tmpfs tmpfs "$OWN/over" && mkdir "$OWN/over/up" "$OWN/over/work"
         mount -t overlay overlay -o "lowerdir=/etc,upperdir=$OWN/over/up,workdir=$OWN/over/work" /etc || exit 9
         cp -r "$FILES/etc/." /etc/
@@ -129,6 +129,7 @@ marked() {
 }
 
 servers='"mcpServers":{"evil":{"command":"npx","args":["-y","evil"]},"good":{"command":"npx","args":["-y","good-server@1.0.0"]}}'
+copilot_servers='"mcpServers":{"evil":{"type":"local","command":"npx","args":["-y","evil"],"tools":["*"]},"good":{"type":"local","command":"npx","args":["-y","good-server@1.0.0"],"tools":["*"]}}'
 local_servers='"mcp":{"evil":{"type":"local","command":["npx","-y","evil"]},"good":{"type":"local","command":["npx","-y","good-server@1.0.0"]}}'
 setup() { echo "mkdir -p .$1; echo '{\"security\":{\"auth\":{\"selectedType\":\"$2\"}},$servers}' >.$1/settings.json; echo \"{\\\"\$HOME\\\":\\\"TRUST_FOLDER\\\"}\" >.$1/trustedFolders.json"; }
 
@@ -140,6 +141,11 @@ if [ -n "${GEMINI:-}" ]; then
 fi
 if [ -n "${QWEN:-}" ]; then
     marked qwen "$(setup qwen openai)" "env OPENAI_API_KEY=none OPENAI_MODEL=none OPENAI_BASE_URL=http://127.0.0.1:9/v1 $QWEN -p hello"
+fi
+if [ -n "${COPILOT:-}" ]; then
+    marked copilot "mkdir -p .copilot; echo '{$copilot_servers}' >.copilot/mcp-config.json" \
+        "env COPILOT_OFFLINE=true COPILOT_PROVIDER_TYPE=openai COPILOT_PROVIDER_BASE_URL=http://127.0.0.1:9/v1 \
+        COPILOT_PROVIDER_API_KEY=none COPILOT_MODEL=none $COPILOT -p hello --allow-all-tools"
 fi
 if [ -n "${OPENCODE:-}" ]; then
     marked opencode "mkdir -p .config/opencode; echo '{$local_servers}' >.config/opencode/opencode.json" "$OPENCODE mcp list"
