@@ -1,10 +1,10 @@
 #!/bin/bash
 # Compiled files before the real clients: an approved server is taken, another is refused by the client itself, and without
 # the files the same one is taken. Linux, as root, offline: each run has its own mount namespace, an overlay over /etc, a
-# throw-away HOME and no network but loopback. `npx` is a stand-in that leaves a mark of what was started.
+# throw-away HOME and no network but loopback, and all that it starts ends with it. `npx` is a stand-in that leaves a mark of what was started.
 #
 #   WRITE_NATIVE   the program of agent/native/examples/write_native.rs
-#   CLAUDE, CLAUDE_OLD, CODEX, GEMINI, QWEN, OPENCODE, KILO, DROID   the clients; a client that is not named is left out
+#   CLAUDE, CLAUDE_OLD, CODEX, COPILOT, GEMINI, QWEN, OPENCODE, KILO, DROID   the clients; a client that is not named is left out
 #
 # One line a client and case: what was expected and what came. Exit code 1 if they differ anywhere.
 set -uo pipefail
@@ -29,12 +29,16 @@ run() {
     own=$(mktemp -d "$work/run.XXXX")
     marks="$own/marks"
     mkdir -p "$own/home" "$own/over" "$marks"
-    OWN="$own" FILES="$1" SCRIPT="$2" MARKS="$marks" BIN="$work/bin" unshare --mount --net bash -c '
+    OWN="$own" FILES="$1" SCRIPT="$2" MARKS="$marks" BIN="$work/bin" unshare --mount --net --pid --fork --kill-child --mount-proc bash -c '
         mount --make-rprivate / && mount -t tmpfs tmpfs "$OWN/over" && mkdir "$OWN/over/up" "$OWN/over/work"
         mount -t overlay overlay -o "lowerdir=/etc,upperdir=$OWN/over/up,workdir=$OWN/over/work" /etc || exit 9
         cp -r "$FILES/etc/." /etc/
+        # a model that takes a question and never answers: the session lasts until its servers are there
+        ip link set lo up
+        python3 -c "import socket,time; s=socket.create_server((\"127.0.0.1\", 9)); time.sleep(60)" &
+        silent=$!
         export HOME="$OWN/home" PATH="$BIN:$PATH" CODEX_HOME="$OWN/home/.codex"
-        mkdir -p "$CODEX_HOME"; cd "$HOME"; eval "$SCRIPT"' </dev/null 2>&1
+        mkdir -p "$CODEX_HOME"; cd "$HOME"; eval "$SCRIPT"; kill $silent' </dev/null 2>&1
 }
 
 # tell CLIENT CASE EXPECTED GOT
@@ -44,14 +48,25 @@ tell() {
     printf '%-10s %-34s expected %-8s got %-8s %s\n' "$1" "$2" "$3" "$4" "$word"
 }
 
-# Claude Code: exit codes of `mcp add`
+# verdict REFUSAL SUCCESS SCRIPT: which of the two texts the script shows
+verdict() {
+    local output
+    output=$(run "$work/$files" "$3")
+    case $output in
+    *"$1"*) echo refused ;;
+    *"$2"*) echo taken ;;
+    *) echo neither ;;
+    esac
+}
+
+# Claude Code: what `mcp add` answers
 claude() {
     local files
     for files in policy none; do
         local add='timeout 90 '"$2"' mcp add'
         local refused=refused
         if [ "$files" = none ]; then refused=taken; fi
-        try() { if run "$work/$files" "$add $1" | grep -q 'not allowed by enterprise policy'; then echo refused; else echo taken; fi; }
+        try() { verdict 'by enterprise policy' 'Added ' "$add $1"; }
         tell "$1" "$files: evil URL" $refused "$(try '--transport http evil https://attacker.example/mcp')"
         tell "$1" "$files: evil command" $refused "$(try 'evil -- npx -y evil')"
         tell "$1" "$files: more arguments" $refused "$(try 'good -- npx -y good-server@1.0.0 --registry=https://evil.example')"
@@ -81,13 +96,13 @@ codex() {
     done
 }
 
-# Factory droid: exit codes of `mcp add`; a look-alike passes, which docs/native.md says
+# Factory droid: the same; a look-alike passes, which docs/native.md says
 droid() {
     local files
     for files in policy none; do
         local refused=refused
         if [ "$files" = none ]; then refused=taken; fi
-        try() { if run "$work/$files" "timeout 90 $DROID mcp add $1" | grep -q 'disabled by your administrator'; then echo refused; else echo taken; fi; }
+        try() { verdict 'disabled by your administrator' 'Added ' "timeout 90 $DROID mcp add $1"; }
         tell "$1" "$files: evil command" $refused "$(try 'evil "npx -y evil"')"
         tell "$1" "$files: evil URL" $refused "$(try 'evil https://attacker.example/mcp --type http')"
         tell "$1" "$files: a look-alike" taken "$(try 'look "npx -y evil --note=good-server@1.0.0"')"
@@ -101,19 +116,20 @@ marked() {
     for files in policy none; do
         local evil=refused
         if [ "$files" = none ]; then evil=taken; fi
-        run "$work/$files" "$setup"$'\n'"timeout 60 $start" >"$work/log"
+        run "$work/$files" "$setup"$'\n'"timeout 20 $start" >"$work/log"
         try() { if [ -e "$marks/$1" ]; then echo taken; else echo refused; fi; }
         tell "$name" "$files: evil command" $evil "$(try evil)"
         tell "$name" "$files: approved command" taken "$(try good-server@1.0.0)"
         if [ "$name" = gemini ] || [ "$name" = qwen ]; then
             # a project brings another server under the approved name
-            run "$work/$files" "${setup//good-server@1.0.0/other}"$'\n'"timeout 60 $start" >"$work/log"
+            run "$work/$files" "${setup//good-server@1.0.0/other}"$'\n'"timeout 20 $start" >"$work/log"
             tell "$name" "$files: approved name, other server" $evil "$(try other)"
         fi
     done
 }
 
 servers='"mcpServers":{"evil":{"command":"npx","args":["-y","evil"]},"good":{"command":"npx","args":["-y","good-server@1.0.0"]}}'
+copilot_servers='"mcpServers":{"evil":{"type":"local","command":"npx","args":["-y","evil"],"tools":["*"]},"good":{"type":"local","command":"npx","args":["-y","good-server@1.0.0"],"tools":["*"]}}'
 local_servers='"mcp":{"evil":{"type":"local","command":["npx","-y","evil"]},"good":{"type":"local","command":["npx","-y","good-server@1.0.0"]}}'
 setup() { echo "mkdir -p .$1; echo '{\"security\":{\"auth\":{\"selectedType\":\"$2\"}},$servers}' >.$1/settings.json; echo \"{\\\"\$HOME\\\":\\\"TRUST_FOLDER\\\"}\" >.$1/trustedFolders.json"; }
 
@@ -121,10 +137,15 @@ if [ -n "${CLAUDE:-}" ]; then claude claude "$CLAUDE"; fi
 if [ -n "${CLAUDE_OLD:-}" ]; then claude claude-old "$CLAUDE_OLD"; fi
 if [ -n "${CODEX:-}" ]; then codex codex "$CODEX"; fi
 if [ -n "${GEMINI:-}" ]; then
-    marked gemini "$(setup gemini gemini-api-key)" "env GEMINI_API_KEY=none $GEMINI -p hello"
+    marked gemini "$(setup gemini gemini-api-key)" "env GEMINI_API_KEY=none GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:9 $GEMINI -p hello"
 fi
 if [ -n "${QWEN:-}" ]; then
     marked qwen "$(setup qwen openai)" "env OPENAI_API_KEY=none OPENAI_MODEL=none OPENAI_BASE_URL=http://127.0.0.1:9/v1 $QWEN -p hello"
+fi
+if [ -n "${COPILOT:-}" ]; then
+    marked copilot "mkdir -p .copilot; echo '{$copilot_servers}' >.copilot/mcp-config.json" \
+        "env COPILOT_OFFLINE=true COPILOT_PROVIDER_TYPE=openai COPILOT_PROVIDER_BASE_URL=http://127.0.0.1:9/v1 \
+        COPILOT_PROVIDER_API_KEY=none COPILOT_MODEL=none $COPILOT -p hello --allow-all-tools"
 fi
 if [ -n "${OPENCODE:-}" ]; then
     marked opencode "mkdir -p .config/opencode; echo '{$local_servers}' >.config/opencode/opencode.json" "$OPENCODE mcp list"

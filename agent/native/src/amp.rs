@@ -123,6 +123,14 @@ fn is_pattern(text: &str) -> bool {
 fn denied(plan: &mut Plan<'_>) -> Vec<Value> {
     let allowed: Vec<Value> = plan.servers.iter().filter_map(|server| matches(&server.launch)).collect();
     let launches = plan.denied_launches();
+    if launches.iter().any(|launch| matches(launch).is_none()) {
+        plan.tell(
+            "",
+            What::Pattern,
+            "a denied server is not named, since its form is a pattern to the client",
+            false,
+        );
+    }
     let mut out: Vec<Value> = launches
         .iter()
         .filter_map(matches)

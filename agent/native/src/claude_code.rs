@@ -62,7 +62,10 @@ impl Compiler for ClaudeCode {
             System::Linux => {}
             System::Macos => out.push(Target::preferences("com.anthropic.claudecode")),
             // one value `Settings` that holds the whole file
-            System::Windows => out.push(Target::registry("HKLM\\SOFTWARE\\Policies\\ClaudeCode")),
+            System::Windows => {
+                let key = Target::registry("HKLM\\SOFTWARE\\Policies\\ClaudeCode");
+                out.push(Target { mdm: true, ..key });
+            }
         }
         out
     }
@@ -74,8 +77,10 @@ impl Compiler for ClaudeCode {
     fn content(&self, target: &Target, plan: &mut Plan<'_>) -> Content {
         Content::Json(match &target.place {
             Place::File(path) if path.ends_with("managed-mcp.json") => exclusive(plan),
-            // a policy in the registry would take the place of all files, an administrator's too: for MDM only
-            Place::Registry(_) => Vec::new(),
+            Place::Registry(_) => {
+                let all = json_file::fresh(&settings(plan));
+                vec![Setting::own(&["Settings"], all.to_string(), widens)]
+            }
             Place::File(_) | Place::Preferences(_) => settings(plan),
         })
     }
@@ -103,7 +108,7 @@ impl Compiler for ClaudeCode {
 
     fn foreign(&self, target: &Target, plan: &Plan<'_>) -> Vec<Conflict> {
         if !target.own {
-            return if target.is_for_agent() { foreign_servers(target, plan) } else { Vec::new() };
+            return if target.mdm { Vec::new() } else { foreign_servers(target, plan) };
         }
         let ours = match plan.is_closed {
             true => exact_items(plan),
@@ -167,17 +172,17 @@ fn exact_items(plan: &Plan<'_>) -> Value {
 }
 
 fn is_beside(target: &Target, path: &str) -> bool {
-    let fits = |place: &&str| match place.strip_suffix('*') {
+    let fits = |place: &&'static str| match place.strip_suffix('*') {
         Some(folder) => path.starts_with(folder) && path.ends_with(".json") && path != target.id(),
         None => path == *place,
     };
-    target.beside.iter().any(|place| fits(&place))
+    target.beside.iter().any(fits)
 }
 
 /// Servers of others in `managed-mcp.json`, which start whatever the lists say (2.1.329).
 fn foreign_servers(target: &Target, plan: &Plan<'_>) -> Vec<Conflict> {
-    let state = plan.input.state(target);
-    let Some(bytes) = state.bytes.filter(|_| state.ours.is_none()) else { return Vec::new() };
+    let theirs = json_file::base(target, &plan.input.state(target)).ok().flatten();
+    let Some(bytes) = theirs else { return Vec::new() };
     let allowed: Vec<Value> = plan.servers.iter().map(definition).collect();
     let root = json_file::read(&bytes, Format::Json).unwrap_or_default();
     let servers = map(&root, "/mcpServers").unwrap_or_default();

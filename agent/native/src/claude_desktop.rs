@@ -2,7 +2,8 @@
 //!
 //! It knows no list of local servers, only whether there are any at all. So the switch is set where the policy allows it
 //! none; everywhere else its file is left to the other layers. Values are texts, by the documentation of the keys; nothing was
-//! run. By the same documentation an installation that uses another inference provider reads these keys too.
+//! run. One page of that documentation says that the program takes any managed configuration for one of another inference
+//! provider, and then wants no sign-in: so nothing is written here but by MDM, after a trial.
 
 use mcpolicy_schema::evaluate::System;
 use serde_json::Value;
@@ -24,7 +25,9 @@ impl Compiler for ClaudeDesktop {
         match os {
             System::Linux => Vec::new(),
             System::Macos => vec![Target::preferences("com.anthropic.claudefordesktop")],
-            System::Windows => vec![Target::registry("HKLM\\SOFTWARE\\Policies\\Claude")],
+            System::Windows => {
+                vec![Target { mdm: true, ..Target::registry("HKLM\\SOFTWARE\\Policies\\Claude") }]
+            }
         }
     }
 
@@ -64,7 +67,7 @@ impl Compiler for ClaudeDesktop {
             evidence: "documentation only; no version was run",
             compares: "nothing: local servers on or off",
             round_it: "read once, when the program starts",
-            broken: "not known",
+            broken: "not known; try it on one machine: any managed configuration may switch it to another inference provider's mode",
         }
     }
 }

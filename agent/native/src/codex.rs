@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mcpolicy_schema::entry::Scope;
 use mcpolicy_schema::evaluate::System;
 use serde_json::Value;
@@ -15,7 +17,7 @@ use serde_json::Value;
 use crate::claude_code::check_hooks;
 use crate::clients::{Compiler, Content, Facts, HookFacts, hook_command};
 use crate::inexpressible::{Abilities, Compares, What};
-use crate::json_file::{self, pointer};
+use crate::json_file::{self, Setting, pointer, widens};
 use crate::output::{Conflict, ConflictKind};
 use crate::plan::{Plan, Server};
 use crate::refused::{Refused, flag, map};
@@ -26,6 +28,8 @@ pub(crate) struct Codex;
 
 /// A plugin that nobody has: a table for it makes Codex ask about those of all others.
 const NO_PLUGIN: &str = "none@mcpolicy";
+/// The preference that holds the whole file.
+const ENCODED: &str = "requirements_toml_base64";
 /// Seconds that Codex waits for the hook; when they are over the call goes on.
 const HOOK_SECONDS: u32 = 10;
 
@@ -48,13 +52,20 @@ impl Compiler for Codex {
     }
 
     fn content(&self, target: &Target, plan: &mut Plan<'_>) -> Content {
+        if target.format == Format::Values {
+            let text = toml_file::fresh(&blocks(plan, &Value::Null));
+            return Content::Json(vec![Setting::own(&[ENCODED], STANDARD.encode(text), widens)]);
+        }
         let theirs = theirs(target, plan);
         Content::Toml(blocks(plan, &theirs))
     }
 
     fn validate(&self, target: &Target, bytes: &[u8]) -> Result<(), Refused> {
         if target.format == Format::Values {
-            return Ok(());
+            let root = json_file::read(bytes, target.format)?;
+            let text = root.get(ENCODED).and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
+            let text = text.ok_or_else(|| Refused::shape(format!("/{ENCODED}"), "TOML in base64"))?;
+            return check(&json_file::read(&text, Format::Toml)?);
         }
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Refused::Empty);
@@ -72,7 +83,7 @@ impl Compiler for Codex {
     }
 
     fn foreign(&self, target: &Target, plan: &Plan<'_>) -> Vec<Conflict> {
-        if !plan.is_closed {
+        if !plan.is_closed || target.mdm {
             return Vec::new();
         }
         let theirs = theirs(target, plan);

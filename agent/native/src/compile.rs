@@ -93,7 +93,8 @@ pub fn compile(client: Client, input: &Input<'_>) -> Compiled {
         hook: None,
     };
     for target in compiler.targets(input.context.system) {
-        if !target.is_for_agent() {
+        // what MDM wrote is compared where it is MDM that writes
+        if target.mdm && native.owner != NativeOwner::Mdm {
             continue;
         }
         let content = if writes { compiler.content(&target, &mut plan) } else { nothing(&target) };

@@ -14,7 +14,7 @@ use crate::inexpressible::{Abilities, Compares};
 use crate::json_file::{self, Setting, allow_list, widens};
 use crate::plan::Plan;
 use crate::refused::{Refused, flag, texts};
-use crate::target::{Format, Place, Target};
+use crate::target::{Format, Target};
 
 pub(crate) struct Copilot;
 
@@ -29,7 +29,7 @@ impl Compiler for Copilot {
             ],
             System::Windows => vec![
                 file("%ProgramFiles%\\GitHubCopilot\\managed-settings.json"),
-                Target::registry("HKLM\\SOFTWARE\\Policies\\GitHubCopilot"),
+                Target { mdm: true, ..Target::registry("HKLM\\SOFTWARE\\Policies\\GitHubCopilot") },
             ],
         }
     }
@@ -39,10 +39,6 @@ impl Compiler for Copilot {
     }
 
     fn content(&self, target: &Target, plan: &mut Plan<'_>) -> Content {
-        if matches!(target.place, Place::Registry(_)) {
-            // it would come before the file, an administrator's too: for MDM only
-            return Content::Json(Vec::new());
-        }
         let mut out = Vec::new();
         let allowed = exact::allowed(plan);
         if plan.is_closed {
@@ -57,6 +53,11 @@ impl Compiler for Copilot {
         }
         if plan.input.locks.plugins {
             out.push(Setting::own(&["strictKnownMarketplaces"], Value::Array(Vec::new()), widens));
+        }
+        if target.format == Format::Values {
+            let all = json_file::fresh(&out);
+            let members = all.as_object().into_iter().flatten();
+            out = members.map(|(name, value)| Setting::own(&[name], in_text(value), widens)).collect();
         }
         Content::Json(out)
     }
@@ -82,7 +83,12 @@ impl Compiler for Copilot {
     }
 }
 
-/// Lists and maps stand in the registry and in preferences as JSON in a text.
+/// A value as the registry and preferences hold it: a text, with JSON in it where it is more than one.
+fn in_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The reverse of it: lists and maps out of their texts.
 pub(crate) fn inner(root: &Value) -> Result<Value, Refused> {
     let mut out = root.clone();
     for (name, value) in out.as_object_mut().into_iter().flatten() {

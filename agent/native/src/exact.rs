@@ -37,6 +37,14 @@ pub(crate) fn allowed(plan: &mut Plan<'_>) -> Value {
 /// The items of the denylist: what is known on this machine, unless an allowed server is started just so.
 pub(crate) fn denied(plan: &mut Plan<'_>) -> Vec<Value> {
     let out = plan.denied_launches();
+    if out.iter().any(is_pattern) {
+        plan.tell(
+            "",
+            What::Pattern,
+            "a denied server is not named, since its URL is a pattern to the client",
+            false,
+        );
+    }
     let out = out.iter().filter(|launch| !is_pattern(launch));
     match items(out) {
         Value::Array(items) => items,

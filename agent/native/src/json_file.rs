@@ -323,7 +323,7 @@ fn theirs(kind: ConflictKind) -> &'static str {
 }
 
 /// What others have at the target.
-fn base(target: &Target, state: &State) -> Result<Option<Vec<u8>>, MergeError> {
+pub(crate) fn base(target: &Target, state: &State) -> Result<Option<Vec<u8>>, MergeError> {
     match (&state.bytes, &state.ours) {
         (None, _) => Ok(None),
         (Some(bytes), None) => Ok(Some(bytes.clone())),
@@ -386,6 +386,26 @@ fn put(file: &mut File, setting: &Setting, ours: &mut Ours) -> Result<(), Stoppe
     }
     ours.keys.push(key);
     Ok(())
+}
+
+/// Our members alone, as a file of nothing else has them.
+pub(crate) fn fresh(settings: &[Setting]) -> Value {
+    let mut root = Value::Object(serde_json::Map::new());
+    for setting in settings {
+        let mut at = &mut root;
+        for part in &setting.path {
+            if !at.is_object() {
+                *at = Value::Object(serde_json::Map::new());
+            }
+            at = &mut at[part];
+        }
+        match (setting.item, at.as_array_mut()) {
+            (true, Some(list)) => list.push(setting.value.clone()),
+            (true, None) => *at = Value::Array(vec![setting.value.clone()]),
+            (false, _) => *at = setting.value.clone(),
+        }
+    }
+    root
 }
 
 /// What of ours is no longer there, or no longer as it was.

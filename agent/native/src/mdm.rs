@@ -1,15 +1,13 @@
 //! The same policy as files that MDM distributes: registry values for Windows, preferences for macOS.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use crate::clients::{Compiler, Content, compiler};
+use crate::clients::compiler;
 use crate::compile::{Input, at_target};
 use crate::output::State;
 use crate::plan::Plan;
 use crate::refused::Refused;
-use crate::target::{Client, Format, Place, Target};
+use crate::target::{Client, Place, Target};
 
 /// A file for MDM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,82 +31,17 @@ pub fn mdm(client: Client, input: &Input<'_>) -> Result<Vec<MdmFile>, Refused> {
     let mut plan = Plan::new(input, client, compiler.abilities());
     let mut out = Vec::new();
     for target in compiler.targets(input.context.system) {
-        let values = match values(client, compiler, &target, &mut plan)? {
-            Made::Bytes(bytes) => {
-                out.push(MdmFile { name: file_name(client, &target), place: target.place.clone(), bytes });
-                continue;
-            }
-            Made::Values(values) if !values.is_empty() => values,
-            Made::Values(_) | Made::Nothing => continue,
-        };
+        let content = compiler.content(&target, &mut plan);
+        let Some(bytes) = at_target(compiler, &target, &State::default(), &content)?.bytes else { continue };
+        let values = || serde_json::from_slice(&bytes).unwrap_or_default();
         let bytes = match &target.place {
-            Place::Registry(key) => registry_file(key, &values),
-            Place::Preferences(_) | Place::File(_) => property_list(&values),
+            Place::Registry(key) => registry_file(key, &values()),
+            Place::Preferences(_) => property_list(&values()),
+            Place::File(_) => bytes,
         };
-        out.push(MdmFile { name: file_name(client, &target), place: target.place.clone(), bytes });
+        out.push(MdmFile { name: file_name(client, &target), place: target.place, bytes });
     }
     Ok(out)
-}
-
-enum Made {
-    Bytes(Vec<u8>),
-    Values(Map<String, Value>),
-    Nothing,
-}
-
-/// What stands at a target where nobody has written anything.
-fn values(
-    client: Client,
-    compiler: &dyn Compiler,
-    target: &Target,
-    plan: &mut Plan<'_>,
-) -> Result<Made, Refused> {
-    // forms that hold the whole of a file, or its members as texts
-    let file = |plan: &mut Plan<'_>| -> Result<Option<Vec<u8>>, Refused> {
-        let Some(file) = compiler.targets(plan.input.context.system).into_iter().next() else {
-            return Ok(None);
-        };
-        let empty = State::default();
-        let content = compiler.content(&file, plan);
-        Ok(at_target(compiler, &file, &empty, &content)?.bytes)
-    };
-    let one = |name: &str, text: String| [(name.to_owned(), Value::from(text))].into_iter().collect();
-    Ok(match (client, &target.place) {
-        (Client::ClaudeCode, Place::Registry(_)) => match file(plan)? {
-            Some(bytes) => {
-                let root: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-                Made::Values(one("Settings", root.to_string()))
-            }
-            None => Made::Nothing,
-        },
-        (Client::Codex, Place::Preferences(_)) => match file(plan)? {
-            Some(bytes) => Made::Values(one("requirements_toml_base64", STANDARD.encode(bytes))),
-            None => Made::Nothing,
-        },
-        (Client::CopilotCli, Place::Registry(_) | Place::Preferences(_)) => match file(plan)? {
-            // native values are JSON in a text
-            Some(bytes) => {
-                let root: Map<String, Value> = serde_json::from_slice(&bytes).unwrap_or_default();
-                let text = |(name, value): (String, Value)| match value {
-                    Value::String(text) => (name, Value::String(text)),
-                    other => (name, Value::String(other.to_string())),
-                };
-                Made::Values(root.into_iter().map(text).collect())
-            }
-            None => Made::Nothing,
-        },
-        _ => {
-            let content = compiler.content(target, plan);
-            let bytes = at_target(compiler, target, &State::default(), &content)?.bytes;
-            match (bytes, target.format, &content) {
-                (None, _, _) => Made::Nothing,
-                (Some(bytes), Format::Values, Content::Json(_)) => {
-                    Made::Values(serde_json::from_slice(&bytes).unwrap_or_default())
-                }
-                (Some(bytes), _, _) => Made::Bytes(bytes),
-            }
-        }
-    })
 }
 
 fn file_name(client: Client, target: &Target) -> String {

@@ -92,7 +92,8 @@ impl Compiler for Family {
         for (name, server) in map(&root, "/mcp")? {
             let enabled = server.get("enabled");
             let is_flag = enabled.is_none_or(Value::is_boolean);
-            if !RESERVED.contains(&name.as_str()) && !(server.is_object() && is_flag) {
+            let is_server = server.is_object() && is_flag;
+            if !is_server && !RESERVED.contains(&name.as_str()) {
                 // `mcp: null` and the like keep the client from starting
                 return Err(Refused::shape(
                     json_file::pointer(&["mcp".to_owned(), name.clone()]),

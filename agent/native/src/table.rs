@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::clients::{Compiler, compiler};
 use crate::inexpressible::{Compares, What, of_rule};
-use crate::target::{Client, Place};
+use crate::target::{Client, Place, Target};
 
 const HEAD: &str = "\
 # Native policies
@@ -46,11 +46,13 @@ fn places(out: &mut String) {
         let cell = |os: System| {
             let targets = compiler(client).targets(os);
             let place = |place: &Place| match place {
-                Place::File(path) => format!("`{path}`"),
-                Place::Registry(key) => format!("`{key}`"),
-                Place::Preferences(domain) => format!("preferences `{domain}` (MDM)"),
+                Place::File(path) | Place::Registry(path) => format!("`{path}`"),
+                Place::Preferences(domain) => format!("preferences `{domain}`"),
             };
-            let all: Vec<String> = targets.iter().map(|target| place(&target.place)).collect();
+            let cell = |target: &Target| {
+                format!("{}{}", place(&target.place), if target.mdm { " (MDM)" } else { "" })
+            };
+            let all: Vec<String> = targets.iter().map(cell).collect();
             if all.is_empty() { "none".to_owned() } else { all.join("<br>") }
         };
         out.push_str(&format!(
@@ -62,8 +64,8 @@ fn places(out: &mut String) {
         ));
     }
     out.push_str(
-        "\nFiles belong to root or Administrators and have mode 0644. Preferences, and the registry keys of Claude Code and Copilot, are made \
-         for MDM only: they take the place of every file, an administrator's too.\n",
+        "\nFiles belong to root or Administrators and have mode 0644. What is marked MDM is made for MDM only: nobody else may write \
+         it, or it takes the place of every file, an administrator's too.\n",
     );
 }
 

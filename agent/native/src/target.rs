@@ -141,6 +141,9 @@ pub struct Target {
     pub format: Format,
     /// The file is ours alone: nobody else has a reason to write it.
     pub own: bool,
+    /// For MDM only: the system lets nobody else write it, or the client takes it in place of every file, those of an
+    /// administrator too.
+    pub mdm: bool,
     /// Other files of the same client that an administrator may have, each of which the caller reads and hands over in
     /// [`crate::Input::beside`]. One that ends with `*` means all files of that folder.
     pub beside: &'static [&'static str],
@@ -148,24 +151,21 @@ pub struct Target {
 
 impl Target {
     pub(crate) fn file(path: &str, format: Format) -> Self {
-        Self { place: Place::File(path.to_owned()), format, own: false, beside: &[] }
+        Self { place: Place::File(path.to_owned()), format, own: false, mdm: false, beside: &[] }
     }
 
     pub(crate) fn registry(key: &str) -> Self {
-        Self { place: Place::Registry(key.to_owned()), format: Format::Values, own: false, beside: &[] }
+        let place = Place::Registry(key.to_owned());
+        Self { place, format: Format::Values, own: false, mdm: false, beside: &[] }
     }
 
     pub(crate) fn preferences(domain: &str) -> Self {
-        Self { place: Place::Preferences(domain.to_owned()), format: Format::Values, own: false, beside: &[] }
+        let place = Place::Preferences(domain.to_owned());
+        Self { place, format: Format::Values, own: false, mdm: true, beside: &[] }
     }
 
     /// The key of the maps of [`crate::Input`].
     pub fn id(&self) -> String {
         self.place.to_string()
-    }
-
-    /// Whether the agent may write it; what it may not is for MDM.
-    pub fn is_for_agent(&self) -> bool {
-        !matches!(self.place, Place::Preferences(_))
     }
 }

@@ -120,6 +120,12 @@ pub(crate) fn merge(
     Ok(Merged { bytes: Some(bytes), ours: Some(ours), conflicts })
 }
 
+/// Our lines alone, as a file of nothing else has them.
+pub(crate) fn fresh(blocks: &Blocks) -> String {
+    let lines = |parts: &[Part]| parts.iter().map(|part| part.lines.as_str()).collect::<String>();
+    whole("", &lines(&blocks.head), &lines(&blocks.tail))
+}
+
 /// What others have at the target.
 pub(crate) fn base(state: &State) -> Result<Option<Vec<u8>>, MergeError> {
     match (&state.bytes, &state.ours) {

@@ -149,3 +149,33 @@ fn a_drop_in_of_ours_that_was_damaged_is_written_anew() {
     let second = tampered.compile(&policy, Client::ClaudeCode);
     assert_eq!(second.outputs[0], first.outputs[0]);
 }
+
+#[test]
+fn what_an_administrator_adds_among_our_keys_stays_when_ours_go() {
+    let policy = rich();
+    let machine = Machine::new(&policy, &entries());
+    let first = machine.compile(&policy, Client::GeminiCli);
+    let output = &first.outputs[0];
+    let text = String::from_utf8(output.bytes.clone().unwrap()).unwrap();
+    // a key before ours, one in an object that we made, and one behind all with a comment before its comma's line
+    let text = text.replacen('{', "{\n  \"theme\": \"dark\", // his\n", 1);
+    let text = text.replacen("\"mcp\": {", "\"mcp\": {\n    \"serverCommand\": \"x\",", 1);
+    let end = text.rfind("\n}").unwrap();
+    let text = format!("{},\n  // his too\n  \"ui\": {{}}\n}}\n", &text[..end]);
+    let left = remove(&output.target, text.as_bytes(), output.ours.as_ref().unwrap()).unwrap().unwrap();
+    let left = String::from_utf8(left).unwrap();
+    assert!(left.contains("// his\n") && left.contains("// his too"), "{left}");
+    let ours = ["allowed", "excluded", "mcpServers"];
+    assert!(ours.iter().all(|word| !left.contains(word)), "{left}");
+    let plain: String = left.lines().map(|line| line.split("//").next().unwrap()).collect();
+    let plain: serde_json::Value = serde_json::from_str(&plain).unwrap_or_else(|e| panic!("{e}: {left}"));
+    assert_eq!(plain, serde_json::json!({ "theme": "dark", "mcp": { "serverCommand": "x" }, "ui": {} }));
+}
+
+#[test]
+fn a_managed_server_of_an_administrator_is_told_where_the_policy_does_not_allow_it() {
+    let theirs = r#"{"mcpServers":{"git":{"command":"uvx","args":["mcp-server-git==2025.12.18","--repository","/home/ann/src"]},"x":{"command":"npx","args":["x"]}}}"#;
+    let (conflicts, text) = with(Client::ClaudeCode, "/etc/claude-code/managed-mcp.json", theirs);
+    assert_eq!(kinds(&conflicts), [("/mcpServers/x", ConflictKind::Widened)]);
+    assert_eq!(text.as_deref(), Some(theirs));
+}

@@ -97,8 +97,10 @@ fn no_client_with_exact_forms_starts_an_evasion_that_is_started_otherwise_than_a
             assert!(!is_exact || outcome != "started", "{id} in {client:?}: {:?}", server.words);
         }
     }
-    // told with --nocapture
-    for ((client, outcome), count) in counts {
-        println!("{client}: {outcome} {count}");
+    // the rest has only its variables, headers or file against it, which no client's policy compares
+    for client in ["claude-code", "codex", "copilot-cli", "vscode", "amp"] {
+        let of = |outcome| counts.get(&(client, outcome)).copied().unwrap_or_default();
+        let (refused, as_approved) = (of("refused"), of("started as an approved one is"));
+        assert!(refused >= 7 * as_approved && refused > 50, "{client}: {counts:?}");
     }
 }

@@ -27,10 +27,11 @@ fn shown(compiled: &Compiled) -> String {
     }
     for one in &compiled.inexpressible {
         let sign = if one.blocks { "!" } else { "-" };
-        writeln!(out, "{sign} {} {:?}: {}", one.rule, one.what, one.why).unwrap();
+        let what = serde_json::to_value(one.what).unwrap();
+        writeln!(out, "{sign} {} {}: {}", one.rule, what.as_str().unwrap(), one.why).unwrap();
     }
     for conflict in &compiled.conflicts {
-        writeln!(out, "conflict {conflict:?}").unwrap();
+        writeln!(out, "conflict at {}{}: {}", conflict.place, conflict.key, conflict.what).unwrap();
     }
     if let Some(hook) = &compiled.hook {
         writeln!(out, "hook {} (fails open: {})", hook.command, hook.fails_open).unwrap();
@@ -88,7 +89,7 @@ fn mdm_gets_registry_values_and_preferences() {
             for file in files {
                 writeln!(out, "== {} for {}", file.name, file.place).unwrap();
                 let format = if file.name.ends_with(".toml") { Format::Toml } else { Format::Values };
-                let target = Target { place: file.place.clone(), format, own: false, beside: &[] };
+                let target = Target { place: file.place.clone(), format, own: false, mdm: true, beside: &[] };
                 out.push_str(&text(&target, Some(&file.bytes)));
             }
             insta::assert_snapshot!(format!("{}-mdm-{word}", client.id()), out);

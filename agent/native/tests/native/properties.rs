@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_native::{Client, Compiled, Format, Launch, State, compile, remove, targets, validate, verify};
-use mcpolicy_schema::document::PolicyDocument;
+use mcpolicy_schema::document::{Default as Verdict, Expressible, PolicyDocument};
 use mcpolicy_schema::entry::Entry;
 use mcpolicy_schema::evaluate::{Context, Facts, System};
 use mcpolicy_schema::policy::Policy;
@@ -122,6 +122,58 @@ fn is_allowed(policy: &Policy, client: Client, name: &str, launch: &[String]) ->
     judge(policy, &entry(client.id(), name, &plain)).is_allowed()
 }
 
+fn server(name: &str, words: &[&str]) -> Server {
+    Server {
+        name: name.to_owned(),
+        words: words.iter().map(|word| (*word).to_owned()).collect(),
+        is_remote: words[0].contains("://"),
+        plugin: None,
+    }
+}
+
+/// Whether only what is listed may start.
+fn is_closed(policy: &Policy) -> bool {
+    let document = policy.document();
+    document.policy.default == Verdict::Deny
+        && document.policy.native["default"].inexpressible == Expressible::Closed
+}
+
+/// Clients whose list can be held to the word.
+fn has_list(client: Client) -> bool {
+    use Client as C;
+    !matches!(client, C::ClaudeDesktop | C::Cursor | C::Opencode | C::KiloCode | C::Droid)
+}
+
+/// Amp compares arguments as one text: what is told as `ArgumentBoundaries`.
+fn is_one_text_with_allowed(policy: &Policy, client: Client, entries: &[Entry], launch: &[String]) -> bool {
+    let is_same =
+        |other: &Entry| words(other).join(" ") == launch.join(" ") && judge(policy, other).is_allowed();
+    client == Client::Amp && entries.iter().any(is_same)
+}
+
+/// Whether a client can be told to refuse a denied entry: its name or form is not that of an allowed one, and holds no
+/// pattern and no secret.
+fn can_be_denied(policy: &Policy, client: Client, entries: &[Entry], entry: &Entry) -> bool {
+    use Client as C;
+    let words = words(entry);
+    let is_pattern =
+        |word: &String| word.contains(['*', '[', '|']) || (client == C::Amp && word.contains('?'));
+    let is_secret = |word: &String| word.contains("ghp_") || word.contains("com@");
+    match client {
+        C::ClaudeDesktop | C::Cursor | C::Codex | C::Droid => false,
+        C::Opencode | C::KiloCode | C::GeminiCli | C::QwenCode => {
+            let is_same = |other: &Entry| other.name == entry.name && judge(policy, other).is_allowed();
+            !entries.iter().any(is_same)
+        }
+        C::ClaudeCode | C::Vscode | C::CopilotCli | C::Amp => {
+            !words.iter().any(|word| is_pattern(word) || is_secret(word))
+                && !is_allowed(policy, client, &entry.name, &words)
+                && !is_one_text_with_allowed(policy, client, entries, &words)
+                && (client != C::Amp || words.len() > 1 || entry.url.is_some())
+        }
+    }
+}
+
 /// A JSON file of an administrator, in some style of writing.
 fn json_files(format: Format) -> impl Strategy<Value = String> {
     let member = prop_oneof![
@@ -204,8 +256,14 @@ fn with_foreign() -> impl Strategy<Value = (Policy, Client, Vec<Entry>, String)>
     })
 }
 
+/// 600 cases of each, more with `PROPTEST_CASES`.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: asked.cases.max(600), failure_persistence: None, ..asked }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn compiling_twice_changes_nothing((policy, client, entries, text) in with_foreign(), locks in any::<bool>()) {
@@ -248,45 +306,33 @@ proptest! {
     }
 
     #[test]
-    fn no_client_starts_what_the_policy_denies((policy, client, entries) in cases(), probe in proptest::sample::select(WORDS.to_vec())) {
-        let document = policy.document();
-        let closed = document.policy.default == mcpolicy_schema::document::Default::Deny
-            && document.policy.native["default"].inexpressible == mcpolicy_schema::document::Expressible::Closed;
+    fn no_client_with_a_list_starts_what_the_policy_denies(
+        (policy, client, entries) in cases(),
+        probe in proptest::sample::select(WORDS.to_vec()),
+        plugin in any::<bool>(),
+    ) {
         let machine = Machine::new(&policy, &entries);
         let files = files(&machine.compile(&policy, client));
-        let lists = !matches!(client, Client::ClaudeDesktop | Client::Cursor | Client::Opencode | Client::KiloCode | Client::Droid);
-        if closed && lists {
-            for plugin in [None, Some("p@m".to_owned())] {
-                let (name, words) = probe;
-                let is_remote = words[0].contains("://");
-                let server = Server {
-                    name: name.to_owned(),
-                    words: words.iter().map(|word| (*word).to_owned()).collect(),
-                    is_remote,
-                    plugin: plugin.filter(|_| client == Client::Codex),
-                };
-                if let Some(launch) = started(client, &files, &server) {
-                    let same_text = |other: &Entry| client == Client::Amp
-                        && crate::sample::judge(&policy, other).is_allowed()
-                        && self::words(other).join(" ") == launch.join(" ");
-                    prop_assert!(
-                        is_allowed(&policy, client, name, &launch) || entries.iter().any(same_text),
-                        "{client:?} starts {launch:?} for {server:?} with {:?}",
-                        files.values().map(|b| String::from_utf8_lossy(b)).collect::<Vec<_>>()
-                    );
-                }
+        if is_closed(&policy) && has_list(client) {
+            let server = Server {
+                plugin: (plugin && client == Client::Codex).then(|| "p@m".to_owned()),
+                ..server(probe.0, probe.1)
+            };
+            if let Some(launch) = started(client, &files, &server) {
+                let is_meant = is_allowed(&policy, client, probe.0, &launch)
+                    || is_one_text_with_allowed(&policy, client, &entries, &launch);
+                prop_assert!(is_meant, "{client:?} starts {launch:?} for {server:?}");
             }
         }
-        // what is known and denied does not start even where no list is written, unless an allowed one is started just so
-        let denies = !matches!(client, Client::ClaudeDesktop | Client::Cursor | Client::Codex | Client::Droid);
-        for entry in entries.iter().filter(|entry| denies && !judge(&policy, entry).is_allowed()) {
+    }
+
+    #[test]
+    fn what_is_known_and_denied_does_not_start_even_where_no_list_is_written((policy, client, entries) in cases()) {
+        let machine = Machine::new(&policy, &entries);
+        let files = files(&machine.compile(&policy, client));
+        let denied = entries.iter().filter(|entry| !judge(&policy, entry).is_allowed());
+        for entry in denied.filter(|entry| can_be_denied(&policy, client, &entries, entry)) {
             let words = words(entry);
-            let same_name = entries.iter().any(|other| other.name == entry.name && judge(&policy, other).is_allowed());
-            let by_name = matches!(client, Client::Opencode | Client::KiloCode | Client::GeminiCli | Client::QwenCode);
-            let hard = words.iter().any(|word| word.contains(['*', '[', '|']) || word.contains("ghp_") || word.contains("com@")) || words.len() == 1 && client == Client::Amp;
-            if (by_name && same_name) || (!by_name && hard) || is_allowed(&policy, client, &entry.name, &words) {
-                continue;
-            }
             let server = Server { name: entry.name.clone(), is_remote: entry.url.is_some(), words, plugin: None };
             let start = started(client, &files, &server);
             prop_assert!(start.is_none(), "{client:?} starts {start:?}, which is known and denied");
@@ -347,13 +393,7 @@ fn an_empty_policy_lets_nothing_start_in_any_client_that_has_a_list() {
         let lists =
             !matches!(client, Client::ClaudeDesktop | Client::Cursor | Client::Opencode | Client::KiloCode);
         for (name, words) in WORDS.iter().filter(|_| lists) {
-            let server = Server {
-                name: (*name).to_owned(),
-                words: words.iter().map(|word| (*word).to_owned()).collect(),
-                is_remote: words[0].contains("://"),
-                plugin: None,
-            };
-            assert_eq!(started(client, &files, &server), None, "{client:?} {name}");
+            assert_eq!(started(client, &files, &server(name, words)), None, "{client:?} {name}");
         }
     }
 }

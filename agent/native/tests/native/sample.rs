@@ -112,9 +112,9 @@ pub(crate) fn entry(client: &'static str, name: &str, words: &[&str]) -> Entry {
 pub(crate) fn with_env(mut entry: Entry, name: &str, value: &str) -> Entry {
     let value = NamedValue { name: name.to_owned(), value: value.into() };
     if entry.url.is_some() {
-        entry.headers.push(value)
+        entry.headers.push(value);
     } else {
-        entry.env.push(value)
+        entry.env.push(value);
     }
     entry
 }

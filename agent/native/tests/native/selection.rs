@@ -107,3 +107,17 @@ fn a_program_with_blanks_in_its_path_is_one_word_of_the_hook() {
     assert!(without.compile(&policy, Client::Cursor).hook.is_none());
     assert_eq!(written(&without, &policy, Client::Cursor), "");
 }
+
+#[test]
+fn what_mdm_writes_is_compared_only_where_mdm_writes() {
+    let of = |owner: &str| {
+        let policy = policy(&format!("{HEAD}native.default.owner = \"{owner}\"\n"));
+        let machine =
+            Machine { system: mcpolicy_schema::evaluate::System::Macos, ..Machine::new(&policy, &[]) };
+        let targets = Client::ALL.map(|client| machine.compile(&policy, client).outputs);
+        targets.concat().into_iter().filter(|output| output.target.mdm && output.bytes.is_some()).count()
+    };
+    assert_eq!(of("agent"), 0);
+    // Claude Code, Claude Desktop, Codex, VS Code and Copilot
+    assert_eq!(of("mdm"), 5);
+}
