@@ -55,10 +55,10 @@ mod moved;
 mod moved_by_clients;
 #[cfg(unix)]
 mod named_secrets;
-#[cfg(target_os = "linux")]
-mod notification;
 #[cfg(unix)]
 mod native;
+#[cfg(target_os = "linux")]
+mod notification;
 #[cfg(unix)]
 mod odd_paths;
 #[cfg(unix)]

@@ -84,7 +84,7 @@ fn of_client(
     let targets = native::targets(client, terms.system);
     let (mut present, mut barred) = (BTreeMap::new(), BTreeMap::new());
     let mut beside = BTreeMap::new();
-    for target in targets.iter().filter(|target| target.is_for_agent()) {
+    for target in targets.iter().filter(|target| !target.mdm) {
         let id = target.id();
         match machine.map_or(Found::Bytes(None), |machine| files::find(machine, target)) {
             Found::Bytes(bytes) => {
@@ -112,7 +112,8 @@ fn of_client(
     let mut compiled = native::compile(client, &input);
     let outputs = std::mem::take(&mut compiled.outputs);
     let mut changes = Vec::new();
-    for output in outputs {
+    // what MDM alone may write is no file, and is not read yet
+    for output in outputs.into_iter().filter(|output| !output.target.mdm) {
         let id = output.target.id();
         let now = present.get(&id).and_then(|state| state.bytes.clone());
         // what stands there and is left as it is matters where something of ours was to be there
@@ -133,7 +134,7 @@ pub fn give_back((machine, kept): (&Machine, &Kept), system: System, only: &[Cli
     clients
         .map(|client| {
             let mut of = OfClient { compiled: nothing_of(client), changes: Vec::new() };
-            for target in native::targets(client, system).into_iter().filter(Target::is_for_agent) {
+            for target in native::targets(client, system).into_iter().filter(|target| !target.mdm) {
                 give_back_one(target, (machine, kept), &mut of);
             }
             of
