@@ -22,7 +22,7 @@ fn site() -> Site {
     good["native_forms"] = json!([["npx", "-y", "@acme/good@1.0.0"]]);
     site.publish(&policy(&json!({"mode": "enforce"}), &json!([good])));
     let servers = json!({"mcpServers": {"good": npx("@acme/good@1.0.0"), "bad": npx("evil@1.0.0")}});
-    site.machine.file(".claude.json", &servers.to_string());
+    site.machine.file(".claude.json", servers.to_string());
     site
 }
 

@@ -199,6 +199,14 @@ fn policy(by: &By, agent: &Agent) -> anyhow::Result<(InForce, jiff::Timestamp)> 
     }
 }
 
+fn judged_by<'a>(
+    (in_force, now): (&'a InForce, jiff::Timestamp),
+    (device, groups): (&'a str, &'a [String]),
+    remembered: Option<&'a Remembered>,
+) -> Terms<'a> {
+    Terms { in_force, now, device, groups, remembered }
+}
+
 fn found(by: &By, shown: &Shown, environment: &Environment) -> anyhow::Result<Found> {
     let mut agent = by.r#where.agent(environment)?;
     by.which.overrule(&mut agent.settings);
@@ -214,11 +222,13 @@ fn found(by: &By, shown: &Shown, environment: &Environment) -> anyhow::Result<Fo
         agent::with_bounds(|bounds| pass::look(&setting, On { ground: &ground, homes: &homes }, bounds));
     let remembered = Remembered::look(&agent.state.join("remembered.json"));
     let (device, groups) = (agent.device(), agent.settings.device.groups.clone());
-    let terms =
-        |in_force| Terms { in_force, now, device: &device, groups: &groups, remembered: remembered.as_ref() };
-    let ring = Judge::new(&ground, &homes, terms(&newest)).ring().map(str::to_owned);
-    let in_force = newest.clone().of_ring(ring.as_deref());
-    Judge::new(&ground, &homes, terms(&in_force)).judge(&mut outcome);
+    let remembered = remembered.as_ref();
+    let ring = Judge::new(&ground, &homes, judged_by((&newest, now), (&device, &groups), remembered))
+        .ring()
+        .map(str::to_owned);
+    let in_force = newest.of_ring(ring.as_deref());
+    Judge::new(&ground, &homes, judged_by((&in_force, now), (&device, &groups), remembered))
+        .judge(&mut outcome);
     let ceiling = agent.settings.enforcement.mode_ceiling;
     let mode = in_force.policy.mode(ring.as_deref());
     let mode = ceiling.map_or(mode, |ceiling| ceiling.min(mode));
@@ -254,7 +264,7 @@ fn of_nothing(agent: Agent, shown: &Shown, environment: &Environment) -> anyhow:
     let ground = agent.ground(environment)?;
     let kept = Kept::open(&agent.state)?;
     let clients = work::give_back((&ground.machine, &kept), system(ground.os), &shown.clients);
-    let machine = ground.machine.clone();
+    let machine = ground.machine;
     let (policy, notices) = ("none".to_owned(), Vec::new());
     Ok(Found { machine, kept, mode: Mode::Observe, policy, clients, notices, agent })
 }
