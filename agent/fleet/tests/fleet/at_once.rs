@@ -29,8 +29,8 @@ fn value(fleet: &Fleet, gate: &str) -> f64 {
 #[test]
 fn an_impersonation_that_was_taken_out_at_once_pages() {
     let state = |machine: &Machine| {
-        let definition = mcpolicy_fleet::definitions().unwrap().into_iter();
-        let definition = definition.filter(|gate| gate.id == "impersonations").next_back().unwrap();
+        let definitions = mcpolicy_fleet::definitions().unwrap();
+        let definition = definitions.into_iter().find(|gate| gate.id == "impersonations").unwrap();
         load_lines(&machine.lines).gate(definition, NOW).unwrap().state
     };
     assert_eq!(state(&clean("laptop")), GateState::Ok);

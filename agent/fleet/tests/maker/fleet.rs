@@ -192,11 +192,11 @@ impl Plan {
         if let Some(undeclared) = self.undeclared() {
             machine.running(time, "server-ended", &undeclared);
         }
-        if self.number % 100 == 13 {
-            if let Some((declared, ..)) = self.declared.first() {
-                let finding = Some(("version-not-allowed", Severity::Medium));
-                machine.action(time, "pin", "failed", &Declared { finding, ..declared.clone() });
-            }
+        if self.number % 100 == 13
+            && let Some((declared, ..)) = self.declared.first()
+        {
+            let finding = Some(("version-not-allowed", Severity::Medium));
+            machine.action(time, "pin", "failed", &Declared { finding, ..declared.clone() });
         }
         if self.number % 30 == 5 {
             machine.event(time, "server-ended", &self.owner, "rogue-tool");
