@@ -92,8 +92,8 @@ class Database:
         self.name, self.connection = name, connection
 
     def fill(self, docs, schema, filled):
-        # every table of DuckDB has row numbers
-        text = (docs / "schema/sqlite.sql").read_text().replace(" WITHOUT ROWID", "")
+        # every table of DuckDB has row numbers, and its INTEGER has 32 bits, too few for a time after 2038
+        text = (docs / "schema/sqlite.sql").read_text().replace(" WITHOUT ROWID", "").replace(" INTEGER", " BIGINT")
         for statement in statements(text) + statements((docs / "schema/views.sql").read_text()):
             self.connection.execute(statement)
         for table, rows in filled.items():

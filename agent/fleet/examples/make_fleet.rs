@@ -39,7 +39,7 @@ fn measure(folder: &Path) -> io::Result<()> {
     let began = Instant::now();
     let inputs = [folder.join("records")];
     let mut bytes = 0;
-    let options = Options::default();
+    let options = Options { now: Some(NOW), ..Options::default() };
     let fleet = load(&inputs, &mut io::empty(), &options, &mut |progress| bytes = progress.of_bytes);
     let fleet = fleet.map_err(io::Error::other)?;
     let loaded = began.elapsed();
@@ -107,7 +107,8 @@ fn write(machines: usize, folder: &Path) -> io::Result<()> {
     if machines <= 20_000 {
         let key = serde_json::json!({ "now": NOW, "machines": machines, "gates": fleet::key(machines) });
         serde_json::to_writer(file("key.json")?, &key)?;
-        let options = Options { database: Some(folder.join("fleet.sqlite")), ..Options::default() };
+        let options =
+            Options { database: Some(folder.join("fleet.sqlite")), now: Some(NOW), ..Options::default() };
         load(&[folder.join("records")], &mut io::empty(), &options, &mut |_| {}).map_err(io::Error::other)?;
     }
     Ok(())

@@ -32,6 +32,9 @@ pub struct Options {
     pub prove: bool,
     /// Most bytes of the database; 0 is 64 GiB.
     pub max_bytes: u64,
+    /// The moment for which is asked, in seconds since 1970: a record more than an hour after it is current for no gate, page
+    /// or table. Without it every record counts.
+    pub now: Option<i64>,
 }
 
 /// How far it has come.

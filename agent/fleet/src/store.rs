@@ -17,6 +17,8 @@ const VIEWS: &str = include_str!("../../../docs/siem/schema/views.sql");
 const PAGE: u64 = 8192;
 /// Most bytes of a database that nobody gave a limit.
 const MAX_BYTES: u64 = 64 << 30;
+/// Seconds since 1970 of a moment that no record is after; an hour can be added to it.
+const NEVER: i64 = i64::MAX / 2;
 
 /// The lines of the chains, for the proof only.
 const LINKS: &str = "CREATE TABLE links (device TEXT NOT NULL, class TEXT NOT NULL, epoch TEXT NOT NULL,
@@ -35,6 +37,7 @@ pub struct Fleet {
 pub(crate) struct Store {
     connection: Connection,
     prove: bool,
+    now: i64,
 }
 
 impl Store {
@@ -55,7 +58,7 @@ impl Store {
         ))?;
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(LINKS)?;
-        Ok(Self { connection, prove: options.prove })
+        Ok(Self { connection, prove: options.prove, now: options.now.unwrap_or(NEVER) })
     }
 
     /// Writes the rows of a batch in one transaction. How many of its documents were there already.
@@ -108,6 +111,8 @@ impl Store {
     /// # Errors
     /// The database is full, or the system refuses.
     pub(crate) fn finish(self, counts: Counts, problems: Vec<Problem>) -> Result<Fleet, FleetError> {
+        // what is current is so at a moment
+        self.connection.execute("INSERT INTO parameters VALUES ('now', ?1)", [self.now])?;
         // the views as tables: nothing comes any more, and a gate asks for them ten times
         for statement in VIEWS.split(';').filter(|statement| statement.contains("CREATE VIEW")) {
             self.connection.execute_batch(&statement.replacen("CREATE VIEW", "CREATE TABLE", 1))?;

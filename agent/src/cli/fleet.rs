@@ -100,7 +100,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
 fn overview(options: &Options) -> anyhow::Result<u8> {
     let now = options.now.as_deref().map_or_else(|| Ok(agent::now().as_second()), moment)?;
     let database = options.database.clone();
-    let fleet = load(&options.inputs, &mcpolicy_fleet::Options { database, ..Default::default() })?;
+    let fleet =
+        load(&options.inputs, &mcpolicy_fleet::Options { database, now: Some(now), ..Default::default() })?;
     for (kind, path) in [
         (SuppliedKind::Offboarded, &options.offboarded),
         (SuppliedKind::ChangeTickets, &options.tickets),

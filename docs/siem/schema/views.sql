@@ -1,4 +1,7 @@
 -- What the queries of the gates read, in SQL that SQLite, DuckDB and ClickHouse run unchanged.
+--
+-- What is current is so at the moment `now` of the table `parameters`, with an hour for clocks that are not quite right: one
+-- record of a time that has not come would else be the newest word of its machine until then, and hide all that it says in between.
 
 -- Inventories of which every record arrived. A report of `mcpolicy scan` is one record and always whole.
 CREATE VIEW whole_inventories AS
@@ -13,12 +16,12 @@ WHERE i.records = 0 OR (i.device, i.snapshot, i.records) IN (
   ) AS parts GROUP BY device, snapshot
 );
 
--- The newest of each machine. Scans of one home alone do not replace those of another.
+-- The newest of each machine that is not of the future. Scans of one home alone do not replace those of another.
 CREATE VIEW current_inventories AS
 SELECT id, device, time, snapshot, extent, policy, sequence, mode, staleness FROM (
   SELECT id, device, time, snapshot, extent, policy, sequence, mode, staleness,
     row_number() OVER (PARTITION BY device, extent ORDER BY time DESC, seq DESC, snapshot DESC) AS place
-  FROM whole_inventories
+  FROM whole_inventories WHERE time <= (SELECT value FROM parameters WHERE name = 'now') + 3600
 ) AS placed WHERE place = 1;
 
 -- Since when and until when a declaration was seen, of one user on one machine.
@@ -26,6 +29,22 @@ CREATE VIEW sightings AS
 SELECT device, owner, client, server, kind, identity, version, fingerprint,
   min(time) AS first_seen, max(time) AS last_seen
 FROM entries GROUP BY device, owner, client, server, kind, identity, version, fingerprint;
+
+-- The same with what no inventory has: a server that was taken out at once, or that ran and is declared nowhere, is known from
+-- the action or event alone. Where a policy enforces, that is most of what is new and wrong.
+CREATE VIEW seen AS
+SELECT device, owner, client, server, kind, identity, version, fingerprint,
+  min(from_time) AS first_seen, max(to_time) AS last_seen
+FROM (
+  SELECT device, owner, client, server, kind, identity, version, fingerprint, first_seen AS from_time, last_seen AS to_time
+  FROM sightings
+  UNION ALL
+  SELECT device, owner, client, server, kind, identity, version, fingerprint, time AS from_time, time AS to_time
+  FROM actions WHERE identity <> ''
+  UNION ALL
+  SELECT device, owner, client, server, kind, identity, version, fingerprint, time AS from_time, time AS to_time
+  FROM events WHERE identity <> ''
+) AS each_time GROUP BY device, owner, client, server, kind, identity, version, fingerprint;
 
 -- Since when each of them was seen stands beside it.
 CREATE VIEW current_entries AS
@@ -54,7 +73,7 @@ SELECT id, device, time, state, mode, policy, sequence, ring, revocations, stale
   SELECT id, device, time, state, mode, policy, sequence, ring, revocations, staleness, open_entries, running, requests,
   policy_expires, root_expires,
     row_number() OVER (PARTITION BY device ORDER BY time DESC, id DESC) AS place
-  FROM heartbeats
+  FROM heartbeats WHERE time <= (SELECT value FROM parameters WHERE name = 'now') + 3600
 ) AS placed WHERE place = 1;
 
 -- Requests that wait by the newest word of their machine. One that is not named any more was answered or withdrawn.
@@ -71,6 +90,7 @@ GROUP BY kind, identity, ticket;
 CREATE VIEW current_teams AS
 SELECT DISTINCT device, team FROM (
   SELECT device, team, rank() OVER (PARTITION BY device ORDER BY time DESC, id DESC) AS place FROM device_groups
+  WHERE time <= (SELECT value FROM parameters WHERE name = 'now') + 3600
 ) AS placed WHERE place = 1;
 
 -- Since when a machine, and a user on it, is known at all.

@@ -1,7 +1,14 @@
--- Packages that come from another registry than the approved one, per team. `value`: declarations.
-SELECT t.team AS subject, count(*) AS value, count(DISTINCT f.device) AS machines, min(f.time) AS since,
+-- Packages that come from another registry than the approved one, per team, and those of the window that were acted on for it.
+-- `value`: declarations.
+SELECT t.team AS subject, count(*) AS value, count(DISTINCT f.device) AS machines, min(f.at_time) AS since,
   max(f.server) AS detail
-FROM current_findings AS f JOIN current_teams AS t ON t.device = f.device
-WHERE f.code = 'registry-override'
+FROM (
+  SELECT device, server, time AS at_time FROM current_findings WHERE code = 'registry-override'
+  UNION ALL
+  SELECT device, server, min(time) AS at_time FROM actions
+  WHERE code = 'registry-override' AND action <> 'restore' AND time >= (SELECT value FROM parameters WHERE name = 'since')
+    AND (device, owner, server) NOT IN (SELECT device, owner, server FROM current_findings WHERE code = 'registry-override')
+  GROUP BY device, owner, server, fingerprint
+) AS f JOIN current_teams AS t ON t.device = f.device
 GROUP BY t.team
 ORDER BY value DESC, subject

@@ -185,7 +185,8 @@ def check_template(elastic):
     types = {name: set(kinds) for name, kinds in fields.items() if not name.startswith("_")}
     assert all(len(kinds) == 1 for kinds in types.values()), types
     dates = {name for name, kinds in types.items() if kinds == {"date"}}
-    assert dates <= {"@timestamp", "time", "from", "to", "request.time"} and {"@timestamp", "time"} <= dates, dates
+    ends = {"policy.expires", "policy.root_expires", "entry.judged.until"}
+    assert dates <= {"@timestamp", "time", "from", "to", "request.time"} | ends and {"@timestamp", "time"} <= dates, dates
     assert types["entry.name"] == {"keyword"} and not any("text" in kinds for kinds in types.values())
     said(f"elastic: under the template of docs/siem {len(types)} fields have one type each, names that look like days make none of them a date")
     check_pivot(elastic, records, transforms["mcpolicy-snapshots"])

@@ -4,11 +4,13 @@
 #[path = "../maker/mod.rs"]
 mod maker;
 
+mod at_once;
 mod blast;
 mod chains;
 mod documents;
 mod hostile;
 mod key;
+mod lies;
 mod order;
 mod scans;
 mod support;

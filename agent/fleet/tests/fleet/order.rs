@@ -6,6 +6,7 @@ use flate2::{Compression, write::GzEncoder};
 use mcpolicy_fleet::{Options, load};
 use proptest::prelude::*;
 
+use crate::maker::fleet::NOW;
 use crate::support::{answers, lines, load_lines, supply};
 
 const MACHINES: usize = 24;
@@ -43,8 +44,8 @@ fn files_packed_files_and_folders_give_the_same_as_a_stream() {
     packed.write_all(rest.join("\r\n").as_bytes()).unwrap();
     std::fs::write(folder.path().join("b.jsonl.gz"), packed.finish().unwrap()).unwrap();
     std::fs::write(folder.path().join("readme.txt"), "no report").unwrap();
-    let fleet =
-        load(&[folder.path().to_owned()], &mut std::io::empty(), &Options::default(), &mut |_| {}).unwrap();
+    let options = Options { now: Some(NOW), ..Options::default() };
+    let fleet = load(&[folder.path().to_owned()], &mut std::io::empty(), &options, &mut |_| {}).unwrap();
     supply(&fleet, MACHINES);
     assert_eq!((fleet.counts.files, fleet.counts.refused), (2, 0), "{:?}", fleet.problems);
     assert_eq!(answers(&fleet), of(&all));

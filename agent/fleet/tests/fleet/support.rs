@@ -13,7 +13,7 @@ pub fn load_lines(lines: &[String]) -> Fleet {
 }
 
 pub fn load_bytes(bytes: Vec<u8>) -> Fleet {
-    let options = Options { prove: true, ..Options::default() };
+    let options = Options { prove: true, now: Some(NOW), ..Options::default() };
     load(&[PathBuf::from("-")], &mut Cursor::new(bytes), &options, &mut |_| {}).expect("a temporary database")
 }
 

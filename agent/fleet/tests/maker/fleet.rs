@@ -110,6 +110,33 @@ impl Plan {
         (self.number % 25 == 9).then(|| Declared::unknown(&self.owner, "npm:bad"))
     }
 
+    /// Taken out at once, so that no inventory ever has it: by its name an approved server.
+    fn impostor(&self) -> Option<Declared> {
+        let finding = Some(("impersonation", Severity::Critical));
+        let one = Declared::unknown(&self.owner, "npm:gitlabb");
+        (self.number % 50 == 33).then(|| Declared { server: "gitlab".to_owned(), finding, ..one })
+    }
+
+    /// Ended, and declared nowhere.
+    fn undeclared(&self) -> Option<Declared> {
+        (self.number % 70 == 22).then(|| Declared::unknown(&self.owner, "npm:by-flag"))
+    }
+
+    /// What is known of it on the last day from actions and events alone.
+    fn gone_at_once(&self) -> impl Iterator<Item = Declared> {
+        [self.taken(), self.impostor(), self.undeclared()].into_iter().flatten()
+    }
+
+    /// Whether it says of its policy what is not so: the highest sequence and the last end.
+    fn is_liar(&self) -> bool {
+        self.number == 21
+    }
+
+    /// Whether it tells of a time to come what nobody should take for the present.
+    fn is_ahead(&self) -> bool {
+        self.number % 60 == 7
+    }
+
     /// The report of a scan on the last day.
     pub fn report(&self) -> v1::Report {
         let declared: Vec<Declared> = self.on(9).cloned().collect();
@@ -124,6 +151,10 @@ impl Plan {
         if self.number % 15 == 4 {
             (machine.sequence, machine.staleness) = (5, "stale");
         }
+        if self.is_silent() {
+            // what it had then expired, and nobody will renew it
+            (machine.policy, machine.policy_expires) = ("old-fleet", Some(START + DAY));
+        }
         for day in DAYS.into_iter().filter(|day| *day <= self.last_day()) {
             let time = self.time(day);
             let declared: Vec<Declared> = self.on(day).cloned().collect();
@@ -136,7 +167,17 @@ impl Plan {
             if day == 9 {
                 self.happenings(&mut machine, time + 60);
             }
+            if day == 9 && self.is_liar() {
+                machine.sequence = 999;
+                (machine.policy_expires, machine.root_expires) = (Some(FAR), Some(FAR));
+            }
             machine.heartbeat(time + 120);
+        }
+        if self.is_ahead() {
+            (machine.sequence, machine.staleness) = (1, "expired");
+            (machine.policy_expires, machine.root_expires) = (Some(NOW - DAY), Some(NOW - DAY));
+            machine.inventory(NOW + AHEAD - 1, "daily", &[]);
+            machine.heartbeat(NOW + AHEAD);
         }
         machine
     }
@@ -145,15 +186,20 @@ impl Plan {
         if let Some(taken) = self.taken() {
             machine.action(time, "quarantine", "applied", &taken);
         }
-        if self.number % 100 == 13 {
-            machine.action(time, "pin", "failed", &Declared::approved(&self.owner, "npm:@acme/floating"));
+        if let Some(impostor) = self.impostor() {
+            machine.action(time, "quarantine", "applied", &impostor);
+        }
+        if let Some(undeclared) = self.undeclared() {
+            machine.running(time, "server-ended", &undeclared);
+        }
+        if self.number % 100 == 13
+            && let Some((declared, ..)) = self.declared.first()
+        {
+            let finding = Some(("version-not-allowed", Severity::Medium));
+            machine.action(time, "pin", "failed", &Declared { finding, ..declared.clone() });
         }
         if self.number % 30 == 5 {
             machine.event(time, "server-ended", &self.owner, "rogue-tool");
-        }
-        if self.number % 60 == 7 {
-            // its clock went ahead for a moment
-            machine.event(NOW + AHEAD, "clock-rollback", "", "");
         }
         if self.number % 33 == 2 {
             machine.request(time, NOW - 4 * DAY, &Declared::unknown(&self.owner, "npm:wanted"));
@@ -179,8 +225,10 @@ pub fn tickets() -> Vec<(&'static str, &'static str, i64, i64)> {
     ]
 }
 
-/// How far a clock went ahead, in seconds.
+/// How far a clock is ahead, in seconds.
 const AHEAD: i64 = 5 * 3_600;
+/// An end that nobody lives to see, and that 32 bits of seconds hold as ClickHouse has them.
+const FAR: i64 = NOW + 60 * 365 * DAY;
 /// When the policy of all machines ends.
 const POLICY_ENDS: i64 = NOW + 20 * DAY;
 /// When their trust root does.
@@ -200,7 +248,7 @@ pub fn key(machines: usize) -> Key {
             *key.entry(gate).or_default().entry(subject.to_owned()).or_default() += value;
         }
     };
-    let mut unknown: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut unknown: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut by_team: BTreeMap<&str, [f64; 4]> = BTreeMap::new();
     let mut fails = [[0.0; 2]; 3];
     for plan in &plans {
@@ -211,7 +259,7 @@ pub fn key(machines: usize) -> Key {
         for one in plan.current() {
             *kept += 1.0;
             if one.rule.is_none() {
-                unknown.entry(&plan.team).or_default().insert(&one.identity);
+                unknown.entry(&plan.team).or_default().insert(one.identity.clone());
             }
             if one.version.is_none() {
                 put("unpinned", &one.identity, 1.0);
@@ -230,6 +278,18 @@ pub fn key(machines: usize) -> Key {
         if plan.is_silent() {
             continue;
         }
+        for one in plan.gone_at_once() {
+            unknown.entry(&plan.team).or_default().insert(one.identity.clone());
+            if one.finding.is_some() {
+                put("impersonations", &one.server, 1.0);
+            }
+            put("new-to-fleet", &one.identity, 1.0);
+            put("new-to-machine", &plan.id, 1.0);
+            put("new-to-user", &plan.owner, 1.0);
+        }
+        if plan.is_at_night(9) && plan.impostor().is_some() {
+            put("outside-hours", &plan.owner, 1.0);
+        }
         let is_new = |one: &Declared| one.identity == "npm:rogue-tool";
         for one in plan.current() {
             match (one.identity.as_str(), one.variant) {
@@ -244,15 +304,15 @@ pub fn key(machines: usize) -> Key {
                 put("outside-hours", &plan.owner, f64::from(u8::from(plan.is_at_night(9))));
             }
         }
-        if plan.taken().is_some() {
-            *taken += 1.0;
-            fails[0][1] += 1.0;
-        }
+        let taken_out = f64::from(plan.taken().iter().chain(&plan.impostor()).count() as u32);
+        *taken += taken_out;
+        fails[0][1] += taken_out;
         if plan.number % 100 == 13 {
             fails[1] = [fails[1][0] + 1.0, fails[1][1] + 1.0];
         }
         fails[2][1] += f64::from(u8::from(plan.number % 30 == 5));
-        if plan.number % 60 == 7 {
+        fails[2][1] += f64::from(u8::from(plan.undeclared().is_some()));
+        if plan.is_ahead() {
             put("clock-ahead", &plan.id, AHEAD as f64 / 3_600.0);
         }
         if plan.number % 33 == 2 {

@@ -187,6 +187,8 @@ pub struct Machine {
     pub sequence: u64,
     pub staleness: &'static str,
     pub waiting: Vec<String>,
+    /// Name of its policy.
+    pub policy: &'static str,
     pub policy_expires: Option<i64>,
     pub root_expires: Option<i64>,
     chains: BTreeMap<Class, Link>,
@@ -202,6 +204,7 @@ impl Machine {
             sequence: 7,
             staleness: "fresh",
             waiting: Vec::new(),
+            policy: "fleet",
             policy_expires: None,
             root_expires: None,
             chains: BTreeMap::new(),
@@ -244,7 +247,7 @@ impl Machine {
 
     fn policy(&self) -> v1::PolicyInForce {
         v1::PolicyInForce {
-            name: "fleet".to_owned(),
+            name: self.policy.to_owned(),
             sequence: Some(self.sequence),
             signed: true,
             sha256: "ab".repeat(32),
@@ -338,7 +341,7 @@ impl Machine {
             layer: "watch".to_owned(),
             fingerprint: declared.fingerprint(),
             identity: Some(declared.entry(0).identity),
-            code: "not-allowed".to_owned(),
+            code: declared.finding.map_or("not-allowed", |(code, _)| code).to_owned(),
             ..v1::Action::default()
         };
         self.write(Class::Violation, time, Body::Action(body));
@@ -353,6 +356,22 @@ impl Machine {
             client: "claude-code".to_owned(),
             reason: "not-allowed".to_owned(),
             detail: "it was told to end".to_owned(),
+            ..v1::Event::default()
+        };
+        self.write(Class::Violation, time, Body::Event(event));
+    }
+
+    /// An event about a server that runs or ran.
+    pub fn running(&mut self, time: i64, code: &str, declared: &Declared) {
+        let event = v1::Event {
+            code: code.to_owned(),
+            user: declared.owner.clone(),
+            server: declared.server.clone(),
+            layer: "processes".to_owned(),
+            client: declared.client.to_owned(),
+            identity: Some(declared.entry(0).identity),
+            fingerprint: declared.fingerprint(),
+            reason: declared.finding.map_or("not-allowed", |(code, _)| code).to_owned(),
             ..v1::Event::default()
         };
         self.write(Class::Violation, time, Body::Event(event));
