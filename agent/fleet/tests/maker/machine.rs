@@ -358,6 +358,22 @@ impl Machine {
         self.write(Class::Violation, time, Body::Event(event));
     }
 
+    /// An event of a process that says what runs.
+    pub fn ran(&mut self, time: i64, code: &str, declared: &Declared) {
+        let event = v1::Event {
+            code: code.to_owned(),
+            user: declared.owner.clone(),
+            server: declared.server.clone(),
+            layer: "processes".to_owned(),
+            client: declared.client.to_owned(),
+            identity: Some(declared.entry(0).identity),
+            reason: "not-allowed".to_owned(),
+            detail: "it runs".to_owned(),
+            ..v1::Event::default()
+        };
+        self.write(Class::Violation, time, Body::Event(event));
+    }
+
     pub fn request(&mut self, time: i64, asked: i64, declared: &Declared) {
         let entry = declared.entry(0);
         let request = v1::Request {
