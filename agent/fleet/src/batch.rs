@@ -47,6 +47,12 @@ impl Batch {
     pub(crate) fn undo(&mut self) {
         let Some(document) = self.documents.pop() else { return };
         if let Some((_, cell)) = self.rows.get(document.row) {
+            let kept = self.cells.get(..*cell).unwrap_or_default().iter().rev().find_map(|cell| match cell {
+                Cell::Text { end, .. } => Some(*end),
+                Cell::Number(_) => None,
+            });
+            // what was refused for its length must not stay in memory
+            self.text.truncate(kept.unwrap_or(0));
             self.cells.truncate(*cell);
         }
         self.rows.truncate(document.row);

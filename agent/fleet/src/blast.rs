@@ -4,7 +4,9 @@ use rusqlite::{Row, params};
 use serde::Serialize;
 
 use crate::FleetError;
+use crate::looks::{self, Looks, Spot};
 use crate::store::Fleet;
+use crate::told::{self, Told};
 
 /// Rows of an answer; more is a warehouse's question.
 const MOST_ROWS: i64 = 200_000;
@@ -54,7 +56,7 @@ impl Wanted {
     }
 }
 
-/// A declaration of it.
+/// A declaration of it, or what ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Had {
     /// The machine.
@@ -77,7 +79,7 @@ pub struct Had {
     pub first_seen: i64,
     /// When it was last seen.
     pub last_seen: i64,
-    /// The first inventory without it that could have seen it; 0 where it is still there.
+    /// The first inventory without it that could have seen it, or when it was taken out; 0 where it is still there, or nobody knows.
     pub gone_by: i64,
     /// A process of it was seen.
     pub ran: bool,
@@ -87,6 +89,8 @@ pub struct Had {
     pub rule: String,
     /// Why it is not allowed.
     pub reason: String,
+    /// From which kind of record that is known: `inventory`; `action`, `event` or `request` where no inventory had it.
+    pub told_by: String,
 }
 
 /// A credential that it could read.
@@ -149,42 +153,25 @@ pub struct Blast {
     pub nameless_machines: u64,
 }
 
-const HITS: &str = "
-CREATE TEMP TABLE hits AS SELECT * FROM entries AS e
-WHERE e.time <= ?4 AND (
-    -- what an inventory says holds until the next: a server that was there all day was seen in the morning
-    e.time >= ?3 OR COALESCE((
-        SELECT min(i.time) FROM whole_inventories AS i WHERE i.device = e.device AND i.time > e.time
-          AND i.extent = (SELECT o.extent FROM inventories AS o WHERE o.device = e.device AND o.snapshot = e.snapshot)
-          AND NOT EXISTS (
-      -- what an inventory could not look into it does not say to be gone
-      SELECT 1 FROM coverage AS c WHERE c.device = i.device AND c.snapshot = i.snapshot AND c.is_partial = 1
-        AND c.owner IN ('', e.owner) AND CASE WHEN c.path = '' THEN c.kind = 'worker-failed' OR e.project <> ''
-          ELSE e.path = c.path OR (substr(e.path, 1, length(c.path)) = c.path
-            AND substr(e.path, length(c.path) + 1, 1) IN ('/', '\\')) END
-    )
-    ), ?3) >= ?3
-) AND (
+/// What is asked, on every table that says what a server is.
+const IS_WANTED: &str = "(
     identity = ?5 OR kind || ':' || identity = ?5 OR identity = kind || ':' || ?5 OR
     ((identity = ?1 OR kind || ':' || identity = ?1 OR identity = kind || ':' || ?1) AND (?2 = '' OR version = ?2))
-    OR fingerprint = ?1 OR fingerprint = 'sha256:' || ?1
+    OR (?1 <> '' AND (fingerprint = ?1 OR fingerprint = 'sha256:' || ?1 OR 'sha256:' || fingerprint = ?1))
+)";
+
+const HITS: &str = "
+CREATE TEMP TABLE hits AS SELECT e.*,
+  (SELECT o.extent FROM inventories AS o WHERE o.device = e.device AND o.snapshot = e.snapshot) AS extent,
+  COALESCE((SELECT r.privacy FROM records AS r WHERE r.id = e.id), 'full') AS tier
+FROM entries AS e
+WHERE e.time <= ?4 AND (WANTED
     OR (length(?1) >= 64 AND replace(?1, 'sha256:', '') IN (program_sha256, script_sha256, listener_sha256, fingerprint))
 )";
 
 const HAD: &str = "
 SELECT h.device, h.owner, h.client, h.server, h.identity, h.version, h.fingerprint, h.path, s.first_seen, s.last_seen,
-  COALESCE((
-    SELECT min(i.time) FROM whole_inventories AS i WHERE i.device = h.device AND i.time > s.last_seen
-      AND i.extent = (SELECT o.extent FROM inventories AS o WHERE o.device = h.device AND o.snapshot = h.snapshot)
-      AND NOT EXISTS (
-      -- what an inventory could not look into it does not say to be gone
-      SELECT 1 FROM coverage AS c WHERE c.device = i.device AND c.snapshot = i.snapshot AND c.is_partial = 1
-        AND c.owner IN ('', h.owner) AND CASE WHEN c.path = '' THEN c.kind = 'worker-failed' OR h.project <> ''
-          ELSE h.path = c.path OR (substr(h.path, 1, length(c.path)) = c.path
-            AND substr(h.path, length(c.path) + 1, 1) IN ('/', '\\')) END
-    )
-  ), 0),
-  h.ran, h.verdict, h.rule, h.reason
+  0, h.ran, h.verdict, h.rule, h.reason, 'inventory', h.extent, h.project <> '', h.tier
 FROM (
   SELECT *, max(running) OVER (PARTITION BY device, owner, client, server, fingerprint) AS ran,
     row_number() OVER (PARTITION BY device, owner, client, server, fingerprint ORDER BY time DESC, id) AS place
@@ -205,16 +192,11 @@ WHERE (c.device, c.snapshot, c.owner) IN (SELECT device, snapshot, owner FROM hi
 ORDER BY 3, 1, 2, 4, 6, 7, 8, 9
 LIMIT ?1";
 
-const ACTED: &str = "
-SELECT a.time, a.device, a.owner, a.action || ' ' || a.outcome, a.code FROM actions AS a
-WHERE a.fingerprint IN (SELECT fingerprint FROM hits) AND a.time >= ?1 AND a.time <= ?2
-UNION ALL
-SELECT r.asked, r.device, r.owner, 'request', r.request FROM requests AS r
-WHERE r.fingerprint IN (SELECT fingerprint FROM hits) AND r.time >= ?1 AND r.time <= ?2
-UNION ALL
+/// By the name of its server alone: an event of a process need not say what it runs.
+const BY_NAME: &str = "
 SELECT e.time, e.device, e.owner, e.code, e.server FROM events AS e
-WHERE (e.device, e.owner, e.server) IN (SELECT device, owner, server FROM hits) AND substr(e.code, 1, 7) = 'server-'
-  AND e.time >= ?1 AND e.time <= ?2
+WHERE e.identity = '' AND e.fingerprint = '' AND substr(e.code, 1, 7) = 'server-' AND e.time >= ?1 AND e.time <= ?2
+  AND (e.device, e.owner, e.server) IN (SELECT device, owner, server FROM hits)
 LIMIT ?3";
 
 impl Fleet {
@@ -232,27 +214,57 @@ impl Fleet {
              CREATE INDEX IF NOT EXISTS whole_by_device ON whole_inventories (device, time);",
         )?;
         let asked = params![wanted.name, version, wanted.since, wanted.until, wanted.whole()];
-        self.connection.execute(HITS, asked)?;
-        let had = self.rows(HAD, params![MOST_ROWS], had)?;
+        self.connection.execute(&HITS.replace("WANTED", IS_WANTED), asked)?;
+        looks::drop_gone(&self.connection, wanted.since)?;
+        let mut had = self.declared()?;
         let credentials = self.rows(CREDENTIALS, params![MOST_ROWS], credential)?;
-        let mut timeline = self.rows(ACTED, params![wanted.since, wanted.until, MOST_ROWS], what)?;
-        let one = |count: &str| {
-            let sql = format!("SELECT count(DISTINCT {count}) FROM hits");
-            self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0))
-        };
-        let machines = u64::try_from(one("device")?).unwrap_or(0);
-        let users = u64::try_from(one("CASE WHEN owner <> '' THEN owner END")?).unwrap_or(0);
+        let mut timeline = self.rows(BY_NAME, params![wanted.since, wanted.until, MOST_ROWS], what)?;
+        let told = self.told(IS_WANTED, asked, MOST_ROWS)?;
+        timeline.extend(told.iter().map(Told::moment));
+        let (machines, users) = (self.reached("device")?, self.reached("owner")?);
+        let limit = usize::try_from(MOST_ROWS).unwrap_or(usize::MAX);
+        let is_cut =
+            [had.len(), credentials.len(), timeline.len(), told.len()].into_iter().any(|rows| rows >= limit);
+        told::join(&mut had, told);
         let nameless = "SELECT count(DISTINCT device) FROM records WHERE privacy = 'outcomes'";
         let nameless: i64 =
             if wanted.is_name() { self.connection.query_row(nameless, [], |row| row.get(0))? } else { 0 };
         let nameless_machines = u64::try_from(nameless).unwrap_or(0);
-        let limit = usize::try_from(MOST_ROWS).unwrap_or(usize::MAX);
-        let is_cut = [had.len(), credentials.len(), timeline.len()].into_iter().any(|rows| rows >= limit);
         timeline.extend(had.iter().flat_map(seen));
         timeline.sort_by(|a, b| {
             (a.time, &a.device, &a.owner, &a.what).cmp(&(b.time, &b.device, &b.owner, &b.what))
         });
         Ok(Blast { wanted, machines, users, had, credentials, timeline, is_cut, nameless_machines })
+    }
+
+    /// Whoever inventories name.
+    fn declared(&self) -> Result<Vec<Had>, FleetError> {
+        let rows = self.rows(HAD, params![MOST_ROWS], |row| {
+            let spot = Spot {
+                extent: row.get(16)?,
+                owner: row.get(1)?,
+                path: row.get(7)?,
+                is_project: row.get(17)?,
+                tier: row.get(18)?,
+            };
+            Ok((had(row)?, spot))
+        })?;
+        let mut looks = Looks::new(&self.connection)?;
+        let mut all = Vec::with_capacity(rows.len());
+        for (mut had, spot) in rows {
+            had.gone_by = looks.next(&had.device, spot, had.last_seen)?.unwrap_or(0);
+            all.push(had);
+        }
+        Ok(all)
+    }
+
+    /// How many machines, or owners that are somebody, inventories and other records name.
+    fn reached(&self, column: &str) -> Result<u64, FleetError> {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT {column} AS one FROM temp.hits UNION SELECT {column} FROM temp.told) WHERE one <> ''"
+        );
+        let count: i64 = self.connection.query_row(&sql, [], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     pub(crate) fn rows<T>(
@@ -297,6 +309,7 @@ fn had(row: &Row<'_>) -> rusqlite::Result<Had> {
         verdict: row.get(12)?,
         rule: row.get(13)?,
         reason: row.get(14)?,
+        told_by: row.get(15)?,
     })
 }
 

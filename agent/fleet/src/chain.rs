@@ -3,12 +3,11 @@
 //! What it cannot prove: that nothing came after the last record (a machine that is silent is a gate), and that the numbers
 //! begin where the spool did, if older records were not given.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Row, Statement};
 use serde::Serialize;
 
 use crate::FleetError;
+use crate::gaps::{self, Told};
 use crate::store::Fleet;
 
 /// Chains with faults that are told; all are counted.
@@ -37,6 +36,13 @@ pub enum Fault {
         /// The number.
         seq: i64,
     },
+    /// A `gap` record tells of numbers that cannot have been dropped, or has no place in its own chain; it hides nothing.
+    FalseGap {
+        /// The first that it names.
+        first: i64,
+        /// The last.
+        last: i64,
+    },
     /// More than one epoch: the spool was lost or put aside, with whatever had not left it.
     Epochs {
         /// How many.
@@ -61,6 +67,17 @@ pub struct Chain {
     pub missing: u64,
 }
 
+/// What one machine tells it dropped of one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dropped {
+    /// The machine.
+    pub device: String,
+    /// The class.
+    pub class: String,
+    /// How many records.
+    pub records: u64,
+}
+
 /// What the proof found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Checked {
@@ -70,6 +87,10 @@ pub struct Checked {
     pub records: u64,
     /// Records that machines tell they dropped.
     pub dropped: u64,
+    /// Records of violations among them: what happened there nobody will ever know.
+    pub dropped_violations: u64,
+    /// The first ten thousand machines and classes of which records were dropped.
+    pub drops: Vec<Dropped>,
     /// Chains with a fault.
     pub faulty: u64,
     /// Reports of scans, which have no chain.
@@ -85,6 +106,8 @@ struct Link {
     seq: i64,
     prev: String,
     digest: String,
+    /// Else it only stands for an epoch of which nothing arrived.
+    is_there: bool,
 }
 
 impl Fleet {
@@ -96,15 +119,15 @@ impl Fleet {
         let scans =
             self.connection.query_row("SELECT count(*) FROM records WHERE kind = 'scan'", [], count)?;
         let mut checked = Checked { scans, ..Checked::default() };
-        self.connection.execute_batch(
-            "CREATE INDEX IF NOT EXISTS gaps_by_device ON gaps (device, class, epoch, first_seq)",
-        )?;
-        let mut told = self.connection.prepare(
-            "SELECT first_seq, last_seq FROM gaps WHERE device = ?1 AND class = ?2 AND epoch = ?3 ORDER BY first_seq",
-        )?;
+        gaps::prepare(&self.connection)?;
+        let mut told = self.connection.prepare(gaps::TOLD)?;
+        // a machine may tell of an epoch, or a class, of which nothing arrived
         let mut statement = self.connection.prepare(
-            "SELECT device, class, epoch, seq, prev, lower(hex(digest)) FROM links WHERE epoch <> ''
-             ORDER BY device, class, epoch, seq, digest",
+            "SELECT device, class, epoch, seq, prev, lower(hex(digest)) AS digest, 1 FROM links WHERE epoch <> ''
+             UNION ALL
+             SELECT DISTINCT g.device, g.class, g.epoch, 0, '', '', 0 FROM gaps AS g WHERE NOT EXISTS (
+               SELECT 1 FROM links AS l WHERE l.device = g.device AND l.class = g.class AND l.epoch = g.epoch AND l.epoch <> '')
+             ORDER BY 1, 2, 3, 4, 6",
         )?;
         let mut rows = statement.query([])?;
         let mut open: Option<Open> = None;
@@ -113,7 +136,7 @@ impl Fleet {
             let is_same = open.as_ref().is_some_and(|open| open.is_of(&link));
             if !is_same {
                 if let Some(done) = open.take() {
-                    done.close(&mut told, &mut checked)?;
+                    done.close(&mut checked);
                 }
                 open = Some(Open::new(&link));
             }
@@ -122,7 +145,7 @@ impl Fleet {
             }
         }
         if let Some(done) = open {
-            done.close(&mut told, &mut checked)?;
+            done.close(&mut checked);
         }
         Ok(checked)
     }
@@ -140,18 +163,22 @@ fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
         seq: row.get(3)?,
         prev: row.get(4)?,
         digest: row.get(5)?,
+        is_there: row.get(6)?,
     })
 }
 
 /// How many numbers there are from one to another. Machines say them, and may say anything.
-fn length(first: i64, last: i64) -> u64 {
+pub(crate) fn length(first: i64, last: i64) -> u64 {
     u64::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(0)
 }
 
 /// The chain that is being read.
 struct Open {
     chain: Chain,
-    epochs: BTreeMap<String, i64>,
+    epochs: u64,
+    /// What the machine tells of the epoch that is being read.
+    told: Told,
+    epoch: Option<String>,
     /// The one before, of the same epoch.
     last: Option<Link>,
 }
@@ -166,7 +193,7 @@ impl Open {
             faults: Vec::new(),
             missing: 0,
         };
-        Self { chain, epochs: BTreeMap::new(), last: None }
+        Self { chain, epochs: 0, told: Told::default(), epoch: None, last: None }
     }
 
     fn is_of(&self, link: &Link) -> bool {
@@ -175,8 +202,11 @@ impl Open {
 
     fn add(&mut self, link: Link, told: &mut Statement<'_>) -> Result<(), FleetError> {
         let before = self.last.take().filter(|last| last.epoch == link.epoch);
-        if before.is_none() {
-            self.epochs.insert(link.epoch.clone(), 0);
+        if self.epoch.as_ref() != Some(&link.epoch) {
+            self.begin(&link, told)?;
+        }
+        if !link.is_there {
+            return Ok(());
         }
         match before {
             // sent twice, which is no fault
@@ -196,7 +226,7 @@ impl Open {
                 if link.seq == 1 && link.prev.bytes().any(|byte| byte != b'0') {
                     self.fault(Fault::Forged { seq: 1 });
                 }
-                self.hole(from, link.seq - 1, &link.epoch, told)?;
+                self.hole(from, link.seq.saturating_sub(1));
                 self.chain.records += 1;
             }
         }
@@ -204,29 +234,23 @@ impl Open {
         Ok(())
     }
 
+    fn begin(&mut self, link: &Link, told: &mut Statement<'_>) -> Result<(), FleetError> {
+        self.epoch = Some(link.epoch.clone());
+        self.epochs += u64::from(link.is_there);
+        self.told = Told::read(told, (&link.device, &link.class, &link.epoch))?;
+        self.chain.dropped = self.chain.dropped.saturating_add(self.told.records());
+        for (first, last) in self.told.take_false() {
+            self.fault(Fault::FalseGap { first, last });
+        }
+        Ok(())
+    }
+
     /// Numbers that did not arrive: what the machine tells of is no fault.
-    fn hole(&mut self, from: i64, to: i64, epoch: &str, told: &mut Statement<'_>) -> Result<(), FleetError> {
-        let mut next = from;
-        let mut rows = told.query((&self.chain.device, &self.chain.class, epoch))?;
-        let mut missing = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (first, last): (i64, i64) = (row.get(0)?, row.get(1)?);
-            if last < next || next > to {
-                continue;
-            }
-            if first > next {
-                missing.push((next, (first - 1).min(to)));
-            }
-            next = last.saturating_add(1);
-        }
-        if next <= to {
-            missing.push((next, to));
-        }
-        for (first, last) in missing {
+    fn hole(&mut self, from: i64, to: i64) {
+        for (first, last) in self.told.without(from, to) {
             self.chain.missing = self.chain.missing.saturating_add(length(first, last));
             self.fault(Fault::Missing { first, last });
         }
-        Ok(())
     }
 
     fn fault(&mut self, fault: Fault) {
@@ -235,16 +259,18 @@ impl Open {
         }
     }
 
-    fn close(mut self, told: &mut Statement<'_>, checked: &mut Checked) -> Result<(), FleetError> {
-        for epoch in self.epochs.keys() {
-            let mut rows = told.query((&self.chain.device, &self.chain.class, epoch))?;
-            while let Some(row) = rows.next()? {
-                let (first, last): (i64, i64) = (row.get(0)?, row.get(1)?);
-                self.chain.dropped = self.chain.dropped.saturating_add(length(first, last));
-            }
+    fn close(mut self, checked: &mut Checked) {
+        if self.epochs > 1 {
+            self.fault(Fault::Epochs { count: self.epochs });
         }
-        if self.epochs.len() > 1 {
-            self.fault(Fault::Epochs { count: self.epochs.len() as u64 });
+        if self.chain.dropped > 0 {
+            if self.chain.class == "violation" {
+                checked.dropped_violations = checked.dropped_violations.saturating_add(self.chain.dropped);
+            }
+            if checked.drops.len() < MOST_FAULTY {
+                let (device, class) = (self.chain.device.clone(), self.chain.class.clone());
+                checked.drops.push(Dropped { device, class, records: self.chain.dropped });
+            }
         }
         checked.chains += 1;
         checked.records += self.chain.records;
@@ -255,6 +281,5 @@ impl Open {
                 checked.chains_with_faults.push(self.chain);
             }
         }
-        Ok(())
     }
 }

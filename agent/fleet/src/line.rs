@@ -4,6 +4,7 @@
 //! with a newer agent must not be missing from the fleet.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
@@ -11,14 +12,42 @@ use serde::{Deserialize, Deserializer};
 
 type Text<'a> = Option<Cow<'a, str>>;
 
-/// Entries and the like of one document that are kept; one more is kept, which shows that there are too many.
-pub(crate) const MOST_ROWS: usize = 200_000;
+/// Entries, values and the like of one document that are kept, all together; one more shows that there are too many.
+pub(crate) const MOST_ROWS: usize = 100_000;
 /// Values of an entry and the like; more than any real one has.
-const MOST_VALUES: usize = 1000;
+const MOST_VALUES: usize = 100;
+/// Readers of an entry, groups of a machine and the like.
+const MOST_FEW: usize = 64;
+/// Requests that a heartbeat may name, users of a scan; the agent names 200 requests.
+const MOST_NAMES: usize = 1000;
+
+thread_local! {
+    /// How many members of lists the document that is being read may still keep. Attack: 10,000 entries with a thousand
+    /// values each, which no bound of a single list stops. Here, as a derived reader has no place for a parameter.
+    static LEFT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Reads a document. None where its lists have more members, all together, than are kept.
+///
+/// # Errors
+/// It is no JSON, or has another shape.
+pub(crate) fn read(document: &[u8]) -> serde_json::Result<Option<Line<'_>>> {
+    LEFT.set(MOST_ROWS + 1);
+    let line = serde_json::from_slice(document)?;
+    Ok((LEFT.get() > 0).then_some(line))
+}
 
 /// Attack: `[{},{},…]` of 64 MiB is millions of entries of half a kilobyte each.
 fn rows<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     deserializer.deserialize_seq(Few { most: MOST_ROWS + 1, of: std::marker::PhantomData })
+}
+
+fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_seq(Few { most: MOST_FEW, of: std::marker::PhantomData })
+}
+
+fn names<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_seq(Few { most: MOST_NAMES, of: std::marker::PhantomData })
 }
 
 fn values<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
@@ -40,11 +69,12 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
         let mut few = Vec::new();
-        while few.len() < self.most {
+        while few.len() < self.most && LEFT.get() > 0 {
             match list.next_element()? {
                 Some(one) => few.push(one),
                 None => return Ok(few),
             }
+            LEFT.set(LEFT.get().saturating_sub(1));
         }
         while list.next_element::<IgnoredAny>()?.is_some() {}
         Ok(few)
@@ -96,7 +126,7 @@ pub(crate) struct Line<'a> {
     pub(crate) mode: Text<'a>,
     #[serde(borrow)]
     pub(crate) ceiling: Text<'a>,
-    #[serde(borrow, deserialize_with = "values")]
+    #[serde(borrow, deserialize_with = "few")]
     pub(crate) layers: Vec<Layer<'a>>,
     pub(crate) verdicts: Verdicts,
     pub(crate) open: u64,
@@ -108,7 +138,7 @@ pub(crate) struct Line<'a> {
     pub(crate) last_rescan: Text<'a>,
     #[serde(borrow)]
     pub(crate) requests: Requests<'a>,
-    #[serde(borrow, deserialize_with = "values")]
+    #[serde(borrow, deserialize_with = "names")]
     pub(crate) waiting: Vec<Cow<'a, str>>,
     // an action or event
     #[serde(borrow)]
@@ -173,7 +203,7 @@ pub(crate) struct Device<'a> {
     pub(crate) os: Text<'a>,
     #[serde(borrow)]
     pub(crate) os_version: Text<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "few")]
     pub(crate) groups: Vec<Cow<'a, str>>,
 }
 
@@ -254,7 +284,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) name: Text<'a>,
     #[serde(borrow)]
     pub(crate) client: Text<'a>,
-    #[serde(borrow, deserialize_with = "values")]
+    #[serde(borrow, deserialize_with = "few")]
     pub(crate) readers: Vec<Reader<'a>>,
     #[serde(borrow)]
     pub(crate) scope: Text<'a>,
@@ -420,7 +450,7 @@ pub(crate) struct Host<'a> {
     pub(crate) os: Text<'a>,
     #[serde(borrow)]
     pub(crate) os_version: Text<'a>,
-    #[serde(borrow, deserialize_with = "values")]
+    #[serde(borrow, deserialize_with = "few")]
     pub(crate) groups: Vec<Cow<'a, str>>,
 }
 
@@ -431,7 +461,7 @@ pub(crate) struct Scan<'a> {
     pub(crate) mode: Text<'a>,
     #[serde(borrow)]
     pub(crate) started_at: Text<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "names")]
     pub(crate) users: Vec<Cow<'a, str>>,
 }
 

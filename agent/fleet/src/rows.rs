@@ -11,6 +11,10 @@ use crate::table::Table;
 
 /// Requests that a heartbeat may name; the agent names 200.
 const MOST_WAITING: usize = 1000;
+/// Longest record, in bytes: the agent's longest has 256 KiB, and what carries it may write its JSON a little wider.
+const MAX_RECORD: usize = 320 << 10;
+/// Most bytes of the rows of a report: what is longer repeats its ids in each.
+const MAX_ROW_BYTES: usize = 128 << 20;
 /// Most rows that one document may bring; a report of a machine has some hundred.
 const MAX_ROWS: usize = crate::line::MOST_ROWS;
 
@@ -31,6 +35,8 @@ pub(crate) enum Refused {
     Id,
     #[error("it has more entries than any machine")]
     Rows,
+    #[error("it is a record of more than {MAX_RECORD} bytes, which mcpolicy never writes")]
+    Record,
     #[error("its kind is one that this version does not know")]
     Kind,
 }
@@ -58,12 +64,16 @@ pub(crate) fn add(
     digest: Option<[u8; 32]>,
     batch: &mut Batch,
 ) -> Result<(), Refused> {
-    let line: Line<'_> = serde_json::from_slice(document).map_err(|error| match error.classify() {
+    let line = crate::line::read(document).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => Refused::Shape(error.column()),
         _ => Refused::Syntax(error.column()),
     })?;
+    let line = line.ok_or(Refused::Rows)?;
     if line.schema.as_deref() != Some(SCHEMA) {
         return Err(Refused::Schema);
+    }
+    if line.scan.is_none() && document.len() > MAX_RECORD {
+        return Err(Refused::Record);
     }
     batch.begin(digest);
     let added = if line.scan.is_some() { scan(&line, place, batch) } else { record(&line, batch) };
@@ -150,7 +160,11 @@ fn scan(line: &Line<'_>, place: &str, batch: &mut Batch) -> Result<(), Refused> 
     }
     // each row has an id of its own, as those of records have
     let part = |kind: &str, number: usize| format!("{id}#{kind}{number}");
+    let before = batch.bytes();
     for (number, one) in line.entries.iter().enumerate() {
+        if batch.bytes() - before > MAX_ROW_BYTES {
+            return Err(Refused::Rows);
+        }
         entry(&Head { id: &part("e", number), ..head }, &snapshot, one, batch)?;
     }
     for (number, one) in line.findings.iter().enumerate() {

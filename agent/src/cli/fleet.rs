@@ -185,10 +185,11 @@ fn blast(options: &BlastOptions) -> anyhow::Result<u8> {
 fn tell_blast(blast: &Blast, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{} machines and {} users had it.", blast.machines, blast.users)?;
     for had in blast.had.iter().take(SHOWN_ROWS) {
-        let gone = if had.gone_by == 0 {
-            "still there".to_owned()
-        } else {
-            format!("gone by {}", time(had.gone_by))
+        let gone = match (had.gone_by, had.told_by.as_str()) {
+            (0, "inventory") => "still there".to_owned(),
+            // no inventory had it: what became of it is not known
+            (0, other) => format!("told by {other} only"),
+            (gone, _) => format!("gone by {}", time(gone)),
         };
         let rule = if had.rule.is_empty() { String::new() } else { format!(" by {}", had.rule) };
         writeln!(
@@ -230,7 +231,8 @@ fn check(inputs: &Inputs) -> anyhow::Result<u8> {
         complain("mcpolicy: no record among them has a place in a chain, so nothing is proved");
         return Ok(exit::USAGE);
     }
-    Ok(verdict(&fleet, checked.faulty > 0))
+    // what was dropped of violations is not there to be looked at, told or not
+    Ok(verdict(&fleet, checked.faulty > 0 || checked.dropped_violations > 0))
 }
 
 fn tell_chains(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
@@ -245,6 +247,12 @@ fn tell_chains(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
     for chain in checked.chains_with_faults.iter().take(SHOWN_ROWS) {
         let faults = serde_json::to_string(&chain.faults).unwrap_or_default();
         writeln!(out, "  {} {}: {faults}", visible(&chain.device), visible(&chain.class))?;
+    }
+    for drop in checked.drops.iter().take(SHOWN_ROWS) {
+        writeln!(out, "  {} {}: it dropped {}", visible(&drop.device), visible(&drop.class), drop.records)?;
+    }
+    if checked.drops.len() > SHOWN_ROWS {
+        writeln!(out, "  and {} more that dropped some: --json", checked.drops.len() - SHOWN_ROWS)?;
     }
     Ok(())
 }

@@ -133,7 +133,8 @@ enum Command {
     /// Tell a fleet from its stored reports: who runs what, where, since when, and how its gates stand
     ///
     /// Reads reports of `mcpolicy scan --format json` and records as sinks write them. Starts nothing and uses no network.
-    /// Exit codes: 0 no gate pages; nobody had it (blast); no hole (check); 1 the opposite; 2 wrong usage, nothing could be
+    /// Exit codes: 0 no gate pages; nobody had it (blast); no hole and no dropped
+    /// violation (check); 1 the opposite; 2 wrong usage, nothing could be
     /// read, or a `nobody` or `no hole` for which something was passed over.
     Fleet(Box<fleet::Options>),
     /// Answer for one home, as its owner; started by mcpolicy itself

@@ -127,6 +127,7 @@ impl Blast {
             "verdict",
             "rule",
             "reason",
+            "told_by",
         ];
         let mut sheet = Sheet::new(open("declarations.csv")?, &header)?;
         for had in &self.had {
@@ -147,6 +148,7 @@ impl Blast {
                 &had.verdict,
                 &had.rule,
                 &had.reason,
+                &had.told_by,
             ])?;
         }
         sheet.end()?;

@@ -1,7 +1,7 @@
 //! The proof that nothing is missing.
 
 use mcpolicy_fleet::Fault;
-use mcpolicy_schema::report::v1::Class;
+use mcpolicy_schema::report::v1::{Body, Class, Loss};
 use proptest::prelude::*;
 
 use crate::maker::fleet::Plan;
@@ -86,6 +86,90 @@ fn a_spool_that_began_anew_is_told() {
     let mut lines = first.lines;
     lines.push(again);
     assert_eq!(faults(&lines), [Fault::Epochs { count: 2 }]);
+}
+
+/// A machine with nine violations, of which those on the way lose some.
+fn violated() -> Machine {
+    let mut machine = Machine::new("m", "t");
+    machine.heartbeat(START);
+    for number in 0..9 {
+        machine.event(START + number, "server-ended", "ann", "bad");
+    }
+    machine
+}
+
+/// A `gap` record as a forger writes it, at a place of the event chain that hangs on nothing.
+fn forged_gap(machine: &Machine, first: u64, last: u64, count: u64) -> Machine {
+    let mut forger = Machine::new("m", "t");
+    let of: serde_json::Value = serde_json::from_str(machine.lines.last().unwrap()).unwrap();
+    let epoch = of["chain"]["epoch"].as_str().unwrap().to_owned();
+    let loss = Loss { of: Class::Violation, epoch, first, last, count, reason: "room".to_owned() };
+    forger.write(Class::Event, START, Body::Gap(loss));
+    forger
+}
+
+#[test]
+fn a_gap_that_cannot_be_true_hides_nothing() {
+    let machine = violated();
+    // the violations 4 to 6 are deleted on their way
+    let mut lines = machine.lines.clone();
+    lines.drain(4..7);
+    let missing = Fault::Missing { first: 4, last: 6 };
+    for (first, last, count) in [(4, 6, 2), (4, 1_000_000, 999_997), (1, 0, 0), (0, 6, 7)] {
+        let mut all = lines.clone();
+        all.extend(forged_gap(&machine, first, last, count).lines);
+        let found = faults(&all);
+        let told = Fault::FalseGap { first: first.cast_signed(), last: last.cast_signed() };
+        assert_eq!(found, [told, missing.clone()]);
+    }
+    // true in its numbers, in a record that hangs on nothing or has the number of another
+    let gap = forged_gap(&machine, 4, 6, 3).lines.remove(0);
+    let loose = gap.replace("\"seq\":1", "\"seq\":9").replace(&"0".repeat(64), &"ab".repeat(32));
+    assert_ne!(loose, gap);
+    let mut twice = lines.clone();
+    twice.extend([gap.clone(), gap.replace("room", "damage").replace("m.event", "m2.event")]);
+    let mut alone = lines.clone();
+    alone.push(loose);
+    for all in [twice, alone] {
+        let found = faults(&all);
+        assert!(
+            found.contains(&missing) && found.contains(&Fault::FalseGap { first: 4, last: 6 }),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn violations_that_were_dropped_are_told_by_machine_even_where_the_machine_says_so() {
+    let machine = violated();
+    let mut lines = machine.lines.clone();
+    lines.drain(4..7);
+    lines.extend(forged_gap(&machine, 4, 6, 3).lines);
+    let checked = load_lines(&lines).check().unwrap();
+    assert_eq!((checked.faulty, checked.dropped, checked.dropped_violations), (0, 3, 3), "{checked:?}");
+    let drop = &checked.drops[0];
+    assert_eq!((drop.device.as_str(), drop.class.as_str(), drop.records), ("m", "violation", 3));
+    // also where nothing else of that class arrived
+    let lines = [machine.lines[0].clone(), forged_gap(&machine, 1, 9, 9).lines.remove(0)];
+    let checked = load_lines(&lines).check().unwrap();
+    assert_eq!((checked.faulty, checked.dropped_violations), (0, 9), "{checked:?}");
+}
+
+/// Each hole between two records is told by a gap of its own.
+#[test]
+fn twenty_thousand_gaps_are_gone_through_once() {
+    let mut machine = Machine::new("m", "t");
+    machine.heartbeat(START);
+    for number in 0..20_000 {
+        machine.lose(START + number, Class::State, 1);
+        machine.heartbeat(START + number);
+    }
+    let fleet = load_lines(&machine.lines);
+    let began = std::time::Instant::now();
+    let checked = fleet.check().unwrap();
+    assert_eq!((checked.faulty, checked.dropped), (0, 20_000));
+    // a second and less; each hole with all gaps took minutes
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
 }
 
 /// Numbers at which arithmetic goes wrong, and others.

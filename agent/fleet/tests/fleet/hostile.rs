@@ -122,3 +122,37 @@ fn a_database_has_a_limit() {
     let Err(error) = loaded else { panic!("it has a megabyte and took everything") };
     assert!(error.to_string().contains("full"), "{error}");
 }
+
+/// Attack: lists that no single bound stops, and lists of which nobody thought. What is over it is refused, not kept.
+#[test]
+fn a_report_with_more_in_its_lists_than_any_machine_has_is_refused() {
+    let report = |extra: &str| {
+        format!(
+            r#"{{"schema":"mcpolicy/report/v1","host":{{"device_id":"m","os":"linux"{extra}}},
+            "scan":{{"mode":"machine","started_at":"2026-11-02T00:00:00Z"}}"#
+        )
+        .replace('\n', " ")
+    };
+    let many = |one: &str, count: usize| vec![one; count].join(",");
+    let entry = format!(r#"{{"readers":[{}],"values":[{}]}}"#, many("{}", 1000), many("{}", 1000));
+    let deep = format!("{},\"entries\":[{}]}}", report(""), many(&entry, 2000));
+    let wide = format!("{},\"entries\":[{}]}}", report(""), many("{}", 200_000));
+    let fleet = load_lines(&[deep, wide]);
+    assert_eq!((fleet.counts.documents, fleet.counts.refused), (0, 2), "{:?}", fleet.problems);
+    let groups = format!("{}}}", report(&format!(",\"groups\":[{}]", many("\"\"", 1_000_000))));
+    assert_eq!(load_lines(&[groups]).counts.documents, 1);
+}
+
+#[test]
+fn a_record_that_is_longer_than_the_agent_writes_is_refused() {
+    let mut machine = Machine::new("m", "t");
+    machine.heartbeat(START);
+    let padded = |bytes: usize| {
+        let line = &machine.lines[0];
+        let start = &line[..line.len() - 1];
+        format!("{start},\"more\":\"{}\"}}", "x".repeat(bytes - line.len() - 10))
+    };
+    assert_eq!(load_lines(&[padded(256 << 10)]).counts.documents, 1);
+    let fleet = load_lines(&[padded(400 << 10)]);
+    assert_eq!((fleet.counts.documents, fleet.counts.refused), (0, 1));
+}

@@ -372,6 +372,7 @@ impl Machine {
             identity: Some(declared.entry(0).identity),
             fingerprint: declared.fingerprint(),
             reason: declared.finding.map_or("not-allowed", |(code, _)| code).to_owned(),
+            detail: "it runs".to_owned(),
             ..v1::Event::default()
         };
         self.write(Class::Violation, time, Body::Event(event));
