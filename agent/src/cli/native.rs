@@ -25,7 +25,7 @@ use crate::in_force::{self, InForce};
 use crate::journal::{Event, Journal, What};
 use crate::judge::{Judge, Terms};
 use crate::native::inputs::Entries;
-use crate::native::kept::Kept;
+use crate::native::kept::{self, Kept};
 use crate::native::work::{self, Change, Done, OfClient};
 use crate::output::json;
 use crate::output::text::visible;
@@ -152,21 +152,18 @@ pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Resul
             Ok(if is_well { exit::OK } else { exit::FINDINGS })
         }
         Command::Apply(Apply { by, shown }) => {
-            ensure_writable(by.draft.is_none(), "a draft is signed by nobody: nothing is written by it")?;
-            let found = found(by, shown, environment)?;
-            make(found, shown)
+            anyhow::ensure!(by.draft.is_none(), "a draft is signed by nobody: nothing is written by it");
+            // before the state is read: two that write at once would forget what the other put there
+            let _alone = kept::lock(&by.r#where.agent(environment)?.state)?;
+            make(found(by, shown, environment)?, shown)
         }
         Command::Remove(Remove { r#where, shown }) => {
             let agent = r#where.agent(environment)?;
             agent.ensure_own("takes native policies away")?;
+            let _alone = kept::lock(&agent.state)?;
             make(of_nothing(agent, shown, environment)?, shown)
         }
     }
-}
-
-fn ensure_writable(is: bool, why: &'static str) -> anyhow::Result<()> {
-    anyhow::ensure!(is, "{why}");
-    Ok(())
 }
 
 /// What stands on a machine and what is to.
@@ -247,16 +244,13 @@ fn found(by: &By, shown: &Shown, environment: &Environment) -> anyhow::Result<Fo
     let about = in_force.about(ring.as_deref());
     let sequence = about.sequence.map_or_else(|| "draft".to_owned(), |sequence| sequence.to_string());
     let machine = ground.machine.clone();
+    let mut notices = about.notices;
+    if entries.left_out > 0 {
+        notices
+            .push(format!("{} entries are left out, of homes with more than any user's", entries.left_out));
+    }
     drop(homes);
-    Ok(Found {
-        machine,
-        kept,
-        mode,
-        policy: format!("{} {sequence}", about.name),
-        clients,
-        notices: about.notices,
-        agent,
-    })
+    Ok(Found { machine, kept, mode, policy: format!("{} {sequence}", about.name), clients, notices, agent })
 }
 
 /// Everything that is ours is to go, whatever a policy says.
@@ -271,7 +265,6 @@ fn of_nothing(agent: Agent, shown: &Shown, environment: &Environment) -> anyhow:
 
 /// Makes all changes, and tells what became of each.
 fn make(mut found: Found, shown: &Shown) -> anyhow::Result<u8> {
-    let _own = found.kept.lock()?;
     let state = found.agent.try_lock()?;
     let changes: Vec<Change> = found.changes().cloned().collect();
     let mut done = Vec::new();

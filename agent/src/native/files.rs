@@ -8,8 +8,8 @@ use mcpolicy_native::{Place, Target};
 use mcpolicy_platform::durable;
 use mcpolicy_platform::machine::{Machine, ReadError};
 
-/// Largest managed file that is read, in bytes.
-const MAX_BYTES: u64 = 4 << 20;
+/// Largest managed file that is read or written, in bytes.
+pub const MAX_BYTES: u64 = 4 << 20;
 /// Files of one folder beside a target that are read.
 const MOST_BESIDE: usize = 200;
 

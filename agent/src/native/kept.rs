@@ -57,18 +57,6 @@ impl Kept {
         Ok(Self { folder, ..kept })
     }
 
-    /// Takes it for this process alone.
-    ///
-    /// # Errors
-    /// Another is at work on it, or the state cannot be written.
-    pub fn lock(&self) -> anyhow::Result<StateLock> {
-        durable::make_private_directory(&self.folder)?;
-        let lock = StateLock::take(&self.folder)?;
-        lock.ok_or_else(|| {
-            anyhow::anyhow!("another mcpolicy writes native policies; try again when it is through")
-        })
-    }
-
     /// What is ours of a target that holds these bytes now.
     pub fn ours(&self, id: &str, bytes: Option<&[u8]>) -> Option<Ours> {
         let of = self.targets.get(id)?;
@@ -134,6 +122,19 @@ impl Kept {
     fn save(&self) -> io::Result<()> {
         durable::replace(&self.folder.join("ours.json"), &serde_json::to_vec(self)?)
     }
+}
+
+/// Takes what is kept in a state folder for this process alone: before it is opened, where it is to be changed.
+///
+/// # Errors
+/// Another is at work on it, or the state cannot be written.
+pub fn lock(state: &Path) -> anyhow::Result<StateLock> {
+    let folder = state.join("native");
+    durable::make_private_directory(&folder)?;
+    let lock = StateLock::take(&folder)?;
+    lock.ok_or_else(|| {
+        anyhow::anyhow!("another mcpolicy writes native policies; try again when it is through")
+    })
 }
 
 fn digest(bytes: Option<&[u8]>) -> String {

@@ -232,6 +232,9 @@ fn put(change: &Change, (machine, host): (&Machine, &Path), kept: &mut Kept) -> 
         files::find(machine, target) == Found::Bytes(change.now.clone()),
         "it was changed just now"
     );
+    // attack: a user whose entries make it longer than is read, so that it could not be mended any more
+    let length = bytes.map_or(0, <[u8]>::len) as u64;
+    anyhow::ensure!(length <= files::MAX_BYTES, "it would have {length} bytes, more than is read again");
     kept.begin(&id, change.now.as_deref(), bytes, change.output.ours.as_ref())?;
     files::put(host, bytes)?;
     kept.end(&id)?;
