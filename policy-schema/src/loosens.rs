@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use crate::document::{Default, IdentityMatcher, Mode, NativeOwner, PolicyDocument};
+use crate::document::{Default, GateLate, IdentityMatcher, Mode, NativeOwner, PolicyDocument};
 
 /// One thing in a policy that takes protection away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum LooseningKind {
     AnyIdentity,
     /// The gate that the policy before wanted is off. Only [`taken_away`] can tell.
     GateOff,
+    /// A file that the gate could not have checked in time is read as it is.
+    GateLateAllow,
 }
 
 impl LooseningKind {
@@ -62,6 +64,7 @@ impl fmt::Display for LooseningKind {
             Self::RevocationsIgnored => "revocations are ignored",
             Self::AnyIdentity => "a rule allows every identity",
             Self::GateOff => "the gate is no longer on",
+            Self::GateLateAllow => "the gate lets through what it could not check in time",
         })
     }
 }
@@ -114,6 +117,7 @@ fn noted(document: &PolicyDocument) -> Vec<Noted> {
         (settings.default != Default::Deny, "default", LooseningKind::DefaultAllow),
         (settings.ignore_denylist, "ignore_denylist", LooseningKind::DenylistIgnored),
         (settings.ignore_revocations, "ignore_revocations", LooseningKind::RevocationsIgnored),
+        (settings.gate && settings.gate_late == GateLate::Allow, "gate_late", LooseningKind::GateLateAllow),
     ] {
         note(holds, member.to_owned(), format!("/policy/{member}"), kind, true);
     }
@@ -187,6 +191,17 @@ mod tests {
 
     fn settings(more: &str) -> String {
         format!(r#""policy":{{"name":"n","contact":"c"{more}}}"#)
+    }
+
+    #[test]
+    fn a_gate_that_lets_late_readers_through_loosens_only_where_there_is_one() {
+        let kinds = |text: &str| -> Vec<LooseningKind> {
+            let text = format!(r#"{{"schema":"mcpolicy/policy/v1",{}}}"#, settings(text));
+            loosening(&serde_json::from_str(&text).unwrap()).into_iter().map(|found| found.kind).collect()
+        };
+        assert_eq!(kinds(r#","gate":true,"gate_late":"allow""#), [LooseningKind::GateLateAllow]);
+        assert_eq!(kinds(r#","gate_late":"allow""#), []);
+        assert_eq!(kinds(r#","gate":true"#), []);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
+use mcpolicy_schema::report::v1::Class;
 use mcpolicy_tests::{TestMachine, report_of};
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 mod maker;
 
 use maker::fleet::Plan;
+use maker::machine::{Machine, START};
 
 const TOKEN: &str = "ghp_SECRETMARK0000000000000000000000000001";
 
@@ -115,4 +117,23 @@ fn a_record_that_is_missing_is_told_and_reports_without_a_chain_prove_nothing() 
     assert_eq!(code(&output), Some(1));
     let fault = &report_of(&output)["chains_with_faults"][0]["faults"][0];
     assert_eq!(fault, &json!({"fault": "missing", "first": 4, "last": 4}));
+}
+
+#[test]
+fn violations_that_a_machine_itself_tells_it_dropped_are_no_good_end_of_a_check() {
+    let machine = machine();
+    let lost = [(Class::Violation, 1), (Class::State, 0)].map(|(class, exit)| {
+        let mut of = Machine::new("m", "team");
+        of.event(START, "server-ended", "ann", "bad");
+        of.lose(START + 60, class, 9);
+        of.heartbeat(START + 120);
+        machine.file("records/all.ndjson", of.lines.join("\n"));
+        let output = machine.run(&["fleet", "check", "records", "--json"]);
+        assert_eq!(code(&output), Some(exit), "{class:?}: {}", text(&output));
+        report_of(&output)
+    });
+    for (answer, violations) in lost.iter().zip([9, 0]) {
+        assert_eq!((&answer["dropped"], &answer["dropped_violations"]), (&json!(9), &json!(violations)));
+        assert_eq!(answer["faulty"], 0, "{answer}");
+    }
 }

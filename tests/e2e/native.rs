@@ -136,6 +136,36 @@ fn a_link_or_a_file_that_nobody_can_read_is_left_as_it_is_and_told() {
     assert_eq!(fs::read_to_string(site.folder(CODEX)).unwrap(), "");
 }
 
+/// Attack: a user with as many entries as a machine reads makes the files of everybody's clients so long that nothing can
+/// mend or remove them any more.
+#[test]
+fn a_user_with_thousands_of_allowed_entries_fills_nobodys_managed_files() {
+    let site = site();
+    // of other homes all is told: this one alone has too many
+    site.machine.file(
+        "home/ann/.cursor/mcp.json",
+        json!({"mcpServers": {"good": npx("@acme/good@1.0.0")}}).to_string(),
+    );
+    let servers: serde_json::Map<String, Value> = (0..5000)
+        .map(|n| {
+            (
+                format!("good-{n}"),
+                json!({"command": "npx", "args": ["-y", "@acme/good@1.0.0", format!("{n:0300}")]}),
+            )
+        })
+        .collect();
+    site.machine.file(".claude.json", json!({"mcpServers": servers}).to_string());
+    let applied = native(&site, "apply", &[]);
+    let said = report_of(&applied);
+    assert!(!places(&said, "written").is_empty(), "{said}");
+    assert!(said.to_string().contains("left out"), "{said}");
+    for path in all_files(&site).keys() {
+        let length = fs::metadata(path).unwrap().len();
+        assert!(length < 1_000_000, "{} has {length} bytes", path.display());
+    }
+    assert_eq!(native(&site, "remove", &[]).status.code(), Some(0));
+}
+
 #[test]
 fn a_folder_of_an_image_that_leads_out_of_it_is_not_written_through() {
     let site = site();

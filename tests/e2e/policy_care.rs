@@ -2,7 +2,7 @@
 
 use mcpolicy_tests::report_of;
 
-use crate::policy_desk::{Desk, ROOT, published, read, text};
+use crate::policy_desk::{Desk, ROOT, head_of, published, read, text};
 
 const EMERGENCY: [&str; 6] =
     ["--key", "repo-keys/emergency-1.pem", "--key", "repo-keys/online-1.pem", "--to", "site"];
@@ -219,6 +219,18 @@ fn a_folder_with_keys_or_the_repository_is_never_published() {
     }
     // A folder inside the repository is what its README proposes.
     desk.ok(&["publish", "repo", "--to", "repo/published", "--key", "repo-keys/online-1.pem"]);
+}
+
+#[test]
+fn a_head_says_how_often_to_ask_only_where_somebody_said_so_and_each_later_head_says_the_same() {
+    let desk = published();
+    let poll = || head_of(&desk).get("poll_interval_s").cloned();
+    assert_eq!(poll(), None, "machines then ask as often as their settings or their default say");
+    let refresh = ["publish", "repo", "--refresh", "--to", "site", "--key", "repo-keys/online-1.pem"];
+    desk.ok(&[&refresh[..], &["--poll-interval", "600"]].concat());
+    assert_eq!(poll(), Some(600.into()));
+    desk.ok(&refresh);
+    assert_eq!(poll(), Some(600.into()), "it is kept until somebody says otherwise");
 }
 
 /// A policy that says nothing but what a test asks about.

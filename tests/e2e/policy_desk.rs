@@ -91,6 +91,14 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// What the published head says.
+pub(crate) fn head_of(desk: &Desk) -> Value {
+    use base64::Engine as _;
+    let envelope: Value = serde_json::from_str(&read(&desk.path("site/head.json"))).unwrap();
+    let payload = base64::engine::general_purpose::STANDARD.decode(envelope["payload"].as_str().unwrap());
+    serde_json::from_slice(&payload.unwrap()).unwrap()
+}
+
 /// The root that machines are pinned to.
 pub(crate) const ROOT: &str = "repo/trust/root.1.json";
 

@@ -2,7 +2,7 @@
 
 use mcpolicy_tests::{TestMachine, report_of};
 
-use crate::policy_desk::{Desk, ROOT, published, read, text};
+use crate::policy_desk::{Desk, ROOT, head_of, published, read, text};
 
 #[test]
 fn runbook_a_small_team_starts_alone_is_warned_and_grows() {
@@ -226,14 +226,7 @@ fn an_emergency_by_the_id_of_a_rule_during_a_pilot_says_where_it_does_not_count(
         said.contains("offered to one ring only") && said.contains("old of the published policy"),
         "{said}"
     );
-    let head = || {
-        let envelope: serde_json::Value = serde_json::from_str(&read(&desk.path("site/head.json"))).unwrap();
-        let payload = {
-            use base64::Engine as _;
-            base64::engine::general_purpose::STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap()
-        };
-        serde_json::from_slice::<serde_json::Value>(&payload).unwrap()
-    };
+    let head = || head_of(&desk);
     assert_eq!((&head()["policy"]["sequence"], &head()["elsewhere"]["sequence"]), (&2.into(), &1.into()));
     let said = revoke("old");
     assert_eq!(head()["elsewhere"]["sequence"], 1, "an emergency keeps whose policy is which");

@@ -188,6 +188,26 @@ ann grep -q '"server":"evil"' "$T/sent" && echo "ann sees what left"
     assert!(troubles.contains("no policy can be fetched"), "{status}");
 }
 
+#[test]
+fn the_service_that_ships_ends_well_with_nothing_to_ship_and_a_person_who_starts_it_is_told() {
+    let Some(ground) = Ground::new("schema = \"mcpolicy/agent/v1\"\n") else { return };
+    let output = ground.run(
+        r#"
+for how in --machine "--settings /etc/mcpolicy/agent.toml --state /var/lib/mcpolicy-ship"; do
+    code=0
+    ship "$B" ship $how 2> "$T/err" || code=$?
+    echo "$code $(cat "$T/err")"
+done
+"#,
+    );
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let codes: Vec<&str> =
+        said.lines().filter_map(|line| line.split_once(' ').map(|(code, _)| code)).collect();
+    assert_eq!(codes, ["0", "2"], "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let told = "there is nothing to ship: /etc/mcpolicy/agent.toml has no [[sink]] and no [policy] urls";
+    assert_eq!(said.matches(told).count(), 2, "{said}");
+}
+
 /// The two units, with what `systemd-analyze security` may say of each at most, in tenths.
 const UNITS: &[(&str, u32)] = &[("mcpolicy.service", 30), ("mcpolicy-ship.service", 20)];
 

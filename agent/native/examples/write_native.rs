@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use mcpolicy_native::{Allowed, Client, Denied, Input, Locks, Place, compile};
+use mcpolicy_native::{Allowed, Client, Denied, Input, Place, compile};
 use mcpolicy_schema::document::Mode;
 use mcpolicy_schema::entry::{Entry, Reader};
 use mcpolicy_schema::evaluate::{Context, Subject, evaluate};
@@ -49,7 +49,6 @@ fn main() -> io::Result<()> {
             present: &BTreeMap::new(),
             beside: &BTreeMap::new(),
             program: None,
-            locks: Locks::default(),
         };
         for output in compile(client, &input).outputs {
             if let (Some(bytes), Place::File(path)) = (output.bytes, output.target.place) {

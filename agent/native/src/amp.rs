@@ -61,7 +61,7 @@ impl Compiler for Amp {
         let tools = plan.never.iter().map(|never| format!("mcp__{}__{}", never.server, never.tool));
         let tools: Vec<String> = tools.filter(|name| !is_pattern(name)).collect();
         out.extend(tools.into_iter().map(|tool| Setting::item(&["amp.tools.disable"], tool)));
-        if plan.input.locks.approvals {
+        if plan.locks.approvals {
             out.push(Setting::own(&["amp.dangerouslyAllowAll"], false, widens));
         }
         Content::Json(out)

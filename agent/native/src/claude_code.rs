@@ -229,7 +229,7 @@ fn settings(plan: &mut Plan<'_>) -> Vec<Setting> {
         plan.never.iter().map(|never| format!("mcp__{}__{}", spelt(&never.server), spelt(&never.tool))),
     );
     out.extend(rules.into_iter().map(|rule| Setting::item(&["permissions", "deny"], rule)));
-    let locks = plan.input.locks;
+    let locks = plan.locks;
     if locks.approvals {
         out.push(Setting::own(&["permissions", "disableBypassPermissionsMode"], "disable", widens));
     }
@@ -254,7 +254,7 @@ fn settings(plan: &mut Plan<'_>) -> Vec<Setting> {
 
 /// The servers of exclusive mode.
 fn exclusive(plan: &mut Plan<'_>) -> Vec<Setting> {
-    if !plan.input.locks.exclusive || !plan.is_closed {
+    if !plan.locks.exclusive || !plan.is_closed {
         return Vec::new();
     }
     let mut servers = Map::new();

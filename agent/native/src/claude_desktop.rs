@@ -45,7 +45,7 @@ impl Compiler for ClaudeDesktop {
             out.push(Setting::own(&["isLocalDevMcpEnabled"], "false", widens));
             out.push(Setting::own(&["isDesktopExtensionEnabled"], "false", widens));
         }
-        if plan.input.locks.plugins {
+        if plan.locks.plugins {
             out.push(Setting::own(&["isDesktopExtensionSignatureRequired"], "true", widens));
         }
         Content::Json(out)

@@ -236,7 +236,7 @@ fn blocks(plan: &mut Plan<'_>, theirs: &Value) -> Blocks {
             plan.tell(&rule, what, why, blocks);
         }
     }
-    if plan.input.locks.approvals {
+    if plan.locks.approvals {
         out.head.push(Part::new(
             "/allowed_approval_policies",
             "allowed_approval_policies = [\"untrusted\", \"on-request\"]\n",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mcpolicy_schema::document::{Mode, NativeOwner};
+use mcpolicy_schema::document::{Approvals, Lock, Mode, NativeOwner};
 use mcpolicy_schema::evaluate::{Context, System};
 use mcpolicy_schema::policy::Policy;
 
@@ -15,19 +15,33 @@ use crate::refused::Refused;
 use crate::target::{Client, Format, Target};
 use crate::toml_file;
 
-/// Switches beside the lists. A policy has no members for them yet; the caller says what holds.
+/// Switches beside the lists, as a policy sets them for one client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Locks {
+pub(crate) struct Locks {
     /// The approval floor: modes in which a client asks nobody are locked off where it has a managed key for it.
-    pub approvals: bool,
+    pub(crate) approvals: bool,
     /// Plugins, extensions and marketplaces of others are locked out as a whole, whatever else they bring.
-    pub plugins: bool,
+    pub(crate) plugins: bool,
     /// Flags that bring servers from nowhere (`--mcp-config`, `--plugin-dir`) are refused.
-    pub flags: bool,
+    pub(crate) flags: bool,
     /// Connectors that the vendor's cloud brings are off.
-    pub connectors: bool,
+    pub(crate) connectors: bool,
     /// Claude Code takes its servers from `managed-mcp.json` alone, and every other entry vanishes.
-    pub exclusive: bool,
+    pub(crate) exclusive: bool,
+}
+
+impl Locks {
+    /// What a policy says of a client.
+    pub(crate) fn of(policy: &Policy, client: Client) -> Self {
+        let native = native_of(policy, client);
+        Self {
+            approvals: policy.document().policy.approvals == Approvals::Ask,
+            plugins: native.plugins == Lock::Locked,
+            flags: native.flags == Lock::Locked,
+            connectors: native.connectors == Lock::Locked,
+            exclusive: native.exclusive,
+        }
+    }
 }
 
 /// What a compilation needs.
@@ -52,8 +66,6 @@ pub struct Input<'a> {
     pub beside: &'a BTreeMap<String, Vec<u8>>,
     /// Absolute path of the program for hooks; `None`: no hook is compiled.
     pub program: Option<&'a str>,
-    /// Switches beside the lists.
-    pub locks: Locks,
 }
 
 impl Input<'_> {

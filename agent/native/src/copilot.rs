@@ -48,10 +48,10 @@ impl Compiler for Copilot {
         if !denied.is_empty() {
             out.push(Setting::own(&["deniedMcpServers"], denied, widens));
         }
-        if plan.input.locks.approvals {
+        if plan.locks.approvals {
             out.push(Setting::own(&["permissions", "disableBypassPermissionsMode"], "disable", widens));
         }
-        if plan.input.locks.plugins {
+        if plan.locks.plugins {
             out.push(Setting::own(&["strictKnownMarketplaces"], Value::Array(Vec::new()), widens));
         }
         if target.format == Format::Values {

@@ -91,7 +91,7 @@ impl Compiler for Family {
         for name in plan.denied_names(str::to_owned) {
             out.push(Setting::item(&["mcp", "excluded"], name));
         }
-        if plan.input.locks.approvals && self.has_floor {
+        if plan.locks.approvals && self.has_floor {
             out.push(Setting::own(&["security", "disableYoloMode"], true, widens));
         }
         Content::Json(out)

@@ -32,7 +32,7 @@ mod target;
 mod toml_file;
 mod vscode;
 
-pub use compile::{Input, Locks, compile, remove, targets, validate, verify};
+pub use compile::{Input, compile, remove, targets, validate, verify};
 pub use form::{Allowed, Denied, Launch};
 pub use inexpressible::{Inexpressible, What};
 pub use json_file::MergeError;

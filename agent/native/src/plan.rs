@@ -9,7 +9,7 @@ use mcpolicy_schema::fingerprint;
 use mcpolicy_schema::identity::identify;
 use mcpolicy_schema::policy::Policy;
 
-use crate::compile::Input;
+use crate::compile::{Input, Locks};
 use crate::form::{Allowed, Denied, Launch};
 use crate::inexpressible::{Abilities, Compares, Inexpressible, What, concerns, of_policy};
 use crate::target::Client;
@@ -46,6 +46,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) client: Client,
     /// Only what is listed starts. Otherwise only denials and locks are written.
     pub(crate) is_closed: bool,
+    /// Switches beside the lists.
+    pub(crate) locks: Locks,
     /// In a fixed order, each once.
     pub(crate) servers: Vec<Server>,
     pub(crate) denied: Vec<&'a Denied>,
@@ -69,6 +71,7 @@ impl<'a> Plan<'a> {
             input,
             client,
             is_closed,
+            locks: Locks::of(policy, client),
             servers: Vec::new(),
             denied: Vec::new(),
             never: BTreeSet::new(),

@@ -44,7 +44,7 @@ impl Compiler for Vscode {
             let denied = Value::Array(denied).to_string();
             out.push(Setting::own(&["ChatDeniedMcpServers"], denied, crate::json_file::widens));
         }
-        if plan.input.locks.approvals {
+        if plan.locks.approvals {
             out.push(Setting::own(&["ChatToolsAutoApprove"], false, crate::json_file::widens));
         }
         Content::Json(out)

@@ -13,7 +13,7 @@ pub mod request;
 pub mod spec;
 pub mod taken;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

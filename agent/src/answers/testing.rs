@@ -16,7 +16,7 @@ use crate::pipeline::{self, Bounds, Ground};
 use crate::report::{self, Run};
 
 /// A policy of these rules.
-pub(super) fn draft(rules: &str) -> InForce {
+pub(crate) fn draft(rules: &str) -> InForce {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("policy.toml");
     let head = "schema = \"mcpolicy/policy/v1\"\n[policy]\nname = \"fleet\"\ncontact = \"#mcp-help\"\n";
@@ -68,7 +68,7 @@ pub(super) fn scan(ground: &Ground, in_force: &InForce) -> v1::Report {
 }
 
 /// The report on a home in which servers of these names, all the same, stand in these files.
-pub(super) fn report(in_force: &InForce, servers: &[(&str, &str)]) -> v1::Report {
+pub(crate) fn report(in_force: &InForce, servers: &[(&str, &str)]) -> v1::Report {
     let folder = tempfile::tempdir().unwrap();
     let ground = home(folder.path());
     for (name, path) in servers {

@@ -292,7 +292,7 @@ pub(super) fn past(answering: &Answering, agent: &Agent, environment: &Environme
         return Ok(Past::default());
     }
     let vault = agent.state.join("vault");
-    let items = if vault.is_dir() { Vault::look(&vault)?.items()?.0 } else { Vec::new() };
+    let items = if vault.is_dir() { Vault::look(&vault)?.items_told()? } else { Vec::new() };
     let journal = agent.state.join("journal");
     let records = if journal.is_dir() { journal::read(&journal)?.0 } else { Vec::new() };
     Ok(Past { items, records, is_whole: false })

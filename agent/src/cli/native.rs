@@ -340,7 +340,6 @@ fn for_mdm(
         present: &present,
         beside: &beside,
         program: None,
-        locks: native::Locks::default(),
     };
     std::fs::create_dir(folder)
         .with_context(|| format!("cannot make {}: give a folder that is not there yet", folder.display()))?;

@@ -161,7 +161,8 @@ impl Hands<'_, '_, '_> {
         turns: &mut Turns,
     ) -> Result<Vec<(String, Acted)>, ActError> {
         let mut all = Vec::new();
-        for item in self.vault.items()?.0.into_iter().filter(|item| item.approvals_due && item.is_open()) {
+        for item in self.vault.items()?.0.iter().filter(|item| item.approvals_due && item.is_open()) {
+            let item = self.vault.recalled(item);
             let mut files = outcome.sources.iter();
             let at = files.position(|file| file.source.path == item.found_as.path());
             let known = at.map(|at| outcome.sources[at].source.clone());

@@ -380,6 +380,7 @@ impl Hands<'_, '_, '_> {
             Ok(name) => name,
             Err(fault) => return Ok(Restored::not(End::Failed, fault.to_string())),
         };
+        let item = &self.vault.recalled(item);
         let action = |at: &usize| {
             let taken = &item.entries[*at];
             Action {

@@ -124,15 +124,18 @@ impl Reports {
 const MOST_TOLD: usize = 8 << 20;
 
 /// Of the oldest items only what was done is told where there is more to tell than an answer holds.
-fn bound_told(items: &mut [Item]) {
+fn recall_newest(vault: &Vault, items: &mut [Item]) {
     let mut room = MOST_TOLD;
-    for taken in items.iter_mut().rev().flat_map(|item| &mut item.entries) {
-        let length =
-            taken.told.as_ref().and_then(|told| serde_json::to_vec(told).ok()).map_or(0, |told| told.len());
-        match room.checked_sub(length) {
-            Some(left) => room = left,
-            None => taken.told = None,
+    for item in items.iter_mut().rev() {
+        let mut recalled = vault.recalled(item);
+        for taken in &mut recalled.entries {
+            let told = taken.told.as_ref().and_then(|told| serde_json::to_vec(told).ok());
+            match room.checked_sub(told.map_or(0, |told| told.len())) {
+                Some(left) => room = left,
+                None => taken.told = None,
+            }
         }
+        *item = recalled;
     }
 }
 
@@ -250,12 +253,13 @@ impl Shared {
     fn past(&self, caller: &Caller) -> anyhow::Result<Answer> {
         let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let is_theirs = |user: &str| caller.sees().is_none_or(|own| !own.is_empty() && own == user);
-        let (mut items, _) = Vault::look(&self.state.join("vault"))?.items()?;
+        let vault = Vault::look(&self.state.join("vault"))?;
+        let (mut items, _) = vault.items()?;
         // attack: an account that is made anew under an old name. Where it has a number, that is its own
         let is_number = |uid: u32| caller.is_administrator || caller.id == uid.to_string();
         let is_of = |user: &str, uid: Option<u32>| is_theirs(user) && uid.is_none_or(is_number);
         items.retain(|item| is_of(&item.user, item.uid));
-        bound_told(&mut items);
+        recall_newest(&vault, &mut items);
         let (records, _) = journal::read(&self.state.join("journal"))?;
         let records = journal::of_users(&records, &is_of);
         let from = records.len().saturating_sub(MOST_RECORDS);

@@ -173,4 +173,14 @@ mod tests {
         durable::replace(&folder.path().join("native/ours.json"), b"{ broken").unwrap();
         assert!(Kept::open(folder.path()).unwrap_err().to_string().contains("damaged"));
     }
+
+    #[test]
+    fn two_at_once_do_not_forget_what_the_other_has_written() {
+        let folder = mcpolicy_tests::private::private_folder();
+        let one = lock(folder.path()).unwrap();
+        let refused = lock(folder.path()).err().unwrap().to_string();
+        assert!(refused.contains("another mcpolicy writes native policies"), "{refused}");
+        drop(one);
+        lock(folder.path()).unwrap();
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use mcpolicy_native::{
-    self as native, Client, Compiled, Conflict, ConflictKind, Input, Locks, Output, State, Target,
+    self as native, Client, Compiled, Conflict, ConflictKind, Input, Output, State, Target,
 };
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::document::{Expressible, Mode, NativeOwner};
@@ -107,7 +107,6 @@ fn of_client(
         beside: &beside,
         // no hook answers yet
         program: None,
-        locks: Locks::default(),
     };
     let mut compiled = native::compile(client, &input);
     let outputs = std::mem::take(&mut compiled.outputs);

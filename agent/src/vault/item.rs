@@ -142,7 +142,7 @@ pub struct Taken {
     /// The reason in words.
     pub detail: String,
     /// The entry as reports show it: with it its user, who cannot look into this vault, asks to have it allowed. Not known
-    /// of items of older versions, and of many in one file.
+    /// of items of older versions, of many in one file, and in the vault's list of all (`Vault::recalled`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Box<v1::Entry>>,
     /// Bytes of the original that belong to it.

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 use super::Item;
 
-/// The descriptions, as they are on the disk.
+/// The descriptions, as they are on the disk, but for the entries as reports show them: these stay there. An agent that runs
+/// for months would else have thousands of them in its memory.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
     /// By id.
@@ -52,8 +53,11 @@ impl Listed {
     }
 
     /// An item has become this.
-    pub(super) fn put(&mut self, item: Item) {
+    pub(super) fn put(&mut self, mut item: Item) {
         self.remove(&item.id);
+        for taken in &mut item.entries {
+            taken.told = None;
+        }
         for object in item.objects() {
             *self.named.entry(object.to_owned()).or_default() += 1;
         }

@@ -230,6 +230,7 @@ impl Vault {
     /// The system refuses.
     pub fn update(&self, item: &Item) -> Result<(), VaultError> {
         let path = self.item_path(&item.id);
+        let item = &self.recalled(item);
         let json =
             serde_json::to_vec_pretty(item).map_err(|e| failed("write", &path)(io::Error::other(e)))?;
         if json.len() as u64 > MAX_ITEM_BYTES {
@@ -240,6 +241,23 @@ impl Vault {
         let written = disk::write_whole(&path, &json);
         self.has_changed(&written, |listed| listed.put(item.clone()));
         written
+    }
+
+    /// The item with its entries as reports show them, as far as the disk has them: the list of all goes without. What was
+    /// told of an entry once is never taken back.
+    pub fn recalled(&self, item: &Item) -> Item {
+        let mut item = item.clone();
+        if item.entries.iter().all(|taken| taken.told.is_some()) {
+            return item;
+        }
+        let Ok(there) = self.item(&item.id) else { return item };
+        for (taken, there) in item.entries.iter_mut().zip(there.entries) {
+            let is_same = (&taken.key_path, &taken.fingerprint) == (&there.key_path, &there.fingerprint);
+            if taken.told.is_none() && is_same {
+                taken.told = there.told;
+            }
+        }
+        item
     }
 
     /// Takes note of a change, or of a failure after which nobody knows what is there.
@@ -279,12 +297,22 @@ impl Vault {
         serde_json::from_slice(&bytes).map_err(|_| VaultError::Damaged { path })
     }
 
-    /// All items, in the order in which they were taken, and the files that are damaged.
+    /// All items, in the order in which they were taken, and the files that are damaged. What reports show of their entries
+    /// is left on the disk.
     ///
     /// # Errors
     /// The folder cannot be listed.
     pub fn items(&self) -> Result<(Vec<Item>, Vec<PathBuf>), VaultError> {
         self.with_listed(|listed| (listed.items(), listed.damaged().to_vec()))
+    }
+
+    /// All items that can be read, in the order in which they were taken, with what reports show of their entries.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub fn items_told(&self) -> Result<Vec<Item>, VaultError> {
+        let (items, _) = self.items()?;
+        Ok(items.iter().map(|item| self.recalled(item)).collect())
     }
 
     fn list(&self) -> Result<Listed, VaultError> {

@@ -35,7 +35,12 @@ fn without_entry(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> Item {
-    let original = Original {
+    let edited = without_entry(bytes);
+    vault.keep(Original { edited: &edited, ..original(path, bytes) }, now).unwrap()
+}
+
+fn original<'a>(path: &'a str, bytes: &'a [u8]) -> Original<'a> {
+    Original {
         user: "ann",
         uid: None,
         home: "/home/ann",
@@ -45,12 +50,11 @@ pub(super) fn keep(vault: &Vault, path: &str, bytes: &[u8], now: Timestamp) -> I
         names: 1,
         rights: None,
         bytes,
-        edited: &without_entry(bytes),
+        edited: EDITED,
         entries: vec![entry()],
         beside: None,
         approvals_due: false,
-    };
-    vault.keep(original, now).unwrap()
+    }
 }
 
 /// One that cannot shrink.
@@ -223,6 +227,40 @@ fn what_was_read_once_is_what_a_vault_that_is_opened_anew_reads() {
     is_same("pruned");
     vault.forget(&young).unwrap();
     assert_eq!(vault.items().unwrap().0.len(), 2, "those that are pending");
+}
+
+/// An entry as reports show it.
+fn shown() -> Box<mcpolicy_schema::report::v1::Entry> {
+    use crate::answers::testing::{draft, report};
+    Box::new(report(&draft(""), &[("pad", ".cursor/mcp.json")]).entries.remove(0))
+}
+
+#[test]
+fn what_reports_show_of_an_entry_stays_on_the_disk_and_outlasts_each_change_of_its_item() {
+    let folder = folder();
+    let vault = Vault::open(folder.path()).unwrap();
+    let shown = shown();
+    let taken = Taken { told: Some(shown.clone()), ..entry() };
+    let now = at("2026-11-21T10:00:00Z");
+    let kept = vault.keep(Original { entries: vec![taken], ..original("/one", ORIGINAL) }, now).unwrap();
+    let listed = || vault.items().unwrap().0.remove(0);
+    let told = |item: Item| item.entries.into_iter().next().unwrap().told;
+
+    assert_eq!(told(listed()), None, "months of them would fill the memory");
+    assert_eq!(told(vault.recalled(&listed())), Some(shown.clone()));
+    // by one who has it at hand, from the list, and by the vault itself
+    proved(&vault, kept.clone());
+    vault.update(&Item { considered: Some("policy".to_owned()), ..listed() }).unwrap();
+    assert_eq!(vault.shrink(at("2026-11-23T10:00:00Z")).unwrap(), 1);
+    assert_eq!(told(listed()), None);
+    assert_eq!(told(vault.item(&kept.id).unwrap()), Some(shown.clone()));
+    let whole = Vault::look(folder.path()).unwrap().items_told().unwrap();
+    assert_eq!(whole, [vault.item(&kept.id).unwrap()]);
+
+    // attack: an item that was changed by hand gives its words to no other entry
+    let mut other = listed();
+    other.entries[0].fingerprint = "sha256:1".to_owned();
+    assert_eq!(told(vault.recalled(&other)), None);
 }
 
 #[test]

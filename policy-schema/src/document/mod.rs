@@ -17,8 +17,8 @@ pub use matcher::{
 };
 pub use rule::{Args, Auth, AuthKind, Class, DataAccess, Remediation, Rule, Token, ToolClass, Tools};
 pub use settings::{
-    Default, Expressible, Fights, MaxNewRemovals, Mode, Native, NativeOwner, OnVersion, Processes,
-    Registries, Rescans, Runners, Settings, Staleness, UnknownMembers, Unparseable,
+    Approvals, Default, Expressible, Fights, GateLate, Lock, MaxNewRemovals, Mode, Native, NativeOwner,
+    OnVersion, Processes, Registries, Rescans, Runners, Settings, Staleness, UnknownMembers, Unparseable,
 };
 
 /// The value of [`PolicyDocument::schema`].

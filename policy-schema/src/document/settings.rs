@@ -151,7 +151,56 @@ pub enum Expressible {
     Open,
 }
 
-/// The native policy of one client.
+/// Modes of a client in which it asks nobody before a tool is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Approvals {
+    /// They are the client's and its user's own matter.
+    #[default]
+    Free,
+    /// They are locked off where the client has a managed key for it.
+    Ask,
+}
+
+/// What a client offers beside the entries of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum Lock {
+    /// It can be used; servers that come that way are judged as any other.
+    #[default]
+    Open,
+    /// It is locked as a whole where the client has a managed key for it.
+    Locked,
+}
+
+impl Lock {
+    fn is_open(&self) -> bool {
+        *self == Self::Open
+    }
+}
+
+/// What the gate does with a reader who has waited as long as one may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub enum GateLate {
+    /// The open is refused.
+    #[default]
+    Deny,
+    /// The file is read as it is; watching and reverting go on. Loosens, so it needs two signatures.
+    Allow,
+}
+
+impl GateLate {
+    fn is_deny(&self) -> bool {
+        *self == Self::Deny
+    }
+}
+
+/// The native policy of one client. What is not said is not written, so that agents which are older than a member take a
+/// policy without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
@@ -162,6 +211,18 @@ pub struct Native {
     /// What becomes of rules that the client cannot express.
     #[serde(default)]
     pub inexpressible: Expressible,
+    /// Plugins, extensions and marketplaces of others.
+    #[serde(default, skip_serializing_if = "Lock::is_open")]
+    pub plugins: Lock,
+    /// Flags of a command line that bring servers which no file declares (`--mcp-config`, `--plugin-dir`).
+    #[serde(default, skip_serializing_if = "Lock::is_open")]
+    pub flags: Lock,
+    /// Connectors that the vendor's cloud brings.
+    #[serde(default, skip_serializing_if = "Lock::is_open")]
+    pub connectors: Lock,
+    /// Claude Code takes its servers from the managed file alone; all other entries vanish from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
 }
 
 /// Package registries that count as the default ones; naming any other is an override and refused. URLs as runners
@@ -292,9 +353,15 @@ pub struct Settings {
     /// Native policies by client id; `default` for all others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub native: BTreeMap<String, Native>,
+    /// Whether clients may call tools without asking anybody.
+    #[serde(default, skip_serializing_if = "is_free")]
+    pub approvals: Approvals,
     /// The Linux gate holds readers until a file is checked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gate: bool,
+    /// What a reader gets whom the gate has kept waiting too long.
+    #[serde(default, skip_serializing_if = "GateLate::is_deny")]
+    pub gate_late: GateLate,
     /// How much of a machine's users leaves it in records. A policy that lets all of it leave does not say so, and so agents
     /// that are older than this member take it too.
     #[serde(default, skip_serializing_if = "is_full")]
@@ -304,6 +371,11 @@ pub struct Settings {
     pub mcp_spec: Option<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde hands it over")]
+fn is_free(approvals: &Approvals) -> bool {
+    *approvals == Approvals::Free
+}
+
 fn is_full(tier: &Tier) -> bool {
     *tier == Tier::Full
 }
@@ -311,6 +383,24 @@ fn is_full(tier: &Tier) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_says_no_word_that_older_agents_refuse_where_it_does_not_need_it() {
+        let plain = r#"{"name":"fleet","contact":"it@example.com","native":{"cursor":{"owner":"mdm"}}}"#;
+        let plain: Settings = serde_json::from_str(plain).unwrap();
+        let text = serde_json::to_string(&plain).unwrap();
+        for word in ["approvals", "gate_late", "plugins", "flags", "connectors", "exclusive"] {
+            assert!(!text.contains(word), "{word}: {text}");
+        }
+        let strict = r#"{"name":"fleet","contact":"it@example.com","approvals":"ask","gate":true,"gate_late":"allow",
+            "native":{"claude-code":{"plugins":"locked","flags":"locked","connectors":"locked","exclusive":true}}}"#;
+        let strict: Settings = serde_json::from_str(strict).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Settings>(&serde_json::to_string(&strict).unwrap()).unwrap(),
+            strict
+        );
+        assert_eq!((strict.approvals, strict.gate_late), (Approvals::Ask, GateLate::Allow));
+    }
 
     #[test]
     fn a_policy_says_nothing_of_privacy_where_all_may_leave() {

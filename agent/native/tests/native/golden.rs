@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use mcpolicy_native::{Client, Compiled, Format, Locks, Target, mdm};
+use mcpolicy_native::{Client, Compiled, Format, Target, mdm};
 use mcpolicy_schema::evaluate::{Context, Facts, System};
 
-use crate::sample::{HOME, Machine, entries, now, rich};
+use crate::sample::{HOME, Machine, entries, locked, now, rich};
 
 fn text(target: &Target, bytes: Option<&[u8]>) -> String {
     let Some(bytes) = bytes else { return "(not there)\n".to_owned() };
@@ -39,7 +39,7 @@ fn shown(compiled: &Compiled) -> String {
     out
 }
 
-fn machine(system: System, locks: Locks) -> Machine {
+fn machine(system: System) -> Machine {
     let policy = rich();
     let program = match system {
         System::Linux => "/usr/lib/mcpolicy/mcpolicy",
@@ -47,7 +47,7 @@ fn machine(system: System, locks: Locks) -> Machine {
         System::Windows => "C:\\Program Files\\mcpolicy\\mcpolicy.exe",
     };
     let base = Machine::new(&policy, &entries());
-    Machine { system, program: Some(program.to_owned()), locks, ..base }
+    Machine { system, program: Some(program.to_owned()), ..base }
 }
 
 const SYSTEMS: [(System, &str); 3] =
@@ -57,7 +57,7 @@ const SYSTEMS: [(System, &str); 3] =
 fn each_client_gets_the_policy_in_its_own_words() {
     let policy = rich();
     for (system, word) in SYSTEMS {
-        let machine = machine(system, Locks::default());
+        let machine = machine(system);
         for client in Client::ALL {
             let compiled = machine.compile(&policy, client);
             insta::assert_snapshot!(format!("{}-{word}", client.id()), shown(&compiled));
@@ -67,9 +67,11 @@ fn each_client_gets_the_policy_in_its_own_words() {
 
 #[test]
 fn locks_are_added_where_a_client_has_a_key_for_them() {
-    let policy = rich();
-    let locks = Locks { approvals: true, plugins: true, flags: true, connectors: true, exclusive: true };
-    let machine = machine(System::Linux, locks);
+    let policy = locked(
+        "approvals = \"ask\"\n[policy.native.default]\nplugins = \"locked\"\nflags = \"locked\"\n\
+         connectors = \"locked\"\nexclusive = true\n",
+    );
+    let machine = machine(System::Linux);
     for client in Client::ALL {
         let compiled = machine.compile(&policy, client);
         insta::assert_snapshot!(format!("{}-locks", client.id()), shown(&compiled));
@@ -78,9 +80,9 @@ fn locks_are_added_where_a_client_has_a_key_for_them() {
 
 #[test]
 fn mdm_gets_registry_values_and_preferences() {
-    let policy = rich();
+    let policy = locked("[policy.native.default]\nplugins = \"locked\"\n");
     for (system, word) in [(System::Macos, "macos"), (System::Windows, "windows")] {
-        let machine = machine(system, Locks { plugins: true, ..Locks::default() });
+        let machine = machine(system);
         let facts = Facts::default();
         let context = Context { system, home: Some(HOME), facts: &facts, ..Context::bare(now()) };
         for client in Client::ALL {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mcpolicy_native::{Allowed, Client, Compiled, Denied, Input, Locks, State, compile};
+use mcpolicy_native::{Allowed, Client, Compiled, Denied, Input, State, compile};
 use mcpolicy_schema::document::{Mode, PolicyDocument};
 use mcpolicy_schema::entry::{Entry, NamedValue, Reader, Scope};
 use mcpolicy_schema::evaluate::{Context, Facts, FileFacts, Subject, System, evaluate};
@@ -92,6 +92,12 @@ pub(crate) fn rich() -> Policy {
     policy(RICH)
 }
 
+/// The same with more settings.
+pub(crate) fn locked(settings: &str) -> Policy {
+    let contact = "contact = \"#ask-security\"\n";
+    policy(&RICH.replacen(contact, &format!("{contact}{settings}"), 1))
+}
+
 pub(crate) fn now() -> Timestamp {
     "2026-11-21T00:00:00Z".parse().unwrap()
 }
@@ -149,7 +155,6 @@ pub(crate) struct Machine {
     pub(crate) present: BTreeMap<String, State>,
     pub(crate) beside: BTreeMap<String, Vec<u8>>,
     pub(crate) program: Option<String>,
-    pub(crate) locks: Locks,
 }
 
 impl Machine {
@@ -172,7 +177,6 @@ impl Machine {
             present: BTreeMap::new(),
             beside: BTreeMap::new(),
             program: Some("/usr/lib/mcpolicy/mcpolicy".to_owned()),
-            locks: Locks::default(),
         }
     }
 
@@ -194,7 +198,6 @@ impl Machine {
             present: &self.present,
             beside: &self.beside,
             program: self.program.as_deref(),
-            locks: self.locks,
         }
     }
 

@@ -1,8 +1,8 @@
 //! `[policy]` against `[policy]`.
 
 use mcpolicy_schema::document::{
-    Default, Expressible, Fights, Mode, Native, NativeOwner, OnVersion, Processes, Rescans, Runners,
-    Settings, UnknownMembers, Unparseable,
+    Approvals, Default, Expressible, Fights, GateLate, Lock, Mode, Native, NativeOwner, OnVersion, Processes,
+    Rescans, Runners, Settings, UnknownMembers, Unparseable,
 };
 
 use super::fields::Field;
@@ -52,6 +52,12 @@ fn grave(old: &Settings, new: &Settings, field: &mut Field<'_>) {
         field.tell_grave("gate: off");
     } else if new.gate && !old.gate {
         field.tell(Class::Tightens, "gate: on");
+    }
+    let is_late = |settings: &Settings| settings.gate && settings.gate_late == GateLate::Allow;
+    switch(field, is_late(old), is_late(new), "the gate lets through what it could not check in time");
+    if is_late(old) == is_late(new) {
+        let word = if new.gate_late == GateLate::Allow { "allow" } else { "deny" };
+        field.neutral("gate_late", &old.gate_late, &new.gate_late, word);
     }
 }
 
@@ -115,6 +121,8 @@ fn acting(old: &Settings, new: &Settings, field: &mut Field<'_>) {
         Rescans::WhenIdle => "when-idle",
     };
     two(field, "rescans", rescans(old.rescans), rescans(new.rescans), "on-time");
+    let asks = |a: Approvals| if a == Approvals::Ask { "ask" } else { "free" };
+    two(field, "approvals", asks(old.approvals), asks(new.approvals), "ask");
     let disable = if new.prefer_disable { "on" } else { "off" };
     field.neutral("prefer_disable", &old.prefer_disable, &new.prefer_disable, disable);
     let removals = format!("{} entries, {} %", new.max_new_removals.entries, new.max_new_removals.percent);
@@ -162,5 +170,15 @@ fn native(old: &Settings, new: &Settings, field: &mut Field<'_>) {
         }
         let word = |n: Native| if n.inexpressible == Expressible::Open { "open" } else { "closed" };
         two(field, &format!("native.{client}.inexpressible"), word(before), word(now), "closed");
+        let lock = |lock: Lock| if lock == Lock::Locked { "locked" } else { "open" };
+        for (name, before, now) in [
+            ("plugins", before.plugins, now.plugins),
+            ("flags", before.flags, now.flags),
+            ("connectors", before.connectors, now.connectors),
+        ] {
+            two(field, &format!("native.{client}.{name}"), lock(before), lock(now), "locked");
+        }
+        let exclusive = |native: Native| if native.exclusive { "on" } else { "off" };
+        two(field, &format!("native.{client}.exclusive"), exclusive(before), exclusive(now), "on");
     }
 }

@@ -14,7 +14,9 @@ const FULL: &str = r#"{
             "registries": {"npm": ["https://registry.example.com/"], "pypi": ["https://registry.example.com/p"], "dotnet": ["https://registry.example.com/d"]},
             "env": {"LANG": "*"}, "unlisted_tools": "write", "max_new_removals": {"entries": 5, "percent": 30},
             "acknowledge_breaking": "yes", "staleness": {"stale_after_hours": 72, "expired_after_days": 30},
-            "native": {"cursor": {"owner": "agent", "inexpressible": "closed"}}, "gate": true, "mcp_spec": "2025-06-18"
+            "native": {"cursor": {"owner": "agent", "inexpressible": "closed", "plugins": "locked", "flags": "locked",
+                "connectors": "locked", "exclusive": true}},
+            "approvals": "ask", "gate": true, "gate_late": "deny", "mcp_spec": "2025-06-18"
         },
         "rule": [{
             "id": "r", "description": "d", "identity": {"npm": {"package": "p", "versions": "1.0.0"}},
@@ -105,7 +107,8 @@ fn equal_policies_have_no_changes() {
 
 #[test]
 fn what_needs_two_signatures_is_marked_and_comes_first() {
-    let graves: [(&str, Value); 7] = [
+    let graves: [(&str, Value); 8] = [
+        ("/policy/gate_late", json!("allow")),
         ("/policy/mode", json!("observe")),
         ("/policy/default", json!("allow")),
         ("/policy/ignore_denylist", json!(true)),
@@ -201,6 +204,7 @@ fn review_and_verifier_agree_on_what_needs_two_people() {
         ("/policy/native/cursor/owner", json!("off")),
         ("/rule/0/identity", json!({"any": {}})),
         ("/ring/0/mode", json!("warn")),
+        ("/policy/gate_late", json!("allow")),
     ];
     let with = |changes: &[&(&str, Value)]| {
         let mut other = full();
