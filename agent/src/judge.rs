@@ -313,11 +313,7 @@ impl<'a> Judge<'a> {
     fn context<'c>(&'c self, person: &'c Person, facts: &'c Facts) -> Context<'c> {
         let remembered = self.terms.remembered;
         Context {
-            system: match person.dweller.os {
-                Os::Linux => System::Linux,
-                Os::Macos => System::Macos,
-                Os::Windows => System::Windows,
-            },
+            system: system_of(person.dweller.os),
             now: self.terms.now,
             home: person.home.as_deref(),
             directory: None,
@@ -398,4 +394,12 @@ fn ring_of(terms: &Terms<'_>, people: &[Person]) -> Option<String> {
 fn revokes_digests(in_force: &InForce) -> bool {
     let revoked = in_force.revocations.iter().flat_map(|list| &list.document().revocation);
     revoked.into_iter().any(|line| matches!(line.revoked, Revoked::Sha256(_)))
+}
+/// The system, as policies name it.
+pub fn system_of(os: Os) -> System {
+    match os {
+        Os::Linux => System::Linux,
+        Os::Macos => System::Macos,
+        Os::Windows => System::Windows,
+    }
 }

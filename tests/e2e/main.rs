@@ -57,6 +57,8 @@ mod moved_by_clients;
 mod named_secrets;
 #[cfg(unix)]
 mod native;
+#[cfg(unix)]
+mod native_kept;
 #[cfg(target_os = "linux")]
 mod notification;
 #[cfg(unix)]

@@ -177,6 +177,8 @@ pub struct Board {
     pub restart_needed: Vec<(String, String)>,
     /// Denied servers that run.
     pub running: Vec<RunningServer>,
+    /// Clients are told by their own managed files what to refuse.
+    pub native: bool,
     /// Time between two looks at all known files.
     pub rescan: Duration,
     /// Files that a tool fights over now, by their users.
@@ -213,6 +215,7 @@ impl Board {
             degraded: Vec::new(),
             restart_needed: Vec::new(),
             running: Vec::new(),
+            native: false,
             rescan: Duration::ZERO,
             fought: Vec::new(),
             problems: BTreeSet::new(),

@@ -406,7 +406,8 @@ impl Board {
         let watch = if acts { "in-force" } else { "report-only" };
         let stops = settled.in_force.policy.document().policy.processes == Processes::Stop;
         let processes = if acts && stops { "in-force" } else { "report-only" };
-        vec![layer(NATIVE, "off"), layer(WATCH, watch), layer("gate", "off"), layer(PROCESSES, processes)]
+        let native = if self.native { "in-force" } else { "off" };
+        vec![layer(NATIVE, native), layer(WATCH, watch), layer("gate", "off"), layer(PROCESSES, processes)]
     }
 
     fn verdicts(&self, user: Option<&str>) -> VerdictCounts {

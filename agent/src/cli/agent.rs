@@ -391,6 +391,11 @@ impl Agent {
         self.settings.policy.dir.iter().filter_map(|folder| std::path::absolute(folder).ok()).collect()
     }
 
+    /// Whether the clients' own managed files are this agent's to write: they say what holds for all users of a machine.
+    pub(super) fn keeps_native(&self) -> bool {
+        !self.user_level
+    }
+
     /// Makes the folders between this agent and the role that uses the network, and gives that role what is its own. On a
     /// managed machine without its account everything stays root's, and nothing leaves.
     ///

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
-use mcpolicy_clients::location::Os;
 use mcpolicy_native::{self as native, Client, ConflictKind};
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::machine::Machine;
@@ -23,8 +22,8 @@ use crate::enforce::pass::{self, On};
 use crate::enforce::remembered::Remembered;
 use crate::in_force::{self, InForce};
 use crate::journal::{Event, Journal, What};
-use crate::judge::{Judge, Terms};
-use crate::native::inputs::Entries;
+use crate::judge::{Judge, Terms, system_of};
+use crate::native::inputs::Declared;
 use crate::native::kept::{self, Kept};
 use crate::native::work::{self, Change, Done, OfClient};
 use crate::output::json;
@@ -127,14 +126,6 @@ fn client_of(id: &str) -> Result<Client, String> {
     })
 }
 
-fn system(os: Os) -> System {
-    match os {
-        Os::Linux => System::Linux,
-        Os::Macos => System::Macos,
-        Os::Windows => System::Windows,
-    }
-}
-
 pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Result<u8> {
     match command {
         Command::Plan(Plan { by, os, to: Some(folder), shown }) => {
@@ -161,6 +152,12 @@ pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Resul
             let agent = r#where.agent(environment)?;
             agent.ensure_own("takes native policies away")?;
             let _alone = kept::lock(&agent.state)?;
+            // one that was begun between this and the removal writes them again, as whoever began it wants
+            anyhow::ensure!(
+                agent.try_lock()?.is_some(),
+                "the running agent would write them again at once: stop it first, or let the policy say \
+                 `native.default.owner = \"off\"`"
+            );
             make(of_nothing(agent, shown, environment)?, shown)
         }
     }
@@ -229,7 +226,7 @@ fn found(by: &By, shown: &Shown, environment: &Environment) -> anyhow::Result<Fo
     let ceiling = agent.settings.enforcement.mode_ceiling;
     let mode = in_force.policy.mode(ring.as_deref());
     let mode = ceiling.map_or(mode, |ceiling| ceiling.min(mode));
-    let entries = Entries::of(&ground, &outcome);
+    let entries = Declared::of(&ground, &outcome).entries();
     let kept = Kept::open(&agent.state)?;
     let terms = work::Terms {
         in_force: &in_force,
@@ -238,7 +235,7 @@ fn found(by: &By, shown: &Shown, environment: &Environment) -> anyhow::Result<Fo
         device: &device,
         groups: &groups,
         now,
-        system: system(ground.os),
+        system: system_of(ground.os),
     };
     let clients = work::compile(&terms, &entries, (Some(&ground.machine), &kept), &shown.clients);
     let about = in_force.about(ring.as_deref());
@@ -257,7 +254,7 @@ fn found(by: &By, shown: &Shown, environment: &Environment) -> anyhow::Result<Fo
 fn of_nothing(agent: Agent, shown: &Shown, environment: &Environment) -> anyhow::Result<Found> {
     let ground = agent.ground(environment)?;
     let kept = Kept::open(&agent.state)?;
-    let clients = work::give_back((&ground.machine, &kept), system(ground.os), &shown.clients);
+    let clients = work::give_back((&ground.machine, &kept), system_of(ground.os), &shown.clients);
     let machine = ground.machine;
     let (policy, notices) = ("none".to_owned(), Vec::new());
     Ok(Found { machine, kept, mode: Mode::Observe, policy, clients, notices, agent })
@@ -320,7 +317,7 @@ fn for_mdm(
         Some(OsName::Linux) => System::Linux,
         Some(OsName::Macos) => System::Macos,
         Some(OsName::Windows) => System::Windows,
-        None => system(crate::ground::host_os()),
+        None => system_of(crate::ground::host_os()),
     };
     let mode = in_force.policy.mode(None);
     let context = Context {

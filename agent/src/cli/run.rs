@@ -149,6 +149,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             bounds: &|run| agent::with_bounds(|bounds| run(bounds)),
             redactor: &redactor,
             own: agent.watched(),
+            native: agent.keeps_native(),
             waits_for_policy: !agent.settings.policy.urls.is_empty(),
             settings: &agent.settings_file,
             is_other_settings: &|| read().map_or(true, |new| new.settings != agent.settings),

@@ -9,6 +9,8 @@ use mcpolicy_platform::machine::Machine;
 use mcpolicy_platform::watch::Change;
 
 use super::{LEAST_FOR_ACCOUNTS, LEAST_FOR_POLICY, Rig};
+use crate::judge::system_of;
+use crate::native::keeper;
 use crate::pipeline::Ground;
 
 /// Where homes usually are, whether there is one yet or not.
@@ -30,6 +32,11 @@ pub(super) enum Means {
     Pass(Duration),
 }
 
+fn folders_of_native(ground: &Ground) -> BTreeSet<PathBuf> {
+    let places = keeper::places(system_of(ground.os));
+    places.iter().filter_map(|place| place.parent()).map(Path::to_owned).collect()
+}
+
 /// Paths of the machine, except where another is named.
 pub(super) struct Around {
     machine: Machine,
@@ -40,6 +47,8 @@ pub(super) struct Around {
     homes: BTreeSet<PathBuf>,
     /// Folders in which homes are, or may come to be.
     of_homes: BTreeSet<PathBuf>,
+    /// Folders of the clients' managed files, where these are ours to keep.
+    native: BTreeSet<PathBuf>,
 }
 
 impl Around {
@@ -52,6 +61,7 @@ impl Around {
             store: machine.machine_path(&(rig.setting)().state.join("policy")),
             own: rig.own.iter().map(|folder| machine.machine_path(folder)).collect(),
             of_homes: parents.chain(HOMES.map(PathBuf::from)).collect(),
+            native: if rig.native { folders_of_native(ground) } else { BTreeSet::new() },
             homes,
             machine,
         }
@@ -61,7 +71,14 @@ impl Around {
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
         let around =
             self.settings.parent().into_iter().chain([&*self.store, Path::new("/etc")]).map(Path::to_owned);
-        around.chain(self.own.iter().cloned()).chain(self.of_homes.iter().cloned()).collect()
+        let own = self.own.iter().chain(&self.of_homes).chain(&self.native).cloned();
+        around.chain(own).collect()
+    }
+
+    /// Whether a change is in a folder of the clients' managed files, or of such a folder.
+    pub(super) fn is_at_native(&self, path: &Path, change: Change) -> bool {
+        path.parent().is_some_and(|folder| self.native.contains(folder))
+            || change.came_or_went && self.native.iter().any(|folder| folder.starts_with(path))
     }
 
     /// What a change at a path means.

@@ -9,6 +9,7 @@ pub mod dirty;
 pub mod fights;
 mod messages;
 pub mod messenger;
+mod native;
 pub mod notices;
 pub mod planted;
 mod polled;
@@ -42,6 +43,7 @@ use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, On, Passed, Session, Setting};
 use crate::ipc::server::{Shared, Work};
 use crate::journal::{self, End, Event};
+use crate::native::keeper::Keeper;
 use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::reporter::Reporter;
 use crate::resolve;
@@ -128,6 +130,8 @@ pub struct Rig<'a> {
     pub shared: &'a Shared,
     /// Folders of this host in which a change means another pass: the published policy, the settings.
     pub own: Vec<PathBuf>,
+    /// Whether the clients' own managed files are this agent's to write: those of a machine, not of one user.
+    pub native: bool,
     /// A policy is fetched by another: without one there is nothing to do yet, and no reason to end.
     pub waits_for_policy: bool,
 }
@@ -169,6 +173,7 @@ pub struct Kept {
     fights: Fights,
     notices: Notices,
     servers: Servers,
+    native: Keeper,
     /// Who reports; nobody where nothing is to be.
     pub reporter: Option<Reporter>,
 }
@@ -178,7 +183,7 @@ impl Kept {
     /// machine.
     pub fn new(below: Option<Instance>) -> Self {
         let (fights, notices) = (Fights::default(), Notices::default());
-        Self { fights, notices, servers: Servers::new(below), reporter: None }
+        Self { fights, notices, servers: Servers::new(below), native: Keeper::default(), reporter: None }
     }
 }
 
@@ -228,6 +233,7 @@ pub fn run(
             fights: std::mem::take(&mut kept.fights),
             planted: Planted::default(),
             notices: &mut kept.notices,
+            native: &mut kept.native,
             reporter: kept.reporter.as_mut(),
         };
         let ends = session.hold(wakes, std::mem::take(&mut asked), tell);
@@ -315,6 +321,7 @@ struct Line<'r, 'a, 'g, 'h> {
     fights: Fights,
     planted: Planted,
     notices: &'r mut Notices,
+    native: &'r mut Keeper,
     reporter: Option<&'r mut Reporter>,
 }
 
@@ -346,6 +353,7 @@ impl Line<'_, '_, '_, '_> {
         let waits_for = passed.in_force.policy.document().policy.rescans;
         let next = self.until_next(&passed);
         let Passed { outcome, acted, .. } = passed;
+        self.native.passed(self.on.ground, &outcome, Instant::now());
         self.servers.passed(self.on.ground, outcome, &acted);
         let begun = Instant::now();
         let mut times = Times::new(begun, both, next);
@@ -380,6 +388,7 @@ impl Line<'_, '_, '_, '_> {
             // after what is due and not in its place: whoever changes files without end keeps no rescan from going on
             grown |= self.poll(&mut session, &mut times, now, tell);
             grown |= self.rescan(&mut session, &mut times, (waits_for, now), tell);
+            self.keep_native(&mut session, &mut times, now, tell);
             self.show_notices(now);
             if self.store_at.is_some_and(|at| now >= at) {
                 self.store_at = self.mend_store(&mut session, tell).then(|| now + POLL);
@@ -570,6 +579,13 @@ impl Line<'_, '_, '_, '_> {
         let path = self.on.ground.machine.machine_path(path);
         let is_watched = change.came_or_went && self.watches.hang_on(&path);
         let means = self.around.means(&path, change);
+        if self.around.is_at_native(&path, change) {
+            self.native.wake(now);
+            // what others declare in it is looked at when it turns out that they have changed it
+            if self.native.has(&path) {
+                return Means::Nothing;
+            }
+        }
         let home = self.on.homes.home_of(&path);
         if is_watched && (home.is_none() || means != Means::Nothing) {
             let new = self.watches.renew(&path);
@@ -668,6 +684,7 @@ impl Line<'_, '_, '_, '_> {
         self.watch(places_of(&looked.outcome));
         self.watch(session.linked_folders());
         let Looked { outcome, changed, acted, is_unanswered, .. } = looked;
+        self.native.looked(&outcome, &changed, Instant::now());
         self.servers.looked(self.on.ground, outcome, &acted, &changed);
         self.looked_at = changed;
         Ok(!is_unanswered)

@@ -152,6 +152,7 @@ impl Line<'_, '_, '_, '_> {
             self.settings_at,
             self.store_at,
             self.servers.next(),
+            self.native.next().filter(|_| self.rig.native),
             self.notices.next(now),
             self.next_report(now),
             times.polls.as_ref().map(|polls| polls.next(now)),

@@ -6,8 +6,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mcpolicy_clients::location::Os;
-use mcpolicy_schema::evaluate::System;
 use mcpolicy_schema::report::v1::Request;
 
 use super::pass::Setting;
@@ -15,6 +13,7 @@ use crate::answers::request::{self, Over};
 use crate::authoring::stored::{Site, Stored};
 use crate::in_force::InForce;
 use crate::journal::{Event, Journal, What};
+use crate::judge::system_of;
 use crate::pipeline::Ground;
 
 /// Lets go what waits no longer. Each is told before it goes.
@@ -60,11 +59,7 @@ fn is_allowed(
     let is_whole = request.fingerprint == request.entry.fingerprint;
     let homes = ground.homes.iter().filter_map(|home| Some((home.user.as_str(), home.layout.home.to_str()?)));
     let home = ground.homes.iter().find(|home| home.user == request.user);
-    let system = match home.map_or(ground.os, |home| home.layout.os) {
-        Os::Linux => System::Linux,
-        Os::Macos => System::Macos,
-        Os::Windows => System::Windows,
-    };
+    let system = system_of(home.map_or(ground.os, |home| home.layout.os));
     let homes: BTreeMap<&str, &str> = homes.collect();
     let site = Site { system, homes, device, revocations: in_force.revocations.as_ref(), now };
     is_whole && (is_granted || Stored::new(&request.entry).judge(&in_force.policy, &site).is_allowed())

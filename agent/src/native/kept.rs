@@ -1,6 +1,6 @@
 //! What of managed files is ours, kept in the agent's state: without it our keys would look like somebody else's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::enforce::places::StateLock;
+use crate::journal::Event;
 
 /// Largest file of it, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -31,6 +32,9 @@ struct OfTarget {
 pub struct Kept {
     schema: String,
     targets: BTreeMap<String, OfTarget>,
+    /// Digests of what was told and is still so.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    told: BTreeSet<String>,
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -45,7 +49,12 @@ impl Kept {
     /// It cannot be read, or is of another version.
     pub fn open(state: &Path) -> anyhow::Result<Self> {
         let folder = state.join("native");
-        let none = Self { schema: SCHEMA.to_owned(), targets: BTreeMap::new(), folder: folder.clone() };
+        let none = Self {
+            schema: SCHEMA.to_owned(),
+            targets: BTreeMap::new(),
+            told: BTreeSet::new(),
+            folder: folder.clone(),
+        };
         let path = folder.join("ours.json");
         let read = match Machine::live().read(&path, None, MAX_BYTES) {
             Err(ReadError::NotFound) => return Ok(none),
@@ -117,6 +126,22 @@ impl Kept {
         }
         self.targets.retain(|_, of| of.before.is_some() || !of.ours.keys.is_empty());
         self.save()
+    }
+
+    /// Of what is so now, what was not so before: an agent that starts again tells nothing twice.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub fn newly(&mut self, now: Vec<Event>) -> io::Result<Vec<Event>> {
+        let key = |event: &Event| digest(Some(format!("{}\0{}", event.code, event.detail).as_bytes()));
+        let told: BTreeSet<String> = now.iter().map(key).collect();
+        let mut new = now;
+        new.retain(|event| !self.told.contains(&key(event)));
+        if told != self.told {
+            self.told = told;
+            self.save()?;
+        }
+        Ok(new)
     }
 
     fn save(&self) -> io::Result<()> {

@@ -4,5 +4,6 @@
 
 pub mod files;
 pub mod inputs;
+pub mod keeper;
 pub mod kept;
 pub mod work;

@@ -88,6 +88,11 @@ impl Session {
         Ok((Self { opened, in_force, mode, since, known }, passed))
     }
 
+    /// What the pass has settled: the policy, the mode, and the time that it believed.
+    pub fn settled(&self) -> (&InForce, Mode, Timestamp) {
+        (&self.in_force, self.mode, self.since)
+    }
+
     /// Puts one item back by hand, as [`restore`](super::restore) does.
     ///
     /// # Errors

@@ -1,0 +1,239 @@
+//! Keeps the managed files of a machine as the policy in force wants them: writes, looks after, repairs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mcpolicy_native::{self as native, Client, ConflictKind, Place, Target};
+use mcpolicy_platform::machine::Machine;
+use mcpolicy_schema::document::NativeOwner;
+use mcpolicy_schema::evaluate::System;
+
+use super::files::{self, Found};
+use super::inputs::Declared;
+use super::kept::{self, Kept};
+use super::work::{self, Change, Done, OfClient, Terms};
+use crate::journal::Event;
+use crate::pipeline::{Ground, Outcome};
+
+/// Repairs of one place within [`HOUR`] that are made at once.
+///
+/// Quirk: configuration management that writes the whole file has its own idea of it; two that never give way heat the laptop.
+const AT_ONCE: usize = 5;
+/// The time in which repairs count.
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// Time until the next repair of a place that is fought over; it doubles with each, up to [`LATEST`].
+const LATER: Duration = Duration::from_secs(15);
+/// The longest of these times.
+const LATEST: Duration = Duration::from_secs(15 * 60);
+/// Time until it is tried again where somebody else is at work on the same.
+const BUSY: Duration = Duration::from_secs(1);
+/// Rules that are named where a client cannot be told all.
+const MOST_NAMED: usize = 20;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What is to be written down.
+    pub events: Vec<Event>,
+    /// What could not be done.
+    pub problem: Option<String>,
+    /// Files that others have changed: what they say may be another thing now.
+    pub changed: Vec<PathBuf>,
+}
+
+/// Keeps the files of a machine.
+#[derive(Debug, Default)]
+pub struct Keeper {
+    declared: Declared,
+    /// When it is to be looked after them.
+    due: Option<Instant>,
+    /// When each place was repaired.
+    repairs: BTreeMap<String, Vec<Instant>>,
+    /// Files in which something is ours, as paths of the machine.
+    ours: BTreeSet<PathBuf>,
+}
+
+/// The files of a system in which something of ours may stand, as paths of the machine.
+pub fn places(system: System) -> BTreeSet<PathBuf> {
+    let targets = all_targets(system).filter(|target| !target.mdm);
+    let file = |target: Target| match target.place {
+        // of Windows the variables are the system's own, and its files are for MDM until they were tried there
+        Place::File(path) if !path.contains('%') => Some(PathBuf::from(path)),
+        Place::File(_) | Place::Registry(_) | Place::Preferences(_) => None,
+    };
+    targets.filter_map(file).collect()
+}
+
+fn all_targets(system: System) -> impl Iterator<Item = Target> {
+    Client::ALL.into_iter().flat_map(move |client| native::targets(client, system))
+}
+
+impl Keeper {
+    /// Takes in what a pass has found.
+    pub fn passed(&mut self, ground: &Ground, outcome: &Outcome, now: Instant) {
+        self.declared = Declared::of(ground, outcome);
+        self.due = Some(now);
+    }
+
+    /// Takes in what a look at these paths of homes has found.
+    pub fn looked(&mut self, outcome: &Outcome, paths: &BTreeMap<usize, BTreeSet<PathBuf>>, now: Instant) {
+        if self.declared.looked(outcome, paths) {
+            self.wake(now);
+        }
+    }
+
+    /// Something happened to the files, or may have.
+    pub fn wake(&mut self, now: Instant) {
+        self.due = Some(self.due.map_or(now, |due| due.min(now)));
+    }
+
+    /// When it is to be looked after the files.
+    pub fn next(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether something of ours stands in this file of the machine.
+    pub fn has(&self, path: &Path) -> bool {
+        self.ours.contains(path)
+    }
+
+    /// Whether clients are told something.
+    pub fn is_in_force(&self) -> bool {
+        !self.ours.is_empty()
+    }
+
+    /// Compiles, and makes the files so. `state` is the agent's state folder.
+    pub fn keep(&mut self, terms: &Terms<'_>, machine: &Machine, state: &Path, now: Instant) -> Report {
+        self.due = None;
+        let mut report = Report::default();
+        let kept = kept::lock(state).map_err(|error| (BUSY, error)).and_then(|_alone| {
+            self.keep_alone(terms, machine, state, now, &mut report).map_err(|error| (LATER, error))
+        });
+        if let Err((wait, error)) = kept {
+            report.problem = Some(format!("native policies cannot be kept: {error:#}"));
+            self.wake(now + wait);
+        }
+        report
+    }
+
+    fn keep_alone(
+        &mut self,
+        terms: &Terms<'_>,
+        machine: &Machine,
+        state: &Path,
+        now: Instant,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        let mut kept = Kept::open(state)?;
+        let touched = touched(machine, &kept, terms.system);
+        let of_file = |place: &String| Some(PathBuf::from(place)).filter(|path| self.ours.contains(path));
+        report.changed = touched.keys().filter_map(of_file).collect();
+        let all = work::compile(terms, &self.declared.entries(), (Some(machine), &kept), &[]);
+        let mut standing = standing(&all);
+        for change in all.iter().flat_map(|of| &of.changes).filter(|change| change.is_needed()) {
+            let place = change.output.target.id();
+            let is_repair = touched.get(&place) == Some(&true);
+            if is_repair && !self.may_repair(&place, now) {
+                continue;
+            }
+            let said = format!("{}: {place}", change.client.id());
+            match work::make(change, machine, &mut kept) {
+                Done::Same => {}
+                Done::Written if is_repair => report.events.push(Event::new(
+                    "native-tampered",
+                    format!("{said}: what is ours in it was changed beside the agent, and was put back"),
+                )),
+                Done::Written => report.events.push(Event::new("native-written", said)),
+                Done::Removed => report.events.push(Event::new("native-removed", said)),
+                Done::Left => standing.push(drift(change, &said)),
+                Done::Failed(why) => {
+                    report.problem = Some(format!("a native policy cannot be written: {said}: {why}"));
+                    standing.push(Event::new("native-failed", format!("{said}: {why}")));
+                    self.wake(now + LATER);
+                }
+            }
+        }
+        report.events.extend(kept.newly(standing)?);
+        self.ours = kept.targets().map(PathBuf::from).collect();
+        Ok(())
+    }
+
+    /// Whether a place is put back now; else it is looked after it later.
+    fn may_repair(&mut self, place: &str, now: Instant) -> bool {
+        let repairs = self.repairs.entry(place.to_owned()).or_default();
+        repairs.retain(|at| now.saturating_duration_since(*at) < HOUR);
+        let more = u32::try_from(repairs.len().saturating_sub(AT_ONCE)).unwrap_or(u32::MAX);
+        let wait = LATER.saturating_mul(2_u32.saturating_pow(more)).min(LATEST);
+        let next = repairs.last().map(|last| *last + wait);
+        match next {
+            Some(next) if repairs.len() >= AT_ONCE && next > now => {
+                self.wake(next);
+                false
+            }
+            _ => {
+                repairs.push(now);
+                true
+            }
+        }
+    }
+}
+
+/// Places that hold something else than what was written there, and whether something of ours is gone or changed in them.
+fn touched(machine: &Machine, kept: &Kept, system: System) -> BTreeMap<String, bool> {
+    let mut touched = BTreeMap::new();
+    for target in all_targets(system).filter(|target| !target.mdm) {
+        let id = target.id();
+        if !kept.targets().any(|place| place == id) {
+            continue;
+        }
+        match files::find(machine, &target) {
+            Found::Bytes(bytes) if !kept.is_as_written(&id, bytes.as_deref()) => {
+                let ours = kept.ours(&id, bytes.as_deref());
+                let is_whole = ours.is_none_or(|ours| {
+                    native::verify(&target, bytes.as_deref(), &ours).is_ok_and(|drift| drift.is_empty())
+                });
+                touched.insert(id, !is_whole);
+            }
+            Found::Bytes(_) => {}
+            Found::Barred(_) => drop(touched.insert(id, true)),
+        }
+    }
+    touched
+}
+
+/// What stands in the way and what clients cannot be told: worth telling once, for as long as it is so.
+fn standing(all: &[OfClient]) -> Vec<Event> {
+    let mut events = Vec::new();
+    for of in all {
+        let id = of.compiled.client.id();
+        for one in &of.compiled.conflicts {
+            let code = match one.kind {
+                ConflictKind::Widened => "native-widened",
+                ConflictKind::Narrowed => "native-narrowed",
+                ConflictKind::Unreadable => "native-unreadable",
+            };
+            events.push(Event::new(code, format!("{id}: {}{}: {}", one.place, one.key, one.what)));
+        }
+        let rules: BTreeSet<&str> = of.compiled.inexpressible.iter().map(|one| &*one.rule).collect();
+        if !rules.is_empty() {
+            let named: Vec<&str> =
+                rules.iter().copied().filter(|rule| !rule.is_empty()).take(MOST_NAMED).collect();
+            let more = rules.len().saturating_sub(named.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            events.push(Event::new(
+                "native-inexpressible",
+                format!(
+                    "{id} cannot be told all of {}{more}; `mcpolicy native plan` says what",
+                    named.join(", ")
+                ),
+            ));
+        }
+    }
+    events
+}
+
+fn drift(change: &Change, said: &str) -> Event {
+    debug_assert_eq!(change.owner, NativeOwner::Mdm, "all others are written");
+    Event::new("native-drift", format!("{said}: MDM is to write it, and it is not as the policy says"))
+}
