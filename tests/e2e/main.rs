@@ -96,6 +96,8 @@ mod policy_words;
 #[cfg(unix)]
 mod real_clients;
 #[cfg(unix)]
+mod real_clients_native;
+#[cfg(unix)]
 mod reported;
 #[cfg(unix)]
 mod rights;

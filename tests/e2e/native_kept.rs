@@ -55,7 +55,7 @@ fn layer(site: &Site) -> Value {
 }
 
 /// Waits until the status says so: by then all files are written.
-fn is_told(site: &Site, state: &str) {
+pub(crate) fn is_told(site: &Site, state: &str) {
     let begun = Instant::now();
     while layer(site) != state {
         assert!(begun.elapsed() < Duration::from_secs(10), "{}", layer(site));

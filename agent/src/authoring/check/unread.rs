@@ -1,7 +1,7 @@
 //! What a policy sets and nothing acts on yet. It is checked, compared and signed, so that it can be written ahead; nobody
 //! should believe that it protects already.
 
-use mcpolicy_schema::document::{Native, PolicyDocument, ToolClass};
+use mcpolicy_schema::document::{PolicyDocument, ToolClass, Tools};
 
 use crate::authoring::problem::{Problem, Weight};
 
@@ -12,11 +12,9 @@ pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
         problems.push(Problem::new(Weight::Note, "not-read-yet", place, message));
     };
     let agent = "it acts from the day on which that holds readers";
-    let native = "`mcpolicy native apply` writes native policies of clients by it";
     let later = "it acts from the day on which tools are sorted";
     for (is_set, member, whose) in [
         (settings.gate, "gate", agent),
-        (settings.native.values().any(|own| *own != Native::default()), "native", native),
         (settings.unlisted_tools != ToolClass::default(), "unlisted_tools", later),
     ] {
         if is_set {
@@ -24,12 +22,10 @@ pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
         }
     }
     // Once for all rules: a list of sixty servers sorts the tools of sixty.
-    let sorted = document.rule.iter().position(|rule| rule.tools.is_some());
+    let sorts = |tools: &Tools| *tools != Tools { never: tools.never.clone(), ..Tools::default() };
+    let sorted = document.rule.iter().position(|rule| rule.tools.as_ref().is_some_and(sorts));
     if let Some(at) = sorted {
-        tell(format!("/rule/{at}/tools"), "`tools` of this and other rules", native);
-    }
-    let formed = document.rule.iter().position(|rule| !rule.native_forms.is_empty());
-    if let Some(at) = formed {
-        tell(format!("/rule/{at}/native_forms"), "`native_forms` of this and other rules", native);
+        let what = "what `tools` of this and other rules says besides `never`";
+        tell(format!("/rule/{at}/tools"), what, later);
     }
 }
