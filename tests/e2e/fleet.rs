@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 mod maker;
 
 use maker::fleet::Plan;
-use maker::machine::{Machine, START};
+use maker::machine::{Declared, Machine, START};
 
 const TOKEN: &str = "ghp_SECRETMARK0000000000000000000000000001";
 
@@ -124,7 +124,9 @@ fn violations_that_a_machine_itself_tells_it_dropped_are_no_good_end_of_a_check(
     let machine = machine();
     let lost = [(Class::Violation, 1), (Class::State, 0)].map(|(class, exit)| {
         let mut of = Machine::new("m", "team");
+        of.heartbeat(START - 60);
         of.event(START, "server-ended", "ann", "bad");
+        of.action(START, "quarantine", "applied", &Declared::unknown("ann", "npm:bad"));
         of.lose(START + 60, class, 9);
         of.heartbeat(START + 120);
         machine.file("records/all.ndjson", of.lines.join("\n"));
@@ -133,7 +135,8 @@ fn violations_that_a_machine_itself_tells_it_dropped_are_no_good_end_of_a_check(
         report_of(&output)
     });
     for (answer, violations) in lost.iter().zip([9, 0]) {
-        assert_eq!((&answer["dropped"], &answer["dropped_violations"]), (&json!(9), &json!(violations)));
+        let dropped = (&answer["dropped"], &answer["dropped_violations"]);
+        assert_eq!(dropped, (&json!(9), &json!(violations)), "{answer}");
         assert_eq!(answer["faulty"], 0, "{answer}");
     }
 }

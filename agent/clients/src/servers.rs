@@ -195,7 +195,14 @@ pub fn under_unread_keys<'d>(root: &'d Node<'d>, read: &[&str]) -> Vec<Found<'d>
             found.extend(of_table(value, &pointer));
         }
     }
+    found.retain(|found| !is_requirement(found.node));
     found
+}
+
+/// Codex's `requirements.toml` says under `mcp_servers` which identities are allowed: no server is declared there.
+fn is_requirement(node: &Node<'_>) -> bool {
+    let starts = |member: &str| node.get(member).is_some();
+    node.get("identity").is_some_and(Node::is_object) && !starts("command") && !starts("url")
 }
 
 /// Bytes of the members that a later duplicate of the same key takes the place of, in order of the text.
@@ -262,6 +269,13 @@ mod tests {
             paths(r#"{"servers":{"command":["x"],"b":{"command":["y"]}}}"#),
             ["/servers/b", "/servers"]
         );
+    }
+
+    #[test]
+    fn identities_that_codex_is_told_to_allow_are_no_servers_and_what_starts_something_is_one() {
+        let text = r#"{"mcp_servers":{"a":{"identity":{"command":"x"}},"b":{"identity":{},"command":"y"},"c":{"url":"u"}}}"#;
+        let parsed = json::parse(text, false).unwrap();
+        assert_eq!(names(&under_unread_keys(&parsed.root, &[])), ["/mcp_servers/b", "/mcp_servers/c"]);
     }
 
     #[test]

@@ -46,6 +46,7 @@ use crate::ground;
 use crate::in_force::{self, InForce};
 use crate::journal::{End, Event, Intent, Journal, What};
 use crate::judge::{Judge, Terms};
+use crate::native;
 use crate::pipeline::{self, Bounds, Ground, Outcome};
 use crate::policy_store::{self, FolderDisk, Origin, Store, Stored};
 use crate::settings::{self, Settings};
@@ -412,6 +413,7 @@ fn scan(setting: &Setting<'_>, on: On<'_, '_>, bounds: &Bounds<'_>) -> (Outcome,
     let On { ground, homes } = on;
     let machine_wide = ground::of_machine(ground, homes.is_apart());
     let mut outcome = pipeline::scan(&machine_wide, bounds, setting.redactor);
+    native::leave_out_ours(&setting.state, &mut outcome);
     outcome.gaps.extend(ground.gaps.iter().cloned());
     let mut asked = Vec::new();
     homes.scan(bounds, |at, mut scanned| {

@@ -82,6 +82,23 @@ impl Kept {
         self.targets.keys().map(String::as_str)
     }
 
+    /// Whether what stands at a JSON Pointer of a target is ours.
+    pub fn has(&self, id: &str, pointer: &str) -> bool {
+        let Some(of) = self.targets.get(id) else { return false };
+        let text = |path: &Vec<String>| -> String {
+            path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect()
+        };
+        let covers = |path: &String| {
+            pointer.strip_prefix(&**path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let of_all = std::iter::once(&of.ours).chain(of.before.as_deref().map(|(ours, _)| ours));
+        of_all.into_iter().any(|ours| {
+            let own = ours.keys.iter().filter(|key| !key.item);
+            own.map(|key| text(&key.path)).any(|path| covers(&path))
+                || ours.made.iter().any(|path| text(path) == pointer)
+        })
+    }
+
     /// Whether a target holds just what was written.
     pub fn is_as_written(&self, id: &str, bytes: Option<&[u8]>) -> bool {
         self.targets.get(id).is_some_and(|of| of.sha256 == digest(bytes))
@@ -189,6 +206,32 @@ mod tests {
         assert_eq!(kept.ours("/etc/a.json", Some(b"two")), Some(ours("two")), "it was");
         let original = folder.path().join("native/originals").join(digest(Some(b"theirs")));
         assert!(original.is_file(), "the first original is kept");
+    }
+
+    #[test]
+    fn what_stands_below_our_keys_is_ours_and_what_an_administrator_declares_beside_them_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let path = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
+        let key = |parts: &[&str], item| OurKey { path: path(parts), value: serde_json::json!(0), item };
+        let keys = vec![
+            key(&["mcpServers", "a/b"], false),
+            key(&["mcp", "off", "enabled"], false),
+            key(&["mcp", "allowed"], true),
+        ];
+        let ours = Ours { keys, made: vec![path(&["mcp", "off"])], before: None };
+        kept.begin("/etc/a.json", None, Some(b"x"), Some(&ours)).unwrap();
+        for (pointer, is_ours) in [
+            ("/mcpServers/a~1b", true),
+            ("/mcpServers/a~1b/env", true),
+            ("/mcpServers/a~1bc", false),
+            ("/mcpServers", false),
+            ("/mcp/off", true),
+            ("/mcp/other", false),
+        ] {
+            assert_eq!(kept.has("/etc/a.json", pointer), is_ours, "{pointer}");
+        }
+        assert!(!kept.has("/etc/b.json", "/mcp/off"));
     }
 
     #[test]
