@@ -60,6 +60,41 @@ fn as_entry(client: &'static str, case: &Case) -> Option<Entry> {
     Some(out)
 }
 
+/// For tests/native/evasions.py: the policy of the shared cases, the approved servers, and the attempts that start something,
+/// each with its words. Written where `MCPOLICY_EVASIONS_TO` says.
+#[test]
+fn the_attempts_are_written_for_real_clients_where_that_is_asked_for() {
+    let (Some(to), Some(set)) = (std::env::var_os("MCPOLICY_EVASIONS_TO"), set()) else { return };
+    let document = of_approved(&set.approved);
+    let policy = Policy::compile(document.clone()).unwrap();
+    let words = |entry: &Entry| -> Vec<String> {
+        let words = entry.command.iter().chain(&entry.args).chain(&entry.url);
+        words.map(|word| word.expose().to_owned()).collect()
+    };
+    let mut entries = Vec::new();
+    let mut attempts = Vec::new();
+    for case in &set.cases {
+        let Some(entry) = as_entry("claude-code", case) else { continue };
+        let is_allowed = judge(&policy, &entry).is_allowed();
+        if case.expected == "allow" && is_allowed {
+            entries.push(serde_json::json!({"name": entry.name, "words": words(&entry)}));
+        }
+        // what is allowed but for its variables or headers is the other layers' to see
+        let plain = words(&entry);
+        let bare = crate::sample::entry(
+            "claude-code",
+            &entry.name,
+            &plain.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
+        attempts.push(serde_json::json!({
+            "id": case.id, "name": case.server_name, "entry": case.entry, "words": plain, "expected": case.expected,
+            "is_plain": judge(&policy, &bare).is_allowed(),
+        }));
+    }
+    let all = serde_json::json!({"policy": document, "entries": entries, "attempts": attempts});
+    std::fs::write(to, all.to_string()).unwrap();
+}
+
 #[test]
 fn no_client_with_exact_forms_starts_an_evasion_that_is_started_otherwise_than_an_approved_server() {
     let Some(set) = set() else { return };
