@@ -72,7 +72,8 @@ fn clients_are_told_what_is_allowed_as_soon_as_it_is_declared_and_no_longer_when
     is_told(&site, "in-force");
     // what is allowed and new works at once, and what is gone is no longer let through
     let other = json!({"mcpServers": {"other": npx("@acme/other@1.0.0")}}).to_string();
-    crate::run::put(&site, ".claude.json", &other);
+    // as the same account: `put` would give the home to another one, now that there is an `etc`
+    site.machine.file(".claude.json", &other);
     let is_other = |text: &str| text.contains("@acme/other@1.0.0") && !text.contains("@acme/good@1.0.0");
     let after = until(&site, CLAUDE, is_other);
     assert!(after < Duration::from_secs(2), "{after:?}");

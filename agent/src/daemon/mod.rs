@@ -579,17 +579,17 @@ impl Line<'_, '_, '_, '_> {
         let path = self.on.ground.machine.machine_path(path);
         let is_watched = change.came_or_went && self.watches.hang_on(&path);
         let means = self.around.means(&path, change);
+        let home = self.on.homes.home_of(&path);
+        if is_watched && (home.is_none() || means != Means::Nothing) {
+            let new = self.watches.renew(&path);
+            self.look_into(new, now);
+        }
         if self.around.is_at_native(&path, change) {
             self.native.wake(now);
             // what others declare in it is looked at when it turns out that they have changed it
             if self.native.has(&path) {
                 return Means::Nothing;
             }
-        }
-        let home = self.on.homes.home_of(&path);
-        if is_watched && (home.is_none() || means != Means::Nothing) {
-            let new = self.watches.renew(&path);
-            self.look_into(new, now);
         }
         if means != Means::Nothing {
             return means;

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::{LEAST_FOR_POLICY, Line, Said, Times};
 use crate::board::Alert;
-use crate::discover;
 use crate::enforce::pass::Session;
 use crate::judge::system_of;
 use crate::native::work::Terms;
@@ -50,8 +49,8 @@ impl Line<'_, '_, '_, '_> {
         for event in report.events {
             self.note(session, event, tell);
         }
-        // some of them declare servers themselves
-        if report.changed.iter().any(|path| discover::changed::may_be_source(path)) {
+        // some of them declare servers themselves, and with a folder comes what else is in it
+        if !report.changed.is_empty() {
             times.pass(now, LEAST_FOR_POLICY);
         }
     }

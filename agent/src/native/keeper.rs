@@ -93,9 +93,9 @@ impl Keeper {
         self.due
     }
 
-    /// Whether something of ours stands in this file of the machine.
+    /// Whether something of ours stands at this path of the machine: in a file, or in files of a folder.
     pub fn has(&self, path: &Path) -> bool {
-        self.ours.contains(path)
+        self.ours.range(path.to_owned()..).next().is_some_and(|ours| ours.starts_with(path))
     }
 
     /// Whether clients are told something.
