@@ -36,12 +36,12 @@ SAME = {"EV-117": "what follows `#` is not sent", "EV-122": "an ideographic full
 STAND_INS = ["npx", "uvx", "bunx", "docker", "curl", "cmd", "powershell", "pipx"]
 
 
-def run(files, home, script, trace=None):
+def run(files, home, script, trace=None, seconds=60):
     with tempfile.TemporaryDirectory() as own:
         pathlib.Path(own, "over").mkdir()
         path = f"{home}/stand-ins:/usr/local/bin:/usr/bin:/bin"
         if trace:
-            script = f"timeout 60 strace -f -qq -s 4096 -v -e trace=execve -e signal=none -o {trace} {script}"
+            script = f"timeout {seconds} strace -f -qq -s 4096 -v -e trace=execve -e signal=none -o {trace} {script}"
         environment = {"OWN": own, "FILES": files or "", "SCRIPT": script, "HOME": home, "PATH": path,
                        "CODEX_HOME": f"{home}/.codex", "DISABLE_AUTOUPDATER": "1", "MCP_TIMEOUT": "3000", "TERM": "dumb",
                        "IS_SANDBOX": "1"}
@@ -61,7 +61,7 @@ def home_with(files):
     for path, text in files.items():
         target = pathlib.Path(home, path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+        target.write_text(text.replace("@HOME@", home))
     return home
 
 
@@ -168,7 +168,8 @@ def codex(program, attempts, files):
 
 def settings(folder, auth):
     def config(servers):
-        return {f".{folder}/settings.json": json.dumps({"security": {"auth": {"selectedType": auth}}, "mcpServers": servers})}
+        return {f".{folder}/settings.json": json.dumps({"security": {"auth": {"selectedType": auth}}, "mcpServers": servers}),
+                f".{folder}/trustedFolders.json": json.dumps({"@HOME@": "TRUST_FOLDER"})}
     return config
 
 
@@ -227,7 +228,12 @@ def main():
     for one in denied:
         one["is_url"] = "url" in one["entry"]
     attempts = [one for one in denied if not one["is_plain"]]
-    columns, failed = {}, []
+    # clients of an earlier run stay, so that one can be tried again by itself
+    kept = pathlib.Path(out).with_suffix(".json")
+    columns, versions, failed = {}, {}, []
+    if kept.exists():
+        before = json.loads(kept.read_text())
+        columns, versions = before["columns"], before["versions"]
     with tempfile.TemporaryDirectory() as work:
         files = os.path.join(work, "policy")
         subprocess.run([write_native, cases, files], check=True)
@@ -238,10 +244,12 @@ def main():
             tried = {one["id"] for one in tried}
             columns[client] = {one["id"]: "·" if one["id"] not in tried else ("same server" if one["id"] in SAME else "started") if one["id"] in with_policy
                                else "refused" if one["id"] in without else "never" for one in attempts}
+            versions[client] = version(program)
             counts = {word: list(columns[client].values()).count(word) for word in ("refused", "same server", "started", "never", "·")}
             print(client, counts, flush=True)
             failed += [(client, one) for one, word in columns[client].items() if word == "started"]
-    versions = ", ".join(f"{client} {version(program)}" for client, program in (given.split("=", 1) for given in clients))
+    kept.write_text(json.dumps({"columns": columns, "versions": versions}))
+    versions = ", ".join(f"{client} {number}" for client, number in versions.items())
     head = HEAD.format(count=len(attempts), plain=len(denied) - len(attempts), versions=versions,
                        same="; ".join(f"{one}: {why}" for one, why in SAME.items()))
     rows = [head, "| case | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]

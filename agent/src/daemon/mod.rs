@@ -587,7 +587,7 @@ impl Line<'_, '_, '_, '_> {
         if self.around.is_at_native(&path, change) {
             self.native.wake(now);
             // what others declare in it is looked at when it turns out that they have changed it
-            if self.native.has(&path) {
+            if self.native.is_alone_at(&self.on.ground.machine, &path) {
                 return Means::Nothing;
             }
         }

@@ -94,8 +94,19 @@ impl Keeper {
     }
 
     /// Whether something of ours stands at this path of the machine: in a file, or in files of a folder.
-    pub fn has(&self, path: &Path) -> bool {
+    fn has(&self, path: &Path) -> bool {
         self.ours.range(path.to_owned()..).next().is_some_and(|ours| ours.starts_with(path))
+    }
+
+    /// Whether what came or changed at this path of the machine is ours alone: a file of ours, or a folder with nothing else in
+    /// it. What else came with a folder was told to nobody.
+    pub fn is_alone_at(&self, machine: &Machine, path: &Path) -> bool {
+        if self.ours.contains(path) {
+            return true;
+        }
+        let names = if self.has(path) { machine.list(path).ok() } else { None };
+        names
+            .is_some_and(|names| names.iter().all(|entry| self.is_alone_at(machine, &path.join(&entry.name))))
     }
 
     /// Whether clients are told something.
