@@ -153,19 +153,23 @@ fn two_that_write_one_file_without_end_do_not_heat_the_laptop() {
     let (daemon, _) = Daemon::start(&site);
     let whole = |text: &str| text.contains("allowManagedMcpServersOnly");
     is_told(&site, "in-force");
-    for _ in 0..5 {
+    // a write that meets a repair may be undone by the same one
+    let is_back = || {
         fs::write(site.folder(CLAUDE), "{}").unwrap();
-        until(&site, CLAUDE, whole);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(3) && !whole(&text(&site, CLAUDE)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         std::thread::sleep(Duration::from_millis(100));
-    }
-    fs::write(site.folder(CLAUDE), "{}").unwrap();
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(text(&site, CLAUDE), "{}", "it is put back later");
+        whole(&text(&site, CLAUDE))
+    };
+    let repaired = (0..9).take_while(|_| is_back()).count();
+    assert!((5..=7).contains(&repaired), "{repaired}: it is put back later");
     // of other places at once all the same
     fs::remove_file(site.folder(CODEX)).unwrap();
     assert!(until(&site, CODEX, |text| !text.is_empty()) < Duration::from_secs(1));
     assert_eq!(daemon.stop(), Some(0));
-    assert_eq!(events(&site, "native-tampered").len(), 6);
+    assert_eq!(events(&site, "native-tampered").len(), 6, "five of the one place, and one of the other");
 }
 
 #[test]

@@ -151,13 +151,13 @@ pub(super) fn run(command: &Command, environment: &Environment) -> anyhow::Resul
         Command::Remove(Remove { r#where, shown }) => {
             let agent = r#where.agent(environment)?;
             agent.ensure_own("takes native policies away")?;
-            let _alone = kept::lock(&agent.state)?;
             // one that was begun between this and the removal writes them again, as whoever began it wants
             anyhow::ensure!(
                 agent.try_lock()?.is_some(),
                 "the running agent would write them again at once: stop it first, or let the policy say \
                  `native.default.owner = \"off\"`"
             );
+            let _alone = kept::lock(&agent.state)?;
             make(of_nothing(agent, shown, environment)?, shown)
         }
     }

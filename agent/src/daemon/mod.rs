@@ -43,7 +43,7 @@ use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, On, Passed, Session, Setting};
 use crate::ipc::server::{Shared, Work};
 use crate::journal::{self, End, Event};
-use crate::native::keeper::Keeper;
+use crate::native::keeper::{self, Keeper};
 use crate::pipeline::{Bounds, Ground, Outcome};
 use crate::reporter::Reporter;
 use crate::resolve;
@@ -585,7 +585,8 @@ impl Line<'_, '_, '_, '_> {
             self.look_into(new, now);
         }
         if self.around.is_at_native(&path, change) {
-            self.native.wake(now);
+            // a save empties the file first, and is one change
+            self.native.wake(now + keeper::SETTLE);
             // what others declare in it is looked at when it turns out that they have changed it
             if self.native.is_alone_at(&self.on.ground.machine, &path) {
                 return Means::Nothing;

@@ -9,7 +9,6 @@ use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::document::NativeOwner;
 use mcpolicy_schema::evaluate::System;
 
-use super::files::{self, Found};
 use super::inputs::Declared;
 use super::kept::{self, Kept};
 use super::work::{self, Change, Done, OfClient, Terms};
@@ -26,8 +25,12 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const LATER: Duration = Duration::from_secs(15);
 /// The longest of these times.
 const LATEST: Duration = Duration::from_secs(15 * 60);
+/// Time that is let pass after something happened to the files: a save is several changes.
+pub const SETTLE: Duration = Duration::from_millis(100);
 /// Time until it is tried again where somebody else is at work on the same.
-const BUSY: Duration = Duration::from_secs(1);
+const BUSY: Duration = Duration::from_millis(250);
+/// Failures in a row that are taken for that: a file that was saved between two looks is whole a moment later.
+const PATIENCE: u32 = 2;
 /// Rules that are named where a client cannot be told all.
 const MOST_NAMED: usize = 20;
 
@@ -50,6 +53,8 @@ pub struct Keeper {
     due: Option<Instant>,
     /// When each place was repaired.
     repairs: BTreeMap<String, Vec<Instant>>,
+    /// Failures in a row.
+    failed: u32,
     /// Files in which something is ours, as paths of the machine.
     ours: BTreeSet<PathBuf>,
 }
@@ -137,14 +142,19 @@ impl Keeper {
         report: &mut Report,
     ) -> anyhow::Result<()> {
         let mut kept = Kept::open(state)?;
-        let touched = touched(machine, &kept, terms.system);
-        let of_file = |place: &String| Some(PathBuf::from(place)).filter(|path| self.ours.contains(path));
-        report.changed = touched.keys().filter_map(of_file).collect();
         let all = work::compile(terms, &self.declared.entries(), (Some(machine), &kept), &[]);
         let mut standing = standing(&all);
-        for change in all.iter().flat_map(|of| &of.changes).filter(|change| change.is_needed()) {
+        let mut failed = Vec::new();
+        for change in all.iter().flat_map(|of| &of.changes) {
             let place = change.output.target.id();
-            let is_repair = touched.get(&place) == Some(&true);
+            let touched = touched(change, &kept);
+            if touched != Touched::Not && self.ours.contains(Path::new(&place)) {
+                report.changed.push(PathBuf::from(&place));
+            }
+            if !change.is_needed() {
+                continue;
+            }
+            let is_repair = touched == Touched::Ours;
             if is_repair && !self.may_repair(&place, now) {
                 continue;
             }
@@ -159,11 +169,21 @@ impl Keeper {
                 Done::Removed => report.events.push(Event::new("native-removed", said)),
                 Done::Left => standing.push(drift(change, &said)),
                 Done::Failed(why) => {
-                    report.problem = Some(format!("a native policy cannot be written: {said}: {why}"));
-                    standing.push(Event::new("native-failed", format!("{said}: {why}")));
-                    self.wake(now + LATER);
+                    // what was not made is no repair
+                    if is_repair && let Some(repairs) = self.repairs.get_mut(&place) {
+                        repairs.pop();
+                    }
+                    failed.push(format!("{said}: {why}"));
                 }
             }
+        }
+        self.failed = if failed.is_empty() { 0 } else { self.failed + 1 };
+        if self.failed > PATIENCE {
+            report.problem = failed.first().map(|said| format!("a native policy cannot be written: {said}"));
+            standing.extend(failed.into_iter().map(|said| Event::new("native-failed", said)));
+            self.wake(now + LATER);
+        } else if self.failed > 0 {
+            self.wake(now + BUSY);
         }
         report.events.extend(kept.newly(standing)?);
         self.ours = kept.targets().map(PathBuf::from).collect();
@@ -190,27 +210,28 @@ impl Keeper {
     }
 }
 
-/// Places that hold something else than what was written there, and whether something of ours is gone or changed in them.
-fn touched(machine: &Machine, kept: &Kept, system: System) -> BTreeMap<String, bool> {
-    let mut touched = BTreeMap::new();
-    for target in all_targets(system).filter(|target| !target.mdm) {
-        let id = target.id();
-        if !kept.targets().any(|place| place == id) {
-            continue;
-        }
-        match files::find(machine, &target) {
-            Found::Bytes(bytes) if !kept.is_as_written(&id, bytes.as_deref()) => {
-                let ours = kept.ours(&id, bytes.as_deref());
-                let is_whole = ours.is_none_or(|ours| {
-                    native::verify(&target, bytes.as_deref(), &ours).is_ok_and(|drift| drift.is_empty())
-                });
-                touched.insert(id, !is_whole);
-            }
-            Found::Bytes(_) => {}
-            Found::Barred(_) => drop(touched.insert(id, true)),
-        }
+/// How a place stands to what was written there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Touched {
+    /// It is as it was written, or nothing of ours was there.
+    Not,
+    /// Others have changed what is theirs.
+    Beside,
+    /// Something of ours is gone or changed.
+    Ours,
+}
+
+/// By what was read for the compilation: a second look would see another file.
+fn touched(change: &Change, kept: &Kept) -> Touched {
+    let (target, now) = (&change.output.target, change.now.as_deref());
+    let id = target.id();
+    if !kept.targets().any(|place| place == id) || kept.is_as_written(&id, now) {
+        return Touched::Not;
     }
-    touched
+    let is_whole = kept
+        .ours(&id, now)
+        .is_none_or(|ours| native::verify(target, now, &ours).is_ok_and(|drift| drift.is_empty()));
+    if is_whole { Touched::Beside } else { Touched::Ours }
 }
 
 /// What stands in the way and what clients cannot be told: worth telling once, for as long as it is so.
