@@ -208,7 +208,7 @@ Each of the {count} shared attempts that start or contact something other than a
 (`tests/native/evasions.py`; {versions}; Linux, offline). *refused*: without the policy the client executes it (strace) or takes the URL, with it it does not. *same server*: taken, since the client's parser of
 URLs makes the approved server of it ({same}). *never*: the client does not start it without the policy either. A dot: not tried in that client.
 
-{plain} more attempts have an approved command line or URL and only their variables, headers or directory against them. No client's policy compares these: each of the clients starts them.
+{plain} more attempts have an approved command line or URL and only their variables, headers or directory against them. No client's policy compares these.
 
 Layer 2 catches all of both kinds, in every client: each of these entries is denied (`cargo test -p mcpolicy --test evasions`, one named test each) and taken out of its file. Layer 3 tells of those that no file declares.
 """
