@@ -98,7 +98,7 @@ const POLICY_FOLDERS: &str =
     "/etc/claude-code /etc/codex /etc/gemini-cli /etc/qwen-code /etc/github-copilot /etc/opencode";
 
 /// Installed once for all tests, which run at the same time.
-fn installed() -> &'static Path {
+pub(crate) fn installed() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(install)
 }
@@ -143,7 +143,12 @@ fn configure(home: &Path, prefix: &Path) {
 
 /// Runs shell lines in the project of a home, shut off from the machine. Before them come lines that mount folders, as
 /// `$1` and so on. What they print, and what of it is errors.
-fn shut_off(home: &Path, path: &str, (mounts, folders): (&str, &[&Path]), lines: &str) -> (String, String) {
+pub(crate) fn shut_off(
+    home: &Path,
+    path: &str,
+    (mounts, folders): (&str, &[&Path]),
+    lines: &str,
+) -> (String, String) {
     let script = format!(
         "set -e\nfor d in {POLICY_FOLDERS}; do if [ -d $d ]; then mount -t tmpfs none $d; fi; done\n\
          {mounts}\ncd \"$HOME/proj\"\n{lines}\n"

@@ -5,4 +5,5 @@
 pub mod files;
 pub mod inputs;
 pub mod kept;
+pub mod program;
 pub mod work;
