@@ -404,3 +404,30 @@ fn only_an_administrators_agent_is_believed_where_no_place_is_given() {
     let wrong = Command::new(crate::BINARY).args(["hook", "nobody"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2), "a wrong use refuses, too");
 }
+
+/// From the start of the hook's process to its end, with an agent beside it. A busy machine says nothing: run by hand.
+#[test]
+#[ignore = "a measurement: run it alone, on a machine that does nothing else"]
+fn a_hook_answers_within_twenty_milliseconds() {
+    let mut site = crate::actions::site_run_by(None);
+    site.publish(&policy(&json!({}), &json!([rule("@acme/good"), rule("@acme/other")])));
+    declare(&site);
+    let daemon = start(&site);
+    let input = before("claude", "good", "echo").to_string();
+    let mut took: Vec<Duration> = Vec::new();
+    for _ in 0..1000 {
+        // without `setpriv`: what a client starts is the hook alone
+        let mut command = Command::new(crate::BINARY);
+        command.args(["hook", "claude", "--socket", &socket(&site)]).env_clear();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let begin = std::time::Instant::now();
+        let output = run(command, input.as_bytes());
+        took.push(begin.elapsed());
+        assert!(is_let_through("claude", &output));
+    }
+    took.sort();
+    let (p50, p99) = (took[took.len() / 2], took[took.len() * 99 / 100]);
+    eprintln!("p50 {p50:?}, p99 {p99:?}");
+    assert!(p99 < Duration::from_millis(20), "p50 {p50:?}, p99 {p99:?}");
+    assert_eq!(daemon.stop(), Some(0));
+}
