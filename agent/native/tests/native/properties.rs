@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcpolicy_native::{Client, Compiled, Format, Launch, State, compile, remove, targets, validate, verify};
-use mcpolicy_schema::document::{Default as Verdict, Expressible, PolicyDocument};
+use mcpolicy_schema::document::{Approvals, Default as Verdict, Expressible, Lock, PolicyDocument};
 use mcpolicy_schema::entry::Entry;
 use mcpolicy_schema::evaluate::{Context, Facts, System};
 use mcpolicy_schema::policy::Policy;
@@ -267,9 +267,13 @@ proptest! {
 
     #[test]
     fn compiling_twice_changes_nothing((policy, client, entries, text) in with_foreign(), locks in any::<bool>()) {
+        let mut document = policy.document().clone();
+        if locks {
+            document.policy.approvals = Approvals::Ask;
+            document.policy.native.entry("default".to_owned()).or_default().plugins = Lock::Locked;
+        }
+        let policy = Policy::compile(document).unwrap();
         let mut machine = Machine::new(&policy, &entries);
-        machine.locks.approvals = locks;
-        machine.locks.plugins = locks;
         for target in targets(client, System::Linux).iter().take(1) {
             machine.present.insert(target.id(), State { bytes: Some(text.clone().into_bytes()), ours: None });
         }
