@@ -35,6 +35,10 @@ mod generated;
 #[cfg(unix)]
 mod git;
 #[cfg(unix)]
+mod hook;
+#[cfg(target_os = "linux")]
+mod hook_clients;
+#[cfg(unix)]
 mod hostile;
 mod house;
 #[cfg(unix)]

@@ -13,7 +13,7 @@ use crate::run::{Daemon, put, servers};
 use crate::told::status_with;
 
 /// Settings that want a spool.
-fn with_spool(site: &Site) -> String {
+pub(crate) fn with_spool(site: &Site) -> String {
     let settings = site.machine.root().join("agent.toml");
     let text = "schema = \"mcpolicy/agent/v1\"\n[device]\nid = \"laptop-1\"\n[report]\nspool = true\n";
     std::fs::write(&settings, text).unwrap();
@@ -24,7 +24,7 @@ fn with_spool(site: &Site) -> String {
 }
 
 /// All records of a class, in order, with their chain held against them.
-fn records(site: &Site, class: Class) -> Vec<Record> {
+pub(crate) fn records(site: &Site, class: Class) -> Vec<Record> {
     let reader = Reader::open(&site.folder("state").join("ship/spool"));
     let (mut cursor, mut all) = (Cursor::default(), Vec::new());
     let mut prev = "0".repeat(64);
@@ -44,7 +44,7 @@ fn records(site: &Site, class: Class) -> Vec<Record> {
 }
 
 /// Waits until the spool holds something.
-fn wait(site: &Site, class: Class, is_there: impl Fn(&Record) -> bool) -> Vec<Record> {
+pub(crate) fn wait(site: &Site, class: Class, is_there: impl Fn(&Record) -> bool) -> Vec<Record> {
     let end = Instant::now() + Duration::from_secs(20);
     loop {
         let found = records(site, class);

@@ -24,6 +24,10 @@ pub(crate) struct ClaudeCode;
 const DROP_IN: &str = "zz-mcpolicy.json";
 /// Seconds that Claude Code waits for the hook; it answers within 20 ms, and when the time is over the call goes on.
 const HOOK_SECONDS: u32 = 10;
+/// Before a call, and after it however it went (known to 2.1.197 and 2.1.329).
+const HOOK_EVENTS: [&str; 3] = ["PreToolUse", "PostToolUse", "PostToolUseFailure"];
+/// Tools of servers, and its own tools that read from a server.
+const HOOK_TOOLS: &str = "mcp__.*|ReadMcpResourceTool|ListMcpResourcesTool";
 
 fn folder(os: System) -> &'static str {
     match os {
@@ -243,11 +247,13 @@ fn settings(plan: &mut Plan<'_>) -> Vec<Setting> {
         out.push(Setting::own(&["disableClaudeAiConnectors"], true, widens));
     }
     if let Some(command) = hook_command(plan, "claude") {
-        let hook = json!({
-            "matcher": "mcp__.*",
-            "hooks": [{ "type": "command", "command": command, "timeout": HOOK_SECONDS }],
-        });
-        out.push(Setting::item(&["hooks", "PreToolUse"], hook));
+        for event in HOOK_EVENTS {
+            let hook = json!({
+                "matcher": HOOK_TOOLS,
+                "hooks": [{ "type": "command", "command": command, "timeout": HOOK_SECONDS }],
+            });
+            out.push(Setting::item(&["hooks", event], hook));
+        }
     }
     out
 }

@@ -32,6 +32,8 @@ const NO_PLUGIN: &str = "none@mcpolicy";
 const ENCODED: &str = "requirements_toml_base64";
 /// Seconds that Codex waits for the hook; when they are over the call goes on.
 const HOOK_SECONDS: u32 = 10;
+/// Before a call and after it.
+const HOOK_EVENTS: [&str; 2] = ["PreToolUse", "PostToolUse"];
 
 impl Compiler for Codex {
     fn targets(&self, os: System) -> Vec<Target> {
@@ -317,14 +319,16 @@ fn hook(command: &str, plan: &Plan<'_>, theirs: &Value) -> Vec<Part> {
         };
         out.push(Part::new("/hooks", format!("[hooks]\n{member} = {}\n", quoted(folder))));
     }
-    out.push(Part::new(
-        "/hooks/PreToolUse",
-        format!(
-            "[[hooks.PreToolUse]]\nmatcher = \"^mcp__\"\n[[hooks.PreToolUse.hooks]]\ntype = \"command\"\ncommand = {}\n\
-             timeout = {HOOK_SECONDS}\n",
-            quoted(command)
-        ),
-    ));
+    for event in HOOK_EVENTS {
+        out.push(Part::new(
+            format!("/hooks/{event}"),
+            format!(
+                "[[hooks.{event}]]\nmatcher = \"^mcp__\"\n[[hooks.{event}.hooks]]\ntype = \"command\"\ncommand = {}\n\
+                 timeout = {HOOK_SECONDS}\n",
+                quoted(command)
+            ),
+        ));
+    }
     out
 }
 

@@ -37,9 +37,12 @@ impl Compiler for Cursor {
     fn content(&self, _: &Target, plan: &mut Plan<'_>) -> Content {
         let Some(command) = hook_command(plan, "cursor") else { return Content::Json(Vec::new()) };
         let hook = json!({ "command": command, "timeout": HOOK_SECONDS, "failClosed": true });
+        // what is over cannot be refused any more
+        let end = json!({ "command": command, "timeout": HOOK_SECONDS });
         Content::Json(vec![
             Setting::own(&["version"], 1, widens),
             Setting::item(&["hooks", "beforeMCPExecution"], hook),
+            Setting::item(&["hooks", "afterMCPExecution"], end),
         ])
     }
 

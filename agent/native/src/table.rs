@@ -200,8 +200,8 @@ fn facts(out: &mut String) {
     }
     out.push_str("\n## Hooks\n\n");
     out.push_str(
-        "Where a client has managed hooks, mcpolicy is asked before each call to a server. What \
-            happens without the program:\n\n",
+        "Where a client has managed hooks, mcpolicy is asked before each call to a server, and told when it is over \
+            ([hook.md](hook.md)). What happens without the program:\n\n",
     );
     for client in Client::ALL {
         if let Some(hook) = compiler(client).hook_facts() {

@@ -69,7 +69,8 @@
 //! All records together have 50 MB, 20 of them for violations alone. What goes first when there is no room: what is
 //! delivered, oldest first (else it stays, up to a cap of its own, for the owner of the laptop to look at); then the oldest
 //! segment of `state`, of `tool-call`, of `event`, and of violations last, and those only for a violation or where they
-//! have more than their own. A violation is never refused for a cap. A loss that was told in a segment that goes, and has
+//! have more than their own. Calls of tools have a cap of their own besides, within which the oldest of them go for newer
+//! ones: anybody can make any number of them. A violation is never refused for a cap. A loss that was told in a segment that goes, and has
 //! not been delivered, is told again, as one with its neighbours.
 //!
 //! On a full disk the file `reserve` goes, and from then on only violations (and losses) are written, until there is room

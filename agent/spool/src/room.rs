@@ -17,6 +17,13 @@ const RESERVE_EVERY_MS: u64 = 600_000;
 impl Spool {
     /// Drops segments until there is room for a group of a class. A violation is taken over the cap rather than refused.
     pub(crate) fn make_room(&mut self, class: Class, bytes: u64, now_ms: u64) -> Result<(), SpoolError> {
+        // attack: a user who calls, or makes up calls, a hundred thousand times. They push out each other and nothing else
+        while class == Class::ToolCall
+            && self.queue(class).bytes().saturating_add(bytes) > self.caps.tool_calls
+            && self.queue(class).removable() > 0
+        {
+            self.drop_of(class, now_ms)?;
+        }
         while let Some(only_others) = self.is_over(class, bytes) {
             match self.drop_one(class, only_others, now_ms) {
                 Err(_) if class == Class::Violation => return Ok(()),
@@ -27,12 +34,18 @@ impl Spool {
     }
 
     fn drop_one(&mut self, class: Class, only_others: bool, now_ms: u64) -> Result<(), SpoolError> {
-        let before = self.bytes();
         // an earlier segment that is counted and still there must go before the record that says so can go
         self.finish()?;
         let victim = self.victim(class, only_others).ok_or(SpoolError::Full(class))?;
-        self.tell_of_oldest(victim, now_ms)?;
-        self.remove_oldest(victim)?;
+        self.drop_of(victim, now_ms)
+    }
+
+    /// Drops the oldest segment of a class.
+    fn drop_of(&mut self, class: Class, now_ms: u64) -> Result<(), SpoolError> {
+        self.finish()?;
+        let before = self.bytes();
+        self.tell_of_oldest(class, now_ms)?;
+        self.remove_oldest(class)?;
         // what tells of a loss may be longer than what was lost, where caps are tiny: that would never end
         if self.bytes() < before { Ok(()) } else { Err(SpoolError::Full(class)) }
     }

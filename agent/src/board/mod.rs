@@ -25,7 +25,7 @@ use crate::in_force::{self, InForce};
 use crate::pipeline::{Ground, Outcome};
 use crate::report;
 use happened::{Happened, Recent};
-use running::RunningServer;
+use running::{GivenServer, RunningServer};
 
 /// Where an entry stands with the policy, as its file is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -179,6 +179,8 @@ pub struct Board {
     pub running: Vec<RunningServer>,
     /// Clients are told by their own managed files what to refuse.
     pub native: bool,
+    /// What running clients were given on their command lines.
+    pub given: Vec<GivenServer>,
     /// Time between two looks at all known files.
     pub rescan: Duration,
     /// Files that a tool fights over now, by their users.
@@ -216,6 +218,7 @@ impl Board {
             restart_needed: Vec::new(),
             running: Vec::new(),
             native: false,
+            given: Vec::new(),
             rescan: Duration::ZERO,
             fought: Vec::new(),
             problems: BTreeSet::new(),

@@ -1,5 +1,6 @@
 //! Denied servers that run at this moment: in no file any more, or in none that the agent may change.
 
+use mcpolicy_schema::report::v1::Identity;
 use serde::{Deserialize, Serialize};
 
 /// A server that is not allowed and runs. Everything is redacted.
@@ -29,6 +30,29 @@ pub struct RunningServer {
     /// Why it is not certain that it is a server at all: such a one is told, and makes nobody non-compliant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
+}
+
+/// A server that a client was given on its command line, as it is told of one call of it. Everything is redacted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenServer {
+    /// The user of the client.
+    pub user: String,
+    /// The client.
+    pub client: String,
+    /// Its name there.
+    pub name: String,
+    /// Whether the policy allows it.
+    pub is_allowed: bool,
+    /// Code of the reason, where it does not.
+    pub code: String,
+    /// The reason in words.
+    pub detail: String,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// What it runs or contacts.
+    pub identity: Identity,
+    /// Fingerprint of the entry that it would be.
+    pub fingerprint: String,
 }
 
 impl RunningServer {

@@ -199,7 +199,7 @@ impl Where {
         if let Some(socket) = &self.socket {
             return Ok(vec![socket.clone()]);
         }
-        if self.state.is_some() || self.root.is_some() || self.settings.is_some() {
+        if self.is_given() {
             return Ok(vec![self.agent(environment)?.socket]);
         }
         let of_machine = Places::of(environment, false).map(|places| places.socket);
@@ -208,6 +208,11 @@ impl Where {
         let sockets: Vec<PathBuf> = of_machine.into_iter().chain(own).collect();
         anyhow::ensure!(!sockets.is_empty(), "where the agent listens is not known; give --socket");
         Ok(sockets)
+    }
+
+    /// Whether a place was given, so that it is not the machine's.
+    pub(super) fn is_given(&self) -> bool {
+        self.socket.is_some() || self.state.is_some() || self.root.is_some() || self.settings.is_some()
     }
 
     /// Asks the agent that answers for this user.

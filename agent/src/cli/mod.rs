@@ -10,6 +10,7 @@ mod doctor;
 mod enforce;
 mod explain;
 mod fleet;
+mod hook;
 mod judging;
 mod log;
 mod native;
@@ -137,6 +138,12 @@ enum Command {
     /// violation (check); 1 the opposite; 2 wrong usage, nothing could be
     /// read, or a `nobody` or `no hole` for which something was passed over.
     Fleet(Box<fleet::Options>),
+    /// Answer a client's hook: whether a call of a server's tool is let through now; started by clients
+    ///
+    /// Reads what the client says of a call from standard input, asks the running agent, and answers in the client's own form.
+    /// Without an agent calls are refused, unless its last mode acts on nothing.
+    /// Exit codes: 0 let through, or (cursor) answered; 2 refused.
+    Hook(Box<hook::Options>),
     /// Answer for one home, as its owner; started by mcpolicy itself
     #[command(hide = true)]
     Worker,
@@ -184,6 +191,7 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Request(options) => request::run(&options, environment),
         Command::Policy(command) => policy::run(&command, environment),
         Command::Fleet(options) => fleet::run(&options),
+        Command::Hook(options) => Ok(hook::run(&options, environment)),
         Command::Worker => process::run().map(|()| exit::OK),
         Command::Notify => Ok(notification::run()),
         Command::StandIn(options) => stand_in::run(&options),

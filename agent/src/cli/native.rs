@@ -25,6 +25,7 @@ use crate::journal::{Event, Journal, What};
 use crate::judge::{Judge, Terms, system_of};
 use crate::native::inputs::Declared;
 use crate::native::kept::{self, Kept};
+use crate::native::program;
 use crate::native::work::{self, Change, Done, OfClient};
 use crate::output::json;
 use crate::output::text::visible;
@@ -106,6 +107,10 @@ struct By {
 
     #[command(flatten)]
     ceiling: Ceiling,
+
+    /// The installed program that clients start for hooks, instead of this one: its path on the machines
+    #[arg(long, value_name = "PATH")]
+    program: Option<String>,
 
     /// By an unsigned policy.toml, or the folder it is in
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "trust_root"])]
@@ -228,6 +233,9 @@ fn found(by: &By, shown: &Shown, environment: &Environment) -> anyhow::Result<Fo
     let mode = ceiling.map_or(mode, |ceiling| ceiling.min(mode));
     let entries = Declared::of(&ground, &outcome).entries();
     let kept = Kept::open(&agent.state)?;
+    // of a folder that is taken for a machine nobody knows where on it the program is
+    let own = || program::installed().filter(|_| ground.machine.is_live());
+    let program = by.program.clone().or_else(own);
     let terms = work::Terms {
         in_force: &in_force,
         mode,
@@ -236,6 +244,7 @@ fn found(by: &By, shown: &Shown, environment: &Environment) -> anyhow::Result<Fo
         groups: &groups,
         now,
         system: system_of(ground.os),
+        program: program.as_deref(),
     };
     let clients = work::compile(&terms, &entries, (Some(&ground.machine), &kept), &shown.clients);
     let about = in_force.about(ring.as_deref());
@@ -336,7 +345,7 @@ fn for_mdm(
         denied: &[],
         present: &present,
         beside: &beside,
-        program: None,
+        program: by.program.as_deref(),
     };
     std::fs::create_dir(folder)
         .with_context(|| format!("cannot make {}: give a folder that is not there yet", folder.display()))?;
@@ -406,8 +415,18 @@ struct ClientAnswer<'f> {
     client: &'static str,
     owner: NativeOwner,
     places: Vec<PlaceAnswer>,
+    /// The hook that is asked at each call, and what becomes of a call where its program is missing or fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook: Option<HookAnswer<'f>>,
     inexpressible: &'f [native::Inexpressible],
     conflicts: Vec<ConflictAnswer<'f>>,
+}
+
+#[derive(Serialize)]
+struct HookAnswer<'f> {
+    command: &'f str,
+    fails_open: bool,
+    what: &'static str,
 }
 
 #[derive(Serialize)]
@@ -437,6 +456,11 @@ fn tell(found: &Found, done: &[Done], shown: &Shown) -> anyhow::Result<()> {
         client: of.compiled.client.id(),
         owner: of.compiled.owner,
         places: of.changes.iter().map(|change| place(change, done.next(), &redactor)).collect(),
+        hook: of.compiled.hook.as_ref().map(|hook| HookAnswer {
+            command: &hook.command,
+            fails_open: hook.fails_open,
+            what: hook.what,
+        }),
         inexpressible: &of.compiled.inexpressible,
         conflicts: of.compiled.conflicts.iter().map(conflict).collect(),
     });
@@ -501,6 +525,10 @@ fn human(answer: &Answer<'_>, out: &mut impl Write) -> io::Result<()> {
             let why = place.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             writeln!(out, "  {} {}{}", place.state, visible(&place.place), visible(&why))?;
             place.difference.iter().try_for_each(|line| writeln!(out, "    {}", visible(line)))?;
+        }
+        if let Some(hook) = &client.hook {
+            let word = if hook.fails_open { "fails open" } else { "fails closed" };
+            writeln!(out, "  hook `{}` {word}: {}", visible(hook.command), hook.what)?;
         }
         for one in &client.conflicts {
             writeln!(out, "  ! {} {}: {}", visible(one.place), visible(one.key), visible(one.what))?;

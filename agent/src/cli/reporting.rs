@@ -59,7 +59,9 @@ pub(super) fn open(agent: &Agent, key: &[u8]) -> anyhow::Result<Option<Reporter>
         return Ok(None);
     }
     agent.make_exchange()?;
-    let caps = Caps { total: u64::from(agent.settings.report.spool_mib) << 20, ..Caps::default() };
+    let total = u64::from(agent.settings.report.spool_mib) << 20;
+    let tool_calls = Caps::default().tool_calls.min(total / 12);
+    let caps = Caps { total, tool_calls, ..Caps::default() };
     let mut epochs = || {
         let mut random = [0; 8];
         // an epoch that was there before would be taken for the same; without random bytes time tells them apart

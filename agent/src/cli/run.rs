@@ -28,6 +28,7 @@ use crate::daemon::{self, Ended, Rig, Said, Wake};
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, Passed};
 use crate::in_force;
+use crate::ipc::hooks;
 use crate::ipc::server::{self, Reports, Shared};
 use crate::journal::{self, Action, End};
 use crate::output::text::visible;
@@ -99,6 +100,9 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
     }
     let shared = Arc::new(Shared::new(board, (agent.state.clone(), redactor.clone()), agent::now));
     let _open = listen(&agent, &shared, &sender)?;
+    // a pipe has no folder
+    let folder = agent.socket.parent().filter(|folder| folder.is_dir());
+    shared.says_mode_at(folder.map(|folder| folder.join(hooks::MODE_FILE)));
     let mounted = sender.clone();
     // without it a home that is unlocked later is found by the pass of the next day
     if let Err(error) = mounts::watch(move |paths| drop(mounted.send(Wake::Mounted(paths)))) {

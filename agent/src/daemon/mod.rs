@@ -345,6 +345,7 @@ impl Line<'_, '_, '_, '_> {
         self.see_what_became_of(&passed.outcome, &passed.acted);
         self.try_again(&passed.outcome, &passed.acted, &[]);
         self.board().passed(self.on.ground, &passed, self.rig.redactor, self.rig.shared.now());
+        self.say_mode();
         tell(Said::Pass(&passed));
         self.report_found(&passed.outcome, &passed.would);
         self.report(&mut session);
@@ -466,6 +467,7 @@ impl Line<'_, '_, '_, '_> {
             if let Some(ends) = ends {
                 self.mend_before_end(&mut session, tell);
                 if matches!(ends, Ends::Stop) {
+                    self.report_calls(true);
                     self.note(&mut session, Event::new(journal::STOPPED, "it was told to stop"), tell);
                 }
                 return Ok(ends);
@@ -634,8 +636,9 @@ impl Line<'_, '_, '_, '_> {
         });
         let needed = needed.collect();
         let running = self.servers.denied_now();
+        let given = self.servers.given_now();
         let mut board = self.board();
-        (board.restart_needed, board.running) = (needed, running);
+        (board.restart_needed, board.running, board.given) = (needed, running, given);
         drop(board);
         self.tell_of_servers(told.as_deref().unwrap_or_default());
         match told {

@@ -7,6 +7,7 @@ use super::{LEAST_FOR_POLICY, Line, Said, Times};
 use crate::board::Alert;
 use crate::enforce::pass::Session;
 use crate::judge::system_of;
+use crate::native::program;
 use crate::native::work::Terms;
 
 impl Line<'_, '_, '_, '_> {
@@ -24,6 +25,8 @@ impl Line<'_, '_, '_, '_> {
         let setting = (self.rig.setting)();
         let ring = self.board().settled.as_ref().and_then(|settled| settled.ring.clone());
         let (in_force, mode, since) = session.settled();
+        // of a folder that is taken for a machine nobody knows where on it the program is
+        let program = program::installed().filter(|_| self.on.ground.machine.is_live());
         let terms = Terms {
             in_force,
             mode,
@@ -32,6 +35,7 @@ impl Line<'_, '_, '_, '_> {
             groups: &setting.settings.device.groups,
             now: setting.now.max(since),
             system: system_of(self.on.ground.os),
+            program: program.as_deref(),
         };
         let report = self.native.keep(&terms, &self.on.ground.machine, &setting.state, now);
         let redactor = self.rig.redactor;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use mcpolicy_schema::report::privacy::Person;
 
 use super::Line;
+use crate::calls::ledger::Taken;
 use crate::enforce::foreseen::Would;
 use crate::enforce::pass::Session;
 use crate::pipeline::Outcome;
@@ -29,6 +30,21 @@ impl Line<'_, '_, '_, '_> {
         };
         let done = reporter.turn(now, ready, fresh, redactor);
         shared.board().spool = Some(reporter.status());
+        self.tell_report(done);
+        self.report_calls(false);
+    }
+
+    /// Reports what hooks have asked about: what is over and what was refused; `all` that goes on too, before the daemon ends.
+    pub(super) fn report_calls(&mut self, all: bool) {
+        let mut taken = self.rig.shared.calls().take(Instant::now(), all);
+        if taken == Taken::default() {
+            return;
+        }
+        let now = self.rig.shared.now();
+        // without a report nothing is kept
+        let Some(reporter) = self.reporter.as_deref_mut() else { return };
+        let done = reporter.calls(now, &mut taken, all);
+        self.rig.shared.calls().again(taken);
         self.tell_report(done);
     }
 

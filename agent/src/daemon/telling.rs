@@ -27,6 +27,15 @@ use crate::pipeline::Outcome;
 const ALERTS: [&str; 4] = ["server-reported", "server-ended", "server-not-ended", "undeclared-server"];
 
 impl Line<'_, '_, '_, '_> {
+    /// Says which mode holds to hooks that will find nobody to ask.
+    pub(super) fn say_mode(&self) {
+        let problem = self.rig.shared.say_mode().err();
+        let problem = problem.map(|error| {
+            format!("hooks cannot be told which mode holds, and refuse without the agent: {error}")
+        });
+        self.board().lasting("mode", problem);
+    }
+
     pub(super) fn answer_of_pass(&self, passed: &Passed, asked: Vec<Work>) {
         let (ground, redactor, now) = (self.on.ground, self.rig.redactor, self.rig.shared.now());
         let acted =
@@ -250,7 +259,9 @@ impl Line<'_, '_, '_, '_> {
             | Ask::Past
             | Ask::Report { .. }
             | Ask::Request { .. }
-            | Ask::Requests => None,
+            | Ask::Requests
+            | Ask::Call { .. }
+            | Ask::Called { .. } => None,
         }
     }
 

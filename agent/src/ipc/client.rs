@@ -35,6 +35,28 @@ pub enum Unanswered {
     },
 }
 
+/// Asks for a hook, within this time altogether. `only_machines`: nobody but an administrator's process is believed.
+///
+/// # Errors
+/// As [`ask`]; what another user's process would say is no answer.
+pub fn ask_soon(
+    place: &Path,
+    ask: &Ask,
+    (within, only_machines): (Duration, bool),
+) -> Result<Answer, Unanswered> {
+    let name = || place.display().to_string();
+    let not_running = |why: String| Unanswered::NotRunning { place: name(), why };
+    let mut connection =
+        ipc_channel::connect(place, within).map_err(|error| not_running(error.to_string()))?;
+    // attack: a user's own agent, with a policy of the own, answers while that of the machine is down
+    if only_machines && !connection.peer().is_administrator {
+        return Err(not_running("what listens there is no administrator's process".to_owned()));
+    }
+    let asked = frame::write(&mut connection, ask, frame::MAX_QUESTION);
+    let answered = asked.and_then(|()| frame::read(&mut connection, frame::MAX_ANSWER));
+    answered.map_err(|source| Unanswered::Broken { place: name(), source })
+}
+
 /// Asks the agent whose channel is at a place.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod frame;
+pub mod hooks;
 pub mod server;
 
 use jiff::Timestamp;
@@ -20,6 +21,7 @@ use crate::answers::request::Listed;
 use crate::board::Found;
 use crate::board::happened::Happened;
 use crate::board::status::Status;
+use crate::calls::{Call, Decision, Ended};
 use crate::enforce::restore::Restored;
 use crate::in_force::InForce;
 use crate::journal::{End, Record};
@@ -59,6 +61,16 @@ pub enum Ask {
         /// The line that `policy grant` signed.
         token: String,
     },
+    /// Everybody: whether a call of the own client is let through now.
+    Call {
+        /// The call.
+        call: Box<Call>,
+    },
+    /// Everybody: a call of the own client is over.
+    Called {
+        /// Which, and how it went.
+        ended: Box<Ended>,
+    },
     /// Administrators: only watch for the time that a token gives.
     Breakglass {
         /// The line that `policy breakglass` signed.
@@ -84,9 +96,16 @@ impl Ask {
             | Self::Report { .. }
             | Self::Request { .. }
             | Self::Requests
-            | Self::Redeem { .. } => false,
+            | Self::Redeem { .. }
+            | Self::Call { .. }
+            | Self::Called { .. } => false,
             Self::Breakglass { .. } | Self::Pass | Self::Restore { .. } => true,
         }
+    }
+
+    /// Whether nothing but memory is looked at for it, so that a client may ask it at each call of a tool.
+    pub fn is_of_a_hook(&self) -> bool {
+        matches!(self, Self::Call { .. } | Self::Called { .. })
     }
 }
 
@@ -136,6 +155,12 @@ pub enum Answer {
         /// When it ends, at the latest.
         until: Timestamp,
     },
+    /// To [`Ask::Call`].
+    Decided(Decision),
+    /// To [`Ask::Call`] before the first pass is over: ask again in a moment.
+    NotYet,
+    /// To [`Ask::Called`].
+    Noted,
     /// Nothing was done.
     Refused {
         /// Why, and what to do.

@@ -18,6 +18,7 @@ use mcpolicy_schema::report::v1::Request;
 use super::{Answer, Ask, Leaves, PolicySent, frame};
 use crate::answers::request;
 use crate::board::{Board, mode_word};
+use crate::calls::ledger::Ledger;
 use crate::journal;
 use crate::reporter::shown::{Viewer, Which};
 use crate::settings::shipping::SinkSettings;
@@ -40,6 +41,8 @@ const MOST_RECORDS: usize = 2000;
 /// Attack: a user asks without end, and each question has root read the vault.
 const MOST_QUESTIONS: u32 = 40;
 const WINDOW: Duration = Duration::from_secs(10);
+/// The same of questions of any kind. A hook asks twice for each call of a tool, and one that is not answered refuses it.
+const MOST_OF_ANY: u32 = 2000;
 /// Time for one question and its answer, but for what the daemon itself has to do.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Time that a peer waits for what the daemon itself has to do.
@@ -78,14 +81,19 @@ impl Caller {
 pub struct Shared {
     board: Mutex<Board>,
     people: Mutex<BTreeMap<String, String>>,
-    device: Mutex<DeviceSettings>,
-    reports: Mutex<Option<Reports>>,
+    pub(super) device: Mutex<DeviceSettings>,
+    pub(super) reports: Mutex<Option<Reports>>,
     state: PathBuf,
-    redactor: Redactor,
+    pub(super) redactor: Redactor,
     now: fn() -> Timestamp,
     busy: AtomicUsize,
     of_user: Mutex<BTreeMap<String, usize>>,
     questions: Mutex<Questions>,
+    /// Of those that cost more than a look at what is in memory.
+    costly: Mutex<Questions>,
+    pub(super) calls: Mutex<Ledger>,
+    /// Where it is said which mode holds, for hooks that find nobody to ask.
+    pub(super) mode_file: Mutex<Option<PathBuf>>,
     /// One at a time reads vault and journal.
     reading: Mutex<()>,
 }
@@ -147,14 +155,14 @@ struct Questions {
 }
 
 impl Questions {
-    /// Whether one more is answered.
-    fn is_one_more(&mut self, user: &str, now: Instant) -> bool {
+    /// Whether one more of so many is answered.
+    fn is_one_more(&mut self, user: &str, most: u32, now: Instant) -> bool {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) {
             (self.since, self.of) = (Some(now), BTreeMap::new());
         }
         let asked = self.of.entry(user.to_owned()).or_default();
         *asked = asked.saturating_add(1);
-        *asked <= MOST_QUESTIONS
+        *asked <= most
     }
 }
 
@@ -172,6 +180,9 @@ impl Shared {
             busy: AtomicUsize::new(0),
             of_user: Mutex::default(),
             questions: Mutex::default(),
+            costly: Mutex::default(),
+            calls: Mutex::default(),
+            mode_file: Mutex::default(),
             reading: Mutex::default(),
         }
     }
@@ -228,6 +239,8 @@ impl Shared {
             Ask::Report { which } => Some(refused_if(self.leaves(*which, caller))),
             Ask::Request { request } => Some(refused_if(self.keep_request(request, caller))),
             Ask::Requests => Some(refused_if(self.requests(caller))),
+            Ask::Call { call } => Some(self.decide(call, caller)),
+            Ask::Called { ended } => Some(self.called(ended, caller)),
             Ask::Redeem { .. } | Ask::Breakglass { .. } | Ask::Pass | Ask::Restore { .. } => None,
         }
     }
@@ -403,7 +416,7 @@ impl Drop for Place {
 fn take(connection: Connection, shared: &Arc<Shared>, hand: &Arc<dyn Fn(Work) + Send + Sync>) {
     let caller = shared.caller(connection.peer());
     let mut questions = shared.questions.lock().unwrap_or_else(PoisonError::into_inner);
-    if !caller.is_administrator && !questions.is_one_more(&caller.id, Instant::now()) {
+    if !caller.is_administrator && !questions.is_one_more(&caller.id, MOST_OF_ANY, Instant::now()) {
         return;
     }
     drop(questions);
@@ -428,6 +441,12 @@ fn speak(
     connection.set_deadline(Instant::now() + DEADLINE);
     let ask: Ask = frame::read(&mut connection, frame::MAX_QUESTION)?;
     let caller = shared.caller(connection.peer());
+    if !ask.is_of_a_hook() && !caller.is_administrator {
+        let mut costly = shared.costly.lock().unwrap_or_else(PoisonError::into_inner);
+        if !costly.is_one_more(&caller.id, MOST_QUESTIONS, Instant::now()) {
+            return Ok(());
+        }
+    }
     let answer = answer(&ask, &caller, shared, hand);
     connection.set_deadline(Instant::now() + DEADLINE);
     frame::write(&mut connection, &answer, frame::MAX_ANSWER)
@@ -438,6 +457,10 @@ fn answer(ask: &Ask, caller: &Caller, shared: &Shared, hand: &dyn Fn(Work)) -> A
         return Answer::Refused { why: "only an administrator may ask this: use sudo".to_owned() };
     }
     if let Some(answer) = shared.read(ask, caller) {
+        if ask.is_of_a_hook() && shared.calls().wakes() {
+            // the daemon comes for the records; what it answers nobody waits for
+            hand(Work { ask: ask.clone(), caller: caller.clone(), reply: channel().0 });
+        }
         return answer;
     }
     let (reply, answers) = channel();
@@ -459,10 +482,10 @@ mod tests {
         let begin = Instant::now();
         let mut questions = Questions::default();
         for _ in 0..MOST_QUESTIONS {
-            assert!(questions.is_one_more("1000", begin));
+            assert!(questions.is_one_more("1000", MOST_QUESTIONS, begin));
         }
-        assert!(!questions.is_one_more("1000", begin + WINDOW / 2));
-        assert!(questions.is_one_more("1001", begin + WINDOW / 2));
-        assert!(questions.is_one_more("1000", begin + WINDOW));
+        assert!(!questions.is_one_more("1000", MOST_QUESTIONS, begin + WINDOW / 2));
+        assert!(questions.is_one_more("1001", MOST_QUESTIONS, begin + WINDOW / 2));
+        assert!(questions.is_one_more("1000", MOST_QUESTIONS, begin + WINDOW));
     }
 }

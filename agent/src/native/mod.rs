@@ -10,6 +10,7 @@ pub mod files;
 pub mod inputs;
 pub mod keeper;
 pub mod kept;
+pub mod program;
 pub mod work;
 
 /// Leaves out of a scan what stands in clients' managed files because this agent has put it there: it is the policy and no

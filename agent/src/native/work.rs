@@ -33,6 +33,8 @@ pub struct Terms<'a> {
     pub now: Timestamp,
     /// Whose paths.
     pub system: System,
+    /// The program that hooks start; without one none is compiled.
+    pub program: Option<&'a str>,
 }
 
 /// What is to become of one place.
@@ -105,8 +107,7 @@ fn of_client(
         denied: &entries.denied,
         present: &present,
         beside: &beside,
-        // no hook answers yet
-        program: None,
+        program: terms.program,
     };
     let mut compiled = native::compile(client, &input);
     let outputs = std::mem::take(&mut compiled.outputs);

@@ -24,6 +24,7 @@ use mcpolicy_spool::{Caps, Cursor, Disk, Files, GapBuilder, Opened, Positions, R
 use crate::answers::request;
 use crate::board::Board;
 use crate::board::status::{SpoolStatus, WATCH};
+use crate::calls::ledger::{Taken, Told};
 use crate::enforce::foreseen::Would;
 use crate::journal::{self, Record};
 use crate::shipper::{self, Exchange};
@@ -328,6 +329,35 @@ impl Reporter {
             self.foreseen.clear();
         }
         self.foreseen.insert(key);
+        Ok(())
+    }
+
+    /// Calls of tools, and counts of such as nobody kept. What could not be written is left in what is given. `is_last`: nothing
+    /// more is done before the agent ends.
+    ///
+    /// # Errors
+    /// The spool refuses.
+    pub fn calls(&mut self, now: Timestamp, taken: &mut Taken, is_last: bool) -> Result<(), ReportError> {
+        self.clock.store(now.as_second(), Ordering::Relaxed);
+        if self.mind.is_none() || self.retry_at.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        let mut is_refused = false;
+        while let Some(Told { time, call }) = taken.calls.front() {
+            is_refused |= call.decision == "deny";
+            let (time, body) = (*time, Body::ToolCall(call.clone()));
+            self.append(Class::ToolCall, now, time, &[body])?;
+            taken.calls.pop_front();
+        }
+        while let Some((time, event)) = taken.events.front() {
+            let (time, body) = (*time, Body::Event(event.clone()));
+            self.append(Class::Event, now, time, &[body])?;
+            taken.events.pop_front();
+        }
+        // a refusal is not to wait for others
+        if is_refused || is_last {
+            self.spool.sync(Class::ToolCall)?;
+        }
         Ok(())
     }
 

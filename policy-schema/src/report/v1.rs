@@ -5,11 +5,13 @@
 
 mod record;
 mod request;
+mod tool_call;
 
 use serde::{Deserialize, Serialize};
 
 pub use record::{Action, Body, Chain, Class, Device, Event, Inventory, Layer, Loss, Posture, Record, Tier};
 pub use request::Request;
+pub use tool_call::ToolCall;
 
 use crate::entry::{Inert, Scope, Transport};
 use crate::finding::Severity;

@@ -19,8 +19,8 @@ machine, what for, and how long it should be kept. It is made from the table by 
 - Values of secrets: of environment variables, headers, passwords and queries in URLs, and arguments that look like a secret. In their
   place stands what kind of secret it is and a keyed hash ([report-format.md](report-format.md)).
 - Contents of prompts, of answers of a model, and of conversations.
-- Arguments and results of tools that a server offers, and which tool was called when. Records have the class `tool-call` set aside for an
-  optional hook; nothing writes it.
+- Arguments and results of tools that a server offers. Which tool was called when is recorded where clients are told to ask before each
+  call ([hook.md](hook.md)): of arguments a keyed hash leaves, of results whether the call went well.
 - Other files. What is looked at is the configuration of AI clients, the programs that it names (for a digest) and what runs; what is
   told of that are the members below.
 - Screens, keystrokes, web pages. A heartbeat tells that the machine is on, not whether anybody is at it; a change of a configuration

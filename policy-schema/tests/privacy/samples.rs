@@ -137,6 +137,15 @@ pub(crate) fn all() -> Vec<Value> {
             }),
         ),
         record(
+            "tool-call",
+            &json!({
+                "user": "alice", "client": "cursor", "session": "9d4d0aee-78b3-446a-a153-154f0807f3cb", "call": "toolu_01",
+                "server": "browser", "identity": identity(), "fingerprint": DIGEST, "tool": "navigate",
+                "input": "0011223344556677", "decision": "deny", "reason": "not-allowed", "rule": "deny-all", "result": "ok",
+                "latency_ms": 22,
+            }),
+        ),
+        record(
             "gap",
             &json!({ "of": "state", "epoch": "00112233445566778899", "first": 1, "last": 2, "count": 2, "reason": "room" }),
         ),

@@ -9,6 +9,9 @@ use crate::clock::rfc3339;
 /// The version of the schema whose fields are used.
 pub const VERSION: &str = "9.4.0";
 
+/// Of a millisecond.
+const NANOSECONDS: u64 = 1_000_000;
+
 /// A record as a document of the schema; what the schema has no field for stands in `mcpolicy`.
 pub fn document(record: &Map<String, Value>, time_ms: u64) -> Value {
     let subject = Subject::of(record);
@@ -40,6 +43,8 @@ fn event(record: &Map<String, Value>, subject: &Subject<'_>, document: &mut Map<
     put_text(document, "event.action", subject.action.or(subject.code).or(Some(subject.kind)));
     put_text(document, "event.reason", subject.message);
     put(document, "event.outcome", subject.outcome.map(|outcome| json!(outcome_of(outcome))));
+    let took = record.get("latency_ms").and_then(Value::as_u64);
+    put(document, "event.duration", took.map(|took| json!(took.saturating_mul(NANOSECONDS))));
     put(document, "event.sequence", record.get("chain").and_then(|chain| chain.get("seq")).cloned());
 }
 
@@ -50,6 +55,8 @@ fn kind_of(subject: &Subject<'_>) -> (&'static str, &'static [&'static str], &'s
         "finding" => ("alert", &["configuration"], &["info"]),
         "action" if subject.outcome == Some("applied") => ("event", &["configuration"], &["change"]),
         "action" => ("event", &["configuration"], &["info"]),
+        "tool-call" if subject.action == Some("deny") => ("event", &["api"], &["access", "denied"]),
+        "tool-call" => ("event", &["api"], &["access", "allowed"]),
         "entry" => ("state", &["package", "configuration"], &["info"]),
         "inventory" | "coverage" => ("state", &["configuration"], &["info"]),
         "heartbeat" => ("state", &["host"], &["info"]),
@@ -108,8 +115,8 @@ fn severity(word: &str) -> u8 {
 
 fn outcome_of(word: &str) -> &'static str {
     match word {
-        "applied" => "success",
-        "failed" | "conflict" => "failure",
+        "applied" | "ok" => "success",
+        "failed" | "conflict" | "error" => "failure",
         _ => "unknown",
     }
 }

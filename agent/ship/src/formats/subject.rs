@@ -47,10 +47,17 @@ impl<'a> Subject<'a> {
         let at = |pointer: &str| text(record, pointer);
         let first = |pointers: &[&str]| pointers.iter().find_map(|pointer| at(pointer));
         let is_violation = at("class") == Some("violation");
-        let otherwise = if is_violation { "medium" } else { "info" };
+        let is_call = at("kind") == Some("tool-call");
+        // a call that was refused is worth a look; the one that was let through is none
+        let is_refused = is_call && at("decision") == Some("deny");
+        let otherwise = if is_violation || is_refused { "medium" } else { "info" };
         Self {
             kind: at("kind").unwrap_or("unknown"),
-            code: first(&["finding/code", "code", "entry/judged/reason", "gap/kind"]),
+            code: if is_call {
+                at("reason")
+            } else {
+                first(&["finding/code", "code", "entry/judged/reason", "gap/kind"])
+            },
             message: first(&[
                 "finding/message",
                 "detail",
@@ -72,8 +79,9 @@ impl<'a> Subject<'a> {
             rule: first(&["entry/judged/rule", "finding/judged/rule", "rule"]),
             verdict: first(&["entry/judged/verdict", "finding/verdict", "finding/judged/verdict"]),
             remedy: at("finding/remedy"),
-            action: at("action"),
-            outcome: at("outcome"),
+            // of a call what was decided is what was done
+            action: first(&["action", "decision"]),
+            outcome: first(&["outcome", "result"]),
             policy: at("policy/name"),
             is_violation,
         }

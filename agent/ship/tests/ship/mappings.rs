@@ -53,6 +53,17 @@ fn records() -> Vec<Map<String, Value>> {
             "detail": "it was taken out", "block": "b1", "journal": 12, "layer": "watch",
             "identity": entry["identity"]})
     };
+    let call = |decision: &str, result: &str| {
+        let mut call = json!({"kind": "tool-call", "user": "ada", "client": "cursor", "session": "s1", "call": "c1",
+            "server": "files", "tool": "read", "fingerprint": "f".repeat(64), "input": "0011223344556677",
+            "decision": decision, "rule": "files-1", "identity": entry["identity"]});
+        match decision {
+            "allow" => drop(call.as_object_mut().unwrap().insert("result".to_owned(), json!(result))),
+            _ => drop(call.as_object_mut().unwrap().insert("reason".to_owned(), json!("not-listed"))),
+        }
+        call["latency_ms"] = json!(12);
+        call
+    };
     let request = json!({"id": "r1", "time": "2023-11-14T22:13:20Z", "user": "ada", "fingerprint": "f".repeat(64),
         "identity": entry["identity"], "name": "files", "client": "cursor", "reason": "I need it", "entry": entry});
     let mut bodies = vec![
@@ -70,6 +81,9 @@ fn records() -> Vec<Map<String, Value>> {
         ),
         ("event", finding("high", None)),
         ("event", json!({"kind": "request", "request": request})),
+        ("tool-call", call("deny", "")),
+        ("tool-call", call("allow", "ok")),
+        ("tool-call", call("would", "error")),
         ("event", json!({"kind": "event", "code": "agent-start", "detail": "it was started"})),
         (
             "violation",

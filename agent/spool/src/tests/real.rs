@@ -66,7 +66,15 @@ fn a_reader_gets_all_in_order_from_a_writer_that_appends_and_removes_what_was_ta
 #[test]
 fn a_reader_of_a_writer_that_drops_for_room_is_told_each_number_that_is_gone() {
     let folder = tempfile::tempdir().unwrap();
-    let caps = Caps { total: 30_000, violations: 8_000, segment: 2_000, record: 900, reserve: 0, sent: 0 };
+    let caps = Caps {
+        total: 30_000,
+        violations: 8_000,
+        tool_calls: 8_000,
+        segment: 2_000,
+        record: 900,
+        reserve: 0,
+        sent: 0,
+    };
     let is_done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

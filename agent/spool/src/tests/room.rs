@@ -39,6 +39,27 @@ fn violations_have_room_that_nothing_else_takes_and_push_the_others_out() {
 }
 
 #[test]
+fn calls_of_tools_push_out_each_other_and_nothing_else_and_what_went_is_counted() {
+    let mut world = World::new(1, small());
+    world.append(Class::State, 8, 200).unwrap();
+    world.append(Class::Event, 6, 200).unwrap();
+    world.append(Class::Violation, 4, 200).unwrap();
+    for _ in 0..60 {
+        world.append(Class::ToolCall, 5, 200).unwrap();
+        world.sync(Class::ToolCall).unwrap();
+    }
+    for class in Class::ALL {
+        world.sync(class).unwrap();
+    }
+    let left = counts(&mut world);
+    assert_eq!((left[&Class::State], left[&Class::Violation]), (8, 4), "{left:?}");
+    assert!((5..30).contains(&left[&Class::ToolCall]) && left[&Class::Event] >= 6, "{left:?}");
+    assert_eq!(world.counted() as usize, 300 - left[&Class::ToolCall]);
+    world.recover(true);
+    world.check();
+}
+
+#[test]
 fn what_is_delivered_goes_first_and_is_no_loss() {
     let mut world = World::new(1, small());
     world.append(Class::Event, 30, 200).unwrap();

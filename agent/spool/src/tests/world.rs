@@ -15,7 +15,15 @@ pub(super) type Id = (Class, String, u64);
 
 /// Room for some fifty records of a test, some to a segment.
 pub(super) fn small() -> Caps {
-    Caps { total: 24_000, violations: 10_000, sent: 3_000, segment: 2_000, record: 900, reserve: 6_000 }
+    Caps {
+        total: 24_000,
+        violations: 10_000,
+        tool_calls: 6_000,
+        sent: 3_000,
+        segment: 2_000,
+        record: 900,
+        reserve: 6_000,
+    }
 }
 
 /// A record with a text of its own each time it is made.

@@ -12,7 +12,7 @@ use mcpolicy_schema::report::v1;
 
 use super::look::{Look, user_of};
 use super::tell::Told;
-use crate::board::running::RunningServer;
+use crate::board::running::{GivenServer, RunningServer};
 use crate::enforce::act::short_identity;
 use crate::given::{self, Given, Unread};
 use crate::report;
@@ -23,6 +23,8 @@ pub(super) struct Held {
     /// The command line that says so: a process may begin to run something else.
     args: Vec<String>,
     given: Vec<Given>,
+    /// The same, judged, for calls of them.
+    pub(super) servers: Vec<GivenServer>,
     /// Remote servers among it that are denied, and what of it nobody has read.
     pub(super) open: Vec<RunningServer>,
 }
@@ -41,6 +43,9 @@ impl Held {
 const MOST_OF_USER: usize = 64;
 /// Clients of one user of which it is told in one look; of others in a later one.
 const TOLD_OF_USER: usize = 4;
+
+/// Servers of one client that are judged for calls of them; of others nothing is known.
+const MOST_JUDGED: usize = 64;
 
 /// Why none of them is ended.
 const LEFT: &str = "its client holds it: end the client, and start it without";
@@ -62,7 +67,10 @@ impl Look<'_, '_, '_, '_, '_> {
             if *count > MOST_OF_USER {
                 // it is told of one of them. None counts as read: the others may end, and this one is looked at then
                 let open = (*count == MOST_OF_USER + 1).then(|| self.left_out(client)).into_iter().collect();
-                held.insert(instance, Held { args: Vec::new(), given: Vec::new(), open });
+                held.insert(
+                    instance,
+                    Held { args: Vec::new(), given: Vec::new(), servers: Vec::new(), open },
+                );
                 continue;
             }
             let before = known.remove(&instance).filter(|held| held.args == client.process.args);
@@ -71,6 +79,7 @@ impl Look<'_, '_, '_, '_, '_> {
                 None => (given::of_client(client, self.setting.redactor), None),
             };
             let open = self.open(client, &given);
+            let servers = self.judged(client, &given);
             // one that is not told yet is not known yet
             if was.as_ref() != Some(&open) {
                 *told += 1;
@@ -79,10 +88,10 @@ impl Look<'_, '_, '_, '_, '_> {
                     is_told.then(|| self.tell_given(instance, client, (&given, &open)).err()).flatten()
                 });
                 let args = if is_told && broken.is_none() { client.process.args.clone() } else { Vec::new() };
-                held.insert(instance, Held { args, given, open });
+                held.insert(instance, Held { args, given, servers, open });
                 continue;
             }
-            held.insert(instance, Held { args: client.process.args.clone(), given, open });
+            held.insert(instance, Held { args: client.process.args.clone(), given, servers, open });
         }
         self.servers.given = held;
         broken.map_or(Ok(()), Err)
@@ -107,6 +116,31 @@ impl Look<'_, '_, '_, '_, '_> {
             open.push(RunningServer { detail, ..self.of_client(client, "servers of a flag".to_owned()) });
         }
         open
+    }
+
+    /// What it was given, as the policy has it now, for whoever asks about a call.
+    fn judged(&mut self, client: &RunningClient<'_>, given: &[Given]) -> Vec<GivenServer> {
+        let entries: Vec<&Entry> = given.iter().flat_map(|given| &given.entries).take(MOST_JUDGED).collect();
+        let mut judged = Vec::new();
+        for entry in entries {
+            let identity = identity::identify(entry);
+            let directory = client.process.cwd.clone();
+            let server = Undeclared { entry: entry.clone(), identity, directory, file: None };
+            let judgement = self.amid.judge.judge_process(&server, client.process.uid);
+            let reason = judgement.reason.as_ref();
+            judged.push(GivenServer {
+                user: user_of(self.on.ground, client.process.uid).to_owned(),
+                client: client.adapter.about().id.to_owned(),
+                name: self.setting.redactor.name(&entry.name),
+                is_allowed: judgement.is_allowed(),
+                code: reason.map_or("", |reason| reason.code.as_str()).to_owned(),
+                detail: reason.map(|reason| reason.detail.clone()).unwrap_or_default(),
+                fingerprint: self.amid.judge.print_of_process(&server, client.process.uid),
+                identity: short_identity(report::identity(&server.identity, self.setting.redactor)),
+                rule: judgement.rule,
+            });
+        }
+        judged
     }
 
     /// Of a client that is one of too many.

@@ -22,7 +22,7 @@ use mcpolicy_schema::finding::FindingCode;
 use mcpolicy_schema::report::v1;
 use mcpolicy_schema::verdict::Judgement;
 
-use crate::board::running::RunningServer;
+use crate::board::running::{GivenServer, RunningServer};
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{On, Session, Setting};
 use crate::journal::End;
@@ -235,6 +235,11 @@ impl Servers {
     /// Clients that have to be started anew, with their processes.
     pub fn restart_needed(&self) -> impl Iterator<Item = (Instance, &RestartNeeded)> {
         self.sessions.needed()
+    }
+
+    /// What running clients were given on their command lines.
+    pub fn given_now(&self) -> Vec<GivenServer> {
+        self.given.values().flat_map(|held| &held.servers).cloned().collect()
     }
 
     /// Denied servers that ran at the last look.

@@ -41,6 +41,8 @@ const OURS: &[&str] = &[
     "journal-damaged", "not-done", "not-looked-at", "not-restored", "pass", "policy-accepted", "policy-activated",
     "policy-held", "policy-refused", "policy-store-mended", "purge-refused", "purged", "remembered-damaged",
     "request-answered", "request-dropped", "server-ended", "state-damaged", "torn-record", "vault-pruned",
+    // calls of tools
+    "would", "ok", "error", "tool-never", "undeclared-server", "taken-out", "unreadable-call", "tool-calls-unrecorded",
     // clients
     "amazon-q", "amp", "antigravity", "auggie", "boltai", "claude-code", "claude-desktop", "cline", "cline-cli", "codex",
     "continue", "copilot-cli", "crush", "cursor", "devin", "droid", "gemini-cli", "goose", "grok-build",

@@ -295,9 +295,26 @@ const EVENT: &[Field] = &[
     id("rule", "tells which rule decided"),
     text("detail", "says what happened in words").needed(),
     number("count", "tells how often"),
-    time("from", "tells since when no agent ran"),
+    time("from", "tells since when"),
     time("to", "tells until when"),
     number("journal", "finds the record on the machine"),
+];
+
+const TOOL_CALL: &[Field] = &[
+    user("tells whom to ask and to help"),
+    word("client", "tells which client called"),
+    id("session", "joins the calls of one session, and finds it in the client's own log"),
+    id("call", "finds the call in the client's own log"),
+    named("server", "names the server that was called").needed(),
+    part("identity", IDENTITY, "tells what the server runs or contacts"),
+    digest("fingerprint", "finds the same server on other machines"),
+    named("tool", "names the tool that was called").needed(),
+    digest("input", "finds the same call elsewhere; keyed, so arguments cannot be guessed"),
+    word("decision", "tells whether it was let through"),
+    word("reason", "tells why it is not allowed"),
+    id("rule", "tells which rule decided"),
+    word("result", "tells how it ended, never what came back"),
+    number("latency_ms", "tells how long it took"),
 ];
 
 const LOSS: &[Field] = &[
@@ -322,6 +339,7 @@ pub const BODIES: &[(&str, &[Field])] = &[
     ("action", ACTION),
     ("request", &[part("request", REQUEST, "is sent because a user asked for a server")]),
     ("event", EVENT),
+    ("tool-call", TOOL_CALL),
     ("gap", LOSS),
 ];
 

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Entry, Finding, Gap, Identity, PolicyInForce, Request, Summary, VerdictCounts};
+use super::{Agent, Entry, Finding, Gap, Identity, PolicyInForce, Request, Summary, ToolCall, VerdictCounts};
 
 /// How soon a record leaves, how it is kept, and what goes last when room is short. Each has numbers and a chain of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ use super::{Agent, Entry, Finding, Gap, Identity, PolicyInForce, Request, Summar
 pub enum Class {
     /// Inventories and heartbeats.
     State,
-    /// One call of a tool. Reserved for the hook.
+    /// One call of a tool, as a client's hook told it.
     ToolCall,
     /// Anything else that happened.
     Event,
@@ -162,6 +162,8 @@ pub enum Body {
     },
     /// Anything else that happened: a server was ended, a policy was refused, the agent was started, state was changed.
     Event(Event),
+    /// A call of a tool of a server.
+    ToolCall(ToolCall),
     /// Records that were dropped on this machine.
     Gap(Loss),
 }
@@ -313,7 +315,7 @@ pub struct Event {
     /// How many, where it counts something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// From when no agent ran, with `agent-gap`.
+    /// From when no agent ran, with `agent-gap`; from when calls were not recorded, with `tool-calls-unrecorded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Until when.
