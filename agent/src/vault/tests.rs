@@ -253,7 +253,7 @@ fn what_reports_show_of_an_entry_stays_on_the_disk_and_outlasts_each_change_of_i
     vault.update(&Item { considered: Some("policy".to_owned()), ..listed() }).unwrap();
     assert_eq!(vault.shrink(at("2026-11-23T10:00:00Z")).unwrap(), 1);
     assert_eq!(told(listed()), None);
-    assert_eq!(told(vault.item(&kept.id).unwrap()), Some(shown.clone()));
+    assert_eq!(told(vault.item(&kept.id).unwrap()), Some(shown));
     let whole = Vault::look(folder.path()).unwrap().items_told().unwrap();
     assert_eq!(whole, [vault.item(&kept.id).unwrap()]);
 
