@@ -30,7 +30,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mcpolicy");
         std::fs::write(&path, "").unwrap();
-        // below a folder in which everybody may make files, whoever owns it
+        // where there are no modes, all that is outside of the system's own folders counts as anybody's
+        mcpolicy_tests::private::set_mode(folder.path(), 0o777);
         assert!(!is_safe(&Machine::live(), &path));
         assert!(
             !is_safe(&Machine::live(), &folder.path().join("none"))
