@@ -224,6 +224,9 @@ fn a_server_that_no_file_declares_is_refused_where_nothing_allows_it_and_judged_
         let told = wait_for(site, |call| call.client == "cursor");
         let reasons: Vec<&str> = told.iter().map(|call| &*call.reason).collect();
         assert_eq!(reasons, ["undeclared-server", "undeclared-server", "not-allowed"], "{told:?}");
+        // the editor's own server of Claude Code, and of no other client
+        assert!(is_let_through("claude", &ask(site, "claude", &before("claude", "ide", "getDiagnostics"))));
+        assert!(!is_let_through("codex", &ask(site, "codex", &before("codex", "ide", "getDiagnostics"))));
         // no file declares it, but a rule is about what it runs; and under the name of an approved entry something else is
         let mut input = before("cursor", "unheard", "echo");
         input["command"] = json!("npx -y @acme/good@1.0.0");

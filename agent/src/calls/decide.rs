@@ -305,6 +305,12 @@ fn undeclared(by: &By<'_>, settled: &Settled, call: &Call) -> Judged {
     judged
 }
 
+/// Claude Code speaks with the editor that it runs in by a server of its own, called `ide`, which stands in no file. One that is
+/// declared under this name, in a file or by a flag, is judged as that.
+fn is_built_in(call: &Call) -> bool {
+    call.client == Caller::ClaudeCode && call.server.as_deref().unwrap_or(names::split(&call.tool).0) == "ide"
+}
+
 fn unknown(settled: &Settled, call: &Call) -> Judged {
     let tool = match &call.server {
         Some(server) => known::tool_behind(call, server),
@@ -312,11 +318,14 @@ fn unknown(settled: &Settled, call: &Call) -> Judged {
     };
     let detail = "no file that is known declares it (a flag, a plugin, a connector?)";
     let judged = denied(FindingCode::UndeclaredServer.as_str(), detail, (String::new(), tool));
-    match settled.in_force.policy.document().policy.default {
-        document::Default::Allow => {
-            Judged { is_allowed: true, reason: String::new(), detail: String::new(), ..judged }
-        }
-        document::Default::Deny => judged,
+    let is_allowed = match settled.in_force.policy.document().policy.default {
+        document::Default::Allow => true,
+        document::Default::Deny => is_built_in(call),
+    };
+    if is_allowed {
+        Judged { is_allowed, reason: String::new(), detail: String::new(), ..judged }
+    } else {
+        judged
     }
 }
 
