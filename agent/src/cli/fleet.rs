@@ -160,6 +160,8 @@ fn blast(options: &BlastOptions) -> anyhow::Result<u8> {
     let since = options.since.as_deref().map_or(Ok(0), moment)?;
     let until = options.until.as_deref().map_or(Ok(i64::MAX), end)?;
     anyhow::ensure!(since <= until, "--since is after --until");
+    // attack: a script with a variable that is not set would be told that nobody had it
+    anyhow::ensure!(!options.identity.trim().is_empty(), "name the server: nothing is no identity");
     let fleet = load(&options.inputs, &mcpolicy_fleet::Options::default())?;
     let blast = fleet.blast(Wanted::parse(&options.identity, since, until))?;
     if let Some(folder) = &options.out {
@@ -170,20 +172,50 @@ fn blast(options: &BlastOptions) -> anyhow::Result<u8> {
     } else {
         answer(|out| tell_blast(&blast, out))?;
     }
-    if blast.nameless_machines > 0 {
-        complain(&format!(
-            "mcpolicy: {} machines tell names as hashes only (privacy outcomes); ask for the fingerprint or digest as well",
-            blast.nameless_machines
-        ));
-        if blast.machines == 0 {
+    let is_found = blast.machines + blast.unsure_machines > 0;
+    let unknown = [
+        (
+            blast.nameless_machines,
+            "machines tell names as hashes only (privacy outcomes); ask for the fingerprint or digest as well",
+        ),
+        (
+            blast.silent_machines,
+            "machines took out, ran or were asked for servers that no inventory had, and do not say the digests of their files \
+             or what their bridges lead to; ask for the identity as well",
+        ),
+    ];
+    for (machines, what) in unknown.into_iter().filter(|(machines, _)| *machines > 0) {
+        complain(&format!("mcpolicy: {machines} {what}"));
+        if !is_found {
             return Ok(exit::USAGE);
         }
     }
-    Ok(verdict(&fleet, blast.machines > 0))
+    Ok(verdict(&fleet, is_found))
 }
 
 fn tell_blast(blast: &Blast, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{} machines and {} users had it.", blast.machines, blast.users)?;
+    if blast.unsure_machines > 0 {
+        writeln!(
+            out,
+            "{} more had it in a version that nobody knows (none is named, or a range or tag): take them for ones that had it.",
+            blast.unsure_machines
+        )?;
+    }
+    if blast.everybodys_machines > 0 {
+        writeln!(
+            out,
+            "On {} machines it was everybody's, so that it ran as every user of them, named here or not.",
+            blast.everybodys_machines
+        )?;
+    }
+    if blast.renamed_machines > 0 {
+        writeln!(
+            out,
+            "The privacy tier of {} machines was changed meanwhile: one user of theirs may count as two.",
+            blast.renamed_machines
+        )?;
+    }
     for had in blast.had.iter().take(SHOWN_ROWS) {
         let gone = match (had.gone_by, had.told_by.as_str()) {
             (0, "inventory") => "still there".to_owned(),
@@ -194,12 +226,13 @@ fn tell_blast(blast: &Blast, out: &mut dyn Write) -> io::Result<()> {
         let rule = if had.rule.is_empty() { String::new() } else { format!(" by {}", had.rule) };
         writeln!(
             out,
-            "  {} {} in {} as {} {}: from {}, {gone}; {}{}{}",
+            "  {} {} in {} as {} {}{}: from {}, {gone}; {}{}{}",
             visible(&had.device),
             visible(&had.owner),
             visible(&had.client),
             visible(&had.server),
             visible(&had.version),
+            if had.is_certain { "" } else { "(version not known)" },
             time(had.first_seen),
             if had.ran { "ran, " } else { "" },
             visible(&had.verdict),
@@ -209,11 +242,24 @@ fn tell_blast(blast: &Blast, out: &mut dyn Write) -> io::Result<()> {
     if blast.had.len() > SHOWN_ROWS {
         writeln!(out, "  and {} more: --out DIR or --json", blast.had.len() - SHOWN_ROWS)?;
     }
-    if !blast.credentials.is_empty() {
+    let untold = blast.credentials.iter().filter(|one| one.kind == "not-told").count();
+    if blast.credentials.len() > untold {
         writeln!(
             out,
             "{} credentials stood beside it: --out DIR writes what to change.",
-            blast.credentials.len()
+            blast.credentials.len() - untold
+        )?;
+    }
+    if untold > 0 {
+        writeln!(
+            out,
+            "Of {untold} declarations no inventory tells what they were given: look at what was quarantined on their machines."
+        )?;
+    }
+    if blast.is_cut {
+        writeln!(
+            out,
+            "There is more than is told or written here: ask for a shorter time (--since, --until)."
         )?;
     }
     Ok(())

@@ -160,7 +160,8 @@ fn a_record_that_is_longer_than_the_agent_writes_is_refused() {
 /// Attack: thousands of names for one command. Whoever compares each with each is busy for minutes, with one file of one user.
 #[test]
 fn thousands_of_names_for_one_command_hold_nobody_up() {
-    let named = |number: usize| Declared { server: format!("s{number}"), ..Declared::unknown("ann", "npm:evil") };
+    let named =
+        |number: usize| Declared { server: format!("s{number}"), ..Declared::unknown("ann", "npm:evil") };
     let all: Vec<Declared> = (0..16_000).map(named).collect();
     let mut machine = Machine::new("m", "t");
     machine.inventory(START, "start", &all);
