@@ -140,6 +140,20 @@ impl Store {
     }
 }
 
+impl Fleet {
+    /// How many machines are known by their host name alone, and have more than one report. Two laptops of one name are one
+    /// machine then, of which the newer report hides the older.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub fn known_by_host_name(&self) -> Result<u64, FleetError> {
+        let sql = "SELECT count(*) FROM (SELECT device FROM records WHERE kind = 'scan' AND device = hostname
+            GROUP BY device HAVING count(*) > 1)";
+        let count: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+}
+
 /// A kept database is a new one, as an old file would be filled twice; and only its owner reads it, as it names people.
 fn free(path: &Path) -> Result<&Path, FleetError> {
     let absolute = std::path::absolute(path)?;
