@@ -140,3 +140,53 @@ fn violations_that_a_machine_itself_tells_it_dropped_are_no_good_end_of_a_check(
         assert_eq!(answer["faulty"], 0, "{answer}");
     }
 }
+
+#[test]
+fn nothing_that_was_passed_over_and_no_empty_name_is_an_all_clear() {
+    let machine = machine();
+    let of = |arguments: &[&str]| {
+        let output = machine.run(&[&["fleet"], arguments].concat());
+        (code(&output), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let blast = |name: &str| of(&["blast", name, "records"]);
+    let lines = Plan::of(0).machine().lines;
+    machine.file("records/all.ndjson", lines.join("\n"));
+    assert_eq!(blast("npm:nobody-has-it").0, Some(0));
+    for name in ["", " "] {
+        assert_eq!(blast(name).0, Some(2), "a variable that is not set");
+    }
+    let whole = of(&["records", "--now", "2026-11-11T12:00:00Z"]);
+    let weather = lines[0].replace("\"kind\":\"inventory\"", "\"kind\":\"weather\"");
+    for spoilt in [weather, "no record".to_owned()] {
+        machine.file("records/all.ndjson", format!("{}\n{spoilt}", lines.join("\n")));
+        assert_eq!(blast("npm:nobody-has-it").0, Some(2), "{spoilt}");
+        let spoilt = of(&["records", "--now", "2026-11-11T12:00:00Z"]);
+        assert_eq!((whole.0, spoilt.0), (Some(0), Some(2)), "{}", spoilt.1);
+    }
+    let mut of_actions = Machine::new("m", "team");
+    of_actions.action(START, "quarantine", "applied", &Declared::unknown("ann", "executable:/tmp/evil"));
+    machine.file("records/all.ndjson", of_actions.lines.join("\n"));
+    assert_eq!(blast(&"c".repeat(64)).0, Some(2), "no action says a digest");
+    let floating = Declared { version: None, ..Declared::unknown("ann", "npm:evil") };
+    of_actions.inventory(START, "start", &[floating]);
+    machine.file("records/all.ndjson", of_actions.lines.join("\n"));
+    assert_eq!(blast("npm:evil@1.0.0").0, Some(1), "whatever version that is");
+}
+
+#[test]
+fn two_laptops_of_one_host_name_are_told_and_a_window_is_proved_from_its_beginning() {
+    let machine = machine();
+    let output = machine.run(&["fleet", "reports", "--now", "2026-11-21T12:00:00Z"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("1 machines with more than one report"), "{told}");
+    let mut of = Machine::new("m", "team");
+    for number in 0..6 {
+        of.heartbeat(START + number * 60);
+    }
+    machine.file("records/all.ndjson", of.lines[3..].join("\n"));
+    let output = machine.run(&["fleet", "check", "records"]);
+    assert_eq!(code(&output), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--since"), "{output:?}");
+    let since = ["fleet", "check", "records", "--since", "2026-11-02T00:03:00Z"];
+    assert_eq!(code(&machine.run(&since)), Some(0));
+}

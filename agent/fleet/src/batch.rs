@@ -73,6 +73,11 @@ impl Batch {
         self.push(&text[..end])
     }
 
+    /// A text of which no part may be missing; the document that it is of bounds it.
+    pub(crate) fn whole(&mut self, text: &str) -> &mut Self {
+        self.push(text)
+    }
+
     /// A text by which rows are joined.
     ///
     /// # Errors

@@ -4,57 +4,12 @@ use rusqlite::{Row, params};
 use serde::Serialize;
 
 use crate::FleetError;
-use crate::looks::{self, Looks, Spot};
 use crate::store::Fleet;
 use crate::told::{self, Told};
+use crate::wanted::{self, Wanted};
 
 /// Rows of an answer; more is a warehouse's question.
 const MOST_ROWS: i64 = 200_000;
-
-/// The server that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Wanted {
-    /// Its identity (`npm:@scope/name`, also without what is before the colon), a fingerprint, or a digest of an executable.
-    pub name: String,
-    /// Its version, where only that one is meant.
-    pub version: Option<String>,
-    /// Not before, in seconds since 1970.
-    pub since: i64,
-    /// Not after.
-    pub until: i64,
-}
-
-impl Wanted {
-    /// From what a person writes: `npm:left-pad`, `npm:left-pad@1.3.0`, `sha256:…` or 64 hex digits.
-    pub fn parse(text: &str, since: i64, until: i64) -> Self {
-        // digests are kept in small letters, and some tools print capital ones
-        let digits = text.strip_prefix("sha256:").unwrap_or(text);
-        let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let lower = text.to_ascii_lowercase();
-        let text = if is_digest { lower.as_str() } else { text };
-        let at = text.rfind('@').filter(|at| {
-            let before = &text[..*at];
-            // the first character of a scope is no version
-            !before.is_empty() && !before.ends_with([':', '/'])
-        });
-        let (name, version) = match at {
-            Some(at) => (text[..at].to_owned(), Some(text[at + 1..].to_owned())),
-            None => (text.to_owned(), None),
-        };
-        Self { name, version, since, until }
-    }
-
-    /// As it was written: an `@` may be of a path (`/opt/homebrew/opt/node@20/bin/x`) and part no version.
-    fn whole(&self) -> String {
-        self.version.as_ref().map_or_else(|| self.name.clone(), |version| format!("{}@{version}", self.name))
-    }
-
-    /// Whether it is no fingerprint and no digest, which are the same in every privacy tier.
-    fn is_name(&self) -> bool {
-        let digits = self.name.strip_prefix("sha256:").unwrap_or(&self.name);
-        digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-    }
-}
 
 /// A declaration of it, or what ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -91,6 +46,8 @@ pub struct Had {
     pub reason: String,
     /// From which kind of record that is known: `inventory`; `action`, `event` or `request` where no inventory had it.
     pub told_by: String,
+    /// False where a version is asked for and nobody knows which one it was: it names none, a range or a tag.
+    pub is_certain: bool,
 }
 
 /// A credential that it could read.
@@ -100,8 +57,8 @@ pub struct Credential {
     pub device: String,
     /// Whose.
     pub owner: String,
-    /// `same-entry`: it was given to the server; `same-user`: it stood in another entry of the same user, in a file that the
-    /// server could read.
+    /// `same-entry`: it was given to the server; `same-user`: it stood in another entry of the same user, or of somebody whom
+    /// the server ran as, in a file that it could read.
     pub beside: String,
     /// The entry's name.
     pub server: String,
@@ -111,7 +68,8 @@ pub struct Credential {
     pub place: String,
     /// Name of the variable or header.
     pub name: String,
-    /// What kind of secret.
+    /// What kind of secret; `not-told` where only an action, event or request tells of the server: those say nothing of what it
+    /// was given.
     pub kind: String,
     /// Keyed fingerprint; equal ones are one secret.
     pub fingerprint: String,
@@ -139,8 +97,14 @@ pub struct Blast {
     pub wanted: Wanted,
     /// How many machines had it.
     pub machines: u64,
-    /// How many users.
+    /// How many more had it in a version that nobody knows, where one is asked for.
+    pub unsure_machines: u64,
+    /// How many users are named.
     pub users: u64,
+    /// On how many machines it was everybody's, whoever they are.
+    pub everybodys_machines: u64,
+    /// Machines whose privacy tier was changed meanwhile, so that one user has two names.
+    pub renamed_machines: u64,
     /// Each declaration.
     pub had: Vec<Had>,
     /// What to change.
@@ -151,46 +115,71 @@ pub struct Blast {
     pub is_cut: bool,
     /// Machines of which the policy lets out names as hashes only: of them a name finds nothing, a fingerprint does.
     pub nameless_machines: u64,
+    /// Machines with servers that no inventory had, of which other records do not say what is asked for: the digest of a file,
+    /// or the address behind a bridge.
+    pub silent_machines: u64,
 }
 
-/// What is asked, on every table that says what a server is.
+/// What is asked, on every table that says what a server is. ?1 is a fingerprint or digest, with nothing before it.
 const IS_WANTED: &str = "(
-    identity = ?5 OR kind || ':' || identity = ?5 OR identity = kind || ':' || ?5 OR
-    ((identity = ?1 OR kind || ':' || identity = ?1 OR identity = kind || ':' || ?1) AND (?2 = '' OR version = ?2))
-    OR (?1 <> '' AND (fingerprint = ?1 OR fingerprint = 'sha256:' || ?1 OR 'sha256:' || fingerprint = ?1))
+    (kind, identity, version) IN (SELECT kind, identity, version FROM temp.about)
+    OR (?1 <> '' AND fingerprint IN (?1, 'sha256:' || ?1))
 )";
+
+/// Whether it is that for certain.
+pub(crate) const IS_CERTAIN: &str = "COALESCE((SELECT a.certain FROM temp.about AS a
+    WHERE a.kind = one.kind AND a.identity = one.identity AND a.version = one.version), 1)";
 
 const HITS: &str = "
-CREATE TEMP TABLE hits AS SELECT e.*,
-  (SELECT o.extent FROM inventories AS o WHERE o.device = e.device AND o.snapshot = e.snapshot) AS extent,
-  COALESCE((SELECT r.privacy FROM records AS r WHERE r.id = e.id), 'full') AS tier
-FROM entries AS e
-WHERE e.time <= ?4 AND (WANTED
-    OR (length(?1) >= 64 AND replace(?1, 'sha256:', '') IN (program_sha256, script_sha256, listener_sha256, fingerprint))
-)";
+CREATE TEMP TABLE hits AS SELECT one.*,
+  (SELECT o.extent FROM inventories AS o WHERE o.device = one.device AND o.snapshot = one.snapshot) AS extent,
+  COALESCE((SELECT r.privacy FROM records AS r WHERE r.id = one.id), 'full') AS tier, CERTAIN AS certain
+FROM entries AS one
+WHERE WANTED OR (?1 <> '' AND ?1 IN (program_sha256, script_sha256, listener_sha256))
+    OR (contacts <> '' AND contacts IN (SELECT contacts FROM temp.led))";
 
-const HAD: &str = "
-SELECT h.device, h.owner, h.client, h.server, h.identity, h.version, h.fingerprint, h.path, s.first_seen, s.last_seen,
-  0, h.ran, h.verdict, h.rule, h.reason, 'inventory', h.extent, h.project <> '', h.tier
-FROM (
-  SELECT *, max(running) OVER (PARTITION BY device, owner, client, server, fingerprint) AS ran,
-    row_number() OVER (PARTITION BY device, owner, client, server, fingerprint ORDER BY time DESC, id) AS place
-  FROM hits
-) AS h JOIN sightings AS s ON s.device = h.device AND s.fingerprint = h.fingerprint AND s.owner = h.owner
-  AND s.client = h.client AND s.server = h.server AND s.kind = h.kind AND s.identity = h.identity AND s.version = h.version
-WHERE h.place = 1
-ORDER BY h.device, h.owner, h.client, h.server, h.fingerprint
-LIMIT ?1";
+/// Whose credentials of which inventory it could read: of the inventory that it is in; of those before and after the moment at
+/// which it was there, where no inventory had it. What nobody owns runs as everybody.
+const BESIDE: &str = "
+DROP TABLE IF EXISTS temp.beside;
+CREATE TEMP TABLE beside (device TEXT NOT NULL, snapshot TEXT NOT NULL, owner TEXT NOT NULL,
+  PRIMARY KEY (device, snapshot, owner)) WITHOUT ROWID;
+INSERT OR IGNORE INTO temp.beside SELECT device, snapshot, owner FROM temp.hits;
+INSERT OR IGNORE INTO temp.beside
+SELECT t.device, i.snapshot, t.owner FROM (
+  SELECT DISTINCT device, owner,
+    (SELECT max(b.time) FROM inventories AS b WHERE b.device = told.device AND b.time <= told.at) AS before,
+    (SELECT min(b.time) FROM inventories AS b WHERE b.device = told.device AND b.time >= told.at) AS behind
+  FROM temp.told
+) AS t JOIN inventories AS i ON i.device = t.device AND i.time IN (t.before, t.behind);
+INSERT OR IGNORE INTO temp.beside
+SELECT t.device, i.snapshot, t.owner FROM (
+  SELECT DISTINCT device, owner,
+    (SELECT max(b.time) FROM whole_inventories AS b WHERE b.device = told.device AND b.time <= told.at) AS before,
+    (SELECT min(b.time) FROM whole_inventories AS b WHERE b.device = told.device AND b.time >= told.at) AS behind
+  FROM temp.told
+) AS t JOIN whole_inventories AS i ON i.device = t.device AND i.time IN (t.before, t.behind);";
 
 const CREDENTIALS: &str = "
 SELECT DISTINCT c.device, c.owner,
-  CASE WHEN (c.device, c.snapshot, c.entry) IN (SELECT device, snapshot, entry FROM hits) THEN 'same-entry' ELSE 'same-user' END,
+  CASE WHEN (c.device, c.snapshot, c.entry) IN (SELECT device, snapshot, entry FROM temp.hits) THEN 'same-entry' ELSE 'same-user' END,
   e.server, e.path, c.place, c.name, c.kind, c.fingerprint
 FROM credentials AS c JOIN entries AS e ON e.device = c.device AND e.snapshot = c.snapshot AND e.entry = c.entry
-WHERE (c.device, c.snapshot, c.owner) IN (SELECT device, snapshot, owner FROM hits)
+WHERE ((c.device, c.snapshot, c.owner) IN (SELECT device, snapshot, owner FROM temp.beside)
+    OR (c.device, c.snapshot) IN (SELECT device, snapshot FROM temp.beside WHERE owner = '')
+    OR (c.owner = '' AND (c.device, c.snapshot) IN (SELECT device, snapshot FROM temp.beside)))
   AND c.place <> 'member' AND c.kind <> 'empty'
 ORDER BY 3, 1, 2, 4, 6, 7, 8, 9
 LIMIT ?1";
+
+/// Machines of which something was told in the time that no inventory had: all, or those with a bridge.
+const SILENT: &str = "
+SELECT count(DISTINCT device) FROM (
+  SELECT device, time, kind, identity, fingerprint FROM actions
+  UNION ALL SELECT device, time, kind, identity, fingerprint FROM events
+  UNION ALL SELECT device, time, kind, identity, fingerprint FROM requests
+) WHERE identity <> '' AND time >= ?1 AND time <= ?2 AND (?3 = '' OR kind = ?3)
+  AND (device, fingerprint) NOT IN (SELECT device, fingerprint FROM sightings)";
 
 /// By the name of its server alone: an event of a process need not say what it runs.
 const BY_NAME: &str = "
@@ -205,66 +194,93 @@ impl Fleet {
     /// # Errors
     /// The database refuses.
     pub fn blast(&self, wanted: Wanted) -> Result<Blast, FleetError> {
-        let version = wanted.version.as_deref().unwrap_or_default();
-        self.connection.execute_batch("DROP TABLE IF EXISTS temp.hits")?;
         self.connection.execute_batch(
-            "CREATE INDEX IF NOT EXISTS entries_by_snapshot ON entries (device, snapshot, entry);
+            "DROP TABLE IF EXISTS temp.hits;
+             CREATE INDEX IF NOT EXISTS entries_by_snapshot ON entries (device, snapshot, entry);
              CREATE INDEX IF NOT EXISTS inventories_by_device ON inventories (device, snapshot);
+             CREATE INDEX IF NOT EXISTS inventories_by_time ON inventories (device, time);
              CREATE INDEX IF NOT EXISTS coverage_by_device ON coverage (device, snapshot);
              CREATE INDEX IF NOT EXISTS whole_by_device ON whole_inventories (device, time);",
         )?;
-        let asked = params![wanted.name, version, wanted.since, wanted.until, wanted.whole()];
-        self.connection.execute(&HITS.replace("WANTED", IS_WANTED), asked)?;
-        looks::drop_gone(&self.connection, wanted.since)?;
-        let mut had = self.declared()?;
-        let credentials = self.rows(CREDENTIALS, params![MOST_ROWS], credential)?;
-        let mut timeline = self.rows(BY_NAME, params![wanted.since, wanted.until, MOST_ROWS], what)?;
-        let told = self.told(IS_WANTED, asked, MOST_ROWS)?;
-        timeline.extend(told.iter().map(Told::moment));
-        let (machines, users) = (self.reached("device")?, self.reached("owner")?);
+        wanted::find(&self.connection, &wanted)?;
+        let digest = if wanted.is_name() { "" } else { wanted.name.trim_start_matches("sha256:") };
+        let hits = HITS.replace("WANTED", IS_WANTED).replace("CERTAIN", IS_CERTAIN);
+        self.connection.execute(&hits, [digest])?;
         let limit = usize::try_from(MOST_ROWS).unwrap_or(usize::MAX);
-        let is_cut =
-            [had.len(), credentials.len(), timeline.len(), told.len()].into_iter().any(|rows| rows >= limit);
+        let spans = self.spans((wanted.since, wanted.until), limit)?;
+        let mut timeline = self.rows(BY_NAME, params![wanted.since, wanted.until, MOST_ROWS], what)?;
+        let told = self.told(IS_WANTED, params![digest, wanted.since, wanted.until], MOST_ROWS)?;
+        self.connection.execute_batch(BESIDE)?;
+        let mut credentials = self.rows(CREDENTIALS, params![MOST_ROWS], credential)?;
+        timeline.extend(told.iter().map(Told::moment));
+        let is_cut = spans.is_cut
+            || [credentials.len(), timeline.len(), told.len()].into_iter().any(|rows| rows >= limit);
+        let mut had = spans.had;
         told::join(&mut had, told);
-        let nameless = "SELECT count(DISTINCT device) FROM records WHERE privacy = 'outcomes'";
-        let nameless: i64 =
-            if wanted.is_name() { self.connection.query_row(nameless, [], |row| row.get(0))? } else { 0 };
-        let nameless_machines = u64::try_from(nameless).unwrap_or(0);
+        credentials.extend(had.iter().filter(|had| had.told_by != "inventory").map(not_told));
         timeline.extend(had.iter().flat_map(seen));
         timeline.sort_by(|a, b| {
-            (a.time, &a.device, &a.owner, &a.what).cmp(&(b.time, &b.device, &b.owner, &b.what))
+            // what took it out comes before that it was gone
+            let of = |one: &What| (one.time, one.device.clone(), one.what == "gone");
+            of(a).cmp(&of(b)).then_with(|| (&a.owner, &a.what).cmp(&(&b.owner, &b.what)))
         });
-        Ok(Blast { wanted, machines, users, had, credentials, timeline, is_cut, nameless_machines })
+        Ok(Blast {
+            machines: self.reached("device", "certain = 1")?,
+            unsure_machines: self.reached("device", "certain = 0")?,
+            users: self.reached("owner", "certain = 1")?,
+            everybodys_machines: self.count(
+                "SELECT count(DISTINCT device) FROM temp.hits WHERE owner = ''",
+                [],
+            )?,
+            renamed_machines: self.count(
+                "SELECT count(*) FROM (SELECT device FROM temp.hits GROUP BY device HAVING count(DISTINCT tier) > 1)",
+                [],
+            )?,
+            nameless_machines: self.nameless(&wanted)?,
+            silent_machines: self.silent(&wanted)?,
+            wanted,
+            had,
+            credentials,
+            timeline,
+            is_cut,
+        })
     }
 
-    /// Whoever inventories name.
-    fn declared(&self) -> Result<Vec<Had>, FleetError> {
-        let rows = self.rows(HAD, params![MOST_ROWS], |row| {
-            let spot = Spot {
-                extent: row.get(16)?,
-                owner: row.get(1)?,
-                path: row.get(7)?,
-                is_project: row.get(17)?,
-                tier: row.get(18)?,
-            };
-            Ok((had(row)?, spot))
-        })?;
-        let mut looks = Looks::new(&self.connection)?;
-        let mut all = Vec::with_capacity(rows.len());
-        for (mut had, spot) in rows {
-            had.gone_by = looks.next(&had.device, spot, had.last_seen)?.unwrap_or(0);
-            all.push(had);
+    fn nameless(&self, wanted: &Wanted) -> Result<u64, FleetError> {
+        if !wanted.is_name() {
+            return Ok(0);
         }
-        Ok(all)
+        self.count("SELECT count(DISTINCT device) FROM records WHERE privacy = 'outcomes'", [])
     }
 
-    /// How many machines, or owners that are somebody, inventories and other records name.
-    fn reached(&self, column: &str) -> Result<u64, FleetError> {
-        let sql = format!(
-            "SELECT count(*) FROM (SELECT {column} AS one FROM temp.hits UNION SELECT {column} FROM temp.told) WHERE one <> ''"
-        );
-        let count: i64 = self.connection.query_row(&sql, [], |row| row.get(0))?;
+    fn silent(&self, wanted: &Wanted) -> Result<u64, FleetError> {
+        let is_remote = wanted.meanings().iter().any(mcpolicy_schema::policy::Sought::is_remote);
+        let kind = match (wanted.is_name(), is_remote) {
+            (false, _) => "",
+            (true, true) => "bridge",
+            (true, false) => return Ok(0),
+        };
+        self.count(SILENT, params![wanted.since, wanted.until, kind])
+    }
+
+    fn count(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<u64, FleetError> {
+        let count: i64 = self.connection.query_row(sql, parameters, |row| row.get(0))?;
         Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// How many machines, or owners that are somebody, inventories and other records name: those that had it for certain, or
+    /// those of which only something uncertain is told.
+    fn reached(&self, column: &str, wanted: &str) -> Result<u64, FleetError> {
+        self.count(
+            &format!(
+                "SELECT count(*) FROM (
+                   SELECT one, max(certain) AS certain FROM (
+                     SELECT {column} AS one, certain FROM temp.hits UNION SELECT {column}, certain FROM temp.told
+                   ) WHERE one <> '' GROUP BY one
+                 ) WHERE {wanted}"
+            ),
+            [],
+        )
     }
 
     pub(crate) fn rows<T>(
@@ -292,25 +308,19 @@ fn seen(had: &Had) -> impl Iterator<Item = What> {
     std::iter::once(moment(had.first_seen, "seen")).chain(gone)
 }
 
-fn had(row: &Row<'_>) -> rusqlite::Result<Had> {
-    Ok(Had {
-        device: row.get(0)?,
-        owner: row.get(1)?,
-        client: row.get(2)?,
-        server: row.get(3)?,
-        identity: row.get(4)?,
-        version: row.get(5)?,
-        fingerprint: row.get(6)?,
-        path: row.get(7)?,
-        first_seen: row.get(8)?,
-        last_seen: row.get(9)?,
-        gone_by: row.get(10)?,
-        ran: row.get(11)?,
-        verdict: row.get(12)?,
-        rule: row.get(13)?,
-        reason: row.get(14)?,
-        told_by: row.get(15)?,
-    })
+/// Stands for whatever the server was given, which nobody but its machine knows.
+fn not_told(had: &Had) -> Credential {
+    Credential {
+        device: had.device.clone(),
+        owner: had.owner.clone(),
+        beside: "same-entry".to_owned(),
+        server: had.server.clone(),
+        path: had.path.clone(),
+        place: String::new(),
+        name: String::new(),
+        kind: "not-told".to_owned(),
+        fingerprint: String::new(),
+    }
 }
 
 fn credential(row: &Row<'_>) -> rusqlite::Result<Credential> {
@@ -335,21 +345,4 @@ fn what(row: &Row<'_>) -> rusqlite::Result<What> {
         what: row.get(3)?,
         detail: row.get(4)?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_is_behind_the_last_at_and_a_scope_is_none() {
-        let of = |text: &str| {
-            let wanted = Wanted::parse(text, 0, 1);
-            (wanted.name, wanted.version)
-        };
-        assert_eq!(of("npm:@acme/mcp"), ("npm:@acme/mcp".to_owned(), None));
-        assert_eq!(of("npm:@acme/mcp@1.2"), ("npm:@acme/mcp".to_owned(), Some("1.2".to_owned())));
-        assert_eq!(of("@acme/mcp@1.2"), ("@acme/mcp".to_owned(), Some("1.2".to_owned())));
-        assert_eq!(of("sha256:00"), ("sha256:00".to_owned(), None));
-    }
 }

@@ -15,6 +15,18 @@ const MOST_FAULTY: usize = 10_000;
 /// Faults of one chain that are told.
 const MOST_FAULTS: usize = 20;
 
+/// Chains of reports that `ship --once` delivered: every record of them is of class `state`, bears the id that it gives, and the
+/// first is the head of a scan. Whoever could make others look like that could leave them out as well.
+const ONCE: &str = "
+DROP TABLE IF EXISTS temp.once;
+CREATE TEMP TABLE once (device TEXT NOT NULL, class TEXT NOT NULL, epoch TEXT NOT NULL, PRIMARY KEY (device, class, epoch)) WITHOUT ROWID;
+INSERT INTO temp.once
+SELECT device, class, epoch FROM records
+WHERE epoch <> '' AND class = 'state'
+GROUP BY device, class, epoch
+HAVING min(id = device || '.scan.' || epoch || '.' || seq) = 1
+  AND max(seq = 1 AND id IN (SELECT id FROM inventories WHERE cause = 'scan')) = 1;";
+
 /// What is wrong with a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "fault")]
@@ -108,6 +120,8 @@ struct Link {
     digest: String,
     /// Else it only stands for an epoch of which nothing arrived.
     is_there: bool,
+    /// It is of one report that was delivered once, without a spool: each is a chain of its own.
+    is_once: bool,
 }
 
 impl Fleet {
@@ -115,30 +129,46 @@ impl Fleet {
     ///
     /// # Errors
     /// The database refuses.
-    pub fn check(&self) -> Result<Checked, FleetError> {
+    ///
+    /// `since`: records before that time need not be there. Of each chain the first that is not older is its beginning; what
+    /// came before it is neither missing nor proved.
+    pub fn check(&self, since: Option<i64>) -> Result<Checked, FleetError> {
+        let since = since.unwrap_or(i64::MIN);
         let scans =
             self.connection.query_row("SELECT count(*) FROM records WHERE kind = 'scan'", [], count)?;
         let mut checked = Checked { scans, ..Checked::default() };
         gaps::prepare(&self.connection)?;
+        self.connection.execute_batch(ONCE)?;
         let mut told = self.connection.prepare(gaps::TOLD)?;
         // a machine may tell of an epoch, or a class, of which nothing arrived
         let mut statement = self.connection.prepare(
-            "SELECT device, class, epoch, seq, prev, lower(hex(digest)) AS digest, 1 FROM links WHERE epoch <> ''
+            "SELECT device, class, epoch, seq, prev, lower(hex(digest)) AS digest, 1, time >= ?1,
+               (device, class, epoch) IN (SELECT device, class, epoch FROM temp.once)
+             FROM links WHERE epoch <> ''
              UNION ALL
-             SELECT DISTINCT g.device, g.class, g.epoch, 0, '', '', 0 FROM gaps AS g WHERE NOT EXISTS (
+             SELECT DISTINCT g.device, g.class, g.epoch, 0, '', '', 0, 1, 0 FROM gaps AS g WHERE g.time >= ?1 AND NOT EXISTS (
                SELECT 1 FROM links AS l WHERE l.device = g.device AND l.class = g.class AND l.epoch = g.epoch AND l.epoch <> '')
              ORDER BY 1, 2, 3, 4, 6",
         )?;
-        let mut rows = statement.query([])?;
+        let mut rows = statement.query([since])?;
         let mut open: Option<Open> = None;
+        // the epoch of which a record was reached that is not older: from there on every number counts, whatever its time
+        let mut begun: Option<(String, String, String)> = None;
         while let Some(row) = rows.next()? {
             let link = link(row)?;
+            let epoch = (link.device.clone(), link.class.clone(), link.epoch.clone());
+            if begun.as_ref() != Some(&epoch) {
+                if !row.get::<_, bool>(7)? {
+                    continue;
+                }
+                begun = Some(epoch);
+            }
             let is_same = open.as_ref().is_some_and(|open| open.is_of(&link));
             if !is_same {
                 if let Some(done) = open.take() {
                     done.close(&mut checked);
                 }
-                open = Some(Open::new(&link));
+                open = Some(Open::new(&link, since));
             }
             if let Some(open) = &mut open {
                 open.add(link, &mut told)?;
@@ -164,6 +194,7 @@ fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
         prev: row.get(4)?,
         digest: row.get(5)?,
         is_there: row.get(6)?,
+        is_once: row.get(8)?,
     })
 }
 
@@ -176,6 +207,8 @@ pub(crate) fn length(first: i64, last: i64) -> u64 {
 struct Open {
     chain: Chain,
     epochs: u64,
+    /// From when on records are asked for.
+    since: i64,
     /// What the machine tells of the epoch that is being read.
     told: Told,
     epoch: Option<String>,
@@ -184,7 +217,7 @@ struct Open {
 }
 
 impl Open {
-    fn new(link: &Link) -> Self {
+    fn new(link: &Link, since: i64) -> Self {
         let chain = Chain {
             device: link.device.clone(),
             class: link.class.clone(),
@@ -193,7 +226,7 @@ impl Open {
             faults: Vec::new(),
             missing: 0,
         };
-        Self { chain, epochs: 0, told: Told::default(), epoch: None, last: None }
+        Self { chain, epochs: 0, since, told: Told::default(), epoch: None, last: None }
     }
 
     fn is_of(&self, link: &Link) -> bool {
@@ -221,6 +254,8 @@ impl Open {
                 }
                 self.chain.records += 1;
             }
+            // the beginning of what is asked for
+            None if self.since > i64::MIN => self.chain.records += 1,
             before => {
                 let from = before.map_or(1, |before| before.seq.saturating_add(1));
                 if link.seq == 1 && link.prev.bytes().any(|byte| byte != b'0') {
@@ -236,8 +271,8 @@ impl Open {
 
     fn begin(&mut self, link: &Link, told: &mut Statement<'_>) -> Result<(), FleetError> {
         self.epoch = Some(link.epoch.clone());
-        self.epochs += u64::from(link.is_there);
-        self.told = Told::read(told, (&link.device, &link.class, &link.epoch))?;
+        self.epochs += u64::from(link.is_there && !link.is_once);
+        self.told = Told::read(told, (&link.device, &link.class, &link.epoch), self.since)?;
         self.chain.dropped = self.chain.dropped.saturating_add(self.told.records());
         for (first, last) in self.told.take_false() {
             self.fault(Fault::FalseGap { first, last });

@@ -12,7 +12,7 @@ pub(crate) const TOLD: &str = "
 SELECT g.first_seq, g.last_seq, g.number,
   EXISTS (SELECT 1 FROM temp.chained AS c JOIN records AS r ON r.id = g.id
     WHERE c.device = r.device AND c.class = r.class AND c.epoch = r.epoch AND c.seq = r.seq),
-  COALESCE((SELECT max(l.seq) FROM links AS l WHERE l.device = ?1 AND l.class = ?2 AND l.epoch = ?3), 0)
+  COALESCE((SELECT max(l.seq) FROM links AS l WHERE l.device = ?1 AND l.class = ?2 AND l.epoch = ?3), 0), g.time
 FROM gaps AS g WHERE g.device = ?1 AND g.class = ?2 AND g.epoch = ?3 ORDER BY g.first_seq, g.last_seq";
 
 /// Makes what [`TOLD`] reads. A record is chained if its number is its own, no neighbour contradicts it, and one of them (or, for
@@ -65,12 +65,20 @@ pub(crate) struct Told {
 impl Told {
     /// # Errors
     /// The database refuses.
-    pub(crate) fn read(told: &mut Statement<'_>, of: (&str, &str, &str)) -> Result<Self, FleetError> {
+    pub(crate) fn read(
+        told: &mut Statement<'_>,
+        of: (&str, &str, &str),
+        since: i64,
+    ) -> Result<Self, FleetError> {
         let mut all = Self::default();
         let mut rows = told.query(of)?;
         while let Some(row) = rows.next()? {
             let (first, last, count): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let (is_chained, highest): (bool, i64) = (row.get(3)?, row.get(4)?);
+            if row.get::<_, i64>(5)? < since {
+                // told before the time that is asked for, of what came before it
+                continue;
+            }
             let is_counted = first >= 1
                 && last >= first
                 && u64::try_from(count).is_ok_and(|count| count == length(first, last));

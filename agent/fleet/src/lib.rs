@@ -24,19 +24,22 @@ mod looks;
 mod page;
 mod rows;
 mod sheet;
+mod spans;
 mod store;
 mod supplied;
 mod table;
 mod text;
 mod told;
+mod wanted;
 
-pub use blast::{Blast, Credential, Had, Wanted, What};
+pub use blast::{Blast, Credential, Had, What};
 pub use chain::{Chain, Checked, Dropped, Fault};
 pub use gates::{Bound, Definition, Gate, GateState, Offender, definitions};
 pub use input::Problem;
 pub use load::{Counts, Options, Progress, load};
 pub use store::Fleet;
 pub use supplied::{Kind as SuppliedKind, SuppliedError};
+pub use wanted::Wanted;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

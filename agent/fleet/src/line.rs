@@ -14,8 +14,6 @@ type Text<'a> = Option<Cow<'a, str>>;
 
 /// Entries, values and the like of one document that are kept, all together; one more shows that there are too many.
 pub(crate) const MOST_ROWS: usize = 100_000;
-/// Values of an entry and the like; more than any real one has.
-const MOST_VALUES: usize = 100;
 /// Readers of an entry, groups of a machine and the like.
 const MOST_FEW: usize = 64;
 /// Requests that a heartbeat may name, users of a scan; the agent names 200 requests.
@@ -48,10 +46,6 @@ fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Resul
 
 fn names<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     deserializer.deserialize_seq(Few { most: MOST_NAMES, of: std::marker::PhantomData })
-}
-
-fn values<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    deserializer.deserialize_seq(Few { most: MOST_VALUES, of: std::marker::PhantomData })
 }
 
 /// The first of a list; the others are passed over.
@@ -296,7 +290,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) transport: Text<'a>,
     #[serde(borrow)]
     pub(crate) identity: Identity<'a>,
-    #[serde(borrow, deserialize_with = "values")]
+    // attack: whoever plants an entry chooses which of its values come behind the last that is kept
+    #[serde(borrow, deserialize_with = "rows")]
     pub(crate) values: Vec<Value<'a>>,
     pub(crate) disabled: bool,
     pub(crate) running: Option<bool>,
@@ -310,6 +305,37 @@ pub(crate) struct Entry<'a> {
     pub(crate) project: Text<'a>,
     #[serde(borrow)]
     pub(crate) facts: Option<Facts<'a>>,
+    pub(crate) args: Contacts,
+}
+
+/// The arguments that have an address in them, with blanks between: what a bridge leads to stands nowhere else. All of
+/// them, as whoever plants an entry chooses what stands before.
+#[derive(Debug, Default)]
+pub(crate) struct Contacts(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Contacts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl<'de> Visitor<'de> for Words {
+            type Value = Contacts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of words")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<Self::Value, A::Error> {
+                let mut text = String::new();
+                while let Some(word) = words.next_element::<Cow<'de, str>>()? {
+                    if word.contains("://") {
+                        text.push_str(if text.is_empty() { "" } else { " " });
+                        text.push_str(&word);
+                    }
+                }
+                Ok(Contacts(text))
+            }
+        }
+        deserializer.deserialize_seq(Words)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

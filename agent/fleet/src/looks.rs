@@ -109,9 +109,16 @@ impl<'c> Looks<'c> {
         if self.device.as_deref() != Some(device) {
             self.read(device)?;
         }
-        let Some(list) = spot.extent.as_ref().and_then(|extent| self.whole.get(extent)) else {
-            return Ok(None);
-        };
+        let Some(extent) = &spot.extent else { return Ok(None) };
+        // who looks at the whole machine looks into each home of it
+        let whole = is_of_home(extent).then(|| Spot { extent: Some(String::new()), ..spot.clone() });
+        let looks = [Some(spot), whole].into_iter().flatten();
+        Ok(looks.filter_map(|spot| self.next_of(spot, after)).min())
+    }
+
+    /// The same of the scans of one extent.
+    fn next_of(&mut self, spot: Spot, after: i64) -> Option<i64> {
+        let list = spot.extent.as_ref().and_then(|extent| self.whole.get(extent))?;
         let from = list.partition_point(|inventory| inventory.time <= after);
         let known = self.kept.get(&spot).copied();
         let found = walk(list, &spot, from, known, &mut self.steps);
@@ -119,7 +126,7 @@ impl<'c> Looks<'c> {
         if self.kept.len() < MOST_KEPT || known.is_some() {
             self.kept.insert(spot, (from, found));
         }
-        Ok(time)
+        time
     }
 
     fn read(&mut self, device: &str) -> Result<(), FleetError> {
@@ -181,39 +188,10 @@ fn walk(
     None
 }
 
-/// Takes out of `temp.hits` what was gone before a time: what an inventory says holds until the next, so that a server that was
-/// there all day was seen in the morning.
-///
-/// # Errors
-/// The database refuses.
-pub(crate) fn drop_gone(connection: &Connection, since: i64) -> Result<(), FleetError> {
-    connection
-        .execute_batch("DROP TABLE IF EXISTS temp.gone; CREATE TEMP TABLE gone (hit INTEGER PRIMARY KEY);")?;
-    {
-        let mut looks = Looks::new(connection)?;
-        // the newest first: a walk then ends where the one before began
-        let mut older = connection.prepare(
-            "SELECT rowid, device, time, extent, owner, path, project <> '', tier FROM temp.hits WHERE time < ?1
-             ORDER BY device, time DESC",
-        )?;
-        let mut insert = connection.prepare("INSERT INTO temp.gone VALUES (?1)")?;
-        let mut rows = older.query([since])?;
-        while let Some(row) = rows.next()? {
-            let (hit, device, time): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let spot = Spot {
-                extent: row.get(3)?,
-                owner: row.get(4)?,
-                path: row.get(5)?,
-                is_project: row.get(6)?,
-                tier: row.get(7)?,
-            };
-            if looks.next(&device, spot, time)?.is_some_and(|next| next < since) {
-                insert.execute([hit])?;
-            }
-        }
-    }
-    connection.execute("DELETE FROM temp.hits WHERE rowid IN (SELECT hit FROM temp.gone)", [])?;
-    Ok(())
+/// Whether a scan was one of homes (`own-home ann`, `home ann`), which one of the whole machine has too; a file or project that was
+/// named need not lie where it looks.
+fn is_of_home(extent: &str) -> bool {
+    extent.starts_with("own-home ") || extent.starts_with("home ")
 }
 
 #[cfg(test)]

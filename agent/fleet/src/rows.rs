@@ -316,8 +316,13 @@ fn entry(head: &Head<'_>, snapshot: &str, entry: &Entry<'_>, batch: &mut Batch) 
         .text(&digest(|f| sha256(&f.script)))
         .text(&digest(|f| sha256(&f.listener)))
         .signed(judged.map_or(0, |judged| optional_time(&judged.until)))
-        .text(&said(|j| text(&j.ticket).to_owned()));
-    for value in entry.values.iter().take(1000) {
+        .text(&said(|j| text(&j.ticket).to_owned()))
+        .whole(&entry.args.0);
+    let before = batch.bytes();
+    for value in &entry.values {
+        if batch.bytes() - before > MAX_ROW_BYTES {
+            return Err(Refused::Rows);
+        }
         row(head, Table::Credentials, batch)?
             .id(snapshot)?
             .id(id)?

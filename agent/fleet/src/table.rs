@@ -70,7 +70,7 @@ impl Table {
             Self::Actions => 17,
             Self::Inventories | Self::Events => 18,
             Self::Heartbeats => 26,
-            Self::Entries => 31,
+            Self::Entries => 32,
         }
     }
 }

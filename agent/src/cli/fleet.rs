@@ -64,7 +64,16 @@ enum Command {
     /// Tell which machines and users declared or ran a server, from when to when, and beside which credentials
     Blast(BlastOptions),
     /// Prove that no record is missing, or tell which are
-    Check(Inputs),
+    Check(CheckOptions),
+}
+
+#[derive(Debug, Args)]
+struct CheckOptions {
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Records before this day or time were not kept: their numbers are not missing, and nothing is proved of them
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -92,7 +101,7 @@ struct BlastOptions {
 pub(super) fn run(options: &Options) -> anyhow::Result<u8> {
     match &options.command {
         Some(Command::Blast(options)) => blast(options),
-        Some(Command::Check(inputs)) => check(inputs),
+        Some(Command::Check(options)) => check(options),
         None => overview(options),
     }
 }
@@ -129,8 +138,8 @@ fn overview(options: &Options) -> anyhow::Result<u8> {
     } else {
         answer(|out| tell_gates(&fleet, &gates, options.out.as_deref(), out))?;
     }
-    let pages = gates.iter().any(|gate| gate.state == GateState::Page);
-    Ok(if pages { exit::FINDINGS } else { exit::OK })
+    // attack: a receiver that spoils the lines of one machine must not make all gates good
+    Ok(verdict(&fleet, gates.iter().any(|gate| gate.state == GateState::Page)))
 }
 
 fn tell_gates(
@@ -160,6 +169,8 @@ fn blast(options: &BlastOptions) -> anyhow::Result<u8> {
     let since = options.since.as_deref().map_or(Ok(0), moment)?;
     let until = options.until.as_deref().map_or(Ok(i64::MAX), end)?;
     anyhow::ensure!(since <= until, "--since is after --until");
+    // attack: a script with a variable that is not set would be told that nobody had it
+    anyhow::ensure!(!options.identity.trim().is_empty(), "name the server: nothing is no identity");
     let fleet = load(&options.inputs, &mcpolicy_fleet::Options::default())?;
     let blast = fleet.blast(Wanted::parse(&options.identity, since, until))?;
     if let Some(folder) = &options.out {
@@ -170,20 +181,50 @@ fn blast(options: &BlastOptions) -> anyhow::Result<u8> {
     } else {
         answer(|out| tell_blast(&blast, out))?;
     }
-    if blast.nameless_machines > 0 {
-        complain(&format!(
-            "mcpolicy: {} machines tell names as hashes only (privacy outcomes); ask for the fingerprint or digest as well",
-            blast.nameless_machines
-        ));
-        if blast.machines == 0 {
+    let is_found = blast.machines + blast.unsure_machines > 0;
+    let unknown = [
+        (
+            blast.nameless_machines,
+            "machines tell names as hashes only (privacy outcomes); ask for the fingerprint or digest as well",
+        ),
+        (
+            blast.silent_machines,
+            "machines took out, ran or were asked for servers that no inventory had, and do not say the digests of their files \
+             or what their bridges lead to; ask for the identity as well",
+        ),
+    ];
+    for (machines, what) in unknown.into_iter().filter(|(machines, _)| *machines > 0) {
+        complain(&format!("mcpolicy: {machines} {what}"));
+        if !is_found {
             return Ok(exit::USAGE);
         }
     }
-    Ok(verdict(&fleet, blast.machines > 0))
+    Ok(verdict(&fleet, is_found))
 }
 
 fn tell_blast(blast: &Blast, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{} machines and {} users had it.", blast.machines, blast.users)?;
+    if blast.unsure_machines > 0 {
+        writeln!(
+            out,
+            "{} more had it in a version that nobody knows (none is named, or a range or tag): take them for ones that had it.",
+            blast.unsure_machines
+        )?;
+    }
+    if blast.everybodys_machines > 0 {
+        writeln!(
+            out,
+            "On {} machines it was everybody's, so that it ran as every user of them, named here or not.",
+            blast.everybodys_machines
+        )?;
+    }
+    if blast.renamed_machines > 0 {
+        writeln!(
+            out,
+            "The privacy tier of {} machines was changed meanwhile: one user of theirs may count as two.",
+            blast.renamed_machines
+        )?;
+    }
     for had in blast.had.iter().take(SHOWN_ROWS) {
         let gone = match (had.gone_by, had.told_by.as_str()) {
             (0, "inventory") => "still there".to_owned(),
@@ -194,12 +235,13 @@ fn tell_blast(blast: &Blast, out: &mut dyn Write) -> io::Result<()> {
         let rule = if had.rule.is_empty() { String::new() } else { format!(" by {}", had.rule) };
         writeln!(
             out,
-            "  {} {} in {} as {} {}: from {}, {gone}; {}{}{}",
+            "  {} {} in {} as {} {}{}: from {}, {gone}; {}{}{}",
             visible(&had.device),
             visible(&had.owner),
             visible(&had.client),
             visible(&had.server),
             visible(&had.version),
+            if had.is_certain { "" } else { "(version not known)" },
             time(had.first_seen),
             if had.ran { "ran, " } else { "" },
             visible(&had.verdict),
@@ -209,19 +251,42 @@ fn tell_blast(blast: &Blast, out: &mut dyn Write) -> io::Result<()> {
     if blast.had.len() > SHOWN_ROWS {
         writeln!(out, "  and {} more: --out DIR or --json", blast.had.len() - SHOWN_ROWS)?;
     }
-    if !blast.credentials.is_empty() {
+    let untold = blast.credentials.iter().filter(|one| one.kind == "not-told").count();
+    if blast.credentials.len() > untold {
         writeln!(
             out,
             "{} credentials stood beside it: --out DIR writes what to change.",
-            blast.credentials.len()
+            blast.credentials.len() - untold
+        )?;
+    }
+    if untold > 0 {
+        writeln!(
+            out,
+            "Of {untold} declarations no inventory tells what they were given: look at what was quarantined on their machines."
+        )?;
+    }
+    if blast.is_cut {
+        writeln!(
+            out,
+            "There is more than is told or written here: ask for a shorter time (--since, --until)."
         )?;
     }
     Ok(())
 }
 
-fn check(inputs: &Inputs) -> anyhow::Result<u8> {
+fn check(options: &CheckOptions) -> anyhow::Result<u8> {
+    let inputs = &options.inputs;
+    let since = options.since.as_deref().map(moment).transpose()?;
     let fleet = load(inputs, &mcpolicy_fleet::Options { prove: true, ..Default::default() })?;
-    let checked = fleet.check()?;
+    let checked = fleet.check(since)?;
+    let begins_late = |chain: &mcpolicy_fleet::Chain| {
+        chain.faults.iter().any(|fault| matches!(fault, mcpolicy_fleet::Fault::Missing { first: 1, .. }))
+    };
+    if checked.chains_with_faults.iter().any(begins_late) {
+        complain(
+            "mcpolicy: of some chains the beginning is missing; if older records were not kept, say so with --since",
+        );
+    }
     if inputs.json {
         json(&checked)?;
     } else {
@@ -259,11 +324,20 @@ fn tell_chains(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
 
 /// The exit code of an answer. That nobody had something is no answer where something was passed over.
 fn verdict(fleet: &Fleet, is_found: bool) -> u8 {
-    match (is_found, fleet.counts.refused) {
+    let counts = &fleet.counts;
+    if counts.unknown_kinds > 0 {
+        complain(&format!(
+            "mcpolicy: {} records are of a kind that this version does not know; use a newer one",
+            counts.unknown_kinds
+        ));
+    }
+    match (is_found, counts.refused + counts.unknown_kinds) {
         (true, _) => exit::FINDINGS,
         (false, 0) => exit::OK,
         (false, refused) => {
-            complain(&format!("mcpolicy: {refused} lines or files were passed over, so this proves nothing"));
+            complain(&format!(
+                "mcpolicy: {refused} lines or files were passed over, so that nothing was found proves nothing"
+            ));
             exit::USAGE
         }
     }
@@ -290,6 +364,13 @@ fn load(inputs: &Inputs, options: &mcpolicy_fleet::Options) -> anyhow::Result<Fl
     let more = fleet.counts.refused.saturating_sub(SHOWN_PROBLEMS as u64);
     if more > 0 {
         complain(&format!("mcpolicy: and {more} more lines or files were passed over"));
+    }
+    let alike = fleet.known_by_host_name()?;
+    if alike > 0 {
+        complain(&format!(
+            "mcpolicy: {alike} machines with more than one report are known by their host name alone: two laptops of one name \
+             are one machine here; scan with --device-id"
+        ));
     }
     anyhow::ensure!(fleet.counts.documents > 0, "nothing of it is a report or record of mcpolicy");
     Ok(fleet)

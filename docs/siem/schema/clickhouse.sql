@@ -135,7 +135,7 @@ CREATE TABLE entries (
   transport String, kind String, identity String, version String, pinned Int64, disabled Int64,
   running Int64, inert String, fingerprint String, verdict String, decided_by String, rule String,
   reason String, pin String, program_sha256 String, script_sha256 String, listener_sha256 String,
-  ends Int64, ticket String
+  ends Int64, ticket String, contacts String
 ) ENGINE = ReplacingMergeTree ORDER BY (device, id);
 CREATE MATERIALIZED VIEW incoming_entries TO entries AS
 SELECT
@@ -169,7 +169,8 @@ SELECT
   JSONExtractString(line, 'entry', 'facts', 'script', 'sha256') AS script_sha256,
   JSONExtractString(line, 'entry', 'facts', 'listener', 'sha256') AS listener_sha256,
   toInt64(toUnixTimestamp(parseDateTimeBestEffortOrZero(JSONExtractString(line, 'entry', 'judged', 'until'), 'UTC'))) AS ends,
-  JSONExtractString(line, 'entry', 'judged', 'ticket') AS ticket
+  JSONExtractString(line, 'entry', 'judged', 'ticket') AS ticket,
+  arrayStringConcat(arrayFilter(x -> position(x, '://') > 0, JSONExtract(line, 'entry', 'args', 'Array(String)')), ' ') AS contacts
 FROM incoming
 WHERE JSONExtractString(line, 'kind') = 'entry';
 

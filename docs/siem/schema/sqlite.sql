@@ -34,7 +34,7 @@ CREATE TABLE entries (
   version TEXT NOT NULL, pinned INTEGER NOT NULL, disabled INTEGER NOT NULL, running INTEGER NOT NULL, inert TEXT NOT NULL,
   fingerprint TEXT NOT NULL, verdict TEXT NOT NULL, decided_by TEXT NOT NULL, rule TEXT NOT NULL, reason TEXT NOT NULL,
   pin TEXT NOT NULL, program_sha256 TEXT NOT NULL, script_sha256 TEXT NOT NULL, listener_sha256 TEXT NOT NULL,
-  ends INTEGER NOT NULL, ticket TEXT NOT NULL
+  ends INTEGER NOT NULL, ticket TEXT NOT NULL, contacts TEXT NOT NULL
 );
 -- values of variables and headers: which kind of secret, never the value
 CREATE TABLE credentials (

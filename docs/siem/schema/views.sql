@@ -16,13 +16,15 @@ WHERE i.records = 0 OR (i.device, i.snapshot, i.records) IN (
   ) AS parts GROUP BY device, snapshot
 );
 
--- The newest of each machine that is not of the future. Scans of one home alone do not replace those of another.
+-- The newest of each machine that is not of the future. Scans of one home alone do not replace those of another. One of the whole
+-- machine replaces them all, but for files and projects that somebody named, which need not lie where it looks.
 CREATE VIEW current_inventories AS
 SELECT id, device, time, snapshot, extent, policy, sequence, mode, staleness FROM (
   SELECT id, device, time, snapshot, extent, policy, sequence, mode, staleness,
-    row_number() OVER (PARTITION BY device, extent ORDER BY time DESC, seq DESC, snapshot DESC) AS place
+    row_number() OVER (PARTITION BY device, extent ORDER BY time DESC, seq DESC, snapshot DESC) AS place,
+    max(CASE WHEN extent = '' THEN time ELSE 0 END) OVER (PARTITION BY device) AS whole_at
   FROM whole_inventories WHERE time <= (SELECT value FROM parameters WHERE name = 'now') + 3600
-) AS placed WHERE place = 1;
+) AS placed WHERE place = 1 AND (time >= whole_at OR NOT (extent LIKE 'own-home %' OR extent LIKE 'home %'));
 
 -- Since when and until when a declaration was seen, of one user on one machine.
 CREATE VIEW sightings AS
@@ -45,6 +47,16 @@ FROM (
   SELECT device, owner, client, server, kind, identity, version, fingerprint, time AS from_time, time AS to_time
   FROM events WHERE identity <> ''
 ) AS each_time GROUP BY device, owner, client, server, kind, identity, version, fingerprint;
+
+-- Since when a machine has a server. A declaration of the same fingerprint is the same server: when the privacy tier changes, so
+-- does what it is called, and nothing is new.
+CREATE VIEW first_seen_on AS
+SELECT device, kind, identity, min(CASE WHEN fingerprint = '' THEN first_seen ELSE declared_at END) AS first_at
+FROM (
+  SELECT device, kind, identity, fingerprint, first_seen,
+    min(first_seen) OVER (PARTITION BY device, fingerprint) AS declared_at
+  FROM seen
+) AS declared WHERE identity <> '' GROUP BY device, kind, identity;
 
 -- Since when each of them was seen stands beside it.
 CREATE VIEW current_entries AS

@@ -6,6 +6,7 @@ pub(crate) mod key;
 mod known;
 pub(crate) mod rule;
 pub(crate) mod runner;
+mod sought;
 pub(crate) mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use crate::requirement::Requirement;
 pub(crate) use compile::is_sha256;
 use index::Index;
 use rule::{Compiled, Meant};
+pub use sought::Sought;
 
 /// Something wrong in a policy document.
 #[derive(Debug, Clone, PartialEq, Eq)]

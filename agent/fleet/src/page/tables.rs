@@ -128,6 +128,7 @@ impl Blast {
             "rule",
             "reason",
             "told_by",
+            "is_certain",
         ];
         let mut sheet = Sheet::new(open("declarations.csv")?, &header)?;
         for had in &self.had {
@@ -149,6 +150,7 @@ impl Blast {
                 &had.rule,
                 &had.reason,
                 &had.told_by,
+                if had.is_certain { "1" } else { "0" },
             ])?;
         }
         sheet.end()?;

@@ -140,7 +140,7 @@ fn the_timeline_has_what_was_seen_done_and_asked_in_order() {
     machine.inventory(START + DAY + 2, "change", &[]);
     let blast = blast(&load_lines(&machine.lines), "npm:bad");
     let told: Vec<&str> = blast.timeline.iter().map(|one| one.what.as_str()).collect();
-    assert_eq!(told, ["seen", "request", "quarantine applied", "server-ended", "gone"]);
+    assert_eq!(told, ["seen", "request", "quarantine applied", "gone", "server-ended"]);
     assert!(blast.had[0].ran);
     let mut files: Vec<String> = Vec::new();
     blast

@@ -14,13 +14,13 @@ fn of_state(machine: &Machine) -> Vec<usize> {
 }
 
 fn faults(lines: &[String]) -> Vec<Fault> {
-    let checked = load_lines(lines).check().unwrap();
+    let checked = load_lines(lines).check(None).unwrap();
     checked.chains_with_faults.into_iter().flat_map(|chain| chain.faults).collect()
 }
 
 #[test]
 fn a_fleet_whose_records_all_arrived_has_no_hole() {
-    let checked = load_lines(&lines(40)).check().unwrap();
+    let checked = load_lines(&lines(40)).check(None).unwrap();
     assert_eq!((checked.faulty, checked.dropped), (0, 0), "{:?}", checked.chains_with_faults);
     assert!(checked.chains >= 40 && checked.records > 500, "{checked:?}");
 }
@@ -41,7 +41,7 @@ fn records_that_the_machine_tells_it_dropped_are_no_hole() {
     let mut machine = Plan::of(9).machine();
     machine.lose(START, Class::State, 5);
     machine.heartbeat(START);
-    let checked = load_lines(&machine.lines).check().unwrap();
+    let checked = load_lines(&machine.lines).check(None).unwrap();
     assert_eq!((checked.faulty, checked.dropped), (0, 5), "{:?}", checked.chains_with_faults);
     // and without that word they are
     let lines: Vec<String> =
@@ -145,13 +145,13 @@ fn violations_that_were_dropped_are_told_by_machine_even_where_the_machine_says_
     let mut lines = machine.lines.clone();
     lines.drain(4..7);
     lines.extend(forged_gap(&machine, 4, 6, 3).lines);
-    let checked = load_lines(&lines).check().unwrap();
+    let checked = load_lines(&lines).check(None).unwrap();
     assert_eq!((checked.faulty, checked.dropped, checked.dropped_violations), (0, 3, 3), "{checked:?}");
     let drop = &checked.drops[0];
     assert_eq!((drop.device.as_str(), drop.class.as_str(), drop.records), ("m", "violation", 3));
     // also where nothing else of that class arrived
     let lines = [machine.lines[0].clone(), forged_gap(&machine, 1, 9, 9).lines.remove(0)];
-    let checked = load_lines(&lines).check().unwrap();
+    let checked = load_lines(&lines).check(None).unwrap();
     assert_eq!((checked.faulty, checked.dropped_violations), (0, 9), "{checked:?}");
 }
 
@@ -166,7 +166,7 @@ fn twenty_thousand_gaps_are_gone_through_once() {
     }
     let fleet = load_lines(&machine.lines);
     let began = std::time::Instant::now();
-    let checked = fleet.check().unwrap();
+    let checked = fleet.check(None).unwrap();
     assert_eq!((checked.faulty, checked.dropped), (0, 20_000));
     // a second and less; each hole with all gaps took minutes
     assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
@@ -195,6 +195,42 @@ proptest! {
             .collect();
         let fleet = load_lines(&lines);
         prop_assert_eq!(fleet.counts.refused, 0);
-        prop_assert!(fleet.check().unwrap().chains == 1);
+        prop_assert!(fleet.check(None).unwrap().chains == 1);
     }
+}
+
+/// Retention takes the oldest files away: what is left is a window, and no fault.
+#[test]
+fn a_window_has_no_fault_at_its_beginning_and_is_proved_from_there_on() {
+    let mut machine = Machine::new("m", "t");
+    for number in 0..10 {
+        machine.heartbeat(START + number * 60);
+    }
+    let kept = &machine.lines[5..];
+    let since = Some(START + 5 * 60);
+    assert_eq!(load_lines(kept).check(None).unwrap().faulty, 1);
+    let checked = load_lines(kept).check(since).unwrap();
+    assert_eq!((checked.faulty, checked.records), (0, 5));
+    let checked = load_lines(&machine.lines).check(since).unwrap();
+    assert_eq!((checked.faulty, checked.records), (0, 5), "older ones are there and not asked for");
+    let mut holed = kept.to_vec();
+    holed.remove(2);
+    assert_eq!(load_lines(&holed).check(since).unwrap().faulty, 1);
+}
+
+#[test]
+fn reports_that_were_delivered_once_each_are_chains_of_their_own() {
+    let once = |epoch: &str, time: i64| {
+        let mut machine = Machine::new("m", "t");
+        machine.inventory(time, "scan", &[]);
+        let line = machine.lines.remove(0);
+        let mut value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        value["id"] = format!("m.scan.{epoch}.1").into();
+        value["chain"]["epoch"] = epoch.into();
+        value.to_string()
+    };
+    let both = [once("0011", START), once("2233", START + 60)];
+    assert_eq!(load_lines(&both).check(None).unwrap().faulty, 0);
+    let other = both.each_ref().map(|line| line.replace("m.scan.", "m.state."));
+    assert_eq!(load_lines(&other).check(None).unwrap().faulty, 1, "of a spool that began anew");
 }

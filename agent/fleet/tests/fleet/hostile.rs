@@ -156,3 +156,23 @@ fn a_record_that_is_longer_than_the_agent_writes_is_refused() {
     let fleet = load_lines(&[padded(400 << 10)]);
     assert_eq!((fleet.counts.documents, fleet.counts.refused), (0, 1));
 }
+
+/// Attack: thousands of names for one command. Whoever compares each with each is busy for minutes, with one file of one user.
+#[test]
+fn thousands_of_names_for_one_command_hold_nobody_up() {
+    let named =
+        |number: usize| Declared { server: format!("s{number}"), ..Declared::unknown("ann", "npm:evil") };
+    let all: Vec<Declared> = (0..16_000).map(named).collect();
+    let mut machine = Machine::new("m", "t");
+    machine.inventory(START, "start", &all);
+    for one in &all[..4_000] {
+        machine.action(START + 60, "quarantine", "failed", one);
+    }
+    let began = std::time::Instant::now();
+    let fleet = load_lines(&machine.lines);
+    let blast = fleet.blast(mcpolicy_fleet::Wanted::parse("npm:evil", 0, NOW)).unwrap();
+    assert_eq!((blast.machines, blast.had.len()), (1, 16_000));
+    fleet.check(None).unwrap();
+    // some seconds; it took minutes
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}

@@ -30,7 +30,7 @@ proptest! {
         prop_assert_eq!(of(&given), of(&lines(MACHINES)));
         let fleet = load_lines(&given);
         prop_assert_eq!(fleet.counts.duplicates, twice.len() as u64);
-        prop_assert_eq!(fleet.check().unwrap().faulty, 0);
+        prop_assert_eq!(fleet.check(None).unwrap().faulty, 0);
     }
 }
 

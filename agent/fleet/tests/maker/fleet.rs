@@ -60,6 +60,7 @@ impl Plan {
             add(
                 Declared {
                     finding: Some(("registry-override", Severity::High)),
+                    argument: Some("--registry=https://mirror.example.com".to_owned()),
                     ..plain("npm:@acme/mirror")
                 },
                 0,
@@ -252,12 +253,17 @@ pub fn key(machines: usize) -> Key {
     let mut by_team: BTreeMap<&str, [f64; 4]> = BTreeMap::new();
     let mut fails = [[0.0; 2]; 3];
     for plan in &plans {
-        let [kept, taken, stale, all] = by_team.entry(&plan.team).or_default();
+        let [shares, sharing, stale, all] = by_team.entry(&plan.team).or_default();
         *all += 1.0;
+        let taken_out = match plan.is_silent() {
+            true => 0.0,
+            false => plan.taken().iter().chain(&plan.impostor()).count() as f64,
+        };
+        *shares += taken_out / (taken_out + plan.current().count() as f64);
+        *sharing += 1.0;
         *stale += f64::from(u8::from(plan.number % 15 == 4));
         put("silent-machines", &plan.id, (NOW - plan.time(plan.last_day()) - 120) as f64 / 3_600.0);
         for one in plan.current() {
-            *kept += 1.0;
             if one.rule.is_none() {
                 unknown.entry(&plan.team).or_default().insert(one.identity.clone());
             }
@@ -304,8 +310,6 @@ pub fn key(machines: usize) -> Key {
                 put("outside-hours", &plan.owner, f64::from(u8::from(plan.is_at_night(9))));
             }
         }
-        let taken_out = f64::from(plan.taken().iter().chain(&plan.impostor()).count() as u32);
-        *taken += taken_out;
         fails[0][1] += taken_out;
         if plan.number % 100 == 13 {
             fails[1] = [fails[1][0] + 1.0, fails[1][1] + 1.0];
@@ -322,8 +326,8 @@ pub fn key(machines: usize) -> Key {
     for (team, identities) in unknown {
         put("unknown-servers", team, identities.len() as f64);
     }
-    for (team, [kept, taken, stale, all]) in by_team {
-        put("quarantine-ratio", team, 100.0 * taken / (kept + taken));
+    for (team, [shares, sharing, stale, all]) in by_team {
+        put("quarantine-ratio", team, 100.0 * shares / sharing);
         put("stale-policy", team, 100.0 * stale / all);
     }
     for (subject, [failed, all]) in ["watch quarantine", "watch pin", "processes end"].into_iter().zip(fails)

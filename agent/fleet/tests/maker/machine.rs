@@ -39,6 +39,10 @@ pub struct Declared {
     pub until: Option<i64>,
     /// Change ticket of what allows it.
     pub ticket: Option<String>,
+    /// Its file, if it is another than the client's own.
+    pub path: Option<String>,
+    /// A further argument.
+    pub argument: Option<String>,
 }
 
 impl Declared {
@@ -61,7 +65,14 @@ impl Declared {
             program: None,
             until: None,
             ticket: None,
+            path: None,
+            argument: None,
         }
+    }
+
+    /// The file that it stands in.
+    pub fn file(&self) -> String {
+        self.path.clone().unwrap_or_else(|| format!("/home/{}/.{}/mcp.json", self.owner, self.client))
     }
 
     /// A package that no rule is about.
@@ -119,7 +130,7 @@ impl Declared {
             scope: Scope::User,
             user: (!self.owner.is_empty()).then(|| self.owner.clone()),
             source: v1::Location {
-                path: format!("/home/{}/.{}/mcp.json", self.owner, self.client),
+                path: self.file(),
                 line: Some(3),
                 column: Some(5),
                 start: Some(20),
@@ -139,7 +150,10 @@ impl Declared {
                 self.identity.clone(),
                 "--variant".to_owned(),
                 self.variant.to_string(),
-            ],
+            ]
+            .into_iter()
+            .chain(self.argument.clone())
+            .collect(),
             plain_args: Vec::new(),
             url: None,
             plain_url: false,
@@ -337,7 +351,7 @@ impl Machine {
             server: declared.server.clone(),
             client: declared.client.to_owned(),
             user: declared.owner.clone(),
-            path: format!("/home/{}/.{}/mcp.json", declared.owner, declared.client),
+            path: declared.file(),
             layer: "watch".to_owned(),
             fingerprint: declared.fingerprint(),
             identity: Some(declared.entry(0).identity),
