@@ -34,6 +34,7 @@ use clap::{Parser, Subcommand};
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::notification;
 
+use crate::gate;
 use crate::worker::process;
 
 /// Inventory of the MCP servers that AI clients on this machine are set up to start.
@@ -140,6 +141,9 @@ enum Command {
     /// Answer for one home, as its owner; started by mcpolicy itself
     #[command(hide = true)]
     Worker,
+    /// Hold and answer opens of files; started by mcpolicy itself
+    #[command(hide = true)]
+    Gate,
     /// Show a notification, as its user; started by mcpolicy itself
     #[command(hide = true)]
     Notify,
@@ -185,6 +189,7 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Policy(command) => policy::run(&command, environment),
         Command::Fleet(options) => fleet::run(&options),
         Command::Worker => process::run().map(|()| exit::OK),
+        Command::Gate => gate::serve().map(|()| exit::OK),
         Command::Notify => Ok(notification::run()),
         Command::StandIn(options) => stand_in::run(&options),
     };
