@@ -11,11 +11,9 @@ pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
         let message = format!("{what} is not read yet by the running agent: {whose}");
         problems.push(Problem::new(Weight::Note, "not-read-yet", place, message));
     };
-    let agent = "it acts from the day on which that holds readers";
     let native = "`mcpolicy native apply` writes native policies of clients by it";
     let later = "it acts from the day on which tools are sorted";
     for (is_set, member, whose) in [
-        (settings.gate, "gate", agent),
         (settings.native.values().any(|own| *own != Native::default()), "native", native),
         (settings.unlisted_tools != ToolClass::default(), "unlisted_tools", later),
     ] {
