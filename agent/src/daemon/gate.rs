@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mcpolicy_platform::gate::{DEADLINE, Late, Question, Told, Word};
+use mcpolicy_platform::gate::{Late, PATIENCE, Question, Told, Word};
 use mcpolicy_schema::document::{GateLate, Mode};
 
 use super::dirty::Place;
@@ -14,6 +14,7 @@ use crate::board::Alert;
 use crate::enforce::pass::{Checked, Passed, Session};
 use crate::gate::Wanted;
 use crate::journal::Event;
+use crate::worker::homes::LEFT_OUT;
 
 /// How long nothing more is written down of the same file.
 ///
@@ -97,7 +98,7 @@ impl Line<'_, '_, '_, '_> {
         for (at, told) in told {
             match told {
                 // he has been answered without us
-                Told::Question(_) if at.elapsed() >= DEADLINE => {}
+                Told::Question(_) if at.elapsed() >= PATIENCE => {}
                 Told::Question(question) => self.answer_gate(session, &question, tell),
                 Told::Late { .. } => self.gate_told.late += 1,
                 Told::Restarted { late } => {
@@ -134,6 +135,7 @@ impl Line<'_, '_, '_, '_> {
                 self.gate.answer(question.id, Word::Deny);
                 let path = self.rig.redactor.name(&path.to_string_lossy());
                 if self.gate_told.is_new(&path, Instant::now()) {
+                    let why = self.rig.redactor.name(&why);
                     let detail = format!("process {} was not let read {path}: {why}", question.pid);
                     self.note_gate(session, Event { user, ..Event::new("gate-denied", detail) }, tell);
                 }
@@ -141,52 +143,62 @@ impl Line<'_, '_, '_, '_> {
         }
     }
 
+    /// What becomes of a file that somebody waits for: a look at it, which takes out what is denied, and then at what it holds.
     fn fate(&mut self, session: &mut Session, question: &Question, tell: &mut dyn FnMut(Said<'_>)) -> Fate {
-        let machine = &self.on.ground.machine;
-        let places: Vec<PathBuf> =
-            self.gate.places_of(question).iter().map(|path| machine.machine_path(path)).collect();
-        let mut due: BTreeSet<Place> = BTreeSet::new();
-        for path in &places {
-            let Some(home) = self.on.homes.home_of(path).or_else(|| session.home_that_knows(path)) else {
-                continue;
-            };
-            due.extend(session.known_as(home, path).into_iter().map(|known| (home, known)));
-            due.insert((home, path.clone()));
-        }
+        let places = self.gate.places_of(question);
+        let due = self.due_at(session, &places);
         let Some((home, path)) = due.first().cloned() else {
             // it has no name any more, or another file has it: nobody can say what is in it
             return Fate::Word(Word::Deny);
         };
         let user = self.on.ground.homes[home].user.clone();
-        let due: Vec<Place> = due.into_iter().collect();
+        let refused = |why: String| Fate::Refused { user: user.clone(), path: path.clone(), why };
+        let was_known = due.iter().any(|(home, path)| session.knows(*home, path));
         let seen = match self.look(session, &due, tell) {
+            Ok(seen) if seen.is_unanswered => return refused("its home gives no answer".to_owned()),
             Ok(seen) => seen,
-            Err(error) => {
-                let why = format!("it could not be checked: {error:#}");
-                return Fate::Refused { user, path, why };
-            }
+            Err(error) => return refused(format!("it could not be checked: {error:#}")),
         };
-        if seen.is_unanswered {
-            return Fate::Refused { user, path, why: "its home gives no answer".to_owned() };
+        let is_due = |path: &PathBuf| due.iter().any(|(_, of)| of == path);
+        if seen.undone.iter().any(is_due) {
+            return refused("it holds a server that is not allowed, and could not be changed".to_owned());
         }
-        let mut stamp = question.stamp;
+        if self.on.homes.left_out().iter().any(|(_, path)| is_due(path)) {
+            return refused(LEFT_OUT.to_owned());
+        }
         let setting = (self.rig.setting)();
-        for source in seen.sources.iter().filter(|source| due.iter().any(|(_, path)| *path == source.path)) {
-            let path = source.path.clone();
-            if seen.undone.contains(&path) {
-                let why = "it holds a server that is not allowed, and could not be changed".to_owned();
-                return Fate::Refused { user, path, why };
-            }
+        let mut stamp = None;
+        for source in seen.sources.iter().filter(|source| is_due(&source.path)) {
             match session.check(&setting, self.on, source) {
-                Checked::InOrder(state) => stamp = state,
+                Checked::InOrder(state) => stamp = Some(state),
                 Checked::NotInOrder(servers) => {
-                    let why = format!("it holds what is not allowed: {}", servers.join(", "));
-                    return Fate::Refused { user, path, why };
+                    return refused(format!("it holds what is not allowed: {}", servers.join(", ")));
                 }
-                Checked::Unknown(why) => return Fate::Refused { user, path, why },
+                Checked::Unknown(why) => return refused(why),
                 Checked::Gone => return Fate::Word(Word::Deny),
             }
         }
-        Fate::Word(Word::Allow(stamp))
+        // Attack: the folder is away while we look, and back before we answer. What is no client's file must have been there all
+        // the time.
+        let is_nobodys = || !was_known && self.gate.places_of(question) == places;
+        match stamp {
+            Some(stamp) => Fate::Word(Word::Allow(stamp)),
+            None if is_nobodys() => Fate::Word(Word::Allow(question.stamp)),
+            None => Fate::Word(Word::Deny),
+        }
+    }
+
+    /// What has to be looked at for a file at these places of this host: it may be a client's by links, too.
+    fn due_at(&self, session: &Session, places: &[PathBuf]) -> Vec<Place> {
+        let mut due: BTreeSet<Place> = BTreeSet::new();
+        for path in places {
+            let path = self.on.ground.machine.machine_path(path);
+            let Some(home) = self.on.homes.home_of(&path).or_else(|| session.home_that_knows(&path)) else {
+                continue;
+            };
+            due.extend(session.known_as(home, &path).into_iter().map(|known| (home, known)));
+            due.insert((home, path));
+        }
+        due.into_iter().collect()
     }
 }

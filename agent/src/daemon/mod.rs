@@ -354,6 +354,7 @@ impl Line<'_, '_, '_, '_> {
         let both = (Instant::now(), self.rig.shared.now());
         self.watches.add(None, self.around.folders());
         self.poll_outside(self.watches.unwatched());
+        self.gate.busy(true);
         let (mut session, passed) = self.pass()?;
         self.board().lasting("pass", None);
         self.settle_gate(&passed);
@@ -380,6 +381,7 @@ impl Line<'_, '_, '_, '_> {
         let mut told: BTreeSet<String> = BTreeSet::new();
         let mut storm = Storm::default();
         let mut grown = true;
+        self.gate.busy(false);
         loop {
             self.tell_state(times.rescans.every(), Instant::now());
             self.report(&mut session);

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use mcpolicy_platform::gate::{self, DEADLINE, Gate, Lack, Late, Question, Start, Told, Unmarked, Word};
+use mcpolicy_platform::gate::{self, Gate, Lack, Late, PATIENCE, Question, Start, Told, Unmarked, Word};
 use mcpolicy_platform::{privileges, users};
 
 use crate::board::GateStands;
@@ -41,14 +41,14 @@ impl Waiting {
     pub fn has(&self, path: &Path) -> bool {
         let Some(all) = &self.0 else { return false };
         let all = all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(path).is_some_and(|since| since.elapsed() < DEADLINE)
+        all.get(path).is_some_and(|since| since.elapsed() < PATIENCE)
     }
 
     fn note(&self, path: &Path) {
         let Some(all) = &self.0 else { return };
         let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
-            all.retain(|_, since| since.elapsed() < DEADLINE);
+            all.retain(|_, since| since.elapsed() < PATIENCE);
         }
         if all.len() < MOST {
             all.insert(path.to_owned(), Instant::now());
@@ -141,6 +141,13 @@ impl Keeper {
     pub fn answer(&self, id: u64, word: Word) {
         if let Some(gate) = &self.gate {
             gate.answer(id, word);
+        }
+    }
+
+    /// A pass begins, or is over: whoever waits is given more time meanwhile.
+    pub fn busy(&self, is_so: bool) {
+        if let Some(gate) = &self.gate {
+            gate.busy(is_so);
         }
     }
 

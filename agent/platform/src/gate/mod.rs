@@ -31,6 +31,9 @@ pub use crate::secure_fs::Stamp;
 
 /// How long whoever opens a file waits for the agent's word at the most; then [`Late`] decides.
 pub const DEADLINE: Duration = Duration::from_millis(150);
+/// The same while the agent is busy with a pass ([`Gate::busy`]): rather a client that waits than one that takes its file for
+/// lost. Nothing else is held up by that.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the others go on when the agent is gone: as long as another may take to start in its place.
 pub const ORPHANED: Duration = Duration::from_secs(5);
 
@@ -175,6 +178,11 @@ impl Gate {
     /// What becomes from now on of what is not answered in time.
     pub fn late(&self, late: Late) {
         self.0.late(late);
+    }
+
+    /// From now on the agent answers late, or in time again.
+    pub fn busy(&self, is_so: bool) {
+        self.0.busy(is_so);
     }
 
     /// What was allowed may not be any more: everything is asked again.

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mcpolicy_platform::gate::{DEADLINE, Late, Told, Unmarked, Word};
+use mcpolicy_platform::gate::{DEADLINE, Late, PATIENCE, Told, Unmarked, Word};
 
 use crate::rig::{ANN, FIVE, Rig, inode, read, reader};
 
@@ -16,6 +16,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_file_that_does_not_matter_is_read_without_a_question", unrelated),
     ("what_nobody_answers_is_refused_at_the_deadline", late_is_refused),
     ("what_nobody_answers_goes_on_at_the_deadline_where_policy_says_so", late_goes_on),
+    ("who_waits_for_a_busy_agent_waits_longer_and_is_answered_then", busy),
     ("what_was_in_order_is_not_asked_again_until_it_changes", remembered),
     ("what_somebody_may_still_write_is_asked_each_time", written),
     ("an_answer_about_another_state_of_the_file_counts_for_nobody", other_state),
@@ -86,6 +87,22 @@ fn late_is_refused() {
 fn late_goes_on() {
     let (read, took) = late(Late::Allow);
     assert!(read.as_deref() == Some(TEXT) && took >= DEADLINE && took < FIVE, "{took:?}");
+}
+
+fn busy() {
+    let rig = Rig::new(Late::Deny);
+    let path = rig.file("mcp.json", TEXT);
+    rig.gate.busy(true);
+    let child = reader(&path);
+    let question = rig.asked();
+    std::thread::sleep(DEADLINE * 3);
+    rig.gate.busy(false);
+    rig.gate.answer(question.id, Word::Allow(question.stamp));
+    assert_eq!(read(child).as_deref(), Some(TEXT));
+    let begin = Instant::now();
+    rig.gate.busy(true);
+    assert_eq!(read(reader(&path)), None);
+    assert!(begin.elapsed() >= PATIENCE && begin.elapsed() < FIVE, "{:?}", begin.elapsed());
 }
 
 /// Whether verdicts may be remembered on the file system of the folder.

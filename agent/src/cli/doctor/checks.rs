@@ -270,10 +270,18 @@ pub(super) fn gate(place: &Where, environment: &Environment) -> Option<Check> {
         (Some(Layer { state, why: None, .. }), _) if state != "off" => {
             Check::ok(GATE, "in force: opens of clients' files wait until they are checked")
         }
-        (Some(Layer { state, why: Some(why), .. }), _) => Check::warning(GATE, format!("{state}: {why}"), FOR_GATE),
-        (_, Ok(())) => Check::ok(GATE, "the kernel can hold opens; it does where the policy says `gate = true`"),
+        (Some(Layer { state, why: Some(why), .. }), _) => {
+            Check::warning(GATE, format!("{state}: {why}"), FOR_GATE)
+        }
+        (_, Ok(())) => {
+            Check::ok(GATE, "the kernel can hold opens; it does where the policy says `gate = true`")
+        }
         (_, Err(Lack::Right)) => Check::ok(GATE, "not on; whether the kernel can hold opens, root is told"),
-        (_, Err(lack)) => Check::warning(GATE, format!("not to be had: {lack}"), "leave `gate` out of this machine's policy"),
+        (_, Err(lack)) => Check::warning(
+            GATE,
+            format!("not to be had: {lack}"),
+            "leave `gate` out of this machine's policy",
+        ),
     })
 }
 

@@ -73,6 +73,7 @@ impl Session {
         opened.books = knowledge.into_books();
         let targets = plan.files.iter().flat_map(|file| file.targets.iter().map(|target| target.entry));
         let open = plan.left.iter().filter(|left| left.is_open()).map(|left| left.entry);
-        targets.chain(open).map(|at| outcome.entries[at].entry.name.clone()).collect()
+        let denied = targets.chain(open).map(|at| outcome.entries[at].entry.name.clone());
+        denied.chain((!plan.whole.is_empty()).then(|| "the file as a whole".to_owned())).collect()
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags};
 
-use super::super::{DEADLINE, ORPHANED, Stamp, Word};
+use super::super::{DEADLINE, ORPHANED, PATIENCE, Stamp, Word};
 use super::files::{self, LONGEST};
 use super::group::{Event, Group, Next};
 use super::own::Owns;
@@ -61,6 +61,8 @@ pub(super) struct Answering<'a> {
     waiting: Vec<Waiting>,
     held: Vec<(OwnedFd, Instant)>,
     next_id: u64,
+    /// The agent answers late.
+    busy: bool,
     orphaned: Option<Instant>,
     ends: bool,
 }
@@ -85,6 +87,7 @@ impl<'a> Answering<'a> {
             held: Vec::with_capacity(HELD),
             // an answer to one that died is none to the next
             next_id: shared.deaths() << 40,
+            busy: false,
             orphaned: None,
             ends: false,
         }
@@ -168,7 +171,8 @@ impl<'a> Answering<'a> {
             self.respond(&file, true);
             return;
         }
-        self.ask((file, stamp), pid, path, Instant::now() + DEADLINE);
+        let time = if self.busy { PATIENCE } else { DEADLINE };
+        self.ask((file, stamp), pid, path, Instant::now() + time);
     }
 
     fn is_wanted(&self, path: &[u8]) -> bool {
@@ -238,6 +242,7 @@ impl<'a> Answering<'a> {
             Order::Own { pid, started } => self.own.add(pid, started),
             Order::NoMore { pid } => self.own.remove(pid),
             Order::Late { allowed } => self.shared.set_late(allowed),
+            Order::Busy { is_so } => self.busy = is_so,
             Order::Forget => self.remembered.fill(None),
             Order::Name(name) => {
                 if self.names.len() < NAMES {

@@ -13,7 +13,7 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,7 @@ struct Known {
     /// The socket to the answering process; none where there is no gate.
     line: Option<OwnedFd>,
     late: bool,
+    busy: bool,
     ends: bool,
 }
 
@@ -103,7 +104,7 @@ impl Gate {
         {
             let mut known = known();
             let known = known.get_or_insert_default();
-            (known.late, known.ends) = (late == Late::Allow, false);
+            (known.late, known.busy, known.ends) = (late == Late::Allow, false, false);
             known.names.clear();
         }
         let keeper = Keeper {
@@ -170,11 +171,14 @@ impl Gate {
     pub(super) fn places_of(&self, question: &Question) -> Vec<PathBuf> {
         let Some(name) = question.path.file_name() else { return Vec::new() };
         let id = (question.stamp.device, question.stamp.inode);
-        let is_it = |held: &Held| {
-            let found = statat(&held.folder, name, AtFlags::SYMLINK_NOFOLLOW);
+        let is_it = |folder: BorrowedFd<'_>, name: &Path| {
+            let found = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
             found.is_ok_and(|stat| (stat.st_dev, stat.st_ino) == id)
         };
-        self.held.iter().filter(|(_, held)| is_it(held)).map(|(path, _)| path.join(name)).collect()
+        // by the folder, whatever it is called by now, and by its path, which is what others go by
+        let held = self.held.iter().filter(|(_, held)| is_it(held.folder.as_fd(), name.as_ref()));
+        let places = held.map(|(path, _)| path.join(name));
+        places.filter(|place| is_it(rustix::fs::CWD, place)).collect()
     }
 
     pub(super) fn answer(&self, id: u64, word: Word) {
@@ -185,6 +189,11 @@ impl Gate {
         let allowed = late == Late::Allow;
         known().get_or_insert_default().late = allowed;
         order(&Order::Late { allowed });
+    }
+
+    pub(super) fn busy(&self, is_so: bool) {
+        known().get_or_insert_default().busy = is_so;
+        order(&Order::Busy { is_so });
     }
 
     pub(super) fn forget(&self) {
@@ -309,6 +318,7 @@ fn introduce() {
     let Some(known) = known.as_ref() else { return };
     let Some(line) = &known.line else { return };
     answering::say(line, &Order::Late { allowed: known.late }.bytes());
+    answering::say(line, &Order::Busy { is_so: known.busy }.bytes());
     for (pid, started) in &known.own {
         answering::say(line, &Order::Own { pid: *pid, started: *started }.bytes());
     }

@@ -31,6 +31,10 @@ pub(super) enum Order {
     Late {
         allowed: bool,
     },
+    /// The agent is busy with something long, or is through with it.
+    Busy {
+        is_so: bool,
+    },
     Forget,
     Name(OsString),
     /// The gate is closed: let everybody through, and end.
@@ -104,6 +108,11 @@ impl Order {
                 bytes.put(&[u8::from(*allowed)]);
                 bytes
             }
+            Self::Busy { is_so } => {
+                let mut bytes = Bytes::new(8);
+                bytes.put(&[u8::from(*is_so)]);
+                bytes
+            }
             Self::Forget => Bytes::new(5),
             Self::Name(name) => {
                 let mut bytes = Bytes::new(6);
@@ -129,6 +138,7 @@ impl Order {
             5 => Self::Forget,
             6 => Self::Name(OsStr::from_bytes(rest).to_owned()),
             7 => Self::End,
+            8 => Self::Busy { is_so: take::<1>(rest)? == [1] },
             _ => return None,
         })
     }
@@ -224,6 +234,7 @@ mod tests {
             Order::NoMore { pid: 4711 },
             Order::Late { allowed: true },
             Order::Forget,
+            Order::Busy { is_so: true },
             Order::Name("mcp.json".into()),
             Order::End,
         ];
