@@ -96,7 +96,7 @@ fn the_gate_is_on_where_policy_and_mode_say_so_and_off_within_the_pass_that_says
     for (settings, why) in [
         (json!({}), None),
         (json!({"gate": true, "mode": "warn"}), Some("a mode that writes nothing")),
-        (json!({"gate": true, "mode": "hold"}), None),
+        (json!({"gate": true, "mode": "hold", "grace_until": "2026-12-31"}), None),
     ] {
         site.publish(&policy(&settings, &rules));
         daemon.wait("the pass of the new policy", |line| {

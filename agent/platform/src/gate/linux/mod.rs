@@ -274,6 +274,7 @@ impl Keeper {
         let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let handle = number.and_then(|number| pidfd_open(number, PidfdFlags::empty()).ok());
         let mut room = [0; wire::LONGEST];
+        let mut is_first = true;
         loop {
             let mut all = vec![PollFd::from_borrowed_fd(line.as_fd(), PollFlags::IN)];
             all.extend(handle.iter().map(|handle| PollFd::new(handle, PollFlags::IN)));
@@ -285,7 +286,7 @@ impl Keeper {
                 match rustix::net::recv(&*line, &mut room, RecvFlags::DONTWAIT) {
                     Ok((_, length @ 1..)) => {
                         if let Some(note) = Note::of(&room[..length.min(wire::LONGEST)]) {
-                            self.pass_on(note);
+                            self.pass_on(note, &mut is_first);
                         }
                     }
                     Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => break,
@@ -298,13 +299,14 @@ impl Keeper {
         }
     }
 
-    fn pass_on(&self, note: Note) {
+    /// The first answering process of a holder is no news; each one after that is there because one ended.
+    fn pass_on(&self, note: Note, is_first: &mut bool) {
         match note {
             Note::Question(question) => (self.tell)(Told::Question(question)),
             Note::Late { id, allowed } => (self.tell)(Told::Late { id, allowed }),
             Note::New { late } => {
                 introduce();
-                if late > 0 {
+                if !std::mem::take(is_first) {
                     (self.tell)(Told::Restarted { late });
                 }
             }
