@@ -57,7 +57,7 @@ impl Waiting {
 }
 
 /// What the policy in force, the mode and the ceiling want.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// No gate.
     No,

@@ -1,8 +1,8 @@
 //! Which files matter, by their names alone: asked at each open in a folder that is held, so it takes no memory and looks at
 //! nothing.
 //!
-//! A pattern of a client (`~/.claude/agents/*.md`) counts in folders of that name only: in a project that is held every text
-//! would wait otherwise.
+//! A pattern of a client (`~/.claude/agents/**/*.md`) counts in and below folders of that name only: in a project that is held
+//! every text would wait otherwise.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -13,12 +13,17 @@ use mcpolicy_clients::adapters;
 /// Longest name of a file or folder.
 const LONGEST: usize = 255;
 
+/// Endings that make no file a client's by themselves: in a project that is held every text would wait.
+const TOO_COMMON: [&str; 8] = ["", ".md", ".js", ".ts", ".json", ".toml", ".yaml", ".yml"];
+
 /// Names of clients' files, of all clients and systems, in lower case.
 pub struct Names {
     exact: Vec<Box<[u8]>>,
-    /// Folder, if any has to be, and what comes before and after the `*`.
-    wild: Vec<(Option<Box<[u8]>>, Box<[u8]>, Box<[u8]>)>,
+    wild: Vec<Wild>,
 }
+
+/// A folder that has to be above, if any has, and what comes before and after the `*`.
+type Wild = (Option<Box<[u8]>>, Box<[u8]>, Box<[u8]>);
 
 static KNOWN: LazyLock<Names> = LazyLock::new(Names::of_all_clients);
 
@@ -34,15 +39,20 @@ impl Names {
         for location in adapters::ALL.iter().flat_map(|adapter| adapter.about().locations) {
             let path = location.path.to_ascii_lowercase();
             let mut words = path.rsplit('/');
-            let (Some(name), folder) = (words.next(), words.next()) else { continue };
+            let Some(name) = words.next() else { continue };
             match name.split_once('*') {
                 None => drop(exact.insert(bytes(name))),
                 Some((before, after)) => {
                     let is_fixed =
                         |folder: &&str| !folder.contains(['*', '<', '~', '{', '$']) && !folder.is_empty();
+                    let folder = words.find(is_fixed);
                     // of two stars the second is taken for anything as well: more matters then
                     let after = after.rsplit('*').next().unwrap_or_default();
-                    wild.insert((folder.filter(is_fixed).map(bytes), bytes(before), bytes(after)));
+                    // agents in a folder that a plugin's manifest names: those that are known matter by their names
+                    if folder.is_none() && before.is_empty() && TOO_COMMON.contains(&after) {
+                        continue;
+                    }
+                    wild.insert((folder.map(bytes), bytes(before), bytes(after)));
                 }
             }
         }
@@ -51,18 +61,19 @@ impl Names {
 
     /// Whether the file at this path does.
     pub fn matter(&self, path: &[u8]) -> bool {
-        let mut words = path.rsplit(|byte| *byte == b'/');
-        let (mut name, mut folder) = ([0; LONGEST], [0; LONGEST]);
-        let Some(name) = lower(words.next(), &mut name) else { return false };
+        let mut folders = path.rsplit(|byte| *byte == b'/');
+        let mut name = [0; LONGEST];
+        let Some(name) = lower(folders.next(), &mut name) else { return false };
         if self.exact.binary_search_by(|known| known.as_ref().cmp(name)).is_ok() {
             return true;
         }
-        let folder = lower(words.next(), &mut folder);
         self.wild.iter().any(|(of, before, after)| {
-            of.as_deref().is_none_or(|of| folder.as_deref() == Some(of))
-                && name.len() >= before.len() + after.len()
+            name.len() >= before.len() + after.len()
                 && name.starts_with(before)
                 && name.ends_with(after)
+                && of
+                    .as_deref()
+                    .is_none_or(|of| folders.clone().any(|folder| folder.eq_ignore_ascii_case(of)))
         })
     }
 }
@@ -92,6 +103,7 @@ mod tests {
             "/home/ann/.cursor/MCP.json",
             "/home/ann/src/x/.mcp.json",
             "/home/ann/.claude/agents/helper.md",
+            "/home/ann/.Claude/Agents/below/helper.md",
             "mcp.json",
         ] {
             assert!(names.matter(path.as_bytes()), "{path}");
@@ -111,10 +123,7 @@ mod tests {
         let everywhere =
             names.wild.iter().filter(|(folder, before, _)| folder.is_none() && before.is_empty());
         let endings: Vec<_> = everywhere.map(|(_, _, after)| String::from_utf8_lossy(after)).collect();
-        assert!(!endings.iter().any(|ending| ending.is_empty()), "{endings:?}");
-        assert!(
-            endings.len() <= 1,
-            "each makes every file of that ending wait in every project: {endings:?}"
-        );
+        assert!(!endings.iter().any(|known| TOO_COMMON.contains(&known.as_ref())), "{endings:?}");
+        assert!(!endings.is_empty(), "as `*.code-workspace` does");
     }
 }

@@ -23,6 +23,9 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// How long the holder then answers alone.
 const ALONE: Duration = Duration::from_secs(1);
 
+/// Says by its path whether a file matters.
+type Matters<'m> = &'m dyn Fn(&[u8]) -> bool;
+
 /// How an answering process ended.
 enum End {
     /// By itself: the agent is gone, or the gate is closed.
@@ -85,7 +88,7 @@ fn prepare() -> io::Result<()> {
 fn answering(
     group: &Group,
     line: &OwnedFd,
-    (shared, matters): (Shared, &dyn Fn(&[u8]) -> bool),
+    (shared, matters): (Shared, Matters<'_>),
     agent: u32,
 ) -> io::Result<End> {
     let holder = getpid();
