@@ -5,7 +5,12 @@
 //! is held is in throw-away folders; mounts are made in name spaces of their own.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "this crate is a test")]
 #![allow(clippy::disallowed_methods, reason = "a test reads its own files and parameters")]
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a test says what it has measured")]
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::disallowed_macros,
+    reason = "a test says what it has measured"
+)]
 
 #[cfg(target_os = "linux")]
 mod costs;

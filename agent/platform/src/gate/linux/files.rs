@@ -95,6 +95,7 @@ pub(super) fn is_local(file: impl AsFd) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test opens its own files")]
 mod tests {
     use std::fs::{self, File, OpenOptions};
     use std::time::Duration;
