@@ -16,6 +16,7 @@ pub mod discover;
 mod disk_advice;
 pub mod enforce;
 pub mod gap;
+pub mod gate;
 pub mod given;
 pub mod ground;
 pub mod hook;

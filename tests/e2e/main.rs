@@ -31,6 +31,8 @@ mod faults;
 mod five_users;
 mod fleet;
 #[cfg(unix)]
+mod gate;
+#[cfg(unix)]
 mod generated;
 #[cfg(unix)]
 mod git;

@@ -113,7 +113,7 @@ fn settings_that_nothing_reads_yet_are_told_as_such_and_fail_no_check() {
     let answer = check(&desk, &["--strict"]);
     assert_eq!((&answer["errors"], &answer["warnings"]), (&json!(0), &json!(0)), "{answer}");
     assert!(members(&answer, "code").iter().all(|code| **code == "not-read-yet"), "{answer}");
-    assert_eq!(members(&answer, "weight"), vec!["note"; 3], "{answer}");
+    assert_eq!(members(&answer, "weight"), vec!["note"; 2], "{answer}");
     assert_eq!(desk.run(&["check", "policy.toml", "--strict"]).status.code(), Some(0));
     let fresh = Desk::new(&[]);
     assert!(

@@ -7,6 +7,7 @@ pub mod cost;
 pub mod durable;
 pub mod environment;
 pub mod filesystems;
+pub mod gate;
 pub mod host;
 pub mod ipc_channel;
 pub mod machine;

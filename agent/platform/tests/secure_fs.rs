@@ -162,6 +162,45 @@ fn a_directory_that_gives_access_lists_gives_none_to_a_file_that_had_none() {
 }
 
 #[test]
+fn a_file_that_somebody_waits_for_is_written_through_itself_and_stays_the_same_file() {
+    let folder = Folder::new();
+    for new in ["n", "new and longer than before"] {
+        folder.write("a.json", "old text");
+        let before = fs::metadata(folder.at("a.json")).expect("there");
+        // whoever has found it already
+        let mut found = fs::File::options().read(true).open(folder.at("a.json")).expect("readable");
+        assert_eq!(folder.open("a.json").rewrite(new.as_bytes()), Ok(true));
+        let mut read = String::new();
+        std::io::Read::read_to_string(&mut found, &mut read).expect("readable");
+        let after = fs::metadata(folder.at("a.json")).expect("there");
+        assert_eq!((read.as_str(), after.ino(), after.mode()), (new, before.ino(), before.mode()));
+        assert_eq!(folder.names(""), ["a.json"]);
+    }
+}
+
+#[test]
+fn a_file_with_a_second_name_or_a_writer_is_not_written_through_and_one_that_was_changed_neither() {
+    let folder = Folder::new();
+    folder.write("a.json", "old");
+    let original = folder.open("a.json");
+    let writer = fs::File::options().append(true).open(folder.at("a.json")).expect("writable");
+    assert_eq!(original.rewrite(b"new"), Ok(false), "somebody has it open for writing");
+    drop(writer);
+    fs::hard_link(folder.at("a.json"), folder.at("b.json")).expect("linked");
+    assert_eq!(folder.open("a.json").rewrite(b"new"), Ok(false), "the other name is somebody else's");
+    assert_eq!(folder.text("b.json"), "old");
+    folder.write("c.json", "old");
+    let original = folder.open("c.json");
+    folder.write("c.json", "his");
+    assert_eq!(original.rewrite(b"new"), Err(ReplaceError::Changed));
+    folder.write("d.json", "new one").write("c.json", "old");
+    let original = folder.open("c.json");
+    fs::rename(folder.at("d.json"), folder.at("c.json")).expect("renamed");
+    assert_eq!(original.rewrite(b"new"), Err(ReplaceError::Changed));
+    assert_eq!(folder.text("c.json"), "new one");
+}
+
+#[test]
 fn a_file_is_created_only_where_nothing_is() {
     let folder = Folder::new();
     folder.write("dir/taken", "his");

@@ -157,6 +157,17 @@ impl Work {
     }
 }
 
+/// How the gate stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GateStands {
+    /// Opens are held.
+    pub in_force: bool,
+    /// Why it is not, though it is wanted, or where it does not hold them.
+    pub why: Option<String>,
+    /// Folders in which they are.
+    pub folders: usize,
+}
+
 /// The board.
 pub struct Board {
     /// When the daemon started.
@@ -193,6 +204,8 @@ pub struct Board {
     alerts: BTreeMap<String, VecDeque<Alert>>,
     /// What goes wrong until somebody mends it, by what it is about.
     lasting: BTreeMap<&'static str, String>,
+    /// How the gate stands.
+    pub gate: GateStands,
     /// What was done.
     pub work: Work,
     /// The queue of records that are reported; nothing where none are.
@@ -225,6 +238,7 @@ impl Board {
             noticed: BTreeMap::new(),
             alerts: BTreeMap::new(),
             lasting: BTreeMap::new(),
+            gate: GateStands::default(),
             work: Work::default(),
             spool: None,
             files: BTreeMap::new(),

@@ -13,6 +13,8 @@ use super::{Alert, Board, Found, Stand, mode_word};
 
 /// The layer that watches files and puts them right.
 pub const WATCH: &str = "watch";
+/// The layer that holds whoever opens a file until that is checked.
+pub const GATE: &str = "gate";
 /// The layer of clients' own managed files.
 pub const NATIVE: &str = "native";
 /// The layer that looks at running servers.
@@ -188,6 +190,9 @@ pub struct Layer {
     pub name: String,
     /// `in-force`, `report-only` or `off`.
     pub state: String,
+    /// Why it is off though the policy wants it, or does not all that it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// What is watched.
@@ -400,14 +405,17 @@ impl Board {
 
     fn layers(&self) -> Vec<Layer> {
         use mcpolicy_schema::document::{Mode, Processes};
-        let layer = |name: &str, state: &str| Layer { name: name.to_owned(), state: state.to_owned() };
+        let layer =
+            |name: &str, state: &str| Layer { name: name.to_owned(), state: state.to_owned(), why: None };
         let Some(settled) = &self.settled else { return Vec::new() };
         let acts = settled.mode >= Mode::Hold;
         let watch = if acts { "in-force" } else { "report-only" };
         let stops = settled.in_force.policy.document().policy.processes == Processes::Stop;
         let processes = if acts && stops { "in-force" } else { "report-only" };
         let native = if self.native { "in-force" } else { "off" };
-        vec![layer(NATIVE, native), layer(WATCH, watch), layer("gate", "off"), layer(PROCESSES, processes)]
+        let gate = if self.gate.in_force { "in-force" } else { "off" };
+        let gate = Layer { why: self.gate.why.clone(), ..layer(GATE, gate) };
+        vec![layer(NATIVE, native), layer(WATCH, watch), gate, layer(PROCESSES, processes)]
     }
 
     fn verdicts(&self, user: Option<&str>) -> VerdictCounts {

@@ -35,6 +35,7 @@ use clap::{Parser, Subcommand};
 use mcpolicy_platform::environment::Environment;
 use mcpolicy_platform::notification;
 
+use crate::gate;
 use crate::worker::process;
 
 /// Inventory of the MCP servers that AI clients on this machine are set up to start.
@@ -147,6 +148,9 @@ enum Command {
     /// Answer for one home, as its owner; started by mcpolicy itself
     #[command(hide = true)]
     Worker,
+    /// Hold and answer opens of files; started by mcpolicy itself
+    #[command(hide = true)]
+    Gate,
     /// Show a notification, as its user; started by mcpolicy itself
     #[command(hide = true)]
     Notify,
@@ -193,6 +197,7 @@ pub fn run(arguments: Arguments, environment: &Environment) -> ExitCode {
         Command::Fleet(options) => fleet::run(&options),
         Command::Hook(options) => Ok(hook::run(&options, environment)),
         Command::Worker => process::run().map(|()| exit::OK),
+        Command::Gate => gate::serve().map(|()| exit::OK),
         Command::Notify => Ok(notification::run()),
         Command::StandIn(options) => stand_in::run(&options),
     };

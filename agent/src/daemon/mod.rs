@@ -7,6 +7,7 @@ mod around;
 mod backlog;
 pub mod dirty;
 pub mod fights;
+mod gate;
 mod messages;
 pub mod messenger;
 mod native;
@@ -30,6 +31,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use mcpolicy_platform::gate::Told as AtGate;
 use mcpolicy_platform::memory;
 use mcpolicy_platform::notification::Recipient;
 use mcpolicy_platform::processes::Instance;
@@ -38,9 +40,11 @@ use mcpolicy_schema::document::Rescans as WaitsFor;
 use mcpolicy_schema::redact::Redactor;
 
 use crate::board::Board;
+use crate::discover::source::Source;
 use crate::discover::{self, HomeContext};
 use crate::enforce::act::Acted;
 use crate::enforce::pass::{Looked, On, Passed, Session, Setting};
+use crate::gate::folders::Folders;
 use crate::ipc::server::{Shared, Work};
 use crate::journal::{self, End, Event};
 use crate::native::keeper::{self, Keeper};
@@ -99,6 +103,8 @@ pub enum Wake {
     Leapt,
     /// Somebody asks for what only the daemon can do.
     Ask(Work),
+    /// The gate tells something, and when it did.
+    Gate(Instant, AtGate),
     /// It is to stop.
     Stop,
 }
@@ -174,6 +180,8 @@ pub struct Kept {
     notices: Notices,
     servers: Servers,
     native: Keeper,
+    gate: crate::gate::Keeper,
+    gate_told: gate::GateTold,
     /// Who reports; nobody where nothing is to be.
     pub reporter: Option<Reporter>,
 }
@@ -183,7 +191,16 @@ impl Kept {
     /// machine.
     pub fn new(below: Option<Instance>) -> Self {
         let (fights, notices) = (Fights::default(), Notices::default());
-        Self { fights, notices, servers: Servers::new(below), native: Keeper::default(), reporter: None }
+        let gate = crate::gate::Keeper::default();
+        Self {
+            fights,
+            notices,
+            servers: Servers::new(below),
+            native: Keeper::default(),
+            gate,
+            gate_told: gate::GateTold::default(),
+            reporter: None,
+        }
     }
 }
 
@@ -234,6 +251,10 @@ pub fn run(
             planted: Planted::default(),
             notices: &mut kept.notices,
             native: &mut kept.native,
+            gate: &mut kept.gate,
+            gate_told: &mut kept.gate_told,
+            gate_folders: Folders::default(),
+            tell_wake: tell_wake.clone(),
             reporter: kept.reporter.as_mut(),
         };
         let ends = session.hold(wakes, std::mem::take(&mut asked), tell);
@@ -322,6 +343,11 @@ struct Line<'r, 'a, 'g, 'h> {
     planted: Planted,
     notices: &'r mut Notices,
     native: &'r mut Keeper,
+    gate: &'r mut crate::gate::Keeper,
+    gate_told: &'r mut gate::GateTold,
+    /// Folders in which opens are to be held.
+    gate_folders: Folders,
+    tell_wake: Sender<Wake>,
     reporter: Option<&'r mut Reporter>,
 }
 
@@ -336,8 +362,11 @@ impl Line<'_, '_, '_, '_> {
         let both = (Instant::now(), self.rig.shared.now());
         self.watches.add(None, self.around.folders());
         self.poll_outside(self.watches.unwatched());
+        self.gate.busy(true);
         let (mut session, passed) = self.pass()?;
         self.board().lasting("pass", None);
+        self.settle_gate(&passed);
+        self.hold_folders(&session);
         self.watch(places_of(&passed.outcome));
         self.watch(session.linked_folders());
         // what came meanwhile into a folder that is not watched differs from this list
@@ -362,6 +391,7 @@ impl Line<'_, '_, '_, '_> {
         let mut told: BTreeSet<String> = BTreeSet::new();
         let mut storm = Storm::default();
         let mut grown = true;
+        self.gate.busy(false);
         loop {
             self.tell_state(times.rescans.every(), Instant::now());
             self.report(&mut session);
@@ -409,7 +439,7 @@ impl Line<'_, '_, '_, '_> {
             // what came while a look went on is one look, not one after the other; and a file that is written tells thrice
             let mut hinted: BTreeMap<PathBuf, Change> = BTreeMap::new();
             let mut lost = self.backlog.has_lost();
-            let mut ends = None;
+            let (mut ends, mut at_gate) = (None, Vec::new());
             for woken in std::iter::once(woken).chain(wakes.try_iter().map(Ok)).take(AT_ONCE) {
                 match woken {
                     Ok(Wake::Ask(work)) => {
@@ -424,6 +454,7 @@ impl Line<'_, '_, '_, '_> {
                     }
                     // what follows is what each wake looks for
                     Ok(Wake::Leapt) => {}
+                    Ok(Wake::Gate(at, told)) => at_gate.push((at, told)),
                     Ok(Wake::Hint(hint)) => {
                         self.backlog.taken();
                         match hint {
@@ -451,6 +482,10 @@ impl Line<'_, '_, '_, '_> {
             for (path, change) in hinted {
                 let means = self.hinted(&session, &path, change, now);
                 self.take_in(means, &mut times, now);
+            }
+            if !at_gate.is_empty() {
+                grown = true;
+                self.hear_gate(&mut session, at_gate, tell);
             }
             if self.dirty.has_dropped() {
                 times.pass(now, LEAST_FOR_ACCOUNTS);
@@ -648,13 +683,13 @@ impl Line<'_, '_, '_, '_> {
         }
     }
 
-    /// Looks at what is due. Whether every home answered.
+    /// Looks at what is due, and says what came of it.
     fn look(
         &mut self,
         session: &mut Session,
         due: &[dirty::Place],
         tell: &mut dyn FnMut(Said<'_>),
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<SeenNow> {
         let mut changed: BTreeMap<usize, BTreeSet<PathBuf>> = BTreeMap::new();
         let mut first: Option<Instant> = None;
         for place in due {
@@ -687,11 +722,42 @@ impl Line<'_, '_, '_, '_> {
         tell(Said::Look(&looked, since));
         self.watch(places_of(&looked.outcome));
         self.watch(session.linked_folders());
-        let Looked { outcome, changed, acted, is_unanswered, .. } = looked;
+        if self.gate.is_on() && self.gate_folders.take_in(&looked.outcome) {
+            self.hold_folders(session);
+            // what was nobody's file may be a client's by now
+            self.gate.forget();
+        }
+        let seen = SeenNow::of(&looked);
+        let Looked { outcome, changed, acted, .. } = looked;
         self.native.looked(&outcome, &changed, Instant::now());
         self.servers.looked(self.on.ground, outcome, &acted, &changed);
         self.looked_at = changed;
-        Ok(!is_unanswered)
+        Ok(seen)
+    }
+}
+
+/// What a look came to.
+struct SeenNow {
+    /// A home gave no answer.
+    is_unanswered: bool,
+    /// The files that it read.
+    sources: Vec<Source>,
+    /// Those of them that hold what is not allowed, and could not be changed.
+    undone: BTreeSet<PathBuf>,
+}
+
+impl SeenNow {
+    fn of(looked: &Looked) -> Self {
+        let sources = || looked.outcome.sources.iter();
+        let path = |source: usize| looked.outcome.sources[source].source.path.clone();
+        let failed = looked.acted.iter().filter(|acted| matches!(acted.end, End::Failed | End::Conflict));
+        let open = looked.left.iter().filter(|left| left.is_open());
+        let open = open.map(|left| looked.outcome.entries[left.entry].source);
+        Self {
+            is_unanswered: looked.is_unanswered,
+            sources: sources().map(|result| result.source.clone()).collect(),
+            undone: failed.map(|acted| acted.source).chain(open).map(path).collect(),
+        }
     }
 }
 

@@ -168,7 +168,8 @@ impl Line<'_, '_, '_, '_> {
         due: &[dirty::Place],
         tell: &mut dyn FnMut(Said<'_>),
     ) -> bool {
-        let is_done = self.look(session, due, tell).unwrap_or_else(|error| {
+        let looked = self.look(session, due, tell).map(|seen| !seen.is_unanswered);
+        let is_done = looked.unwrap_or_else(|error| {
             // a full disk, say
             let error = format!("{error:#}");
             self.board().problem(Whose::Administrators, self.rig.redactor.name(&error));

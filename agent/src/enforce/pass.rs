@@ -1,5 +1,6 @@
 //! One pass: policy, scan, verdicts, guard, what a crash left, actions, what is remembered.
 
+mod gate;
 mod guard;
 mod known_files;
 mod look;
@@ -53,6 +54,7 @@ use crate::settings::{self, Settings};
 use crate::vault::{Item, Vault};
 use crate::worker::homes::{Homes, LEFT_OUT};
 use crate::worker::{Failure, is_too_much};
+pub use gate::Checked;
 use guard::{choose, due_after_grace, would_act};
 pub use look::{Looked, STORE_MENDED, Session};
 use put_back::restore_allowed;

@@ -237,6 +237,7 @@ mod tests {
                 vault: self.item.id.clone(),
                 home: self.item.home.clone(),
                 temporary: "none".to_owned(),
+                layer: String::new(),
                 actions: vec![action],
             };
             let replayed =
@@ -296,6 +297,7 @@ mod tests {
             vault: "q-0123456789".to_owned(),
             home: "/home/ann".to_owned(),
             temporary: ".mcpolicy.0".to_owned(),
+            layer: String::new(),
             actions: Vec::new(),
         };
         let of = |standing| told(standing, &intent(BEFORE, AFTER));

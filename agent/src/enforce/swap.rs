@@ -7,6 +7,7 @@ use mcpolicy_platform::secure_fs::TempName;
 use super::act::{ActError, Acted, Hands};
 use super::leftovers;
 use super::owned::Owner;
+use crate::board::status::GATE;
 use crate::journal::Outcome as Ended;
 use crate::journal::{Action, End, Intent, What};
 use crate::vault::{self, Beside, Item, Leftover, State, Taken};
@@ -105,9 +106,15 @@ impl Hands<'_, '_, '_> {
                 return self.give_up(&item, None, End::Failed, fault.to_string(), acted).map(Try::Done);
             }
         };
-        let intent = intent(&item, (&item.original, &item.edited), &temporary, acted.actions.clone());
+        let mut intent = intent(&item, (&item.original, &item.edited), &temporary, acted.actions.clone());
+        // late, when all else is done: who opens the file in the moment in which it was planted comes meanwhile
+        let in_place = swap.after.is_some() && self.homes.is_waited_for(&real);
+        if in_place {
+            intent.layer = GATE.to_owned();
+        }
         let intent = self.journal.append(self.now, What::Intent(intent))?;
         let written = match swap.after {
+            Some(_) if in_place => self.homes.commit_in_place(swap.home, &temporary),
             Some(_) => self.homes.commit(swap.home, &temporary, None),
             None => self.homes.remove(swap.home, &temporary),
         };
@@ -194,6 +201,7 @@ pub(super) fn intent(
         vault: item.id.clone(),
         home: item.home.clone(),
         temporary: temporary.as_str().to_owned(),
+        layer: String::new(),
         actions,
     }
 }

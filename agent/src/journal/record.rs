@@ -126,6 +126,9 @@ pub struct Intent {
     pub home: String,
     /// The temporary file beside it, which a crash may leave.
     pub temporary: String,
+    /// The layer that does it; empty for the one that watches.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub layer: String,
     /// What is done to which entry, and why.
     pub actions: Vec<Action>,
 }

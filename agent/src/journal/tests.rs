@@ -18,6 +18,7 @@ pub(super) fn intent(path: &str) -> What {
         vault: "q-1".into(),
         home: "/home/ann".into(),
         temporary: ".mcpolicy.0".into(),
+        layer: String::new(),
         actions: Vec::new(),
     })
 }

@@ -7,7 +7,7 @@ use mcpolicy_schema::redact::Redactor;
 use mcpolicy_schema::report::v1::{self, Body, Class};
 
 use crate::board::running::is_about_server;
-use crate::board::status::{NATIVE, PROCESSES, WATCH};
+use crate::board::status::{GATE, NATIVE, PROCESSES, WATCH};
 use crate::journal::{self, Event, Intent, Outcome, Record, What};
 
 /// Events that tell of something that the policy does not allow, or of somebody who is at the agent itself. The codes of
@@ -72,7 +72,7 @@ fn class_of(code: &str) -> Class {
 fn actions(seq: u64, intent: &Intent, outcome: &Outcome, redactor: &Redactor) -> Vec<(Class, Body)> {
     let place = v1::Action {
         outcome: outcome.outcome.as_str().to_owned(),
-        layer: WATCH.to_owned(),
+        layer: if intent.layer.is_empty() { WATCH.to_owned() } else { intent.layer.clone() },
         user: intent.user.clone(),
         path: redactor.name(&intent.path),
         block: intent.vault.clone(),
@@ -113,6 +113,7 @@ fn of_event(seq: u64, event: &Event, redactor: &Redactor) -> v1::Event {
         server: redactor.name(&event.server),
         layer: match event.code.as_str() {
             code if code.starts_with("native-") => NATIVE.to_owned(),
+            code if code.starts_with("gate-") => GATE.to_owned(),
             _ if is_of_server => PROCESSES.to_owned(),
             _ => String::new(),
         },
@@ -158,6 +159,7 @@ mod tests {
             vault: "q-1".to_owned(),
             home: "/home/ann".to_owned(),
             temporary: String::new(),
+            layer: String::new(),
             actions: vec![action],
         })
     }

@@ -76,6 +76,7 @@ impl State {
             vault: "q-1".to_owned(),
             home: "/home/ann".to_owned(),
             temporary: String::new(),
+            layer: String::new(),
             actions: vec![action(1), action(2)],
         };
         let intent = self.journal.append(now(), What::Intent(intent)).unwrap();

@@ -167,7 +167,9 @@ impl<'r> Core<'r> {
                 self.drafted(bytes, Vec::new())
             }
             Request::Accept => self.accept(),
-            Request::Commit { temporary, rights } => self.commit(&temporary, FileRights::for_new(rights)),
+            Request::Commit { temporary, rights, in_place } => {
+                self.commit(&temporary, FileRights::for_new(rights), in_place)
+            }
             Request::Remove(temporary) => self.remove(&temporary),
             Request::Close => {
                 self.open = None;
@@ -330,8 +332,15 @@ impl<'r> Core<'r> {
         Ok(Answer::Done)
     }
 
-    fn commit(&mut self, temporary: &TempName, rights: Rights) -> Result<Answer, String> {
+    fn commit(&mut self, temporary: &TempName, rights: Rights, in_place: bool) -> Result<Answer, String> {
         let open = self.open.as_ref().ok_or_else(nothing_open)?;
+        if let Some(file) = open.file.as_ref().filter(|_| in_place) {
+            match file.rewrite(&open.base) {
+                Ok(true) => return Ok(COMMITTED),
+                Ok(false) => {}
+                Err(error) => return written(Err(error)),
+            }
+        }
         written(match &open.file {
             Some(file) => file.replace_as(&open.base, temporary).map(|replaced| committed(&replaced)),
             None => open.make(temporary, rights).map(|replaced| committed(&replaced)),
@@ -533,7 +542,7 @@ mod tests {
     }
 
     fn commit() -> Request {
-        Request::Commit { temporary: TempName::random().unwrap(), rights: None }
+        Request::Commit { temporary: TempName::random().unwrap(), rights: None, in_place: false }
     }
 
     fn ask(core: &mut Core<'_>, request: Request) -> Answer {

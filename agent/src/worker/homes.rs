@@ -23,6 +23,7 @@ use super::{
 use crate::discover::changed::Changed;
 use crate::discover::source::Source;
 use crate::discover::variables::{self, Values};
+use crate::gate::Waiting;
 use crate::pipeline::{Bounds, Ground};
 use crate::resolve::{Look, Unhashed};
 
@@ -69,6 +70,8 @@ pub struct Homes<'g> {
     left_out: RefCell<BTreeMap<usize, BTreeSet<PathBuf>>>,
     /// Nothing but the time calls for what is asked.
     in_background: Cell<bool>,
+    /// Files that somebody waits at the gate to read.
+    waiting: RefCell<Waiting>,
 }
 
 /// What is said of a file that was left out.
@@ -96,6 +99,7 @@ impl<'g> Homes<'g> {
             moved: RefCell::default(),
             left_out: RefCell::default(),
             in_background: Cell::default(),
+            waiting: RefCell::default(),
         }
     }
 
@@ -307,7 +311,24 @@ impl<'g> Homes<'g> {
 
     /// Puts the accepted draft in place. A file that is made anew gets these rights; without any it is its owner's alone.
     pub fn commit(&self, at: usize, temporary: &TempName, rights: Option<FileRights>) -> Written {
-        self.write(at, Request::Commit { temporary: temporary.clone(), rights })
+        self.write(at, Request::Commit { temporary: temporary.clone(), rights, in_place: false })
+    }
+
+    /// Puts the accepted draft in place for whoever waits at the gate to read the open file: through the file itself, if that
+    /// can be.
+    pub fn commit_in_place(&self, at: usize, temporary: &TempName) -> Written {
+        self.write(at, Request::Commit { temporary: temporary.clone(), rights: None, in_place: true })
+    }
+
+    /// Who waits at the gate, as it will be told there.
+    pub fn knows_waiting(&self, waiting: Waiting) {
+        self.waiting.replace(waiting);
+    }
+
+    /// Whether somebody waits at the gate to read this file of the machine.
+    pub fn is_waited_for(&self, path: &Path) -> bool {
+        let waiting = self.waiting.borrow();
+        !waiting.is_nobody() && waiting.has(&self.ground.machine.host_path(path))
     }
 
     /// Takes the open file away.

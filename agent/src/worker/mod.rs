@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use mcpolicy_clients::edit::{Change, Piece};
 use mcpolicy_platform::machine::Program;
-use mcpolicy_platform::secure_fs::{Original, Rights, TempName};
+use mcpolicy_platform::secure_fs::{Original, Rights, Stamp, TempName};
 use mcpolicy_schema::entry::Entry;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,8 @@ pub enum Request {
         temporary: TempName,
         /// What others may do with it, where there is no file yet; without this nothing.
         rights: Option<FileRights>,
+        /// Through the file itself, if that can be: somebody waits at the gate to read it.
+        in_place: bool,
     },
     /// Take the open file away, by way of this temporary name.
     Remove(TempName),
@@ -232,6 +234,8 @@ pub struct Opened {
     pub names: u64,
     /// What others may do with it, where it is there and such is known.
     pub rights: Option<FileRights>,
+    /// What it was when it was read, where it is there.
+    pub stamp: Option<Stamp>,
 }
 
 /// What others than its owner may do with a file.

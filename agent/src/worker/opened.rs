@@ -14,6 +14,7 @@ pub(super) fn opened(file: Option<&Original>, relative: &Path, bytes: Vec<u8>, h
         existed: file.is_some(),
         names: file.map_or(1, Original::names),
         rights: file.and_then(FileRights::of),
+        stamp: file.map(Original::stamp),
         bytes,
     }
 }

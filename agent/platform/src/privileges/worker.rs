@@ -10,6 +10,7 @@ use super::unix as os;
 use super::frames::FrameError;
 #[cfg(windows)]
 use super::os;
+use crate::gate::Own;
 
 /// How a worker is started.
 #[derive(Debug, Clone, Copy)]
@@ -48,17 +49,21 @@ pub enum Ended {
 
 /// A running worker. Killed and waited for when it is dropped.
 #[derive(Debug)]
-pub struct Worker(os::Running);
+pub struct Worker {
+    running: os::Running,
+    /// It is the user, and opens that user's files: the gate does not hold it up.
+    _own: Own,
+}
 
 impl Worker {
     /// Its number, for messages.
     pub fn id(&self) -> u32 {
-        self.0.id()
+        self.running.id()
     }
 
     /// Gives it time anew: it is killed when so much has gone by from now.
     pub fn give_time(&mut self, time: Duration) {
-        self.0.give_time(time);
+        self.running.give_time(time);
     }
 
     /// Sends it one frame. A worker that does not read is not waited for past the deadline.
@@ -66,12 +71,12 @@ impl Worker {
     /// # Errors
     /// It has ended, or the deadline has come.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
-        self.0.send(bytes)
+        self.running.send(bytes)
     }
 
     /// Tells it that nothing more comes.
     pub fn close_input(&mut self) {
-        self.0.close_input();
+        self.running.close_input();
     }
 
     /// Waits for one frame of at most `cap` bytes.
@@ -79,15 +84,17 @@ impl Worker {
     /// # Errors
     /// It has ended, its frame is longer, or the deadline has come.
     pub fn receive(&mut self, cap: u32) -> Result<Vec<u8>, FrameError> {
-        self.0.receive(cap)
+        self.running.receive(cap)
     }
 
     /// Waits until it ends, at most until the deadline, then kills it.
     pub fn finish(self) -> Ended {
-        self.0.finish()
+        self.running.finish()
     }
 }
 
 pub(super) fn spawn(start: &Start<'_>) -> Result<Worker, WorkerError> {
-    os::spawn(start).map(Worker)
+    let running = os::spawn(start)?;
+    let _own = Own::new(running.id());
+    Ok(Worker { running, _own })
 }

@@ -6,7 +6,8 @@
 //! - a file is opened once and judged on its handle: regular, its owner's, not too large, on the home's own mount; links
 //!   are followed by us, inside the home only, and preserved;
 //! - nothing is ever written through an existing file: a new one takes its place, in one step, whole; where the old one
-//!   has further names, they keep it as it was (on Windows, where no owner is looked at, such a file is refused);
+//!   has further names, they keep it as it was (on Windows, where no owner is looked at, such a file is refused). One
+//!   exception: a file that somebody waits at the gate to read ([`Original::rewrite`]);
 //! - a name is changed only below a directory that we hold open, never by a path;
 //! - a write of the user that lands between our reading and our replacing wins: it is seen and put back.
 //!
@@ -288,6 +289,15 @@ impl Original {
     /// As for [`Self::replace`].
     pub fn replace_as(&self, new: &[u8], temp: &TempName) -> Result<Replaced, ReplaceError> {
         self.0.replace(new, temp)
+    }
+
+    /// Writes other bytes through the file itself, if nobody wrote it since it was read: only for whoever waits at the gate to
+    /// read exactly this file. Whether it was done; where it is not, [`Self::replace_as`] is the way.
+    ///
+    /// # Errors
+    /// [`ReplaceError`] says what stands there then. After a crash in the middle it may be a part of both.
+    pub fn rewrite(&self, new: &[u8]) -> Result<bool, ReplaceError> {
+        self.0.rewrite(new)
     }
 
     /// Takes the file away, if nobody wrote it since it was read. It goes by a temporary name, for the journal.

@@ -428,7 +428,7 @@ fn write(core: &mut Core<'_>, after: &[u8], change: Option<Change>) -> Result<bo
         other => return Err(refused(other)),
     }
     let temporary = TempName::random().map_err(|fault| AddError::File(format!("the file {fault}")))?;
-    match ask(core, Request::Commit { temporary, rights: None }) {
+    match ask(core, Request::Commit { temporary, rights: None, in_place: false }) {
         Answer::Committed { .. } => Ok(true),
         Answer::Changed => Ok(false),
         other => Err(refused(other)),

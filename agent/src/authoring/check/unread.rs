@@ -11,12 +11,10 @@ pub(super) fn check(document: &PolicyDocument, problems: &mut Vec<Problem>) {
         let message = format!("{what} is not read yet by the running agent: {whose}");
         problems.push(Problem::new(Weight::Note, "not-read-yet", place, message));
     };
-    let agent = "it acts from the day on which that holds readers";
     let later = "it acts from the day on which tools are sorted";
-    for (is_set, member, whose) in [
-        (settings.gate, "gate", agent),
-        (settings.unlisted_tools != ToolClass::default(), "unlisted_tools", later),
-    ] {
+    for (is_set, member, whose) in
+        [(settings.unlisted_tools != ToolClass::default(), "unlisted_tools", later)]
+    {
         if is_set {
             tell(format!("/policy/{member}"), member, whose);
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::SignedDuration;
 use mcpolicy_platform::environment::Environment;
+use mcpolicy_platform::gate::{self, Lack};
 use mcpolicy_platform::machine::{Machine, ReadError};
 use mcpolicy_platform::{durable, privileges, protected, uptime, users, watch};
 use mcpolicy_schema::limits::MAX_ENVELOPE_BYTES;
@@ -11,7 +12,7 @@ use mcpolicy_schema::trust::Demands;
 
 use super::super::agent::{Agent, Where, Which};
 use super::Check;
-use crate::board::status::{State, span};
+use crate::board::status::{GATE, Layer, State, span};
 use crate::in_force::InForce;
 use crate::installed::{self, Installed, Tested};
 use crate::ipc::client::Unanswered;
@@ -246,6 +247,41 @@ pub(super) fn watches() -> Option<Check> {
              are looked at every 15 s",
         ),
         false => Check::ok("watches", seen),
+    })
+}
+
+/// What a service needs for the gate.
+const FOR_GATE: &str = "where the policy says `gate = true` the service needs CAP_SYS_ADMIN and CAP_LEASE, which the unit that is shipped \
+    does not give: put gate.conf into /etc/systemd/system/mcpolicy.service.d (docs/gate.md) and restart it";
+
+/// Whether opens can be held, and are. Nothing on systems that have no gate.
+pub(super) fn gate(place: &Where, environment: &Environment) -> Option<Check> {
+    let able = gate::ability();
+    if able == Err(Lack::System) {
+        return None;
+    }
+    let status = place.ask(&Ask::Status { cost: false }, environment);
+    let layers = match status {
+        Ok(Ok(Answer::Status(status))) => status.layers,
+        _ => Vec::new(),
+    };
+    let running = layers.into_iter().find(|layer| layer.name == GATE);
+    Some(match (running, able) {
+        (Some(Layer { state, why: None, .. }), _) if state != "off" => {
+            Check::ok(GATE, "in force: opens of clients' files wait until they are checked")
+        }
+        (Some(Layer { state, why: Some(why), .. }), _) => {
+            Check::warning(GATE, format!("{state}: {why}"), FOR_GATE)
+        }
+        (_, Ok(())) => {
+            Check::ok(GATE, "the kernel can hold opens; it does where the policy says `gate = true`")
+        }
+        (_, Err(Lack::Right)) => Check::ok(GATE, "not on; whether the kernel can hold opens, root is told"),
+        (_, Err(lack)) => Check::warning(
+            GATE,
+            format!("not to be had: {lack}"),
+            "leave `gate` out of this machine's policy",
+        ),
     })
 }
 

@@ -122,6 +122,7 @@ pub(super) fn examine(
     }
     found.push(checks::running(place, environment));
     found.extend(checks::watches());
+    found.extend(checks::gate(place, environment));
     let ground = place.agent(environment).and_then(|agent| agent.ground(environment));
     found.extend(checks::homes(ground.as_ref()));
     let mut clients = ground.map(|ground| checks::clients(&ground, environment)).unwrap_or_default();

@@ -210,6 +210,7 @@ mod tests {
             vault: String::new(),
             home: String::new(),
             temporary: String::new(),
+            layer: String::new(),
             actions: vec![action("revert")],
         };
         let outcome = |intent, outcome| What::Outcome(Outcome { intent, outcome, detail: String::new() });

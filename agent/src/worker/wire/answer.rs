@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use mcpolicy_platform::machine::Program;
+use mcpolicy_platform::secure_fs::Stamp;
 use mcpolicy_schema::entry::Position;
 use mcpolicy_schema::finding::{Finding, FindingCode, Severity};
 use mcpolicy_schema::redact::Redactor;
@@ -63,6 +64,7 @@ enum WireAnswer {
         existed: bool,
         names: u64,
         rights: Option<FileRights>,
+        stamp: Option<WireStamp>,
     },
     Absent,
     Drafted {
@@ -90,6 +92,22 @@ enum WireAnswer {
     Kept(Vec<WireKeptFile>),
     Settled,
     Refused(String),
+}
+
+/// Device, number, length, and the times of the last write and change.
+#[derive(Serialize, Deserialize)]
+struct WireStamp(u64, u64, u64, (i64, u32), (i64, u32));
+
+impl WireStamp {
+    fn of(stamp: Stamp) -> Self {
+        let Stamp { device, inode, length, modified, changed } = stamp;
+        Self(device, inode, length, modified, changed)
+    }
+
+    fn stamp(self) -> Stamp {
+        let Self(device, inode, length, modified, changed) = self;
+        Stamp { device, inode, length, modified, changed }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -263,6 +281,7 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
             existed: opened.existed,
             names: opened.names,
             rights: opened.rights,
+            stamp: opened.stamp.map(WireStamp::of),
         },
         Answer::Absent => WireAnswer::Absent,
         Answer::Drafted(draft) => WireAnswer::Drafted {
@@ -314,7 +333,7 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
         WireAnswer::GoingOn(directories) => return Ok(Said::GoingOn(directories)),
         WireAnswer::Reading(path) => return Ok(Said::Reading(path.path()?)),
         WireAnswer::Scanned(scanned) => Answer::Scanned(Box::new(claims.scanned(*scanned)?)),
-        WireAnswer::Opened { path, bytes, held, existed, names, rights } => {
+        WireAnswer::Opened { path, bytes, held, existed, names, rights, stamp } => {
             let (path, bytes) = (path.path()?, file_bytes(bytes)?);
             if path.components().any(|part| !matches!(part, Component::Normal(_))) {
                 return Err(Failure::Nonsense("a path that leads out of its home"));
@@ -323,8 +342,8 @@ pub fn decode_answer(bytes: &[u8], claims: &Claims<'_>) -> Result<Said, Failure>
             if rights.is_some_and(|rights| rights.mode & !0o777 != 0) {
                 return Err(Failure::Nonsense("rights that no file of a client has"));
             }
-            let held = claims.held(held)?;
-            Answer::Opened(Box::new(Opened { path, bytes, held, existed, names, rights }))
+            let (held, stamp) = (claims.held(held)?, stamp.map(WireStamp::stamp));
+            Answer::Opened(Box::new(Opened { path, bytes, held, existed, names, rights, stamp }))
         }
         WireAnswer::Absent => Answer::Absent,
         WireAnswer::Drafted { bytes, removed, held } => {

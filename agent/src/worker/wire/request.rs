@@ -125,7 +125,7 @@ enum WireRequest {
     Apply(Vec<WireChange>),
     Propose(Blob),
     Accept,
-    Commit { temporary: String, rights: Option<FileRights> },
+    Commit { temporary: String, rights: Option<FileRights>, in_place: bool },
     Remove(String),
     Close,
     DigestOf(WireSource),
@@ -245,8 +245,8 @@ pub fn encode_request(request: Request) -> Vec<u8> {
         Request::Apply(changes) => WireRequest::Apply(changes.into_iter().map(WireChange::of).collect()),
         Request::Propose(bytes) => WireRequest::Propose(Blob::of(&bytes)),
         Request::Accept => WireRequest::Accept,
-        Request::Commit { temporary, rights } => {
-            WireRequest::Commit { temporary: temporary.as_str().to_owned(), rights }
+        Request::Commit { temporary, rights, in_place } => {
+            WireRequest::Commit { temporary: temporary.as_str().to_owned(), rights, in_place }
         }
         Request::Remove(temporary) => WireRequest::Remove(temporary.as_str().to_owned()),
         Request::Close => WireRequest::Close,
@@ -291,8 +291,8 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Failure> {
         }
         WireRequest::Propose(bytes) => Request::Propose(bytes.bytes()?),
         WireRequest::Accept => Request::Accept,
-        WireRequest::Commit { temporary: name, rights } => {
-            Request::Commit { temporary: temporary(&name)?, rights }
+        WireRequest::Commit { temporary: name, rights, in_place } => {
+            Request::Commit { temporary: temporary(&name)?, rights, in_place }
         }
         WireRequest::Remove(name) => Request::Remove(temporary(&name)?),
         WireRequest::Close => Request::Close,

@@ -127,6 +127,7 @@ fn one_home_can_say_nothing_of_another() {
             existed: true,
             names: 2,
             rights: Some(FileRights { mode, group: 7100 }),
+            stamp: None,
         }))
     };
     let opened = |path| opened_with(path, 0o664);

@@ -3,6 +3,7 @@
 mod leftovers;
 mod lock;
 mod replace;
+mod rewrite;
 mod rights;
 mod twin;
 mod undo;
