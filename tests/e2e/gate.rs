@@ -56,6 +56,18 @@ fn read(path: &Path) -> Option<String> {
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 
+/// What a program reads in a file, on a disk that may be so busy that opens are late for a while.
+fn read_at_last(path: &Path) -> String {
+    let end = Instant::now() + FIVE * 12;
+    loop {
+        if let Some(text) = read(path) {
+            return text;
+        }
+        assert!(Instant::now() < end, "{} is never read", path.display());
+        std::thread::sleep(FIVE / 20);
+    }
+}
+
 /// A file of Ann's is there from one moment to the next, hers already.
 fn plant(site: &Site, path: &str, text: &str) -> PathBuf {
     let (whole, new) = (home(site, "ann").join(path), site.machine.root().join("new"));
@@ -114,7 +126,7 @@ fn the_gate_is_on_where_policy_and_mode_say_so_and_off_within_the_pass_that_says
         let said = told["why"].as_str().unwrap_or_default();
         assert!(why.map_or(said.is_empty(), |why| said.contains(why)), "{settings}: {told}");
         assert_eq!(gates(&daemon).len(), if is_on { 2 } else { 0 }, "{settings}");
-        assert!(read(&path).is_some(), "{settings}");
+        assert!(!read_at_last(&path).is_empty(), "{settings}");
     }
     drop(daemon);
     let (daemon, _) = Daemon::start_with(&site, &["--mode-ceiling", "observe"]);
@@ -159,7 +171,7 @@ fn a_file_that_cannot_be_put_right_is_not_read_and_that_is_told_once_a_minute() 
         let seen = read(&path);
         assert!(seen.as_deref().is_none_or(|text| !text.contains("evil")), "{seen:?}");
     }
-    let end = Instant::now() + FIVE;
+    let end = Instant::now() + FIVE * 12;
     while names(&path) != ["good"] {
         assert!(Instant::now() < end, "the next look puts it right");
         std::thread::sleep(Duration::from_millis(20));
@@ -204,7 +216,7 @@ fn killed_and_stopped_processes_of_the_gate_let_nothing_through_and_hold_nobody_
         assert!(seen.as_deref().is_none_or(|text| !text.contains("evil")), "{signal}: {seen:?}");
         assert_eq!(read(&other).as_deref(), Some("x"), "{signal}");
         daemon.wait("that it was started again", |line| line.to_string().contains("gate-restarted"));
-        let end = Instant::now() + FIVE;
+        let end = Instant::now() + FIVE * 12;
         while gates(&daemon).len() < 2 || read(&path).is_none() {
             assert!(Instant::now() < end, "{signal}: it is not on again");
             std::thread::sleep(Duration::from_millis(20));
@@ -219,10 +231,10 @@ fn one_users_gate_is_no_others_business_and_roots_home_has_none() {
     let bobs = put(&site, ("bob", BOB), FILE, &servers(&["good"]));
     let (_daemon, _) = Daemon::start(&site);
     let project = home(&site, "bob").join("src/new-project");
-    assert!(read(&bobs).is_some());
+    read_at_last(&bobs);
     // a project that comes later is held from the look on that finds it
     put(&site, ("bob", BOB), "src/new-project/.mcp.json", &servers(&["good"]));
-    let end = Instant::now() + FIVE;
+    let end = Instant::now() + FIVE * 12;
     loop {
         let planted = project.join(".mcp.json");
         let new = site.machine.root().join("new");

@@ -95,6 +95,12 @@ impl Line<'_, '_, '_, '_> {
         told: Vec<(Instant, Told)>,
         tell: &mut dyn FnMut(Said<'_>),
     ) {
+        // each waits for those before it, too
+        for (_, told) in &told {
+            if let Told::Question(question) = told {
+                self.gate.taken_up(question.id);
+            }
+        }
         for (at, told) in told {
             match told {
                 // he has been answered without us

@@ -707,7 +707,10 @@ impl Line<'_, '_, '_, '_> {
             }
         }
         let setting = (self.rig.setting)();
-        let looked = session.look(&setting, self.on, &changed)?;
+        self.gate.busy(true);
+        let looked = session.look(&setting, self.on, &changed);
+        self.gate.busy(false);
+        let looked = looked?;
         // what the look saw may have come after the last wake
         self.note_writers(session);
         let since = first.map(|first| first.elapsed());

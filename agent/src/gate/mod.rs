@@ -144,7 +144,14 @@ impl Keeper {
         }
     }
 
-    /// A pass begins, or is over: whoever waits is given more time meanwhile.
+    /// This one is looked at now, and is given more time.
+    pub fn taken_up(&self, id: u64) {
+        if let Some(gate) = &self.gate {
+            gate.taken_up(id);
+        }
+    }
+
+    /// A pass or a look begins, or is over: who comes meanwhile is given more time.
     pub fn busy(&self, is_so: bool) {
         if let Some(gate) = &self.gate {
             gate.busy(is_so);

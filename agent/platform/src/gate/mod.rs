@@ -29,10 +29,10 @@ use std::time::Duration;
 
 pub use crate::secure_fs::Stamp;
 
-/// How long whoever opens a file waits for the agent's word at the most; then [`Late`] decides.
+/// How long whoever opens a file waits for a sign of the agent; then [`Late`] decides.
 pub const DEADLINE: Duration = Duration::from_millis(150);
-/// The same while the agent is busy with a pass ([`Gate::busy`]): rather a client that waits than one that takes its file for
-/// lost. Nothing else is held up by that.
+/// How long he waits at the most for an agent that has given one: it looks at this file ([`Gate::taken_up`]), or at others
+/// ([`Gate::busy`]). Rather a client that waits than one that takes its file for lost. Nothing else is held up by that.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the others go on when the agent is gone: as long as another may take to start in its place.
 pub const ORPHANED: Duration = Duration::from_secs(5);
@@ -173,6 +173,11 @@ impl Gate {
     /// Answers one.
     pub fn answer(&self, id: u64, word: Word) {
         self.0.answer(id, word);
+    }
+
+    /// Says that this one is looked at now: it is given [`PATIENCE`] from its open on.
+    pub fn taken_up(&self, id: u64) {
+        self.0.taken_up(id);
     }
 
     /// What becomes from now on of what is not answered in time.

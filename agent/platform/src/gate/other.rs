@@ -33,6 +33,10 @@ impl Gate {
         match *self {}
     }
 
+    pub(super) fn taken_up(&self, _: u64) {
+        match *self {}
+    }
+
     pub(super) fn late(&self, _: Late) {
         match *self {}
     }

@@ -17,6 +17,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("what_nobody_answers_is_refused_at_the_deadline", late_is_refused),
     ("what_nobody_answers_goes_on_at_the_deadline_where_policy_says_so", late_goes_on),
     ("who_waits_for_a_busy_agent_waits_longer_and_is_answered_then", busy),
+    ("who_waits_for_a_file_that_the_agent_looks_at_waits_longer_and_not_without_end", taken_up),
     ("what_was_in_order_is_not_asked_again_until_it_changes", remembered),
     ("what_somebody_may_still_write_is_asked_each_time", written),
     ("an_answer_about_another_state_of_the_file_counts_for_nobody", other_state),
@@ -103,6 +104,27 @@ fn busy() {
     rig.gate.busy(true);
     assert_eq!(read(reader(&path)), None);
     assert!(begin.elapsed() >= PATIENCE && begin.elapsed() < FIVE, "{:?}", begin.elapsed());
+}
+
+fn taken_up() {
+    let rig = Rig::new(Late::Deny);
+    let path = rig.file("mcp.json", TEXT);
+    let (child, second) = (reader(&path), reader(&path));
+    let question = rig.asked();
+    rig.gate.taken_up(question.id);
+    std::thread::sleep(DEADLINE * 3);
+    rig.gate.answer(question.id, Word::Allow(question.stamp));
+    assert_eq!((read(child).as_deref(), read(second).as_deref()), (Some(TEXT), Some(TEXT)));
+    // a sign is no word: it ends all the same, and is no sign for others
+    rig.gate.forget();
+    let begin = Instant::now();
+    let child = reader(&path);
+    rig.gate.taken_up(rig.asked().id);
+    assert_eq!(read(child), None);
+    assert!(begin.elapsed() >= PATIENCE && begin.elapsed() < FIVE, "{:?}", begin.elapsed());
+    let begin = Instant::now();
+    assert_eq!(read(reader(&path)), None);
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
 }
 
 /// Whether verdicts may be remembered on the file system of the folder.

@@ -45,6 +45,8 @@ struct Waiting {
     stamp: Stamp,
     may_be_remembered: bool,
     pid: u32,
+    /// When it was opened.
+    since: Instant,
     until: Instant,
 }
 
@@ -172,7 +174,8 @@ impl<'a> Answering<'a> {
             return;
         }
         let time = if self.busy { PATIENCE } else { DEADLINE };
-        self.ask((file, stamp), pid, path, Instant::now() + time);
+        let since = Instant::now();
+        self.ask((file, stamp), pid, path, (since, since + time));
     }
 
     fn is_wanted(&self, path: &[u8]) -> bool {
@@ -191,9 +194,12 @@ impl<'a> Answering<'a> {
         self.own.has(pid)
     }
 
-    fn ask(&mut self, (file, stamp): (OwnedFd, Stamp), pid: u32, path: &[u8], until: Instant) {
+    fn ask(&mut self, (file, stamp): (OwnedFd, Stamp), pid: u32, path: &[u8], times: (Instant, Instant)) {
         let may_be_remembered = files::may_be_remembered(&file, &stamp);
-        let same = self.waiting.iter().find(|one| one.stamp == stamp).map(|one| one.id);
+        let same = self.waiting.iter().find(|one| one.stamp == stamp);
+        // who comes later to what is looked at already waits as the first one does
+        let is_taken_up = same.is_some_and(|one| one.until == one.since + PATIENCE);
+        let same = same.map(|one| one.id);
         if self.waiting.len() >= WAITING || self.orphaned.is_some() {
             return self.late(&file, None);
         }
@@ -204,7 +210,11 @@ impl<'a> Answering<'a> {
         if same.is_none() && !self.say(&Note::question(id, pid, &stamp, path)) {
             return self.late(&file, None);
         }
-        self.waiting.push(Waiting { file, id, stamp, may_be_remembered, pid, until });
+        let (since, mut until) = times;
+        if is_taken_up {
+            until = since + PATIENCE;
+        }
+        self.waiting.push(Waiting { file, id, stamp, may_be_remembered, pid, since, until });
     }
 
     fn late(&mut self, file: &OwnedFd, id: Option<u64>) {
@@ -243,6 +253,7 @@ impl<'a> Answering<'a> {
             Order::NoMore { pid } => self.own.remove(pid),
             Order::Late { allowed } => self.shared.set_late(allowed),
             Order::Busy { is_so } => self.busy = is_so,
+            Order::TakenUp { id } => self.taken_up(id),
             Order::Forget => self.remembered.fill(None),
             Order::Name(name) => {
                 if self.names.len() < NAMES {
@@ -250,6 +261,14 @@ impl<'a> Answering<'a> {
                 }
             }
             Order::End => self.ends = true,
+        }
+    }
+
+    /// An agent that lives has begun to look at it: what it finds takes some writes to the disk. From the open on, whatever is
+    /// written and asked again meanwhile.
+    fn taken_up(&mut self, id: u64) {
+        for one in self.waiting.iter_mut().filter(|one| one.id == id) {
+            one.until = one.since + PATIENCE;
         }
     }
 
@@ -272,7 +291,7 @@ impl<'a> Answering<'a> {
                 Some((now, true)) if (now.device, now.inode) == (judged.device, judged.inode) => {
                     let mut room = [0; LONGEST];
                     let path = files::path_of(one.file.as_raw_fd(), &mut room).unwrap_or_default();
-                    self.ask((one.file, now), one.pid, path, one.until);
+                    self.ask((one.file, now), one.pid, path, (one.since, one.until));
                 }
                 // another file has its name by now, and of this one nobody can say anything
                 _ => {

@@ -185,6 +185,10 @@ impl Gate {
         order(&Order::Answer { id, word });
     }
 
+    pub(super) fn taken_up(&self, id: u64) {
+        order(&Order::TakenUp { id });
+    }
+
     pub(super) fn late(&self, late: Late) {
         let allowed = late == Late::Allow;
         known().get_or_insert_default().late = allowed;

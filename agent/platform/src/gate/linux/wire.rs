@@ -35,6 +35,10 @@ pub(super) enum Order {
     Busy {
         is_so: bool,
     },
+    /// The agent looks at it now: whoever waits for this waits longer.
+    TakenUp {
+        id: u64,
+    },
     Forget,
     Name(OsString),
     /// The gate is closed: let everybody through, and end.
@@ -113,6 +117,11 @@ impl Order {
                 bytes.put(&[u8::from(*is_so)]);
                 bytes
             }
+            Self::TakenUp { id } => {
+                let mut bytes = Bytes::new(9);
+                bytes.put(&id.to_ne_bytes());
+                bytes
+            }
             Self::Forget => Bytes::new(5),
             Self::Name(name) => {
                 let mut bytes = Bytes::new(6);
@@ -139,6 +148,7 @@ impl Order {
             6 => Self::Name(OsStr::from_bytes(rest).to_owned()),
             7 => Self::End,
             8 => Self::Busy { is_so: take::<1>(rest)? == [1] },
+            9 => Self::TakenUp { id: u64::from_ne_bytes(take(rest)?) },
             _ => return None,
         })
     }
@@ -235,6 +245,7 @@ mod tests {
             Order::Late { allowed: true },
             Order::Forget,
             Order::Busy { is_so: true },
+            Order::TakenUp { id: 7 },
             Order::Name("mcp.json".into()),
             Order::End,
         ];
