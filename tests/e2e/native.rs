@@ -197,3 +197,56 @@ fn files_for_mdm_come_from_the_policy_alone() {
         assert!(!all.contains("evil@1.0.0"), "nothing of this machine's entries is in it");
     }
 }
+
+/// Every other source of a client that an answer names: client, state, place.
+fn sources(answer: &Value) -> Vec<[String; 3]> {
+    let clients = answer["clients"].as_array().unwrap().iter();
+    let of = |client: &Value| {
+        let sources = client["sources"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let of = |source: &Value| [text(&client["client"]), text(&source["state"]), text(&source["place"])];
+        sources.iter().map(of).collect::<Vec<_>>()
+    };
+    clients.flat_map(of).collect()
+}
+
+/// A file that nobody reads any more stands as it should all the same: `verify` says what wins over it.
+#[test]
+fn verify_tells_of_other_sources_that_win_over_the_managed_files_and_of_those_that_nobody_sees() {
+    let site = site();
+    native(&site, "apply", &[]);
+    let clean = native(&site, "verify", &[]);
+    assert_eq!(clean.status.code(), Some(0));
+    let unseen = sources(&report_of(&clean));
+    assert!(
+        unseen.iter().any(|[client, state, _]| (&**client, &**state) == ("codex", "unseen")),
+        "{unseen:?}"
+    );
+    assert!(unseen.iter().all(|[_, state, _]| state == "unseen"), "{unseen:?}");
+    // what may win, by what is in it, is told and fails nothing
+    site.machine.file(".claude/remote-settings.json", "{}");
+    let told = native(&site, "verify", &[]);
+    let all = sources(&report_of(&told));
+    let is_remote = |one: &[String; 3]| {
+        one[0] == "claude-code" && one[1] == "may-win" && one[2].ends_with("/.claude/remote-settings.json")
+    };
+    assert!(told.status.code() == Some(0) && all.iter().any(is_remote), "{all:?}");
+    // a variable that leads to a file, and one that leads to none: both clients read no managed file any more
+    site.machine.file("moved/settings.json", "{}");
+    site.machine.file(".qwen/.env", "QWEN_CODE_SYSTEM_SETTINGS_PATH=/home/dev/moved/settings.json\n");
+    site.machine.file(".gemini/.env", "GEMINI_CLI_SYSTEM_SETTINGS_PATH=/home/dev/none.json\n");
+    let verified = native(&site, "verify", &[]);
+    let answer = report_of(&verified);
+    assert_eq!(verified.status.code(), Some(1), "{answer}");
+    assert!(places(&answer, "to-be-written").is_empty(), "the files are as they should be");
+    let wins: Vec<[String; 3]> =
+        sources(&answer).into_iter().filter(|[_, state, _]| state == "wins").collect();
+    for (client, variable) in
+        [("qwen-code", "QWEN_CODE_SYSTEM_SETTINGS_PATH="), ("gemini-cli", "GEMINI_CLI_SYSTEM_SETTINGS_PATH=")]
+    {
+        assert!(
+            wins.iter().any(|one| one[0] == client && one[2].starts_with(variable)),
+            "{client}: {wins:?}"
+        );
+    }
+}

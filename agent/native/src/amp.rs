@@ -13,6 +13,7 @@ use crate::form::Launch;
 use crate::inexpressible::{Abilities, Compares, What};
 use crate::json_file::{self, Setting, widens};
 use crate::output::ConflictKind;
+use crate::over::{Over, Sign};
 use crate::plan::Plan;
 use crate::refused::{Refused, flag, list, texts};
 use crate::target::{Format, Target};
@@ -84,6 +85,13 @@ impl Compiler for Amp {
         }
         texts(&root, "/amp.tools.disable")?;
         flag(&root, "/amp.dangerouslyAllowAll")
+    }
+
+    fn over(&self) -> Vec<Over> {
+        vec![Over::may_be(
+            Sign::None,
+            "servers may stand on ampcode.com, where no file says anything of them",
+        )]
     }
 
     fn facts(&self) -> Facts {

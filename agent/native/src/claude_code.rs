@@ -14,6 +14,7 @@ use crate::exact;
 use crate::inexpressible::{Abilities, Compares, What};
 use crate::json_file::{self, Setting, allow_list, widens};
 use crate::output::{Conflict, ConflictKind};
+use crate::over::{Over, Sign};
 use crate::plan::{Plan, Server};
 use crate::refused::{Refused, flag, list, map, texts};
 use crate::target::{Format, Place, Target};
@@ -149,6 +150,13 @@ impl Compiler for ClaudeCode {
             }
         }
         out
+    }
+
+    fn over(&self) -> Vec<Over> {
+        let what = "settings of the organisation, from claude.ai or a gateway, are kept here: where they have any key of a policy, \
+                    no managed settings file and no profile is read (`/status` of the client says which source it took); put the \
+                    same policy there, or none";
+        vec![Over::may_be(Sign::Template("$CLAUDE_CONFIG_DIR/remote-settings.json"), what)]
     }
 
     fn facts(&self) -> Facts {

@@ -5,6 +5,7 @@ use mcpolicy_schema::evaluate::System;
 use crate::inexpressible::Abilities;
 use crate::json_file::Setting;
 use crate::output::{Conflict, Hook};
+use crate::over::Over;
 use crate::plan::Plan;
 use crate::refused::Refused;
 use crate::target::{Client, Target};
@@ -43,6 +44,11 @@ pub(crate) trait Compiler {
     /// What others wrote beside our keys or in other files of the client that admits more than ours.
     fn foreign(&self, target: &Target, plan: &Plan<'_>) -> Vec<Conflict> {
         let _ = (target, plan);
+        Vec::new()
+    }
+
+    /// What it takes in place of its files.
+    fn over(&self) -> Vec<Over> {
         Vec::new()
     }
 

@@ -19,6 +19,7 @@ use crate::clients::{Compiler, Content, Facts, HookFacts, hook_command};
 use crate::inexpressible::{Abilities, Compares, What};
 use crate::json_file::{self, Setting, pointer, widens};
 use crate::output::{Conflict, ConflictKind};
+use crate::over::{Over, Sign};
 use crate::plan::{Plan, Server};
 use crate::refused::{Refused, flag, map};
 use crate::target::{Format, Target};
@@ -113,6 +114,12 @@ impl Compiler for Codex {
             out.extend(plain(&table["mcp_servers"], at));
         }
         out
+    }
+
+    fn over(&self) -> Vec<Over> {
+        let what = "requirements of the organisation's account come before the file, member by member; `configRequirements/read` of \
+                    the client's app server shows what is in force";
+        vec![Over::may_be(Sign::None, what)]
     }
 
     fn facts(&self) -> Facts {

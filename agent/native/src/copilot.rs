@@ -12,6 +12,7 @@ use crate::clients::{Compiler, Content, Facts};
 use crate::exact;
 use crate::inexpressible::{Abilities, Compares};
 use crate::json_file::{self, Setting, allow_list, widens};
+use crate::over::{Over, Sign};
 use crate::plan::Plan;
 use crate::refused::{Refused, flag, texts};
 use crate::target::{Format, Target};
@@ -69,6 +70,11 @@ impl Compiler for Copilot {
         }
         flag(&root, "/allowManagedMcpServersOnly")?;
         texts(&root, "/permissions/deny")
+    }
+
+    fn over(&self) -> Vec<Over> {
+        let what = "settings of the organisation's server come before the file; lists of several sources let through only what all do";
+        vec![Over::may_be(Sign::None, what)]
     }
 
     fn facts(&self) -> Facts {

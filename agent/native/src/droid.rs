@@ -13,6 +13,7 @@ use crate::clients::{Compiler, Content, Facts};
 use crate::form::Launch;
 use crate::inexpressible::{Abilities, Compares, What};
 use crate::json_file::{self, Setting, allow_list, widens};
+use crate::over::{Over, Sign};
 use crate::plan::Plan;
 use crate::refused::{Refused, flag, list};
 use crate::target::{Format, Target};
@@ -64,6 +65,10 @@ impl Compiler for Droid {
             }
         }
         Ok(())
+    }
+
+    fn over(&self) -> Vec<Over> {
+        vec![Over::may_be(Sign::None, "settings of the organisation's console may come before the file")]
     }
 
     fn facts(&self) -> Facts {

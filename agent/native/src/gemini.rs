@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::clients::{Compiler, Content, Facts};
 use crate::inexpressible::{Abilities, Compares, What};
 use crate::json_file::{self, Setting, allow_list, pointer, widens};
+use crate::over::Over;
 use crate::plan::{Plan, Server};
 use crate::refused::{Refused, list, map, texts};
 use crate::target::{Format, Target};
@@ -29,6 +30,8 @@ pub(crate) struct Family {
     empty_is_all: bool,
     /// Whether a key locks the mode that asks nobody.
     has_floor: bool,
+    /// The variable that leads it to another file.
+    variable: &'static str,
     facts: fn() -> Facts,
 }
 
@@ -40,6 +43,7 @@ pub(crate) static GEMINI: Family = Family {
     ],
     empty_is_all: true,
     has_floor: true,
+    variable: "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
     facts: || Facts {
         evidence: "0.61.0, tested on Linux; other systems by source",
         compares: "the name; what stands behind it is defined by our file",
@@ -57,6 +61,7 @@ pub(crate) static QWEN: Family = Family {
     ],
     empty_is_all: false,
     has_floor: false,
+    variable: "QWEN_CODE_SYSTEM_SETTINGS_PATH",
     facts: || Facts {
         evidence: "0.24.4, tested on Linux; other systems by source",
         compares: "the name; what stands behind it is defined by our file",
@@ -121,6 +126,10 @@ impl Compiler for Family {
             }
         }
         Ok(())
+    }
+
+    fn over(&self) -> Vec<Over> {
+        vec![Over::variable(self.variable)]
     }
 
     fn facts(&self) -> Facts {

@@ -25,6 +25,7 @@ mod json_file;
 mod mdm;
 mod opencode;
 mod output;
+mod over;
 mod plan;
 mod refused;
 mod table;
@@ -40,6 +41,7 @@ pub use mdm::{MdmFile, mdm};
 pub use output::{
     Before, Compiled, Conflict, ConflictKind, Drift, Hook, KeyPath, OurKey, Ours, Output, State,
 };
+pub use over::{Over, Sign, over};
 pub use refused::Refused;
 pub use table::markdown;
 pub use target::{Client, Format, Place, Target};

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::clients::{Compiler, Content, Facts};
 use crate::inexpressible::{Abilities, Compares, What};
 use crate::json_file::{self, Setting, widens};
+use crate::over::Over;
 use crate::plan::Plan;
 use crate::refused::{Refused, map};
 use crate::target::{Format, Target};
@@ -17,6 +18,8 @@ use crate::target::{Format, Target};
 pub(crate) struct Family {
     paths: [&'static str; 3],
     preferences: Option<&'static str>,
+    /// The variable that leads it to another folder.
+    variable: &'static str,
     facts: fn() -> Facts,
 }
 
@@ -27,6 +30,7 @@ pub(crate) static OPENCODE: Family = Family {
         "%ProgramData%\\opencode\\opencode.json",
     ],
     preferences: Some("ai.opencode.managed"),
+    variable: "OPENCODE_TEST_MANAGED_CONFIG_DIR",
     facts: || Facts {
         evidence: "1.18.33, tested on Linux; other systems by source",
         compares: "the name, to switch it off",
@@ -42,10 +46,11 @@ pub(crate) static KILO: Family = Family {
         "%ProgramData%\\kilo\\kilo.json",
     ],
     preferences: None,
+    variable: "KILO_TEST_MANAGED_CONFIG_DIR",
     facts: || Facts {
         evidence: "7.7.7, tested on Linux; other systems by source",
         compares: "the name, to switch it off",
-        round_it: "any name that is not known yet; plugins are programs",
+        round_it: "any name that is not known yet; `KILO_TEST_MANAGED_CONFIG_DIR`; plugins are programs",
         broken: "not JSON: the client ends with an error",
     },
 };
@@ -102,6 +107,10 @@ impl Compiler for Family {
             }
         }
         Ok(())
+    }
+
+    fn over(&self) -> Vec<Over> {
+        vec![Over::variable(self.variable)]
     }
 
     fn facts(&self) -> Facts {

@@ -25,6 +25,7 @@ use crate::journal::{Event, Journal, What};
 use crate::judge::{Judge, Terms, system_of};
 use crate::native::inputs::Declared;
 use crate::native::kept::{self, Kept};
+use crate::native::over;
 use crate::native::program;
 use crate::native::work::{self, Change, Done, OfClient};
 use crate::output::json;
@@ -42,7 +43,7 @@ pub(super) enum Command {
     /// What an administrator has in the same files stays.
     /// Exit codes: 0 all stands as it should; 1 something does not, or stands in the way; 2 wrong usage, or no policy.
     Apply(Apply),
-    /// Tell whether everything stands as it should; change nothing
+    /// Tell whether everything stands as it should, and what else the clients may take in its place; change nothing
     ///
     /// Exit codes: 0 it does; 1 it does not, or something stands in the way; 2 wrong usage, or no policy.
     Verify(Apply),
@@ -177,6 +178,8 @@ struct Found {
     policy: String,
     clients: Vec<OfClient>,
     notices: Vec<String>,
+    /// Other sources of each client.
+    over: Vec<Vec<over::Source>>,
 }
 
 impl Found {
@@ -184,10 +187,11 @@ impl Found {
         self.clients.iter().flat_map(|client| &client.changes)
     }
 
-    /// Whether an administrator's own, or something that cannot be read, stands against the policy.
+    /// Whether an administrator's own, another source, or something that cannot be read, stands against the policy.
     fn in_the_way(&self) -> bool {
         let conflicts = self.clients.iter().flat_map(|client| &client.compiled.conflicts);
         conflicts.into_iter().any(|one| one.kind != ConflictKind::Narrowed)
+            || self.over.iter().flatten().any(over::Source::wins)
     }
 }
 
@@ -255,8 +259,24 @@ fn found(by: &By, shown: &Shown, environment: &Environment) -> anyhow::Result<Fo
         notices
             .push(format!("{} entries are left out, of homes with more than any user's", entries.left_out));
     }
+    // where nothing of ours is, nothing wins over it
+    let is_ours = |of: &OfClient| of.changes.iter().any(|change| change.output.ours.is_some());
+    let sources = |of: &OfClient| match is_ours(of) {
+        true => over::sources(of.compiled.client, &ground, &homes, &outcome),
+        false => Vec::new(),
+    };
+    let over = clients.iter().map(sources).collect();
     drop(homes);
-    Ok(Found { machine, kept, mode, policy: format!("{} {sequence}", about.name), clients, notices, agent })
+    Ok(Found {
+        machine,
+        kept,
+        mode,
+        policy: format!("{} {sequence}", about.name),
+        clients,
+        notices,
+        over,
+        agent,
+    })
 }
 
 /// Everything that is ours is to go, whatever a policy says.
@@ -265,8 +285,8 @@ fn of_nothing(agent: Agent, shown: &Shown, environment: &Environment) -> anyhow:
     let kept = Kept::open(&agent.state)?;
     let clients = work::give_back((&ground.machine, &kept), system_of(ground.os), &shown.clients);
     let machine = ground.machine;
-    let (policy, notices) = ("none".to_owned(), Vec::new());
-    Ok(Found { machine, kept, mode: Mode::Observe, policy, clients, notices, agent })
+    let (policy, notices, over) = ("none".to_owned(), Vec::new(), vec![Vec::new(); clients.len()]);
+    Ok(Found { machine, kept, mode: Mode::Observe, policy, clients, notices, over, agent })
 }
 
 /// Makes all changes, and tells what became of each.
@@ -420,6 +440,17 @@ struct ClientAnswer<'f> {
     hook: Option<HookAnswer<'f>>,
     inexpressible: &'f [native::Inexpressible],
     conflicts: Vec<ConflictAnswer<'f>>,
+    /// Other sources of the client: those that are there, those that would win and are not, and those that nobody sees from here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<SourceAnswer<'f>>,
+}
+
+#[derive(Serialize)]
+struct SourceAnswer<'f> {
+    place: String,
+    /// `wins`, `may-win`, `not-there`, `unseen`.
+    state: &'static str,
+    what: &'f str,
 }
 
 #[derive(Serialize)]
@@ -452,7 +483,7 @@ struct ConflictAnswer<'f> {
 fn tell(found: &Found, done: &[Done], shown: &Shown) -> anyhow::Result<()> {
     let redactor = agent::redactor()?;
     let mut done = done.iter();
-    let clients = found.clients.iter().map(|of| ClientAnswer {
+    let clients = found.clients.iter().zip(&found.over).map(|(of, over)| ClientAnswer {
         client: of.compiled.client.id(),
         owner: of.compiled.owner,
         places: of.changes.iter().map(|change| place(change, done.next(), &redactor)).collect(),
@@ -463,6 +494,7 @@ fn tell(found: &Found, done: &[Done], shown: &Shown) -> anyhow::Result<()> {
         }),
         inexpressible: &of.compiled.inexpressible,
         conflicts: of.compiled.conflicts.iter().map(conflict).collect(),
+        sources: over.iter().map(|source| self::source(source, &redactor)).collect(),
     });
     let answer = Answer {
         schema: "mcpolicy/native/v1",
@@ -478,6 +510,16 @@ fn tell(found: &Found, done: &[Done], shown: &Shown) -> anyhow::Result<()> {
 
 fn conflict(one: &native::Conflict) -> ConflictAnswer<'_> {
     ConflictAnswer { place: &one.place, key: &one.key, kind: one.kind, what: &one.what }
+}
+
+fn source<'f>(source: &over::Source, redactor: &Redactor) -> SourceAnswer<'f> {
+    let state = match source.is_there {
+        _ if source.wins() => "wins",
+        Some(true) => "may-win",
+        Some(false) => "not-there",
+        None => "unseen",
+    };
+    SourceAnswer { place: redactor.name(&source.place), state, what: source.what }
 }
 
 fn place(change: &Change, done: Option<&Done>, redactor: &Redactor) -> PlaceAnswer {
@@ -532,6 +574,15 @@ fn human(answer: &Answer<'_>, out: &mut impl Write) -> io::Result<()> {
         }
         for one in &client.conflicts {
             writeln!(out, "  ! {} {}: {}", visible(one.place), visible(one.key), visible(one.what))?;
+        }
+        for one in &client.sources {
+            let what = visible(one.what);
+            match one.state {
+                "wins" => writeln!(out, "  ! {}: {what}", visible(&one.place))?,
+                "may-win" => writeln!(out, "  ? {}: {what}", visible(&one.place))?,
+                "unseen" => writeln!(out, "  not seen from here: {what}")?,
+                _ => {}
+            }
         }
         for one in client.inexpressible {
             let rule = if one.rule.is_empty() { "policy" } else { &one.rule };

@@ -10,6 +10,7 @@ pub mod files;
 pub mod inputs;
 pub mod keeper;
 pub mod kept;
+pub mod over;
 pub mod program;
 pub mod work;
 

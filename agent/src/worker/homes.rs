@@ -117,6 +117,12 @@ impl<'g> Homes<'g> {
         self.answering == Answering::Workers
     }
 
+    /// Where a variable leads clients, by what the walks of all homes told.
+    pub fn moved_by(&self, name: &str) -> Vec<PathBuf> {
+        let moved = self.moved.borrow();
+        moved.values().filter_map(|values| values.get(name)).flatten().cloned().collect()
+    }
+
     /// From now on nothing but the time calls for scans, or something does: in the background they have less claim to processor
     /// and disk.
     pub fn in_background(&self, is_so: bool) {
