@@ -225,6 +225,60 @@ fn killed_and_stopped_processes_of_the_gate_let_nothing_through_and_hold_nobody_
     }
 }
 
+/// What a machine does all day beside clients, in a folder that is held: each line by itself.
+const CANARY: [&str; 3] = [
+    // a log is rotated while a program writes it
+    "exec 3>>app.log; echo a >&3; mv app.log app.log.1; echo b >&3; exec 3>>app.log; echo c >&3; cat app.log app.log.1",
+    // a package is built and installed, which opens, writes, renames and reads
+    "mkdir -p pkg/DEBIAN pkg/data db/info db/updates; echo x >pkg/data/settings; : >db/status; \
+     printf 'Package: canary\\nVersion: 1\\nArchitecture: all\\nMaintainer: x <x@example.com>\\nDescription: x\\n' >pkg/DEBIAN/control; \
+     dpkg-deb --build pkg p.deb && dpkg --force-unsafe-io --admindir db --instdir . --install p.deb && cat data/settings",
+    // both ends of a pipe
+    "rm -f pipe; mkfifo pipe; echo x >pipe & cat pipe; wait",
+];
+
+fn canary(folder: &Path, what: &str) {
+    for line in CANARY {
+        let begin = Instant::now();
+        let mut shell = Command::new("bash");
+        let output = shell.args(["-euc", line]).current_dir(folder).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{what}: {line}: {said}");
+        assert!(begin.elapsed() < FIVE, "{what}: {line} took {:?}", begin.elapsed());
+    }
+}
+
+#[test]
+fn rotated_logs_packages_and_pipes_wait_for_nobody_whatever_becomes_of_the_gate() {
+    let Some(site) = gated(&json!({})) else { return };
+    if Command::new("dpkg").arg("--version").stdout(Stdio::null()).status().is_err() {
+        return skip("a package is installed by dpkg");
+    }
+    let folder = home(&site, "ann").join(".cursor");
+    canary(&folder, "without a gate");
+    let (daemon, _) = Daemon::start(&site);
+    canary(&folder, "beside the gate");
+    for (which, signal) in [(1, "STOP"), (1, "KILL"), (0, "KILL"), (0, "STOP")] {
+        let pids = gates(&daemon);
+        let done = Command::new("kill").args([&format!("-{signal}"), &pids[which].to_string()]).status();
+        assert!(done.unwrap().success());
+        canary(&folder, &format!("after {signal} of the {}", ["holder", "answering process"][which]));
+        if signal == "STOP" && which == 0 {
+            // nobody needs it as long as the answering one lives
+            assert!(Command::new("kill").args(["-CONT", &pids[0].to_string()]).status().unwrap().success());
+        }
+        let end = Instant::now() + FIVE * 12;
+        while gates(&daemon).len() < 2 || read(&folder.join("mcp.json")).is_none() {
+            assert!(Instant::now() < end, "{signal}: it is not on again");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    // and with the agent itself stopped
+    daemon.signal("STOP");
+    canary(&folder, "with a stopped agent");
+    daemon.signal("CONT");
+}
+
 #[test]
 fn one_users_gate_is_no_others_business_and_roots_home_has_none() {
     let Some(site) = gated(&json!({})) else { return };
