@@ -10,4 +10,6 @@ opens=${2:-10000000}
 # three ways to plant
 MCPOLICY_GATE_TRIALS=$((trials / 3 + 1)) cargo test -p mcpolicy --test e2e -- --nocapture --exact \
     gate::who_plants_and_reads_at_the_same_instant_never_reads_it_with_the_gate
-MCPOLICY_GATE_OPENS=$opens cargo test -p mcpolicy-platform --test gate -- two_hundred_thousand an_open_costs
+for test in two_hundred_thousand an_open_costs; do
+    MCPOLICY_GATE_OPENS=$opens cargo test -p mcpolicy-platform --test gate -- $test
+done
