@@ -321,7 +321,7 @@ impl Settings {
         Self::parse(&snapshot.bytes).map_err(|what| SettingsError::Refused { path: path.to_owned(), what })
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let settings: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         if settings.schema != SCHEMA {
@@ -349,6 +349,21 @@ impl Settings {
             }
             None => Ok(settings),
         }
+    }
+
+    /// Every file with a secret for the network, with the setting that names it.
+    pub fn credentials(&self) -> Vec<(String, &Path)> {
+        let network = &self.network;
+        let single = [
+            ("[policy] credential_file", &self.policy.credential_file),
+            ("[network] client_identity_file", &network.client_identity_file),
+            ("[network] proxy_credential_file", &network.proxy_credential_file),
+        ];
+        let single = single.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path.as_deref()?)));
+        let of_sinks = self.sinks.iter().filter_map(|sink| {
+            Some((format!("[[sink]] {} credential_file", sink.name), sink.credential_file.as_deref()?))
+        });
+        single.chain(of_sinks).collect()
     }
 
     /// Every path in them, with its name.

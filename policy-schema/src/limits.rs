@@ -18,6 +18,12 @@ pub const MAX_ENVELOPE_BYTES: usize = 64 * 1024;
 /// a revocation, and 95 % within 160 s.
 pub const DEFAULT_POLL_S: u32 = 120;
 
+/// Fewest seconds between two questions for the head, whatever a head says: a fleet must not be made to storm its own server.
+pub const SHORTEST_POLL_S: u32 = 30;
+
+/// Most seconds between them: a revocation waits no longer, whatever a head says.
+pub const LONGEST_POLL_S: u32 = 60 * 60;
+
 /// Most signatures of an envelope that are looked at: each costs one verification for each trusted key.
 pub const MAX_SIGNATURES: usize = 32;
 

@@ -231,6 +231,12 @@ fn a_head_says_how_often_to_ask_only_where_somebody_said_so_and_each_later_head_
     assert_eq!(poll(), Some(600.into()));
     desk.ok(&refresh);
     assert_eq!(poll(), Some(600.into()), "it is kept until somebody says otherwise");
+    let refused = desk.run(&[&refresh[..], &["--poll-interval", "86400"]].concat());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success(), "agents would ask each hour all the same");
+    assert!(said.contains("30 to 3600 seconds"), "{said}");
+    desk.ok(&[&refresh[..], &["--poll-interval", "default"]].concat());
+    assert_eq!(poll(), None, "and it can be taken away again");
 }
 
 /// A policy that says nothing but what a test asks about.

@@ -1,12 +1,13 @@
 //! The proof that nothing is missing: every record carries its number and the digest of the one before it.
 //!
-//! What it cannot prove: that nothing came after the last record (a machine that is silent is a gate), and that the numbers
-//! begin where the spool did, if older records were not given.
+//! What it cannot prove: that nothing came after the last heartbeat of a machine but one (a machine that is silent is a gate), and that
+//! the numbers begin where the spool did, if older records were not given.
 
 use rusqlite::{Row, Statement};
 use serde::Serialize;
 
 use crate::FleetError;
+use crate::ends;
 use crate::gaps::{self, Told};
 use crate::store::Fleet;
 
@@ -31,7 +32,7 @@ HAVING min(id = device || '.scan.' || epoch || '.' || seq) = 1
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "fault")]
 pub enum Fault {
-    /// Numbers that did not arrive and that no `gap` record tells of.
+    /// Numbers that did not arrive and that no `gap` record tells of. The last ones of a chain are known by a later heartbeat.
     Missing {
         /// The first.
         first: i64,
@@ -139,7 +140,9 @@ impl Fleet {
         let mut checked = Checked { scans, ..Checked::default() };
         gaps::prepare(&self.connection)?;
         self.connection.execute_batch(ONCE)?;
-        let mut told = self.connection.prepare(gaps::TOLD)?;
+        ends::prepare(&self.connection, since)?;
+        let mut words =
+            Words { told: self.connection.prepare(gaps::TOLD)?, ends: self.connection.prepare(ends::ENDS)? };
         // a machine may tell of an epoch, or a class, of which nothing arrived
         let mut statement = self.connection.prepare(
             "SELECT device, class, epoch, seq, prev, lower(hex(digest)) AS digest, 1, time >= ?1,
@@ -148,6 +151,9 @@ impl Fleet {
              UNION ALL
              SELECT DISTINCT g.device, g.class, g.epoch, 0, '', '', 0, 1, 0 FROM gaps AS g WHERE g.time >= ?1 AND NOT EXISTS (
                SELECT 1 FROM links AS l WHERE l.device = g.device AND l.class = g.class AND l.epoch = g.epoch AND l.epoch <> '')
+             UNION ALL
+             SELECT t.device, t.class, t.epoch, 0, '', '', 0, 1, 0 FROM temp.told_ends AS t WHERE t.least <= t.most AND NOT EXISTS (
+               SELECT 1 FROM links AS l WHERE l.device = t.device AND l.class = t.class AND l.epoch = t.epoch AND l.time >= ?1)
              ORDER BY 1, 2, 3, 4, 6",
         )?;
         let mut rows = statement.query([since])?;
@@ -161,7 +167,8 @@ impl Fleet {
                 if !row.get::<_, bool>(7)? {
                     continue;
                 }
-                begun = Some(epoch);
+                // what stands for records begins nothing: those of the epoch that are there may all be older
+                begun = Some(epoch).filter(|_| link.is_there);
             }
             let is_same = open.as_ref().is_some_and(|open| open.is_of(&link));
             if !is_same {
@@ -171,7 +178,7 @@ impl Fleet {
                 open = Some(Open::new(&link, since));
             }
             if let Some(open) = &mut open {
-                open.add(link, &mut told)?;
+                open.add(link, &mut words)?;
             }
         }
         if let Some(done) = open {
@@ -203,6 +210,12 @@ pub(crate) fn length(first: i64, last: i64) -> u64 {
     u64::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(0)
 }
 
+/// What machines tell of their chains.
+struct Words<'c> {
+    told: Statement<'c>,
+    ends: Statement<'c>,
+}
+
 /// The chain that is being read.
 struct Open {
     chain: Chain,
@@ -211,6 +224,8 @@ struct Open {
     since: i64,
     /// What the machine tells of the epoch that is being read.
     told: Told,
+    /// Which of its numbers must be there where no record of it is, and the last that must be there.
+    end: Option<(i64, i64)>,
     epoch: Option<String>,
     /// The one before, of the same epoch.
     last: Option<Link>,
@@ -226,22 +241,22 @@ impl Open {
             faults: Vec::new(),
             missing: 0,
         };
-        Self { chain, epochs: 0, since, told: Told::default(), epoch: None, last: None }
+        Self { chain, epochs: 0, since, told: Told::default(), end: None, epoch: None, last: None }
     }
 
     fn is_of(&self, link: &Link) -> bool {
         (&self.chain.device, &self.chain.class) == (&link.device, &link.class)
     }
 
-    fn add(&mut self, link: Link, told: &mut Statement<'_>) -> Result<(), FleetError> {
-        let before = self.last.take().filter(|last| last.epoch == link.epoch);
+    fn add(&mut self, link: Link, words: &mut Words<'_>) -> Result<(), FleetError> {
         if self.epoch.as_ref() != Some(&link.epoch) {
-            self.begin(&link, told)?;
+            self.end();
+            self.begin(&link, words)?;
         }
         if !link.is_there {
             return Ok(());
         }
-        match before {
+        match self.last.take() {
             // sent twice, which is no fault
             Some(before) if before.seq == link.seq && before.digest == link.digest => {}
             Some(before) if before.seq == link.seq => {
@@ -269,15 +284,28 @@ impl Open {
         Ok(())
     }
 
-    fn begin(&mut self, link: &Link, told: &mut Statement<'_>) -> Result<(), FleetError> {
+    fn begin(&mut self, link: &Link, words: &mut Words<'_>) -> Result<(), FleetError> {
+        let of = (&*link.device, &*link.class, &*link.epoch);
         self.epoch = Some(link.epoch.clone());
         self.epochs += u64::from(link.is_there && !link.is_once);
-        self.told = Told::read(told, (&link.device, &link.class, &link.epoch), self.since)?;
+        self.told = Told::read(&mut words.told, of, self.since)?;
+        self.end = ends::read(&mut words.ends, of)?;
         self.chain.dropped = self.chain.dropped.saturating_add(self.told.records());
         for (first, last) in self.told.take_false() {
             self.fault(Fault::FalseGap { first, last });
         }
         Ok(())
+    }
+
+    /// All of an epoch that arrived was read: what heartbeats name behind it did not.
+    fn end(&mut self) {
+        let last = self.last.take();
+        if let Some((least, most)) = self.end.take() {
+            let from = last.map_or(least, |last| last.seq.saturating_add(1));
+            if from <= most {
+                self.hole(from, most);
+            }
+        }
     }
 
     /// Numbers that did not arrive: what the machine tells of is no fault.
@@ -295,6 +323,7 @@ impl Open {
     }
 
     fn close(mut self, checked: &mut Checked) {
+        self.end();
         if self.epochs > 1 {
             self.fault(Fault::Epochs { count: self.epochs });
         }

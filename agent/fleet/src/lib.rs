@@ -14,6 +14,7 @@ mod batch;
 mod blast;
 mod chain;
 mod coding;
+mod ends;
 mod gaps;
 mod gates;
 mod input;

@@ -134,6 +134,8 @@ pub(crate) struct Line<'a> {
     pub(crate) requests: Requests<'a>,
     #[serde(borrow, deserialize_with = "names")]
     pub(crate) waiting: Vec<Cow<'a, str>>,
+    #[serde(borrow, deserialize_with = "few")]
+    pub(crate) chains: Vec<End<'a>>,
     // an action or event
     #[serde(borrow)]
     pub(crate) action: Text<'a>,
@@ -216,6 +218,17 @@ pub(crate) struct Chain<'a> {
     pub(crate) seq: u64,
     #[serde(borrow)]
     pub(crate) prev: Text<'a>,
+}
+
+/// The last record of another chain of the machine.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct End<'a> {
+    #[serde(borrow)]
+    pub(crate) class: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) epoch: Text<'a>,
+    pub(crate) seq: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -76,14 +76,15 @@ pub(crate) fn add(
         return Err(Refused::Record);
     }
     batch.begin(digest);
-    let added = if line.scan.is_some() { scan(&line, place, batch) } else { record(&line, batch) };
+    let is_proved = digest.is_some();
+    let added = if line.scan.is_some() { scan(&line, place, batch) } else { record(&line, is_proved, batch) };
     if added.is_err() {
         batch.undo();
     }
     added
 }
 
-fn record(line: &Line<'_>, batch: &mut Batch) -> Result<(), Refused> {
+fn record(line: &Line<'_>, is_proved: bool, batch: &mut Batch) -> Result<(), Refused> {
     let device = line.device.as_ref().ok_or(Refused::Without("device"))?;
     let chain = line.chain.as_ref().ok_or(Refused::Without("chain"))?;
     let head = Head {
@@ -102,7 +103,8 @@ fn record(line: &Line<'_>, batch: &mut Batch) -> Result<(), Refused> {
     match kind {
         "heartbeat" => {
             groups(&head, &device.groups, batch)?;
-            heartbeat(&head, line, batch)
+            heartbeat(&head, line, batch)?;
+            if is_proved { ends(&head, line, batch) } else { Ok(()) }
         }
         "inventory" => {
             groups(&head, &device.groups, batch)?;
@@ -245,6 +247,17 @@ fn heartbeat(head: &Head<'_>, line: &Line<'_>, batch: &mut Batch) -> Result<(), 
     }
     for layer in line.layers.iter().take(64) {
         row(head, Table::Layers, batch)?.text(text(&layer.name)).text(text(&layer.state));
+    }
+    Ok(())
+}
+
+/// How far the machine says its other chains are.
+fn ends(head: &Head<'_>, line: &Line<'_>, batch: &mut Batch) -> Result<(), Refused> {
+    for end in &line.chains {
+        let (class, epoch) = (text(&end.class), text(&end.epoch));
+        if !class.is_empty() && !epoch.is_empty() {
+            batch.row(Table::Ends).id(head.device)?.signed(head.time).id(class)?.id(epoch)?.number(end.seq);
+        }
     }
     Ok(())
 }

@@ -20,9 +20,10 @@ const MAX_BYTES: u64 = 64 << 30;
 /// Seconds since 1970 of a moment that no record is after; an hour can be added to it.
 const NEVER: i64 = i64::MAX / 2;
 
-/// The lines of the chains, for the proof only.
+/// The lines of the chains, and how far heartbeats say that they are, for the proof only.
 const LINKS: &str = "CREATE TABLE links (device TEXT NOT NULL, class TEXT NOT NULL, epoch TEXT NOT NULL,
-    seq INTEGER NOT NULL, prev TEXT NOT NULL, digest BLOB NOT NULL, time INTEGER NOT NULL)";
+    seq INTEGER NOT NULL, prev TEXT NOT NULL, digest BLOB NOT NULL, time INTEGER NOT NULL);
+    CREATE TABLE ends (device TEXT NOT NULL, time INTEGER NOT NULL, class TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL)";
 
 /// The view of that name, with everything that it is looked up by as its key. Attack: thousands of entries with one command, which
 /// an index of a part of it compares with one another. Rows come in this order, so that the key costs no index of its own.

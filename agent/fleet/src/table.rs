@@ -17,11 +17,13 @@ pub(crate) enum Table {
     Requests,
     Events,
     Gaps,
+    /// What heartbeats tell of the ends of chains: for the proof only, and in no schema of a warehouse.
+    Ends,
 }
 
 impl Table {
     /// All, in the order in which they are declared.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Records,
         Self::DeviceGroups,
         Self::Heartbeats,
@@ -36,6 +38,7 @@ impl Table {
         Self::Requests,
         Self::Events,
         Self::Gaps,
+        Self::Ends,
     ];
 
     /// Its name in SQL.
@@ -55,6 +58,7 @@ impl Table {
             Self::Requests => "requests",
             Self::Events => "events",
             Self::Gaps => "gaps",
+            Self::Ends => "ends",
         }
     }
 
@@ -62,7 +66,7 @@ impl Table {
     pub(crate) fn columns(self) -> usize {
         match self {
             Self::DeviceGroups | Self::Waiting => 4,
-            Self::Layers => 5,
+            Self::Layers | Self::Ends => 5,
             Self::Coverage | Self::Gaps => 9,
             Self::Credentials => 10,
             Self::Findings => 11,

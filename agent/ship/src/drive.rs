@@ -189,7 +189,7 @@ impl<S: Sink, B: Source> Driver<S, B> {
                 return true;
             }
             match self.not_before {
-                None => return true,
+                None => return false,
                 Some(not_before) if not_before >= deadline => return false,
                 Some(not_before) => sleep_until(not_before).await,
             }

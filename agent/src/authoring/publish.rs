@@ -36,12 +36,34 @@ pub struct HeadOptions {
     pub ring: Option<String>,
     /// With a ring: the number of the policy of all other machines, where the last head does not say it; 0: none.
     pub elsewhere: Option<u64>,
-    /// How often to ask, in seconds. A head that says nothing leaves it to the settings of machines.
-    pub poll_interval_s: Option<u32>,
+    /// How often to ask.
+    pub poll: Poll,
     /// How long it is valid.
     pub lifetime: SignedDuration,
     /// Its number, where the last one is not known.
     pub sequence: Option<u64>,
+}
+
+/// How often machines are told to ask.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Poll {
+    /// As the head before says.
+    #[default]
+    AsBefore,
+    /// The head says nothing, and leaves it to the settings of machines.
+    AsSettings,
+    /// Every so many seconds.
+    Every(u32),
+}
+
+impl Poll {
+    fn after(self, before: Option<u32>) -> Option<u32> {
+        match self {
+            Self::AsBefore => before,
+            Self::AsSettings => None,
+            Self::Every(seconds) => Some(seconds),
+        }
+    }
 }
 
 /// What to publish.
@@ -360,7 +382,7 @@ impl Make<'_> {
             min_agent: kept(&options.min_agent, model.and_then(|h| h.min_agent.clone())),
             elsewhere,
             ring,
-            poll_interval_s: options.poll_interval_s.or(model.and_then(|h| h.poll_interval_s)),
+            poll_interval_s: options.poll.after(model.and_then(|h| h.poll_interval_s)),
             crit: Vec::new(),
         };
         let names = ("the head", "online key", "online keys");

@@ -122,7 +122,7 @@ pub(super) fn plan(agent: &Agent, environment: &Environment, at_once: bool) -> P
     Plan {
         settings: agent.settings.clone(),
         exchange: agent.exchange.clone(),
-        credentials: Credentials { of_service: of_service.filter(|folder| folder.is_absolute()) },
+        credentials: Credentials::of(&agent.settings, of_service.filter(|folder| folder.is_absolute())),
         clock: Clock::new(|| u64::try_from(agent::now().as_millisecond()).unwrap_or(0)),
         draw,
         splay: if at_once { Duration::ZERO } else { SPLAY },

@@ -7,6 +7,7 @@
 mod inventory;
 mod of_journal;
 mod posture;
+pub mod shorten;
 pub mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use crate::journal::{self, Record};
 use crate::shipper::{self, Exchange};
 use inventory::Inventory;
 use of_journal::OfJournal;
+use shorten::{MAX_RECORD, Written};
 
 /// How long an inventory waits after a change: one edit is rarely alone.
 const SETTLES: Duration = Duration::from_secs(5);
@@ -51,8 +53,8 @@ const MOST_WAITING: usize = 200;
 const ACKS_EVERY: Duration = Duration::from_secs(20);
 /// Troubles of sinks that a status shows.
 const MOST_TROUBLES: usize = 20;
-/// Longest JSON of a record, in bytes.
-const MAX_RECORD: usize = 256 << 10;
+/// Records that were shortened and are told one by one at a time; all are counted.
+const MOST_SHORTENED: usize = 20;
 
 /// What a report says of the machine and the agent.
 #[derive(Debug, Clone, Default)]
@@ -126,6 +128,8 @@ pub struct Reporter {
     /// Requests that are in the spool, by id.
     requests: BTreeSet<String>,
     foreseen: BTreeSet<(String, String, String, String)>,
+    /// Records that were shortened, and that nobody was told of yet.
+    shortened: Vec<v1::Event>,
 }
 
 impl Reporter {
@@ -181,6 +185,7 @@ impl Reporter {
             last_inventory: None,
             requests: BTreeSet::new(),
             foreseen: BTreeSet::new(),
+            shortened: Vec::new(),
         };
         Ok((reporter, opened))
     }
@@ -293,7 +298,7 @@ impl Reporter {
         }
         // violations first: a disk that takes nothing else takes them
         let journal = self.report_journal((fresh, last), now, redactor);
-        let rest = self.report_rest(now, ready);
+        let rest = self.report_rest(now, ready).and_then(|()| self.report_shortened(now));
         let synced = self.spool.sync_due(millis(now)).map_err(ReportError::from);
         let acks = self.take_acks(now);
         let done = journal.and(rest).and(synced).and(acks);
@@ -402,11 +407,22 @@ impl Reporter {
             let requests = waiting.len() as u64;
             let ids = waiting.iter().map(|request| request.id.clone()).take(MOST_WAITING).collect();
             self.report_requests(now, waiting)?;
-            let posture = v1::Posture { requests, waiting: ids, ..posture };
+            // what it names is on the disk: else a machine whose power fails would be told to have held it back
+            for class in [Class::Event, Class::ToolCall] {
+                self.spool.sync(class)?;
+            }
+            let posture = v1::Posture { requests, waiting: ids, chains: self.ends(), ..posture };
             self.append(Class::State, now, now, &[Body::Heartbeat(Box::new(posture))])?;
             self.next_heartbeat = now.checked_add(self.about.heartbeat).ok();
         }
         ready.inventory.map_or(Ok(()), |inventory| self.report_inventory(now, inventory))
+    }
+
+    /// How far the chains of the other classes are. Violations that are held back on their way are missed by it, even the last.
+    fn ends(&self) -> Vec<v1::ChainEnd> {
+        let others = Class::ALL.into_iter().filter(|class| *class != Class::State);
+        let ends = others.map(|class| (class, self.spool.position(class))).filter(|(_, place)| place.seq > 0);
+        ends.map(|(class, place)| v1::ChainEnd { class, epoch: place.epoch, seq: place.seq }).collect()
     }
 
     fn report_requests(&mut self, now: Timestamp, waiting: Vec<v1::Request>) -> Result<(), ReportError> {
@@ -442,6 +458,28 @@ impl Reporter {
         Ok(())
     }
 
+    /// Tells which records are not whole.
+    fn report_shortened(&mut self, now: Timestamp) -> Result<(), ReportError> {
+        if self.shortened.is_empty() {
+            return Ok(());
+        }
+        let bodies: Vec<Body> = self.shortened.iter().cloned().map(Body::Event).collect();
+        self.append(Class::Event, now, now, &bodies)?;
+        // of these the record itself says that it is short
+        self.shortened.clear();
+        Ok(())
+    }
+
+    /// Keeps what is to be told of a record that was shortened. Many are counted in the last event.
+    fn note_shortened(&mut self, event: v1::Event) {
+        if self.shortened.len() < MOST_SHORTENED {
+            return self.shortened.push(event);
+        }
+        if let Some(last) = self.shortened.last_mut() {
+            last.count = last.count.and_then(|count| count.checked_add(1));
+        }
+    }
+
     fn append(
         &mut self,
         class: Class,
@@ -451,12 +489,23 @@ impl Reporter {
     ) -> Result<(), SpoolError> {
         let Some(Mind { privacy, .. }) = &self.mind else { return Ok(()) };
         let device = &self.about.device;
-        self.spool.append_all(class, millis(now), bodies.len(), &mut |at, chain| {
-            let line = |body: Body| line(&record(device, class, time, chain, body), privacy);
-            let whole = line(bodies[at].clone());
+        let mut shortened = Vec::new();
+        let done = self.spool.append_all(class, millis(now), bodies.len(), &mut |at, chain| {
+            let write = |body: Body| shorten::written(&record(device, class, time, chain, body), privacy);
+            let Written { json, left_out, bytes } = write(bodies[at].clone());
+            if !json.is_empty() && left_out.is_empty() {
+                return json;
+            }
             // attack: one entry that is too long would keep all others away
-            if whole.len() > MAX_RECORD { line(too_long(&bodies[at], whole.len())) } else { whole }
-        })?;
+            if json.is_empty() && bytes > MAX_RECORD {
+                return write(shorten::instead(&bodies[at], bytes)).json;
+            }
+            shortened.push(shorten::told(&bodies[at], &Written { json: Vec::new(), left_out, bytes }));
+            json
+        });
+        // what was not written is written anew later, and counted then
+        done?;
+        shortened.into_iter().for_each(|event| self.note_shortened(event));
         self.acks_wait = ACKS_EVERY;
         Ok(())
     }
@@ -469,29 +518,6 @@ struct Place {
     bodies: usize,
 }
 
-/// As it leaves. Nothing of what cannot be written, which the spool refuses.
-fn line(record: &v1::Record, privacy: &Privacy) -> Vec<u8> {
-    let value = serde_json::to_value(record).map(|mut value| {
-        // before it is chained: see `privacy`
-        privacy.apply(&mut value);
-        value
-    });
-    value.and_then(|value| serde_json::to_vec(&value)).unwrap_or_default()
-}
-
-/// What stands in the place of a record that is too long.
-fn too_long(body: &Body, bytes: usize) -> Body {
-    let (what, journal) = match body {
-        Body::Action(action) => ("an action", action.journal),
-        Body::Event(event) => ("an event", event.journal),
-        Body::Entry { .. } => ("an entry of the inventory", None),
-        Body::Finding { .. } => ("a finding of the inventory", None),
-        _ => ("a record", None),
-    };
-    let detail = format!("{what} of {bytes} bytes is not reported: {MAX_RECORD} are the most");
-    Body::Event(v1::Event { code: "record-too-long".to_owned(), detail, journal, ..v1::Event::default() })
-}
-
 /// Makes records of losses: the machine's id and numbers, whatever the policy lets out.
 fn gap_builder(about: &About, clock: Arc<AtomicI64>) -> GapBuilder {
     let privacy = Privacy::new(Tier::Outcomes, &about.key, &[]);
@@ -499,7 +525,7 @@ fn gap_builder(about: &About, clock: Arc<AtomicI64>) -> GapBuilder {
         v1::Device { id: about.device.id.clone(), os: about.device.os.clone(), ..v1::Device::default() };
     Box::new(move |loss: &Loss, class: Class, chain: &Chain| {
         let time = Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap_or_default();
-        line(&record(&device, class, time, chain, Body::Gap(loss.clone())), &privacy)
+        shorten::written(&record(&device, class, time, chain, Body::Gap(loss.clone())), &privacy).json
     })
 }
 
@@ -517,6 +543,7 @@ fn record(device: &v1::Device, class: Class, time: Timestamp, chain: &Chain, bod
         chain: chain.clone(),
         time: time.to_string(),
         privacy: Tier::Full,
+        left_out: Vec::new(),
         body,
     }
 }

@@ -39,5 +39,6 @@ pub(super) fn of(board: &Board, now: Timestamp) -> v1::Posture {
         last_rescan: status.last_rescan.map(|at| at.to_string()),
         requests: 0,
         waiting: Vec::new(),
+        chains: Vec::new(),
     }
 }

@@ -212,7 +212,7 @@ fn events_that_cannot_be_written_keep_no_violation_away_and_come_later() {
     assert_eq!(state.told(), ["one", "two", "one-1", "one-2", "two-1", "two-2"]);
 }
 
-/// Attack: an entry with thousands of arguments keeps away everything that is reported behind it.
+/// Attack: an event with a text of a quarter of a megabyte keeps away everything that is reported behind it.
 #[test]
 fn a_record_that_is_too_long_is_told_in_a_short_one_and_the_next_go_on() {
     let mut state = State::new();
@@ -225,7 +225,8 @@ fn a_record_that_is_too_long_is_told_in_a_short_one_and_the_next_go_on() {
     reporter.append(Class::Event, now(), now(), &bodies).unwrap();
     state.turn(&mut reporter, 5).unwrap();
     let told = state.told();
-    assert!(told[0].contains("an event of ") && told[0].len() < 200 && told[1] == "two", "{told:?}");
+    assert!(told[0].starts_with("so many words") && told[0].len() < 5000 && told[1] == "two", "{told:?}");
+    assert!(told[2].contains("an event of ") && told[2].contains("without all of its detail"), "{told:?}");
     drop(reporter);
     let place = Place { seq: 2, bodies: 1 };
     assert_eq!(
@@ -233,6 +234,91 @@ fn a_record_that_is_too_long_is_told_in_a_short_one_and_the_next_go_on() {
         place,
         "the short one is of the same record of the journal"
     );
+}
+
+/// An entry of a user with so many members, variables and arguments, and a token behind them all.
+fn long_entry(many: usize) -> v1::Entry {
+    let names: Vec<String> = (0..many).map(|at| format!("meta{at:060}")).collect();
+    let value = |name: &String| serde_json::json!({"in": "env", "name": name, "kind": "literal", "fingerprint": "0011223344556677"});
+    let mut values: Vec<serde_json::Value> = names.iter().map(value).collect();
+    values.push(serde_json::json!({"in": "env", "name": "GITHUB_TOKEN", "kind": "github-token-classic"}));
+    serde_json::from_value(serde_json::json!({
+        "id": "e1", "name": "evil", "client": "cursor", "readers": [], "scope": "user", "user": "ann",
+        "source": {"path": "/home/ann/.cursor/mcp.json"}, "key_path": "/mcpServers/evil", "transport": "stdio",
+        "identity": {"kind": "npm", "name": "npm:evil", "version": "1.0.0", "pinned": true}, "command": "npx",
+        "args": names, "env_keys": names, "header_keys": [], "members": names, "values": values, "disabled": false,
+        "fingerprint": format!("sha256:{}", "ab".repeat(32)),
+        "judged": {"verdict": "deny", "decided_by": "default", "reason": "not-allowed"},
+    }))
+    .unwrap()
+}
+
+/// Attack: an allowed entry with 8,000 members of its own made its inventory incomplete for as long as it stood, and the machine
+/// was shown as it was before.
+#[test]
+fn an_entry_that_is_too_long_counts_in_its_inventory_and_is_identified_and_judged() {
+    let mut state = State::new();
+    let mut reporter = state.on_disk();
+    let entry = long_entry(8000);
+    let body = Body::Entry { snapshot: "s".to_owned(), entry: Box::new(entry.clone()) };
+    reporter.append(Class::State, now(), now(), &[body]).unwrap();
+    state.turn(&mut reporter, 5).unwrap();
+    state.turn(&mut reporter, 10).unwrap();
+    let batch = Reader::open(&state.spool()).batch(Class::State, &Cursor::default(), 9, usize::MAX).unwrap();
+    assert!(batch.lines[0].json.len() <= MAX_RECORD);
+    let record: v1::Record = serde_json::from_slice(&batch.lines[0].json).unwrap();
+    assert_eq!(record.left_out, ["args", "env_keys", "members", "values"]);
+    let Body::Entry { snapshot, entry: told } = record.body else { panic!("{:?}", record.body) };
+    assert_eq!((&*snapshot, &told.fingerprint, &told.judged), ("s", &entry.fingerprint, &entry.judged));
+    assert_eq!((&told.name, &told.user, &told.identity), (&entry.name, &entry.user, &entry.identity));
+    assert!(told.values.iter().any(|value| value.name == "GITHUB_TOKEN"), "credentials are the last to go");
+    let events = state.told();
+    assert!(events.len() == 1 && events[0].contains("an entry of the inventory of "), "{events:?}");
+    // of many the first are told one by one, and all are counted
+    let many: Vec<Body> =
+        (0..50).map(|_| Body::Entry { snapshot: "s".to_owned(), entry: Box::new(entry.clone()) }).collect();
+    reporter.append(Class::State, now(), now(), &many).unwrap();
+    let counts: Vec<Option<u64>> = reporter.shortened.iter().map(|event| event.count).collect();
+    assert_eq!((counts.len(), counts.iter().flatten().sum::<u64>()), (MOST_SHORTENED, 50));
+}
+
+/// Whatever stands in an entry, its shortest form fits.
+#[test]
+fn every_entry_has_a_form_that_is_short_enough() {
+    let long = "\u{1}".repeat(MAX_RECORD);
+    let mut entry = long_entry(3000);
+    for list in [&mut entry.args, &mut entry.env_keys, &mut entry.header_keys, &mut entry.members] {
+        *list = vec![long.clone(); 300];
+    }
+    for value in &mut entry.values {
+        value.name = "\u{1}".repeat(3000);
+        value.references = Some(vec!["\u{1}".repeat(300); 50]);
+    }
+    (entry.name, entry.key_path, entry.identity.name) = (long.clone(), long.clone(), long.clone());
+    (entry.source.path, entry.url, entry.command) = (long.clone(), Some(long.clone()), Some(long));
+    let body = Body::Entry { snapshot: "s".to_owned(), entry: Box::new(entry) };
+    let chain = Chain { epoch: "e".to_owned(), seq: 1, prev: "0".repeat(64) };
+    let device = v1::Device { id: "laptop-1".to_owned(), ..v1::Device::default() };
+    let privacy = Privacy::new(Tier::Full, KEY, &[]);
+    let written = shorten::written(&record(&device, Class::State, now(), &chain, body), &privacy);
+    assert!(!written.json.is_empty() && written.json.len() <= MAX_RECORD, "{}", written.json.len());
+}
+
+/// Attack: who carries records holds back the last violations, and no number after them is missing.
+#[test]
+fn a_heartbeat_tells_how_far_the_chains_of_the_other_classes_are() {
+    let mut state = State::new();
+    let mut reporter = state.on_disk();
+    state.happens("one");
+    let fresh = (state.journal.take_fresh(), state.journal.sequence());
+    let ready = Ready { posture: Some(v1::Posture::default()), inventory: None };
+    reporter.turn(now(), ready, fresh, &Redactor::new(KEY)).unwrap();
+    state.turn(&mut reporter, 5).unwrap();
+    let batch = Reader::open(&state.spool()).batch(Class::State, &Cursor::default(), 9, usize::MAX).unwrap();
+    let record: v1::Record = serde_json::from_slice(&batch.lines[0].json).unwrap();
+    let Body::Heartbeat(posture) = record.body else { panic!("{:?}", record.body) };
+    let end = |class, seq| v1::ChainEnd { class, epoch: "e".repeat(16), seq };
+    assert_eq!(posture.chains, [end(Class::Event, 1), end(Class::Violation, 2)]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use mcpolicy_ship::sink::AnySink;
 use sha2::{Digest as _, Sha256};
 
 use super::source::Limited;
+use crate::reporter::shorten;
 
 /// Largest stored report, in bytes.
 const MAX_REPORT: u64 = 512 << 20;
@@ -90,6 +91,7 @@ fn of_report(
     tier: Tier,
     key: &[u8],
 ) -> anyhow::Result<Stored> {
+    is_of_a_machine(report)?;
     let device = device.map(str::to_owned).or_else(|| report.host.device_id.clone());
     // the id stays in every tier, and a host's name is often its user's
     let named = report.host.hostname.clone().filter(|_| tier == Tier::Full);
@@ -100,36 +102,84 @@ fn of_report(
         os: report.host.os.clone(),
         os_version: report.host.os_version.clone(),
         arch: report.host.arch.clone(),
-        groups: Vec::new(),
+        groups: report.host.groups.clone(),
     };
     let digest = Sha256::digest(bytes);
     let epoch: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let homes = report.scan.homes.iter();
     let people: Vec<Person> =
         homes.map(|home| Person { user: home.user.clone(), home: home.path.clone() }).collect();
-    let privacy = Privacy::new(tier, key, &people);
-    let mut stored = Stored { device: device.id.clone(), lines: Vec::new() };
-    let mut prev = "0".repeat(64);
-    for (at, body) in bodies(report, &epoch).into_iter().enumerate() {
-        let chain = Chain { epoch: epoch.clone(), seq: at as u64 + 1, prev };
-        let record = Record {
-            schema: v1::SCHEMA.to_owned(),
-            id: format!("{}.scan.{}.{}", device.id, epoch, chain.seq),
-            class: Class::State,
-            device: device.clone(),
-            agent: report.agent.clone(),
-            chain,
-            time: report.scan.started_at.clone(),
-            privacy: Tier::Full,
-            body,
-        };
-        let mut value = serde_json::to_value(&record)?;
-        privacy.apply(&mut value);
-        let json = serde_json::to_vec(&value)?;
-        prev = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
-        stored.lines.push(line(&record, json));
+    let mut chained = Chained {
+        report,
+        privacy: Privacy::new(tier, key, &people),
+        epoch,
+        prev: "0".repeat(64),
+        stored: Stored { device: device.id.clone(), lines: Vec::new() },
+        device,
+    };
+    let mut shortened = Vec::new();
+    for body in bodies(report, &chained.epoch) {
+        shortened.extend(chained.add(&body)?);
     }
-    Ok(stored)
+    for event in shortened {
+        chained.add(&Body::Event(event))?;
+    }
+    Ok(chained.stored)
+}
+
+/// A scan of less than a machine would take the place of the whole machine's inventory wherever it is sent: what stands in other
+/// homes would count as gone.
+fn is_of_a_machine(report: &Report) -> anyhow::Result<()> {
+    let mode = &report.scan.mode;
+    anyhow::ensure!(
+        matches!(mode.as_str(), "machine" | "root"),
+        "the report is of less than a machine (scan.mode is {mode:?}): delivered, it would stand for all of it, and what is in \
+         other homes and files would count as gone. Scan with the rights to see every home (sudo mcpolicy scan), or give the file to \
+         `mcpolicy fleet`, which keeps such scans apart"
+    );
+    Ok(())
+}
+
+/// Records as they are made, each on the one before it.
+struct Chained<'r> {
+    report: &'r Report,
+    device: Device,
+    privacy: Privacy,
+    epoch: String,
+    prev: String,
+    stored: Stored,
+}
+
+impl Chained<'_> {
+    /// Adds a record. What is to be told of it, where it was shortened.
+    fn add(&mut self, body: &Body) -> anyhow::Result<Option<v1::Event>> {
+        let seq = self.stored.lines.len() as u64 + 1;
+        let chain = Chain { epoch: self.epoch.clone(), seq, prev: self.prev.clone() };
+        let mut record = Record {
+            schema: v1::SCHEMA.to_owned(),
+            id: format!("{}.scan.{}.{seq}", self.device.id, self.epoch),
+            class: Class::State,
+            device: self.device.clone(),
+            agent: self.report.agent.clone(),
+            chain,
+            time: self.report.scan.started_at.clone(),
+            privacy: Tier::Full,
+            left_out: Vec::new(),
+            body: body.clone(),
+        };
+        let mut written = shorten::written(&record, &self.privacy);
+        let mut event = None;
+        if written.json.is_empty() {
+            record.body = shorten::instead(body, written.bytes);
+            written = shorten::written(&record, &self.privacy);
+        } else if !written.left_out.is_empty() {
+            event = Some(shorten::told(body, &written));
+        }
+        anyhow::ensure!(!written.json.is_empty(), "a record of the report cannot be written");
+        self.prev = Sha256::digest(&written.json).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.stored.lines.push(line(&record, written.json));
+        Ok(event)
+    }
 }
 
 /// The records of a scan: those of an inventory, and the requests.
@@ -197,4 +247,70 @@ pub async fn deliver(sink: AnySink, stored: Stored, within: Duration, draw: fn()
     let is_whole = tokio::time::timeout_at(end, driver.until_empty(end)).await.unwrap_or(false);
     let delivered = super::kept::lock(&told).clone();
     Delivered { is_whole, ..delivered }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::reporter::shorten::MAX_RECORD;
+
+    /// The report of a scan of a mode, with one entry that has so many members.
+    fn report(mode: &str, members: usize) -> Value {
+        let members: Vec<String> = (0..members).map(|at| format!("meta{at:060}")).collect();
+        json!({
+            "schema": v1::SCHEMA, "agent": {"name": "mcpolicy", "version": "0.1.0"},
+            "host": {"os": "linux", "device_id": "laptop-9", "groups": ["team-a"]},
+            "scan": {
+                "mode": mode, "started_at": "2026-11-30T10:00:00Z", "duration_ms": 1, "users": ["ann"],
+                "directories_walked": 1, "files_read": 1, "fingerprint_key": "ephemeral",
+            },
+            "summary": v1::Summary::default(),
+            "entries": [{
+                "id": "e1", "name": "evil", "client": "cursor", "readers": [], "scope": "user", "user": "ann",
+                "source": {"path": "/home/ann/.cursor/mcp.json"}, "key_path": "/mcpServers/evil", "transport": "stdio",
+                "identity": {"kind": "npm", "name": "npm:evil", "pinned": false}, "command": "npx", "args": [],
+                "env_keys": [], "header_keys": [], "members": members, "disabled": false,
+                "fingerprint": format!("sha256:{}", "ab".repeat(32)),
+            }],
+            "sources": [], "findings": [], "coverage": [],
+        })
+    }
+
+    fn stored(report: &Value) -> anyhow::Result<Vec<Record>> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), report.to_string())?;
+        let lines = records(file.path(), None, Tier::Full, &[])?.lines;
+        assert!(lines.iter().all(|line| line.json.len() <= MAX_RECORD));
+        Ok(lines.iter().map(|line| serde_json::from_slice(&line.json).unwrap()).collect())
+    }
+
+    #[test]
+    fn a_record_of_a_stored_scan_is_never_longer_than_receivers_take_and_its_entry_counts() {
+        let told = stored(&report("machine", 8000)).unwrap();
+        let Body::Inventory(head) = &told[0].body else { panic!("{:?}", told[0].body) };
+        assert_eq!((head.records, &told[1].left_out), (1, &vec!["members".to_owned()]));
+        assert!(matches!(&told[1].body, Body::Entry { entry, .. } if entry.name == "evil"));
+        assert!(matches!(&told[2].body, Body::Event(event) if event.code == "record-too-long"));
+        assert_eq!(told.len(), 3);
+    }
+
+    /// Mistake: a scan of one home was sent as the machine's inventory, and what stood in other homes was told as gone.
+    #[test]
+    fn a_scan_of_less_than_a_machine_is_not_delivered_as_the_machines_inventory() {
+        for mode in ["own-home", "home", "file", "project"] {
+            let refused = stored(&report(mode, 0)).unwrap_err().to_string();
+            assert!(refused.contains("less than a machine") && refused.contains(mode), "{refused}");
+        }
+        for mode in ["machine", "root"] {
+            assert_eq!(stored(&report(mode, 0)).unwrap().len(), 2);
+        }
+    }
+
+    #[test]
+    fn the_groups_that_a_scan_was_given_go_along() {
+        let told = stored(&report("machine", 0)).unwrap();
+        assert!(told.iter().all(|record| record.device.groups == ["team-a"]));
+    }
 }

@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use mcpolicy_platform::machine::Machine;
 use mcpolicy_schema::envelope::Envelope;
 use mcpolicy_schema::limits::{
-    MAX_ENVELOPE_BYTES, MAX_POLICY_BODY_BYTES, MAX_REVOCATIONS_BODY_BYTES, MAX_ROOT_UPDATES,
+    LONGEST_POLL_S, MAX_ENVELOPE_BYTES, MAX_POLICY_BODY_BYTES, MAX_REVOCATIONS_BODY_BYTES, MAX_ROOT_UPDATES,
+    SHORTEST_POLL_S,
 };
 use mcpolicy_schema::signed::{self, Current, Head};
 use mcpolicy_schema::trust::{Documents, Time, Trust};
 use mcpolicy_ship::Place;
-use mcpolicy_ship::fetch::{FetchSettings, Fetcher, Wanted, Wants};
+use mcpolicy_ship::fetch::{FetchSettings, Fetcher, LONGEST_POLL, SHORTEST_POLL, Wanted, Wants};
 use mcpolicy_ship::http::Http;
 use mcpolicy_ship::inbox::{DocumentName, Inbox};
 use sha2::{Digest as _, Sha256};
@@ -30,6 +31,12 @@ const ROOTS_AHEAD: u64 = 8;
 const FAR: Timestamp = Timestamp::constant(32_503_593_600, 0);
 /// Documents of a kind that stay in the inbox behind the ones that the head names: whoever reads may just be at them.
 const STAY: u64 = 1;
+
+/// What `policy publish` lets a head say, and what the containment sheet promises, is what is kept here: the crate of the network
+/// knows no policy, and has these of its own.
+const _: () = assert!(
+    SHORTEST_POLL.as_secs() == SHORTEST_POLL_S as u64 && LONGEST_POLL.as_secs() == LONGEST_POLL_S as u64
+);
 
 /// A fetcher, and what says what it is to fetch.
 ///

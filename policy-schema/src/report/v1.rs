@@ -9,7 +9,9 @@ mod tool_call;
 
 use serde::{Deserialize, Serialize};
 
-pub use record::{Action, Body, Chain, Class, Device, Event, Inventory, Layer, Loss, Posture, Record, Tier};
+pub use record::{
+    Action, Body, Chain, ChainEnd, Class, Device, Event, Inventory, Layer, Loss, Posture, Record, Tier,
+};
 pub use request::Request;
 pub use tool_call::ToolCall;
 

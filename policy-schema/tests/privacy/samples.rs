@@ -19,6 +19,7 @@ fn record(kind: &str, body: &Value) -> Value {
         "chain": { "epoch": "00112233445566778899", "seq": 5, "prev": &DIGEST[7..] },
         "time": TIME,
         "privacy": "full",
+        "left_out": ["members"],
         "kind": kind,
     });
     for (name, value) in body.as_object().unwrap() {
@@ -90,6 +91,7 @@ pub(crate) fn all() -> Vec<Value> {
                 "layers": [{ "name": "watch", "state": "in-force" }], "verdicts": verdicts(), "open": 1, "running": 1,
                 "restart_needed": 1, "watches": 90, "degraded": "too many folders", "problems": ["the disk is full"],
                 "last_rescan": TIME, "requests": 1, "waiting": ["r-0011223344556677"],
+                "chains": [{ "class": "violation", "epoch": "0011223344556677", "seq": 12 }],
             }),
         ),
         record(

@@ -43,12 +43,12 @@ fn records_that_the_machine_tells_it_dropped_are_no_hole() {
     machine.heartbeat(START);
     let checked = load_lines(&machine.lines).check(None).unwrap();
     assert_eq!((checked.faulty, checked.dropped), (0, 5), "{:?}", checked.chains_with_faults);
-    // and without that word they are
+    // and without that word they are, as is the word itself, of which a heartbeat tells
     let lines: Vec<String> =
         machine.lines.iter().filter(|line| !line.contains("\"kind\":\"gap\"")).cloned().collect();
     let missing = faults(&lines);
     assert!(
-        matches!(missing.as_slice(), [Fault::Missing { first, last }] if last - first == 4),
+        matches!(missing.as_slice(), [Fault::Missing { first: 1, last: 1 }, Fault::Missing { first, last }] if last - first == 4),
         "{missing:?}"
     );
 }
@@ -197,6 +197,81 @@ proptest! {
         prop_assert_eq!(fleet.counts.refused, 0);
         prop_assert!(fleet.check(None).unwrap().chains == 1);
     }
+}
+
+/// Attack: who carries records holds back the last violations, so that no number after them is missing.
+#[test]
+fn the_end_of_a_chain_that_was_held_back_is_known_by_the_heartbeats_behind_it() {
+    let mut machine = violated();
+    for minutes in [5, 20] {
+        machine.heartbeat(START + minutes * 60);
+    }
+    let lines = machine.lines;
+    assert_eq!(faults(&lines), []);
+    let mut held = lines.clone();
+    held.drain(6..10);
+    assert_eq!(faults(&held), [Fault::Missing { first: 6, last: 9 }]);
+    // all of them
+    held.drain(1..6);
+    let checked = load_lines(&held).check(None).unwrap();
+    assert_eq!((checked.faulty, checked.chains_with_faults[0].missing), (1, 9), "{checked:?}");
+    assert_eq!(checked.chains_with_faults[0].class, "violation");
+}
+
+/// Mistake: who copies one file after the other has a heartbeat, and not yet what left before it.
+#[test]
+fn what_the_last_heartbeat_alone_names_may_still_be_on_its_way() {
+    let mut machine = violated();
+    machine.heartbeat(START + 5 * 60);
+    let mut lines = machine.lines;
+    lines.drain(6..10);
+    assert_eq!(faults(&lines), []);
+}
+
+#[test]
+fn the_end_of_a_chain_that_the_machine_itself_dropped_is_no_fault() {
+    let mut machine = violated();
+    machine.lose(START + 10, Class::Violation, 3);
+    for minutes in [5, 20] {
+        machine.heartbeat(START + minutes * 60);
+    }
+    let checked = load_lines(&machine.lines).check(None).unwrap();
+    assert_eq!((checked.faulty, checked.dropped_violations), (0, 3), "{checked:?}");
+}
+
+#[test]
+fn of_a_window_only_the_ends_are_asked_for_that_were_written_in_it() {
+    let mut machine = violated();
+    for minutes in [60, 75] {
+        machine.heartbeat(START + minutes * 60);
+    }
+    for number in 0..3 {
+        machine.event(START + 80 * 60 + number, "server-ended", "ann", "bad");
+    }
+    for minutes in [90, 105] {
+        machine.heartbeat(START + minutes * 60);
+    }
+    let since = Some(START + 60 * 60);
+    let faults = |lines: &[String]| {
+        let checked = load_lines(lines).check(since).unwrap();
+        checked.chains_with_faults.into_iter().flat_map(|chain| chain.faults).collect::<Vec<_>>()
+    };
+    assert_eq!(faults(&machine.lines), []);
+    // the nine before the window need not be there, whether or not others are
+    let window = machine.lines[10..].to_vec();
+    assert_eq!(faults(&window), []);
+    let quiet: Vec<String> = machine.lines[10..12].to_vec();
+    assert_eq!(faults(&quiet), []);
+    let is_other = |line: &&String| !line.contains("\"id\":\"m.violation.");
+    // of the window none, with those of before and without
+    let rest: Vec<String> = window.iter().filter(is_other).cloned().collect();
+    assert_eq!(faults(&rest), [Fault::Missing { first: 10, last: 12 }]);
+    let with_older = [&machine.lines[..10], &rest].concat();
+    assert_eq!(faults(&with_older), [Fault::Missing { first: 10, last: 12 }]);
+    // the last one of three
+    let mut held = machine.lines.clone();
+    held.remove(14);
+    assert_eq!(faults(&held), [Fault::Missing { first: 12, last: 12 }]);
 }
 
 /// Retention takes the oldest files away: what is left is a window, and no fault.

@@ -252,6 +252,7 @@ impl Machine {
             chain,
             time: time_of(time),
             privacy: self.tier,
+            left_out: Vec::new(),
             body,
         };
         let line = serde_json::to_string(&record).expect("a record is JSON");
@@ -287,9 +288,18 @@ impl Machine {
             watches: 12,
             requests: self.waiting.len() as u64,
             waiting: self.waiting.clone(),
+            chains: self.ends(),
             ..v1::Posture::default()
         };
         self.write(Class::State, time, Body::Heartbeat(Box::new(posture)));
+    }
+
+    /// How far its other chains are, as a heartbeat tells it.
+    fn ends(&self) -> Vec<v1::ChainEnd> {
+        let others = self.chains.iter().filter(|(class, _)| **class != Class::State);
+        others
+            .map(|(class, link)| v1::ChainEnd { class: *class, epoch: link.epoch.clone(), seq: link.seq })
+            .collect()
     }
 
     /// A whole inventory: its head, its entries, and the findings about them.

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use jiff::SignedDuration;
 use mcpolicy_platform::environment::Environment;
+use mcpolicy_schema::limits::{LONGEST_POLL_S, SHORTEST_POLL_S};
 use mcpolicy_schema::policy::Policy;
 use mcpolicy_schema::signed::Head;
 
 use super::common::{self, Clock, Signing};
 use crate::authoring::folder::Folder;
-use crate::authoring::publish::{self, HeadOptions};
+use crate::authoring::publish::{self, HeadOptions, Poll};
 use crate::authoring::repository::Repository;
 use crate::authoring::{serve, statement, table};
 use crate::cli::exit;
@@ -52,9 +53,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "VERSION")]
     min_agent: Option<String>,
 
-    /// How often machines ask, in seconds [default: as before, else as the settings of machines say]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(30..=86_400))]
-    poll_interval: Option<u32>,
+    /// How often machines ask, in seconds, 30 to 3600; `default` leaves it to their settings again [default: as before]
+    #[arg(long, value_name = "SECONDS", value_parser = poll)]
+    poll_interval: Option<Poll>,
 
     /// Number of the new head, where that of the last one is lost; numbers may be skipped
     #[arg(long, value_name = "N")]
@@ -73,6 +74,19 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     clock: Clock,
+}
+
+/// Agents ask as often as a head says, within these bounds: a head that says more would promise what nobody keeps.
+fn poll(text: &str) -> Result<Poll, String> {
+    if text == "default" {
+        return Ok(Poll::AsSettings);
+    }
+    let seconds = text.parse().ok().filter(|seconds| (SHORTEST_POLL_S..=LONGEST_POLL_S).contains(seconds));
+    seconds.map(Poll::Every).ok_or_else(|| {
+        format!(
+            "agents take {SHORTEST_POLL_S} to {LONGEST_POLL_S} seconds, or `default` for what their settings say"
+        )
+    })
 }
 
 pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Result<u8> {
@@ -94,7 +108,7 @@ pub(super) fn run(options: &Options, environment: &Environment) -> anyhow::Resul
             min_agent: options.min_agent.clone(),
             ring: options.ring.clone(),
             elsewhere: options.elsewhere,
-            poll_interval_s: options.poll_interval,
+            poll: options.poll_interval.unwrap_or_default(),
             lifetime: options.head_expires_in,
             sequence: options.head_sequence,
         },

@@ -39,7 +39,7 @@ const OURS: &[&str] = &[
     "account-renamed", "agent-gap", "agent-started", "agent-stopped", "breakglass", "breakglass-ended", "clock-jump",
     "clock-rollback", "fight", "grant-redeemed", "grant-void", "hints-lost", "home-unfinished", "journal-cut",
     "journal-damaged", "not-done", "not-looked-at", "not-restored", "pass", "policy-accepted", "policy-activated",
-    "policy-held", "policy-refused", "policy-store-mended", "purge-refused", "purged", "remembered-damaged",
+    "policy-held", "policy-refused", "policy-store-mended", "purge-refused", "purged", "record-too-long", "remembered-damaged",
     "request-answered", "request-dropped", "server-ended", "state-damaged", "torn-record", "vault-pruned",
     // calls of tools
     "would", "ok", "error", "tool-never", "undeclared-server", "taken-out", "unreadable-call", "tool-calls-unrecorded",

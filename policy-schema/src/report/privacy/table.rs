@@ -44,6 +44,7 @@ pub const COMMON: &[Field] = &[
     time("time", "orders what happened"),
     word("privacy", "tells the tier in which the record left"),
     word("kind", "says what the record is about"),
+    word("left_out[]", "tells which members are not whole, where the record would have been too long"),
 ];
 
 const DEVICE: &[Field] = &[
@@ -82,6 +83,13 @@ const HEARTBEAT: &[Field] = &[
     time("last_rescan", "tells how old the picture is"),
     number("requests", "counts requests that wait for an answer"),
     id("waiting[]", "tells which requests were answered or withdrawn"),
+    part("chains[]", CHAIN_END, "proves that the end of another class was not held back"),
+];
+
+const CHAIN_END: &[Field] = &[
+    word("class", "names the class"),
+    id("epoch", "tells which of its chains"),
+    number("seq", "is the number of its last record"),
 ];
 
 const LAYER: &[Field] = &[word("name", "names the protection"), word("state", "tells whether it is on")];

@@ -84,6 +84,9 @@ pub struct Record {
     pub time: String,
     /// How much of its users leaves this machine.
     pub privacy: Tier,
+    /// Members of which something was left out, since the record would have been too long: lists end early, texts in `…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// What it says.
     #[serde(flatten)]
     pub body: Body,
@@ -226,6 +229,22 @@ pub struct Posture {
     /// Their ids, the first ones. One that was there and is not any more was answered or withdrawn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<String>,
+    /// How far the chains of the other classes are. Records up to there that did not arrive were held back or lost, even where
+    /// none came after them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<ChainEnd>,
+}
+
+/// How far a chain of a machine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct ChainEnd {
+    /// Of which class.
+    pub class: Class,
+    /// Its epoch.
+    pub epoch: String,
+    /// Number of its last record.
+    pub seq: u64,
 }
 
 /// A layer of enforcement.
