@@ -118,11 +118,13 @@ fn apply(site: &Site, client: &Client) -> PathBuf {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("hook") && said.contains("fails_open"), "{said}");
-    let etc = site.folder("etc");
+    // elsewhere: the agent keeps those of the image, for which it knows of no installed program
+    let managed = site.folder("managed");
+    std::fs::rename(site.folder("etc"), &managed).unwrap();
     for folder in [CLAUDE.id, CODEX.id] {
-        std::fs::create_dir_all(etc.join(folder)).unwrap();
+        std::fs::create_dir_all(managed.join(folder)).unwrap();
     }
-    etc
+    managed
 }
 
 fn session(site: &Site, client: &Client, etc: &Path) -> String {
