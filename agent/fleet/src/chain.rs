@@ -1,6 +1,6 @@
 //! The proof that nothing is missing: every record carries its number and the digest of the one before it.
 //!
-//! What it cannot prove: that nothing came after the last heartbeat of a machine but one (a machine that is silent is a gate), and that
+//! What it cannot prove: that nothing came after the last heartbeat of a machine but one (a machine without heartbeats is a gate, `silent-machines`), and that
 //! the numbers begin where the spool did, if older records were not given.
 
 use rusqlite::{Row, Statement};

@@ -12,7 +12,7 @@ SELECT least, most FROM temp.told_ends WHERE device = ?1 AND class = ?2 AND epoc
 /// Makes what [`ENDS`] reads.
 ///
 /// A heartbeat leaves after everything that it names, but who copies files one after the other may have it and not that: it counts
-/// when its machine was heard five minutes later. Of a window only what was written between two heartbeats in it is asked for, and
+/// when its machine was heard five minutes later, and not of a time that has not come. Of a window only what was written between two heartbeats in it is asked for, and
 /// not what is there under a time before it: a record has the time of what it tells, which may have waited for room.
 const PREPARE: &str = "
 DROP TABLE IF EXISTS temp.told_ends;
@@ -25,7 +25,8 @@ SELECT e.device, e.class, e.epoch,
     WHERE l.device = e.device AND l.class = e.class AND l.epoch = e.epoch), 0)) ELSE 1 END,
   max(e.seq)
 FROM ends AS e
-JOIN (SELECT device, max(time) AS heard FROM records GROUP BY device) AS r ON r.device = e.device
+JOIN (SELECT device, max(time) AS heard FROM records
+  WHERE time <= (SELECT value FROM parameters WHERE name = 'now') GROUP BY device) AS r ON r.device = e.device
 WHERE e.time >= ?1 AND r.heard - e.time >= 300
 GROUP BY e.device, e.class, e.epoch";
 

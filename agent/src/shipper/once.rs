@@ -69,6 +69,14 @@ pub fn records(path: &Path, device: Option<&str>, tier: Tier, key: &[u8]) -> any
         bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
     for (at, json) in lines {
         let json = json.trim_ascii();
+        // an agent writes none, and shortened it would not be the one on which the next hangs
+        anyhow::ensure!(
+            json.len() <= shorten::MAX_RECORD,
+            "{}:{}: longer than any record of an agent, of which {} bytes are the most: nothing was sent",
+            path.display(),
+            at + 1,
+            shorten::MAX_RECORD
+        );
         let record: Record = serde_json::from_slice(json).map_err(|error| {
             anyhow::anyhow!(
                 "{}:{}:{}: neither the report of a scan nor a record of one",
@@ -306,6 +314,16 @@ mod tests {
         for mode in ["machine", "root"] {
             assert_eq!(stored(&report(mode, 0)).unwrap().len(), 2);
         }
+    }
+
+    #[test]
+    fn a_stored_record_that_is_longer_than_an_agent_writes_is_refused_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.ndjson");
+        let line = json!({"kind": "event", "detail": "x".repeat(shorten::MAX_RECORD)}).to_string();
+        mcpolicy_platform::durable::replace_public(&path, format!("\n{line}\n").as_bytes()).unwrap();
+        let told = records(&path, None, Tier::Full, b"").map(|_| ()).unwrap_err().to_string();
+        assert!(told.contains("records.ndjson:2: longer than any record"), "{told}");
     }
 
     #[test]

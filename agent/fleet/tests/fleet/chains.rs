@@ -1,7 +1,7 @@
 //! The proof that nothing is missing.
 
 use mcpolicy_fleet::Fault;
-use mcpolicy_schema::report::v1::{Body, Class, Loss};
+use mcpolicy_schema::report::v1::{Body, Class, Event, Loss};
 use proptest::prelude::*;
 
 use crate::maker::fleet::Plan;
@@ -223,6 +223,18 @@ fn the_end_of_a_chain_that_was_held_back_is_known_by_the_heartbeats_behind_it() 
 fn what_the_last_heartbeat_alone_names_may_still_be_on_its_way() {
     let mut machine = violated();
     machine.heartbeat(START + 5 * 60);
+    let mut lines = machine.lines;
+    lines.drain(6..10);
+    assert_eq!(faults(&lines), []);
+}
+
+/// Mistake: a clock that was ahead for one record made every heartbeat count at once.
+#[test]
+fn a_record_of_a_time_that_has_not_come_hears_no_machine() {
+    let mut machine = violated();
+    machine.heartbeat(START + 5 * 60);
+    let jump = Event { code: "clock-jump".to_owned(), ..Event::default() };
+    machine.write(Class::Event, START + 900 * 365 * 86_400, Body::Event(jump));
     let mut lines = machine.lines;
     lines.drain(6..10);
     assert_eq!(faults(&lines), []);

@@ -166,3 +166,17 @@ fn one_machine_that_claims_a_newer_policy_makes_no_other_stale() {
     assert!(stale(1).abs() < f64::EPSILON);
     assert!(stale(2) > 80.0, "two that agree are a policy");
 }
+
+/// Attack: who carries records holds back the heartbeats, which tell how far the other chains are, and lets an event through each hour.
+#[test]
+fn a_machine_of_which_only_events_arrive_is_silent() {
+    let mut machine = heard("kept-quiet", 7, 300);
+    machine.lines.clear();
+    machine.heartbeat(NOW - 8 * DAY);
+    for hour in 0..8 * 24 {
+        machine.event(NOW - hour * 3_600, "request-answered", "", "");
+    }
+    let silent = rows(&all(vec![machine, heard("well", 7, 300)]), "silent-machines");
+    assert_eq!(silent[0], ("kept-quiet".to_owned(), 192.0));
+    assert!(silent[1].1 < 1.0, "{silent:?}");
+}
