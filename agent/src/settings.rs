@@ -306,6 +306,26 @@ pub fn is_only_ours(snapshot: &Snapshot, owner: Option<u32>) -> bool {
     !is_foreign && !snapshot.writable_by_others
 }
 
+/// Where a text of settings is wrong, and how, without any value: it may be a token that somebody put where a file is named.
+fn fault(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let place = before.map(|before| {
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!("line {}, column {column}: ", before.matches('\n').count() + 1)
+    });
+    let message = error.message();
+    let said = match (message.split_once('"'), message.rsplit_once('"')) {
+        (Some((before, _)), Some((_, after))) => format!("{before}…{after}"),
+        _ => message.to_owned(),
+    };
+    // the value of a word
+    let said = match said.strip_prefix("unknown variant `").and_then(|rest| rest.split_once('`')) {
+        Some((_, rest)) => format!("unknown word{rest}"),
+        None => said,
+    };
+    place.unwrap_or_default() + &said
+}
+
 impl Settings {
     /// Reads a file. `owner` is the only user who may own it besides root.
     ///
@@ -323,7 +343,7 @@ impl Settings {
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        let settings: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let settings: Self = toml::from_str(text).map_err(|error| fault(&error, text))?;
         if settings.schema != SCHEMA {
             return Err(format!("its schema is {:?}; this agent knows {SCHEMA:?}", settings.schema));
         }
@@ -389,6 +409,21 @@ mod tests {
 
     fn parse(text: &str) -> Result<Settings, String> {
         Settings::parse(text.as_bytes())
+    }
+
+    /// Mistake: a token is written where the name of its file belongs, and each start copies it into the log.
+    #[test]
+    fn what_is_wrong_is_told_with_its_place_and_never_with_a_value() {
+        let head = format!("schema = \"{SCHEMA}\"\n");
+        for (line, said) in [
+            ("token = \"SECRET\"\n", "line 3, column 1: unknown field `token`"),
+            ("[policy]\npoll_seconds = \"SECRET\"\n", "line 4, column 16: invalid type: string …"),
+            ("[enforcement]\nmode_ceiling = \"SECRET\"\n", "unknown word, expected one of"),
+            ("[log]\nlevel = \"SECRET\n", "line 4"),
+        ] {
+            let told = parse(&format!("{head}\n{line}")).unwrap_err();
+            assert!(told.contains(said) && !told.contains("SECRET"), "{told}");
+        }
     }
 
     #[test]

@@ -36,7 +36,13 @@ pub(super) fn key(agent: &Agent) -> anyhow::Result<Vec<u8>> {
     }
     let mut key = vec![0; MIN_KEY];
     getrandom::fill(&mut key).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    durable::replace(&path, &key).with_context(|| format!("cannot write {}", path.display()))?;
+    durable::replace(&path, &key).with_context(|| {
+        format!(
+            "cannot write {}, the key by which names are hidden: give one key of all machines as `key_file` under [report] of the \
+             settings",
+            path.display()
+        )
+    })?;
     Ok(key)
 }
 

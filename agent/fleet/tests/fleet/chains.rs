@@ -208,7 +208,7 @@ fn the_end_of_a_chain_that_was_held_back_is_known_by_the_heartbeats_behind_it() 
     }
     let lines = machine.lines;
     assert_eq!(faults(&lines), []);
-    let mut held = lines.clone();
+    let mut held = lines;
     held.drain(6..10);
     assert_eq!(faults(&held), [Fault::Missing { first: 6, last: 9 }]);
     // all of them

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use mcpolicy_schema::document::{Ecosystem, IdentityMatcher, PolicyDocument, Processes, Rule};
+use mcpolicy_schema::document::{Ecosystem, IdentityMatcher, Mode, PolicyDocument, Processes, Rule};
 use mcpolicy_schema::identity::{Kind, package_key};
 use mcpolicy_schema::limits::{DEFAULT_POLL_S, LONGEST_POLL_S, SHORTEST_POLL_S};
 use mcpolicy_schema::policy::is_about_same;
 use mcpolicy_schema::revocations::{Revocation, Revoked};
 
+use crate::in_force::word;
 use crate::output::text::visible;
 
 /// What is known where the sheet is made.
@@ -60,8 +61,11 @@ fn ours(out: &mut String, known: Known<'_>) {
         );
     }
     out.push_str(
-        "   - take its entries out of clients' files at once, and refuse it in every place from then on\n",
+        "   - take its entries out of clients' files at once, and refuse it in every place from then on, where the mode acts\n",
     );
+    known.policies.first().map(unenforced).into_iter().flatten().for_each(|line| {
+        let _ = writeln!(out, "   ! {line}");
+    });
     let stops = known.policies.first().is_some_and(|policy| policy.policy.processes == Processes::Stop);
     out.push_str(if stops {
         "   - end servers of it that run already, after the policy's grace\n"
@@ -70,6 +74,36 @@ fn ours(out: &mut String, known: Known<'_>) {
          processes = \"stop\" to have them ended\n"
     });
     out.push_str("   - cannot end a remote session that a client holds open: see part 3\n");
+}
+
+/// Where the newest policy has agents only report what was revoked.
+fn unenforced(policy: &PolicyDocument) -> Vec<String> {
+    let mut lines = Vec::new();
+    let settings = &policy.policy;
+    if settings.ignore_revocations {
+        lines.push(
+            "the policy says ignore_revocations = true: agents pass the list over; publish one without it"
+                .to_owned(),
+        );
+    }
+    let only_reports = |mode: Mode| mode < Mode::Hold;
+    if only_reports(settings.mode) {
+        lines.push(format!(
+            "the policy has mode = \"{}\": agents only report it, and nothing is taken out or refused until a policy with \
+             mode = \"enforce\" is published",
+            word(settings.mode)
+        ));
+    }
+    for ring in &policy.ring {
+        if let Some(mode) = ring.mode.filter(|mode| only_reports(*mode)) {
+            lines.push(format!(
+                "machines of the ring {} only report it: mode = \"{}\" there",
+                visible(&ring.name),
+                word(mode)
+            ));
+        }
+    }
+    lines
 }
 
 fn theirs(out: &mut String, revoked: &Revoked, about: &About<'_>) {
@@ -312,6 +346,25 @@ mod tests {
         let text = sheet_of(Revoked::User("ann".to_owned()));
         assert!(text.contains("ann: end all sessions") && text.contains("end none"), "{text}");
         assert!(text.contains("cannot end a remote session") && text.contains("restart_needed"), "{text}");
+    }
+
+    #[test]
+    fn the_sheet_promises_nothing_that_the_mode_does_not_do() {
+        let line = Revocation {
+            id: "revocation-1".to_owned(),
+            revoked: Revoked::User("ann".to_owned()),
+            reason: "r".to_owned(),
+            ticket: None,
+        };
+        let of = |policy: PolicyDocument| sheet(&line, Known { policies: &[policy], poll_s: None });
+        let mut watching = policy();
+        watching.policy.mode = Mode::Warn;
+        assert!(of(watching).contains("agents only report it, and nothing is taken out"));
+        let mut deaf = policy();
+        deaf.policy.mode = Mode::Enforce;
+        assert!(!of(deaf.clone()).contains("   ! "));
+        deaf.policy.ignore_revocations = true;
+        assert!(of(deaf).contains("agents pass the list over"));
     }
 
     #[test]
