@@ -254,6 +254,9 @@ fn blocks(plan: &mut Plan<'_>, theirs: &Value) -> Blocks {
             "/allowed_sandbox_modes",
             "allowed_sandbox_modes = [\"read-only\", \"workspace-write\"]\n",
         ));
+        // else a model answers in its user's place (`approvals_reviewer = "auto_review"`; 0.169.0, tested by `thread/start`)
+        out.head
+            .push(Part::new("/allowed_approvals_reviewers", "allowed_approvals_reviewers = [\"user\"]\n"));
     }
     if let Some(command) = hook_command(plan, "codex") {
         out.tail.extend(hook(&command, plan, theirs));

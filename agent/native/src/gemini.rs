@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::clients::{Compiler, Content, Facts};
 use crate::inexpressible::{Abilities, Compares, What};
 use crate::json_file::{self, Setting, allow_list, pointer, widens};
+use crate::output::ConflictKind;
 use crate::over::Over;
 use crate::plan::{Plan, Server};
 use crate::refused::{Refused, list, map, texts};
@@ -28,6 +29,8 @@ pub(crate) struct Family {
     paths: [&'static str; 3],
     /// An empty list is everything.
     empty_is_all: bool,
+    /// `*` and `?` in a name of a list stand for any text and any letter (0.24.4, `matchesServerPattern`, tested).
+    names_are_patterns: bool,
     /// Whether a key locks the mode that asks nobody.
     has_floor: bool,
     /// The variable that leads it to another file.
@@ -42,6 +45,7 @@ pub(crate) static GEMINI: Family = Family {
         "C:\\ProgramData\\gemini-cli\\settings.json",
     ],
     empty_is_all: true,
+    names_are_patterns: false,
     has_floor: true,
     variable: "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
     facts: || Facts {
@@ -60,11 +64,12 @@ pub(crate) static QWEN: Family = Family {
         "C:\\ProgramData\\qwen-code\\settings.json",
     ],
     empty_is_all: false,
+    names_are_patterns: true,
     has_floor: false,
     variable: "QWEN_CODE_SYSTEM_SETTINGS_PATH",
     facts: || Facts {
         evidence: "0.24.4, tested on Linux; other systems by source",
-        compares: "the name; what stands behind it is defined by our file",
+        compares: "the name, with `*` and `?` for any text; what stands behind it is defined by our file",
         round_it: "`--allowed-mcp-server-names` and `QWEN_CODE_SYSTEM_SETTINGS_PATH`; `qwen mcp list` starts every server to see \
                    whether it answers, listed or not",
         broken: "not JSON: the client ends with an error",
@@ -90,10 +95,16 @@ impl Compiler for Family {
 
     fn content(&self, _: &Target, plan: &mut Plan<'_>) -> Content {
         let mut out = Vec::new();
+        // attack: an allowed server that its user calls `*` lets everybody's servers through, and a denied one stops them all
+        plan.drop_servers(What::Pattern, IS_PATTERN, |server| self.is_pattern(&server.name));
         if plan.is_closed {
             self.allowlist(plan, &mut out);
         }
         for name in plan.denied_names(str::to_owned) {
+            if self.is_pattern(&name) {
+                plan.tell("", What::Pattern, IS_PATTERN, false);
+                continue;
+            }
             out.push(Setting::item(&["mcp", "excluded"], name));
         }
         if plan.locks.approvals && self.has_floor {
@@ -110,6 +121,10 @@ impl Compiler for Family {
             && root.pointer("/mcp/allowed").is_some()
             && list(&root, "/mcp/allowed")?.is_empty()
         {
+            return Err(Refused::AllowsAll { key: "/mcp/allowed".to_owned() });
+        }
+        let allowed = list(&root, "/mcp/allowed")?.iter().filter_map(Value::as_str);
+        if allowed.into_iter().any(|name| self.is_pattern(name)) {
             return Err(Refused::AllowsAll { key: "/mcp/allowed".to_owned() });
         }
         let excluded = list(&root, "/mcp/excluded")?;
@@ -137,7 +152,22 @@ impl Compiler for Family {
     }
 }
 
+/// What is said of a server whose name is a pattern.
+const IS_PATTERN: &str = "the client takes `*` and `?` in a name for any text";
+
+/// As `allow_list`, where an empty list lets everything through.
+fn list_that_is_not_empty(theirs: &Value, ours: &Value) -> ConflictKind {
+    match theirs.as_array() {
+        Some(theirs) if theirs.is_empty() => ConflictKind::Widened,
+        _ => allow_list(theirs, ours),
+    }
+}
+
 impl Family {
+    fn is_pattern(&self, name: &str) -> bool {
+        self.names_are_patterns && name.contains(['*', '?'])
+    }
+
     fn allowlist(&self, plan: &mut Plan<'_>, out: &mut Vec<Setting>) {
         let mut named: BTreeMap<String, Value> = BTreeMap::new();
         let never: BTreeMap<String, Vec<String>> = plan
@@ -175,7 +205,8 @@ impl Family {
             names.push(NOBODY);
             out.push(Setting::item(&["mcp", "excluded"], NOBODY));
         }
-        out.push(Setting::own(&["mcp", "allowed"], json!(names), allow_list));
+        let compares = if self.empty_is_all { list_that_is_not_empty } else { allow_list };
+        out.push(Setting::own(&["mcp", "allowed"], json!(names), compares));
         out.extend(
             named.iter().map(|(name, value)| Setting::own(&["mcpServers", name], value.clone(), widens)),
         );

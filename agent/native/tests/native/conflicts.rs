@@ -41,6 +41,35 @@ fn a_list_of_an_administrator_that_admits_less_is_told_as_such() {
     assert_eq!(kinds(&conflicts), [("/amp.mcpPermissions", ConflictKind::Widened)]);
 }
 
+/// Quirk: to Gemini CLI (0.61.0) an empty list is every server, to Qwen Code (0.24.4) `*` is.
+#[test]
+fn a_list_of_an_administrator_that_its_client_takes_for_everything_is_told_as_such() {
+    for (client, place, theirs, kind) in [
+        (
+            Client::GeminiCli,
+            "/etc/gemini-cli/settings.json",
+            r#"{"mcp":{"allowed":[]}}"#,
+            ConflictKind::Widened,
+        ),
+        (
+            Client::QwenCode,
+            "/etc/qwen-code/settings.json",
+            r#"{"mcp":{"allowed":[]}}"#,
+            ConflictKind::Narrowed,
+        ),
+        (
+            Client::QwenCode,
+            "/etc/qwen-code/settings.json",
+            r#"{"mcp":{"allowed":["*"]}}"#,
+            ConflictKind::Widened,
+        ),
+    ] {
+        let (conflicts, text) = with(client, place, theirs);
+        assert!(kinds(&conflicts).contains(&("/mcp/allowed", kind)), "{theirs}: {conflicts:?}");
+        assert!(text.is_some(), "what else is ours still stands there: {theirs}");
+    }
+}
+
 #[test]
 fn a_file_that_its_client_does_not_read_is_left_as_it_is() {
     for (client, place, text) in [

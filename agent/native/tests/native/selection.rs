@@ -73,6 +73,38 @@ fn an_entry_with_a_secret_is_not_written_and_told() {
     }
 }
 
+/// Attack: a user calls an approved server `*`, or a denied one, and Qwen Code (0.24.4) takes that for every server of everybody.
+#[test]
+fn a_name_that_is_a_pattern_to_its_client_stands_in_no_list_and_is_told() {
+    let policy = policy(&format!(
+        "{HEAD}[[rule]]\nid = \"t\"\nidentity.npm = {{ package = \"a\", versions = \"1.0.0\" }}\n"
+    ));
+    for (client, id, is_pattern) in
+        [(Client::QwenCode, "qwen-code", true), (Client::GeminiCli, "gemini-cli", false)]
+    {
+        let (good, evil) = (["npx", "a@1.0.0"], ["npx", "evil@1.0.0"]);
+        let entries = [
+            entry(id, "good", &good),
+            entry(id, "*", &good),
+            entry(id, "g?od", &evil),
+            entry(id, "bad", &evil),
+        ];
+        let machine = Machine::new(&policy, &entries);
+        let text = written(&machine, &policy, client);
+        let whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let lists =
+            [&whole["mcp"]["allowed"], &whole["mcp"]["excluded"]].map(|list| list.as_array().unwrap());
+        let has = |name: &str| lists.iter().any(|list| list.iter().any(|item| item == name));
+        assert!(has("good") && has("bad"), "{text}");
+        assert_eq!((has("*"), has("g?od")), (!is_pattern, !is_pattern), "{text}");
+        let told = machine.compile(&policy, client).inexpressible;
+        let tells = |rule: &str, blocks| {
+            told.iter().any(|one| one.what == What::Pattern && one.rule == rule && one.blocks == blocks)
+        };
+        assert_eq!((tells("t", true), tells("", false)), (is_pattern, is_pattern), "{told:?}");
+    }
+}
+
 #[test]
 fn several_forms_of_one_name_are_one_requirement_only_where_that_lets_nothing_else_through() {
     let policy = rich();
